@@ -1,0 +1,72 @@
+/**
+ * What one attempt did: facts only, no decision. `verdict.ts` decides what follows from each of them.
+ * Why a delivery was never sent is a fact of the same rank, so that one function decides everything.
+ */
+export type Outcome =
+  /** The endpoint answered. `retryAfterMs` is its Retry-After, counted from now; `excerpt` the start of a failure's body. */
+  | {
+      readonly kind: 'responded';
+      readonly status: number;
+      readonly retryAfterMs: number | null;
+      readonly excerpt: string | null;
+    }
+  /** CONNECT_TIMEOUT_MS or ATTEMPT_TIMEOUT_MS went by. */
+  | { readonly kind: 'timedOut'; readonly phase: 'connect' | 'response'; readonly afterMs: number }
+  /** No answer: DNS, connection, TLS, or something that is not HTTP. `code` is the library's error code. */
+  | { readonly kind: 'unreachable'; readonly code: string; readonly detail: string }
+  /** Our own address rules forbid this endpoint; nothing was sent. */
+  | { readonly kind: 'refused'; readonly detail: string }
+  /** Our own shutdown cut it off. The request may have been sent. */
+  | { readonly kind: 'aborted' }
+  /** Our own machine could not send: no sockets, no ports, no memory. Nothing was sent. */
+  | { readonly kind: 'faulted'; readonly code: string }
+  /** There is nothing that could be sent. */
+  | { readonly kind: 'unsendable'; readonly reason: 'malformed' | 'unroutable'; readonly detail: string }
+  /** Workers that died used up the attempts: the hand-out count is past MAX_ATTEMPTS. */
+  | { readonly kind: 'spent'; readonly handOuts: number };
+
+/** One HTTP request for a delivery, or why there was none. `startedAt` is in milliseconds since 1970. */
+export type Attempt = {
+  readonly outcome: Outcome;
+  readonly startedAt: number;
+  readonly durationMs: number;
+};
+
+/** Whether the endpoint may have seen a request. */
+export function wasSent(outcome: Outcome): boolean {
+  switch (outcome.kind) {
+    case 'responded':
+    case 'timedOut':
+    case 'unreachable':
+    case 'aborted':
+      return true;
+    case 'refused':
+    case 'faulted':
+    case 'unsendable':
+    case 'spent':
+      return false;
+  }
+}
+
+/** One line for a person: what went wrong, or null for a 2xx. Never holds a header, a body's secret or a query. */
+export function describeFailure(outcome: Outcome): string | null {
+  switch (outcome.kind) {
+    case 'responded':
+      return outcome.status >= 200 && outcome.status < 300 ? null : `HTTP ${outcome.status}`;
+    case 'timedOut':
+      return outcome.phase === 'connect'
+        ? `no connection within ${outcome.afterMs} ms`
+        : `no complete answer within ${outcome.afterMs} ms`;
+    case 'unreachable':
+      return `${outcome.code}: ${outcome.detail}`;
+    case 'refused':
+    case 'unsendable':
+      return outcome.detail;
+    case 'aborted':
+      return 'aborted by the shutdown of this worker';
+    case 'faulted':
+      return `this worker cannot send: ${outcome.code}`;
+    case 'spent':
+      return `handed out ${outcome.handOuts} times, lost with its worker before`;
+  }
+}
