@@ -48,6 +48,11 @@ export function wasSent(outcome: Outcome): boolean {
   }
 }
 
+/** Attempts made for a message that was handed out `handOuts` times, this one included. Lost hand-outs count as sent. */
+export function attemptsMade(handOuts: number, outcome: Outcome): number {
+  return wasSent(outcome) ? handOuts : handOuts - 1;
+}
+
 /** One line for a person: what went wrong, or null for a 2xx. Never holds a header, a body's secret or a query. */
 export function describeFailure(outcome: Outcome): string | null {
   switch (outcome.kind) {

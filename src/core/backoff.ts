@@ -39,6 +39,7 @@ export function parseRetryAfter(value: string, now: number): number | null {
   if (/^\d+$/.test(text)) return Number(text) * 1000;
   // Date.parse takes far more than HTTP dates ("-5", "1.5"): only what starts with a day's name is one.
   if (!/^(mon|tue|wed|thu|fri|sat|sun)/i.test(text)) return null;
-  const date = Date.parse(text);
+  // The oldest of the three forms names no zone; all of them mean GMT.
+  const date = Date.parse(/gmt$/i.test(text) ? text : `${text} GMT`);
   return Number.isNaN(date) ? null : Math.max(0, date - now);
 }

@@ -1,0 +1,83 @@
+import { addressSet, type Family, familyOf, ipv4Inside, REFUSED_RANGES } from './address-ranges.ts';
+
+const REFUSED = addressSet(REFUSED_RANGES.map(([cidr]) => cidr));
+const REFUSED_BY_RANGE = REFUSED_RANGES.map(([cidr, name]) => ({ cidr, name, set: addressSet([cidr]) }));
+
+/** Where deliveries may go. Each check answers null, or why not, for a person. */
+export interface AddressRules {
+  /** An IP address, as text, with or without a zone. Refuses what is none. */
+  check(address: string): string | null;
+  /**
+   * The host of a URL before it is resolved: an IP literal, with or without brackets, is judged as an address, since no
+   * lookup will see it; `localhost` and names under it are refused unless a loopback address is allowed. Any other name
+   * is for the lookup to judge.
+   */
+  checkHost(hostname: string): string | null;
+  checkPort(port: number): string | null;
+}
+
+export type AddressRulesOptions = {
+  /**
+   * Ranges that lift the refusal, IPv4 or IPv6: `10.0.0.0/8`, `fd00::/8`, or a single address. An IPv4 range counts also
+   * for the same addresses written as IPv6 (mapped or translated).
+   */
+  readonly allowedCidrs: readonly string[];
+  /** Default: all ports. */
+  readonly allowedPorts?: readonly number[];
+};
+
+/**
+ * Loopback, private, link-local, reserved and other addresses that are no host of the public internet are refused,
+ * unless allowed.
+ *
+ * @throws Error that names the entry of `allowedCidrs` that is not a range.
+ */
+export function createAddressRules(options: AddressRulesOptions): AddressRules {
+  const allowed = addressSet(options.allowedCidrs);
+  const ports = options.allowedPorts === undefined ? null : new Set(options.allowedPorts);
+
+  function check(address: string): string | null {
+    const zone = address.indexOf('%');
+    const host = zone < 0 ? address : address.slice(0, zone);
+    const family = familyOf(host);
+    if (family === null) return `${JSON.stringify(address)} is not an IP address`;
+    if (allowed[family].check(host, family)) return null;
+    if (family === 'ipv6') {
+      const inside = ipv4Inside(host);
+      if (inside !== null && allowed.ipv4.check(inside.address, 'ipv4')) return null;
+      if (inside?.form === 'translated') {
+        const why = check(inside.address);
+        return why === null ? null : `${host} stands for a refused address: ${why}`;
+      }
+    }
+    return REFUSED[family].check(host, family) ? `${host} is ${nameOfRange(host, family)}` : null;
+  }
+
+  return {
+    check,
+    checkHost: (hostname) => {
+      const host = hostname.replace(/^\[|\]$/g, '');
+      if (familyOf(host) !== null) return check(host);
+      if (!/(^|\.)localhost\.?$/i.test(host)) return null;
+      const loopbackAllowed = check('127.0.0.1') === null || check('::1') === null;
+      return loopbackAllowed ? null : `${host} is this machine (loopback)`;
+    },
+    checkPort: (port) => (ports === null || ports.has(port) ? null : `port ${port} is not allowed`),
+  };
+}
+
+/**
+ * An address range as it was given.
+ *
+ * @throws Error that names it where it is none.
+ */
+export function checkCidr(text: string): string {
+  addressSet([text]);
+  return text;
+}
+
+/** For a message only: the verdict is made with one look into `REFUSED`. */
+function nameOfRange(address: string, family: Family): string {
+  const range = REFUSED_BY_RANGE.find(({ set }) => set[family].check(address, family));
+  return range === undefined ? 'reserved' : `${range.name} (${range.cidr})`;
+}

@@ -1,0 +1,42 @@
+/**
+ * Keeps what was computed lately, in bounded memory: about the `capacity` entries used last. Two generations instead
+ * of a list ordered by use: what is used of the older one moves to the younger one; when that is full, the older one
+ * is dropped.
+ */
+export class RecentMap<V extends object> {
+  private readonly perGeneration: number;
+  private readonly longestKey: number;
+  private younger = new Map<string, V>();
+  private older = new Map<string, V>();
+
+  /**
+   * @param capacity Entries kept at most, at least 2.
+   * @param longestKey In characters: an entry with a longer key is computed each time, and never kept.
+   */
+  constructor(capacity: number, longestKey: number) {
+    this.perGeneration = Math.max(1, Math.floor(capacity / 2));
+    this.longestKey = longestKey;
+  }
+
+  get size(): number {
+    return this.younger.size + this.older.size;
+  }
+
+  get(key: string): V | undefined {
+    const young = this.younger.get(key);
+    if (young !== undefined) return young;
+    const old = this.older.get(key);
+    if (old === undefined) return undefined;
+    this.set(key, old);
+    return old;
+  }
+
+  set(key: string, value: V): void {
+    if (key.length > this.longestKey) return;
+    if (this.younger.size >= this.perGeneration) {
+      this.older = this.younger;
+      this.younger = new Map();
+    }
+    this.younger.set(key, value);
+  }
+}

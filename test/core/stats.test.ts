@@ -1,0 +1,103 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Attempt, Outcome } from '../../src/core/attempt.ts';
+import { type Counters, countSettled, mergeCounters, NO_COUNTERS } from '../../src/core/stats.ts';
+import type { Verdict } from '../../src/core/verdict.ts';
+
+const attempt = (outcome: Outcome): Attempt => ({ outcome, startedAt: 0, durationMs: 12 });
+const answered = attempt({ kind: 'responded', status: 200, retryAfterMs: null, excerpt: null });
+const unsent = attempt({ kind: 'unsendable', reason: 'malformed', detail: 'x' });
+const aborted = attempt({ kind: 'aborted' });
+
+const settled = { ...NO_COUNTERS, delivered: 1, processingMs: 12 };
+
+describe('what a settled hand-out adds', () => {
+  it.each<[string, Attempt, Verdict, number, Counters]>([
+    ['an ack', answered, { kind: 'ack' }, 1, { ...settled, acknowledged: 1, attempts: 1 }],
+    [
+      'an ack of a hand-out made before',
+      answered,
+      { kind: 'ack' },
+      2,
+      { ...settled, acknowledged: 1, attempts: 1, redelivered: 1 },
+    ],
+    ['a retry', answered, { kind: 'retry', delayMs: 1 }, 1, { ...settled, retried: 1, attempts: 1 }],
+    [
+      'a dead letter',
+      answered,
+      { kind: 'deadLetter', reason: 'exhausted' },
+      3,
+      { ...settled, deadLettered: 1, attempts: 1, redelivered: 1 },
+    ],
+    [
+      'a dead letter that was never sent',
+      unsent,
+      { kind: 'deadLetter', reason: 'malformed' },
+      1,
+      { ...settled, deadLettered: 1 },
+    ],
+    ['one handed back', aborted, { kind: 'handBack' }, 2, { ...NO_COUNTERS, handedBack: 1, attempts: 1 }],
+  ])('%s', (_, done, verdict, handOuts, counters) => {
+    expect(countSettled(done, verdict, handOuts)).toEqual(counters);
+  });
+});
+
+describe('merging counters', () => {
+  const counters = fc.record(
+    Object.fromEntries(Object.keys(NO_COUNTERS).map((name) => [name, fc.nat()])) as Record<
+      keyof Counters,
+      fc.Arbitrary<number>
+    >,
+  );
+
+  it('does not depend on the order', () => {
+    fc.assert(
+      fc.property(counters, counters, (a, b) => {
+        expect(mergeCounters(a, b)).toEqual(mergeCounters(b, a));
+      }),
+    );
+  });
+
+  it('does not depend on the grouping', () => {
+    fc.assert(
+      fc.property(counters, counters, counters, (a, b, c) => {
+        expect(mergeCounters(mergeCounters(a, b), c)).toEqual(mergeCounters(a, mergeCounters(b, c)));
+      }),
+    );
+  });
+
+  it('with nothing changes nothing', () => {
+    fc.assert(
+      fc.property(counters, (a) => {
+        expect(mergeCounters(a, NO_COUNTERS)).toEqual(a);
+      }),
+    );
+  });
+
+  it('sums each field', () => {
+    fc.assert(
+      fc.property(counters, counters, (a, b) => {
+        const sum = mergeCounters(a, b);
+        for (const name of Object.keys(NO_COUNTERS) as (keyof Counters)[])
+          expect(sum[name]).toBe(a[name] + b[name]);
+      }),
+    );
+  });
+
+  it('never counts a hand-out twice: each is delivered or handed back', () => {
+    const outcome = fc.constantFrom(answered, unsent, aborted);
+    const verdict = fc.constantFrom<Verdict>(
+      { kind: 'ack' },
+      { kind: 'retry', delayMs: 1 },
+      { kind: 'deadLetter', reason: 'gone' },
+      { kind: 'handBack' },
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(outcome, verdict, fc.integer({ min: 1, max: 9 }))), (handOuts) => {
+        const sum = handOuts.map((handOut) => countSettled(...handOut)).reduce(mergeCounters, NO_COUNTERS);
+        expect(sum.delivered + sum.handedBack).toBe(handOuts.length);
+        expect(sum.acknowledged + sum.retried + sum.deadLettered).toBe(sum.delivered);
+      }),
+    );
+  });
+});

@@ -1,0 +1,108 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Outcome } from '../../src/core/attempt.ts';
+import { decide, type RetryPolicy, type Verdict } from '../../src/core/verdict.ts';
+
+const POLICY: RetryPolicy = {
+  maxAttempts: 3,
+  backoff: { baseMs: 1000, maxMs: 300_000, multiplier: 2, retryAfterMaxMs: 3_600_000 },
+  terminalStatuses: new Set([400, 404]),
+};
+
+function verdict(outcome: Outcome, attemptNumber = 1, policy = POLICY): Verdict {
+  return decide({ outcome, startedAt: 0, durationMs: 1 }, attemptNumber, policy, 0.5);
+}
+
+const responded = (status: number, retryAfterMs: number | null = null): Outcome => ({
+  kind: 'responded',
+  status,
+  retryAfterMs,
+  excerpt: null,
+});
+const RETRY: Verdict = { kind: 'retry', delayMs: 1000 };
+const deadLetter = (reason: Extract<Verdict, { kind: 'deadLetter' }>['reason']): Verdict => ({
+  kind: 'deadLetter',
+  reason,
+});
+
+const timedOut: Outcome = { kind: 'timedOut', phase: 'response', afterMs: 30_000 };
+const unreachable: Outcome = { kind: 'unreachable', code: 'ECONNREFUSED', detail: 'refused' };
+
+describe('what follows from an attempt', () => {
+  it.each<[string, Outcome, Verdict]>([
+    ['200', responded(200), { kind: 'ack' }],
+    ['204', responded(204), { kind: 'ack' }],
+    ['299', responded(299), { kind: 'ack' }],
+    ['410', responded(410), deadLetter('gone')],
+    ['a terminal status', responded(404), deadLetter('rejected')],
+    ['a redirect', responded(302), RETRY],
+    ['a status that is not modified', responded(304), RETRY],
+    ['401', responded(401), RETRY],
+    ['429', responded(429), RETRY],
+    ['500', responded(500), RETRY],
+    ['999', responded(999), RETRY],
+    ['a time-out', timedOut, RETRY],
+    ['a time-out while connecting', { ...timedOut, phase: 'connect' }, RETRY],
+    ['an endpoint that cannot be reached', unreachable, RETRY],
+    ['an address that is not allowed', { kind: 'refused', detail: 'private' }, deadLetter('forbidden')],
+    [
+      'a malformed message',
+      { kind: 'unsendable', reason: 'malformed', detail: 'x' },
+      deadLetter('malformed'),
+    ],
+    [
+      'a message without an endpoint',
+      { kind: 'unsendable', reason: 'unroutable', detail: 'x' },
+      deadLetter('unroutable'),
+    ],
+    ['a message that kills workers', { kind: 'spent', handOuts: 4 }, deadLetter('exhausted')],
+    ['our own shutdown', { kind: 'aborted' }, { kind: 'handBack' }],
+    ['our own fault', { kind: 'faulted', code: 'EMFILE' }, { kind: 'handBack' }],
+  ])('%s', (_, outcome, expected) => {
+    expect(verdict(outcome)).toEqual(expected);
+  });
+
+  it.each<[string, Outcome]>([
+    ['500', responded(500)],
+    ['a time-out', timedOut],
+    ['an endpoint that cannot be reached', unreachable],
+  ])('%s is retried until the last attempt, and then given up', (_, outcome) => {
+    expect([1, 2, 3, 4].map((attemptNumber) => verdict(outcome, attemptNumber))).toEqual([
+      { kind: 'retry', delayMs: 1000 },
+      { kind: 'retry', delayMs: 2000 },
+      deadLetter('exhausted'),
+      deadLetter('exhausted'),
+    ]);
+  });
+
+  it('a single attempt is never retried', () => {
+    expect(verdict(responded(500), 1, { ...POLICY, maxAttempts: 1 })).toEqual(deadLetter('exhausted'));
+  });
+
+  it('a longer Retry-After is waited for', () => {
+    expect(verdict(responded(503, 60_000))).toEqual({ kind: 'retry', delayMs: 60_000 });
+  });
+
+  it('a shutdown is not counted, not even at the last attempt', () => {
+    expect(verdict({ kind: 'aborted' }, 3)).toEqual({ kind: 'handBack' });
+  });
+
+  it('410 is gone even where it is a terminal status', () => {
+    expect(verdict(responded(410), 1, { ...POLICY, terminalStatuses: new Set([410]) })).toEqual(
+      deadLetter('gone'),
+    );
+  });
+
+  it('an answer is acked if and only if it is a 2xx', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 100, max: 999 }),
+        fc.integer({ min: 1, max: 10 }),
+        (status, attemptNumber) => {
+          const acked = verdict(responded(status), attemptNumber).kind === 'ack';
+          expect(acked).toBe(Math.floor(status / 100) === 2);
+        },
+      ),
+    );
+  });
+});
