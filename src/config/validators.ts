@@ -1,0 +1,83 @@
+import { hostname } from 'node:os';
+import { makeValidator } from 'envalid';
+
+/** A whole number within a range, both ends included. */
+export const wholeNumber = (min: number, max: number) =>
+  makeValidator<number>((text) => {
+    const value = /^\s*\d+\s*$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= min && value <= max)) {
+      throw new TypeError(`"${text}" is not a whole number from ${min} to ${max}`);
+    }
+    return value;
+  });
+
+/** Comma-separated; white space around an item, and empty items, are dropped. */
+export const listOf = <T>(parseItem: (text: string) => T) =>
+  makeValidator<readonly T[]>((text) => items(text).map(parseItem));
+
+export const items = (text: string): string[] =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+
+/** A name of a stream or a consumer: what NATS allows, so that a mistake is told here and not by a server. */
+export const jetStreamName = makeValidator<string>((text) => {
+  if (!/^[^\s.*>/\\]+$/.test(text)) {
+    throw new TypeError(`"${text}" must not contain white space, ".", "*", ">", "/" or "\\"`);
+  }
+  return text;
+});
+
+/** Any text that fits one line; PostgreSQL cannot store NUL. */
+export const oneLine = makeValidator<string>((text) => {
+  if (/[\0\r\n]/.test(text)) throw new TypeError('must be one line');
+  return text;
+});
+
+export function parseSubject(text: string): string {
+  const tokens = text.split('.');
+  const valid = tokens.every(
+    (token, index) =>
+      token !== '' &&
+      !/\s/.test(token) &&
+      (token === '*' || (token === '>' && index === tokens.length - 1) || !/[*>]/.test(token)),
+  );
+  if (!valid) throw new TypeError(`"${text}" is not a NATS subject, for example webhooks.*`);
+  return text;
+}
+
+export function parseStatus(text: string): number {
+  if (!/^[345]\d\d$/.test(text)) throw new TypeError(`"${text}" is not an HTTP status from 300 to 599`);
+  return Number(text);
+}
+
+/** `all`, `new`, or a time as ISO 8601, returned in UTC. */
+export const startPosition = makeValidator<string>((text) => {
+  if (text === 'all' || text === 'new') return text;
+  const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(time)) {
+    throw new TypeError(`"${text}" is not "all", "new" or a time such as 2026-01-31T12:00:00Z`);
+  }
+  return new Date(time).toISOString();
+});
+
+export function parseNatsServer(text: string): string {
+  const bare = /^[a-z]+:\/\//i.test(text) ? text : `nats://${text}`;
+  const url = URL.canParse(bare) ? new URL(bare) : null;
+  if (url === null || !/^(nats|tls):$/.test(url.protocol) || url.hostname === '') {
+    // The text itself may hold a password: only its shape is named.
+    throw new TypeError('must be one or more of nats://host:4222 or tls://host:4222, comma-separated');
+  }
+  return text;
+}
+
+/** PostgreSQL, as a URL. The text is never repeated in the message: it holds a password. */
+export const postgresUrl = makeValidator<string>((text) => {
+  if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text)) {
+    throw new TypeError('must look like postgresql://user:password@host:5432/database?sslmode=require');
+  }
+  return text;
+});
+
+export const defaultConsumerName = (): string => `webhook-worker-${hostname()}`;
