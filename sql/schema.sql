@@ -1,0 +1,242 @@
+-- What sql/migrations make, for reading. Generated: npx vitest run test/postgres/schema.test.ts -u
+
+-- How the Rule Engine extension reaches NATS. Written and deleted by the operator; the worker only lets rule_nats_streams refer to it: it connects to NATS_URL.
+CREATE TABLE rule_nats_config (
+  config_id integer NOT NULL DEFAULT nextval('rule_nats_config_config_id_seq'::regclass),
+  config_name text NOT NULL DEFAULT 'default'::text,
+  nats_url text NOT NULL DEFAULT 'nats://localhost:4222'::text,
+  nats_cluster_urls text[],
+  auth_type text DEFAULT 'none'::text,
+  auth_token text,
+  auth_credentials_file text,
+  auth_nkey_seed text,
+  tls_enabled boolean DEFAULT false,
+  tls_cert_file text,
+  tls_key_file text,
+  tls_ca_file text,
+  max_connections integer DEFAULT 10,
+  connection_timeout_ms integer DEFAULT 5000,
+  reconnect_delay_ms integer DEFAULT 2000,
+  max_reconnect_attempts integer DEFAULT '-1'::integer,
+  jetstream_enabled boolean DEFAULT true,
+  stream_name text DEFAULT 'WEBHOOKS'::text,
+  subject_prefix text DEFAULT 'webhooks'::text,
+  enabled boolean DEFAULT true,
+  created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP,
+  updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP,
+  CONSTRAINT rule_nats_config_config_name_key UNIQUE (config_name),
+  CONSTRAINT rule_nats_config_pkey PRIMARY KEY (config_id),
+  CONSTRAINT valid_auth_type CHECK ((auth_type = ANY (ARRAY['none'::text, 'token'::text, 'credentials'::text, 'nkey'::text])))
+);
+
+-- One row a CONSUMER_NAME. Each worker adds what happened since its last flush; nothing deletes rows. Resetting one is up to the operator.
+CREATE TABLE rule_nats_consumer_stats (
+  consumer_id integer NOT NULL DEFAULT nextval('rule_nats_consumer_stats_consumer_id_seq'::regclass),
+  stream_name text NOT NULL,
+  consumer_name text NOT NULL,
+  queue_group text,
+  ack_policy text,
+  max_deliver integer,
+  messages_delivered bigint DEFAULT 0,
+  messages_acknowledged bigint DEFAULT 0,
+  messages_pending bigint DEFAULT 0,
+  messages_redelivered bigint DEFAULT 0,
+  avg_processing_time_ms numeric(10,2),
+  last_active_at timestamp with time zone,
+  active boolean DEFAULT true,
+  created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP,
+  updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP,
+  http_attempts bigint NOT NULL DEFAULT 0,
+  messages_dead_lettered bigint NOT NULL DEFAULT 0,
+  messages_handed_back bigint NOT NULL DEFAULT 0,
+  messages_retried bigint NOT NULL DEFAULT 0,
+  processing_time_ms_total double precision NOT NULL DEFAULT 0,
+  rows_dropped bigint NOT NULL DEFAULT 0,
+  CONSTRAINT rule_nats_consumer_stats_stream_name_consumer_name_key UNIQUE (stream_name, consumer_name),
+  CONSTRAINT rule_nats_consumer_stats_pkey PRIMARY KEY (consumer_id)
+);
+
+-- One row an attempt, or hand-out that ended without one; what ATTEMPT_LOG lets through. Written by workers in batches; partitioned by day (UTC); maintenance drops partitions older than ATTEMPT_RETENTION_DAYS.
+CREATE TABLE rule_nats_delivery_attempts (
+  delivery_id text NOT NULL,
+  attempt_number integer NOT NULL,
+  subject text NOT NULL,
+  endpoint_key text NOT NULL,
+  url text NOT NULL,
+  method text NOT NULL,
+  outcome text NOT NULL,
+  status integer,
+  error text,
+  response_excerpt text,
+  started_at timestamp with time zone NOT NULL,
+  duration_ms numeric(12,3) NOT NULL,
+  verdict text NOT NULL,
+  dead_letter_reason text,
+  next_attempt_at timestamp with time zone,
+  worker text NOT NULL,
+  recorded_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT attempt_number_is_not_negative CHECK ((attempt_number >= 0)),
+  CONSTRAINT duration_ms_is_not_negative CHECK ((duration_ms >= (0)::numeric))
+) PARTITION BY RANGE (started_at);
+CREATE INDEX rule_nats_delivery_attempts_delivery ON ONLY public.rule_nats_delivery_attempts USING btree (delivery_id);
+CREATE INDEX rule_nats_delivery_attempts_endpoint ON ONLY public.rule_nats_delivery_attempts USING btree (endpoint_key, started_at DESC);
+CREATE INDEX rule_nats_delivery_attempts_failures ON ONLY public.rule_nats_delivery_attempts USING btree (started_at DESC) WHERE (verdict <> 'ack'::text);
+CREATE INDEX rule_nats_delivery_attempts_started ON ONLY public.rule_nats_delivery_attempts USING btree (started_at DESC);
+
+-- What the Rule Engine extension published, and (triggered_by = nats-webhook-worker, success = false) the deliveries that a worker gave up. Each deletes its own rows after expires_at.
+CREATE TABLE rule_nats_publish_history (
+  publish_id bigint NOT NULL DEFAULT nextval('rule_nats_publish_history_publish_id_seq'::regclass),
+  webhook_id integer,
+  subject text NOT NULL,
+  payload jsonb NOT NULL,
+  headers jsonb,
+  published_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP,
+  message_id text,
+  sequence_number bigint,
+  success boolean NOT NULL,
+  error_message text,
+  latency_ms numeric(10,2),
+  triggered_by text,
+  rule_execution_id bigint,
+  expires_at timestamp with time zone DEFAULT (CURRENT_TIMESTAMP + '7 days'::interval),
+  CONSTRAINT rule_nats_publish_history_pkey PRIMARY KEY (publish_id)
+);
+CREATE INDEX nats_publish_history_dead_letter ON public.rule_nats_publish_history USING btree (message_id) WHERE (triggered_by = 'nats-webhook-worker'::text);
+CREATE INDEX nats_publish_history_dead_letter_expiry ON public.rule_nats_publish_history USING btree (expires_at) WHERE (triggered_by = 'nats-webhook-worker'::text);
+CREATE INDEX nats_publish_history_failed_at ON public.rule_nats_publish_history USING btree (published_at DESC) WHERE (NOT success);
+
+-- The JetStream streams as they are to be made. Written and deleted by the operator (one row for WEBHOOKS by our migration); read by the worker when it makes a stream that is missing.
+CREATE TABLE rule_nats_streams (
+  stream_id integer NOT NULL DEFAULT nextval('rule_nats_streams_stream_id_seq'::regclass),
+  config_id integer NOT NULL,
+  stream_name text NOT NULL,
+  subjects text[] NOT NULL,
+  description text,
+  storage_type text DEFAULT 'file'::text,
+  max_messages bigint DEFAULT 1000000,
+  max_bytes bigint DEFAULT 1073741824,
+  max_age_seconds bigint DEFAULT 604800,
+  retention_policy text DEFAULT 'limits'::text,
+  discard_policy text DEFAULT 'old'::text,
+  replicas integer DEFAULT 1,
+  duplicate_window_seconds integer DEFAULT 120,
+  enabled boolean DEFAULT true,
+  created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP,
+  CONSTRAINT rule_nats_streams_config_id_stream_name_key UNIQUE (config_id, stream_name),
+  CONSTRAINT rule_nats_streams_pkey PRIMARY KEY (stream_id),
+  CONSTRAINT rule_nats_streams_config_id_fkey FOREIGN KEY (config_id) REFERENCES rule_nats_config(config_id) ON DELETE CASCADE,
+  CONSTRAINT valid_discard CHECK ((discard_policy = ANY (ARRAY['old'::text, 'new'::text]))),
+  CONSTRAINT valid_retention CHECK ((retention_policy = ANY (ARRAY['limits'::text, 'interest'::text, 'workqueue'::text]))),
+  CONSTRAINT valid_storage CHECK ((storage_type = ANY (ARRAY['memory'::text, 'file'::text])))
+);
+
+-- One row a worker process. Written by its flushes, marked inactive by its last one or by a peer, deleted by any worker's maintenance 30 days after it was last active.
+CREATE TABLE rule_nats_worker_instances (
+  instance_id uuid NOT NULL,
+  stream_name text NOT NULL,
+  consumer_name text NOT NULL,
+  last_number bigint NOT NULL,
+  silent_after_ms bigint NOT NULL,
+  started_at timestamp with time zone NOT NULL DEFAULT now(),
+  last_active_at timestamp with time zone NOT NULL DEFAULT now(),
+  active boolean NOT NULL DEFAULT true,
+  CONSTRAINT rule_nats_worker_instances_pkey PRIMARY KEY (instance_id),
+  CONSTRAINT last_number_is_positive CHECK ((last_number > 0)),
+  CONSTRAINT silent_after_ms_is_positive CHECK ((silent_after_ms > 0))
+);
+CREATE INDEX rule_nats_worker_instances_consumer ON public.rule_nats_worker_instances USING btree (stream_name, consumer_name) WHERE active;
+
+-- The files of sql/migrations that were applied here. Written by whoever migrates; never deleted.
+CREATE TABLE rule_nats_worker_migrations (
+  name text NOT NULL,
+  checksum text NOT NULL,
+  applied_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT rule_nats_worker_migrations_pkey PRIMARY KEY (name)
+);
+
+-- One row a webhook that was tried or given up. WHERE delivery_id = … uses the index. Reaches back as far as ATTEMPT_RETENTION_DAYS (dead letters: 7 days).
+-- VIEW nats_deliveries
+--   delivery_id text
+--   subject text
+--   endpoint text
+--   url text
+--   status text
+--   attempts integer
+--   last_status integer
+--   last_error text
+--   dead_letter_reason text
+--   next_retry_at timestamp with time zone
+--   first_attempt_at timestamp with time zone
+--   completed_at timestamp with time zone
+
+-- What happened to deliveries, a row each time: every attempt, and every dead letter that has no attempt row.
+-- VIEW nats_delivery_events
+--   delivery_id text
+--   happened_at timestamp with time zone
+--   ended_at timestamp with time zone
+--   subject text
+--   endpoint_key text
+--   url text
+--   attempt_number integer
+--   was_attempted boolean
+--   outcome text
+--   status integer
+--   error text
+--   verdict text
+--   dead_letter_reason text
+--   next_attempt_at timestamp with time zone
+
+-- The last 100 deliveries given up (and publishes that failed) in 24 hours. error_message: <reason>: <error>.
+-- VIEW nats_delivery_failures
+--   publish_id bigint
+--   webhook_name text
+--   subject text
+--   error_message text
+--   payload jsonb
+--   published_at timestamp with time zone
+--   latency_ms numeric(10,2)
+
+-- How long the endpoints of each subject took to accept a webhook, over 24 hours. Empty unless ATTEMPT_LOG=all.
+-- VIEW nats_delivery_performance
+--   webhook_name text
+--   subject text
+--   message_count bigint
+--   avg_latency_ms numeric
+--   min_latency_ms numeric
+--   max_latency_ms numeric
+--   p50_latency_ms double precision
+--   p95_latency_ms double precision
+--   p99_latency_ms double precision
+
+-- What went wrong in the last 24 hours, alike errors together: numbers and ids in their text are replaced.
+-- VIEW nats_error_patterns
+--   pattern text
+--   outcome text
+--   dead_letter_reason text
+--   occurrences bigint
+--   deliveries bigint
+--   endpoints bigint
+--   first_seen_at timestamp with time zone
+--   last_seen_at timestamp with time zone
+
+-- nats_delivery_performance, until the Rule Engine extension brings its own.
+-- VIEW nats_performance_stats
+--   webhook_name text
+--   subject text
+--   message_count bigint
+--   avg_latency_ms numeric
+--   min_latency_ms numeric
+--   max_latency_ms numeric
+--   p50_latency_ms double precision
+--   p95_latency_ms double precision
+--   p99_latency_ms double precision
+
+-- nats_delivery_failures, until the Rule Engine extension brings its own.
+-- VIEW nats_recent_failures
+--   publish_id bigint
+--   webhook_name text
+--   subject text
+--   error_message text
+--   payload jsonb
+--   published_at timestamp with time zone
+--   latency_ms numeric(10,2)

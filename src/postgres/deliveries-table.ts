@@ -1,0 +1,45 @@
+import type pg from 'pg';
+
+export type RecentDelivery = {
+  readonly deliveryId: string;
+  readonly subject: string;
+  readonly url: string | null;
+  readonly status: string;
+  readonly attempts: number;
+  readonly lastError: string | null;
+  readonly lastAt: Date | null;
+};
+
+/** By the newest attempts first, so that the view is asked only for the deliveries that are shown. */
+const READ_RECENT = `
+  WITH newest AS (
+    SELECT delivery_id, max(happened_at) AS last_at
+    FROM (
+      (SELECT delivery_id, started_at AS happened_at FROM rule_nats_delivery_attempts
+       ORDER BY started_at DESC LIMIT $1 * 5)
+      UNION ALL
+      (SELECT message_id, published_at FROM rule_nats_publish_history
+       WHERE triggered_by = 'nats-webhook-worker' AND message_id IS NOT NULL
+       ORDER BY published_at DESC LIMIT $1)
+    ) events
+    GROUP BY delivery_id ORDER BY last_at DESC LIMIT $1
+  )
+  SELECT newest.delivery_id, subject, url, status, attempts, last_error, last_at
+  FROM newest CROSS JOIN LATERAL (
+    SELECT * FROM nats_deliveries d WHERE d.delivery_id = newest.delivery_id
+  ) delivery
+  ORDER BY last_at DESC`;
+
+/** The deliveries that something happened to last, the newest first. */
+export async function readRecentDeliveries(pool: pg.Pool, limit: number): Promise<RecentDelivery[]> {
+  const { rows } = await pool.query(READ_RECENT, [limit]);
+  return rows.map((row) => ({
+    deliveryId: row.delivery_id,
+    subject: row.subject,
+    url: row.url,
+    status: row.status,
+    attempts: row.attempts,
+    lastError: row.last_error,
+    lastAt: row.last_at,
+  }));
+}

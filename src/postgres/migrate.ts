@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import type pg from 'pg';
+import { errorCode, errorMessage, UserError } from '../runtime/failure.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { WAIT_FOR_MIGRATION_LOCK } from './advisory-lock.ts';
+import { readApplied, readAppliedToChange, recordApplied } from './migrations-table.ts';
+import { inTransaction } from './transaction.ts';
+
+/** The same path from src/postgres and from dist/postgres. */
+const FOLDER = new URL('../../sql/migrations/', import.meta.url);
+
+/** How long a worker waits for another one's migration, and for its own, in milliseconds. */
+const TIMEOUT_MS = 600_000;
+
+export type Migration = { readonly name: string; readonly sql: string; readonly checksum: string };
+
+/**
+ * Applies what is missing of sql/migrations, in order, one transaction each. Any number of workers may do so at once:
+ * one of them does the work. Migrations that the database knows and we don't are another version's, and left alone.
+ *
+ * @returns The names of those that this call applied.
+ * @throws UserError where an applied migration's file has changed since, or where the role lacks a right.
+ */
+export async function migrate(pool: pg.Pool, { log }: { log: Logger }): Promise<{ applied: string[] }> {
+  const migrations = await readMigrations();
+  const before = await readApplied(pool);
+  const applied: string[] = [];
+  for (const migration of migrations) {
+    if (!isApplied(before, migration) && (await apply(pool, migration))) {
+      log.info({ migration: migration.name }, 'migration applied');
+      applied.push(migration.name);
+    }
+  }
+  return { applied };
+}
+
+/** The files of sql/migrations, in the order in which they are applied. */
+export async function readMigrations(): Promise<Migration[]> {
+  const names = (await readdir(FOLDER)).filter((name) => /^\d{4}_\w+\.sql$/.test(name)).sort();
+  return Promise.all(
+    names.map(async (name) => {
+      // Git may have given the file the line endings of the platform.
+      const sql = (await readFile(new URL(name, FOLDER), 'utf8')).replaceAll('\r\n', '\n');
+      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
+    }),
+  );
+}
+
+function isApplied(applied: ReadonlyMap<string, string>, { name, checksum }: Migration): boolean {
+  const known = applied.get(name);
+  if (known !== undefined && known !== checksum) {
+    throw new UserError(
+      `Migration ${name} was applied to this database with other contents (checksum ${known.slice(0, 12)}, the file has ` +
+        `${checksum.slice(0, 12)}). Restore the file as released; what has to change comes as a migration of its own.`,
+    );
+  }
+  return known !== undefined;
+}
+
+/** False where another worker was faster. */
+async function apply(pool: pg.Pool, migration: Migration): Promise<boolean> {
+  try {
+    return await inTransaction(
+      pool,
+      async (client) => {
+        await client.query(patiently(WAIT_FOR_MIGRATION_LOCK));
+        if (isApplied(await readAppliedToChange(client), migration)) return false;
+        await client.query(patiently(migration.sql));
+        await recordApplied(client, migration.name, migration.checksum);
+        return true;
+      },
+      TIMEOUT_MS,
+    );
+  } catch (error) {
+    throw withCure(error, migration);
+  }
+}
+
+/** A query that may take longer than the pool allows: `query_timeout` is missing from the types of `pg`. */
+function patiently(text: string): pg.QueryConfig {
+  const query: pg.QueryConfig & { query_timeout: number } = { text, query_timeout: TIMEOUT_MS };
+  return query;
+}
+
+function withCure(error: unknown, migration: Migration): unknown {
+  const problem = `Migration ${migration.name} cannot be applied: ${errorMessage(error)}.`;
+  switch (errorCode(error)) {
+    case '42501': {
+      const { hint } = error as pg.DatabaseError;
+      const cure = hint
+        ? `Let the owner of these tables run:\n${hint}`
+        : 'Let the owner of the schema run: GRANT USAGE, CREATE ON SCHEMA <schema> TO <role>; or migrate as the owner.';
+      return new UserError(`${problem} ${cure}`, { cause: error });
+    }
+    case '3F000':
+      return new UserError(
+        `${problem} Create the schema that the role's search_path names, or ALTER ROLE … SET search_path.`,
+        { cause: error },
+      );
+    default:
+      return error;
+  }
+}

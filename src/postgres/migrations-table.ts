@@ -1,0 +1,38 @@
+import type pg from 'pg';
+
+/** Not `schema_migrations`: that one is the extension's. */
+const CREATE = `
+  CREATE TABLE IF NOT EXISTS rule_nats_worker_migrations (
+    name text PRIMARY KEY,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+  );
+  COMMENT ON TABLE rule_nats_worker_migrations IS
+    'The files of sql/migrations that were applied here. Written by whoever migrates; never deleted.'`;
+
+/** Checksums of the applied migrations by name; empty where nothing was ever applied. */
+export async function readApplied(pool: pg.Pool): Promise<ReadonlyMap<string, string>> {
+  const { rows } = await pool.query(
+    `SELECT to_regclass('rule_nats_worker_migrations') IS NOT NULL AS present`,
+  );
+  return rows[0].present ? read(pool) : new Map();
+}
+
+/** The same within a transaction; makes the table where it is missing. */
+export async function readAppliedToChange(client: pg.PoolClient): Promise<ReadonlyMap<string, string>> {
+  // Not asked for by name first: PostgreSQL may still remember its absence from before the wait for the lock.
+  await client.query(CREATE);
+  return read(client);
+}
+
+async function read(db: pg.Pool | pg.PoolClient): Promise<ReadonlyMap<string, string>> {
+  const { rows } = await db.query('SELECT name, checksum FROM rule_nats_worker_migrations');
+  return new Map(rows.map((row) => [row.name, row.checksum]));
+}
+
+export async function recordApplied(client: pg.PoolClient, name: string, checksum: string): Promise<void> {
+  await client.query('INSERT INTO rule_nats_worker_migrations (name, checksum) VALUES ($1, $2)', [
+    name,
+    checksum,
+  ]);
+}

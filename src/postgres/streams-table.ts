@@ -1,0 +1,51 @@
+import type pg from 'pg';
+
+/** How a stream is to be made: a row of `rule_nats_streams`, the extension's table. */
+export type StreamRow = {
+  readonly streamName: string;
+  readonly subjects: string[];
+  readonly description: string | null;
+  readonly storageType: 'memory' | 'file';
+  /** -1: no limit. */
+  readonly maxMessages: number;
+  /** -1: no limit. */
+  readonly maxBytes: number;
+  /** 0: messages do not expire. */
+  readonly maxAgeSeconds: number;
+  readonly retentionPolicy: 'limits' | 'interest' | 'workqueue';
+  readonly discardPolicy: 'old' | 'new';
+  readonly replicas: number;
+  readonly duplicateWindowSeconds: number;
+};
+
+/** The table lets most columns be NULL. */
+const READ = `
+  SELECT stream.stream_name, subjects, description, coalesce(storage_type, 'file') AS storage_type,
+    coalesce(max_messages, -1) AS max_messages, coalesce(max_bytes, -1) AS max_bytes,
+    coalesce(max_age_seconds, 0) AS max_age_seconds, coalesce(retention_policy, 'limits') AS retention_policy,
+    coalesce(discard_policy, 'old') AS discard_policy, coalesce(replicas, 1) AS replicas,
+    coalesce(duplicate_window_seconds, 120) AS duplicate_window_seconds
+  FROM rule_nats_streams stream JOIN rule_nats_config config USING (config_id)
+  WHERE stream.stream_name = $1 AND stream.enabled IS NOT FALSE
+  ORDER BY config.config_name = 'default' DESC, stream.stream_id
+  LIMIT 1`;
+
+/** The enabled row for this stream, that of the configuration `default` first; null where there is none. */
+export async function readStreamRow(pool: pg.Pool, streamName: string): Promise<StreamRow | null> {
+  const { rows } = await pool.query(READ, [streamName]);
+  const row = rows[0];
+  if (row === undefined) return null;
+  return {
+    streamName: row.stream_name,
+    subjects: row.subjects,
+    description: row.description,
+    storageType: row.storage_type,
+    maxMessages: Number(row.max_messages),
+    maxBytes: Number(row.max_bytes),
+    maxAgeSeconds: Number(row.max_age_seconds),
+    retentionPolicy: row.retention_policy,
+    discardPolicy: row.discard_policy,
+    replicas: row.replicas,
+    duplicateWindowSeconds: row.duplicate_window_seconds,
+  };
+}

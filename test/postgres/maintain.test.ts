@@ -1,0 +1,81 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { maintain } from '../../src/postgres/maintain.ts';
+import { migrate } from '../../src/postgres/migrate.ts';
+import { storeFlush } from '../../src/postgres/statistics-table.ts';
+import { openDatabase, type TestDatabase } from './database.ts';
+import { attemptOf, deadLetterOf, flushOf } from './records.ts';
+
+const DAY_MS = 86_400_000;
+const NOON = Date.UTC(2030, 0, 10, 12);
+
+describe('maintain', () => {
+  let database: TestDatabase;
+  beforeEach(async () => {
+    database = await openDatabase();
+    await migrate(database.pool, database);
+  });
+  afterEach(() => database.close());
+
+  const partitions = async () => {
+    const { rows } = await database.pool.query(
+      `SELECT right(inhrelid::regclass::text, 8) AS day FROM pg_inherits
+       WHERE inhparent = 'rule_nats_delivery_attempts'::regclass ORDER BY 1`,
+    );
+    return rows.map((row) => row.day);
+  };
+  const keepAWeek = { attemptRetentionDays: 7, now: NOON };
+
+  it("makes today's and tomorrow's partitions", async () => {
+    await maintain(database.pool, keepAWeek);
+    expect(await partitions()).toEqual(['20300110', '20300111']);
+  });
+
+  it('drops partitions all of whose attempts are past the retention, and no other', async () => {
+    const attempts = [10, 8, 7, 6].map((days) => attemptOf({ startedAt: NOON - days * DAY_MS }));
+    await storeFlush(database.pool, flushOf({ attempts }));
+    const { partitionsDropped } = await maintain(database.pool, keepAWeek);
+    expect(partitionsDropped).toEqual([
+      'rule_nats_delivery_attempts_20291231',
+      'rule_nats_delivery_attempts_20300102',
+    ]);
+    expect(await partitions()).toEqual(['20300103', '20300104', '20300110', '20300111']);
+  });
+
+  it('takes attempts that come after their partition was dropped', async () => {
+    const attempts = [attemptOf({ startedAt: NOON - 10 * DAY_MS })];
+    await storeFlush(database.pool, flushOf({ attempts }));
+    await maintain(database.pool, keepAWeek);
+    expect(await storeFlush(database.pool, flushOf({ attempts }))).toBe('stored');
+  });
+
+  it('deletes expired dead letters of ours, and nothing of the extension', async () => {
+    await storeFlush(database.pool, flushOf({ deadLetters: [deadLetterOf()] }));
+    await database.pool.query(
+      `INSERT INTO rule_nats_publish_history (subject, payload, success) VALUES ('webhooks.a', '{}', false)`,
+    );
+    await database.pool.query(`UPDATE rule_nats_publish_history SET expires_at = now() - interval '1 hour'`);
+    const { deadLettersDeleted } = await maintain(database.pool, {
+      attemptRetentionDays: 7,
+      now: Date.now(),
+    });
+    expect(deadLettersDeleted).toBe(1);
+    const { rows } = await database.pool.query('SELECT triggered_by FROM rule_nats_publish_history');
+    expect(rows).toEqual([{ triggered_by: null }]);
+  });
+
+  it('deletes the rows of workers long gone', async () => {
+    await storeFlush(database.pool, flushOf({ active: false }));
+    const in31Days = Date.now() + 31 * DAY_MS;
+    const { instancesDeleted } = await maintain(database.pool, { attemptRetentionDays: 7, now: in31Days });
+    expect(instancesDeleted).toBe(1);
+  });
+
+  it('may be called by many workers at once, while others flush', async () => {
+    const attempts = [attemptOf({ startedAt: NOON - 10 * DAY_MS }), attemptOf({ startedAt: NOON })];
+    const flushes = Array.from({ length: 20 }, () => storeFlush(database.pool, flushOf({ attempts })));
+    const runs = Array.from({ length: 4 }, () => maintain(database.pool, keepAWeek));
+    await Promise.all([...runs, ...flushes]);
+    await maintain(database.pool, keepAWeek);
+    expect(await partitions()).toEqual(['20300110', '20300111']);
+  });
+});

@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type AttemptRecord,
+  type Counters,
+  type DeadLetterRecord,
+  NO_COUNTERS,
+  type StatisticsFlush,
+} from '../../src/core/stats.ts';
+
+/** A flush of a new instance of `webhook-worker-1` that did nothing, save what the test says. */
+export function flushOf(
+  parts: Partial<Omit<StatisticsFlush, 'counters'>> & { counters?: Partial<Counters> } = {},
+): StatisticsFlush {
+  return {
+    instanceId: randomUUID(),
+    number: 1,
+    streamName: 'WEBHOOKS',
+    consumerName: 'webhook-worker-1',
+    queueGroup: 'webhook-workers',
+    pending: null,
+    active: true,
+    silentAfterMs: 30_000,
+    attempts: [],
+    deadLetters: [],
+    ...parts,
+    counters: { ...NO_COUNTERS, ...parts.counters },
+  };
+}
+
+/** A first attempt that a 200 answered. */
+export function attemptOf(parts: Partial<AttemptRecord> = {}): AttemptRecord {
+  return {
+    deliveryId: 'delivery-1',
+    attemptNumber: 1,
+    subject: 'webhooks.orders',
+    endpointKey: 'example.com-0a1b2c3d',
+    url: 'https://example.com/hook',
+    method: 'POST',
+    outcome: 'responded',
+    status: 200,
+    error: null,
+    responseExcerpt: null,
+    startedAt: Date.now(),
+    durationMs: 12.5,
+    verdict: 'ack',
+    deadLetterReason: null,
+    nextAttemptAt: null,
+    ...parts,
+  };
+}
+
+/** A first attempt that a 503 answered. */
+export function failedAttemptOf(parts: Partial<AttemptRecord> = {}): AttemptRecord {
+  return attemptOf({
+    status: 503,
+    error: 'HTTP 503',
+    verdict: 'retry',
+    nextAttemptAt: Date.now() + 1000,
+    ...parts,
+  });
+}
+
+export function deadLetterOf(parts: Partial<DeadLetterRecord> = {}): DeadLetterRecord {
+  return {
+    deliveryId: 'delivery-1',
+    subject: 'webhooks.orders',
+    sequence: 1,
+    attempts: 7,
+    reason: 'exhausted',
+    error: 'HTTP 503',
+    url: 'https://example.com/hook',
+    durationMs: 12.5,
+    at: Date.now(),
+    ...parts,
+  };
+}
