@@ -1,0 +1,26 @@
+import type { JetStreamManager, NatsConnection } from 'nats';
+
+/** What this folder says, in plain words. A pino logger fits. */
+export interface NatsLog {
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+/** A connection to NATS with JetStream, as `connectToNats` makes it. */
+export interface NatsClient {
+  readonly connection: NatsConnection;
+  /** `$JS.API`, or `$JS.<domain>.API`: every JetStream request starts with it. */
+  readonly apiPrefix: string;
+  /** Streams and consumers; makes no request of its own accord. */
+  readonly manager: JetStreamManager;
+  readonly log: NatsLog;
+  /** Ends everything that waits or tries again here. */
+  readonly signal: AbortSignal;
+  /** False between a disconnect and the reconnect that follows. */
+  isConnected(): boolean;
+  /** Resolves when the connection is over for good: with the reason, or with undefined after `close`. */
+  readonly closed: Promise<Error | undefined>;
+  /** Sends what is buffered, for at most a second, then closes. Safe to call twice. */
+  close(): Promise<void>;
+}

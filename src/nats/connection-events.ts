@@ -1,0 +1,75 @@
+import { Events, type NatsConnection, type Status } from 'nats';
+import type { NatsLog } from './client.ts';
+import { LOGIN_CODES } from './connect-failure.ts';
+import { refuseOldServer } from './server-version.ts';
+
+const SAY_AGAIN_MS = 10_000;
+
+export interface ConnectionState {
+  isConnected(): boolean;
+  /** Why we ended the connection ourselves. */
+  endedBy(): Error | undefined;
+}
+
+/** Says in plain words what happens to the connection, and refuses a server that came back too old. */
+export function followConnection(connection: NatsConnection, log: NatsLog): ConnectionState {
+  let connected = true;
+  let endedBy: Error | undefined;
+  const saidAt = new Map<string, number>();
+
+  // The same trouble comes back with every reconnect, twice a second.
+  function sayNowAndThen(sentence: string): void {
+    if (Date.now() - (saidAt.get(sentence) ?? 0) < SAY_AGAIN_MS) return;
+    saidAt.set(sentence, Date.now());
+    log.error(sentence);
+  }
+
+  function onReconnected(server: string): void {
+    connected = true;
+    endedBy = refuseOldServer(connection.info?.version ?? '', server);
+    if (endedBy === undefined) {
+      log.info(`reconnected to NATS at ${server}`);
+    } else {
+      log.error(endedBy.message);
+      void connection.close();
+    }
+  }
+
+  function onStatus(status: Status): void {
+    const data = String(status.data);
+    switch (status.type) {
+      // Each failed dial says "disconnect" too, and the dial that works "reconnect" once for each: only changes count.
+      case Events.Disconnect:
+        if (connected) log.warn(`disconnected from NATS at ${data}; reconnecting until it answers`);
+        connected = false;
+        break;
+      case Events.Reconnect:
+        if (!connected) onReconnected(data);
+        break;
+      case Events.LDM:
+        log.warn(`NATS at ${data} is about to stop (lame duck mode) and asks us to move to another server`);
+        break;
+      case Events.Error:
+        sayNowAndThen(errorSentence(status));
+        break;
+    }
+  }
+
+  async function follow(): Promise<void> {
+    for await (const status of connection.status()) onStatus(status);
+    connected = false;
+  }
+
+  void follow();
+  return { isConnected: () => connected && !connection.isClosed(), endedBy: () => endedBy };
+}
+
+function errorSentence(status: Status): string {
+  const denied = status.permissionContext;
+  if (LOGIN_CODES.has(status.data)) {
+    return `NATS refuses our login now (${status.data}); trying until it accepts it: check NATS_USER and NATS_PASS`;
+  }
+  if (denied === undefined) return `NATS says ${String(status.data)}`;
+  const right = denied.operation === 'publish' ? 'publish to' : 'subscribe to';
+  return `NATS denies us the right to ${right} "${denied.subject}": grant it to our user in the nats-server configuration`;
+}

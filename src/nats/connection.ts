@@ -1,0 +1,151 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { type ConnectionOptions, connect, type NatsConnection, type TlsOptions } from 'nats';
+import { type NatsAddress, parseAddress, printAddress } from './address.ts';
+import type { NatsClient, NatsLog } from './client.ts';
+import { judgeConnectFailure } from './connect-failure.ts';
+import { followConnection } from './connection-events.ts';
+import { type CredentialOptions, credentialsFrom } from './credentials.ts';
+import { awaitJetStream } from './jetstream-ready.ts';
+import { createPatience } from './patience.ts';
+import { refuseOldServer } from './server-version.ts';
+
+export type NatsOptions = CredentialOptions & {
+  /** NATS_URL, taken apart: any one that answers is used, and the others when it goes. At least one. */
+  readonly servers: readonly string[];
+  /** Given, or with a `tls://` server: TLS is demanded. A server that demands it gets it anyway. */
+  readonly tls?:
+    | { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string }
+    | undefined;
+  /** Shown by `nats server report connections`. */
+  readonly name: string;
+  /** JetStream domain, where JetStream is behind a leaf node. @default none. */
+  readonly jsDomain?: string | undefined;
+  readonly log: NatsLog;
+  /** Ends the waiting for a server that is away, here and in whatever is done with the client. */
+  readonly signal?: AbortSignal | undefined;
+};
+
+/** How long one server may take to accept, greet and log us in. */
+const DIAL_TIMEOUT_MS = 5000;
+/** Two pings without an answer, and the third timer ends the link: a dead one is noticed within 15 to 20 s. */
+const PING_INTERVAL_MS = 5000;
+const RECONNECT_WAIT_MS = 250;
+const CLOSING_FLUSH_MS = 1000;
+
+/**
+ * Connects to NATS and waits until JetStream answers. Where NATS is away it tries for ever; once connected, it
+ * reconnects for ever.
+ *
+ * @throws {UserError} for what waiting cannot cure: wrong URL or login, TLS, a server that is too old or is not
+ * NATS, JetStream switched off.
+ * @throws the signal's reason, when it is aborted meanwhile.
+ */
+export async function connectToNats(options: NatsOptions): Promise<NatsClient> {
+  const signal = options.signal ?? new AbortController().signal;
+  const connection = await connectUntilLoggedIn(options, signal);
+  const { log, jsDomain } = options;
+  const server = connection.getServer();
+  const version = connection.info?.version ?? '';
+  const tooOld = refuseOldServer(version, server);
+  if (tooOld !== undefined) {
+    await connection.close();
+    throw tooOld;
+  }
+  log.info(`connected to NATS at ${server} (nats-server ${version})`);
+  const state = followConnection(connection, log);
+  const client: NatsClient = {
+    connection,
+    apiPrefix: jsDomain === undefined ? '$JS.API' : `$JS.${jsDomain}.API`,
+    manager: await connection.jetstreamManager({
+      checkAPI: false,
+      ...(jsDomain !== undefined && { domain: jsDomain }),
+    }),
+    log,
+    signal,
+    isConnected: state.isConnected,
+    closed: connection.closed().then((reason) => state.endedBy() ?? (reason || undefined)),
+    async close() {
+      if (state.isConnected())
+        await Promise.race([connection.flush().catch(() => {}), wait(CLOSING_FLUSH_MS)]);
+      await connection.close();
+    },
+  };
+  try {
+    await awaitJetStream(client, jsDomain);
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+  return client;
+}
+
+async function connectUntilLoggedIn(options: NatsOptions, signal: AbortSignal): Promise<NatsConnection> {
+  const addresses = options.servers.map(parseAddress);
+  const servers = addresses.map(printAddress).join(', ');
+  const credentials = credentialsFrom(options, addresses);
+  const patience = createPatience(options.log, signal);
+  for (;;) {
+    try {
+      const dialing = connect({
+        ...dialOptions(options, addresses),
+        ...(credentials.authenticator !== undefined && { authenticator: credentials.authenticator }),
+      });
+      return await unlessAborted(dialing, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const failure = judgeConnectFailure(error, servers, credentials);
+      if (failure.kind === 'never') throw failure.error;
+      await patience.pause(
+        `NATS at ${servers} cannot be reached yet (${failure.reason}); trying until it answers`,
+      );
+    }
+  }
+}
+
+function dialOptions({ tls, name }: NatsOptions, addresses: readonly NatsAddress[]): ConnectionOptions {
+  const secure: TlsOptions | undefined = tls ?? (addresses.some((address) => address.tls) ? {} : undefined);
+  const servers = shuffled(addresses.map(({ hostPort }) => hostPort));
+  return {
+    // The client forgets a server that fails before the first one answers. Named twice, each is still known later.
+    servers: servers.length === 1 ? servers : [...servers, ...servers],
+    noRandomize: true,
+    name,
+    timeout: DIAL_TIMEOUT_MS,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RECONNECT_WAIT_MS,
+    reconnectJitter: RECONNECT_WAIT_MS,
+    reconnectJitterTLS: RECONNECT_WAIT_MS,
+    ignoreAuthErrorAbort: true,
+    pingInterval: PING_INTERVAL_MS,
+    maxPingOut: 2,
+    noAsyncTraces: true,
+    // The client's own look-up asks DNS alone, not /etc/hosts, and hangs without it; only for TLS it keeps the name.
+    resolve: secure !== undefined,
+    ...(secure !== undefined && { tls: secure }),
+  };
+}
+
+/** The connection, or the signal's reason at once; one that comes too late is closed. */
+async function unlessAborted(dialing: Promise<NatsConnection>, signal: AbortSignal): Promise<NatsConnection> {
+  let onAbort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      reject(signal.reason);
+      dialing.then((late) => late.close()).catch(() => {});
+    };
+  });
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([dialing, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function shuffled<T>(values: readonly T[]): T[] {
+  return values
+    .map((value) => ({ value, order: Math.random() }))
+    .sort((a, b) => a.order - b.order)
+    .map(({ value }) => value);
+}

@@ -1,0 +1,39 @@
+import { ApiErrorCode, apiErrorCode, isTemporary } from './api-error.ts';
+import type { NatsClient } from './client.ts';
+
+/** How far a group is. */
+export type GroupInfo = {
+  /** Messages in the stream that were never handed out. */
+  readonly pending: number;
+  /** Handed out and not yet acked: in flight, or waiting for a retry. */
+  readonly ackPending: number;
+  /** Stream sequence up to which everything is acked. */
+  readonly ackFloor: number;
+  /** Of `ackPending`: those handed out more than once. */
+  readonly redelivered: number;
+  /** Pulls that wait for messages, of all workers. */
+  readonly waiting: number;
+};
+
+/** Null where it cannot be known now: NATS is away, or the durable or stream is not there. */
+export async function groupInfo(
+  client: NatsClient,
+  stream: string,
+  durable: string,
+): Promise<GroupInfo | null> {
+  if (!client.isConnected()) return null;
+  try {
+    const info = await client.manager.consumers.info(stream, durable);
+    return {
+      pending: info.num_pending,
+      ackPending: info.num_ack_pending,
+      ackFloor: info.ack_floor.stream_seq,
+      redelivered: info.num_redelivered,
+      waiting: info.num_waiting,
+    };
+  } catch (error) {
+    const gone = [ApiErrorCode.consumerNotFound, ApiErrorCode.streamNotFound] as (number | undefined)[];
+    if (isTemporary(error) || gone.includes(apiErrorCode(error))) return null;
+    throw error;
+  }
+}

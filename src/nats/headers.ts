@@ -1,0 +1,56 @@
+import { headers, type MsgHdrs, NatsError } from 'nats';
+
+/** The NATS headers we read and write, in one place. */
+export const Header = {
+  /** The server stores one message for it within the stream's duplicate window. */
+  messageId: 'Nats-Msg-Id',
+  deliveryId: 'Webhook-Delivery-Id',
+  deadLetterReason: 'Webhook-Dead-Letter-Reason',
+  deadLetterDetail: 'Webhook-Dead-Letter-Detail',
+  deadLetteredAt: 'Webhook-Dead-Lettered-At',
+  attempts: 'Webhook-Attempts',
+  originalSubject: 'Webhook-Original-Subject',
+  originalStream: 'Webhook-Original-Stream',
+  originalSequence: 'Webhook-Original-Sequence',
+} as const;
+
+/** Stands before the name of a header that steers the server, in a copy of its message. */
+const KEPT = 'Webhook-Original-';
+const STEERS_THE_SERVER = /^Nats-/i;
+
+const LONGEST_TEXT = 512;
+
+/** Name and values of each header. */
+export type HeaderEntries = Iterable<readonly [name: string, values: readonly string[]]>;
+
+/**
+ * The headers of a message, for a copy of it. Those that steer the server (`Nats-Msg-Id`, `Nats-Expected-*`,
+ * `Nats-Rollup`, `Nats-TTL`, …) would act again on the copy, so they are kept as `Webhook-Original-Nats-…`.
+ */
+export function copyHeaders(entries: HeaderEntries): MsgHdrs {
+  const copy = headers();
+  for (const [name, values] of entries) {
+    const kept = STEERS_THE_SERVER.test(name) ? KEPT + name : name;
+    for (const value of values) copy.append(kept, value);
+  }
+  return copy;
+}
+
+/** Headers from names and values; undefined where one is not valid in NATS. */
+export function headersFrom(values: Readonly<Record<string, string>>): MsgHdrs | undefined {
+  const made = headers();
+  try {
+    for (const [name, value] of Object.entries(values)) made.set(name, value);
+    return made;
+  } catch (error) {
+    if (error instanceof NatsError) return undefined;
+    throw error;
+  }
+}
+
+/** Any text as a header's value: one line, no control characters, at most 512 characters. */
+export function headerText(text: string): string {
+  const line = text.replace(/[\s\x00-\x1f\x7f]+/g, ' ').trim();
+  const short = line.length <= LONGEST_TEXT ? line : `${line.slice(0, LONGEST_TEXT - 1)}…`;
+  return short.toWellFormed();
+}

@@ -1,0 +1,126 @@
+import { type Attempt, attemptsMade, describeFailure } from '../core/attempt.ts';
+import type { Delivery } from '../core/delivery.ts';
+import type { Verdict } from '../core/verdict.ts';
+import type { AckBuffer } from './ack-buffer.ts';
+import type { NatsClient } from './client.ts';
+import type { DeadLetterWriter } from './dead-letters.ts';
+import type { HandOut } from './hand-out.ts';
+
+const ACK = Buffer.from('+ACK');
+const NAK = Buffer.from('-NAK');
+const IN_PROGRESS = Buffer.from('+WPI');
+const TERM = Buffer.from('+TERM');
+
+/** Wait before a message is handed out again that could not be put among the dead letters, in milliseconds. */
+const DEAD_LETTER_STUCK_MS = 5000;
+const TERM_TIMEOUT_MS = 5000;
+
+export type SettlementOptions = {
+  readonly client: NatsClient;
+  readonly acks: AckBuffer;
+  readonly deadLetters: DeadLetterWriter;
+  /**
+   * What the durable has, in milliseconds. A message held for a third of it is reported as in progress, again and
+   * again, so that a long attempt is not handed to a second worker.
+   */
+  readonly ackWaitMs: number;
+};
+
+/** What a dead letter says beside the message: a delivery, or as much of one as was made. */
+type Subject = { readonly id: string; readonly target?: Delivery['target'] };
+
+export interface Settlement {
+  /** Registers a message as held here: the server is told so until it is settled. */
+  hold(handOut: HandOut): void;
+  /** Does what was decided, and returns what was done: a dead letter that cannot be stored is handed back. */
+  settle(handOut: HandOut, delivery: Subject, attempt: Attempt, verdict: Verdict): Promise<Verdict>;
+  /** Gives a message back unsettled, to be handed out again after `delayMs`. */
+  giveBack(handOut: HandOut, delayMs: number): void;
+  /** Null while dead letters can be stored; else why not, for health. */
+  trouble(): string | null;
+  stop(): void;
+}
+
+/** What we do: the only place that says ack, nak and term. */
+export function createSettlement({ client, acks, deadLetters, ackWaitMs }: SettlementOptions): Settlement {
+  /** When the server last heard that we have it, on the clock of `performance.now()`. */
+  const held = new Map<HandOut, number>();
+  let trouble: string | null = null;
+
+  const progress = setInterval(() => {
+    const now = performance.now();
+    for (const [handOut, heardAt] of held) {
+      if (now - heardAt < ackWaitMs / 3) continue;
+      acks.say(handOut.reply, IN_PROGRESS);
+      held.set(handOut, now);
+    }
+  }, ackWaitMs / 6);
+
+  function end(handOut: HandOut, word: Uint8Array): void {
+    held.delete(handOut);
+    acks.say(handOut.reply, word);
+  }
+
+  function giveBack(handOut: HandOut, delayMs: number): void {
+    end(handOut, delayMs === 0 ? NAK : Buffer.from(`-NAK {"delay":${delayMs * 1_000_000}}`));
+  }
+
+  async function deadLetter(
+    handOut: HandOut,
+    delivery: Subject,
+    attempt: Attempt,
+    verdict: Extract<Verdict, { kind: 'deadLetter' }>,
+  ): Promise<Verdict> {
+    const stored = await deadLetters.write({
+      sourceStreamCreated: handOut.streamCreated,
+      sequence: handOut.sequence,
+      endpointKey: delivery.target?.endpointKey ?? null,
+      deliveryId: delivery.id,
+      reason: verdict.reason,
+      detail: describeFailure(attempt.outcome) ?? verdict.reason,
+      attempts: attemptsMade(handOut.handOuts, attempt.outcome),
+      originalSubject: handOut.subject,
+      at: attempt.startedAt + attempt.durationMs,
+      messageHeaders: handOut.headers(),
+      data: handOut.data,
+    });
+    trouble = typeof stored === 'string' ? null : stored.failed;
+    if (trouble !== null) {
+      giveBack(handOut, DEAD_LETTER_STUCK_MS);
+      return { kind: 'handBack' };
+    }
+    await terminate(handOut, verdict.reason);
+    return verdict;
+  }
+
+  /** Confirmed, since the copy is stored. Without an answer it is said again like any ack: the copy stays one. */
+  async function terminate(handOut: HandOut, reason: string): Promise<void> {
+    held.delete(handOut);
+    const word = Buffer.concat([TERM, Buffer.from(` ${reason}`)]);
+    await client.connection
+      .request(handOut.reply, word, { timeout: TERM_TIMEOUT_MS })
+      .catch(() => acks.say(handOut.reply, word));
+  }
+
+  return {
+    hold: (handOut) => held.set(handOut, handOut.receivedAt),
+    async settle(handOut, delivery, attempt, verdict) {
+      switch (verdict.kind) {
+        case 'ack':
+          end(handOut, ACK);
+          return verdict;
+        case 'retry':
+          giveBack(handOut, verdict.delayMs);
+          return verdict;
+        case 'handBack':
+          giveBack(handOut, 0);
+          return verdict;
+        case 'deadLetter':
+          return deadLetter(handOut, delivery, attempt, verdict);
+      }
+    },
+    giveBack,
+    trouble: () => trouble,
+    stop: () => clearInterval(progress),
+  };
+}

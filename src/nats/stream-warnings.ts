@@ -1,0 +1,92 @@
+import { nanos, type StreamConfig } from 'nats';
+import type { StreamWanted } from './stream.ts';
+
+/** What is said about a stream that is not as wanted, or that may lose what still waits in it. */
+export function streamWarnings(actual: StreamConfig, wanted: StreamWanted): string[] {
+  return [...dangers(actual), ...differences(actual, wanted)].map(
+    (sentence) => `stream ${actual.name} ${sentence}`,
+  );
+}
+
+/** Ways in which messages vanish that nobody has delivered. */
+function dangers(actual: StreamConfig): string[] {
+  const edit = `nats stream edit ${actual.name}`;
+  const sentences: string[] = [];
+  const limited = actual.max_msgs > 0 || actual.max_bytes > 0 || (actual.max_msgs_per_subject ?? 0) > 0;
+  if (limited && actual.discard === 'old') {
+    sentences.push(
+      `evicts its oldest messages when it is full, also those that still wait: \`${edit} --discard new\` refuses new ones instead`,
+    );
+  }
+  if (actual.max_age > 0) {
+    sentences.push(
+      `removes messages after ${actual.max_age / nanos(1000)} s, also those that still wait: \`${edit} --max-age 0\` keeps them`,
+    );
+  }
+  if (actual.storage === 'memory') {
+    sentences.push(
+      'is kept in memory: what waits is gone when nats-server restarts; a stream in files has to be made anew',
+    );
+  }
+  if (actual.retention === 'interest') {
+    sentences.push('drops what is published while it has no consumer (retention interest)');
+  }
+  return sentences;
+}
+
+function differences(actual: StreamConfig, wanted: StreamWanted): string[] {
+  const edit = `nats stream edit ${actual.name}`;
+  const sentences: string[] = [];
+  function compare(what: string, is: unknown, should: unknown, cure: string): void {
+    if (is !== should) sentences.push(`has ${what} ${is}, not ${should} as wanted: ${cure}`);
+  }
+  const anew = 'harmless here; only a stream that is made anew can have it';
+  compare(
+    'subjects',
+    listed(actual.subjects),
+    listed(wanted.subjects),
+    `\`${edit} --subjects ${wanted.subjects.join(',')}\``,
+  );
+  compare('retention', actual.retention, wanted.retention, anew);
+  if (actual.storage !== 'memory') compare('storage', actual.storage, wanted.storage, anew);
+  compare('discard policy', actual.discard, wanted.discard, `\`${edit} --discard ${wanted.discard}\``);
+  compare(
+    'max_msgs',
+    limit(actual.max_msgs),
+    limit(wanted.maxMessages),
+    `\`${edit} --max-msgs ${limit(wanted.maxMessages)}\``,
+  );
+  compare(
+    'max_bytes',
+    limit(actual.max_bytes),
+    limit(wanted.maxBytes),
+    `\`${edit} --max-bytes ${limit(wanted.maxBytes)}\``,
+  );
+  if (actual.max_age === 0) {
+    compare(
+      'max_age',
+      '0 s',
+      `${Math.max(0, wanted.maxAgeSeconds)} s`,
+      `\`${edit} --max-age ${wanted.maxAgeSeconds}s\``,
+    );
+  }
+  compare('replicas', actual.num_replicas, wanted.replicas, `\`${edit} --replicas ${wanted.replicas}\``);
+  if (wanted.duplicateWindowSeconds > 0) {
+    compare(
+      'duplicate window',
+      `${actual.duplicate_window / nanos(1000)} s`,
+      `${wanted.duplicateWindowSeconds} s`,
+      `\`${edit} --dupe-window ${wanted.duplicateWindowSeconds}s\``,
+    );
+  }
+  return sentences;
+}
+
+function listed(subjects: readonly string[]): string {
+  return [...subjects].sort().join(',');
+}
+
+/** The server writes "no limit" as -1. */
+export function limit(value: number): number {
+  return value > 0 ? value : -1;
+}

@@ -1,0 +1,96 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { onTestFinished } from 'vitest';
+import { findNatsServer } from '../../src/embedded/nats-binary.ts';
+import { freePort } from '../../src/embedded/ports.ts';
+import type { NatsClient } from '../../src/nats/client.ts';
+import { connectToNats, type NatsOptions } from '../../src/nats/connection.ts';
+import { UserError } from '../../src/runtime/failure.ts';
+
+const quiet = () => {};
+
+const ACCOUNTS = 40;
+
+/**
+ * The configuration of a server with an account for each test of a file. Streams that were deleted would not do: a
+ * server that makes one of the same name at once may find messages of the old one in it.
+ */
+export const ACCOUNT_PER_TEST = `accounts { ${Array.from({ length: ACCOUNTS }, (_, n) => account(n)).join('\n')} }`;
+
+let nextAccount = 0;
+
+/** The login of an account that no test has used: of its user who may do all, and of one who lacks some rights. */
+export function freshAccount() {
+  const n = nextAccount++;
+  return { all: { user: `all${n}`, pass: 'x' }, limited: { user: `limited${n}`, pass: 'x' } };
+}
+
+function account(n: number): string {
+  const denied = 'permissions: { publish: { deny: ["$JS.API.STREAM.CREATE.>", "denied.>"] } }';
+  return `T${n} { jetstream: enabled, users: [ {user: all${n}, password: x}, {user: limited${n}, password: x, ${denied}} ] }`;
+}
+
+/** A log that keeps what was said, level and all. */
+export function recordedLog() {
+  const lines: string[] = [];
+  const say = (level: string) => (message: string) => void lines.push(`${level}: ${message}`);
+  return { lines, info: say('info'), warn: say('warn'), error: say('error') };
+}
+
+/** A client for one test. */
+export async function connectTo(url: string, options: Partial<NatsOptions> = {}): Promise<NatsClient> {
+  const client = await connectToNats({ servers: [url], name: 'test', log: recordedLog(), ...options });
+  onTestFinished(() => client.close());
+  return client;
+}
+
+/** What an action that must fail failed with. */
+export function failure(action: Promise<unknown>): Promise<Error> {
+  return action.then(
+    () => {
+      throw new Error('it did not fail');
+    },
+    (error) => error,
+  );
+}
+
+/** The message of the error for the user that an action must end with. */
+export async function refusal(action: Promise<unknown>): Promise<string> {
+  const error = await failure(action);
+  if (!(error instanceof UserError)) throw error;
+  return error.message;
+}
+
+/** A real nats-server with JetStream switched off, for one test. */
+export async function startWithoutJetStream(): Promise<{ url: string }> {
+  const port = await freePort();
+  const args = ['--addr', '127.0.0.1', '--port', String(port)];
+  const server = spawn(await findNatsServer(process.env), args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  onTestFinished(async () => {
+    server.kill();
+    if (server.exitCode === null && server.signalCode === null) await once(server, 'exit');
+  });
+  for await (const text of server.stderr) if (String(text).includes('Server is ready')) break;
+  return { url: `nats://127.0.0.1:${port}` };
+}
+
+/** Anything that listens, for one test: it says `greeting` to everyone who connects, and answers pings. */
+export async function startSayer(greeting: string, port = 0): Promise<{ url: string }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', quiet);
+    socket.on('data', (data) => {
+      if (data.includes('PING')) socket.write('PONG\r\n');
+    });
+    socket.write(greeting);
+  });
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { url: `nats://127.0.0.1:${(server.address() as { port: number }).port}` };
+}
