@@ -1,0 +1,48 @@
+import { type Attempt, describeFailure } from '../core/attempt.ts';
+import { type Delivery, withoutQuery } from '../core/delivery.ts';
+import type { Counters } from '../core/stats.ts';
+import type { Verdict } from '../core/verdict.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Message } from './message.ts';
+import { isUnsendable, type Unsendable } from './resolve.ts';
+
+/** One wide line an attempt: debug for a 2xx, warn for everything else. No header, no body, no query. */
+export function logAttempt(
+  log: Logger,
+  message: Message,
+  delivery: Delivery | Unsendable,
+  attempt: Attempt,
+  done: Verdict,
+): void {
+  const level = done.kind === 'ack' ? 'debug' : 'warn';
+  if (!log.isLevelEnabled(level)) return;
+  const { outcome } = attempt;
+  log[level](
+    {
+      deliveryId: delivery.id,
+      subject: message.subject,
+      sequence: message.sequence,
+      ...(isUnsendable(delivery) ? {} : { method: delivery.method, url: withoutQuery(delivery.target) }),
+      attemptNumber: message.handOuts,
+      outcome: outcome.kind,
+      ...(outcome.kind === 'responded' ? { status: outcome.status } : {}),
+      error: describeFailure(outcome) ?? undefined,
+      durationMs: Math.round(attempt.durationMs),
+      verdict: done.kind,
+      ...(done.kind === 'retry' ? { delayMs: done.delayMs } : {}),
+      ...(done.kind === 'deadLetter' ? { reason: done.reason } : {}),
+    },
+    'delivery.attempted',
+  );
+}
+
+/** The statistics line that the reference worker prints. `uptime` in seconds, `average` in milliseconds. */
+export function statisticsLine(total: Counters, uptimeMs: number) {
+  return {
+    processed: total.delivered,
+    succeeded: total.acknowledged,
+    failed: total.delivered - total.acknowledged,
+    average: total.delivered === 0 ? 0 : Math.round((100 * total.processingMs) / total.delivered) / 100,
+    uptime: Math.round(uptimeMs / 1000),
+  };
+}

@@ -1,0 +1,20 @@
+/** What a part of the worker says of itself: null where all is well. */
+export type Troubles = {
+  readonly nats: string | null;
+  readonly deadLetters: string | null;
+  readonly postgres: string | null;
+};
+
+export type Health = {
+  /** ok: all is well. degraded: deliveries go on, something beside them does not. failing: deliveries do not. */
+  readonly status: 'ok' | 'degraded' | 'failing' | 'draining';
+  readonly troubles: Partial<Troubles>;
+};
+
+/** PostgreSQL being away does not stop deliveries; NATS being away, or dead letters that find no place, do. */
+export function judgeHealth(troubles: Troubles, draining: boolean): Health {
+  const named = Object.fromEntries(Object.entries(troubles).filter(([, trouble]) => trouble !== null));
+  if (draining) return { status: 'draining', troubles: named };
+  if (troubles.nats !== null || troubles.deadLetters !== null) return { status: 'failing', troubles: named };
+  return { status: troubles.postgres === null ? 'ok' : 'degraded', troubles: named };
+}

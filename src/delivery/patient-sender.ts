@@ -1,0 +1,28 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Attempt } from '../core/attempt.ts';
+import type { Delivery } from '../core/delivery.ts';
+
+/** Wait before our own machine is tried again, in milliseconds. */
+const OWN_FAULT_PAUSE_MS = 1000;
+
+/**
+ * Waits out the faults of our own machine (no sockets left) in the slot: they are nobody's attempt, and taking
+ * fewer messages is just what such a machine needs.
+ *
+ * @param stopping Once aborted, a fault is returned at once.
+ */
+export function patientSender(
+  send: (delivery: Delivery) => Promise<Attempt>,
+  stopping: AbortSignal,
+  tell: (code: string) => void,
+): (delivery: Delivery) => Promise<Attempt> {
+  return async (delivery) => {
+    for (;;) {
+      const attempt = await send(delivery);
+      if (attempt.outcome.kind !== 'faulted') return attempt;
+      tell(attempt.outcome.code);
+      await pause(OWN_FAULT_PAUSE_MS, undefined, { signal: stopping }).catch(() => undefined);
+      if (stopping.aborted) return attempt;
+    }
+  };
+}

@@ -1,0 +1,62 @@
+import { type Attempt, attemptsMade, describeFailure, wasSent } from '../core/attempt.ts';
+import { type Delivery, withoutQuery } from '../core/delivery.ts';
+import type { AttemptRecord, DeadLetterRecord } from '../core/stats.ts';
+import type { Verdict } from '../core/verdict.ts';
+import type { Message } from './message.ts';
+import { isUnsendable, type Unsendable } from './resolve.ts';
+
+/** Which attempts become rows. */
+export type AttemptLog = 'all' | 'failures' | 'off';
+
+/** The row of an attempt, or null: nothing was sent, or it is not wanted. */
+export function attemptRecord(
+  message: Message,
+  delivery: Delivery | Unsendable,
+  attempt: Attempt,
+  done: Verdict,
+  wanted: AttemptLog,
+): AttemptRecord | null {
+  const { outcome, startedAt, durationMs } = attempt;
+  if (wanted === 'off' || isUnsendable(delivery) || !wasSent(outcome)) return null;
+  // A success after failures is kept with them: else the delivery would seem to be retried for ever.
+  if (wanted === 'failures' && done.kind === 'ack' && message.handOuts === 1) return null;
+  const responded = outcome.kind === 'responded' ? outcome : null;
+  return {
+    deliveryId: delivery.id,
+    attemptNumber: message.handOuts,
+    subject: message.subject,
+    endpointKey: delivery.target.endpointKey,
+    url: withoutQuery(delivery.target),
+    method: delivery.method,
+    outcome: outcome.kind,
+    status: responded?.status ?? null,
+    error: describeFailure(outcome),
+    responseExcerpt: responded?.excerpt ?? null,
+    startedAt,
+    durationMs,
+    verdict: done.kind,
+    deadLetterReason: done.kind === 'deadLetter' ? done.reason : null,
+    nextAttemptAt: done.kind === 'retry' ? startedAt + durationMs + done.delayMs : null,
+  };
+}
+
+/** The row of a dead letter, or null where the message did not become one. */
+export function deadLetterRecord(
+  message: Message,
+  delivery: Delivery | Unsendable,
+  attempt: Attempt,
+  done: Verdict,
+): DeadLetterRecord | null {
+  if (done.kind !== 'deadLetter') return null;
+  return {
+    deliveryId: delivery.id,
+    subject: message.subject,
+    sequence: message.sequence,
+    attempts: attemptsMade(message.handOuts, attempt.outcome),
+    reason: done.reason,
+    error: describeFailure(attempt.outcome) ?? done.reason,
+    url: isUnsendable(delivery) ? null : withoutQuery(delivery.target),
+    durationMs: attempt.durationMs,
+    at: attempt.startedAt + attempt.durationMs,
+  };
+}

@@ -1,0 +1,55 @@
+import pLimit from 'p-limit';
+
+/**
+ * Room for attempts. A message is taken only into a free slot, and has it until its hand-out is settled, so that
+ * nothing ever waits here while its ack wait runs.
+ */
+export class Slots<M> {
+  readonly #limit;
+  readonly #concurrency: number;
+  readonly #handle: (message: M) => Promise<void>;
+  readonly #freed: () => void;
+  #whenIdle: (() => void)[] = [];
+
+  /**
+   * @param handle The journey of one message. Must not reject.
+   * @param freed Called whenever a slot became free.
+   */
+  constructor(concurrency: number, handle: (message: M) => Promise<void>, freed: () => void) {
+    this.#limit = pLimit(concurrency);
+    this.#concurrency = concurrency;
+    this.#handle = handle;
+    this.#freed = freed;
+  }
+
+  free(): number {
+    return this.#concurrency - this.busy();
+  }
+
+  busy(): number {
+    return this.#limit.activeCount + this.#limit.pendingCount;
+  }
+
+  take(message: M): void {
+    void this.#limit(this.#handle, message).then(() => queueMicrotask(() => this.#slotFreed()));
+  }
+
+  /** Resolves to true when no slot is busy any more, or to false after this many milliseconds. */
+  idle(withinMs: number): Promise<boolean> {
+    if (this.busy() === 0) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const giveUp = setTimeout(() => resolve(false), withinMs);
+      this.#whenIdle.push(() => {
+        clearTimeout(giveUp);
+        resolve(true);
+      });
+    });
+  }
+
+  #slotFreed(): void {
+    this.#freed();
+    if (this.busy() > 0) return;
+    for (const wake of this.#whenIdle) wake();
+    this.#whenIdle = [];
+  }
+}

@@ -1,0 +1,113 @@
+import {
+  type AttemptRecord,
+  type Counters,
+  type DeadLetterRecord,
+  mergeCounters,
+  NO_COUNTERS,
+  type StatisticsFlush,
+} from '../core/stats.ts';
+
+export type StatisticsBufferOptions = Pick<
+  StatisticsFlush,
+  'instanceId' | 'streamName' | 'consumerName' | 'queueGroup' | 'silentAfterMs'
+> & {
+  /** Rows kept while the store does not answer, attempts and dead letters together. */
+  readonly maxRows: number;
+};
+
+/** Where statistics go. Storing the same flush twice counts it once; what it throws means "not known to be stored". */
+export interface StatisticsStore {
+  store(flush: StatisticsFlush): Promise<void>;
+}
+
+/**
+ * Collects what happened until the next flush. Counters always fit; rows are kept up to a bound, and beyond it counted
+ * as dropped. A flush that may or may not have been stored is kept, and sent again unchanged before anything newer.
+ */
+export class StatisticsBuffer {
+  readonly #options: StatisticsBufferOptions;
+  readonly #store: StatisticsStore;
+  #counters: Counters = NO_COUNTERS;
+  #attempts: AttemptRecord[] = [];
+  #deadLetters: DeadLetterRecord[] = [];
+  #uncertain: StatisticsFlush | null = null;
+  #number = 0;
+  #total: Counters = NO_COUNTERS;
+  #flushing: Promise<void> = Promise.resolve();
+
+  constructor(options: StatisticsBufferOptions, store: StatisticsStore) {
+    this.#options = options;
+    this.#store = store;
+  }
+
+  add(counters: Counters, attempt: AttemptRecord | null, deadLetter: DeadLetterRecord | null): void {
+    this.#count(counters);
+    if (attempt !== null) this.#keep(this.#attempts, attempt);
+    if (deadLetter !== null) this.#keep(this.#deadLetters, deadLetter);
+  }
+
+  /** Rows that wait for a flush. */
+  get rows(): number {
+    const uncertain = this.#uncertain;
+    return (
+      this.#attempts.length +
+      this.#deadLetters.length +
+      (uncertain === null ? 0 : uncertain.attempts.length + uncertain.deadLetters.length)
+    );
+  }
+
+  /** What this process counted since it started. */
+  get total(): Counters {
+    return this.#total;
+  }
+
+  /**
+   * Stores what was collected. One at a time; throws what the store throws, and nothing is lost then.
+   *
+   * @param pending What waits in the stream; null where it is not known.
+   * @param active False for the last flush of a process.
+   */
+  flush(pending: number | null, active: boolean): Promise<void> {
+    const next = this.#flushing.catch(() => undefined).then(() => this.#flush(pending, active));
+    this.#flushing = next;
+    return next;
+  }
+
+  async #flush(pending: number | null, active: boolean): Promise<void> {
+    if (this.#uncertain !== null) await this.#send(this.#uncertain);
+    const { instanceId, streamName, consumerName, queueGroup, silentAfterMs } = this.#options;
+    const flush: StatisticsFlush = {
+      instanceId,
+      streamName,
+      consumerName,
+      queueGroup,
+      silentAfterMs,
+      number: ++this.#number,
+      counters: this.#counters,
+      pending,
+      active,
+      attempts: this.#attempts,
+      deadLetters: this.#deadLetters,
+    };
+    this.#counters = NO_COUNTERS;
+    this.#attempts = [];
+    this.#deadLetters = [];
+    await this.#send(flush);
+  }
+
+  async #send(flush: StatisticsFlush): Promise<void> {
+    this.#uncertain = flush;
+    await this.#store.store(flush);
+    this.#uncertain = null;
+  }
+
+  #keep<T>(rows: T[], row: T): void {
+    if (this.rows < this.#options.maxRows) rows.push(row);
+    else this.#count({ ...NO_COUNTERS, rowsDropped: 1 });
+  }
+
+  #count(counters: Counters): void {
+    this.#counters = mergeCounters(this.#counters, counters);
+    this.#total = mergeCounters(this.#total, counters);
+  }
+}

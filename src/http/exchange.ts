@@ -1,0 +1,143 @@
+import { isIPv4 } from 'node:net';
+import type { Dispatcher } from 'undici';
+import type { Outcome } from '../core/attempt.ts';
+import { parseRetryAfter } from '../core/backoff.ts';
+import { errorCode, errorMessage } from '../runtime/failure.ts';
+import { ADDRESS_REFUSED } from './checked-lookup.ts';
+
+/** How much of a failure's body is kept for the person who reads the attempt, in bytes. */
+const EXCERPT_BYTES = 1024;
+
+/** What our own machine lacks when these are the error, not the endpoint. */
+const OWN_FAULTS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+
+type Controller = Dispatcher.DispatchController;
+
+/**
+ * One request and its response, as undici tells it. The first word decides the outcome; whatever comes later only
+ * ends the connection.
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly outcome: Promise<Outcome>;
+  /** On the clock of `performance.now()`. */
+  readonly deadline: number;
+  durationMs = 0;
+
+  readonly #begun = performance.now();
+  readonly #timeoutMs: number;
+  readonly #maxBytes: number;
+  #resolve!: (outcome: Outcome) => void;
+  #controller: Controller | undefined;
+  #ended = false;
+  #status = 0;
+  #retryAfterMs: number | null = null;
+  #bytes = 0;
+  #excerpt: Buffer[] | null = null;
+
+  constructor(timeoutMs: number, maxBytes: number) {
+    this.#timeoutMs = timeoutMs;
+    this.#maxBytes = maxBytes;
+    this.deadline = this.#begun + timeoutMs;
+    this.outcome = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  timeOut(): void {
+    this.#end({
+      kind: 'timedOut',
+      phase: this.#controller === undefined ? 'connect' : 'response',
+      afterMs: this.#timeoutMs,
+    });
+    this.#hangUp();
+  }
+
+  abort(): void {
+    this.#end({ kind: 'aborted' });
+    this.#hangUp();
+  }
+
+  fail(error: unknown): void {
+    this.#end(outcomeOf(error, performance.now() - this.#begun));
+  }
+
+  onRequestStart(controller: Controller): void {
+    this.#controller = controller;
+    // Its time was over while it was still dialing.
+    if (this.#ended) this.#hangUp();
+  }
+
+  onResponseStart(_controller: Controller, status: number, headers: Record<string, string | string[]>): void {
+    this.#status = status;
+    // Interim answers (1xx) come before the real one.
+    if (status < 300) return;
+    this.#excerpt = [];
+    // Given twice, the first one counts.
+    const [retryAfter] = [headers['retry-after']].flat();
+    if (retryAfter !== undefined) this.#retryAfterMs = parseRetryAfter(retryAfter, Date.now());
+  }
+
+  onResponseData(_controller: Controller, chunk: Buffer): void {
+    if (this.#excerpt !== null && this.#bytes < EXCERPT_BYTES) {
+      this.#excerpt.push(chunk.subarray(0, EXCERPT_BYTES - this.#bytes));
+    }
+    this.#bytes += chunk.length;
+    if (this.#bytes <= this.#maxBytes) return;
+    this.#responded();
+    this.#hangUp();
+  }
+
+  onResponseEnd(): void {
+    this.#responded();
+  }
+
+  onResponseError(_controller: Controller, error: Error): void {
+    this.fail(error);
+  }
+
+  #responded(): void {
+    this.#end({
+      kind: 'responded',
+      status: this.#status,
+      retryAfterMs: this.#retryAfterMs,
+      excerpt: this.#excerpt === null ? null : Buffer.concat(this.#excerpt).toString('utf8'),
+    });
+  }
+
+  #end(outcome: Outcome): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.durationMs = performance.now() - this.#begun;
+    this.#resolve(outcome);
+  }
+
+  #hangUp(): void {
+    // The reason reaches only our own onResponseError, which by now changes nothing.
+    this.#controller?.abort(new Error('the attempt is over'));
+  }
+}
+
+function outcomeOf(error: unknown, afterMs: number): Outcome {
+  const cause = tellingOf(error);
+  const code = errorCode(cause) ?? 'UNKNOWN';
+  if (code === ADDRESS_REFUSED) return { kind: 'refused', detail: errorMessage(cause) };
+  if (isOwnFault(cause)) return { kind: 'faulted', code };
+  if (code === 'UND_ERR_CONNECT_TIMEOUT') {
+    return { kind: 'timedOut', phase: 'connect', afterMs: Math.round(afterMs) };
+  }
+  return { kind: 'unreachable', code, detail: errorMessage(cause) };
+}
+
+/** Of a host with several addresses each has failed in its own way: it is our fault only where all of them are. */
+function tellingOf(error: unknown): unknown {
+  if (!(error instanceof AggregateError)) return error;
+  return error.errors.find((each) => !isOwnFault(each)) ?? error.errors[0] ?? error;
+}
+
+function isOwnFault(error: unknown): boolean {
+  const code = errorCode(error);
+  // No local port left for this endpoint. For an IPv6 address it says that this machine has no IPv6, which no
+  // waiting cures.
+  if (code === 'EADDRNOTAVAIL') return isIPv4((error as { address?: string }).address ?? '');
+  return code !== undefined && OWN_FAULTS.has(code);
+}

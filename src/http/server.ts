@@ -1,0 +1,86 @@
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { errorCode, errorMessage, UserError } from '../runtime/failure.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { json, type Reply, type Route } from '../runtime/route.ts';
+import type { Service } from '../runtime/service.ts';
+
+export type HttpServerOptions = {
+  /** 0: any free one. */
+  readonly port: number;
+  /** @default all addresses, so that an orchestrator can ask. */
+  readonly host?: string;
+  readonly log: Logger;
+};
+
+/** Serves routes by `node:http`. */
+export class HttpServer implements Service {
+  readonly name = 'http server';
+  readonly #options: HttpServerOptions;
+  readonly #server: Server;
+
+  constructor(options: HttpServerOptions, routes: readonly Route[]) {
+    this.#options = options;
+    this.#server = createServer((request, response) => {
+      const path = request.url?.split('?', 1)[0];
+      const route = routes.find((candidate) => candidate.path === path);
+      const isGet = request.method === 'GET' || request.method === 'HEAD';
+      // HEAD is a GET whose body node:http leaves out.
+      if (route === undefined) write(response, json(404, { error: `nothing is at ${path}` }));
+      else if (!isGet) write(response, json(405, { error: `${path} answers to GET` }));
+      else void this.#answer(route, response);
+    });
+  }
+
+  /** The port it listens on. */
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** @throws {UserError} where the port is taken, or not ours to take. */
+  start(): Promise<void> {
+    const { port, host } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', (error) => reject(cannotListen(port, error)));
+      this.#server.listen(port, host, resolve);
+    });
+  }
+
+  stop(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+
+  async #answer(route: Route, response: ServerResponse): Promise<void> {
+    try {
+      write(response, await route.handle());
+    } catch (error) {
+      this.#options.log.error({ error: errorMessage(error), path: route.path }, 'a request to us failed');
+      write(response, json(500, { error: 'it failed here; the log says why' }));
+    }
+  }
+}
+
+function write(response: ServerResponse, { status, type, body }: Reply): void {
+  response.writeHead(status, {
+    'content-type': type,
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+  });
+  response.end(body);
+}
+
+function cannotListen(port: number, error: NodeJS.ErrnoException): UserError {
+  switch (errorCode(error)) {
+    case 'EADDRINUSE':
+      return new UserError(`HTTP_PORT: port ${port} is in use. Set another one, or 0 for none.`);
+    case 'EACCES':
+      return new UserError(`HTTP_PORT: port ${port} needs more rights. Set one from 1024 on, or 0 for none.`);
+    default:
+      return new UserError(`HTTP_PORT: cannot listen on port ${port}: ${errorMessage(error)}.`, {
+        cause: error,
+      });
+  }
+}

@@ -1,0 +1,21 @@
+import type { Message } from '../../src/delivery/message.ts';
+
+/** A message as JetStream would hand it to us. */
+export function message(
+  body: unknown,
+  rest: Partial<Omit<Message, 'header'>> & { headers?: Record<string, string> } = {},
+): Message {
+  const { headers = {}, ...fields } = rest;
+  return {
+    subject: 'webhooks.test',
+    data: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
+    stream: 'WEBHOOKS',
+    streamCreated: 1_700_000_000_000,
+    sequence: 7,
+    handOuts: 1,
+    header: (name) => headers[name],
+    ...fields,
+  };
+}
+
+export const ENVELOPE = { webhook_url: 'https://example.com/hook?token=secret', data: { n: 1 } };

@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest';
+import type { Attempt } from '../../src/core/attempt.ts';
+import { createMessageParser } from '../../src/core/envelope.ts';
+import type { Verdict } from '../../src/core/verdict.ts';
+import { attemptRecord, deadLetterRecord } from '../../src/delivery/records.ts';
+import { resolve } from '../../src/delivery/resolve.ts';
+import { ENVELOPE, message } from './messages.ts';
+
+const parse = createMessageParser();
+const given = message(ENVELOPE, { handOuts: 2 });
+const delivery = resolve(parse(given), given);
+const unsendable = resolve(parse(message('not json')), given);
+
+const ACCEPTED: Attempt = {
+  outcome: { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null },
+  startedAt: 1000,
+  durationMs: 20,
+};
+const FAILED: Attempt = {
+  outcome: { kind: 'responded', status: 503, retryAfterMs: 9000, excerpt: 'busy' },
+  startedAt: 1000,
+  durationMs: 20,
+};
+const ACK: Verdict = { kind: 'ack' };
+const RETRY: Verdict = { kind: 'retry', delayMs: 9000 };
+const GONE: Verdict = { kind: 'deadLetter', reason: 'gone' };
+
+describe('the row of an attempt', () => {
+  it('says what was done, and when there will be another', () => {
+    expect(attemptRecord(given, delivery, FAILED, RETRY, 'all')).toMatchObject({
+      attemptNumber: 2,
+      outcome: 'responded',
+      status: 503,
+      error: 'HTTP 503',
+      responseExcerpt: 'busy',
+      verdict: 'retry',
+      nextAttemptAt: 10_020,
+    });
+  });
+
+  it('never holds the query of the URL', () => {
+    expect(attemptRecord(given, delivery, ACCEPTED, ACK, 'all')!.url).toBe('https://example.com/hook');
+  });
+
+  it.each([
+    ['all', ACCEPTED, ACK, true],
+    ['failures', ACCEPTED, ACK, false],
+    ['failures', FAILED, RETRY, true],
+    ['off', FAILED, RETRY, false],
+  ] as const)('with ATTEMPT_LOG=%s is kept as wanted', (wanted, attempt, done, kept) => {
+    const first = message(ENVELOPE);
+    expect(attemptRecord(first, delivery, attempt, done, wanted) !== null).toBe(kept);
+  });
+
+  it('with ATTEMPT_LOG=failures is kept for a success after failures', () => {
+    expect(attemptRecord(given, delivery, ACCEPTED, ACK, 'failures')).toMatchObject({ verdict: 'ack' });
+  });
+
+  it('is not written where nothing was sent', () => {
+    const notSent: Attempt = {
+      outcome: { kind: 'refused', detail: 'loopback' },
+      startedAt: 1000,
+      durationMs: 0,
+    };
+    expect(
+      attemptRecord(given, delivery, notSent, { kind: 'deadLetter', reason: 'forbidden' }, 'all'),
+    ).toBeNull();
+  });
+});
+
+describe('the row of a dead letter', () => {
+  it('is written only for a dead letter', () => {
+    expect(deadLetterRecord(given, delivery, ACCEPTED, ACK)).toBeNull();
+    expect(deadLetterRecord(given, delivery, FAILED, RETRY)).toBeNull();
+  });
+
+  it('counts the attempts that were made', () => {
+    expect(deadLetterRecord(given, delivery, FAILED, GONE)).toMatchObject({
+      attempts: 2,
+      reason: 'gone',
+      error: 'HTTP 503',
+    });
+  });
+
+  it('has no URL and one attempt less where nothing could be sent', () => {
+    const attempt: Attempt = {
+      outcome: { kind: 'unsendable', reason: 'unroutable', detail: 'no webhook_url' },
+      startedAt: 1000,
+      durationMs: 0,
+    };
+    const done: Verdict = { kind: 'deadLetter', reason: 'unroutable' };
+    expect(deadLetterRecord(given, unsendable, attempt, done)).toMatchObject({ attempts: 1, url: null });
+  });
+});

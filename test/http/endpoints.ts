@@ -1,0 +1,87 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { onTestFinished } from 'vitest';
+import { createAddressRules } from '../../src/core/address.ts';
+import type { Delivery } from '../../src/core/delivery.ts';
+import { parseTarget } from '../../src/core/endpoint.ts';
+import { createSender, type Sender, type SenderOptions } from '../../src/http/sender.ts';
+
+/** A sender for one test, which may reach this machine. */
+export function senderFor(options: Partial<SenderOptions> = {}): Sender {
+  const sender = createSender({
+    attemptTimeoutMs: 20_000,
+    connectTimeoutMs: 10_000,
+    maxResponseBytes: 16_384,
+    addressRules: createAddressRules({ allowedCidrs: ['127.0.0.1', '::1'] }),
+    userAgent: 'the-worker/1',
+    ...options,
+  });
+  onTestFinished(() => sender.close());
+  return sender;
+}
+
+export function deliveryTo(url: string, more: Partial<Delivery> = {}): Delivery {
+  const result = parseTarget(url, 'webhook_url');
+  if (result.kind !== 'target') throw new Error(result.detail);
+  const body = Buffer.from('{"n":12345678901234567890, "a":1.0}');
+  return { id: 'orders:1', target: result.target, method: 'POST', headers: [], body, ...more };
+}
+
+/** A real HTTP server for one test. */
+export async function startHttp(answer: RequestListener) {
+  const server = createServer(answer);
+  let connections = 0;
+  server.on('connection', () => connections++);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const { port } = server.address() as AddressInfo;
+  return { server, port, url: `http://127.0.0.1:${port}/hook`, connections: () => connections };
+}
+
+/** Anything that speaks TCP, for one test: `talk` has each connection once its first bytes have come. */
+export async function startTcp(talk: (socket: Socket, connection: number) => void) {
+  const sockets = new Set<Socket>();
+  let connections = 0;
+  const server = createTcpServer((socket) => {
+    const connection = ++connections;
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('close', () => sockets.delete(socket));
+    socket.once('data', () => {
+      socket.resume();
+      talk(socket, connection);
+    });
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    url: `http://127.0.0.1:${port}/hook`,
+    open: () => sockets.size,
+    connections: () => connections,
+  };
+}
+
+/** A port of this machine on which nothing listens. */
+export async function closedPort(): Promise<number> {
+  const server = createTcpServer();
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+export async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,19 @@
+/** A certificate for 127.0.0.1 that no authority signed, valid for a hundred years, and its key: for tests only. */
+export const SELF_SIGNED = {
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgmjIAUQdgmjuFV+9x
+YQTvr7+5lblved4pr0ezo7saM7ahRANCAAQrqtIpogjpuK3q/H2Hwe+Ll3s/GcHw
+kXuolXdbctxNw+f/oBuRG8aJ1b+X2mOy4Cvp3kLPrwyTQ/L4RFUpWEdU
+-----END PRIVATE KEY-----`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBkDCCATagAwIBAgIUUuUqZnL9gv4dovEO2+AKEPXNlXswCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJMTI3LjAuMC4xMCAXDTI2MTEyMjA0MTQzMloYDzIxMjYxMDI5
+MDQxNDMyWjAUMRIwEAYDVQQDDAkxMjcuMC4wLjEwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAQrqtIpogjpuK3q/H2Hwe+Ll3s/GcHwkXuolXdbctxNw+f/oBuRG8aJ
+1b+X2mOy4Cvp3kLPrwyTQ/L4RFUpWEdUo2QwYjAdBgNVHQ4EFgQU4747S+1Zetk1
+g5BCf8v4aAxEDPIwHwYDVR0jBBgwFoAU4747S+1Zetk1g5BCf8v4aAxEDPIwDwYD
+VR0TAQH/BAUwAwEB/zAPBgNVHREECDAGhwR/AAABMAoGCCqGSM49BAMCA0gAMEUC
+IH430p50rcJYN91q9eHw9wtjxeWZ8VutjJv3NWtYAu+uAiEAhjMWBZCi37QfeIvi
+XY1ojnJUrBuCQFaqlaj6TT3gfkg=
+-----END CERTIFICATE-----`,
+};
