@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/global-setup.ts'],
     // Real servers and child processes: generous, because no test asserts a time.
     testTimeout: 60_000,
     hookTimeout: 120_000,

@@ -1,0 +1,30 @@
+# syntax=docker/dockerfile:1
+FROM node:24-trixie-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=optional
+COPY tsconfig.json tsconfig.build.json ./
+COPY src src
+RUN npm run build
+
+FROM node:24-trixie-slim AS packages
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# The optional packages are the embedded servers of `npm start`: an image has none.
+RUN npm ci --omit=dev --omit=optional
+
+FROM node:24-trixie-slim
+ENV NODE_ENV=production
+WORKDIR /app
+COPY --from=packages /app/node_modules node_modules
+COPY package.json LICENSE ./
+COPY sql sql
+COPY --from=build /app/dist dist
+USER node
+EXPOSE 8080
+# Healthy while deliveries go on. With HTTP_PORT=0 there is nothing to ask, and no answer to wait for.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
+  CMD ["node", "-e", "const p=process.env.HTTP_PORT||'8080';if(p!=='0')fetch(`http://127.0.0.1:${p}/health`).then((r)=>process.exit(r.ok?0:1),()=>process.exit(1))"]
+# `docker run IMAGE` is a worker; `docker run IMAGE publish …` any other command.
+ENTRYPOINT ["node", "dist/main.js"]
+CMD ["worker"]

@@ -1,0 +1,48 @@
+import type pg from 'pg';
+import { migrate, readMigrations } from '../postgres/migrate.ts';
+import { readApplied } from '../postgres/migrations-table.ts';
+import { type Command, parseFlags } from '../runtime/command.ts';
+import { createLogger } from '../runtime/logger.ts';
+import { textTable } from '../runtime/text-table.ts';
+import { withDatabase } from './open-database.ts';
+import { toolSettings } from './tool-settings.ts';
+
+export const command: Command = {
+  summary: 'makes the tables and views in PostgreSQL',
+  help: `
+Usage: migrate [--status]
+
+  --status    list the migrations and whether they are applied, and change nothing; exit code 1 when one is not
+
+Workers do the same when they start: this is for databases that their role may not change. Safe to run at any time,
+several times at once. Server: DATABASE_URL, else that of an \`npm start\` that runs from here.
+`,
+  async run(args) {
+    const { values } = parseFlags({ args, options: { status: { type: 'boolean', default: false } } });
+    return withDatabase(toolSettings().DATABASE_URL, values.status ? printStatus : applyAll);
+  },
+};
+
+async function applyAll(pool: pg.Pool): Promise<number> {
+  const { applied } = await migrate(pool, { log: await createLogger({ level: 'silent', format: 'json' }) });
+  const lines = applied.map((name) => `applied ${name}`);
+  if (lines.length === 0) lines.push('nothing to do: every migration was applied before');
+  process.stdout.write(`${lines.join('\n')}\n`);
+  return 0;
+}
+
+async function printStatus(pool: pg.Pool): Promise<number> {
+  const [migrations, applied] = [await readMigrations(), await readApplied(pool)];
+  const ours = migrations.map(({ name, checksum }) => {
+    const known = applied.get(name);
+    return [
+      name,
+      known === undefined ? 'missing' : known === checksum ? 'applied' : 'applied with other contents',
+    ];
+  });
+  const names = new Set(migrations.map(({ name }) => name));
+  const others = [...applied.keys()].filter((name) => !names.has(name));
+  const rows = [...ours, ...others.map((name) => [name, "applied by another version's worker"])];
+  process.stdout.write(textTable([{ name: 'migration' }, { name: 'status' }], rows));
+  return ours.every(([, status]) => status === 'applied') ? 0 : 1;
+}

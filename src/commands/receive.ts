@@ -1,0 +1,86 @@
+import { type ReceiverOptions, startReceiver } from '../load/receiver.ts';
+import { requestLine } from '../load/request-line.ts';
+import type { ReceivedTotals } from '../load/seen-ids.ts';
+import { type Command, parseFlags, wholeNumberFlag } from '../runtime/command.ts';
+import { stopSignal } from '../runtime/stopping.ts';
+
+const COUNT_EVERY_MS = 1000;
+
+export const command: Command = {
+  summary: 'an endpoint that prints what arrives, to try deliveries on',
+  help: `
+Usage: receive [flags]
+
+  --port N          port to listen on; 0: any free one (default 9000)
+  --host ADDRESS    address to listen on (default 127.0.0.1; 0.0.0.0: all of them)
+  --status N        answer this HTTP status, 200 to 599 (default 200)
+  --delay-ms N      wait before each answer, in milliseconds, up to 600000 (default 0)
+  --fail-first N    the first N attempts of each webhook-id are answered 500 (or --status), later ones 200
+  --body N          how much of each body is shown, in bytes, up to 65536; 0: its size only (default 120)
+  --quiet           a line a second with the counts, instead of a line a request
+
+Ctrl-C ends it and prints what came: requests, distinct webhook-ids, and those that were delivered twice.
+A worker reaches it only when 127.0.0.0/8 is in its ALLOWED_PRIVATE_CIDRS.
+
+  receive --port 9001 --fail-first 2      each webhook arrives at its third attempt
+  receive --port 9002 --delay-ms 60000    an endpoint that hangs
+`,
+  async run(args) {
+    const { receiver: options, bodyBytes, quiet } = readFlags(args);
+    const print = (line: string) => process.stdout.write(`${line}\n`);
+    const receiver = await startReceiver(options, (request) => {
+      if (!quiet) print(requestLine(request, bodyBytes));
+    });
+    print(`listening on ${receiver.url}; Ctrl-C ends it`);
+    const counting = quiet ? printCounts(receiver.received, print) : undefined;
+    await stopSignal({ warn: print });
+    clearInterval(counting);
+    await receiver.close();
+    print(totalsLine(receiver.received()));
+    return 0;
+  },
+};
+
+function readFlags(args: string[]): { receiver: ReceiverOptions; bodyBytes: number; quiet: boolean } {
+  const { values } = parseFlags({
+    args,
+    options: {
+      port: { type: 'string', default: '9000' },
+      host: { type: 'string', default: '127.0.0.1' },
+      status: { type: 'string' },
+      'delay-ms': { type: 'string', default: '0' },
+      'fail-first': { type: 'string', default: '0' },
+      body: { type: 'string', default: '120' },
+      quiet: { type: 'boolean', default: false },
+    },
+  });
+  const bodyBytes = wholeNumberFlag('body', values.body, 0, 65_536);
+  return {
+    bodyBytes,
+    quiet: values.quiet,
+    receiver: {
+      port: wholeNumberFlag('port', values.port, 0, 65_535),
+      host: values.host,
+      delayMs: wholeNumberFlag('delay-ms', values['delay-ms'], 0, 600_000),
+      failFirst: wholeNumberFlag('fail-first', values['fail-first'], 0, 1_000_000),
+      keepBodyBytes: bodyBytes,
+      ...(values.status !== undefined && { status: wholeNumberFlag('status', values.status, 200, 599) }),
+    },
+  };
+}
+
+function printCounts(received: () => ReceivedTotals, print: (line: string) => void): NodeJS.Timeout {
+  let before = received();
+  return setInterval(() => {
+    const now = received();
+    if (now.requests > before.requests) print(`+${now.requests - before.requests}  ${totalsLine(now)}`);
+    before = now;
+  }, COUNT_EVERY_MS);
+}
+
+function totalsLine({ requests, webhookIds, retries, doubled, withoutId }: ReceivedTotals): string {
+  const parts = [`${requests} requests`, `${webhookIds} distinct webhook-ids`, `${doubled} doubled`];
+  if (retries > 0) parts.push(`${retries} retries`);
+  if (withoutId > 0) parts.push(`${withoutId} without a webhook-id`);
+  return parts.join(', ');
+}

@@ -1,0 +1,135 @@
+import type pg from 'pg';
+import type { Settings } from '../config/settings.ts';
+import { statisticsLine } from '../delivery/attempt-log.ts';
+import { HttpServer } from '../http/server.ts';
+import { errorMessage } from '../runtime/failure.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { json, type Route } from '../runtime/route.ts';
+import { type AssembledWorker, assembleWorker } from './assemble-worker.ts';
+import { openServers } from './open-servers.ts';
+import { stopDelivering, within } from './stop-worker.ts';
+import { ensureTopology } from './topology.ts';
+
+/** How often the statistics line is printed while something happens, in milliseconds. */
+const STATISTICS_LINE_EVERY_MS = 60_000;
+/** How long the last statistics, and the closing of connections, may take, in milliseconds. */
+const FLUSH_MS = 5000;
+
+export type RunningWorker = {
+  /** The port of /health, or null where none is open. */
+  readonly httpPort: number | null;
+  /** Resolves when NATS is lost for good, which reconnecting cannot cure. */
+  readonly broken: Promise<Error>;
+  /** Drains, aborts, flushes, and says on one line what became of it. */
+  stop(): Promise<void>;
+};
+
+type Extras = {
+  /** Beside /health. */
+  readonly routes?: (pool: pg.Pool, worker: AssembledWorker) => readonly Route[];
+  readonly alsoAllowedCidrs?: readonly string[];
+};
+
+/**
+ * Connects, makes what is missing, and delivers until it is stopped.
+ *
+ * @param signal Ends the waiting for a NATS that is away.
+ * @throws {UserError} for what the user can cure; the signal's reason when it is aborted.
+ */
+export async function runWorker(
+  settings: Settings,
+  log: Logger,
+  signal: AbortSignal,
+  extras: Extras = {},
+): Promise<RunningWorker> {
+  const { database, client } = await openServers(settings, log, signal);
+  const { pool, keeper, streamRow } = database;
+  const { stream, ackWaitMs } = await ensureTopology(client, settings, streamRow, log).catch(
+    async (error) => {
+      await Promise.all([pool.end(), client.close()]);
+      throw error;
+    },
+  );
+  const { alsoAllowedCidrs = [], routes = () => [] } = extras;
+  const worker = assembleWorker({ settings, log, client, stream, ackWaitMs, keeper, alsoAllowedCidrs });
+  const http = await serveHealth(settings, log, [healthRoute(worker), ...routes(pool, worker)]);
+  const startedAt = performance.now();
+  await worker.statistics.start();
+  worker.consumer.start();
+  const stopSaying = sayStatistics(worker, log, startedAt);
+  log.info(
+    {
+      worker: settings.CONSUMER_NAME,
+      group: settings.QUEUE_GROUP,
+      stream: stream.name,
+      subjects: settings.SUBJECT,
+      slots: settings.CONCURRENCY,
+    },
+    'delivering',
+  );
+
+  async function stop(): Promise<void> {
+    stopSaying();
+    const drained = await stopDelivering(worker, settings.SHUTDOWN_DRAIN_MS);
+    const flushed = await within(FLUSH_MS, worker.statistics.stop());
+    await within(
+      FLUSH_MS,
+      Promise.all([client.close(), worker.sender.close(), http?.stop(), flushed && pool.end()]),
+    );
+    const unflushedRows = worker.statistics.rows;
+    log.info(
+      {
+        ...statisticsLine(worker.statistics.total, performance.now() - startedAt),
+        ...drained,
+        unflushedRows,
+      },
+      'stopped',
+    );
+  }
+
+  const broken = client.closed.then((error) => error ?? new Error('the connection to NATS is closed'));
+  return { httpPort: http?.port ?? null, broken, stop };
+}
+
+function healthRoute(worker: AssembledWorker): Route {
+  return {
+    method: 'GET',
+    path: '/health',
+    async handle() {
+      const health = worker.health();
+      const serves = health.status === 'ok' || health.status === 'degraded';
+      return json(serves ? 200 : 503, {
+        ...health,
+        slots: { busy: worker.slots.busy(), free: worker.slots.free() },
+      });
+    },
+  };
+}
+
+/** Deliveries matter more than a port: one that is taken is said, and goes without. */
+async function serveHealth(
+  settings: Settings,
+  log: Logger,
+  routes: readonly Route[],
+): Promise<HttpServer | null> {
+  if (settings.HTTP_PORT === 0) return null;
+  const server = new HttpServer({ port: settings.HTTP_PORT, log }, routes);
+  try {
+    await server.start();
+    return server;
+  } catch (error) {
+    log.error(`${errorMessage(error)} This worker delivers, but /health is not served.`);
+    return null;
+  }
+}
+
+function sayStatistics(worker: AssembledWorker, log: Logger, startedAt: number): () => void {
+  let said = 0;
+  const timer = setInterval(() => {
+    const { total } = worker.statistics;
+    if (total.delivered === said) return;
+    said = total.delivered;
+    log.info(statisticsLine(total, performance.now() - startedAt), 'statistics');
+  }, STATISTICS_LINE_EVERY_MS);
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,110 @@
+import type pg from 'pg';
+import type { Settings } from '../config/settings.ts';
+import type { NatsClient } from '../nats/client.ts';
+import { connectToNats } from '../nats/connection.ts';
+import { type GroupInfo, groupInfo } from '../nats/group-info.ts';
+import { connectProblem } from '../postgres/connect-problem.ts';
+import { type ConsumerStats, readConsumerStats } from '../postgres/consumer-stats-table.ts';
+import { createPool } from '../postgres/pool.ts';
+import { errorCode, errorMessage } from '../runtime/failure.ts';
+import { createLogger } from '../runtime/logger.ts';
+import { natsOptions } from './open-servers.ts';
+
+/** What is known at one moment. A string says why it is not known. */
+export type Snapshot = {
+  readonly rows: readonly ConsumerStats[] | string;
+  readonly group: GroupInfo | string;
+  /** Dead letters kept; null where that is not known. */
+  readonly deadLetters: number | null;
+};
+
+export interface StatsSources {
+  read(): Promise<Snapshot>;
+  close(): Promise<void>;
+}
+
+/** How long one look at NATS or PostgreSQL may take before it is said to be away, in milliseconds. */
+const PATIENCE_MS = 3000;
+const UNDEFINED_TABLE = '42P01';
+
+/** Both servers, each of which may be away, come back, and go. */
+export async function openStatsSources(settings: Settings): Promise<StatsSources> {
+  const log = await createLogger({ level: 'silent', format: 'json' });
+  const pool = createPool({ url: settings.DATABASE_URL, size: 1, log });
+  const nats = natsInBackground(settings);
+  return {
+    async read() {
+      const [rows, client] = await Promise.all([rowsOf(pool, settings), nats.client()]);
+      if (typeof client === 'string') return { rows, group: client, deadLetters: null };
+      const group =
+        (await groupInfo(client, settings.STREAM_NAME, settings.QUEUE_GROUP)) ?? noGroup(settings);
+      return { rows, group, deadLetters: await lettersIn(client, settings.DLQ_STREAM_NAME!) };
+    },
+    async close() {
+      await Promise.all([nats.close(), pool.end()]);
+    },
+  };
+}
+
+async function rowsOf(pool: pg.Pool, settings: Settings): Promise<ConsumerStats[] | string> {
+  try {
+    return await readConsumerStats(pool, settings.STREAM_NAME);
+  } catch (error) {
+    if (errorCode(error) === UNDEFINED_TABLE) {
+      return 'The tables are not there yet: start a worker, or run migrate.';
+    }
+    return connectProblem(error, settings.DATABASE_URL);
+  }
+}
+
+/** Connects while others are looked at, for as long as it takes. */
+function natsInBackground(settings: Settings) {
+  const closing = new AbortController();
+  let trouble = 'NATS does not answer';
+  let connected: NatsClient | undefined;
+  const warn = (message: string) => {
+    trouble = message;
+  };
+  const connecting = connectToNats({
+    ...natsOptions(settings),
+    name: 'nats-webhook-worker stats',
+    log: { info: () => {}, warn, error: warn },
+    signal: closing.signal,
+  }).then(
+    (client) => {
+      connected = client;
+    },
+    (error) => {
+      trouble = errorMessage(error);
+    },
+  );
+  return {
+    async client(): Promise<NatsClient | string> {
+      let timer: NodeJS.Timeout | undefined;
+      const patience = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, PATIENCE_MS);
+      });
+      await Promise.race([connecting, patience]);
+      clearTimeout(timer);
+      return connected?.isConnected() ? connected : trouble;
+    },
+    async close() {
+      closing.abort();
+      await connecting;
+      await connected?.close();
+    },
+  };
+}
+
+function noGroup({ QUEUE_GROUP, STREAM_NAME }: Settings): string {
+  return `The group ${QUEUE_GROUP} is not on the stream ${STREAM_NAME} yet: a worker makes it.`;
+}
+
+async function lettersIn(client: NatsClient, stream: string): Promise<number | null> {
+  try {
+    return (await client.manager.streams.info(stream)).state.messages;
+  } catch {
+    // Not there before the first worker; while NATS is away, the group's line says so.
+    return null;
+  }
+}

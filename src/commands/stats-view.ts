@@ -1,0 +1,68 @@
+import type { ConsumerStats } from '../postgres/consumer-stats-table.ts';
+import { type Column, textTable } from '../runtime/text-table.ts';
+import type { Snapshot } from './stats-sources.ts';
+
+const COLUMNS: readonly Column[] = [
+  { name: 'worker' },
+  { name: 'active' },
+  ...['delivered', 'acknowledged', 'retried', 'dead letters', 'redelivered', 'avg ms', 'last active'].map(
+    (name) => ({ name, align: 'right' as const }),
+  ),
+];
+
+/** What `stats` prints: a row a worker, and below it what waits for all of them. */
+export function statsView({ rows, group, deadLetters }: Snapshot, now: Date): string {
+  const lines = typeof rows === 'string' ? [rows] : rowLines(rows, now);
+  if (typeof group === 'string') {
+    lines.push(group);
+  } else {
+    lines.push(
+      `${group.pending} pending, ${group.ackPending} in flight or waiting for a retry, ${deadLetters ?? 'no'} dead letters`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function rowLines(rows: readonly ConsumerStats[], now: Date): string[] {
+  if (rows.length === 0) return ['No worker has written statistics for this stream yet.'];
+  const cells = rows.map((row) => [
+    row.consumerName,
+    row.active ? 'yes' : 'no',
+    ...countsOf(row),
+    row.avgProcessingMs === null ? null : Number(row.avgProcessingMs).toFixed(1),
+    row.lastActiveAt === null ? null : ago(now.getTime() - row.lastActiveAt.getTime()),
+  ]);
+  if (rows.length > 1) cells.push(['all', null, ...countsOf(sumOf(rows)), null, null]);
+  const lines = [textTable(COLUMNS, cells).trimEnd()];
+  const dropped = rows.reduce((sum, row) => sum + row.rowsDropped, 0);
+  if (dropped > 0) lines.push(`${dropped} attempt rows were dropped while PostgreSQL was away`);
+  return lines;
+}
+
+type Counts = Pick<ConsumerStats, 'delivered' | 'acknowledged' | 'retried' | 'deadLettered' | 'redelivered'>;
+
+function countsOf(counts: Counts): string[] {
+  const { delivered, acknowledged, retried, deadLettered, redelivered } = counts;
+  return [delivered, acknowledged, retried, deadLettered, redelivered].map(String);
+}
+
+function sumOf(rows: readonly ConsumerStats[]): Counts {
+  const sum = (name: keyof Counts) => rows.reduce((total, row) => total + row[name], 0);
+  return {
+    delivered: sum('delivered'),
+    acknowledged: sum('acknowledged'),
+    retried: sum('retried'),
+    deadLettered: sum('deadLettered'),
+    redelivered: sum('redelivered'),
+  };
+}
+
+/** The clocks of this machine and PostgreSQL's may differ: never less than nothing. */
+function ago(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 120) return `${seconds} s ago`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min ago`;
+  return seconds < 172_800
+    ? `${Math.round(seconds / 3600)} h ago`
+    : `${Math.round(seconds / 86_400)} days ago`;
+}

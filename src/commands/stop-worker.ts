@@ -1,0 +1,39 @@
+import type { AssembledWorker } from './assemble-worker.ts';
+
+/** How long attempts that are aborted may take to be handed back, in milliseconds (DESIGN.md part 10). */
+const ABORT_MS = 2000;
+
+export type Stopped = {
+  /** Attempts that were under way and finished. */
+  readonly drained: number;
+  /** Attempts that took longer than the drain, and were handed back. */
+  readonly aborted: number;
+  /** False where the server may not have heard all of it: it hands those out again. */
+  readonly acksConfirmed: boolean;
+};
+
+/** Finishes what is under way, aborts what takes too long, and makes sure that the server heard about all of it. */
+export async function stopDelivering(worker: AssembledWorker, drainMs: number): Promise<Stopped> {
+  const underWay = worker.slots.busy();
+  const drainUntil = performance.now() + drainMs;
+  worker.stopping.abort();
+  await within(drainMs, worker.consumer.stop());
+  await worker.slots.idle(Math.max(0, drainUntil - performance.now()));
+  const aborted = worker.slots.busy();
+  worker.sender.abortAll();
+  await worker.slots.idle(ABORT_MS);
+  worker.settlement.stop();
+  const acksConfirmed = await worker.acks.drain(ABORT_MS);
+  return { drained: Math.max(0, underWay - aborted), aborted, acksConfirmed };
+}
+
+/** Whether it was done in time. What goes on later is left to itself. */
+export async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const inTime = await Promise.race([work.then(() => true), tooLate]);
+  clearTimeout(timer);
+  return inTime;
+}

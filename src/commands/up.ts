@@ -1,0 +1,139 @@
+import { EventEmitter, once } from 'node:events';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { environment, readSettings, type Settings } from '../config/settings.ts';
+import { overviewRoute } from '../dashboard/overview.ts';
+import { openDataFolder } from '../embedded/data-folder.ts';
+import { startNatsServer } from '../embedded/nats-server.ts';
+import { freePort } from '../embedded/ports.ts';
+import { startPostgres } from '../embedded/postgres.ts';
+import { removeRunningServers, writeRunningServers } from '../embedded/running.ts';
+import { startReceiver } from '../load/receiver.ts';
+import { requestLine } from '../load/request-line.ts';
+import { readConsumerStats } from '../postgres/consumer-stats-table.ts';
+import { readRecentDeliveries } from '../postgres/deliveries-table.ts';
+import { type Command, parseFlags } from '../runtime/command.ts';
+import { createLogger, type Logger } from '../runtime/logger.ts';
+import { stopSignal } from '../runtime/stopping.ts';
+import { deliverFirst } from './first-delivery.ts';
+import { guide } from './guide.ts';
+import { runWorker } from './run-worker.ts';
+
+/** `.data/` of this clone, wherever it is called from. */
+const DATA = fileURLToPath(new URL('../../.data', import.meta.url));
+const RECEIVER_PORT = 9000;
+const BODY_BYTES_SHOWN = 120;
+const DELIVERIES_SHOWN = 20;
+
+/** What was started, in this order, and is stopped in reverse. */
+type Started = { readonly what: string; stop(): Promise<void> };
+
+export const command: Command = {
+  summary: 'everything in one process, with its own NATS and PostgreSQL (npm start)',
+  help: `
+Usage: up
+
+Starts a nats-server and a PostgreSQL with their data in .data/, a worker named webhook-worker-1, and a receiver that
+prints what arrives; delivers one webhook to it, and prints what to do next. NATS_URL or DATABASE_URL: that server is
+used, and none is started. Ports 4222, 5432, 8080 and 9000 where they are free, else others. Ctrl-C stops all of it.
+For trying things and for development: the receiver's addresses, loopback, are allowed as endpoints.
+`,
+  async run(args) {
+    parseFlags({ args, options: {} });
+    const given = readSettings();
+    const log = await createLogger({ level: given.LOG_LEVEL, format: given.LOG_FORMAT ?? 'pretty' });
+    const stopping = new AbortController();
+    const signal = stopSignal(log);
+    void signal.then(() => stopping.abort());
+    const started: Started[] = [];
+    try {
+      const folder = await openDataFolder(DATA);
+      started.push({ what: 'data folder', stop: () => folder.release() });
+      const { broken } = await startAll(given, log, stopping.signal, started);
+      const end = await Promise.race([signal, broken]);
+      if (typeof end === 'string') return 0;
+      log.error(end.message);
+      return 1;
+    } catch (error) {
+      if (!stopping.signal.aborted) throw error;
+      return 0;
+    } finally {
+      print('Stopping.');
+      for (const { what, stop } of started.reverse()) {
+        await stop().catch((error) => log.error({ what, error: String(error) }, 'did not stop properly'));
+      }
+    }
+  },
+};
+
+/** Resolves, when all runs, to a promise of what breaks it. */
+async function startAll(
+  given: Settings,
+  log: Logger,
+  signal: AbortSignal,
+  started: Started[],
+): Promise<{ readonly broken: Promise<Error> }> {
+  const servers = await startServers(given, started);
+  signal.throwIfAborted();
+  const arrivals = new EventEmitter();
+  const receiver = await startReceiver({ port: await freePort(RECEIVER_PORT) }, (request) => {
+    print(`received  ${requestLine(request, BODY_BYTES_SHOWN)}`);
+    if (request.webhookId !== undefined) arrivals.emit(request.webhookId);
+  });
+  started.push({ what: 'receiver', stop: () => receiver.close() });
+
+  const settings: Settings = {
+    ...given,
+    ...servers,
+    CONSUMER_NAME: given.isSet('CONSUMER_NAME') ? given.CONSUMER_NAME : 'webhook-worker-1',
+    HTTP_PORT: given.HTTP_PORT === 0 ? 0 : await freePort(given.HTTP_PORT),
+  };
+  const worker = await runWorker(settings, log, signal, {
+    alsoAllowedCidrs: ['127.0.0.0/8', '::1/128'],
+    routes: (pool, { health }) => [
+      overviewRoute({
+        health: () => health().status,
+        workers: () => readConsumerStats(pool, settings.STREAM_NAME),
+        recentDeliveries: () => readRecentDeliveries(pool, DELIVERIES_SHOWN),
+      }),
+    ],
+  });
+  started.push({ what: 'worker', stop: () => worker.stop() });
+
+  const urls = {
+    natsUrl: settings.NATS_URL.join(','),
+    databaseUrl: settings.DATABASE_URL,
+    receiverUrl: receiver.url,
+    httpUrl: worker.httpPort === null ? '' : `http://127.0.0.1:${worker.httpPort}`,
+  };
+  await writeRunningServers(urls);
+  started.push({ what: 'note of the servers', stop: () => removeRunningServers() });
+  const arrived = (id: string) => once(arrivals, id).then(() => undefined);
+  await deliverFirst(settings, receiver.url, arrived, log, signal);
+  print(guide(urls));
+  return { broken: worker.broken };
+}
+
+/** A real nats-server and a real PostgreSQL, each unless its URL is set. */
+async function startServers(
+  given: Settings,
+  started: Started[],
+): Promise<Pick<Settings, 'NATS_URL' | 'DATABASE_URL'>> {
+  // The servers' own look for binaries and caches reads these; their settings are ours.
+  const env = { ...environment(), NATS_SERVER_BIN: given.NATS_SERVER_BIN };
+  const options = { env, log: print, onProgress: print };
+  const [nats, postgres] = await Promise.all([
+    given.isSet('NATS_URL') ? null : startNatsServer({ dataDir: join(DATA, 'nats'), ...options }),
+    given.isSet('DATABASE_URL') ? null : startPostgres({ dataDir: join(DATA, 'postgres'), ...options }),
+  ]);
+  if (nats !== null) started.push({ what: 'nats-server', stop: () => nats.stop() });
+  if (postgres !== null) started.push({ what: 'PostgreSQL', stop: () => postgres.stop() });
+  return {
+    NATS_URL: nats === null ? given.NATS_URL : [nats.url],
+    DATABASE_URL: postgres === null ? given.DATABASE_URL : postgres.url,
+  };
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

@@ -1,0 +1,40 @@
+import { readSettings } from '../config/settings.ts';
+import type { Command } from '../runtime/command.ts';
+import { parseFlags } from '../runtime/command.ts';
+import { createLogger } from '../runtime/logger.ts';
+import { stopSignal } from '../runtime/stopping.ts';
+import { runWorker } from './run-worker.ts';
+
+export const command: Command = {
+  summary: 'deliver what is published (the default)',
+  help: `
+Usage: nats-webhook-worker [worker]
+
+Pulls messages from the stream, POSTs each to its endpoint, and writes statistics to PostgreSQL. Starts no servers.
+All its settings are environment variables, or lines of a .env file in the working folder; the README lists them.
+SIGTERM or Ctrl-C: attempts under way finish (SHUTDOWN_DRAIN_MS), the rest is handed to other workers.
+
+  NATS_URL=nats://localhost:4222 DATABASE_URL=postgresql://… nats-webhook-worker worker
+`,
+  async run(args) {
+    parseFlags({ args, options: {} });
+    const settings = readSettings();
+    const log = await createLogger({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
+    const stopping = new AbortController();
+    const signal = stopSignal(log);
+    void signal.then(() => stopping.abort());
+
+    try {
+      const worker = await runWorker(settings, log, stopping.signal);
+      const end = await Promise.race([signal, worker.broken]);
+      if (typeof end === 'string') log.info({ signal: end, drainMs: settings.SHUTDOWN_DRAIN_MS }, 'draining');
+      else log.error({ error: end.message }, 'NATS is lost for good');
+      await worker.stop();
+      return typeof end === 'string' ? 0 : 1;
+    } catch (error) {
+      if (!stopping.signal.aborted) throw error;
+      log.info('stopped before it started');
+      return 0;
+    }
+  },
+};

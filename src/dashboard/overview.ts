@@ -1,0 +1,132 @@
+import type { Reply, Route } from '../runtime/route.ts';
+import { escapeHtml, table } from './html.ts';
+
+/** What the page shows. Texts are shown as they are; none may hold a secret. */
+export interface Overview {
+  /** `ok`, or what is wrong. */
+  health(): string;
+  workers(): Promise<readonly WorkerLine[]>;
+  /** The newest first. */
+  recentDeliveries(): Promise<readonly DeliveryLine[]>;
+}
+
+export type WorkerLine = {
+  readonly consumerName: string;
+  readonly active: boolean;
+  readonly delivered: number;
+  readonly acknowledged: number;
+  readonly retried: number;
+  readonly deadLettered: number;
+  readonly pending: number;
+  /** Null before the first delivery. */
+  readonly avgProcessingMs: number | null;
+};
+
+export type DeliveryLine = {
+  readonly deliveryId: string;
+  readonly subject: string;
+  readonly url: string | null;
+  readonly status: string;
+  readonly attempts: number;
+  readonly lastError: string | null;
+  readonly lastAt: Date | null;
+};
+
+/** The page at `/`: the workers, and the newest deliveries. Draws itself anew every two seconds, without a script. */
+export function overviewRoute(overview: Overview): Route {
+  return {
+    method: 'GET',
+    path: '/',
+    async handle() {
+      return page(overview.health(), await sections(overview));
+    },
+  };
+}
+
+async function sections(overview: Overview): Promise<string> {
+  try {
+    const [workers, deliveries] = await Promise.all([overview.workers(), overview.recentDeliveries()]);
+    return (
+      section('Workers', WORKER_COLUMNS, workers.map(workerCells), 'No worker has reported yet.') +
+      section(
+        'Newest deliveries',
+        DELIVERY_COLUMNS,
+        deliveries.map(deliveryCells),
+        'Nothing was delivered yet.',
+      )
+    );
+  } catch {
+    // Deliveries go on without PostgreSQL; only this page has nothing to show.
+    return '<p>PostgreSQL does not answer, so there is nothing to show now. Deliveries go on.</p>';
+  }
+}
+
+const WORKER_COLUMNS = [
+  'worker',
+  'active',
+  'delivered',
+  'acknowledged',
+  'retried',
+  'dead letters',
+  'pending',
+  'average ms',
+];
+
+function workerCells(worker: WorkerLine): string[] {
+  return [
+    worker.consumerName,
+    worker.active ? 'yes' : 'no',
+    String(worker.delivered),
+    String(worker.acknowledged),
+    String(worker.retried),
+    String(worker.deadLettered),
+    String(worker.pending),
+    worker.avgProcessingMs === null ? '' : worker.avgProcessingMs.toFixed(1),
+  ];
+}
+
+const DELIVERY_COLUMNS = [
+  'last attempt',
+  'webhook-id',
+  'subject',
+  'endpoint',
+  'status',
+  'attempts',
+  'last error',
+];
+
+function deliveryCells(delivery: DeliveryLine): string[] {
+  return [
+    delivery.lastAt?.toISOString().replace('T', ' ').slice(0, 19) ?? '',
+    delivery.deliveryId,
+    delivery.subject,
+    delivery.url ?? '',
+    delivery.status,
+    String(delivery.attempts),
+    delivery.lastError ?? '',
+  ];
+}
+
+function section(
+  title: string,
+  columns: readonly string[],
+  rows: readonly string[][],
+  empty: string,
+): string {
+  const body = rows.length === 0 ? `<p>${escapeHtml(empty)}</p>` : table(columns, rows);
+  return `<h2>${escapeHtml(title)}</h2>${body}`;
+}
+
+function page(health: string, body: string): Reply {
+  return {
+    status: 200,
+    type: 'text/html; charset=utf-8',
+    body: `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">
+<meta name="viewport" content="width=device-width"><title>nats-webhook-worker</title><style>
+body{font:15px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}
+table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.25rem .75rem .25rem 0;border-bottom:1px solid #8884;overflow-wrap:anywhere}
+</style></head><body><h1>nats-webhook-worker</h1><p>Health: <strong>${escapeHtml(health)}</strong></p>${body}
+<p>More by SQL: <code>nats_deliveries</code>, <code>nats_recent_failures</code>, <code>nats_error_patterns</code>.</p></body></html>
+`,
+  };
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+import { runCommand } from './runtime/command.ts';
+
+process.exit(
+  await runCommand(
+    {
+      worker: () => import('./commands/worker.ts'),
+      up: () => import('./commands/up.ts'),
+      publish: () => import('./commands/publish.ts'),
+      receive: () => import('./commands/receive.ts'),
+      stats: () => import('./commands/stats.ts'),
+      sql: () => import('./commands/sql.ts'),
+      migrate: () => import('./commands/migrate.ts'),
+      bench: () => import('./commands/bench.ts'),
+    },
+    { name: 'nats-webhook-worker', fallback: 'worker', args: process.argv.slice(2) },
+  ),
+);

@@ -1,0 +1,90 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+
+const src = new URL('../../src/', import.meta.url);
+const files = (readdirSync(src, { recursive: true }) as string[]).filter((path) => path.endsWith('.ts'));
+
+const STAGES = ['delivery', 'load', 'dashboard'];
+const ADAPTERS = ['nats', 'postgres', 'http'];
+
+/** What each folder may import beside itself, `node:` and types of pino: folders of ours, and packages (DESIGN.md part 4). */
+const MAY_IMPORT: Record<string, { readonly folders: string[]; readonly packages: string[] }> = {
+  core: { folders: [], packages: [] },
+  runtime: { folders: [], packages: ['pino', 'pino-pretty'] },
+  config: { folders: ['core', 'runtime'], packages: ['envalid'] },
+  delivery: { folders: ['core', 'runtime'], packages: ['p-limit'] },
+  load: { folders: ['core', 'runtime'], packages: ['undici', 'nats'] },
+  dashboard: { folders: ['core', 'runtime'], packages: [] },
+  nats: { folders: ['core', 'runtime'], packages: ['nats'] },
+  postgres: { folders: ['core', 'runtime'], packages: ['pg'] },
+  http: { folders: ['core', 'runtime'], packages: ['undici'] },
+  embedded: { folders: ['runtime'], packages: [] },
+};
+
+const folderOf = (path: string) => (path.includes('/') ? path.slice(0, path.indexOf('/')) : '');
+const read = (path: string) => readFileSync(new URL(path, src), 'utf8');
+
+/** Without comments: those may name what the code may not use. */
+const codeOf = (path: string) => read(path).replace(/\/\*[\s\S]*?\*\/|(?<![:'"`\w])\/\/.*$/gm, '');
+
+function importsOf(path: string): string[] {
+  return [...read(path).matchAll(/(?:from|import\(|^import)\s*'([^']+)'/gm)].map(
+    ([, specifier]) => specifier!,
+  );
+}
+
+function forbiddenImports(path: string): string[] {
+  const folder = folderOf(path);
+  const allowed = MAY_IMPORT[folder];
+  if (allowed === undefined) return [];
+  return importsOf(path).filter((specifier) => {
+    if (specifier.startsWith('node:')) return false;
+    if (specifier.startsWith('.')) {
+      const target = folderOf(new URL(specifier, new URL(path, src)).href.slice(src.href.length));
+      return target !== folder && !allowed.folders.includes(target);
+    }
+    const name = specifier.split('/')[0]!;
+    return name !== 'pino' && !allowed.packages.includes(name);
+  });
+}
+
+describe('the source', () => {
+  it.each(files)('%s imports only what its folder may', (path) => {
+    expect(forbiddenImports(path)).toEqual([]);
+  });
+
+  it.each(files)('%s has at most 250 lines', (path) => {
+    expect(read(path).split('\n').length).toBeLessThanOrEqual(251);
+  });
+
+  it.each(files.filter((path) => folderOf(path) === 'core'))('%s is pure', (path) => {
+    const impure =
+      /Date\.now|new Date\(\)|Math\.random|\bprocess\.|setTimeout|setInterval|setImmediate|\bfetch\(|performance\./;
+    expect(codeOf(path).match(impure)).toBeNull();
+  });
+
+  it('reads the environment only in config/', () => {
+    expect(files.filter((path) => /process\.env/.test(codeOf(path)) && folderOf(path) !== 'config')).toEqual(
+      [],
+    );
+  });
+
+  // sql and guide only show examples of what a user may ask.
+  it('says SQL only in the tables of postgres/', () => {
+    const sql = /['"`]\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|ALTER TABLE)\s/;
+    expect(
+      files.filter(
+        (path) =>
+          sql.test(codeOf(path)) &&
+          !/^postgres\/.*(-table|-lock)\.ts$|^commands\/(sql|guide)\.ts$/.test(path),
+      ),
+    ).toEqual([]);
+  });
+
+  it('has only folders that are stages or outside things', () => {
+    const folders = new Set(files.map(folderOf).filter((folder) => folder !== ''));
+    expect([...folders].sort()).toEqual(
+      [...STAGES, ...ADAPTERS, 'commands', 'config', 'core', 'embedded', 'runtime'].sort(),
+    );
+  });
+});

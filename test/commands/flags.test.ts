@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { runProgram } from '../support/program.ts';
+import { outcomeOf } from './programs.ts';
+
+const COMMANDS = ['receive', 'publish', 'stats', 'sql', 'migrate', 'bench'];
+
+test.each(COMMANDS)('%s --help shows its usage', async (command) => {
+  const { code, stdout } = await outcomeOf([command, '--help']);
+  expect(stdout).toContain(`Usage: ${command}`);
+  expect(code).toBe(0);
+});
+
+test.each(COMMANDS)('%s exits with 2 at a flag that it does not have', async (command) => {
+  const { code, stderr } = await outcomeOf([command, '--nonsense']);
+  expect(stderr).toContain('--nonsense');
+  expect(code).toBe(2);
+});
+
+test('receive prints a line a request, and at Ctrl-C what came in all', async () => {
+  const program = await runProgram(['receive', '--port', '0']);
+  const url = /http:\/\/\S+\d/.exec(await program.waitForLine('listening'))![0];
+  await fetch(url, { method: 'POST', headers: { 'webhook-id': 'a' }, body: '{"a":1}' });
+  await fetch(url, { method: 'POST', headers: { 'webhook-id': 'a' }, body: '{"a":1}' });
+  await program.waitForLine(/POST \/ {2}200 {2}webhook-id=a attempt=2 .*\{"a":1\}$/);
+  program.kill('SIGINT');
+  expect(await program.waitForExit()).toMatchObject({ code: 0 });
+  expect(program.stdout.at(-1)).toBe('2 requests, 1 distinct webhook-ids, 1 doubled');
+});

@@ -1,0 +1,102 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
+import type { NatsClient } from '../../src/nats/client.ts';
+import { connectToNats } from '../../src/nats/connection.ts';
+import { durableStream, ensureStream } from '../../src/nats/stream.ts';
+import { atEndOfFile, temporaryFolder } from '../support/end-of-file.ts';
+import { startTestNats } from '../support/servers.ts';
+import { outcomeOf } from './programs.ts';
+
+const URL = 'http://127.0.0.1:9/hook';
+let client: NatsClient;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  const nats = await startTestNats();
+  env = { NATS_URL: nats.url };
+  const quiet = { info: () => {}, warn: () => {}, error: () => {} };
+  client = await connectToNats({ servers: [nats.url], name: 'test', log: quiet });
+  atEndOfFile(() => client.close());
+  await ensureStream(client, durableStream('WEBHOOKS', ['webhooks.*']));
+});
+
+const publish = (...args: string[]) => outcomeOf(['publish', ...args], env);
+
+async function stored(subject: string) {
+  const { config } = await client.manager.streams.info('WEBHOOKS');
+  const { state } = await client.manager.streams.info(config.name, { subjects_filter: subject });
+  const last = await client.manager.streams.getMessage('WEBHOOKS', { last_by_subj: subject });
+  return { count: state.subjects?.[subject], text: last.string(), id: last.header.get('Nats-Msg-Id') };
+}
+
+async function file(content: string): Promise<string> {
+  const path = join(await temporaryFolder(), 'events.ndjson');
+  await writeFile(path, content);
+  return path;
+}
+
+test('data is stored byte for byte, in an envelope with its URL', async () => {
+  const data = '{"n":12345678901234567890, "a":1.0}';
+  await publish('--subject', 'webhooks.bytes', '--url', URL, '--data', data);
+  expect((await stored('webhooks.bytes')).text).toBe(`{"webhook_url":"${URL}","data":${data}}`);
+});
+
+test('without a URL, data from a file is stored as it is', async () => {
+  await publish('--subject', 'webhooks.bare', '--data', `@${await file('{"a" : 1}\n')}`);
+  expect((await stored('webhooks.bare')).text).toBe('{"a" : 1}\n');
+});
+
+test('it says how many were stored, and where', async () => {
+  const { code, stdout } = await publish('--subject', 'webhooks.said', '--data', '{}', '--count', '3');
+  expect(stdout).toMatch(/^stored 3 messages in WEBHOOKS, the last as number \d+ \(id .+\), \d+ a second$/);
+  expect(code).toBe(0);
+});
+
+test('many are stored each with an id of its own', async () => {
+  await publish('--subject', 'webhooks.many', '--data', '{}', '--count', '250', '--id', 'many');
+  expect(await stored('webhooks.many')).toMatchObject({ count: 250, id: 'many-250' });
+});
+
+test('the same id again is stored once, and said', async () => {
+  const args = ['--subject', 'webhooks.once', '--data', '{}', '--id', 'once'];
+  await publish(...args);
+  expect((await publish(...args)).stdout).toContain('it was there already, by its id');
+  expect(await stored('webhooks.once')).toMatchObject({ count: 1, id: 'once' });
+});
+
+test('of a file, lines that are not valid are named, and the others stored as they are', async () => {
+  const good = `{"webhook_url": "${URL}","data":[1.0]}`;
+  const path = await file(`${good}\nnot JSON\n\n{"webhook_url":5}\n${good}\r\n`);
+  const { code, stdout, stderr } = await publish('--subject', 'webhooks.file', '--file', path);
+  expect(stdout).toContain('stored 2 messages');
+  expect(stderr).toContain('2 messages were not stored');
+  expect(stderr).toContain('line 2: not valid JSON: it breaks at column 2');
+  expect(stderr).toContain('line 4: webhook_url is not a string');
+  expect(await stored('webhooks.file')).toMatchObject({ count: 2, text: good });
+  expect(code).toBe(1);
+});
+
+test('a subject that no stream carries is an error with its cure', async () => {
+  const { code, stderr } = await publish('--subject', 'elsewhere', '--data', '{}', '--count', '500');
+  expect(stderr).toContain('no stream carries the subject elsewhere; a worker');
+  expect(code).toBe(1);
+});
+
+test('a NATS that is away is an error that names it', async () => {
+  const { code, stderr } = await outcomeOf(['publish', '--data', '{}'], { NATS_URL: 'nats://127.0.0.1:1' });
+  expect(stderr).toContain('NATS at nats://127.0.0.1:1 cannot be reached');
+  expect(code).toBe(1);
+});
+
+test('data that is not JSON is an error that names the place', async () => {
+  const { code, stderr } = await publish('--url', URL, '--data', '{"a":}');
+  expect(stderr).toContain('--data is not valid JSON: it breaks at column 6 (byte 5)');
+  expect(code).toBe(2);
+});
+
+test('a file that is not there is named', async () => {
+  const { code, stderr } = await publish('--file', '/nowhere/events.ndjson');
+  expect(stderr).toContain('/nowhere/events.ndjson');
+  expect(code).toBe(2);
+});
