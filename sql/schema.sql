@@ -83,6 +83,17 @@ CREATE INDEX rule_nats_delivery_attempts_endpoint ON ONLY public.rule_nats_deliv
 CREATE INDEX rule_nats_delivery_attempts_failures ON ONLY public.rule_nats_delivery_attempts USING btree (started_at DESC) WHERE (verdict <> 'ack'::text);
 CREATE INDEX rule_nats_delivery_attempts_started ON ONLY public.rule_nats_delivery_attempts USING btree (started_at DESC);
 
+-- One row a queue group. Written by every flush of its workers; never deleted by them.
+CREATE TABLE rule_nats_group_progress (
+  stream_name text NOT NULL,
+  queue_group text NOT NULL,
+  stream_created_at timestamp with time zone NOT NULL,
+  ack_floor bigint NOT NULL,
+  updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT rule_nats_group_progress_pkey PRIMARY KEY (stream_name, queue_group),
+  CONSTRAINT ack_floor_is_not_negative CHECK ((ack_floor >= 0))
+);
+
 -- What the Rule Engine extension published, and (triggered_by = nats-webhook-worker, success = false) the deliveries that a worker gave up. Each deletes its own rows after expires_at.
 CREATE TABLE rule_nats_publish_history (
   publish_id bigint NOT NULL DEFAULT nextval('rule_nats_publish_history_publish_id_seq'::regclass),

@@ -14,22 +14,19 @@ import { createSender } from '../http/sender.ts';
 import { createAckBuffer } from '../nats/ack-buffer.ts';
 import type { NatsClient } from '../nats/client.ts';
 import { createDeadLetterWriter } from '../nats/dead-letters.ts';
-import { groupInfo } from '../nats/group-info.ts';
 import type { HandOut } from '../nats/hand-out.ts';
 import { createPullConsumer } from '../nats/pull-consumer.ts';
 import { createSettlement } from '../nats/settle.ts';
-import type { StreamFound } from '../nats/stream.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { VERSION } from '../runtime/version.ts';
+import type { Topology } from './topology.ts';
 
 export type WorkerParts = {
   readonly settings: Settings;
   readonly log: Logger;
   readonly client: NatsClient;
-  readonly stream: StreamFound;
-  /** The durable's, in milliseconds. */
-  readonly ackWaitMs: number;
+  readonly topology: Topology;
   readonly keeper: StatisticsKeeper;
   /** Beyond ALLOWED_PRIVATE_CIDRS: where `up` has its own receiver. */
   readonly alsoAllowedCidrs?: readonly string[];
@@ -45,8 +42,7 @@ export function assembleWorker({
   settings,
   log,
   client,
-  stream,
-  ackWaitMs,
+  topology,
   keeper,
   alsoAllowedCidrs = [],
 }: WorkerParts) {
@@ -55,7 +51,9 @@ export function assembleWorker({
     attemptTimeoutMs: settings.ATTEMPT_TIMEOUT_MS,
     connectTimeoutMs: settings.CONNECT_TIMEOUT_MS,
     maxResponseBytes: settings.MAX_RESPONSE_BYTES,
+    egressProxy: settings.EGRESS_PROXY,
     addressRules: createAddressRules({
+      ...(settings.ALLOWED_PORTS.length > 0 && { allowedPorts: settings.ALLOWED_PORTS }),
       allowedCidrs: [...settings.ALLOWED_PRIVATE_CIDRS, ...alsoAllowedCidrs],
     }),
     userAgent: `nats-webhook-worker/${VERSION}`,
@@ -70,7 +68,7 @@ export function assembleWorker({
       maxRows: settings.ATTEMPT_BUFFER_ROWS,
       intervalMs: settings.STATS_INTERVAL_MS,
       log,
-      pending: () => pendingOf(client, settings),
+      progress: () => topology.progress(),
     },
     keeper,
   );
@@ -82,7 +80,7 @@ export function assembleWorker({
       streamName: settings.DLQ_STREAM_NAME!,
       sourceStream: settings.STREAM_NAME,
     }),
-    ackWaitMs,
+    ackWaitMs: topology.ackWaitMs,
   });
 
   const around: Surroundings<HandOut> = {
@@ -130,7 +128,7 @@ export function assembleWorker({
     {
       stream: settings.STREAM_NAME,
       durable: settings.QUEUE_GROUP,
-      streamCreated: stream.created,
+      streamCreated: () => topology.streamCreated,
       maxBatch: settings.BATCH_SIZE ?? settings.CONCURRENCY,
     },
     {
@@ -154,13 +152,10 @@ export function assembleWorker({
     );
   }
 
-  return { stopping, sender, statistics, acks, settlement, slots, consumer, health };
+  /** Whether NATS answers, and yet something that we need there is missing. */
+  const inTrouble = () => consumer.trouble() !== null || settlement.trouble() !== null;
+
+  return { stopping, sender, statistics, acks, settlement, slots, consumer, health, inTrouble };
 }
 
 export type AssembledWorker = ReturnType<typeof assembleWorker>;
-
-/** What waits in the stream for the group, handed out or not; null where it cannot be known now. */
-async function pendingOf(client: NatsClient, settings: Settings): Promise<number | null> {
-  const info = await groupInfo(client, settings.STREAM_NAME, settings.QUEUE_GROUP).catch(() => null);
-  return info === null ? null : info.pending + info.ackPending;
-}

@@ -15,7 +15,27 @@ export function natsOptions(settings: Settings): Omit<NatsOptions, 'log' | 'sign
     servers: settings.NATS_URL,
     user: settings.NATS_USER,
     pass: settings.NATS_PASS,
+    token: settings.NATS_TOKEN,
+    credsFile: settings.NATS_CREDS,
+    ...nkeyOf(settings.NATS_NKEY),
+    tls: tlsOf(settings),
+    jsDomain: settings.NATS_JS_DOMAIN,
     name: settings.CONSUMER_NAME,
+  };
+}
+
+/** A seed starts with S, and has no dot or slash; anything else is a path. */
+function nkeyOf(text: string | undefined): Pick<NatsOptions, 'nkeySeed' | 'nkeyFile'> {
+  if (text === undefined) return {};
+  return /^S[A-Z2-7]{50,}$/.test(text) ? { nkeySeed: text } : { nkeyFile: text };
+}
+
+function tlsOf({ NATS_TLS_CA, NATS_TLS_CERT, NATS_TLS_KEY }: Settings): NatsOptions['tls'] {
+  if (NATS_TLS_CA === undefined && NATS_TLS_CERT === undefined) return undefined;
+  return {
+    ...(NATS_TLS_CA !== undefined && { caFile: NATS_TLS_CA }),
+    ...(NATS_TLS_CERT !== undefined && { certFile: NATS_TLS_CERT }),
+    ...(NATS_TLS_KEY !== undefined && { keyFile: NATS_TLS_KEY }),
   };
 }
 

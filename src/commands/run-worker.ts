@@ -8,7 +8,7 @@ import { json, type Route } from '../runtime/route.ts';
 import { type AssembledWorker, assembleWorker } from './assemble-worker.ts';
 import { openServers } from './open-servers.ts';
 import { stopDelivering, within } from './stop-worker.ts';
-import { ensureTopology } from './topology.ts';
+import { Topology } from './topology.ts';
 
 /** How often the statistics line is printed while something happens, in milliseconds. */
 const STATISTICS_LINE_EVERY_MS = 60_000;
@@ -43,25 +43,25 @@ export async function runWorker(
   extras: Extras = {},
 ): Promise<RunningWorker> {
   const { database, client } = await openServers(settings, log, signal);
-  const { pool, keeper, streamRow } = database;
-  const { stream, ackWaitMs } = await ensureTopology(client, settings, streamRow, log).catch(
-    async (error) => {
-      await Promise.all([pool.end(), client.close()]);
-      throw error;
-    },
-  );
+  const { pool, keeper } = database;
+  const topology = new Topology(client, settings, database, log);
+  await topology.ensure().catch(async (error) => {
+    await Promise.all([pool.end(), client.close()]);
+    throw error;
+  });
   const { alsoAllowedCidrs = [], routes = () => [] } = extras;
-  const worker = assembleWorker({ settings, log, client, stream, ackWaitMs, keeper, alsoAllowedCidrs });
+  const worker = assembleWorker({ settings, log, client, topology, keeper, alsoAllowedCidrs });
   const http = await serveHealth(settings, log, [healthRoute(worker), ...routes(pool, worker)]);
   const startedAt = performance.now();
   await worker.statistics.start();
   worker.consumer.start();
   const stopSaying = sayStatistics(worker, log, startedAt);
+  const stopMending = topology.keepMended(worker.inTrouble);
   log.info(
     {
       worker: settings.CONSUMER_NAME,
       group: settings.QUEUE_GROUP,
-      stream: stream.name,
+      stream: settings.STREAM_NAME,
       subjects: settings.SUBJECT,
       slots: settings.CONCURRENCY,
     },
@@ -70,6 +70,7 @@ export async function runWorker(
 
   async function stop(): Promise<void> {
     stopSaying();
+    stopMending();
     const drained = await stopDelivering(worker, settings.SHUTDOWN_DRAIN_MS);
     const flushed = await within(FLUSH_MS, worker.statistics.stop());
     await within(

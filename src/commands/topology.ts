@@ -1,79 +1,115 @@
 import type { Settings } from '../config/settings.ts';
+import type { GroupProgress } from '../core/stats.ts';
 import type { NatsClient } from '../nats/client.ts';
 import { ensureDeadLetterStream } from '../nats/dead-letter-stream.ts';
 import { ensureDurable, MAX_ACK_PENDING } from '../nats/durable.ts';
-import { durableStream, ensureStream, type StreamFound, type StreamWanted } from '../nats/stream.ts';
-import { covers, overlap } from '../nats/subjects.ts';
-import type { StreamRow } from '../postgres/streams-table.ts';
-import { UserError } from '../runtime/failure.ts';
+import { groupInfo } from '../nats/group-info.ts';
+import { ensureStream } from '../nats/stream.ts';
+import { readProgress } from '../postgres/group-progress-table.ts';
+import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
+import type { Database } from './database.ts';
+import { requireDistinct, wantedStream } from './wanted-stream.ts';
 
-export type Topology = {
-  readonly stream: StreamFound;
-  /** The durable's, in milliseconds, which may not be ACK_WAIT_MS. */
-  readonly ackWaitMs: number;
-};
+/** How often it is looked whether something was deleted under a worker that gets no answers, in milliseconds. */
+const MEND_EVERY_MS = 2000;
 
-/** Makes the stream, the dead-letter stream and the group's durable where they are missing, and says what is odd. */
-export async function ensureTopology(
-  client: NatsClient,
-  settings: Settings,
-  row: StreamRow | null,
-  log: Logger,
-): Promise<Topology> {
-  requireDistinct(settings.SUBJECT);
-  const wanted = wantedStream(settings, row);
-  const stream = await ensureStream(client, wanted, settings.SUBJECT);
-  if (stream.isNew) log.info({ stream: stream.name, subjects: stream.subjects }, 'made the stream');
-  const deadLetters = await ensureDeadLetterStream(client, {
-    name: settings.DLQ_STREAM_NAME!,
-    sourceStream: settings.STREAM_NAME,
-    replicas: wanted.replicas,
-  });
-  const durable = await ensureDurable(client, {
-    stream: settings.STREAM_NAME,
-    durable: settings.QUEUE_GROUP,
-    subjects: settings.SUBJECT,
-    ackWaitMs: settings.ACK_WAIT_MS,
-    maxAckPending: MAX_ACK_PENDING,
-    startFrom: settings.START_FROM,
-  });
-  if (durable.says !== null) log.warn(durable.says);
-  for (const warning of [...stream.warnings, ...deadLetters.warnings, ...durable.warnings]) log.warn(warning);
-  return { stream, ackWaitMs: durable.ackWaitMs };
-}
+/**
+ * The stream, the dead-letter stream and the group's durable: made where they are missing, also while we run. Keeps
+ * how far the group is, so that a durable that vanished starts again behind what was delivered.
+ */
+export class Topology {
+  readonly #client: NatsClient;
+  readonly #settings: Settings;
+  readonly #database: Database;
+  readonly #log: Logger;
+  #streamCreated = 0;
+  #ackWaitMs = 0;
+  #lastSeen: GroupProgress | null = null;
 
-/** Neither a stream nor a durable takes subjects that overlap, and the server's refusal does not name the setting. */
-function requireDistinct(subjects: readonly string[]): void {
-  for (const [index, subject] of subjects.entries()) {
-    const other = subjects.slice(0, index).find((earlier) => overlap(earlier, subject));
-    if (other !== undefined) {
-      throw new UserError(
-        `SUBJECT: ${other} and ${subject} overlap. Leave one of them out, or make them distinct.`,
-      );
-    }
+  constructor(client: NatsClient, settings: Settings, database: Database, log: Logger) {
+    this.#client = client;
+    this.#settings = settings;
+    this.#database = database;
+    this.#log = log;
   }
-}
 
-/** The row rules where it is there. A stream that is yet to be made carries at least what is to be delivered. */
-function wantedStream(settings: Settings, row: StreamRow | null): StreamWanted {
-  if (row === null) return durableStream(settings.STREAM_NAME, settings.SUBJECT);
-  const missing = settings.SUBJECT.filter(
-    (subject) => !row.subjects.some((carried) => covers(carried, subject)),
-  );
-  // A stream cannot carry a subject beside one that covers it.
-  const others = row.subjects.filter((subject) => !missing.some((wider) => covers(wider, subject)));
-  return {
-    name: row.streamName,
-    subjects: [...others, ...missing],
-    storage: row.storageType,
-    retention: row.retentionPolicy,
-    discard: row.discardPolicy,
-    maxMessages: row.maxMessages,
-    maxBytes: row.maxBytes,
-    maxAgeSeconds: row.maxAgeSeconds,
-    replicas: row.replicas,
-    duplicateWindowSeconds: row.duplicateWindowSeconds,
-    description: row.description ?? undefined,
-  };
+  /** When the stream was made, in milliseconds since 1970. Another one when it is made again. */
+  get streamCreated(): number {
+    return this.#streamCreated;
+  }
+
+  /** The durable's, which may not be ACK_WAIT_MS. */
+  get ackWaitMs(): number {
+    return this.#ackWaitMs;
+  }
+
+  /**
+   * Makes what is missing, and says what is odd.
+   *
+   * @throws {UserError} for what the user can cure.
+   */
+  async ensure(): Promise<void> {
+    const { STREAM_NAME, SUBJECT, QUEUE_GROUP, ACK_WAIT_MS, START_FROM, DLQ_STREAM_NAME } = this.#settings;
+    requireDistinct(SUBJECT);
+    const wanted = wantedStream(this.#settings, this.#database.streamRow);
+    const stream = await ensureStream(this.#client, wanted, SUBJECT);
+    if (stream.isNew) this.#log.warn({ stream: stream.name, subjects: stream.subjects }, 'made the stream');
+    const deadLetters = await ensureDeadLetterStream(this.#client, {
+      name: DLQ_STREAM_NAME!,
+      sourceStream: STREAM_NAME,
+      replicas: wanted.replicas,
+    });
+    const durable = await ensureDurable(this.#client, {
+      stream: STREAM_NAME,
+      durable: QUEUE_GROUP,
+      subjects: SUBJECT,
+      ackWaitMs: ACK_WAIT_MS,
+      maxAckPending: MAX_ACK_PENDING,
+      startFrom: START_FROM,
+      lastAckFloor: await this.#lastAckFloor(stream.created),
+    });
+    const isFirst = this.#streamCreated === 0;
+    this.#streamCreated = stream.created;
+    this.#ackWaitMs = durable.ackWaitMs;
+    if (durable.says !== null) this.#log.warn(durable.says);
+    if (!isFirst && durable.isNew)
+      this.#log.warn({ durable: QUEUE_GROUP }, 'made the durable again, which was gone');
+    if (!isFirst) return;
+    for (const warning of [...stream.warnings, ...deadLetters.warnings, ...durable.warnings])
+      this.#log.warn(warning);
+  }
+
+  /** How far the group is; null where that cannot be known now. */
+  async progress(): Promise<GroupProgress | null> {
+    const streamCreated = this.#streamCreated;
+    const info = await groupInfo(this.#client, this.#settings.STREAM_NAME, this.#settings.QUEUE_GROUP).catch(
+      () => null,
+    );
+    if (info === null) return null;
+    this.#lastSeen = { pending: info.pending + info.ackPending, streamCreated, ackFloor: info.ackFloor };
+    return this.#lastSeen;
+  }
+
+  /** Makes again what was deleted, for as long as `inTrouble` says that something is missing. @returns what ends it. */
+  keepMended(inTrouble: () => boolean): () => void {
+    let busy = false;
+    const timer = setInterval(async () => {
+      if (busy || !this.#client.isConnected() || !inTrouble()) return;
+      busy = true;
+      await this.ensure().catch((error) => this.#log.error(errorMessage(error)));
+      busy = false;
+    }, MEND_EVERY_MS);
+    return () => clearInterval(timer);
+  }
+
+  /** A floor counts only in the stream that it was taken in. */
+  async #lastAckFloor(streamCreated: number): Promise<number | undefined> {
+    const { STREAM_NAME, QUEUE_GROUP } = this.#settings;
+    const stored = await readProgress(this.#database.pool, STREAM_NAME, QUEUE_GROUP).catch(() => null);
+    const floors = [this.#lastSeen, stored].flatMap((seen) =>
+      seen !== null && seen.streamCreated === streamCreated ? [seen.ackFloor] : [],
+    );
+    return floors.length === 0 ? undefined : Math.max(...floors);
+  }
 }

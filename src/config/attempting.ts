@@ -1,5 +1,5 @@
 import { checkCidr } from '../core/address.ts';
-import { listOf, parseStatus, wholeNumber } from './validators.ts';
+import { listOf, parsePort, parseStatus, proxyUrl, wholeNumber } from './validators.ts';
 
 /** One attempt, and when there is another. */
 export const attempting = {
@@ -70,4 +70,17 @@ export const attempting = {
     default: [],
     desc: 'private networks that may be reached, such as `10.1.0.0/16`',
   }),
+
+  /** Ports that deliveries may go to, comma-separated. @default none: all ports. Each 1 to 65_535. Env ALLOWED_PORTS. */
+  ALLOWED_PORTS: listOf(parsePort)({
+    default: [],
+    desc: 'ports that may be reached, such as `443,8443`; empty: all',
+  }),
+
+  /**
+   * A forward proxy that all deliveries go through, by CONNECT. It resolves the names, so it must refuse
+   * addresses that they may not reach; addresses in URLs are judged here all the same. Userinfo in it is sent to the proxy.
+   * @default none. Env EGRESS_PROXY.
+   */
+  EGRESS_PROXY: proxyUrl({ default: undefined, desc: 'forward proxy for deliveries, `http://proxy:3128`' }),
 };

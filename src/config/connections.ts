@@ -1,4 +1,4 @@
-import { listOf, oneLine, parseNatsServer, postgresUrl, wholeNumber } from './validators.ts';
+import { jetStreamName, listOf, oneLine, parseNatsServer, postgresUrl, wholeNumber } from './validators.ts';
 
 /** How NATS and PostgreSQL are reached. */
 export const connections = {
@@ -17,6 +17,27 @@ export const connections = {
 
   /** Password of NATS_USER. Never logged. @default none. Env NATS_PASS. */
   NATS_PASS: oneLine({ default: undefined, desc: 'NATS password' }),
+
+  /** Token of NATS, in place of a user. Never logged. @default none. Env NATS_TOKEN. */
+  NATS_TOKEN: oneLine({ default: undefined, desc: 'NATS token' }),
+
+  /** A `.creds` file (user JWT and seed), read again at every connect. @default none. Env NATS_CREDS. */
+  NATS_CREDS: oneLine({ default: undefined, desc: 'path of a NATS `.creds` file' }),
+
+  /** An NKey seed (`SU…`), or the path of a file that holds one. Never logged. @default none. Env NATS_NKEY. */
+  NATS_NKEY: oneLine({ default: undefined, desc: 'NKey seed, or the path of a file with it' }),
+
+  /** Certificates of the authorities that NATS servers are checked against (PEM). @default the system's. Env NATS_TLS_CA. */
+  NATS_TLS_CA: oneLine({ default: undefined, desc: 'path of the CA certificates for NATS (PEM)' }),
+
+  /** Our certificate, where NATS asks for one (PEM). Needs NATS_TLS_KEY. @default none. Env NATS_TLS_CERT. */
+  NATS_TLS_CERT: oneLine({ default: undefined, desc: 'path of our certificate for NATS (PEM)' }),
+
+  /** The key of NATS_TLS_CERT (PEM). @default none. Env NATS_TLS_KEY. */
+  NATS_TLS_KEY: oneLine({ default: undefined, desc: 'path of its key (PEM)' }),
+
+  /** JetStream domain, where JetStream is behind a leaf node. @default none. Env NATS_JS_DOMAIN. */
+  NATS_JS_DOMAIN: jetStreamName({ default: undefined, desc: 'JetStream domain, behind a leaf node' }),
 
   /**
    * PostgreSQL. `sslmode` means what it means to psql. Never logged.

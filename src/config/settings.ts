@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { cleanEnv } from 'envalid';
+import { type CleanedEnv, customCleanEnv } from 'envalid';
 import { UserError } from '../runtime/failure.ts';
 import { attempting } from './attempting.ts';
 import { connections } from './connections.ts';
@@ -9,7 +9,9 @@ import { operating } from './operating.ts';
 /** Every setting, by its env name: the same word in the code, in `.env` and in the README. */
 export const specifications = { ...connections, ...consuming, ...attempting, ...operating };
 
-export type Settings = ReturnType<typeof parse> & {
+type Values = Pick<CleanedEnv<typeof specifications>, keyof typeof specifications>;
+
+export type Settings = Values & {
   /** The ones that were set, to tell a default from a wish. */
   readonly isSet: (name: keyof typeof specifications) => boolean;
 };
@@ -35,45 +37,60 @@ export function settingsFrom(environment: Record<string, string | undefined>): S
   const given = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''),
   );
-  const values = parse(given);
-  const problems = contradictions(values);
+  const { values, problems } = parse(given);
+  problems.push(...contradictions(values, given));
   if (problems.length > 0) throw invalid(problems);
   const isSet: Settings['isSet'] = (name) => given[name] !== undefined;
-  if (isSet('BATCH_SIZE') && !isSet('CONCURRENCY')) values.CONCURRENCY = values.BATCH_SIZE!;
-  values.DLQ_STREAM_NAME ??= `${values.STREAM_NAME}_DLQ`;
-  return { ...values, isSet };
-}
-
-function parse(given: Record<string, string | undefined>) {
-  // Copied out of envalid's proxy, which throws on every name it does not know.
+  const onlyBatch = isSet('BATCH_SIZE') && !isSet('CONCURRENCY');
   return {
-    ...cleanEnv(given, specifications, {
-      reporter: ({ errors }) => {
-        const problems = Object.entries(errors).map(([name, error]) => `${name}: ${error?.message}`);
-        if (problems.length > 0) throw invalid(problems);
-      },
-    }),
+    ...values,
+    CONCURRENCY: onlyBatch ? values.BATCH_SIZE! : values.CONCURRENCY,
+    DLQ_STREAM_NAME: values.DLQ_STREAM_NAME ?? `${values.STREAM_NAME}_DLQ`,
+    isSet,
   };
 }
 
-function contradictions(values: ReturnType<typeof parse>): string[] {
+/** Where there are problems, the values that they are about are missing. */
+function parse(given: Record<string, string | undefined>): { values: Values; problems: string[] } {
   const problems: string[] = [];
-  if (values.ACK_WAIT_MS < 2 * values.ATTEMPT_TIMEOUT_MS) {
+  // Without envalid's own proxy, which throws on every name it does not know.
+  const values = customCleanEnv(given, specifications, (cleaned) => ({ ...cleaned }), {
+    reporter: ({ errors }) => {
+      for (const [name, error] of Object.entries(errors)) problems.push(`${name}: ${error?.message}`);
+    },
+  });
+  return { values, problems };
+}
+
+/** What is wrong by itself contradicts nothing. */
+function contradictions(values: Partial<Values>, given: Record<string, string | undefined>): string[] {
+  const problems: string[] = [];
+  const { ACK_WAIT_MS = Number.POSITIVE_INFINITY, ATTEMPT_TIMEOUT_MS = 0 } = values;
+  if (ACK_WAIT_MS < 2 * ATTEMPT_TIMEOUT_MS) {
     problems.push(
-      `ACK_WAIT_MS: ${values.ACK_WAIT_MS} is less than twice ATTEMPT_TIMEOUT_MS (${values.ATTEMPT_TIMEOUT_MS}); ` +
-        `set ACK_WAIT_MS=${2 * values.ATTEMPT_TIMEOUT_MS} or more, or a shorter ATTEMPT_TIMEOUT_MS`,
+      `ACK_WAIT_MS: ${ACK_WAIT_MS} is less than twice ATTEMPT_TIMEOUT_MS (${ATTEMPT_TIMEOUT_MS}); ` +
+        `set ACK_WAIT_MS=${2 * ATTEMPT_TIMEOUT_MS} or more, or a shorter ATTEMPT_TIMEOUT_MS`,
     );
   }
-  if (values.BACKOFF_MAX_MS < values.BACKOFF_BASE_MS) {
+  const { BACKOFF_MAX_MS = Number.POSITIVE_INFINITY, BACKOFF_BASE_MS = 0 } = values;
+  if (BACKOFF_MAX_MS < BACKOFF_BASE_MS) {
     problems.push(
-      `BACKOFF_MAX_MS: ${values.BACKOFF_MAX_MS} is less than BACKOFF_BASE_MS (${values.BACKOFF_BASE_MS})`,
+      `BACKOFF_MAX_MS: ${BACKOFF_MAX_MS} is less than BACKOFF_BASE_MS (${BACKOFF_BASE_MS}); ` +
+        `set BACKOFF_MAX_MS=${BACKOFF_BASE_MS} or more, or a shorter BACKOFF_BASE_MS`,
     );
   }
-  if (values.NATS_PASS !== undefined && values.NATS_USER === undefined) {
-    problems.push('NATS_PASS: is set without NATS_USER');
+  if (given.NATS_PASS !== undefined && given.NATS_USER === undefined) {
+    problems.push('NATS_PASS: is set without NATS_USER; set both, or neither');
   }
-  if (values.DLQ_STREAM_NAME === values.STREAM_NAME) {
-    problems.push('DLQ_STREAM_NAME: must not be STREAM_NAME');
+  if ((given.NATS_TLS_CERT === undefined) !== (given.NATS_TLS_KEY === undefined)) {
+    problems.push('NATS_TLS_CERT: needs NATS_TLS_KEY, and the other way round; set both, or neither');
+  }
+  const logins = ['NATS_USER', 'NATS_TOKEN', 'NATS_CREDS', 'NATS_NKEY'].filter(
+    (name) => given[name] !== undefined,
+  );
+  if (logins.length > 1) problems.push(`${logins[0]}: ${logins.join(', ')} are set; NATS takes one of them`);
+  if (values.DLQ_STREAM_NAME !== undefined && values.DLQ_STREAM_NAME === values.STREAM_NAME) {
+    problems.push('DLQ_STREAM_NAME: must not be STREAM_NAME; leave it empty for <STREAM_NAME>_DLQ');
   }
   return problems;
 }

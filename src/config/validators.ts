@@ -11,9 +11,13 @@ export const wholeNumber = (min: number, max: number) =>
     return value;
   });
 
-/** Comma-separated; white space around an item, and empty items, are dropped. */
+/** Comma-separated, at least one; white space around an item, and empty items, are dropped. */
 export const listOf = <T>(parseItem: (text: string) => T) =>
-  makeValidator<readonly T[]>((text) => items(text).map(parseItem));
+  makeValidator<readonly T[]>((text) => {
+    const found = items(text);
+    if (found.length === 0) throw new TypeError(`"${text}" names nothing; leave it empty for the default`);
+    return found.map(parseItem);
+  });
 
 export const items = (text: string): string[] =>
   text
@@ -51,6 +55,20 @@ export function parseStatus(text: string): number {
   if (!/^[345]\d\d$/.test(text)) throw new TypeError(`"${text}" is not an HTTP status from 300 to 599`);
   return Number(text);
 }
+
+export function parsePort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65_535) throw new TypeError(`"${text}" is not a port from 1 to 65535`);
+  return port;
+}
+
+/** The text is never repeated in the message: it may hold a password. */
+export const proxyUrl = makeValidator<string>((text) => {
+  if (!/^https?:\/\/./.test(text) || !URL.canParse(text)) {
+    throw new TypeError('must look like http://proxy:3128');
+  }
+  return text;
+});
 
 /** `all`, `new`, or a time as ISO 8601, returned in UTC. */
 export const startPosition = makeValidator<string>((text) => {

@@ -102,6 +102,16 @@ export type DeadLetterRecord = {
   readonly at: number;
 };
 
+/** How far a queue group is in its stream. */
+export type GroupProgress = {
+  /** What waits for the group: never handed out, in flight, or to be tried again. */
+  readonly pending: number;
+  /** The stream that `ackFloor` counts in, by when it was made: milliseconds since 1970. */
+  readonly streamCreated: number;
+  /** Everything up to this sequence is acknowledged. */
+  readonly ackFloor: number;
+};
+
 /**
  * What one process did since its flush before, to be stored in one transaction. Stored once even when it is sent
  * twice: (`instanceId`, `number`) says which flush it is, and a flush whose commit is uncertain is sent again unchanged.
@@ -116,8 +126,8 @@ export type StatisticsFlush = {
   readonly consumerName: string;
   readonly queueGroup: string;
   readonly counters: Counters;
-  /** What waits in the stream for the group; null where NATS could not be asked. */
-  readonly pending: number | null;
+  /** Null where NATS could not be asked. */
+  readonly progress: GroupProgress | null;
   /** False in the last flush of a process. */
   readonly active: boolean;
   /** After this long without a flush, peers take the process for dead. */

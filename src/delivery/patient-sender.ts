@@ -10,18 +10,31 @@ const OWN_FAULT_PAUSE_MS = 1000;
  * fewer messages is just what such a machine needs.
  *
  * @param stopping Once aborted, a fault is returned at once.
+ * @param tell Told of a fault, once for all the deliveries that wait for the same pause.
  */
 export function patientSender(
   send: (delivery: Delivery) => Promise<Attempt>,
   stopping: AbortSignal,
   tell: (code: string) => void,
 ): (delivery: Delivery) => Promise<Attempt> {
+  /** One for all: each with its own would be a listener more on the signal. */
+  let pausing: Promise<void> | null = null;
+
+  function waitOut(code: string): Promise<void> {
+    tell(code);
+    return pause(OWN_FAULT_PAUSE_MS, undefined, { signal: stopping })
+      .catch(() => undefined)
+      .finally(() => {
+        pausing = null;
+      });
+  }
+
   return async (delivery) => {
     for (;;) {
       const attempt = await send(delivery);
       if (attempt.outcome.kind !== 'faulted') return attempt;
-      tell(attempt.outcome.code);
-      await pause(OWN_FAULT_PAUSE_MS, undefined, { signal: stopping }).catch(() => undefined);
+      pausing ??= waitOut(attempt.outcome.code);
+      await pausing;
       if (stopping.aborted) return attempt;
     }
   };

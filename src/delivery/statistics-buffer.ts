@@ -2,6 +2,7 @@ import {
   type AttemptRecord,
   type Counters,
   type DeadLetterRecord,
+  type GroupProgress,
   mergeCounters,
   NO_COUNTERS,
   type StatisticsFlush,
@@ -64,16 +65,16 @@ export class StatisticsBuffer {
   /**
    * Stores what was collected. One at a time; throws what the store throws, and nothing is lost then.
    *
-   * @param pending What waits in the stream; null where it is not known.
+   * @param progress Of the group; null where it is not known.
    * @param active False for the last flush of a process.
    */
-  flush(pending: number | null, active: boolean): Promise<void> {
-    const next = this.#flushing.catch(() => undefined).then(() => this.#flush(pending, active));
+  flush(progress: GroupProgress | null, active: boolean): Promise<void> {
+    const next = this.#flushing.catch(() => undefined).then(() => this.#flush(progress, active));
     this.#flushing = next;
     return next;
   }
 
-  async #flush(pending: number | null, active: boolean): Promise<void> {
+  async #flush(progress: GroupProgress | null, active: boolean): Promise<void> {
     if (this.#uncertain !== null) await this.#send(this.#uncertain);
     const { instanceId, streamName, consumerName, queueGroup, silentAfterMs } = this.#options;
     const flush: StatisticsFlush = {
@@ -84,7 +85,7 @@ export class StatisticsBuffer {
       silentAfterMs,
       number: ++this.#number,
       counters: this.#counters,
-      pending,
+      progress,
       active,
       attempts: this.#attempts,
       deadLetters: this.#deadLetters,

@@ -1,4 +1,4 @@
-import type { Counters } from '../core/stats.ts';
+import type { Counters, GroupProgress } from '../core/stats.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Service } from '../runtime/service.ts';
@@ -7,8 +7,8 @@ import { StatisticsBuffer, type StatisticsBufferOptions, type StatisticsStore } 
 export type StatisticsOptions = StatisticsBufferOptions & {
   readonly intervalMs: number;
   readonly log: Logger;
-  /** What waits in the stream for the group; null where that cannot be asked. */
-  pending(): Promise<number | null>;
+  /** How far the group is; null where that cannot be asked now. */
+  progress(): Promise<GroupProgress | null>;
 };
 
 /** The store, as it must be made ready before the first flush and looked after now and then. */
@@ -90,7 +90,7 @@ export class Statistics implements Service {
         await this.#keeper.maintain();
         this.#maintainedAt = performance.now();
       }
-      await this.#buffer.flush(await this.#options.pending(), active);
+      await this.#buffer.flush(await this.#options.progress(), active);
       if (this.#trouble !== null) this.#options.log.info('statistics are stored again');
       this.#trouble = null;
       this.#saidAwayAt = Number.NEGATIVE_INFINITY;

@@ -1,22 +1,14 @@
-import { Agent, type Dispatcher } from 'undici';
-import type { AddressRules } from '../core/address.ts';
+import type { Dispatcher } from 'undici';
 import type { Attempt } from '../core/attempt.ts';
 import type { Delivery } from '../core/delivery.ts';
-import { checkedLookup, type ResolveAll } from './checked-lookup.ts';
+import { createDispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { Exchange } from './exchange.ts';
 
-export type SenderOptions = {
-  /** From dialing to the end of the response, in milliseconds. */
-  readonly attemptTimeoutMs: number;
-  /** DNS, TCP and TLS together, in milliseconds. */
-  readonly connectTimeoutMs: number;
-  /** How much of a response is read; the connection of a longer one is closed. */
+export type SenderOptions = DispatcherOptions & {
+  /** How much of a response is read, in bytes; the connection of a longer one is closed. */
   readonly maxResponseBytes: number;
-  readonly addressRules: AddressRules;
   /** Sent where the message names none. */
   readonly userAgent: string;
-  /** How names become addresses. @default the system's resolver. */
-  readonly resolve?: ResolveAll;
 };
 
 /** How far past its deadline an attempt may go before the sweep sees it, in milliseconds. */
@@ -31,27 +23,11 @@ export interface Sender {
 }
 
 /**
- * The sending client: one undici Agent, kept-alive connections, no redirects, nothing decompressed.
- * `dispatch` with a handler of our own costs half of `request()`, and one sweep over the attempts under way
+ * The sending client. `dispatch` with a handler of our own costs half of `request()`, and one sweep over the attempts under way
  * replaces a timer or an AbortSignal for each.
  */
 export function createSender(options: SenderOptions): Sender {
-  // A dial that outlives its attempt would hold a socket that nobody waits for.
-  const connectTimeoutMs = Math.min(options.connectTimeoutMs, options.attemptTimeoutMs);
-  const agent = new Agent({
-    connect: {
-      timeout: connectTimeoutMs,
-      lookup: checkedLookup(options.addressRules, options.resolve),
-      // Of several addresses, each but the last has this long. Node's 250 ms give up on a distant endpoint, and then
-      // end with the error of an IPv6 address that this machine cannot reach at all.
-      autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(connectTimeoutMs / 4)),
-    },
-    // The sweep is the deadline; undici's own timers would only repeat it.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    pipelining: 1,
-    allowH2: false,
-  });
+  const dispatcher = createDispatcher(options);
   const underWay = new Set<Exchange>();
   let sweep: NodeJS.Timeout | undefined;
 
@@ -76,14 +52,15 @@ export function createSender(options: SenderOptions): Sender {
 
   async function send(delivery: Delivery): Promise<Attempt> {
     const startedAt = Date.now();
-    const forbidden = options.addressRules.checkHost(delivery.target.hostname);
+    const { checkHost, checkPort } = options.addressRules;
+    const forbidden = checkHost(delivery.target.hostname) ?? checkPort(delivery.target.port);
     if (forbidden !== null) {
       return { outcome: { kind: 'refused', detail: forbidden }, startedAt, durationMs: 0 };
     }
     const exchange = new Exchange(options.attemptTimeoutMs, options.maxResponseBytes);
     watch(exchange);
     try {
-      agent.dispatch(requestOf(delivery, startedAt, options.userAgent), exchange);
+      dispatcher.dispatch(requestOf(delivery, startedAt, options.userAgent), exchange);
     } catch (error) {
       exchange.fail(error);
     }
@@ -97,7 +74,7 @@ export function createSender(options: SenderOptions): Sender {
     abortAll: () => {
       for (const exchange of underWay) exchange.abort();
     },
-    close: () => agent.destroy(),
+    close: () => dispatcher.destroy(),
   };
 }
 

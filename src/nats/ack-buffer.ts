@@ -2,21 +2,26 @@ import { Events } from 'nats';
 import type { NatsClient } from './client.ts';
 
 /** What is said about one hand-out, on its way to the server. */
-type Word = { readonly reply: string; readonly payload: Uint8Array };
+type Word = { readonly reply: string; readonly payload: Uint8Array; readonly repeatUntil: number };
 
 /** How long a word may wait for company, in milliseconds. One socket write for many quarters the server's CPU per ack. */
 const COALESCE_MS = 5;
 
 export interface AckBuffer {
-  /** Says a word, soon: acks, naks and progress. Never throws, and never loses it to a reconnect. */
-  say(reply: string, payload: Uint8Array): void;
+  /**
+   * Says a word, soon: acks, naks and progress. Never throws.
+   *
+   * @param repeatForMs For how long it does no harm to say it twice. A nak that is said again when the message is with
+   * somebody already would hand it out a second time. @default for ever: of acks and progress the second changes nothing.
+   */
+  say(reply: string, payload: Uint8Array, repeatForMs?: number): void;
   /** Resolves when the server has confirmed everything said so far, or `timeoutMs` went by: then false. */
   drain(timeoutMs: number): Promise<boolean>;
 }
 
 /**
- * Acks go out together, by a 5 ms timer, and count as said once a PONG came back after them. Those without a PONG
- * when the connection breaks are said again on the next one: said twice, an ack changes nothing.
+ * Words go out together, by a 5 ms timer, and count as said once a PONG came back after them; only then the next ones
+ * go out, so that their order stays. Those without a PONG when the connection breaks are said again on the next one.
  */
 export function createAckBuffer(client: NatsClient): AckBuffer {
   const nc = client.connection;
@@ -27,33 +32,31 @@ export function createAckBuffer(client: NatsClient): AckBuffer {
   let whenEmpty: (() => void)[] = [];
 
   function schedule(): void {
-    if (!connected || scheduled) return;
+    if (!connected || scheduled || unconfirmed > 0 || waiting.length === 0) return;
     scheduled = true;
-    setTimeout(write, COALESCE_MS);
+    setTimeout(() => {
+      scheduled = false;
+      write();
+    }, COALESCE_MS);
   }
 
   function write(): void {
-    scheduled = false;
-    if (!connected || waiting.length === 0) return;
+    if (!connected || nc.isClosed() || unconfirmed > 0 || waiting.length === 0) return;
     const batch = waiting;
     waiting = [];
-    unconfirmed += batch.length;
+    unconfirmed = batch.length;
     for (const { reply, payload } of batch) nc.publish(reply, payload);
     nc.flush().then(
-      () => {
-        unconfirmed -= batch.length;
-        wakeIfEmpty();
-      },
-      () => {
-        unconfirmed -= batch.length;
-        waiting = batch.concat(waiting);
-        schedule();
-      },
+      () => written([]),
+      () => written(batch.filter(({ repeatUntil }) => performance.now() < repeatUntil)),
     );
   }
 
-  function wakeIfEmpty(): void {
-    if (waiting.length > 0 || unconfirmed > 0) return;
+  function written(again: Word[]): void {
+    unconfirmed = 0;
+    waiting = again.concat(waiting);
+    schedule();
+    if (waiting.length > 0) return;
     for (const wake of whenEmpty) wake();
     whenEmpty = [];
   }
@@ -70,13 +73,14 @@ export function createAckBuffer(client: NatsClient): AckBuffer {
   void followConnection();
 
   return {
-    say(reply, payload) {
-      waiting.push({ reply, payload });
+    say(reply, payload, repeatForMs = Number.POSITIVE_INFINITY) {
+      waiting.push({ reply, payload, repeatUntil: performance.now() + repeatForMs });
       schedule();
     },
     drain(timeoutMs) {
       write();
       if (waiting.length === 0 && unconfirmed === 0) return Promise.resolve(true);
+      if (nc.isClosed()) return Promise.resolve(false);
       return new Promise((resolve) => {
         const giveUp = setTimeout(() => resolve(false), timeoutMs);
         whenEmpty.push(() => {

@@ -5,8 +5,8 @@ import { HandOut } from './hand-out.ts';
 export type PullOptions = {
   readonly stream: string;
   readonly durable: string;
-  /** Milliseconds since 1970. */
-  readonly streamCreated: number;
+  /** When the stream was made, in milliseconds since 1970: another one when it is made again. */
+  streamCreated(): number;
   /** The most messages that one pull asks for. */
   readonly maxBatch: number;
 };
@@ -82,20 +82,32 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
   function ask(): void {
     if (!asking || !connected) return;
     const now = performance.now();
-    for (const lane of lanes) if (lane.endsAt <= now) close(lane);
+    for (const lane of lanes) if (lane.endsAt <= now) forget(lane);
     if (now < notBefore) {
       wakeWithin(notBefore - now);
       return;
     }
     const free = taker.free();
-    // Fewer, larger pulls: while half of the free slots are asked for already, more would only litter the server.
-    if (credits <= free / 2) {
+    if (wantsMore(free)) {
       for (const lane of lanes) {
         if (lane.credits === 0 && credits < free) pull(lane, Math.min(free - credits, options.maxBatch), now);
       }
     }
     const ends = lanes.filter((lane) => lane.credits > 0).map((lane) => lane.endsAt);
     if (ends.length > 0) wakeWithin(Math.min(...ends) - now);
+  }
+
+  /** Fewer, larger pulls: while half of the free slots are asked for already, more would only litter the server. */
+  function wantsMore(free: number): boolean {
+    return credits < free && credits <= free / 2;
+  }
+
+  /** Asks at once where that is worth a pull of its own, else soon. */
+  function consider(): void {
+    const free = taker.free();
+    if (!wantsMore(free)) return;
+    if (free - credits >= options.maxBatch / 8) ask();
+    else wakeWithin(COALESCE_MS);
   }
 
   function pull(lane: Lane, batch: number, now: number): void {
@@ -110,6 +122,13 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
     lane.credits = 0;
   }
 
+  /** The server never answered, and has forgotten it by now: it may not have heard it at all. */
+  function forget(lane: Lane): void {
+    if (lane.credits === 0) return;
+    trouble = 'pulls are not answered';
+    close(lane);
+  }
+
   /** Asks again after this time, or earlier where that is planned already. */
   function wakeWithin(ms: number): void {
     const at = performance.now() + ms;
@@ -118,7 +137,8 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
     wakesAt = at;
     timer = setTimeout(() => {
       wakesAt = Number.POSITIVE_INFINITY;
-      ask();
+      // After what has arrived is read: when the event loop stood still, that may answer pulls whose time is over.
+      setImmediate(ask);
     }, ms);
   }
 
@@ -128,9 +148,10 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
       credits--;
     }
     answered();
-    const handOut = new HandOut(message, options.streamCreated);
+    const handOut = new HandOut(message, options.streamCreated());
     if (taker.free() > 0) taker.take(handOut);
     else taker.giveBack(handOut);
+    consider();
   }
 
   /** The server gives up on a pull: because its time is over, or because it cannot serve it. */
@@ -173,12 +194,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
       void followConnection();
       ask();
     },
-    slotFreed() {
-      const free = taker.free();
-      if (credits > free / 2) return;
-      if (free - credits >= options.maxBatch / 8) ask();
-      else wakeWithin(COALESCE_MS);
-    },
+    slotFreed: consider,
     async stop() {
       asking = false;
       clearTimeout(timer);

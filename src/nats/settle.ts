@@ -56,13 +56,15 @@ export function createSettlement({ client, acks, deadLetters, ackWaitMs }: Settl
     }
   }, ackWaitMs / 6);
 
-  function end(handOut: HandOut, word: Uint8Array): void {
+  function end(handOut: HandOut, word: Uint8Array, repeatForMs?: number): void {
     held.delete(handOut);
-    acks.say(handOut.reply, word);
+    acks.say(handOut.reply, word, repeatForMs);
   }
 
   function giveBack(handOut: HandOut, delayMs: number): void {
-    end(handOut, delayMs === 0 ? NAK : Buffer.from(`-NAK {"delay":${delayMs * 1_000_000}}`));
+    const word = delayMs === 0 ? NAK : Buffer.from(`-NAK {"delay":${delayMs * 1_000_000}}`);
+    // Once the delay is over it may be with somebody.
+    end(handOut, word, delayMs);
   }
 
   async function deadLetter(

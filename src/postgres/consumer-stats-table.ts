@@ -89,7 +89,7 @@ export async function addToConsumer(client: pg.PoolClient, flush: StatisticsFlus
     storableCount(counters.delivered),
     storableCount(counters.acknowledged),
     storableCount(counters.redelivered),
-    nullable(flush.pending, storableCount),
+    nullable(flush.progress?.pending ?? null, storableCount),
     storableCount(counters.retried),
     storableCount(counters.deadLettered),
     storableCount(counters.handedBack),

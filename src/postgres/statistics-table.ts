@@ -4,6 +4,7 @@ import { errorCode } from '../runtime/failure.ts';
 import { ensurePartitions } from './attempt-partitions-table.ts';
 import { insertAttempts } from './attempts-table.ts';
 import { addToConsumer, retireDeadConsumers } from './consumer-stats-table.ts';
+import { noteProgress } from './group-progress-table.ts';
 import { claimFlush, retireSilentInstances } from './instances-table.ts';
 import { insertDeadLetters } from './publish-history-table.ts';
 import { inTransaction } from './transaction.ts';
@@ -41,6 +42,7 @@ async function storeOnce(pool: pg.Pool, flush: StatisticsFlush): Promise<'stored
     await insertAttempts(client, flush.consumerName, flush.attempts);
     await insertDeadLetters(client, flush.deadLetters);
     await addToConsumer(client, flush);
+    await noteProgress(client, flush);
     await retireSilentInstances(client);
     await retireDeadConsumers(client);
     return 'stored';

@@ -75,12 +75,12 @@ describe('the host of a URL', () => {
     expect(checkUrl(host)).toBeNull();
   });
 
-  it.each(['127.0.0.0/8', '::1'])(
-    'may be localhost with %s allowed: the lookup judges its addresses',
-    (cidr) => {
-      expect(checkUrl('localhost', allowing(cidr))).toBeNull();
-    },
-  );
+  it.each([
+    '127.0.0.0/8',
+    '::1',
+  ])('may be localhost with %s allowed: the lookup judges its addresses', (cidr) => {
+    expect(checkUrl('localhost', allowing(cidr))).toBeNull();
+  });
 
   it('may be a literal in an allowed range, however it is written', () => {
     expect(checkUrl('0x7f.1', allowing('127.0.0.0/8'))).toBeNull();

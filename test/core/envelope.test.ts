@@ -84,15 +84,18 @@ describe('an envelope', () => {
     });
   });
 
-  it.each(['null', '1', 'true', '["https://example.com"]', '{"href":"https://example.com"}'])(
-    'is malformed when its webhook_url is %s',
-    (url) => {
-      expect(parse(`{"webhook_url":${url}}`)).toEqual({
-        kind: 'malformed',
-        detail: 'webhook_url is not a string',
-      });
-    },
-  );
+  it.each([
+    'null',
+    '1',
+    'true',
+    '["https://example.com"]',
+    '{"href":"https://example.com"}',
+  ])('is malformed when its webhook_url is %s', (url) => {
+    expect(parse(`{"webhook_url":${url}}`)).toEqual({
+      kind: 'malformed',
+      detail: 'webhook_url is not a string',
+    });
+  });
 
   it('is malformed with a URL that is none, and does not quote it', () => {
     const parsed = parse('{"webhook_url":"http://exa mple.com/?token=secret"}');

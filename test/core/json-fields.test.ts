@@ -27,12 +27,16 @@ describe('topLevelFields', () => {
     expect(topLevelFields(bytesOf(text))).toEqual({ kind: 'object', fields: {} });
   });
 
-  it.each(['[]', '[{"webhook_url":"x"}]', '"webhook_url"', '12', 'null', ' true '])(
-    'takes %j for no object',
-    (text) => {
-      expect(topLevelFields(bytesOf(text))).toEqual({ kind: 'other' });
-    },
-  );
+  it.each([
+    '[]',
+    '[{"webhook_url":"x"}]',
+    '"webhook_url"',
+    '12',
+    'null',
+    ' true ',
+  ])('takes %j for no object', (text) => {
+    expect(topLevelFields(bytesOf(text))).toEqual({ kind: 'other' });
+  });
 
   it('lets bytes that are not UTF-8 stand inside strings', () => {
     const bytes = Buffer.concat([bytesOf('{"data":"'), Buffer.from([0xff, 0xc0, 0x80, 0xed]), bytesOf('"}')]);

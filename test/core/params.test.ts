@@ -21,15 +21,18 @@ describe('params', () => {
     expect(parse(json)).toBe(query);
   });
 
-  it.each(['null', '{}', '[null]', '[[1]]', '[{}]'])(
-    'are malformed with the value %s, naming the param',
-    (value) => {
-      expect(parse(`{"ok":1,"bad":${value}}`)).toEqual({
-        kind: 'malformed',
-        detail: 'param "bad" is not a string, number or boolean, nor an array of those',
-      });
-    },
-  );
+  it.each([
+    'null',
+    '{}',
+    '[null]',
+    '[[1]]',
+    '[{}]',
+  ])('are malformed with the value %s, naming the param', (value) => {
+    expect(parse(`{"ok":1,"bad":${value}}`)).toEqual({
+      kind: 'malformed',
+      detail: 'param "bad" is not a string, number or boolean, nor an array of those',
+    });
+  });
 
   it.each(['[]', '"a=b"', '1', 'true'])('are malformed as %s', (json) => {
     expect(parse(json)).toEqual({ kind: 'malformed', detail: 'params is not an object' });

@@ -4,6 +4,7 @@ import { type Counters, mergeCounters, NO_COUNTERS, type StatisticsFlush } from 
 import { StatisticsBuffer } from '../../src/delivery/statistics-buffer.ts';
 
 const ONE: Counters = { ...NO_COUNTERS, delivered: 1, acknowledged: 1, attempts: 1, processingMs: 3 };
+const at = (pending: number) => ({ pending, streamCreated: 0, ackFloor: 0 });
 const ROW = { deliveryId: 'a', attemptNumber: 1 } as never;
 
 /** Stores each flush once, as the table does; `fails` says how each call goes. */
@@ -35,15 +36,15 @@ describe('the statistics buffer', () => {
     const to = store();
     const statistics = buffer(to);
     statistics.add(ONE, ROW, null);
-    await statistics.flush(5, true);
+    await statistics.flush(at(5), true);
     statistics.add(ONE, null, null);
     statistics.add(ONE, null, null);
-    await statistics.flush(0, false);
+    await statistics.flush(at(0), false);
     expect(
-      to.calls.map(({ number, counters, pending, active, attempts }) => [
+      to.calls.map(({ number, counters, progress, active, attempts }) => [
         number,
         counters.delivered,
-        pending,
+        progress?.pending,
         active,
         attempts.length,
       ]),
@@ -57,9 +58,9 @@ describe('the statistics buffer', () => {
     const to = store(['after']);
     const statistics = buffer(to);
     statistics.add(ONE, ROW, null);
-    await expect(statistics.flush(1, true)).rejects.toThrow('who knows');
+    await expect(statistics.flush(at(1), true)).rejects.toThrow('who knows');
     statistics.add(ONE, null, null);
-    await statistics.flush(2, true);
+    await statistics.flush(at(2), true);
     expect(to.calls[1]).toBe(to.calls[0]);
     expect(to.sum().delivered).toBe(2);
   });

@@ -31,12 +31,16 @@ test('a password may stand as it is, with signs that a URL forbids', () => {
   expect(parts('nats://ann:p@s/s#100%@host')).toMatchObject({ hostPort: 'host:4222', pass: 'p@s/s#100%' });
 });
 
-test.each(['http://host', 'nats://', 'nats://host:0', 'nats://host:99999', 'nats://host:port', 'host name'])(
-  '%s is refused, with the setting named',
-  (url) => {
-    expect(() => parseAddress(url)).toThrow(/NATS_URL/);
-  },
-);
+test.each([
+  'http://host',
+  'nats://',
+  'nats://host:0',
+  'nats://host:99999',
+  'nats://host:port',
+  'host name',
+])('%s is refused, with the setting named', (url) => {
+  expect(() => parseAddress(url)).toThrow(/NATS_URL/);
+});
 
 test('an address that is refused is not repeated, since it may hold a password', () => {
   expect(() => parseAddress('nats://ann:s3cret#host:4222')).toThrow(

@@ -57,22 +57,23 @@ describe('beside the Rule Engine extension', () => {
     expect(await columnsOf(ours)).toEqual(await columnsOf(its));
   });
 
-  it.each(['rule_nats_config', 'rule_nats_streams', 'rule_nats_publish_history'])(
-    'our own %s has the columns of its one',
-    async (table) => {
-      await migrate(database.pool, database);
-      const ours = await columnsOf(table);
-      const constraints = `
+  it.each([
+    'rule_nats_config',
+    'rule_nats_streams',
+    'rule_nats_publish_history',
+  ])('our own %s has the columns of its one', async (table) => {
+    await migrate(database.pool, database);
+    const ours = await columnsOf(table);
+    const constraints = `
         SELECT conname FROM pg_constraint
         WHERE conrelid = '${table}'::regclass AND contype <> 'n' AND conname NOT LIKE '%webhook_id%' ORDER BY 1`;
-      const ourConstraints = (await database.pool.query(constraints)).rows;
-      await database.close();
-      database = await openDatabase();
-      await install();
-      expect(ours).toEqual(await columnsOf(table));
-      expect(ourConstraints).toEqual((await database.pool.query(constraints)).rows);
-    },
-  );
+    const ourConstraints = (await database.pool.query(constraints)).rows;
+    await database.close();
+    database = await openDatabase();
+    await install();
+    expect(ours).toEqual(await columnsOf(table));
+    expect(ourConstraints).toEqual((await database.pool.query(constraints)).rows);
+  });
 
   it('an operator keeps his own row for WEBHOOKS', async () => {
     await install();

@@ -129,17 +129,24 @@ describe('a connection problem', () => {
     expect(connectProblem(new Error('gone'), 'postgresql://u:s3@cret@db/app')).not.toMatch(/s3|cret/);
   });
 
-  it.each(['57P03', '08006', 'ECONNREFUSED', 'ENOTFOUND', 'ETIMEDOUT', '53300'])(
-    'of code %s may pass',
-    (code) => {
-      expect(classifyConnectError(Object.assign(new Error('x'), { code }))).toBe('away');
-    },
-  );
+  it.each([
+    '57P03',
+    '08006',
+    'ECONNREFUSED',
+    'ENOTFOUND',
+    'ETIMEDOUT',
+    '53300',
+  ])('of code %s may pass', (code) => {
+    expect(classifyConnectError(Object.assign(new Error('x'), { code }))).toBe('away');
+  });
 
-  it.each(['28P01', '28000', '3D000', '42501', 'SELF_SIGNED_CERT_IN_CHAIN'])(
-    'of code %s stays until the user changes something',
-    (code) => {
-      expect(classifyConnectError(Object.assign(new Error('x'), { code }))).toBe('refusedUs');
-    },
-  );
+  it.each([
+    '28P01',
+    '28000',
+    '3D000',
+    '42501',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+  ])('of code %s stays until the user changes something', (code) => {
+    expect(classifyConnectError(Object.assign(new Error('x'), { code }))).toBe('refusedUs');
+  });
 });

@@ -17,7 +17,7 @@ export function flushOf(
     streamName: 'WEBHOOKS',
     consumerName: 'webhook-worker-1',
     queueGroup: 'webhook-workers',
-    pending: null,
+    progress: null,
     active: true,
     silentAfterMs: 30_000,
     attempts: [],

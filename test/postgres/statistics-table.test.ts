@@ -8,6 +8,9 @@ import { storeFlush } from '../../src/postgres/statistics-table.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 import { attemptOf, deadLetterOf, failedAttemptOf, flushOf } from './records.ts';
 
+/** A group's progress with this much pending. */
+const at = (pending: number) => ({ pending, streamCreated: 1_700_000_000_000, ackFloor: 5 });
+
 describe('storeFlush', () => {
   let database: TestDatabase;
   beforeAll(async () => {
@@ -48,7 +51,7 @@ describe('storeFlush', () => {
 
   it('adds up the flushes of two instances with one consumer name', async () => {
     const counters = { delivered: 5, acknowledged: 4, retried: 1, attempts: 5, processingMs: 100 };
-    await Promise.all([1, 2].map(() => storeFlush(database.pool, flushOf({ counters, pending: 7 }))));
+    await Promise.all([1, 2].map(() => storeFlush(database.pool, flushOf({ counters, progress: at(7) }))));
     expect(await consumers()).toMatchObject([
       {
         delivered: 10,
@@ -69,8 +72,8 @@ describe('storeFlush', () => {
   });
 
   it('keeps what was pending when NATS could not be asked', async () => {
-    await storeFlush(database.pool, flushOf({ pending: 7 }));
-    await storeFlush(database.pool, flushOf({ pending: null }));
+    await storeFlush(database.pool, flushOf({ progress: at(7) }));
+    await storeFlush(database.pool, flushOf({ progress: null }));
     expect(await consumers()).toMatchObject([{ pending: 7 }]);
   });
 
@@ -176,7 +179,7 @@ describe('storeFlush', () => {
       deadLetterOf({ attempts: Number.NaN, durationMs: 1e300, at: Number.NEGATIVE_INFINITY }),
     ];
     const counters = { delivered: Number.NaN, processingMs: Number.POSITIVE_INFINITY, acknowledged: 1e300 };
-    const flush = flushOf({ attempts, deadLetters, counters, pending: -1 });
+    const flush = flushOf({ attempts, deadLetters, counters, progress: at(-1) });
     expect(await storeFlush(database.pool, flush)).toBe('stored');
     expect(await count('rule_nats_delivery_attempts')).toBe(4);
     expect(await count('rule_nats_publish_history')).toBe(2);

@@ -1,0 +1,35 @@
+import { createServer } from 'node:net';
+
+/**
+ * `preferred` if nothing listens on it, on the loopback or any address of this machine, else any free port.
+ * @param preferred 0: any
+ */
+export async function freePort(preferred = 0): Promise<number> {
+  if (preferred !== 0 && (await isFree(preferred))) return preferred;
+  for (;;) {
+    const port = await listenOn('127.0.0.1', 0);
+    if (port !== undefined && (await isFree(port))) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  // A server that listens on one address doesn't keep another from listening on the rest: each is asked.
+  for (const host of ['127.0.0.1', '0.0.0.0', '::']) {
+    if ((await listenOn(host, port)) === undefined) return false;
+  }
+  return true;
+}
+
+/** Listens for a moment. The port, or undefined if it is taken; an address family that the machine lacks takes nothing. */
+function listenOn(host: string, port: number): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      resolve(error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL' ? port : undefined),
+    );
+    server.listen({ host, port, ipv6Only: host === '::' }, () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' ? address?.port : undefined));
+    });
+  });
+}

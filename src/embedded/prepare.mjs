@@ -1,0 +1,149 @@
+// Makes a checkout ready to run: `npm start` and `npm test` begin with it, before node_modules exists, so it uses Node's
+// built-ins only. It installs the packages when package-lock.json changed, and builds dist/ when the sources changed.
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { acquireLock } from './prepare-lock.mjs';
+import { runStep } from './prepare-step.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const at = (...names) => join(root, ...names);
+const lockFolder = at('.cache', 'prepare');
+const installStamp = at('node_modules', '.package-lock-sha256');
+const buildStamp = at('dist', '.sources-sha256');
+const unreachable =
+  /npm (?:error|ERR!) code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|EIDLETIMEOUT|ECONNECTIONTIMEOUT|FETCH_ERROR)/;
+
+/** A failure that the user can cure; printed without a stack. */
+class Failure extends Error {}
+
+try {
+  checkNode();
+  if (!isInstalled() || !isBuilt()) await prepare();
+} catch (error) {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exitCode = 1;
+}
+
+function explain(error) {
+  if (error instanceof Failure) return error.message;
+  const isOfSystem = error.syscall !== undefined;
+  return isOfSystem ? `Cannot prepare ${root}: ${error.message}` : error.stack;
+}
+
+async function prepare() {
+  const waiting = (pid) => process.stderr.write(`Waiting for process ${pid}, which prepares this folder …\n`);
+  const lock = await acquireLock(lockFolder, waiting);
+  try {
+    if (!isInstalled()) await install();
+    if (!isBuilt()) await build();
+  } finally {
+    lock.release();
+  }
+}
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > 20 || (major === 20 && minor >= 19)) return;
+  throw new Failure(
+    `Node ${process.versions.node} is too old: install Node 20.19 or newer (https://nodejs.org).`,
+  );
+}
+
+function isInstalled() {
+  return existsSync(installStamp) && readFileSync(installStamp, 'utf8') === lockHash();
+}
+
+/** node_modules holds programs for one platform, so a folder that is shared with a container is installed again there. */
+function lockHash() {
+  if (!existsSync(at('package-lock.json')))
+    throw new Failure(`${at('package-lock.json')} is missing: restore it.`);
+  return hash([process.platform, process.arch, readFileSync(at('package-lock.json'))]);
+}
+
+async function install() {
+  // First of all, so that an installation that is interrupted is never taken for a whole one.
+  rmSync(installStamp, { force: true });
+  const stamp = lockHash();
+  // npm waits five minutes for a silent registry, three times over; 20 s of silence are enough.
+  const patience = [
+    '--fetch-timeout=20000',
+    '--fetch-retry-mintimeout=1000',
+    '--fetch-retry-maxtimeout=5000',
+  ];
+  // With NODE_ENV=production npm would leave out the compiler.
+  const args = ['ci', '--include=dev', '--include=optional', '--loglevel=http', ...patience];
+  const { ok, output } = await run('Installing packages (npm ci)', npm(args), registryIsAway);
+  if (!ok) {
+    const said = output.replaceAll(/^npm http .*\n/gm, '').trimEnd();
+    const code = unreachable.exec(output)?.[1] ?? registryIsAway(output);
+    const cure = code
+      ? `The npm registry does not answer (${code}). Check the network, HTTPS_PROXY and \`npm config get registry\`, then start again.`
+      : 'npm ci failed: cure what npm says above, then start again.';
+    throw new Failure(`${said}\n\n${cure}`.trimStart());
+  }
+  writeFileSync(installStamp, stamp);
+}
+
+/**
+ * npm goes on to the next of some hundred packages when one cannot be fetched, for twenty minutes with a silent registry.
+ * Enough failures in a row, and none of it will come. Returns how the last one failed.
+ */
+function registryIsAway(output) {
+  const afterLastAnswer = output.split(/ fetch GET \d{3} /).at(-1);
+  const failures = [...afterLastAnswer.matchAll(/ fetch GET \S+ attempt \d+ failed with (\S+)/g)];
+  return failures.length > 20 ? failures.at(-1)[1] : undefined;
+}
+
+/** The npm that runs us; other package managers also set npm_execpath, but have no `ci`. */
+function npm(args) {
+  const script = process.env.npm_execpath;
+  return script && /^npm/.test(basename(script)) ? [process.execPath, script, ...args] : ['npm', ...args];
+}
+
+function isBuilt() {
+  return existsSync(buildStamp) && readFileSync(buildStamp, 'utf8') === sourcesHash();
+}
+
+function sourcesHash() {
+  const names = readdirSync(at('src'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+  const configs = readdirSync(root).filter((name) => /^tsconfig.*\.json$/.test(name));
+  const files = [...names, ...configs.map((name) => at(name)), at('package-lock.json')];
+  return hash(files.flatMap((file) => [file.slice(root.length), readFileSync(file)]));
+}
+
+/** Builds beside dist/ and moves it there in one piece: dist/ is whole or missing, and has nothing of removed sources. */
+async function build() {
+  const [building, old] = [at('dist.building'), at('dist.old')];
+  for (const leftover of [building, old]) rmSync(leftover, { recursive: true, force: true });
+  const stamp = sourcesHash();
+  const tsc = at('node_modules', 'typescript', 'bin', 'tsc');
+  const args = [tsc, '-p', at('tsconfig.build.json'), '--outDir', building];
+  const { ok, output } = await run('Building dist/ (tsc)', [process.execPath, ...args]);
+  if (!ok) {
+    rmSync(building, { recursive: true, force: true });
+    throw new Failure(`${output.trimEnd()}\n\nBuilding failed: cure the errors above, then start again.`);
+  }
+  writeFileSync(join(building, basename(buildStamp)), stamp);
+  if (existsSync(at('dist'))) renameSync(at('dist'), old);
+  renameSync(building, at('dist'));
+  rmSync(old, { recursive: true, force: true });
+}
+
+async function run(step, command, isHopeless) {
+  try {
+    return await runStep(step, command, { cwd: root, lockFolder, isHopeless });
+  } catch (error) {
+    throw error.code === 'ENOENT' ? new Failure(`${command[0]} was not found: put it on PATH.`) : error;
+  }
+}
+
+function hash(parts) {
+  const sum = createHash('sha256');
+  for (const part of parts) sum.update(part).update('\0');
+  return sum.digest('hex');
+}

@@ -1,0 +1,49 @@
+import { Agent, type Dispatcher, ProxyAgent } from 'undici';
+import type { AddressRules } from '../core/address.ts';
+import { checkedLookup, type ResolveAll } from './checked-lookup.ts';
+
+export type DispatcherOptions = {
+  /** From dialing to the end of the response, in milliseconds. */
+  readonly attemptTimeoutMs: number;
+  /** DNS, TCP and TLS together, in milliseconds. */
+  readonly connectTimeoutMs: number;
+  readonly addressRules: AddressRules;
+  /**
+   * A forward proxy that every request goes through by CONNECT. It resolves the names, so it judges their addresses;
+   * only IP literals and ports are judged here then. @default none
+   */
+  readonly egressProxy?: string | undefined;
+  /** How names become addresses. @default the system's resolver */
+  readonly resolve?: ResolveAll;
+};
+
+/** One undici Agent for all deliveries: kept-alive connections, no redirects, nothing decompressed. */
+export function createDispatcher(options: DispatcherOptions): Dispatcher {
+  // A dial that outlives its attempt would hold a socket that nobody waits for.
+  const timeout = Math.min(options.connectTimeoutMs, options.attemptTimeoutMs);
+  const common = {
+    // The sweep of `sender.ts` is the deadline; undici's own timers would only repeat it.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    pipelining: 1,
+    allowH2: false,
+  };
+  if (options.egressProxy !== undefined) {
+    return new ProxyAgent({
+      ...common,
+      uri: options.egressProxy,
+      proxyTls: { timeout },
+      requestTls: { timeout },
+    });
+  }
+  return new Agent({
+    ...common,
+    connect: {
+      timeout,
+      lookup: checkedLookup(options.addressRules, options.resolve),
+      // Of several addresses, each but the last has this long. Node's 250 ms give up on a distant endpoint, and then
+      // end with the error of an IPv6 address that this machine cannot reach at all.
+      autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(timeout / 4)),
+    },
+  });
+}

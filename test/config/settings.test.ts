@@ -1,0 +1,185 @@
+import { hostname } from 'node:os';
+import { describe, expect, it } from 'vitest';
+import { settingsFrom, specifications } from '../../src/config/settings.ts';
+import { UserError } from '../../src/runtime/failure.ts';
+
+type Given = Record<string, string | undefined>;
+
+/** The lines that name what is wrong. */
+function problemsOf(given: Given): string[] {
+  try {
+    settingsFrom(given);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    expect(error.exitCode).toBe(1);
+    return error.message
+      .split('\n')
+      .slice(1)
+      .map((line) => line.trim());
+  }
+  return [];
+}
+
+type Name = keyof typeof specifications;
+
+const names = Object.keys(specifications) as Name[];
+
+/** What is set when nothing is given; `.env` shows the same, as test/architecture/docs.test.ts holds. */
+function defaultOf(name: Name): unknown {
+  return name === 'DLQ_STREAM_NAME' ? 'WEBHOOKS_DLQ' : specifications[name].default;
+}
+
+describe('a setting that is not given', () => {
+  it.each(names)('%s has its default', (name) => {
+    expect(settingsFrom({})[name]).toEqual(defaultOf(name));
+  });
+
+  it.each(names)('%s is not given either when it is empty or blank', (name) => {
+    for (const nothing of ['', '  ', undefined]) {
+      const settings = settingsFrom({ [name]: nothing });
+      expect(settings[name]).toEqual(defaultOf(name));
+      expect(settings.isSet(name)).toBe(false);
+    }
+  });
+
+  it('CONSUMER_NAME has the name of the machine in it', () => {
+    expect(settingsFrom({}).CONSUMER_NAME).toBe(`webhook-worker-${hostname()}`);
+  });
+});
+
+const GIVEN: [name: Name, text: string, value: unknown][] = [
+  ['NATS_URL', 'nats://a:4222, tls://b', ['nats://a:4222', 'tls://b']],
+  ['NATS_URL', 'host:4222,', ['host:4222']],
+  ['NATS_USER', 'worker', 'worker'],
+  ['DATABASE_URL', 'postgres://u:p@h:5432/d?sslmode=require', 'postgres://u:p@h:5432/d?sslmode=require'],
+  ['DATABASE_POOL_SIZE', ' 7 ', 7],
+  ['SUBJECT', 'webhooks.>, orders.*.created', ['webhooks.>', 'orders.*.created']],
+  ['CONCURRENCY', '1', 1],
+  ['CONCURRENCY', '10000', 10_000],
+  ['START_FROM', 'new', 'new'],
+  ['START_FROM', '2026-01-31T12:00:00+01:00', '2026-01-31T11:00:00.000Z'],
+  ['START_FROM', '2026-01-31', '2026-01-31T00:00:00.000Z'],
+  ['TERMINAL_STATUSES', '400, 404 ,', [400, 404]],
+  ['ALLOWED_PRIVATE_CIDRS', '10.1.0.0/16,::1/128', ['10.1.0.0/16', '::1/128']],
+  ['RETRY_AFTER_MAX_MS', '0', 0],
+  ['HTTP_PORT', '0', 0],
+  ['ATTEMPT_LOG', 'failures', 'failures'],
+  ['LOG_FORMAT', 'logfmt', 'logfmt'],
+];
+
+describe('a setting that is given', () => {
+  it.each(GIVEN)('%s=%s is understood', (name, text, value) => {
+    const settings = settingsFrom({ [name]: text });
+    expect(settings[name]).toEqual(value);
+    expect(settings.isSet(name)).toBe(true);
+  });
+
+  it('names the dead-letter stream after STREAM_NAME', () => {
+    expect(settingsFrom({ STREAM_NAME: 'ORDERS' }).DLQ_STREAM_NAME).toBe('ORDERS_DLQ');
+    expect(settingsFrom({ STREAM_NAME: 'ORDERS', DLQ_STREAM_NAME: 'LOST' }).DLQ_STREAM_NAME).toBe('LOST');
+  });
+
+  it('is ignored where it is none of ours', () => {
+    expect(problemsOf({ PATH: '/bin', NATS_UR: 'x' })).toEqual([]);
+  });
+});
+
+describe('BATCH_SIZE', () => {
+  it.each([
+    { given: { BATCH_SIZE: '50' }, slots: 50, batch: 50 },
+    { given: { CONCURRENCY: '10' }, slots: 10, batch: undefined },
+    { given: { BATCH_SIZE: '50', CONCURRENCY: '10' }, slots: 10, batch: 50 },
+    { given: { BATCH_SIZE: '50', CONCURRENCY: '' }, slots: 50, batch: 50 },
+    { given: { BATCH_SIZE: '50', CONCURRENCY: '256' }, slots: 256, batch: 50 },
+  ])('and CONCURRENCY, as in $given, make $slots slots', ({ given, slots, batch }) => {
+    expect(settingsFrom(given)).toMatchObject({ CONCURRENCY: slots, BATCH_SIZE: batch });
+  });
+});
+
+const WRONG: [name: Name, text: string][] = [
+  ['NATS_URL', 'http://localhost:4222'],
+  ['NATS_URL', ','],
+  ['NATS_USER', 'a\nb'],
+  ['DATABASE_URL', 'localhost/postgres'],
+  ['DATABASE_POOL_SIZE', '0'],
+  ['STREAM_NAME', 'web.hooks'],
+  ['CONSUMER_NAME', 'a\0b'],
+  ['QUEUE_GROUP', 'a b'],
+  ['SUBJECT', 'webhooks..a'],
+  ['SUBJECT', 'webhooks.>.a'],
+  ['SUBJECT', 'web*'],
+  ['SUBJECT', ','],
+  ['CONCURRENCY', '10001'],
+  ['CONCURRENCY', '-1'],
+  ['CONCURRENCY', '1e3'],
+  ['CONCURRENCY', '0x10'],
+  ['CONCURRENCY', '10.5'],
+  ['BATCH_SIZE', 'many'],
+  ['ACK_WAIT_MS', '999'],
+  ['START_FROM', 'yesterday'],
+  ['START_FROM', '12'],
+  ['DLQ_STREAM_NAME', 'a>b'],
+  ['MAX_ATTEMPTS', '0'],
+  ['TERMINAL_STATUSES', '200'],
+  ['TERMINAL_STATUSES', '400,4xx'],
+  ['ALLOWED_PRIVATE_CIDRS', '10.0.0.0/33'],
+  ['ALLOWED_PRIVATE_CIDRS', 'localhost'],
+  ['ATTEMPT_LOG', 'some'],
+  ['LOG_LEVEL', 'loud'],
+  ['LOG_FORMAT', 'xml'],
+  ['HTTP_PORT', '65536'],
+];
+
+describe('a setting with a value that is wrong', () => {
+  it.each(WRONG)('%s=%j is named, in one line', (name, text) => {
+    expect(problemsOf({ [name]: text })).toEqual([expect.stringMatching(new RegExp(`^${name}: .{10,}`))]);
+  });
+
+  it('is named beside all others', () => {
+    const problems = problemsOf({ CONCURRENCY: 'x', SUBJECT: '..', LOG_LEVEL: 'y', DATABASE_URL: 'z' });
+    expect(problems.map((problem) => problem.split(':')[0]).sort()).toEqual([
+      'CONCURRENCY',
+      'DATABASE_URL',
+      'LOG_LEVEL',
+      'SUBJECT',
+    ]);
+  });
+
+  it.each(['NATS_URL', 'DATABASE_URL'])('%s is not repeated: it may hold a password', (name) => {
+    expect(problemsOf({ [name]: 'http://user:hunter2@host' }).join()).not.toContain('hunter2');
+  });
+});
+
+const CONTRADICTIONS: [given: Given, names: RegExp][] = [
+  [{ ACK_WAIT_MS: '59999' }, /^ACK_WAIT_MS: .*ATTEMPT_TIMEOUT_MS.*set ACK_WAIT_MS=60000/],
+  [{ ATTEMPT_TIMEOUT_MS: '30001' }, /^ACK_WAIT_MS: .*ATTEMPT_TIMEOUT_MS/],
+  [{ BACKOFF_BASE_MS: '2000', BACKOFF_MAX_MS: '1999' }, /^BACKOFF_MAX_MS: .*BACKOFF_BASE_MS/],
+  [{ NATS_PASS: 'x' }, /^NATS_PASS: .*NATS_USER/],
+  [{ DLQ_STREAM_NAME: 'WEBHOOKS' }, /^DLQ_STREAM_NAME: .*STREAM_NAME/],
+];
+
+describe('settings that contradict each other', () => {
+  it.each([
+    { STREAM_NAME: 'a.b' },
+    { ATTEMPT_TIMEOUT_MS: 'x' },
+    { NATS_PASS: 'x', NATS_USER: 'a\nb' },
+  ])('are not those that are wrong by themselves, as in %j', (given) => {
+    expect(problemsOf(given)).toHaveLength(1);
+  });
+
+  it.each(CONTRADICTIONS)('%j are named', (given, named) => {
+    expect(problemsOf(given)).toEqual([expect.stringMatching(named)]);
+  });
+
+  it('are all named at once', () => {
+    const given = { ACK_WAIT_MS: '1000', NATS_PASS: 'x', DLQ_STREAM_NAME: 'WEBHOOKS' };
+    expect(problemsOf(given)).toHaveLength(3);
+  });
+
+  it('are named beside values that are wrong', () => {
+    expect(problemsOf({ ACK_WAIT_MS: '1000', CONCURRENCY: 'x' }).map((line) => line.split(':')[0])).toEqual([
+      'CONCURRENCY',
+      'ACK_WAIT_MS',
+    ]);
+  });
+});

@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest';
+import { Slots } from '../../src/delivery/slots.ts';
+import { until } from '../support/wait.ts';
+
+/** Slots whose messages are numbers, each held until it is let go. */
+function makeSlots(concurrency: number) {
+  const started: number[] = [];
+  const holding = new Map<number, () => void>();
+  const freeWhenTold: number[] = [];
+  const slots: Slots<number> = new Slots(
+    concurrency,
+    (message) => {
+      started.push(message);
+      return new Promise((resolve) => holding.set(message, resolve));
+    },
+    () => void freeWhenTold.push(slots.free()),
+  );
+  return { slots, started, freeWhenTold, letGo: (message: number) => holding.get(message)!() };
+}
+
+test('all slots are free at first', () => {
+  const { slots } = makeSlots(3);
+  expect([slots.free(), slots.busy()]).toEqual([3, 0]);
+});
+
+test('a message has its slot from the moment it is taken', () => {
+  const { slots } = makeSlots(3);
+  slots.take(1);
+  slots.take(2);
+  expect([slots.free(), slots.busy()]).toEqual([1, 2]);
+});
+
+test('every message that is taken starts at once', async () => {
+  const { slots, started } = makeSlots(3);
+  for (const message of [1, 2, 3]) slots.take(message);
+  await until(() => started.length === 3);
+  expect(started).toEqual([1, 2, 3]);
+});
+
+test('a slot is free when it is told that it is', async () => {
+  const { slots, started, freeWhenTold, letGo } = makeSlots(2);
+  slots.take(1);
+  slots.take(2);
+  await until(() => started.length === 2);
+  letGo(1);
+  await until(() => freeWhenTold.length === 1);
+  letGo(2);
+  await until(() => freeWhenTold.length === 2);
+  expect(freeWhenTold).toEqual([1, 2]);
+});
+
+test('slots without a message are idle', async () => {
+  expect(await makeSlots(1).slots.idle(0)).toBe(true);
+});
+
+test('slots are idle when the last message is done', async () => {
+  const { slots, started, letGo } = makeSlots(2);
+  slots.take(1);
+  slots.take(2);
+  await until(() => started.length === 2);
+  const idle = Promise.all([slots.idle(60_000), slots.idle(60_000)]);
+  letGo(1);
+  letGo(2);
+  expect(await idle).toEqual([true, true]);
+});
+
+test('waiting for idle slots ends after its time', async () => {
+  const { slots } = makeSlots(1);
+  slots.take(1);
+  expect(await slots.idle(10)).toBe(false);
+});

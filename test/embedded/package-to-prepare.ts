@@ -1,0 +1,74 @@
+import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { temporaryFolder } from '../support/end-of-file.ts';
+import { runCommand } from '../support/program.ts';
+
+const EMBEDDED = new URL('../../src/embedded/', import.meta.url).pathname;
+
+/**
+ * Stands in for the TypeScript compiler: notes each run in builds.log, "compiles" by copying, fails on a source that says
+ * "type error", and while there is a file `hold` it waits for the file to go.
+ */
+const COMPILER = `
+  const { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync } = require('node:fs');
+  const out = process.argv[process.argv.indexOf('--outDir') + 1];
+  appendFileSync('builds.log', 'build\\n');
+  mkdirSync(out);
+  cpSync('src', out, { recursive: true });
+  console.log('compiling');
+  if (readFileSync('src/main.ts', 'utf8').includes('type error')) {
+    console.log('src/main.ts(1,1): error TS1: no');
+    process.exit(2);
+  }
+  setInterval(() => existsSync('hold') || process.exit(0), 10);
+`;
+
+/** A package like ours, with one dependency of its own disk, so that npm installs it in an instant and without a network. */
+export async function packageToPrepare() {
+  const root = await temporaryFolder();
+  const at = (...names: string[]) => join(root, ...names);
+  const write = async (name: string, content: string) => {
+    await mkdir(join(at(name), '..'), { recursive: true });
+    await writeFile(at(name), content);
+  };
+  const compiler = { version: '1.0.0', resolved: 'vendor/typescript', link: true, dev: true };
+  const devDependencies = { typescript: 'file:vendor/typescript' };
+  const packages = {
+    '': { name: 'fixture', devDependencies },
+    'node_modules/typescript': compiler,
+    'vendor/typescript': { version: '1.0.0', dev: true },
+  };
+  await write('package.json', JSON.stringify({ name: 'fixture', type: 'module', devDependencies }));
+  await write(
+    'package-lock.json',
+    JSON.stringify({ name: 'fixture', lockfileVersion: 3, requires: true, packages }),
+  );
+  await write('vendor/typescript/package.json', JSON.stringify({ name: 'typescript', version: '1.0.0' }));
+  await write('vendor/typescript/bin/tsc', COMPILER);
+  await write('tsconfig.build.json', '{}');
+  await write('src/main.ts', 'one');
+  for (const name of ['prepare.mjs', 'prepare-lock.mjs', 'prepare-step.mjs']) {
+    await mkdir(at('src', 'embedded'), { recursive: true });
+    await cp(join(EMBEDDED, name), at('src', 'embedded', name));
+  }
+  const read = (name: string) => readFile(at(name), 'utf8').catch(() => undefined);
+  return {
+    at,
+    read,
+    write,
+    /** How often it was built. */
+    builds: async () => (await read('builds.log'))?.split('\n').filter(Boolean).length ?? 0,
+    prepare: (env: Record<string, string> = {}) =>
+      runCommand(process.execPath, ['src/embedded/prepare.mjs'], {
+        cwd: root,
+        env: { NODE_ENV: 'production', npm_config_fetch_retries: '0', ...env },
+      }),
+  };
+}
+
+/** A folder for PATH that has Node and nothing else. */
+export async function folderWithNodeOnly(): Promise<string> {
+  const folder = await temporaryFolder();
+  await symlink(process.execPath, join(folder, 'node'));
+  return folder;
+}

@@ -1,0 +1,10 @@
+// A program that holds a data folder until it is ended: `node hold-data-folder.mjs <folder>`.
+import { openDataFolder } from '../../../dist/embedded/data-folder.js';
+
+try {
+  await openDataFolder(process.argv[2]);
+  console.log('held');
+  setInterval(() => {}, 1000);
+} catch (error) {
+  console.log(`refused: ${error.message}`);
+}

@@ -1,0 +1,171 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, onTestFinished, test } from 'vitest';
+import { createAddressRules } from '../../src/core/address.ts';
+import { runCommand } from '../support/program.ts';
+import { until } from '../support/wait.ts';
+import { closedPort, deliveryTo, senderFor, startHttp, startTcp } from './endpoints.ts';
+
+const TIMED_OUT = { kind: 'timedOut', phase: 'response', afterMs: 200 };
+
+/** Without what only waits for the garbage collector. */
+function heapInUse(): number {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  return process.memoryUsage().heapUsed;
+}
+
+/** A listener that takes no connection any more: its queue is full, so that a dial to it hangs. */
+async function startFull(): Promise<{ url: string }> {
+  const program = await runCommand(process.execPath, [
+    '-e',
+    `const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+       require('node:fs').writeSync(1, 'port ' + server.address().port + '\\n');
+       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+     });`,
+  ]);
+  const port = Number((await program.waitForLine('port')).split(' ')[1]);
+  const waiting = Array.from({ length: 8 }, () => connect(port, '127.0.0.1').on('error', () => {}));
+  onTestFinished(() => {
+    for (const socket of waiting) socket.destroy();
+  });
+  await once(waiting[0]!, 'connect');
+  return { url: `http://127.0.0.1:${port}/` };
+}
+
+test('an endpoint that accepts and says nothing costs the time of one attempt', async () => {
+  const { url, open } = await startTcp(() => {});
+  const { outcome } = await senderFor({ attemptTimeoutMs: 200 }).send(deliveryTo(url));
+  expect(outcome).toEqual(TIMED_OUT);
+  await until(() => open() === 0);
+});
+
+test.each([
+  ['headers', 'HTTP/1.1 200 OK\r\n', 'x: y\r\n'],
+  ['a body', 'HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n', 'x'],
+  ['chunks', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n', '1\r\nx\r\n'],
+  ['interim answers', '', 'HTTP/1.1 102 Processing\r\n\r\n'],
+])('an endpoint that drips %s costs the time of one attempt', async (_what, first, drop) => {
+  const { url, open } = await startTcp((socket) => {
+    socket.write(first);
+    const dripping = setInterval(() => socket.write(drop), 10);
+    socket.on('close', () => clearInterval(dripping));
+  });
+  const { outcome } = await senderFor({ attemptTimeoutMs: 200 }).send(deliveryTo(url));
+  expect(outcome).toEqual(TIMED_OUT);
+  await until(() => open() === 0);
+});
+
+test('an endpoint that does not read what is sent costs the time of one attempt', async () => {
+  const { url } = await startTcp((socket) => socket.pause());
+  const body = Buffer.alloc(20_000_000);
+  const { outcome } = await senderFor({ attemptTimeoutMs: 200 }).send(deliveryTo(url, { body }));
+  expect(outcome).toEqual(TIMED_OUT);
+});
+
+test('a dial that hangs ends at the connect timeout', async () => {
+  const { url } = await startFull();
+  const sender = senderFor({ connectTimeoutMs: 200, attemptTimeoutMs: 2000 });
+  const { outcome } = await sender.send(deliveryTo(url));
+  expect(outcome).toMatchObject({ kind: 'timedOut', phase: 'connect' });
+  expect(outcome.kind === 'timedOut' && outcome.afterMs).toBeLessThan(2000);
+});
+
+test('a name that is never resolved ends with the attempt', async () => {
+  const sender = senderFor({ attemptTimeoutMs: 200, resolve: () => {} });
+  const { outcome } = await sender.send(deliveryTo('http://hook.test/'));
+  expect(outcome).toMatchObject({ kind: 'timedOut', phase: 'connect' });
+});
+
+test('nothing is sent once the time is over, though the dial comes through later', async () => {
+  let requests = 0;
+  const { port } = await startHttp((_request, response) => {
+    requests++;
+    response.end();
+  });
+  let comeThrough = () => {};
+  const sender = senderFor({
+    resolve: (_hostname, _options, callback) => {
+      comeThrough = () => callback(null, [{ address: '127.0.0.1', family: 4 }]);
+    },
+  });
+  const attempt = sender.send(deliveryTo(`http://late.test:${port}/`));
+  sender.abortAll();
+  expect((await attempt).outcome).toEqual({ kind: 'aborted' });
+  comeThrough();
+  // Behind it on the same event loop: had anything been sent, it would have come first.
+  const next = sender.send(deliveryTo(`http://127.0.0.1:${port}/`));
+  expect((await next).outcome).toMatchObject({ status: 200 });
+  expect(requests).toBe(1);
+});
+
+test('abortAll ends every attempt, wherever it is', async () => {
+  const silent = await startTcp(() => {});
+  const dripping = await startTcp((socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx'));
+  const sender = senderFor({ resolve: () => {} });
+  const attempts = ['http://dialing.test/', silent.url, dripping.url].map((url) =>
+    sender.send(deliveryTo(url)),
+  );
+  await until(() => silent.connections() === 1 && dripping.connections() === 1);
+  sender.abortAll();
+  for (const { outcome } of await Promise.all(attempts)) expect(outcome).toEqual({ kind: 'aborted' });
+  await until(() => silent.open() + dripping.open() === 0);
+});
+
+test('a closed sender fails what it is given', async () => {
+  const { url } = await startHttp((_request, response) => response.end());
+  const sender = senderFor();
+  await sender.close();
+  expect((await sender.send(deliveryTo(url))).outcome).toMatchObject({ code: 'UND_ERR_DESTROYED' });
+});
+
+test('thousands of dead endpoints leave nothing behind', async () => {
+  const port = await closedPort();
+  const sender = senderFor({ addressRules: createAddressRules({ allowedCidrs: ['127.0.0.0/8'] }) });
+  // Every address of 127/8 is this machine: an origin each.
+  const sendToMany = async (block: number) => {
+    for (let group = 0; group < 20; group++) {
+      const hosts = Array.from({ length: 100 }, (_, n) => `127.${block}.${group}.${n + 1}`);
+      await Promise.all(hosts.map((host) => sender.send(deliveryTo(`http://${host}:${port}/`))));
+    }
+    return heapInUse();
+  };
+  await sendToMany(1);
+  const before = await sendToMany(2);
+  const after = await sendToMany(3);
+  // A pool of undici alone is several KB.
+  expect(after - before).toBeLessThan(2000 * 1000);
+});
+
+test('a machine without file descriptors is our own fault, not the endpoint’s', async () => {
+  const { port } = await startTcp(() => {});
+  const built = (path: string) => new URL(`../../dist/${path}`, import.meta.url).href;
+  const program = `
+    const { createSender } = await import('${built('http/sender.js')}');
+    const { createAddressRules } = await import('${built('core/address.js')}');
+    const addressRules = createAddressRules({ allowedCidrs: ['127.0.0.1'] });
+    const sender = createSender({ attemptTimeoutMs: 1000, connectTimeoutMs: 1000, maxResponseBytes: 1, addressRules });
+    const target = { origin: 'http://127.0.0.1:${port}', path: '/', hostname: '127.0.0.1' };
+    const delivery = { id: 'x', target, method: 'POST', headers: ['user-agent', 'x'], body: null };
+    const attempts = await Promise.all(Array.from({ length: 100 }, () => sender.send(delivery)));
+    for (const { outcome } of attempts) console.log(outcome.kind, outcome.code ?? outcome.phase);
+    process.exit();`;
+  const starved = 'ulimit -n 60; exec "$0" --input-type=module -e "$1"';
+  const { stdout, waitForExit } = await runCommand('sh', ['-c', starved, process.execPath, program]);
+  await waitForExit();
+  expect([...new Set(stdout)].sort()).toEqual(['faulted EMFILE', 'timedOut response']);
+});
+
+test('an address that this machine has no way to is unreachable', async () => {
+  // What a container without IPv6 says to an IPv6 address; a machine without local ports says it to an IPv4 one.
+  const notAvailable = (address: string) =>
+    Object.assign(new Error(`connect EADDRNOTAVAIL ${address}`), { code: 'EADDRNOTAVAIL', address });
+  const outcomeOf = async (error: Error) => {
+    const sender = senderFor({ resolve: (_hostname, _options, callback) => callback(error, []) });
+    return (await sender.send(deliveryTo('http://hook.test/'))).outcome.kind;
+  };
+  expect(await outcomeOf(notAvailable('2001:db8::1'))).toBe('unreachable');
+  expect(await outcomeOf(notAvailable('192.0.2.1'))).toBe('faulted');
+});

@@ -1,0 +1,130 @@
+import { AckPolicy, type ConsumerConfig, nanos, headers as natsHeaders, RetentionPolicy } from 'nats';
+import { onTestFinished } from 'vitest';
+import { Slots } from '../../src/delivery/slots.ts';
+import { createAckBuffer } from '../../src/nats/ack-buffer.ts';
+import type { NatsClient } from '../../src/nats/client.ts';
+import type { HandOut } from '../../src/nats/hand-out.ts';
+import { createPullConsumer } from '../../src/nats/pull-consumer.ts';
+import { createSettlement } from '../../src/nats/settle.ts';
+
+export const STREAM = 'WEBHOOKS';
+export const DURABLE = 'webhook-workers';
+
+/** An empty stream with the one durable of a group. */
+export async function makeGroup(client: NatsClient, config: Partial<ConsumerConfig> = {}): Promise<void> {
+  await client.manager.streams.add({
+    name: STREAM,
+    subjects: ['webhooks.*'],
+    retention: RetentionPolicy.Workqueue,
+  });
+  await makeDurable(client, config);
+}
+
+export async function makeDurable(client: NatsClient, config: Partial<ConsumerConfig> = {}): Promise<void> {
+  await client.manager.consumers.add(STREAM, {
+    durable_name: DURABLE,
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: nanos(60_000),
+    max_ack_pending: 100_000,
+    max_waiting: 10_000,
+    ...config,
+  });
+}
+
+/** Stores this many messages; a header `order` counts them. */
+export async function publish(client: NatsClient, count: number): Promise<void> {
+  for (let n = 0; n < count; n += 500) {
+    const some = Array.from({ length: Math.min(500, count - n) }, async (_, index) => {
+      const headers = natsHeaders();
+      headers.set('order', String(n + index));
+      await client.connection.request('webhooks.orders', `{"n":${n + index}}`, { headers, timeout: 10_000 });
+    });
+    await Promise.all(some);
+  }
+}
+
+export const groupState = (client: NatsClient) => client.manager.consumers.info(STREAM, DURABLE);
+
+/** Whether nothing waits in the stream, and the server waits for no word. */
+export async function settled(client: NatsClient): Promise<boolean> {
+  const info = await groupState(client);
+  return info.num_pending === 0 && info.num_ack_pending === 0;
+}
+
+export type WorkerOptions = {
+  readonly slots: number;
+  readonly maxBatch?: number;
+  readonly ackWaitMs?: number;
+  /** What is done with a message in its slot, before it is acked. */
+  readonly handle?: (message: HandOut) => Promise<void> | void;
+};
+
+/** The pull consumer, with the slots and the settlement that it has in a worker. */
+export function startWorker(client: NatsClient, options: WorkerOptions) {
+  const { slots: concurrency, maxBatch = concurrency, ackWaitMs = 60_000, handle = () => {} } = options;
+  const seen: HandOut[] = [];
+  let mostHeld = 0;
+  let surplus = 0;
+  const acks = createAckBuffer(client);
+  const settlement = createSettlement({
+    client,
+    acks,
+    deadLetters: { write: () => Promise.reject(new Error('no dead letters here')) },
+    ackWaitMs,
+  });
+  const slots = new Slots<HandOut>(
+    concurrency,
+    async (message) => {
+      await handle(message);
+      await settlement.settle(
+        message,
+        { id: 'x' },
+        { outcome: { kind: 'aborted' }, startedAt: 0, durationMs: 0 },
+        { kind: 'ack' },
+      );
+    },
+    () => consumer.slotFreed(),
+  );
+  const consumer = createPullConsumer(
+    client,
+    { stream: STREAM, durable: DURABLE, streamCreated: () => 0, maxBatch },
+    {
+      free: () => slots.free(),
+      take(message) {
+        seen.push(message);
+        settlement.hold(message);
+        slots.take(message);
+        mostHeld = Math.max(mostHeld, slots.busy());
+      },
+      giveBack(message) {
+        surplus++;
+        settlement.giveBack(message, 0);
+      },
+    },
+  );
+  consumer.start();
+  onTestFinished(() => {
+    settlement.stop();
+    return consumer.stop();
+  });
+  return {
+    consumer,
+    acks,
+    slots,
+    seen,
+    mostHeld: () => mostHeld,
+    surplus: () => surplus,
+    sequences: () => new Set(seen.map(({ sequence }) => sequence)),
+  };
+}
+
+/** Counts the pulls that reach the server, for one test. */
+export async function countPulls(client: NatsClient) {
+  const pulls: { batch: number }[] = [];
+  const subscription = client.connection.subscribe('$JS.API.CONSUMER.MSG.NEXT.>', {
+    callback: (_error, message) => void pulls.push(message.json()),
+  });
+  onTestFinished(() => subscription.unsubscribe());
+  await client.connection.flush();
+  return pulls;
+}

@@ -1,0 +1,200 @@
+import { nanos } from 'nats';
+import { beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import type { Attempt, Outcome } from '../../src/core/attempt.ts';
+import type { Verdict } from '../../src/core/verdict.ts';
+import { createAckBuffer } from '../../src/nats/ack-buffer.ts';
+import type { NatsClient } from '../../src/nats/client.ts';
+import { ensureDeadLetterStream } from '../../src/nats/dead-letter-stream.ts';
+import { createDeadLetterWriter } from '../../src/nats/dead-letters.ts';
+import type { HandOut } from '../../src/nats/hand-out.ts';
+import { createPullConsumer } from '../../src/nats/pull-consumer.ts';
+import { createSettlement } from '../../src/nats/settle.ts';
+import { startTestNats, type TestNats } from '../support/servers.ts';
+import { until } from '../support/wait.ts';
+import { DURABLE, groupState, makeGroup, publish, STREAM } from './group.ts';
+import { connectTo } from './servers.ts';
+
+const DLQ = 'WEBHOOKS_DLQ';
+const ATTEMPT: Attempt = {
+  outcome: { kind: 'responded', status: 500, retryAfterMs: null, excerpt: '' },
+  startedAt: 0,
+  durationMs: 1,
+};
+const GONE: Verdict = { kind: 'deadLetter', reason: 'gone' };
+
+let server: TestNats;
+beforeAll(async () => {
+  server = await startTestNats();
+});
+
+let client: NatsClient;
+beforeEach(async () => {
+  client = await connectTo(server.url);
+  for await (const name of client.manager.streams.names()) await client.manager.streams.delete(name);
+});
+
+/** A group whose hand-outs come one by one to the test, which settles them. */
+async function startGroup(ackWaitMs = 60_000, worker: NatsClient = client) {
+  await makeGroup(client, { ack_wait: nanos(ackWaitMs) });
+  await ensureDeadLetterStream(client, { name: DLQ, sourceStream: STREAM, replicas: 1 });
+  const handOuts: HandOut[] = [];
+  const settlement = createSettlement({
+    client: worker,
+    acks: createAckBuffer(worker),
+    deadLetters: createDeadLetterWriter(worker, { streamName: DLQ, sourceStream: STREAM }),
+    ackWaitMs,
+  });
+  const consumer = createPullConsumer(
+    worker,
+    { stream: STREAM, durable: DURABLE, streamCreated: () => 7, maxBatch: 100 },
+    {
+      free: () => 100,
+      take(handOut) {
+        settlement.hold(handOut);
+        handOuts.push(handOut);
+      },
+      giveBack: () => {},
+    },
+  );
+  consumer.start();
+  onTestFinished(() => {
+    settlement.stop();
+    return consumer.stop();
+  });
+  const next = async (n = 0) => {
+    await until(() => handOuts.length > n);
+    return handOuts[n]!;
+  };
+  const settle = (handOut: HandOut, verdict: Verdict, outcome: Outcome = ATTEMPT.outcome) =>
+    settlement.settle(handOut, { id: 'orders:1' }, { ...ATTEMPT, outcome }, verdict);
+  return { settlement, handOuts, next, settle };
+}
+
+const stored = async (stream: string) => (await client.manager.streams.info(stream)).state.messages;
+
+test('an acked message is gone from the stream', async () => {
+  const { next, settle } = await startGroup();
+  await publish(client, 1);
+  expect(await settle(await next(), { kind: 'ack' })).toEqual({ kind: 'ack' });
+  await until(async () => (await stored(STREAM)) === 0);
+});
+
+test('a message to be tried again comes after its delay, as its second hand-out', async () => {
+  const { next, settle } = await startGroup();
+  await publish(client, 1);
+  const first = await next();
+  const settledAt = performance.now();
+  await settle(first, { kind: 'retry', delayMs: 700 });
+  const second = await next(1);
+  expect(second).toMatchObject({ sequence: first.sequence, handOuts: 2 });
+  expect(second.receivedAt - settledAt).toBeGreaterThanOrEqual(700);
+});
+
+test('a message that is handed back comes again', async () => {
+  const { next, settle } = await startGroup();
+  await publish(client, 1);
+  const first = await next();
+  expect(await settle(first, { kind: 'handBack' }, { kind: 'aborted' })).toEqual({ kind: 'handBack' });
+  expect(await next(1)).toMatchObject({ sequence: first.sequence, handOuts: 2 });
+});
+
+test('a message that waits for its next attempt holds up no other', async () => {
+  const { next, settle, handOuts } = await startGroup();
+  await publish(client, 1);
+  await settle(await next(), { kind: 'retry', delayMs: 3_600_000 });
+  await publish(client, 5);
+  await until(() => handOuts.length === 6);
+});
+
+test('a message that is held for long is not handed out again', async () => {
+  const { next, settle, handOuts } = await startGroup(1000);
+  await publish(client, 1);
+  const held = await next();
+  await until(() => performance.now() - held.receivedAt > 3500);
+  await settle(held, { kind: 'ack' });
+  await until(async () => (await stored(STREAM)) === 0);
+  expect(handOuts.length).toBe(1);
+  expect((await groupState(client)).delivered.consumer_seq).toBe(1);
+});
+
+test('a message that is not settled when its worker ends is handed out again after the ack wait', async () => {
+  const { settlement, next } = await startGroup(1000);
+  await publish(client, 1);
+  const first = await next();
+  settlement.stop();
+  expect(await next(1)).toMatchObject({ sequence: first.sequence, handOuts: 2 });
+});
+
+test('a dead letter is stored, and then its message is gone', async () => {
+  const { settlement, next, settle } = await startGroup();
+  await publish(client, 1);
+  expect(await settle(await next(), GONE)).toEqual(GONE);
+  // Both are confirmed by now.
+  expect(await stored(DLQ)).toBe(1);
+  expect(await stored(STREAM)).toBe(0);
+  expect(settlement.trouble()).toBe(null);
+});
+
+test('a dead letter keeps the message as it was, with its headers', async () => {
+  const { next, settle } = await startGroup();
+  await publish(client, 1);
+  await settle(await next(), GONE);
+  const letter = await client.manager.streams.getMessage(DLQ, { seq: 1 });
+  expect(letter.string()).toBe('{"n":0}');
+  expect(letter.header.get('order')).toBe('0');
+});
+
+test('the end of a dead letter is told by the server with its reason', async () => {
+  const advisories: { reason?: string }[] = [];
+  client.connection.subscribe('$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>', {
+    callback: (_error, message) => void advisories.push(message.json()),
+  });
+  const { next, settle } = await startGroup();
+  await publish(client, 1);
+  await settle(await next(), GONE);
+  await until(() => advisories[0]?.reason === 'gone');
+});
+
+test('a dead letter that finds no room is handed back and named, and stored once there is room', async () => {
+  const { settlement, next, settle } = await startGroup();
+  const { config } = await client.manager.streams.info(DLQ);
+  await client.manager.streams.update(DLQ, { ...config, max_bytes: 1 });
+  await publish(client, 1);
+  expect(await settle(await next(), GONE)).toEqual({ kind: 'handBack' });
+  expect(settlement.trouble()).toContain(DLQ);
+  expect(await stored(STREAM)).toBe(1);
+  await client.manager.streams.update(DLQ, { ...config, max_bytes: -1 });
+  expect(await settle(await next(1), GONE)).toEqual(GONE);
+  expect(settlement.trouble()).toBe(null);
+  expect([await stored(DLQ), await stored(STREAM)]).toEqual([1, 0]);
+});
+
+test('a message is told by its stream, its place there and its hand-out', async () => {
+  const { next } = await startGroup();
+  await publish(client, 2);
+  await next(1);
+  expect(await next()).toMatchObject({
+    subject: 'webhooks.orders',
+    stream: STREAM,
+    sequence: 1,
+    handOuts: 1,
+    streamCreated: 7,
+  });
+});
+
+test('a NATS header is found by its exact name', async () => {
+  const { next } = await startGroup();
+  await publish(client, 1);
+  const handOut = await next();
+  expect(handOut.header('order')).toBe('0');
+  expect(handOut.header('Order')).toBeUndefined();
+  expect([...handOut.headers()]).toEqual([['order', ['0']]]);
+});
+
+test('a message without headers has none', async () => {
+  const { next } = await startGroup();
+  client.connection.publish('webhooks.orders', '{}');
+  const handOut = await next();
+  expect(handOut.header('order')).toBeUndefined();
+  expect([...handOut.headers()]).toEqual([]);
+});

@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import { freePort } from '../../src/embedded/ports.ts';
+import { startPrivatePostgres } from '../support/servers.ts';
+import { until } from '../support/wait.ts';
+import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
+import { openScene, type Scene } from './scene.ts';
+
+/** A worker with its port, and how to ask it. */
+async function startAskable(scene: Scene) {
+  const port = await freePort();
+  const worker = await scene.startWorker({ HTTP_PORT: String(port) });
+  const health = async () => {
+    const response = await fetch(`http://127.0.0.1:${port}/health`);
+    return { code: response.status, ...((await response.json()) as { status: string; troubles: object }) };
+  };
+  const healthIs = (expected: object) =>
+    until(async () => {
+      expect(await health()).toMatchObject(expected);
+      return true;
+    });
+  return { worker, healthIs };
+}
+
+describe('/health', () => {
+  it('is ok while all is well', async () => {
+    const { healthIs } = await startAskable(await openScene());
+    await healthIs({ code: 200, status: 'ok', troubles: {}, slots: { busy: 0, free: 256 } });
+  });
+
+  it('is degraded while PostgreSQL is away, and ok again when it is back', async () => {
+    const postgres = await startPrivatePostgres();
+    const { healthIs } = await startAskable(await openScene({ databaseUrl: postgres.url }));
+    await healthIs({ status: 'ok' });
+    await postgres.kill();
+    await healthIs({ code: 200, status: 'degraded', troubles: { postgres: expect.any(String) } });
+    await postgres.restart();
+    await healthIs({ code: 200, status: 'ok', troubles: {} });
+  });
+
+  it('is failing while NATS is away, and ok again when it is back', async () => {
+    const scene = await openScene();
+    const { healthIs } = await startAskable(scene);
+    await healthIs({ status: 'ok' });
+    await scene.nats.kill();
+    await healthIs({ code: 503, status: 'failing', troubles: { nats: expect.any(String) } });
+    await scene.nats.restart();
+    await healthIs({ code: 200, status: 'ok' });
+  });
+
+  it('is failing while dead letters cannot be stored', async () => {
+    const scene = await openScene();
+    const { healthIs } = await startAskable(scene);
+    await scene.manager.streams.delete('WEBHOOKS_DLQ');
+    await scene.publish({ no: 'endpoint' });
+    await healthIs({
+      code: 503,
+      status: 'failing',
+      troubles: { deadLetters: expect.stringContaining('WEBHOOKS_DLQ') },
+    });
+  });
+
+  it('is draining once a signal has come', async () => {
+    const [scene, endpoint] = [await openScene(), await startMisbehavingEndpoint()];
+    const { worker, healthIs } = await startAskable(scene);
+    await scene.publish({ webhook_url: `${endpoint.url}/hang` });
+    await until(() => endpoint.requests.length === 1);
+    worker.kill();
+    await healthIs({ code: 503, status: 'draining', slots: { busy: 1 } });
+    endpoint.recover();
+    expect(await worker.waitForExit()).toMatchObject({ code: 0 });
+  });
+});

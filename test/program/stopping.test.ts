@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { until } from '../support/wait.ts';
+import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
+import { logOf, openScene, startEndpoint, statisticsOf, stopWorker } from './scene.ts';
+
+/** A worker with one attempt under way, at an endpoint that does not answer it. */
+async function hangingAttempt(settings: Record<string, string>) {
+  const [scene, endpoint] = [await openScene(), await startMisbehavingEndpoint()];
+  const worker = await scene.startWorker({ CONSUMER_NAME: 'first', ...settings });
+  await scene.publish({ webhook_url: `${endpoint.url}/hang` });
+  await until(() => endpoint.requests.length === 1);
+  return { scene, endpoint, worker };
+}
+
+describe('SIGTERM', () => {
+  it('lets attempts that are under way finish', async () => {
+    const [scene, endpoint] = [await openScene(), await startEndpoint({ delayMs: 500 })];
+    const worker = await scene.startWorker({ CONSUMER_NAME: 'one' });
+    await scene.publishMany(5, endpoint.url);
+    await until(() => endpoint.requests.length === 5);
+    expect(await stopWorker(worker)).toMatchObject({
+      msg: 'stopped',
+      processed: 5,
+      succeeded: 5,
+      drained: 5,
+      aborted: 0,
+      acksConfirmed: true,
+    });
+    expect((await statisticsOf(scene)).get('one')).toMatchObject({ messages_acknowledged: 5, active: false });
+    expect((await scene.manager.streams.info('WEBHOOKS')).state.messages).toBe(0);
+  });
+
+  it('aborts an attempt that outlasts SHUTDOWN_DRAIN_MS, and another worker gets the message', async () => {
+    const { scene, endpoint, worker } = await hangingAttempt({ SHUTDOWN_DRAIN_MS: '100' });
+    await scene.startWorker({ CONSUMER_NAME: 'second' });
+    expect(await stopWorker(worker)).toMatchObject({ processed: 0, drained: 0, aborted: 1 });
+
+    const [first, second] = await until(() => endpoint.requests.length === 2 && endpoint.requests);
+    expect(second!.webhookId).toBe(first!.webhookId);
+    expect((await statisticsOf(scene)).get('first')).toMatchObject({
+      messages_delivered: 0,
+      messages_handed_back: 1,
+      active: false,
+    });
+    endpoint.recover();
+    await until(async () => (await statisticsOf(scene)).get('second')?.messages_acknowledged === 1);
+  });
+
+  it('ends the asking for messages', async () => {
+    const { scene, endpoint, worker } = await hangingAttempt({});
+    worker.kill();
+    // What was on its way before is still taken: the server tells when nobody asks any more.
+    await until(
+      async () => (await scene.manager.consumers.info('WEBHOOKS', 'webhook-workers')).num_waiting === 0,
+    );
+    await scene.publish({ webhook_url: `${endpoint.url}/late` });
+    endpoint.recover();
+    await worker.waitForExit();
+    expect(endpoint.requests.map(({ path }) => path)).toEqual(['/hang']);
+  });
+});
+
+describe('a second signal', () => {
+  it('within a second of the first is the same one', async () => {
+    const { endpoint, worker } = await hangingAttempt({});
+    worker.kill('SIGINT');
+    worker.kill('SIGTERM');
+    await worker.waitForLine(/draining/);
+    endpoint.recover();
+    expect(await worker.waitForExit()).toEqual({ code: 0, signal: null });
+    expect(logOf(worker).at(-1)).toMatchObject({ msg: 'stopped', drained: 1 });
+  });
+
+  it('later than that ends the program at once, with a code that is not 0', async () => {
+    const { worker } = await hangingAttempt({ SHUTDOWN_DRAIN_MS: '600000' });
+    // Those of the first second change nothing.
+    await until(() => {
+      worker.kill();
+      return worker.child.exitCode !== null;
+    });
+    expect(await worker.waitForExit()).toEqual({ code: 143, signal: null });
+  });
+});
+
+describe('SIGINT', () => {
+  it('stops like SIGTERM', async () => {
+    const worker = await (await openScene()).startWorker();
+    worker.kill('SIGINT');
+    expect(await worker.waitForExit()).toEqual({ code: 0, signal: null });
+  });
+});

@@ -1,0 +1,10 @@
+import { chmod, mkdtemp, realpath } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A new empty folder that every user may enter: started by root, PostgreSQL runs as another one. */
+export async function makeFolder(): Promise<string> {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'nats-webhook-worker-test-')));
+  await chmod(folder, 0o755);
+  return folder;
+}

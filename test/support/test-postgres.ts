@@ -1,0 +1,82 @@
+import { rm } from 'node:fs/promises';
+import { startPostgres } from '../../src/embedded/postgres.ts';
+import { errorMessage } from '../../src/runtime/failure.ts';
+import { makeFolder } from './folders.ts';
+
+const IMAGE = 'postgres:18-alpine';
+const ENGINE_PATIENCE_MS = 10_000;
+/** As the embedded one has it: files of tests run side by side, each with pools of its own. */
+const MAX_CONNECTIONS = 200;
+
+export interface TestPostgres {
+  readonly url: string;
+  /** What it is, and why, in one line. */
+  readonly description: string;
+  stop(): Promise<unknown>;
+}
+
+/**
+ * The PostgreSQL of a test run: in a container where a Docker engine answers, else the embedded one.
+ * @param choice `docker` or `embedded` forces it (TEST_POSTGRES)
+ */
+export async function startTestPostgres(choice: string | undefined): Promise<TestPostgres> {
+  if (choice === 'embedded') return startEmbedded('as TEST_POSTGRES says');
+  if (choice === 'docker') return startContainer('as TEST_POSTGRES says');
+  if (choice)
+    throw new Error(`TEST_POSTGRES is "${choice}": set it to docker or embedded, or leave it empty.`);
+  try {
+    await engineAnswers();
+  } catch (error) {
+    return startEmbedded(`no Docker engine: ${errorMessage(error)}`);
+  }
+  try {
+    return await startContainer('a Docker engine answers');
+  } catch (error) {
+    return startEmbedded(`Docker cannot run ${IMAGE}: ${errorMessage(error)}`);
+  }
+}
+
+async function engineAnswers(): Promise<void> {
+  const { getContainerRuntimeClient } = await import('testcontainers');
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    const fault = new Error(`it does not answer within ${ENGINE_PATIENCE_MS / 1000} s`);
+    timer = setTimeout(() => reject(fault), ENGINE_PATIENCE_MS);
+  });
+  try {
+    await Promise.race([getContainerRuntimeClient(), silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function startContainer(reason: string): Promise<TestPostgres> {
+  const { PostgreSqlContainer } = await import('@testcontainers/postgresql');
+  const container = await new PostgreSqlContainer(IMAGE)
+    .withCommand(['postgres', '-c', 'fsync=off', '-c', `max_connections=${MAX_CONNECTIONS}`])
+    .start();
+  return {
+    url: container.getConnectionUri(),
+    description: `${IMAGE} in a container (${reason})`,
+    stop: () => container.stop(),
+  };
+}
+
+async function startEmbedded(reason: string): Promise<TestPostgres> {
+  const dataDir = await makeFolder();
+  const server = await startPostgres({
+    dataDir,
+    port: 0,
+    fsync: false,
+    env: process.env,
+    log: (line) => console.log(line),
+  });
+  return {
+    url: server.url,
+    description: `embedded PostgreSQL ${server.version} (${reason})`,
+    async stop() {
+      await server.stop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
