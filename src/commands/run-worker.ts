@@ -57,6 +57,7 @@ export async function runWorker(
   worker.consumer.start();
   const stopSaying = sayStatistics(worker, log, startedAt);
   const stopMending = topology.keepMended(worker.inTrouble);
+  const stopFollowing = topology.followRow();
   log.info(
     {
       worker: settings.CONSUMER_NAME,
@@ -71,6 +72,7 @@ export async function runWorker(
   async function stop(): Promise<void> {
     stopSaying();
     stopMending();
+    stopFollowing();
     const drained = await stopDelivering(worker, settings.SHUTDOWN_DRAIN_MS);
     const flushed = await within(FLUSH_MS, worker.statistics.stop());
     await within(

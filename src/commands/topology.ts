@@ -6,6 +6,7 @@ import { ensureDurable, MAX_ACK_PENDING } from '../nats/durable.ts';
 import { groupInfo } from '../nats/group-info.ts';
 import { ensureStream } from '../nats/stream.ts';
 import { readProgress } from '../postgres/group-progress-table.ts';
+import { readStreamRow, type StreamRow } from '../postgres/streams-table.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Database } from './database.ts';
@@ -13,6 +14,8 @@ import { requireDistinct, wantedStream } from './wanted-stream.ts';
 
 /** How often it is looked whether something was deleted under a worker that gets no answers, in milliseconds. */
 const MEND_EVERY_MS = 2000;
+/** How often the row of `rule_nats_streams` is read again, in milliseconds. */
+const FOLLOW_EVERY_MS = 10_000;
 
 /**
  * The stream, the dead-letter stream and the group's durable: made where they are missing, also while we run. Keeps
@@ -26,11 +29,13 @@ export class Topology {
   #streamCreated = 0;
   #ackWaitMs = 0;
   #lastSeen: GroupProgress | null = null;
+  #row: StreamRow | null;
 
   constructor(client: NatsClient, settings: Settings, database: Database, log: Logger) {
     this.#client = client;
     this.#settings = settings;
     this.#database = database;
+    this.#row = database.streamRow;
     this.#log = log;
   }
 
@@ -52,7 +57,7 @@ export class Topology {
   async ensure(): Promise<void> {
     const { STREAM_NAME, SUBJECT, QUEUE_GROUP, ACK_WAIT_MS, START_FROM, DLQ_STREAM_NAME } = this.#settings;
     requireDistinct(SUBJECT);
-    const wanted = wantedStream(this.#settings, this.#database.streamRow);
+    const wanted = wantedStream(this.#settings, this.#row);
     const stream = await ensureStream(this.#client, wanted, SUBJECT);
     if (stream.isNew) this.#log.warn({ stream: stream.name, subjects: stream.subjects }, 'made the stream');
     const deadLetters = await ensureDeadLetterStream(this.#client, {
@@ -69,6 +74,7 @@ export class Topology {
       startFrom: START_FROM,
       lastAckFloor: await this.#lastAckFloor(stream.created),
     });
+    for (const change of stream.changes) this.#log.warn(change);
     const isFirst = this.#streamCreated === 0;
     this.#streamCreated = stream.created;
     this.#ackWaitMs = durable.ackWaitMs;
@@ -100,6 +106,19 @@ export class Topology {
       await this.ensure().catch((error) => this.#log.error(errorMessage(error)));
       busy = false;
     }, MEND_EVERY_MS);
+    return () => clearInterval(timer);
+  }
+
+  /** Follows the row of `rule_nats_streams` when somebody changes it. @returns what ends it. */
+  followRow(): () => void {
+    const timer = setInterval(async () => {
+      if (!this.#client.isConnected()) return;
+      const { pool } = this.#database;
+      const row = await readStreamRow(pool, this.#settings.STREAM_NAME).catch(() => this.#row);
+      if (JSON.stringify(row) === JSON.stringify(this.#row)) return;
+      this.#row = row;
+      await this.ensure().catch((error) => this.#log.error(errorMessage(error)));
+    }, FOLLOW_EVERY_MS);
     return () => clearInterval(timer);
   }
 

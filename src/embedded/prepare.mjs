@@ -1,8 +1,18 @@
 // Makes a checkout ready to run: `npm start` and `npm test` begin with it, before node_modules exists, so it uses Node's
 // built-ins only. It installs the packages when package-lock.json changed, and builds dist/ when the sources changed.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { acquireLock } from './prepare-lock.mjs';
 import { runStep } from './prepare-step.mjs';
@@ -73,7 +83,8 @@ async function install() {
     '--fetch-retry-maxtimeout=5000',
   ];
   // With NODE_ENV=production npm would leave out the compiler.
-  const args = ['ci', '--include=dev', '--include=optional', '--loglevel=http', ...patience];
+  const include = ['--include=dev', '--include=optional'];
+  const args = ['ci', ...include, '--loglevel=http', ...patience, ...npmCache()];
   const { ok, output } = await run('Installing packages (npm ci)', npm(args), registryIsAway);
   if (!ok) {
     const said = output.replaceAll(/^npm http .*\n/gm, '').trimEnd();
@@ -100,6 +111,17 @@ function registryIsAway(output) {
 function npm(args) {
   const script = process.env.npm_execpath;
   return script && /^npm/.test(basename(script)) ? [process.execPath, script, ...args] : ['npm', ...args];
+}
+
+/** npm fails where it cannot write its cache, as with the homes of services, which are often missing or closed. */
+function npmCache() {
+  const cache = process.env.npm_config_cache || join(homedir(), '.npm');
+  try {
+    accessSync(existsSync(cache) ? cache : dirname(cache), constants.W_OK);
+    return [];
+  } catch {
+    return ['--cache', at('.cache', 'npm')];
+  }
 }
 
 function isBuilt() {

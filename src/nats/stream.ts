@@ -2,6 +2,7 @@ import { type DiscardPolicy, nanos, type RetentionPolicy, type StorageType, type
 import { UserError } from '../runtime/failure.ts';
 import { ApiErrorCode, apiErrorCode, refusal, whenAvailable } from './api-error.ts';
 import type { NatsClient } from './client.ts';
+import { FOLLOWS_ROW, followsRow, updateStream } from './stream-update.ts';
 import { limit, streamWarnings } from './stream-warnings.ts';
 import { covers } from './subjects.ts';
 
@@ -22,6 +23,8 @@ export type StreamWanted = {
   /** In which a `Nats-Msg-Id` is known again. 0: the server's default, two minutes. */
   readonly duplicateWindowSeconds: number;
   readonly description?: string | undefined;
+  /** Whether a stream that is there is changed to fit; `following`: one that we made or changed before. @default never */
+  readonly change?: 'always' | 'following' | 'never';
 };
 
 export type StreamFound = {
@@ -32,6 +35,8 @@ export type StreamFound = {
   readonly subjects: readonly string[];
   /** Made just now. */
   readonly isNew: boolean;
+  /** What was changed in it just now, or could not be: a sentence each. */
+  readonly changes: readonly string[];
   /** How it differs from what was wanted, and what that means: a sentence each, with the cure. */
   readonly warnings: readonly string[];
 };
@@ -53,7 +58,8 @@ export function durableStream(name: string, subjects: readonly string[]): Stream
 }
 
 /**
- * Makes the stream where it is missing. One that is there is never changed: other programs may live on it.
+ * Makes the stream where it is missing. One that is there is changed only as `wanted.change`
+ * says: other programs may live on it.
  *
  * @param delivered Subjects that we deliver (SUBJECT), and which the stream must carry.
  * @throws {UserError} where it cannot be made, or does not carry what we deliver.
@@ -71,9 +77,15 @@ export async function ensureStream(
       ? await subjectsTaken(client, wanted, error)
       : refusal(what, error);
   });
-  const { config } = info;
   // A mirror and a stream of sources carry what others have.
-  const ownSubjects = config.mirror === undefined && (config.sources ?? []).length === 0;
+  const ownSubjects = info.config.mirror === undefined && (info.config.sources ?? []).length === 0;
+  const { change = 'never' } = wanted;
+  const follows = change === 'always' || (change === 'following' && followsRow(info.config));
+  const updated =
+    follows && ownSubjects && !isNew
+      ? await whenAvailable(client, what, () => updateStream(client, info, wanted))
+      : { info, says: [] };
+  const { config } = updated.info;
   if (ownSubjects) requireCovered(config.name, config.subjects, delivered);
   return {
     name: config.name,
@@ -81,6 +93,7 @@ export async function ensureStream(
     retention: config.retention,
     subjects: config.subjects,
     isNew,
+    changes: updated.says,
     warnings: streamWarnings(config, wanted),
   };
 }
@@ -119,6 +132,7 @@ function asConfig(wanted: StreamWanted) {
     num_replicas: wanted.replicas,
     duplicate_window: nanos(Math.max(0, wanted.duplicateWindowSeconds) * 1000),
     ...(wanted.description !== undefined && { description: wanted.description }),
+    metadata: FOLLOWS_ROW,
   };
 }
 

@@ -42,6 +42,15 @@ describe('a stream that is missing', () => {
     });
   });
 
+  it('follows its row when that is changed while workers run', async () => {
+    const scene = await openScene();
+    await scene.startWorker();
+    await scene.query(`UPDATE rule_nats_streams SET max_messages = 4321 WHERE stream_name = 'WEBHOOKS'`);
+    await until(async () => (await scene.manager.streams.info('WEBHOOKS')).config.max_msgs === 4321, {
+      timeoutMs: 30_000,
+    });
+  });
+
   it.each([
     { subject: 'webhooks.>', carried: ['webhooks.>'] },
     { subject: 'orders.*, users.created', carried: ['webhooks.*', 'orders.*', 'users.created'] },
