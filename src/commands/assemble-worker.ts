@@ -83,6 +83,7 @@ export function assembleWorker({
     ackWaitMs: topology.ackWaitMs,
   });
 
+  const storedBytes = settings.STORE_PAYLOADS === 'none' ? 0 : settings.STORE_PAYLOAD_BYTES;
   const around: Surroundings<HandOut> = {
     policy: {
       maxAttempts: settings.MAX_ATTEMPTS,
@@ -104,7 +105,7 @@ export function assembleWorker({
       statistics.add(
         countSettled(attempt, done, message.handOuts),
         attemptRecord(message, delivery, attempt, done, settings.ATTEMPT_LOG),
-        deadLetterRecord(message, delivery, attempt, done),
+        deadLetterRecord(message, delivery, attempt, done, storedBytes),
       );
     },
     now: Date.now,

@@ -29,6 +29,23 @@ export const operating = {
     1_000_000,
   )({ default: 50_000, desc: 'rows kept in memory while PostgreSQL is away' }),
 
+  /**
+   * Whether the body of a dead letter is stored in PostgreSQL, in `payload` of `nats_recent_failures`: `failures`, or `none`.
+   * Headers never are. The dead letter in NATS holds the whole message either way, else it could not be replayed.
+   * @default none. Env STORE_PAYLOADS.
+   */
+  STORE_PAYLOADS: str({
+    choices: ['none', 'failures'] as const,
+    default: 'none',
+    desc: 'bodies stored in PostgreSQL: `none`, or `failures` (dead letters)',
+  }),
+
+  /** How much of a body is stored, in bytes. @default 16_384. Range 1 to 1_048_576. Env STORE_PAYLOAD_BYTES. */
+  STORE_PAYLOAD_BYTES: wholeNumber(
+    1,
+    1_048_576,
+  )({ default: 16_384, desc: 'how much of a body is stored (bytes)' }),
+
   /** Days that attempt rows are kept; a day's partition is dropped whole. @default 7. Range 1 to 3_650. Env ATTEMPT_RETENTION_DAYS. */
   ATTEMPT_RETENTION_DAYS: wholeNumber(1, 3650)({ default: 7, desc: 'days that attempt rows are kept' }),
 

@@ -100,6 +100,8 @@ export type DeadLetterRecord = {
   readonly url: string | null;
   readonly durationMs: number;
   readonly at: number;
+  /** The body as JSON; null where it is not to be stored. */
+  readonly payload: string | null;
 };
 
 /** How far a queue group is in its stream. */

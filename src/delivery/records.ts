@@ -1,6 +1,7 @@
 import { type Attempt, attemptsMade, describeFailure, wasSent } from '../core/attempt.ts';
 import { type Delivery, withoutQuery } from '../core/delivery.ts';
 import type { AttemptRecord, DeadLetterRecord } from '../core/stats.ts';
+import { storedPayload } from '../core/stored-payload.ts';
 import type { Verdict } from '../core/verdict.ts';
 import type { Message } from './message.ts';
 import { isUnsendable, type Unsendable } from './resolve.ts';
@@ -40,12 +41,17 @@ export function attemptRecord(
   };
 }
 
-/** The row of a dead letter, or null where the message did not become one. */
+/**
+ * The row of a dead letter, or null where the message did not become one.
+ *
+ * @param storedBytes How much of the body is stored with it; 0: none.
+ */
 export function deadLetterRecord(
   message: Message,
   delivery: Delivery | Unsendable,
   attempt: Attempt,
   done: Verdict,
+  storedBytes: number,
 ): DeadLetterRecord | null {
   if (done.kind !== 'deadLetter') return null;
   return {
@@ -58,5 +64,15 @@ export function deadLetterRecord(
     url: isUnsendable(delivery) ? null : withoutQuery(delivery.target),
     durationMs: attempt.durationMs,
     at: attempt.startedAt + attempt.durationMs,
+    payload: storedBytes === 0 ? null : payloadOf(message, delivery, storedBytes),
   };
+}
+
+/** The body alone. An envelope that cannot be sent is not stored: it may hold headers. */
+function payloadOf(message: Message, delivery: Delivery | Unsendable, storedBytes: number): string | null {
+  if (!isUnsendable(delivery))
+    return delivery.body === null ? null : storedPayload(delivery.body, storedBytes);
+  const { outcome } = delivery;
+  const isBare = outcome.kind === 'unsendable' && outcome.reason === 'unroutable';
+  return isBare ? storedPayload(message.data, storedBytes) : null;
 }

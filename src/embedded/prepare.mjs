@@ -1,20 +1,11 @@
 // Makes a checkout ready to run: `npm start` and `npm test` begin with it, before node_modules exists, so it uses Node's
 // built-ins only. It installs the packages when package-lock.json changed, and builds dist/ when the sources changed.
 import { createHash } from 'node:crypto';
-import {
-  accessSync,
-  constants,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { homedir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { acquireLock } from './prepare-lock.mjs';
+import { explainNpm, npmCi, registryIsAway } from './prepare-npm.mjs';
 import { runStep } from './prepare-step.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -22,8 +13,6 @@ const at = (...names) => join(root, ...names);
 const lockFolder = at('.cache', 'prepare');
 const installStamp = at('node_modules', '.package-lock-sha256');
 const buildStamp = at('dist', '.sources-sha256');
-const unreachable =
-  /npm (?:error|ERR!) code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|EIDLETIMEOUT|ECONNECTIONTIMEOUT|FETCH_ERROR)/;
 
 /** A failure that the user can cure; printed without a stack. */
 class Failure extends Error {}
@@ -76,52 +65,13 @@ async function install() {
   // First of all, so that an installation that is interrupted is never taken for a whole one.
   rmSync(installStamp, { force: true });
   const stamp = lockHash();
-  // npm waits five minutes for a silent registry, three times over; 20 s of silence are enough.
-  const patience = [
-    '--fetch-timeout=20000',
-    '--fetch-retry-mintimeout=1000',
-    '--fetch-retry-maxtimeout=5000',
-  ];
-  // With NODE_ENV=production npm would leave out the compiler.
-  const include = ['--include=dev', '--include=optional'];
-  const args = ['ci', ...include, '--loglevel=http', ...patience, ...npmCache()];
-  const { ok, output } = await run('Installing packages (npm ci)', npm(args), registryIsAway);
-  if (!ok) {
-    const said = output.replaceAll(/^npm http .*\n/gm, '').trimEnd();
-    const code = unreachable.exec(output)?.[1] ?? registryIsAway(output);
-    const cure = code
-      ? `The npm registry does not answer (${code}). Check the network, HTTPS_PROXY and \`npm config get registry\`, then start again.`
-      : 'npm ci failed: cure what npm says above, then start again.';
-    throw new Failure(`${said}\n\n${cure}`.trimStart());
-  }
+  const { ok, output } = await run(
+    'Installing packages (npm ci)',
+    npmCi(at('.cache', 'npm')),
+    registryIsAway,
+  );
+  if (!ok) throw new Failure(explainNpm(output));
   writeFileSync(installStamp, stamp);
-}
-
-/**
- * npm goes on to the next of some hundred packages when one cannot be fetched, for twenty minutes with a silent registry.
- * Enough failures in a row, and none of it will come. Returns how the last one failed.
- */
-function registryIsAway(output) {
-  const afterLastAnswer = output.split(/ fetch GET \d{3} /).at(-1);
-  const failures = [...afterLastAnswer.matchAll(/ fetch GET \S+ attempt \d+ failed with (\S+)/g)];
-  return failures.length > 20 ? failures.at(-1)[1] : undefined;
-}
-
-/** The npm that runs us; other package managers also set npm_execpath, but have no `ci`. */
-function npm(args) {
-  const script = process.env.npm_execpath;
-  return script && /^npm/.test(basename(script)) ? [process.execPath, script, ...args] : ['npm', ...args];
-}
-
-/** npm fails where it cannot write its cache, as with the homes of services, which are often missing or closed. */
-function npmCache() {
-  const cache = process.env.npm_config_cache || join(homedir(), '.npm');
-  try {
-    accessSync(existsSync(cache) ? cache : dirname(cache), constants.W_OK);
-    return [];
-  } catch {
-    return ['--cache', at('.cache', 'npm')];
-  }
 }
 
 function isBuilt() {

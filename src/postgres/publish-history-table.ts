@@ -32,7 +32,7 @@ const DELETE_EXPIRED = `
 /** The largest that numeric(10,2) holds. */
 const MAX_LATENCY_MS = 99_999_999;
 
-/** Stores deliveries that were given up. The webhook's body is never among what is stored. */
+/** Stores deliveries that were given up. Of the webhook, only the body is stored, and only where the record has it. */
 export async function insertDeadLetters(
   client: pg.PoolClient,
   records: readonly DeadLetterRecord[],
@@ -50,12 +50,14 @@ export async function insertDeadLetters(
 }
 
 function payloadOf(record: DeadLetterRecord): string {
-  return JSON.stringify({
+  const about = JSON.stringify({
     delivery_id: indexedText(record.deliveryId),
     reason: record.reason,
     attempts: storableCount(record.attempts, MAX_INTEGER),
     url: nullable(record.url, storableText),
   });
+  // Put in as it stands: parsing it again would change its numbers.
+  return record.payload === null ? about : `${about.slice(0, -1)},"data":${record.payload}}`;
 }
 
 /**

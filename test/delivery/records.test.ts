@@ -70,16 +70,32 @@ describe('the row of an attempt', () => {
 
 describe('the row of a dead letter', () => {
   it('is written only for a dead letter', () => {
-    expect(deadLetterRecord(given, delivery, ACCEPTED, ACK)).toBeNull();
-    expect(deadLetterRecord(given, delivery, FAILED, RETRY)).toBeNull();
+    expect(deadLetterRecord(given, delivery, ACCEPTED, ACK, 0)).toBeNull();
+    expect(deadLetterRecord(given, delivery, FAILED, RETRY, 0)).toBeNull();
   });
 
   it('counts the attempts that were made', () => {
-    expect(deadLetterRecord(given, delivery, FAILED, GONE)).toMatchObject({
+    expect(deadLetterRecord(given, delivery, FAILED, GONE, 0)).toMatchObject({
       attempts: 2,
       reason: 'gone',
       error: 'HTTP 503',
     });
+  });
+
+  it('holds no body unless that is wished', () => {
+    expect(deadLetterRecord(given, delivery, FAILED, GONE, 0)!.payload).toBeNull();
+    expect(deadLetterRecord(given, delivery, FAILED, GONE, 100)!.payload).toBe('{"n":1}');
+  });
+
+  it('never holds an envelope that cannot be sent: it may have headers', () => {
+    const broken = message('{"webhook_url":"https://example.com","headers":{"Authorization":"secret"},');
+    const attempt: Attempt = {
+      outcome: { kind: 'unsendable', reason: 'malformed', detail: 'x' },
+      startedAt: 1,
+      durationMs: 0,
+    };
+    const done: Verdict = { kind: 'deadLetter', reason: 'malformed' };
+    expect(deadLetterRecord(broken, resolve(parse(broken), broken), attempt, done, 100)!.payload).toBeNull();
   });
 
   it('has no URL and one attempt less where nothing could be sent', () => {
@@ -89,6 +105,6 @@ describe('the row of a dead letter', () => {
       durationMs: 0,
     };
     const done: Verdict = { kind: 'deadLetter', reason: 'unroutable' };
-    expect(deadLetterRecord(given, unsendable, attempt, done)).toMatchObject({ attempts: 1, url: null });
+    expect(deadLetterRecord(given, unsendable, attempt, done, 0)).toMatchObject({ attempts: 1, url: null });
   });
 });

@@ -47,7 +47,7 @@ export async function packageToPrepare() {
   await write('vendor/typescript/bin/tsc', COMPILER);
   await write('tsconfig.build.json', '{}');
   await write('src/main.ts', 'one');
-  for (const name of ['prepare.mjs', 'prepare-lock.mjs', 'prepare-step.mjs']) {
+  for (const name of ['prepare.mjs', 'prepare-lock.mjs', 'prepare-npm.mjs', 'prepare-step.mjs']) {
     await mkdir(at('src', 'embedded'), { recursive: true });
     await cp(join(EMBEDDED, name), at('src', 'embedded', name));
   }

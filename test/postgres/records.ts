@@ -71,6 +71,7 @@ export function deadLetterOf(parts: Partial<DeadLetterRecord> = {}): DeadLetterR
     url: 'https://example.com/hook',
     durationMs: 12.5,
     at: Date.now(),
+    payload: null,
     ...parts,
   };
 }

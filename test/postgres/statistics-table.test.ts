@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Counters, mergeCounters, NO_COUNTERS } from '../../src/core/stats.ts';
+import { storedPayload } from '../../src/core/stored-payload.ts';
 import { readConsumerStats } from '../../src/postgres/consumer-stats-table.ts';
 import { migrate } from '../../src/postgres/migrate.ts';
 import { storeFlush } from '../../src/postgres/statistics-table.ts';
@@ -209,7 +210,33 @@ describe('storeFlush', () => {
     expect(await count('rule_nats_delivery_attempts_20310505')).toBe(8);
   });
 
-  it('never stores the body with a dead letter', async () => {
+  it('stores any body as it is, and none stops a flush', async () => {
+    const body = fc.oneof(
+      fc.json().map((text) => Buffer.from(text)),
+      fc.uint8Array({ maxLength: 200 }),
+      fc
+        .constantFrom('{"n":12345678901234567890, "a":1.0}', '[1e131073]', '"\\u0000\\ud800"', '[1e99]')
+        .map((text) => Buffer.from(text)),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(body, { minLength: 1, maxLength: 20 }), async (bodies) => {
+        const deadLetters = bodies.map((bytes) => deadLetterOf({ payload: storedPayload(bytes, 1000) }));
+        expect(await storeFlush(database.pool, flushOf({ deadLetters }))).toBe('stored');
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('keeps the numbers of a body as they stand', async () => {
+    const payload = storedPayload(Buffer.from('{"n":12345678901234567890,"a":1.0}'), 1000);
+    await storeFlush(database.pool, flushOf({ deadLetters: [deadLetterOf({ payload })] }));
+    const { rows } = await database.pool.query(
+      `SELECT payload -> 'data' ->> 'n' AS n, payload -> 'data' ->> 'a' AS a FROM nats_recent_failures`,
+    );
+    expect(rows).toEqual([{ n: '12345678901234567890', a: '1.0' }]);
+  });
+
+  it('stores no body where the record has none', async () => {
     await storeFlush(database.pool, flushOf({ deadLetters: [deadLetterOf()] }));
     const { rows } = await database.pool.query(
       'SELECT payload, error_message, message_id, success, triggered_by FROM rule_nats_publish_history',
