@@ -46,7 +46,7 @@ function npm(env: Environment, args: string[]): [string, ...string[]] {
 /** npm fails where it cannot write its cache, as with the homes of services, which are often missing or closed. */
 async function canKeepCache({ npm_config_cache, HOME }: Environment): Promise<boolean> {
   const cache = npm_config_cache || join(HOME || '/', '.npm');
-  return access(existsSync(cache) ? cache : dirname(cache), constants.W_OK).then(
+  return access(existsSync(cache) ? cache : `${dirname(cache)}/`, constants.W_OK).then(
     () => true,
     () => false,
   );

@@ -27,7 +27,7 @@ function npm() {
 function canKeepCache() {
   const cache = process.env.npm_config_cache || join(homedir(), '.npm');
   try {
-    accessSync(existsSync(cache) ? cache : dirname(cache), constants.W_OK);
+    accessSync(existsSync(cache) ? cache : `${dirname(cache)}/`, constants.W_OK);
     return true;
   } catch {
     return false;
