@@ -4,7 +4,7 @@ import { open, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { UserError } from '../runtime/failure.ts';
+import { errorCode, UserError } from '../runtime/failure.ts';
 import type { Environment } from './executables.ts';
 import type { ServerUser } from './server-user.ts';
 
@@ -84,8 +84,12 @@ export async function startKept(options: KeptProcessOptions): Promise<KeptProces
       await exited;
     },
     async kill() {
-      // The keeper has not reaped it as long as it hasn't told of its end, so the pid is still its own.
-      if (lastExit === undefined) process.kill(pid, 'SIGKILL');
+      // Unreaped until the keeper tells of its end, so the pid is its own; only that news may be on its way.
+      try {
+        if (lastExit === undefined) process.kill(pid, 'SIGKILL');
+      } catch (error) {
+        if (errorCode(error) !== 'ESRCH') throw error;
+      }
       await exited;
     },
     async logTail() {

@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { startPostgres } from '../../src/embedded/postgres.ts';
 import { errorMessage } from '../../src/runtime/failure.ts';
 import { makeFolder } from './folders.ts';
@@ -24,11 +26,8 @@ export async function startTestPostgres(choice: string | undefined): Promise<Tes
   if (choice === 'docker') return startContainer('as TEST_POSTGRES says');
   if (choice)
     throw new Error(`TEST_POSTGRES is "${choice}": set it to docker or embedded, or leave it empty.`);
-  try {
-    await engineAnswers();
-  } catch (error) {
-    return startEmbedded(`no Docker engine: ${errorMessage(error)}`);
-  }
+  const fault = await faultOfEngine();
+  if (fault !== undefined) return startEmbedded(`no Docker engine: ${fault}`);
   try {
     return await startContainer('a Docker engine answers');
   } catch (error) {
@@ -36,17 +35,26 @@ export async function startTestPostgres(choice: string | undefined): Promise<Tes
   }
 }
 
-async function engineAnswers(): Promise<void> {
-  const { getContainerRuntimeClient } = await import('testcontainers');
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<never>((_, reject) => {
-    const fault = new Error(`it does not answer within ${ENGINE_PATIENCE_MS / 1000} s`);
-    timer = setTimeout(() => reject(fault), ENGINE_PATIENCE_MS);
-  });
+/** Asked from another process, since a connection to an engine that is silent would keep this one from ending. */
+const ASK_ENGINE = `
+  import { getContainerRuntimeClient } from 'testcontainers';
+  const answer = await getContainerRuntimeClient().then(() => 'yes', (error) => error.message);
+  process.stdout.write(answer, () => process.exit());
+`;
+
+/** Why no Docker engine can be used; undefined if one answers. */
+async function faultOfEngine(): Promise<string | undefined> {
+  const options = { timeout: ENGINE_PATIENCE_MS, killSignal: 'SIGKILL', cwd: import.meta.dirname } as const;
   try {
-    await Promise.race([getContainerRuntimeClient(), silence]);
-  } finally {
-    clearTimeout(timer);
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--input-type=module', '-e', ASK_ENGINE],
+      options,
+    );
+    return stdout === 'yes' ? undefined : stdout;
+  } catch (error) {
+    const isSilent = (error as { killed?: boolean }).killed;
+    return isSilent ? `it does not answer within ${ENGINE_PATIENCE_MS / 1000} s` : errorMessage(error);
   }
 }
 
