@@ -1,6 +1,7 @@
-import type { Msg } from 'nats';
+import type { Msg, MsgHdrs } from 'nats';
 // The client's own parser of ack subjects: newer servers add tokens to them. It is not among the package's exports.
 import { parseInfo } from 'nats/lib/jetstream/jsmsg.js';
+import { headersOf } from './message-headers.ts';
 
 /** A message as the durable handed it to us, with what is needed to settle it. */
 export class HandOut {
@@ -15,6 +16,8 @@ export class HandOut {
   /** When it reached us, on the clock of `performance.now()`. */
   readonly receivedAt = performance.now();
   readonly #message: Msg;
+  /** Read when first asked for. */
+  #headers: MsgHdrs | undefined | null = null;
 
   constructor(message: Msg, streamCreated: number) {
     const info = parseInfo(message.reply!);
@@ -29,13 +32,18 @@ export class HandOut {
   }
 
   header(name: string): string | undefined {
-    const headers = this.#message.headers;
+    const headers = this.#read();
     return headers?.has(name) ? headers.get(name) : undefined;
   }
 
   /** Every NATS header, for a copy that keeps them. */
   *headers(): Iterable<readonly [name: string, values: readonly string[]]> {
-    const headers = this.#message.headers;
+    const headers = this.#read();
     for (const name of headers?.keys() ?? []) yield [name, headers!.values(name)];
+  }
+
+  #read(): MsgHdrs | undefined {
+    if (this.#headers === null) this.#headers = headersOf(this.#message);
+    return this.#headers;
   }
 }

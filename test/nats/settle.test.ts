@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { nanos } from 'nats';
 import { beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { Attempt, Outcome } from '../../src/core/attempt.ts';
@@ -197,4 +198,35 @@ test('a message without headers has none', async () => {
   const handOut = await next();
   expect(handOut.header('order')).toBeUndefined();
   expect([...handOut.headers()]).toEqual([]);
+});
+
+/** As a program may send it that builds headers itself: the server takes any. */
+async function publishRaw(header: string): Promise<void> {
+  const socket = connect(server.port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  const block = `NATS/1.0\r\n${header}\r\n\r\n`;
+  const size = Buffer.byteLength(block);
+  socket.resume();
+  socket.write(
+    `CONNECT {"verbose":false,"headers":true}\r\nHPUB webhooks.orders ${size} ${size + 2}\r\n${block}{}\r\n`,
+  );
+}
+
+test.each([
+  'X Y: 1',
+  'Ключ: 1',
+  'A\0: 1',
+  'X: a\nb',
+  'X: a\rb',
+])('a NATS header that our client would not write (%j) is left out, and stops neither the others nor a dead letter', async (odd) => {
+  const { next, settle } = await startGroup();
+  await publishRaw(`before: 1\r\n${odd}\r\nNats-Msg-Id: ключ`);
+  const handOut = await next();
+  expect(handOut.header('Nats-Msg-Id')).toBe('ключ');
+  expect([...handOut.headers()]).toEqual([
+    ['before', ['1']],
+    ['Nats-Msg-Id', ['ключ']],
+  ]);
+  expect(await settle(handOut, GONE)).toEqual(GONE);
+  expect([await stored(DLQ), await stored(STREAM)]).toEqual([1, 0]);
 });

@@ -1,0 +1,32 @@
+import { headers, type Msg, type MsgHdrs } from 'nats';
+
+/** Where the client keeps what it has not read yet. */
+type Unread = { readonly _rdata: Uint8Array; readonly _msg: { readonly hdr: number } };
+
+/**
+ * The NATS headers of a message; undefined where it has none. The server checks none of them, and the client throws at
+ * the first that it would not write itself (a name with a space, a value with a line feed), for ever: so such a line is left out,
+ * and the others are read.
+ */
+export function headersOf(message: Msg): MsgHdrs | undefined {
+  try {
+    return message.headers;
+  } catch {
+    const { _rdata, _msg } = message as unknown as Unread;
+    return readableOnes(Buffer.from(_rdata.subarray(0, _msg.hdr)).toString());
+  }
+}
+
+function readableOnes(block: string): MsgHdrs {
+  const readable = headers();
+  for (const line of block.split('\r\n').slice(1)) {
+    const colon = line.indexOf(':');
+    if (colon < 0) continue;
+    try {
+      readable.append(line.slice(0, colon), line.slice(colon + 1).trim());
+    } catch {
+      // This line is the one, or one of those.
+    }
+  }
+  return readable;
+}
