@@ -131,6 +131,8 @@ export function assembleWorker({
       durable: settings.QUEUE_GROUP,
       streamCreated: () => topology.streamCreated,
       maxBatch: settings.BATCH_SIZE ?? settings.CONCURRENCY,
+      limits: () => topology.pullLimits,
+      isKnown: () => topology.isKnown(),
     },
     {
       free: () => slots.free(),

@@ -2,7 +2,7 @@ import type { Settings } from '../config/settings.ts';
 import type { GroupProgress } from '../core/stats.ts';
 import type { NatsClient } from '../nats/client.ts';
 import { ensureDeadLetterStream } from '../nats/dead-letter-stream.ts';
-import { ensureDurable, MAX_ACK_PENDING } from '../nats/durable.ts';
+import { ensureDurable, MAX_ACK_PENDING, type PullLimits } from '../nats/durable.ts';
 import { groupInfo } from '../nats/group-info.ts';
 import { ensureStream } from '../nats/stream.ts';
 import { readProgress } from '../postgres/group-progress-table.ts';
@@ -27,9 +27,12 @@ export class Topology {
   readonly #database: Database;
   readonly #log: Logger;
   #streamCreated = 0;
+  #durableCreated = 0;
   #ackWaitMs = 0;
+  #pullLimits: PullLimits = { batch: null, expiresMs: null };
   #lastSeen: GroupProgress | null = null;
   #row: StreamRow | null;
+  #ensuring: Promise<void> | null = null;
 
   constructor(client: NatsClient, settings: Settings, database: Database, log: Logger) {
     this.#client = client;
@@ -47,6 +50,33 @@ export class Topology {
   /** The durable's, which may not be ACK_WAIT_MS. */
   get ackWaitMs(): number {
     return this.#ackWaitMs;
+  }
+
+  /** What the durable says of pulls. */
+  get pullLimits(): PullLimits {
+    return this.#pullLimits;
+  }
+
+  /**
+   * Whether stream and durable are those that we know, or could be made known. One that was made again, by a peer or
+   * anybody, starts its sequences again: with the old `streamCreated`, ids and dead letters of other messages would be
+   * taken for theirs.
+   */
+  async isKnown(): Promise<boolean> {
+    try {
+      const info = await this.#groupInfo();
+      if (info === null) return false;
+      if (info.created !== this.#durableCreated) {
+        this.#ensuring ??= this.ensure().finally(() => {
+          this.#ensuring = null;
+        });
+        await this.#ensuring;
+      }
+      return true;
+    } catch (error) {
+      this.#log.error(errorMessage(error));
+      return false;
+    }
   }
 
   /**
@@ -77,7 +107,9 @@ export class Topology {
     for (const change of stream.changes) this.#log.warn(change);
     const isFirst = this.#streamCreated === 0;
     this.#streamCreated = stream.created;
+    this.#durableCreated = durable.created;
     this.#ackWaitMs = durable.ackWaitMs;
+    this.#pullLimits = durable.pullLimits;
     if (durable.says !== null) this.#log.warn(durable.says);
     if (!isFirst && durable.isNew)
       this.#log.warn({ durable: QUEUE_GROUP }, 'made the durable again, which was gone');
@@ -89,12 +121,19 @@ export class Topology {
   /** How far the group is; null where that cannot be known now. */
   async progress(): Promise<GroupProgress | null> {
     const streamCreated = this.#streamCreated;
-    const info = await groupInfo(this.#client, this.#settings.STREAM_NAME, this.#settings.QUEUE_GROUP).catch(
-      () => null,
-    );
+    const info = await this.#groupInfo().catch(() => null);
     if (info === null) return null;
+    if (info.created !== this.#durableCreated) {
+      // The pull asks when it is turned away; while all slots are busy there is none. Nobody waits for it here.
+      void this.isKnown();
+      return null;
+    }
     this.#lastSeen = { pending: info.pending + info.ackPending, streamCreated, ackFloor: info.ackFloor };
     return this.#lastSeen;
+  }
+
+  #groupInfo() {
+    return groupInfo(this.#client, this.#settings.STREAM_NAME, this.#settings.QUEUE_GROUP);
   }
 
   /** Makes again what was deleted, for as long as `inTrouble` says that something is missing. @returns what ends it. */

@@ -16,11 +16,16 @@ export function requireUsable({ config, name, stream_name: stream }: ConsumerInf
 /** Later servers know more than the client's types. */
 type NewerConfig = ConsumerConfig & { readonly priority_policy?: string };
 
+/** Shorter ones would keep an idle worker busy. */
+const SHORTEST_PULL_MS = 100;
+
 function unusable(config: NewerConfig): string | undefined {
   if (config.deliver_subject) return 'is a push consumer, and workers need a pull consumer';
   if (config.ack_policy !== 'explicit')
     return `has ack policy "${config.ack_policy}", and workers need "explicit"`;
   if (config.headers_only) return 'hands out headers only, without the messages';
+  if (config.max_expires && config.max_expires < nanos(SHORTEST_PULL_MS))
+    return `ends every pull within ${SHORTEST_PULL_MS} ms (max_expires), and asking so often is no waiting`;
   if ((config.priority_policy ?? 'none') !== 'none') return `has priority policy "${config.priority_policy}"`;
   return undefined;
 }

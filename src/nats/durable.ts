@@ -25,6 +25,8 @@ export type DurableWanted = {
   readonly lastAckFloor?: number | undefined;
 };
 
+export type PullLimits = { readonly batch: number | null; readonly expiresMs: number | null };
+
 export type DurableFound = {
   /** Made just now. */
   readonly isNew: boolean;
@@ -32,6 +34,10 @@ export type DurableFound = {
   readonly ackWaitMs: number;
   readonly maxAckPending: number;
   readonly subjects: readonly string[];
+  /** A pull that asks for more, or for longer, is turned away; null where there is no such limit. */
+  readonly pullLimits: PullLimits;
+  /** When it was made, in milliseconds since 1970: another one when it is made again. */
+  readonly created: number;
   /** Where it starts, to be said loudly; null where it is there already, or nothing but the start was possible. */
   readonly says: string | null;
   /** How it differs from what was wanted: a sentence each, with the cure. */
@@ -60,6 +66,11 @@ export async function ensureDurable(client: NatsClient, wanted: DurableWanted): 
     ackWaitMs: (config.ack_wait ?? 0) / nanos(1),
     maxAckPending: config.max_ack_pending ?? 0,
     subjects: filtersOf(found.info),
+    pullLimits: {
+      batch: config.max_batch || null,
+      expiresMs: config.max_expires ? config.max_expires / nanos(1) : null,
+    },
+    created: Date.parse(found.info.created),
     says: found.says === null ? null : `durable ${wanted.durable} on stream ${wanted.stream} ${found.says}`,
     warnings: durableWarnings(found.info, wanted),
   };

@@ -3,6 +3,8 @@ import type { NatsClient } from './client.ts';
 
 /** How far a group is. */
 export type GroupInfo = {
+  /** When its durable was made, in milliseconds since 1970: another one when it is made again. */
+  readonly created: number;
   /** Messages in the stream that were never handed out. */
   readonly pending: number;
   /** Handed out and not yet acked: in flight, or waiting for a retry. */
@@ -25,6 +27,7 @@ export async function groupInfo(
   try {
     const info = await client.manager.consumers.info(stream, durable);
     return {
+      created: Date.parse(info.created),
       pending: info.num_pending,
       ackPending: info.num_ack_pending,
       ackFloor: info.ack_floor.stream_seq,

@@ -1,5 +1,6 @@
 import { createInbox, Events, type Msg, type Subscription } from 'nats';
 import type { NatsClient } from './client.ts';
+import type { PullLimits } from './durable.ts';
 import { HandOut } from './hand-out.ts';
 
 export type PullOptions = {
@@ -9,6 +10,13 @@ export type PullOptions = {
   streamCreated(): number;
   /** The most messages that one pull asks for. */
   readonly maxBatch: number;
+  /** What the durable allows beside. */
+  limits(): PullLimits;
+  /**
+   * Whether stream and durable are still those that are known. Asked when the server turned a pull away and after a
+   * reconnect, before anything more is pulled: they may have been made again, and their sequences start again then.
+   */
+  isKnown(): Promise<boolean>;
 };
 
 /** Who takes the messages. */
@@ -64,6 +72,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
   let setbackMs = SETBACK_MS.first;
   let asking = false;
   let connected = client.isConnected();
+  let known: 'yes' | 'no' | 'asking' = 'yes';
   let trouble: string | null = null;
 
   function openLane(): Lane {
@@ -87,14 +96,30 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
       wakeWithin(notBefore - now);
       return;
     }
+    if (known !== 'yes') {
+      if (known === 'no') void getToKnow();
+      return;
+    }
     const free = taker.free();
     if (wantsMore(free)) {
       for (const lane of lanes) {
-        if (lane.credits === 0 && credits < free) pull(lane, Math.min(free - credits, options.maxBatch), now);
+        if (lane.credits === 0 && credits < free) pull(lane, Math.min(free - credits, mostAtOnce()), now);
       }
     }
     const ends = lanes.filter((lane) => lane.credits > 0).map((lane) => lane.endsAt);
     if (ends.length > 0) wakeWithin(Math.min(...ends) - now);
+  }
+
+  async function getToKnow(): Promise<void> {
+    known = 'asking';
+    const answer = await options.isKnown();
+    known = answer ? 'yes' : 'no';
+    if (!answer) setBack();
+    ask();
+  }
+
+  function mostAtOnce(): number {
+    return Math.min(options.maxBatch, options.limits().batch ?? options.maxBatch);
   }
 
   /** Fewer, larger pulls: while half of the free slots are asked for already, more would only litter the server. */
@@ -106,15 +131,16 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
   function consider(): void {
     const free = taker.free();
     if (!wantsMore(free)) return;
-    if (free - credits >= options.maxBatch / 8) ask();
+    if (free - credits >= mostAtOnce() / 8) ask();
     else wakeWithin(COALESCE_MS);
   }
 
   function pull(lane: Lane, batch: number, now: number): void {
+    const expiresMs = Math.min(EXPIRES_MS, options.limits().expiresMs ?? EXPIRES_MS);
     lane.credits = batch;
-    lane.endsAt = now + EXPIRES_MS + GRACE_MS;
+    lane.endsAt = now + expiresMs + GRACE_MS;
     credits += batch;
-    nc.publish(subject, `{"batch":${batch},"expires":${EXPIRES_MS * 1_000_000}}`, { reply: lane.reply });
+    nc.publish(subject, `{"batch":${batch},"expires":${expiresMs * 1_000_000}}`, { reply: lane.reply });
   }
 
   function close(lane: Lane): void {
@@ -161,10 +187,19 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
     if (code === 404 || code === 408) answered();
     else {
       trouble = `${code} ${message.headers?.description || 'nobody answers: no such consumer, or no leader'}`;
-      notBefore = performance.now() + setbackMs;
-      setbackMs = Math.min(2 * setbackMs, SETBACK_MS.most);
+      doubt();
+      setBack();
     }
     wakeWithin(COALESCE_MS);
+  }
+
+  function setBack(): void {
+    notBefore = performance.now() + setbackMs;
+    setbackMs = Math.min(2 * setbackMs, SETBACK_MS.most);
+  }
+
+  function doubt(): void {
+    if (known === 'yes') known = 'no';
   }
 
   function answered(): void {
@@ -183,6 +218,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
       // have slots for, the surplus goes back.
       for (const lane of lanes) close(lane);
       notBefore = 0;
+      doubt();
       ask();
     }
   }

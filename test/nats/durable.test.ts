@@ -57,6 +57,8 @@ test('a missing durable is made: explicit acks, no limit of deliveries, room for
     ackWaitMs: 60_000,
     maxAckPending: 100_000,
     subjects: ['webhooks.*'],
+    pullLimits: { batch: null, expiresMs: null },
+    created: expect.any(Number),
     says: null,
     warnings: [],
   });
@@ -209,6 +211,7 @@ test('how far the group is: pending, unacked, redelivered, floor and waiting pul
   await consumer.next();
   await consumer.next();
   expect(await groupInfo(client, 'WEBHOOKS', 'workers')).toEqual({
+    created: expect.any(Number),
     pending: 1,
     ackPending: 2,
     ackFloor: 2,
@@ -220,4 +223,13 @@ test('how far the group is: pending, unacked, redelivered, floor and waiting pul
 test('how far a group is that does not exist is not known', async () => {
   await makeStream('limits');
   expect(await groupInfo(client, 'WEBHOOKS', 'nobody')).toBeNull();
+});
+
+test('what a durable allows a pull is told, and one whose pulls end at once is refused', async () => {
+  await makeStream('workqueue');
+  await makeOther('workers', 0, { max_batch: 10, max_expires: nanos(1000) });
+  expect(await ensureDurable(client, wanted())).toMatchObject({ pullLimits: { batch: 10, expiresMs: 1000 } });
+  await client.manager.consumers.delete('WEBHOOKS', 'workers');
+  await makeOther('workers', 0, { max_expires: nanos(5) });
+  expect(await refusal(ensureDurable(client, wanted()))).toMatch(/^QUEUE_GROUP: .*max_expires/);
 });

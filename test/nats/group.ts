@@ -3,6 +3,7 @@ import { onTestFinished } from 'vitest';
 import { Slots } from '../../src/delivery/slots.ts';
 import { createAckBuffer } from '../../src/nats/ack-buffer.ts';
 import type { NatsClient } from '../../src/nats/client.ts';
+import type { PullLimits } from '../../src/nats/durable.ts';
 import type { HandOut } from '../../src/nats/hand-out.ts';
 import { createPullConsumer } from '../../src/nats/pull-consumer.ts';
 import { createSettlement } from '../../src/nats/settle.ts';
@@ -51,10 +52,14 @@ export async function settled(client: NatsClient): Promise<boolean> {
   return info.num_pending === 0 && info.num_ack_pending === 0;
 }
 
+export const NO_LIMITS: PullLimits = { batch: null, expiresMs: null };
+
 export type WorkerOptions = {
   readonly slots: number;
   readonly maxBatch?: number;
   readonly ackWaitMs?: number;
+  readonly limits?: PullLimits;
+  readonly isKnown?: () => Promise<boolean>;
   /** What is done with a message in its slot, before it is acked. */
   readonly handle?: (message: HandOut) => Promise<void> | void;
 };
@@ -62,6 +67,7 @@ export type WorkerOptions = {
 /** The pull consumer, with the slots and the settlement that it has in a worker. */
 export function startWorker(client: NatsClient, options: WorkerOptions) {
   const { slots: concurrency, maxBatch = concurrency, ackWaitMs = 60_000, handle = () => {} } = options;
+  const { limits = NO_LIMITS, isKnown = () => Promise.resolve(true) } = options;
   const seen: HandOut[] = [];
   let mostHeld = 0;
   let surplus = 0;
@@ -87,7 +93,14 @@ export function startWorker(client: NatsClient, options: WorkerOptions) {
   );
   const consumer = createPullConsumer(
     client,
-    { stream: STREAM, durable: DURABLE, streamCreated: () => 0, maxBatch },
+    {
+      stream: STREAM,
+      durable: DURABLE,
+      streamCreated: () => 0,
+      maxBatch,
+      limits: () => limits,
+      isKnown,
+    },
     {
       free: () => slots.free(),
       take(message) {

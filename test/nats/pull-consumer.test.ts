@@ -1,12 +1,23 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+import { nanos } from 'nats';
 import { beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { NatsClient } from '../../src/nats/client.ts';
 import type { HandOut } from '../../src/nats/hand-out.ts';
 import { startTestNats, type TestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
-import { countPulls, groupState, makeDurable, makeGroup, publish, settled, startWorker } from './group.ts';
+import {
+  countPulls,
+  DURABLE,
+  groupState,
+  makeDurable,
+  makeGroup,
+  publish,
+  STREAM,
+  settled,
+  startWorker,
+} from './group.ts';
 import { connectTo } from './servers.ts';
 
 let server: TestNats;
@@ -241,4 +252,36 @@ test('a server that stops says so, and the pull is made again when it is back', 
   await until(() => ours.isConnected());
   await publish(ours, 5);
   await until(() => worker.seen.length === 5);
+});
+
+test('a durable that limits its pulls is asked for no more, and no longer', async () => {
+  await client.manager.consumers.delete(STREAM, DURABLE);
+  await makeDurable(client, { max_batch: 3, max_expires: nanos(500) });
+  await publish(client, 200);
+  const worker = startWorker(client, { slots: 50, limits: { batch: 3, expiresMs: 500 } });
+  await until(() => settled(client));
+  expect(worker.sequences().size).toBe(200);
+});
+
+test('after a pull was turned away, nothing is pulled before the durable is known', async () => {
+  let asked = 0;
+  let answer = false;
+  const isKnown = async () => {
+    asked++;
+    return answer;
+  };
+  const pulls = await countPulls(client);
+  const worker = startWorker(client, { slots: 10, isKnown });
+  await until(() => pulls.length > 0);
+  const { config } = await groupState(client);
+  await client.manager.consumers.delete(STREAM, DURABLE);
+  await client.manager.consumers.add(STREAM, config);
+  await publish(client, 5);
+  const before = pulls.length;
+  await until(() => asked >= 2);
+  expect(pulls.length).toBe(before);
+  expect(worker.seen.length).toBe(0);
+  answer = true;
+  await until(() => settled(client));
+  expect(worker.seen.length).toBe(5);
 });

@@ -12,7 +12,7 @@ import { createPullConsumer } from '../../src/nats/pull-consumer.ts';
 import { createSettlement } from '../../src/nats/settle.ts';
 import { startTestNats, type TestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
-import { DURABLE, groupState, makeGroup, publish, STREAM } from './group.ts';
+import { DURABLE, groupState, makeGroup, NO_LIMITS, publish, STREAM } from './group.ts';
 import { connectTo } from './servers.ts';
 
 const DLQ = 'WEBHOOKS_DLQ';
@@ -47,7 +47,14 @@ async function startGroup(ackWaitMs = 60_000, worker: NatsClient = client) {
   });
   const consumer = createPullConsumer(
     worker,
-    { stream: STREAM, durable: DURABLE, streamCreated: () => 7, maxBatch: 100 },
+    {
+      stream: STREAM,
+      durable: DURABLE,
+      streamCreated: () => 7,
+      maxBatch: 100,
+      limits: () => NO_LIMITS,
+      isKnown: () => Promise.resolve(true),
+    },
     {
       free: () => 100,
       take(handOut) {

@@ -146,3 +146,25 @@ describe('a first durable on a stream with limits retention', () => {
     expect(Date.parse(config.opt_start_time!)).toBe(third.time.getTime());
   });
 });
+
+describe('a stream that another program deletes and makes again', () => {
+  it('has ids and dead letters of its own from its first message on, though its sequences start again', async () => {
+    const [scene, endpoint] = [await openScene(), await startEndpoint()];
+    await scene.startWorker();
+    const { streams, consumers } = scene.manager;
+    const deliverTwo = async () => {
+      await scene.publish({ webhook_url: endpoint.url });
+      await scene.publish({ webhook_url: 'nowhere' });
+      await until(async () => (await streams.info('WEBHOOKS')).state.messages === 0);
+    };
+    await deliverTwo();
+    const stream = await streams.info('WEBHOOKS');
+    const durable = await consumers.info('WEBHOOKS', 'webhook-workers');
+    await streams.delete('WEBHOOKS');
+    await streams.add(stream.config);
+    await consumers.add('WEBHOOKS', durable.config);
+    await deliverTwo();
+    expect(endpoint.received()).toMatchObject({ requests: 2, webhookIds: 2 });
+    expect((await streams.info('WEBHOOKS_DLQ')).state.messages).toBe(2);
+  });
+});
