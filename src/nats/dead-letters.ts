@@ -1,9 +1,13 @@
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import type { NatsError } from 'nats';
 import { errorMessage } from '../runtime/failure.ts';
 import { ApiErrorCode, apiErrorCode } from './api-error.ts';
 import type { NatsClient } from './client.ts';
 import { copyHeaders, Header, type HeaderEntries, headerText } from './headers.ts';
 import { storeMessage } from './store-message.ts';
+
+const gzipped = promisify(gzip);
 
 /** A delivery that was given up. */
 export type DeadLetter = {
@@ -67,7 +71,14 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
     headers.set(Header.originalSubject, letter.originalSubject);
     headers.set(Header.originalStream, sourceStream);
     headers.set(Header.originalSequence, String(letter.sequence));
-    const result = await storeMessage(client, { subject, data: letter.data, headers }, retryForMs);
+    let result = await storeMessage(client, { subject, data: letter.data, headers }, retryForMs);
+    if ('failed' in result && result.failed === 'tooLarge') {
+      // The message itself was as large as NATS takes, so there is no room for what we say beside it. Handed back, it
+      // would come again for ever.
+      headers.set(Header.deadLetterEncoding, 'gzip');
+      const data = await gzipped(letter.data);
+      result = await storeMessage(client, { subject, data, headers }, retryForMs);
+    }
     if ('stored' in result) return result.stored.duplicate ? 'alreadyStored' : 'stored';
     // A full stream and a letter that is there already are answered alike: only a look tells them apart.
     if (result.failed === 'streamFull' && (await holds(subject, letter.deliveryId))) return 'alreadyStored';

@@ -5,6 +5,8 @@ export const Header = {
   /** The server stores one message for it within the stream's duplicate window. */
   messageId: 'Nats-Msg-Id',
   deliveryId: 'Webhook-Delivery-Id',
+  /** `gzip`: the bytes of the message did not fit beside these headers otherwise. */
+  deadLetterEncoding: 'Webhook-Dead-Letter-Encoding',
   deadLetterReason: 'Webhook-Dead-Letter-Reason',
   deadLetterDetail: 'Webhook-Dead-Letter-Detail',
   deadLetteredAt: 'Webhook-Dead-Lettered-At',

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import { gunzipSync } from 'node:zlib';
 import { headers } from 'nats';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { NatsClient } from '../../src/nats/client.ts';
@@ -211,9 +213,18 @@ test('where the stream is gone, that is said', async () => {
   expect(await write(letter())).toEqual({ failed: expect.stringContaining('no stream carries') });
 });
 
-test('a letter that is too large with its headers is not stored, and says so', async () => {
+test('a letter that is too large with its headers is compressed', async () => {
   const { write } = await writer();
-  expect(await write(letter({ data: new Uint8Array(1_048_500) }))).toEqual({
+  const data = Buffer.alloc(client.connection.info!.max_payload, '{"webhook_url": "https://example.com"}');
+  expect(await write(letter({ data }))).toBe('stored');
+  const { header, data: kept } = await stored();
+  expect(header.get('Webhook-Dead-Letter-Encoding')).toBe('gzip');
+  expect(gunzipSync(kept).equals(data)).toBe(true);
+});
+
+test('a letter that is too large with its headers, however it is compressed, is not stored, and says so', async () => {
+  const { write } = await writer();
+  expect(await write(letter({ data: randomBytes(1_048_500) }))).toEqual({
     failed: expect.stringContaining('raise max_payload'),
   });
 });
