@@ -14,6 +14,11 @@ const TERM = Buffer.from('+TERM');
 /** Wait before a message is handed out again that could not be put among the dead letters, in milliseconds. */
 const DEAD_LETTER_STUCK_MS = 5000;
 const TERM_TIMEOUT_MS = 5000;
+/**
+ * How long a dead letter that could not be stored is a trouble of ours, in milliseconds: by then it has been tried again, and
+ * where that was not here, a peer knows better.
+ */
+const TROUBLE_LASTS_MS = 30_000;
 
 export type SettlementOptions = {
   readonly client: NatsClient;
@@ -24,6 +29,8 @@ export type SettlementOptions = {
    * again, so that a long attempt is not handed to a second worker.
    */
   readonly ackWaitMs: number;
+  /** Milliseconds on a clock that never goes back. @default `performance.now` */
+  readonly now?: () => number;
 };
 
 /** What a dead letter says beside the message: a delivery, or as much of one as was made. */
@@ -42,17 +49,23 @@ export interface Settlement {
 }
 
 /** What we do: the only place that says ack, nak and term. */
-export function createSettlement({ client, acks, deadLetters, ackWaitMs }: SettlementOptions): Settlement {
+export function createSettlement({
+  client,
+  acks,
+  deadLetters,
+  ackWaitMs,
+  now = () => performance.now(),
+}: SettlementOptions): Settlement {
   /** When the server last heard that we have it, on the clock of `performance.now()`. */
   const held = new Map<HandOut, number>();
-  let trouble: string | null = null;
+  let trouble: { readonly why: string; readonly until: number } | null = null;
 
   const progress = setInterval(() => {
-    const now = performance.now();
+    const at = performance.now();
     for (const [handOut, heardAt] of held) {
-      if (now - heardAt < ackWaitMs / 3) continue;
+      if (at - heardAt < ackWaitMs / 3) continue;
       acks.say(handOut.reply, IN_PROGRESS);
-      held.set(handOut, now);
+      held.set(handOut, at);
     }
   }, ackWaitMs / 6);
 
@@ -86,7 +99,7 @@ export function createSettlement({ client, acks, deadLetters, ackWaitMs }: Settl
       messageHeaders: handOut.headers(),
       data: handOut.data,
     });
-    trouble = typeof stored === 'string' ? null : stored.failed;
+    trouble = typeof stored === 'string' ? null : { why: stored.failed, until: now() + TROUBLE_LASTS_MS };
     if (trouble !== null) {
       giveBack(handOut, DEAD_LETTER_STUCK_MS);
       return { kind: 'handBack' };
@@ -122,7 +135,7 @@ export function createSettlement({ client, acks, deadLetters, ackWaitMs }: Settl
       }
     },
     giveBack,
-    trouble: () => trouble,
+    trouble: () => (trouble !== null && now() < trouble.until ? trouble.why : null),
     stop: () => clearInterval(progress),
   };
 }

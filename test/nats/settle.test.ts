@@ -39,11 +39,13 @@ async function startGroup(ackWaitMs = 60_000, worker: NatsClient = client) {
   await makeGroup(client, { ack_wait: nanos(ackWaitMs) });
   await ensureDeadLetterStream(client, { name: DLQ, sourceStream: STREAM, replicas: 1 });
   const handOuts: HandOut[] = [];
+  const clock = { now: 0 };
   const settlement = createSettlement({
     client: worker,
     acks: createAckBuffer(worker),
     deadLetters: createDeadLetterWriter(worker, { streamName: DLQ, sourceStream: STREAM }),
     ackWaitMs,
+    now: () => clock.now,
   });
   const consumer = createPullConsumer(
     worker,
@@ -75,7 +77,7 @@ async function startGroup(ackWaitMs = 60_000, worker: NatsClient = client) {
   };
   const settle = (handOut: HandOut, verdict: Verdict, outcome: Outcome = ATTEMPT.outcome) =>
     settlement.settle(handOut, { id: 'orders:1' }, { ...ATTEMPT, outcome }, verdict);
-  return { settlement, handOuts, next, settle };
+  return { settlement, handOuts, next, settle, clock };
 }
 
 const stored = async (stream: string) => (await client.manager.streams.info(stream)).state.messages;
@@ -175,6 +177,16 @@ test('a dead letter that finds no room is handed back and named, and stored once
   expect(await settle(await next(1), GONE)).toEqual(GONE);
   expect(settlement.trouble()).toBe(null);
   expect([await stored(DLQ), await stored(STREAM)]).toEqual([1, 0]);
+});
+
+test('a dead letter that found no room here, and was stored by a peer, is a trouble no longer', async () => {
+  const { settlement, next, settle, clock } = await startGroup();
+  await client.manager.streams.delete(DLQ);
+  await publish(client, 1);
+  await settle(await next(), GONE);
+  expect(settlement.trouble()).toContain(DLQ);
+  clock.now += 30_000;
+  expect(settlement.trouble()).toBe(null);
 });
 
 test('a message is told by its stream, its place there and its hand-out', async () => {
