@@ -77,7 +77,7 @@ export function assembleWorker({
     client,
     acks,
     deadLetters: createDeadLetterWriter(client, {
-      streamName: settings.DLQ_STREAM_NAME!,
+      streamName: settings.DLQ_STREAM_NAME,
       sourceStream: settings.STREAM_NAME,
     }),
     ackWaitMs: topology.ackWaitMs,

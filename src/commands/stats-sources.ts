@@ -38,7 +38,7 @@ export async function openStatsSources(settings: Settings): Promise<StatsSources
       if (typeof client === 'string') return { rows, group: client, deadLetters: null };
       const group =
         (await groupInfo(client, settings.STREAM_NAME, settings.QUEUE_GROUP)) ?? noGroup(settings);
-      return { rows, group, deadLetters: await lettersIn(client, settings.DLQ_STREAM_NAME!) };
+      return { rows, group, deadLetters: await lettersIn(client, settings.DLQ_STREAM_NAME) };
     },
     async close() {
       await Promise.all([nats.close(), pool.end()]);

@@ -91,7 +91,7 @@ export class Topology {
     const stream = await ensureStream(this.#client, wanted, SUBJECT);
     if (stream.isNew) this.#log.warn({ stream: stream.name, subjects: stream.subjects }, 'made the stream');
     const deadLetters = await ensureDeadLetterStream(this.#client, {
-      name: DLQ_STREAM_NAME!,
+      name: DLQ_STREAM_NAME,
       sourceStream: STREAM_NAME,
       replicas: wanted.replicas,
     });

@@ -11,7 +11,8 @@ export const specifications = { ...connections, ...consuming, ...attempting, ...
 
 type Values = Pick<CleanedEnv<typeof specifications>, keyof typeof specifications>;
 
-export type Settings = Values & {
+export type Settings = Omit<Values, 'DLQ_STREAM_NAME'> & {
+  readonly DLQ_STREAM_NAME: string;
   /** The ones that were set, to tell a default from a wish. */
   readonly isSet: (name: keyof typeof specifications) => boolean;
 };
@@ -41,10 +42,9 @@ export function settingsFrom(environment: Record<string, string | undefined>): S
   problems.push(...contradictions(values, given));
   if (problems.length > 0) throw invalid(problems);
   const isSet: Settings['isSet'] = (name) => given[name] !== undefined;
-  const onlyBatch = isSet('BATCH_SIZE') && !isSet('CONCURRENCY');
   return {
     ...values,
-    CONCURRENCY: onlyBatch ? values.BATCH_SIZE! : values.CONCURRENCY,
+    CONCURRENCY: isSet('CONCURRENCY') ? values.CONCURRENCY : (values.BATCH_SIZE ?? values.CONCURRENCY),
     DLQ_STREAM_NAME: values.DLQ_STREAM_NAME ?? `${values.STREAM_NAME}_DLQ`,
     isSet,
   };
