@@ -3,8 +3,8 @@ import type { NatsClient } from '../nats/client.ts';
 import { connectToNats, type NatsOptions } from '../nats/connection.ts';
 import { UserError } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { within } from '../runtime/within.ts';
 import { type Database, openDatabase } from './database.ts';
-import { within } from './stop-worker.ts';
 
 /** How long NATS may take to say that it refuses us too, once PostgreSQL has refused us, in milliseconds. */
 const LAST_WORD_MS = 2000;

@@ -5,9 +5,10 @@ import { HttpServer } from '../http/server.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { json, type Route } from '../runtime/route.ts';
+import { within } from '../runtime/within.ts';
 import { type AssembledWorker, assembleWorker } from './assemble-worker.ts';
 import { openServers } from './open-servers.ts';
-import { stopDelivering, within } from './stop-worker.ts';
+import { stopDelivering } from './stop-worker.ts';
 import { Topology } from './topology.ts';
 
 /** How often the statistics line is printed while something happens, in milliseconds. */

@@ -8,6 +8,7 @@ import { type ConsumerStats, readConsumerStats } from '../postgres/consumer-stat
 import { createPool } from '../postgres/pool.ts';
 import { errorCode, errorMessage } from '../runtime/failure.ts';
 import { createLogger } from '../runtime/logger.ts';
+import { within } from '../runtime/within.ts';
 import { natsOptions } from './open-servers.ts';
 
 /** What is known at one moment. A string says why it is not known. */
@@ -80,12 +81,7 @@ function natsInBackground(settings: Settings) {
   );
   return {
     async client(): Promise<NatsClient | string> {
-      let timer: NodeJS.Timeout | undefined;
-      const patience = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, PATIENCE_MS);
-      });
-      await Promise.race([connecting, patience]);
-      clearTimeout(timer);
+      await within(PATIENCE_MS, connecting);
       return connected?.isConnected() ? connected : trouble;
     },
     async close() {

@@ -1,3 +1,4 @@
+import { within } from '../runtime/within.ts';
 import type { AssembledWorker } from './assemble-worker.ts';
 
 /** How long attempts that are aborted may take to be handed back, in milliseconds (DESIGN.md part 10). */
@@ -25,15 +26,4 @@ export async function stopDelivering(worker: AssembledWorker, drainMs: number): 
   worker.settlement.stop();
   const acksConfirmed = await worker.acks.drain(ABORT_MS);
   return { drained: Math.max(0, underWay - aborted), aborted, acksConfirmed };
-}
-
-/** Whether it was done in time. What goes on later is left to itself. */
-export async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  const inTime = await Promise.race([work.then(() => true), tooLate]);
-  clearTimeout(timer);
-  return inTime;
 }

@@ -108,7 +108,7 @@ async function startAll(
   };
   await writeRunningServers(urls);
   started.push({ what: 'note of the servers', stop: () => removeRunningServers() });
-  const arrived = (id: string) => once(arrivals, id).then(() => undefined);
+  const arrived = (id: string) => once(arrivals, id, { signal }).then(() => undefined);
   await deliverFirst(settings, receiver.url, arrived, log, signal);
   print(guide(urls));
   return { broken: worker.broken };
