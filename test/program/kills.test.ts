@@ -27,8 +27,7 @@ async function attemptRows(scene: Scene) {
   return row!;
 }
 
-const arrived = (endpoint: Endpoint, count: number) =>
-  until(() => endpoint.received().webhookIds >= count, { timeoutMs: 40_000 });
+const arrived = (endpoint: Endpoint, count: number) => until(() => endpoint.received().webhookIds >= count);
 
 describe('kill -9 of a worker in the middle', () => {
   it('loses no message, and its peer counts just what it settled itself', async () => {

@@ -6,12 +6,12 @@ export type Truthy<T> = Exclude<T, false | 0 | '' | null | undefined>;
 /**
  * Calls `check` until what it returns (or resolves to) is truthy, and returns that. A check that throws has just not come
  * true yet, so `expect` may stand in it.
- * @param options.timeoutMs when to give up, in milliseconds. @default 20_000
+ * @param options.timeoutMs when to give up, in milliseconds. @default 50_000: just before vitest does, which says less
  * @throws Error that shows the last value, or what was thrown last
  */
 export async function until<T>(
   check: () => T | Promise<T>,
-  { timeoutMs = 20_000 }: { timeoutMs?: number } = {},
+  { timeoutMs = 50_000 }: { timeoutMs?: number } = {},
 ): Promise<Truthy<T>> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
