@@ -120,7 +120,7 @@ export function assembleWorker({
           { error: errorMessage(error), stack: error?.stack, sequence: message.sequence },
           'a bug of ours',
         );
-        settlement.giveBack(message, STUMBLED_MS);
+        settlement.handBack(message, STUMBLED_MS);
       }),
     () => consumer.slotFreed(),
   );
@@ -140,7 +140,7 @@ export function assembleWorker({
         settlement.hold(message);
         slots.take(message);
       },
-      giveBack: (message) => settlement.giveBack(message, 0),
+      handBack: (message) => settlement.handBack(message, 0),
     },
   );
 

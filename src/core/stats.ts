@@ -11,7 +11,7 @@ export type Counters = {
   readonly deadLettered: number;
   /** Of `delivered`: those that the server had handed out before. */
   readonly redelivered: number;
-  /** Hand-outs given back at a shutdown; not in `delivered`. */
+  /** Hand-outs handed back at a shutdown; not in `delivered`. */
   readonly handedBack: number;
   /** HTTP requests made. */
   readonly attempts: number;

@@ -25,8 +25,8 @@ export interface Taker {
   free(): number;
   /** Takes a message into a slot. Called only while one is free. */
   take(message: HandOut): void;
-  /** Gives back, at once, a message that no slot is free for. */
-  giveBack(message: HandOut): void;
+  /** Hands back, at once, a message that no slot is free for. */
+  handBack(message: HandOut): void;
 }
 
 export interface PullConsumer {
@@ -176,7 +176,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
     answered();
     const handOut = new HandOut(message, options.streamCreated());
     if (taker.free() > 0) taker.take(handOut);
-    else taker.giveBack(handOut);
+    else taker.handBack(handOut);
     consider();
   }
 

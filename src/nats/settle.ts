@@ -41,8 +41,8 @@ export interface Settlement {
   hold(handOut: HandOut): void;
   /** Does what was decided, and returns what was done: a dead letter that cannot be stored is handed back. */
   settle(handOut: HandOut, delivery: Subject, attempt: Attempt, verdict: Verdict): Promise<Verdict>;
-  /** Gives a message back unsettled, to be handed out again after `delayMs`. */
-  giveBack(handOut: HandOut, delayMs: number): void;
+  /** Hands a message back undecided, to be handed out again after `delayMs`. */
+  handBack(handOut: HandOut, delayMs: number): void;
   /** Null while dead letters can be stored; else why not, for health. */
   trouble(): string | null;
   stop(): void;
@@ -74,7 +74,7 @@ export function createSettlement({
     acks.say(handOut.reply, word, repeatForMs);
   }
 
-  function giveBack(handOut: HandOut, delayMs: number): void {
+  function nak(handOut: HandOut, delayMs: number): void {
     const word = delayMs === 0 ? NAK : Buffer.from(`-NAK {"delay":${delayMs * 1_000_000}}`);
     // Once the delay is over it may be with somebody.
     end(handOut, word, delayMs);
@@ -101,7 +101,7 @@ export function createSettlement({
     });
     trouble = typeof stored === 'string' ? null : { why: stored.failed, until: now() + TROUBLE_LASTS_MS };
     if (trouble !== null) {
-      giveBack(handOut, DEAD_LETTER_STUCK_MS);
+      nak(handOut, DEAD_LETTER_STUCK_MS);
       return { kind: 'handBack' };
     }
     await terminate(handOut, verdict.reason);
@@ -125,16 +125,16 @@ export function createSettlement({
           end(handOut, ACK);
           return verdict;
         case 'retry':
-          giveBack(handOut, verdict.delayMs);
+          nak(handOut, verdict.delayMs);
           return verdict;
         case 'handBack':
-          giveBack(handOut, 0);
+          nak(handOut, 0);
           return verdict;
         case 'deadLetter':
           return deadLetter(handOut, delivery, attempt, verdict);
       }
     },
-    giveBack,
+    handBack: nak,
     trouble: () => (trouble !== null && now() < trouble.until ? trouble.why : null),
     stop: () => clearInterval(progress),
   };

@@ -109,9 +109,9 @@ export function startWorker(client: NatsClient, options: WorkerOptions) {
         slots.take(message);
         mostHeld = Math.max(mostHeld, slots.busy());
       },
-      giveBack(message) {
+      handBack(message) {
         surplus++;
-        settlement.giveBack(message, 0);
+        settlement.handBack(message, 0);
       },
     },
   );

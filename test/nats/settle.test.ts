@@ -63,7 +63,7 @@ async function startGroup(ackWaitMs = 60_000, worker: NatsClient = client) {
         settlement.hold(handOut);
         handOuts.push(handOut);
       },
-      giveBack: () => {},
+      handBack: () => {},
     },
   );
   consumer.start();
