@@ -4,7 +4,6 @@ import { UserError } from '../runtime/failure.ts';
 import type { Environment } from './executables.ts';
 import { type Exit, type KeptProcess, startKept } from './kept-process.ts';
 import { findNatsServer } from './nats-binary.ts';
-import { readNatsInfo } from './nats-info.ts';
 import { freePort } from './ports.ts';
 import { awaitPreviousServer } from './previous-server.ts';
 import { announceIfSlow, type Say } from './progress.ts';
@@ -35,9 +34,6 @@ export interface NatsServer {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
-  readonly version: string;
-  /** The path of the program. */
-  readonly binary: string;
   /** Settles when the server has ended, for whatever reason. */
   readonly exited: Promise<Exit>;
   /** Stops it properly. Safe to call twice. */
@@ -79,35 +75,30 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
     graceMs: 10_000,
   });
   const connectTo = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-  const ready = () => readyPort(server, dataDir, connectTo);
-  const { port: actualPort, version } = await whenReady(
-    'nats-server',
-    server,
-    ready,
-    onProgress,
-    (logTail) => (logTail.includes('address already in use') ? portInUse(port) : undefined),
+  const ready = () => readyPort(server, dataDir);
+  const actualPort = await whenReady('nats-server', server, ready, onProgress, (logTail) =>
+    logTail.includes('address already in use') ? portInUse(port) : undefined,
   );
   return {
     url: `nats://${connectTo}:${actualPort}`,
     port: actualPort,
     pid: server.pid,
-    version,
-    binary,
     exited: server.exited,
     stop: server.stop,
     kill: server.kill,
   };
 }
 
-/** The server writes its ports to a file named by its own pid once it listens: no other server can be taken for it. */
-async function readyPort({ pid }: KeptProcess, dataDir: string, host: string) {
+/**
+ * The server writes its ports to a file named by its own pid once it listens, which is after JetStream has recovered its
+ * streams: no other server can be taken for it.
+ */
+async function readyPort({ pid }: KeptProcess, dataDir: string): Promise<number | undefined> {
   const name = (await readdir(dataDir)).find((entry) => entry.endsWith(`_${pid}.ports`));
   const content = name && (await readFile(join(dataDir, name), 'utf8'));
   if (!content) return undefined;
   const { nats } = JSON.parse(content) as { nats: string[] };
-  const port = Number(new URL(nats[0] ?? '').port);
-  const info = await readNatsInfo(host, port);
-  return info?.jetstream ? { port, version: info.version } : undefined;
+  return Number(new URL(nats[0] ?? '').port);
 }
 
 /** Those of servers that were killed. */
