@@ -34,7 +34,6 @@ export class StatisticsBuffer {
   #uncertain: StatisticsFlush | null = null;
   #number = 0;
   #total: Counters = NO_COUNTERS;
-  #flushing: Promise<void> = Promise.resolve();
 
   constructor(options: StatisticsBufferOptions, store: StatisticsStore) {
     this.#options = options;
@@ -63,18 +62,13 @@ export class StatisticsBuffer {
   }
 
   /**
-   * Stores what was collected. One at a time; throws what the store throws, and nothing is lost then.
+   * Stores what was collected. Not while another flush is under way. Throws what the store throws, and nothing is lost
+   * then.
    *
    * @param progress Of the group; null where it is not known.
    * @param active False for the last flush of a process.
    */
-  flush(progress: GroupProgress | null, active: boolean): Promise<void> {
-    const next = this.#flushing.catch(() => undefined).then(() => this.#flush(progress, active));
-    this.#flushing = next;
-    return next;
-  }
-
-  async #flush(progress: GroupProgress | null, active: boolean): Promise<void> {
+  async flush(progress: GroupProgress | null, active: boolean): Promise<void> {
     if (this.#uncertain !== null) await this.#send(this.#uncertain);
     const { instanceId, streamName, consumerName, queueGroup, silentAfterMs } = this.#options;
     const flush: StatisticsFlush = {

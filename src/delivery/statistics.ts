@@ -67,9 +67,9 @@ export class Statistics implements Service {
     void this.flush();
   }
 
-  /** Resolves to whether what was counted is stored. Never rejects. */
+  /** Resolves to whether what was counted is stored. One at a time. Never rejects. */
   flush(): Promise<boolean> {
-    this.#underWay ??= this.#flush(true).finally(() => {
+    this.#underWay ??= this.#flush().finally(() => {
       this.#underWay = null;
     });
     return this.#underWay;
@@ -81,16 +81,16 @@ export class Statistics implements Service {
     this.#stopped = true;
     clearInterval(this.#timer);
     await this.#underWay;
-    await this.#flush(false);
+    await this.flush();
   }
 
-  async #flush(active: boolean): Promise<boolean> {
+  async #flush(): Promise<boolean> {
     try {
       if (performance.now() - this.#maintainedAt >= MAINTAIN_EVERY_MS) {
         await this.#keeper.maintain();
         this.#maintainedAt = performance.now();
       }
-      await this.#buffer.flush(await this.#options.progress(), active);
+      await this.#buffer.flush(await this.#options.progress(), !this.#stopped);
       if (this.#trouble !== null) this.#options.log.info('statistics are stored again');
       this.#trouble = null;
       this.#saidAwayAt = Number.NEGATIVE_INFINITY;

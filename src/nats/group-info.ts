@@ -11,10 +11,6 @@ export type GroupInfo = {
   readonly ackPending: number;
   /** Stream sequence up to which everything is acked. */
   readonly ackFloor: number;
-  /** Of `ackPending`: those handed out more than once. */
-  readonly redelivered: number;
-  /** Pulls that wait for messages, of all workers. */
-  readonly waiting: number;
 };
 
 /** Null where it cannot be known now: NATS is away, or the durable or stream is not there. */
@@ -31,8 +27,6 @@ export async function groupInfo(
       pending: info.num_pending,
       ackPending: info.num_ack_pending,
       ackFloor: info.ack_floor.stream_seq,
-      redelivered: info.num_redelivered,
-      waiting: info.num_waiting,
     };
   } catch (error) {
     const gone = [ApiErrorCode.consumerNotFound, ApiErrorCode.streamNotFound] as (number | undefined)[];
