@@ -16,8 +16,6 @@ export interface NatsServerOptions {
   readonly port?: number;
   /** @default 4222 */
   readonly preferredPort?: number;
-  /** @default '127.0.0.1' */
-  readonly host?: string;
   /**
    * Contents of the server's configuration file: clusters, TLS, accounts, limits. Address, port and the folder of the
    * streams are set beside it. It must leave the log on standard error.
@@ -43,12 +41,12 @@ export interface NatsServer {
 }
 
 /**
- * Starts a real nats-server with JetStream on files; resolves when clients can connect. It ends with this program,
+ * Starts a real nats-server on 127.0.0.1 with JetStream on files; resolves when clients can connect. It ends with this program,
  * however that ends.
  * @throws UserError if there is no nats-server, the port is taken, or it ends early
  */
 export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
-  const { env, onProgress, host = '127.0.0.1' } = options;
+  const { env, onProgress } = options;
   const dataDir = resolve(options.dataDir);
   const binary = await findNatsServer(env, onProgress);
   await mkdir(dataDir, { recursive: true });
@@ -64,7 +62,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   const server = await startKept({
     command: binary,
     args: [
-      ...['--config', config, '--addr', host, '--port', String(port || -1), '--pid', pidFile],
+      ...['--config', config, '--addr', '127.0.0.1', '--port', String(port || -1), '--pid', pidFile],
       ...['--jetstream', '--store_dir', dataDir, '--ports_file_dir', dataDir],
     ],
     env,
@@ -74,13 +72,12 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
     stopSignal: 'SIGTERM',
     graceMs: 10_000,
   });
-  const connectTo = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   const ready = () => readyPort(server, dataDir);
   const actualPort = await whenReady('nats-server', server, ready, onProgress, (logTail) =>
     logTail.includes('address already in use') ? portInUse(port) : undefined,
   );
   return {
-    url: `nats://${connectTo}:${actualPort}`,
+    url: `nats://127.0.0.1:${actualPort}`,
     port: actualPort,
     pid: server.pid,
     exited: server.exited,

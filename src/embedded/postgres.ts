@@ -15,10 +15,8 @@ import { whenReady } from './when-ready.ts';
 export interface PostgresOptions {
   /** Where the data, the password and the log are kept. Made if missing; as root it may be another folder, which is logged. */
   readonly dataDir: string;
-  /** Exactly this port; 0: any free one. Default: `preferredPort` if free, else any. */
+  /** Exactly this port; 0: any free one. Default: 5432 if free, else any. */
   readonly port?: number;
-  /** @default 5432 */
-  readonly preferredPort?: number;
   /** Of the user `postgres`, for a folder that is made now; later starts use what was kept. Default: a random one. */
   readonly password?: string;
   /** False for tests: faster, and the data does not survive a crash of the machine. @default true */
@@ -63,7 +61,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   await announceIfSlow(`Waiting for the PostgreSQL of an earlier run in ${folder.path} …`, onProgress, () =>
     awaitPreviousServer('PostgreSQL', join(folder.cluster, 'postmaster.pid'), folder.cluster),
   );
-  const port = options.port || (await freePort(options.port ?? options.preferredPort ?? 5432));
+  const port = options.port || (await freePort(options.port ?? 5432));
   const server = await untilFolderIsFree(() => launch(folder, binaries, port, options));
   return {
     url: `postgresql://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres?sslmode=disable`,
