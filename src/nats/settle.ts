@@ -60,6 +60,13 @@ export function createSettlement({
   const held = new Map<HandOut, number>();
   let trouble: { readonly why: string; readonly until: number } | null = null;
 
+  /** Said when it begins and when it ends: each letter that is stuck is tried again and again. */
+  function noteTrouble(why: string | null): void {
+    if (why !== null && trouble === null) client.log.error(`${why}; its message is kept, and tried again`);
+    if (why === null && trouble !== null) client.log.info('dead letters are stored again');
+    trouble = why === null ? null : { why, until: now() + TROUBLE_LASTS_MS };
+  }
+
   const progress = setInterval(() => {
     const at = performance.now();
     for (const [handOut, heardAt] of held) {
@@ -99,8 +106,8 @@ export function createSettlement({
       messageHeaders: handOut.headers(),
       data: handOut.data,
     });
-    trouble = typeof stored === 'string' ? null : { why: stored.failed, until: now() + TROUBLE_LASTS_MS };
-    if (trouble !== null) {
+    noteTrouble(typeof stored === 'string' ? null : stored.failed);
+    if (typeof stored !== 'string') {
       nak(handOut, DEAD_LETTER_STUCK_MS);
       return { kind: 'handBack' };
     }

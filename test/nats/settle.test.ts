@@ -13,7 +13,7 @@ import { createSettlement } from '../../src/nats/settle.ts';
 import { startTestNats, type TestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { DURABLE, groupState, makeGroup, NO_LIMITS, publish, STREAM } from './group.ts';
-import { connectTo } from './servers.ts';
+import { connectTo, recordedLog } from './servers.ts';
 
 const DLQ = 'WEBHOOKS_DLQ';
 const ATTEMPT: Attempt = {
@@ -165,18 +165,24 @@ test('the end of a dead letter is told by the server with its reason', async () 
   await until(() => advisories[0]?.reason === 'gone');
 });
 
-test('a dead letter that finds no room is handed back and named, and stored once there is room', async () => {
-  const { settlement, next, settle } = await startGroup();
+test('a dead letter that finds no room is handed back and named, once in the log, and stored once there is room', async () => {
+  const log = recordedLog();
+  const { settlement, next, settle } = await startGroup(60_000, await connectTo(server.url, { log }));
   const { config } = await client.manager.streams.info(DLQ);
   await client.manager.streams.update(DLQ, { ...config, max_bytes: 1 });
-  await publish(client, 1);
+  await publish(client, 2);
   expect(await settle(await next(), GONE)).toEqual({ kind: 'handBack' });
+  expect(await settle(await next(1), GONE)).toEqual({ kind: 'handBack' });
   expect(settlement.trouble()).toContain(DLQ);
-  expect(await stored(STREAM)).toBe(1);
+  expect(await stored(STREAM)).toBe(2);
   await client.manager.streams.update(DLQ, { ...config, max_bytes: -1 });
-  expect(await settle(await next(1), GONE)).toEqual(GONE);
+  expect([await settle(await next(2), GONE), await settle(await next(3), GONE)]).toEqual([GONE, GONE]);
   expect(settlement.trouble()).toBe(null);
-  expect([await stored(DLQ), await stored(STREAM)]).toEqual([1, 0]);
+  expect(log.lines.filter((line) => /dead letter/.test(line))).toEqual([
+    expect.stringMatching(`^error: dead letter not stored in ${DLQ}`),
+    'info: dead letters are stored again',
+  ]);
+  expect([await stored(DLQ), await stored(STREAM)]).toEqual([2, 0]);
 });
 
 test('a dead letter that found no room here, and was stored by a peer, is a trouble no longer', async () => {
