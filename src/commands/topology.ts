@@ -89,12 +89,16 @@ export class Topology {
     requireDistinct(SUBJECT);
     const wanted = wantedStream(this.#settings, this.#row);
     const stream = await ensureStream(this.#client, wanted, SUBJECT);
-    if (stream.isNew) this.#log.warn({ stream: stream.name, subjects: stream.subjects }, 'made the stream');
+    // Streams and durables are made at the first start; that one of them vanished under us is worth a look.
+    const isFirst = this.#streamCreated === 0;
+    const level = isFirst ? 'info' : 'warn';
+    if (stream.isNew) this.#log[level]({ stream: stream.name, subjects: stream.subjects }, 'made the stream');
     const deadLetters = await ensureDeadLetterStream(this.#client, {
       name: DLQ_STREAM_NAME,
       sourceStream: STREAM_NAME,
       replicas: wanted.replicas,
     });
+    if (deadLetters.isNew) this.#log[level]({ stream: DLQ_STREAM_NAME }, 'made the stream of dead letters');
     const durable = await ensureDurable(this.#client, {
       stream: STREAM_NAME,
       durable: QUEUE_GROUP,
@@ -105,7 +109,6 @@ export class Topology {
       lastAckFloor: await this.#lastAckFloor(stream.created),
     });
     for (const change of stream.changes) this.#log.warn(change);
-    const isFirst = this.#streamCreated === 0;
     this.#streamCreated = stream.created;
     this.#durableCreated = durable.created;
     this.#ackWaitMs = durable.ackWaitMs;
