@@ -1,15 +1,8 @@
 import { fileURLToPath } from 'node:url';
-
-export type Urls = {
-  readonly natsUrl: string;
-  readonly databaseUrl: string;
-  readonly receiverUrl: string;
-  /** Empty where no port is open. */
-  readonly httpUrl: string;
-};
+import type { RunningServers } from '../embedded/running.ts';
 
 /** What a newcomer needs next: where the servers are, and lines that work as they are pasted, from any folder. */
-export function guide({ natsUrl, databaseUrl, receiverUrl, httpUrl }: Urls): string {
+export function guide({ natsUrl, databaseUrl, receiverUrl, httpUrl }: RunningServers): string {
   const program = `node ${quoted(fileURLToPath(new URL('../main.js', import.meta.url)))}`;
   return `
 Your first webhook went through NATS and was delivered: the line "received" above.

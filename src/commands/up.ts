@@ -1,26 +1,24 @@
 import { EventEmitter, once } from 'node:events';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { environment, readSettings, type Settings } from '../config/settings.ts';
 import { overviewRoute } from '../dashboard/overview.ts';
 import { openDataFolder } from '../embedded/data-folder.ts';
 import { startNatsServer } from '../embedded/nats-server.ts';
 import { freePort } from '../embedded/ports.ts';
 import { startPostgres } from '../embedded/postgres.ts';
-import { removeRunningServers, writeRunningServers } from '../embedded/running.ts';
+import { CLONE_DATA, removeRunningServers, writeRunningServers } from '../embedded/running.ts';
 import { startReceiver } from '../load/receiver.ts';
 import { requestLine } from '../load/request-line.ts';
 import { readConsumerStats } from '../postgres/consumer-stats-table.ts';
 import { readRecentDeliveries } from '../postgres/deliveries-table.ts';
 import { type Command, parseFlags } from '../runtime/command.ts';
+import { errorMessage } from '../runtime/failure.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { stopSignal } from '../runtime/stopping.ts';
 import { deliverFirst } from './first-delivery.ts';
 import { guide } from './guide.ts';
 import { runWorker } from './run-worker.ts';
 
-/** `.data/` of this clone, wherever it is called from. */
-const DATA = fileURLToPath(new URL('../../.data', import.meta.url));
 const RECEIVER_PORT = 9000;
 const BODY_BYTES_SHOWN = 120;
 const DELIVERIES_SHOWN = 20;
@@ -47,7 +45,7 @@ For trying things and for development: the receiver's addresses, loopback, are a
     void signal.then(() => stopping.abort());
     const started: Started[] = [];
     try {
-      const folder = await openDataFolder(DATA);
+      const folder = await openDataFolder(CLONE_DATA);
       started.push({ what: 'data folder', stop: () => folder.release() });
       const { broken } = await startAll(given, log, stopping.signal, started);
       const end = await Promise.race([signal, broken]);
@@ -60,7 +58,9 @@ For trying things and for development: the receiver's addresses, loopback, are a
     } finally {
       print('Stopping.');
       for (const { what, stop } of started.reverse()) {
-        await stop().catch((error) => log.error({ what, error: String(error) }, 'did not stop properly'));
+        await stop().catch((error) =>
+          log.error({ what, error: errorMessage(error) }, 'did not stop properly'),
+        );
       }
     }
   },
@@ -123,8 +123,8 @@ async function startServers(
   const env = { ...environment(), NATS_SERVER_BIN: given.NATS_SERVER_BIN };
   const options = { env, log: print, onProgress: print };
   const [nats, postgres] = await Promise.all([
-    given.isSet('NATS_URL') ? null : startNatsServer({ dataDir: join(DATA, 'nats'), ...options }),
-    given.isSet('DATABASE_URL') ? null : startPostgres({ dataDir: join(DATA, 'postgres'), ...options }),
+    given.isSet('NATS_URL') ? null : startNatsServer({ dataDir: join(CLONE_DATA, 'nats'), ...options }),
+    given.isSet('DATABASE_URL') ? null : startPostgres({ dataDir: join(CLONE_DATA, 'postgres'), ...options }),
   ]);
   if (nats !== null) started.push({ what: 'nats-server', stop: () => nats.stop() });
   if (postgres !== null) started.push({ what: 'PostgreSQL', stop: () => postgres.stop() });

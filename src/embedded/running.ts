@@ -9,13 +9,14 @@ export type RunningServers = {
   readonly natsUrl: string;
   readonly databaseUrl: string;
   readonly receiverUrl: string;
+  /** Empty where no port is open. */
   readonly httpUrl: string;
 };
 
 type Written = RunningServers & { readonly pid: number; readonly startTime?: string };
 
-/** The data folder of this clone, wherever it is called from. */
-const CLONE_DATA = fileURLToPath(new URL('../../.data', import.meta.url));
+/** `.data/` of this clone, wherever it is called from. */
+export const CLONE_DATA = fileURLToPath(new URL('../../.data', import.meta.url));
 
 const fileIn = (dataFolder: string) => join(dataFolder, 'servers.json');
 
