@@ -53,7 +53,7 @@ export function assembleWorker({
     maxResponseBytes: settings.MAX_RESPONSE_BYTES,
     egressProxy: settings.EGRESS_PROXY,
     addressRules: createAddressRules({
-      ...(settings.ALLOWED_PORTS.length > 0 && { allowedPorts: settings.ALLOWED_PORTS }),
+      allowedPorts: settings.ALLOWED_PORTS,
       allowedCidrs: [...settings.ALLOWED_PRIVATE_CIDRS, ...alsoAllowedCidrs],
     }),
     userAgent: `nats-webhook-worker/${VERSION}`,

@@ -1,14 +1,13 @@
 import { readSettings } from '../config/settings.ts';
-import type { Command } from '../runtime/command.ts';
-import { parseFlags } from '../runtime/command.ts';
+import { type Command, parseFlags } from '../runtime/command.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { stopSignal } from '../runtime/stopping.ts';
 import { runWorker } from './run-worker.ts';
 
 export const command: Command = {
-  summary: 'deliver what is published (the default)',
+  summary: 'delivers what is published (the default)',
   help: `
-Usage: nats-webhook-worker [worker]
+Usage: worker
 
 Pulls messages from the stream, POSTs each to its endpoint, and writes statistics to PostgreSQL. Starts no servers.
 All its settings are environment variables, or lines of a .env file in the working folder; the README lists them.

@@ -58,21 +58,21 @@ export const operating = {
     600_000,
   )({ default: 15_000, desc: 'how long attempts may finish at a stop (ms)' }),
 
-  /** @default info. Env LOG_LEVEL. `debug` logs every attempt. */
+  /** The least level that is logged. `info` says failures, not deliveries: `debug` logs every attempt. @default info. Env LOG_LEVEL. */
   LOG_LEVEL: str({
     choices: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const,
     default: 'info',
     desc: '`debug` logs every attempt',
   }),
 
-  /** @default pretty on a terminal, else json. Env LOG_FORMAT. */
+  /** How a line of the log is written. @default pretty on a terminal, else json. Env LOG_FORMAT. */
   LOG_FORMAT: str({
     choices: ['json', 'logfmt', 'pretty'] as const,
     default: undefined,
     desc: '`json`, `logfmt` or `pretty`',
   }),
 
-  /** Port of /health and /metrics; 0: no port is opened. @default 8_080. Range 0 to 65_535. Env HTTP_PORT. */
+  /** Port of /health (and of the page, with `up`); 0: no port is opened. @default 8_080. Range 0 to 65_535. Env HTTP_PORT. */
   HTTP_PORT: wholeNumber(0, 65_535)({ default: 8080, desc: 'port of `/health`; 0: off' }),
 
   /** A nats-server to use where `npm start` or `npm test` need one. @default none: found or fetched. Env NATS_SERVER_BIN. */

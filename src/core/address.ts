@@ -22,7 +22,7 @@ export type AddressRulesOptions = {
    * for the same addresses written as IPv6 (mapped or translated).
    */
   readonly allowedCidrs: readonly string[];
-  /** Default: all ports. */
+  /** @default empty: all ports. */
   readonly allowedPorts?: readonly number[];
 };
 
@@ -34,7 +34,7 @@ export type AddressRulesOptions = {
  */
 export function createAddressRules(options: AddressRulesOptions): AddressRules {
   const allowed = addressSet(options.allowedCidrs);
-  const ports = options.allowedPorts === undefined ? null : new Set(options.allowedPorts);
+  const ports = new Set(options.allowedPorts);
 
   function check(address: string): string | null {
     const zone = address.indexOf('%');
@@ -62,7 +62,7 @@ export function createAddressRules(options: AddressRulesOptions): AddressRules {
       const loopbackAllowed = check('127.0.0.1') === null || check('::1') === null;
       return loopbackAllowed ? null : `${host} is this machine (loopback)`;
     },
-    checkPort: (port) => (ports === null || ports.has(port) ? null : `port ${port} is not allowed`),
+    checkPort: (port) => (ports.size === 0 || ports.has(port) ? null : `port ${port} is not allowed`),
   };
 }
 
