@@ -56,7 +56,7 @@ CREATE TABLE rule_nats_consumer_stats (
   CONSTRAINT rule_nats_consumer_stats_pkey PRIMARY KEY (consumer_id)
 );
 
--- One row an attempt, or hand-out that ended without one; what ATTEMPT_LOG lets through. Written by workers in batches; partitioned by day (UTC); maintenance drops partitions older than ATTEMPT_RETENTION_DAYS.
+-- One row an attempt that may have reached its endpoint; what ATTEMPT_LOG lets through. A delivery that was refused or could not be sent has none, only its dead letter. Written by workers in batches; partitioned by day (UTC); maintenance drops partitions older than ATTEMPT_RETENTION_DAYS.
 CREATE TABLE rule_nats_delivery_attempts (
   delivery_id text NOT NULL,
   attempt_number integer NOT NULL,
@@ -180,7 +180,7 @@ CREATE TABLE rule_nats_worker_migrations (
 --   first_attempt_at timestamp with time zone
 --   completed_at timestamp with time zone
 
--- What happened to deliveries, a row each time: every attempt, and every dead letter that has no attempt row.
+-- What happened to deliveries, a row each time: every attempt, and every dead letter that no attempt row tells of (nothing was sent, ATTEMPT_LOG=off, a full buffer, or the retention is over).
 -- VIEW nats_delivery_events
 --   delivery_id text
 --   happened_at timestamp with time zone
