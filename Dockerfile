@@ -1,11 +1,14 @@
-# syntax=docker/dockerfile:1
 FROM node:24-trixie-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=optional
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
-RUN npm run build
+RUN npm run build -- --sourceMap false --inlineSources false
+COPY sql sql
+COPY LICENSE ./
+# Files keep their modes in a COPY: those of a clone made under umask 077 would be root's alone.
+RUN chmod -R a+rX dist sql package.json LICENSE
 
 FROM node:24-trixie-slim AS packages
 WORKDIR /app
@@ -17,9 +20,10 @@ FROM node:24-trixie-slim
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
-COPY package.json LICENSE ./
-COPY sql sql
+COPY --from=build /app/package.json /app/LICENSE ./
+COPY --from=build /app/sql sql
 COPY --from=build /app/dist dist
+# Nothing is written below /app: any other user, and a read-only file system, will do as well.
 USER node
 EXPOSE 8080
 # Healthy while deliveries go on. With HTTP_PORT=0 there is nothing to ask, and no answer to wait for.
