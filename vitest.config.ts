@@ -1,8 +1,12 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+
+/** They build an image and run the compose files for minutes, on a Docker engine: only where that is asked for. */
+const containers = process.env.TEST_CONTAINERS === '1' ? [] : ['test/containers/**'];
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...containers],
     globalSetup: ['test/support/global-setup.ts'],
     // Most files wait for servers and child processes rather than compute.
     maxWorkers: 4,
