@@ -7,7 +7,7 @@ const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta
 
 const { services, volumes } = parse(read('docker-compose.yml'));
 const { nats, postgres, worker } = services;
-const trying = parse(read('docker-compose.try.yml'));
+const trying = parse(read('test/containers/docker-compose.try.yml'));
 
 /** The instructions, each in one line, without comments. */
 const instructions = read('Dockerfile')

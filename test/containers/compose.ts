@@ -57,7 +57,9 @@ export interface Project {
 export async function composeProject(): Promise<Project> {
   const differences = join(await temporaryFolder(), 'differences.json');
   await writeFile(differences, JSON.stringify(DIFFERENCES));
-  const files = ['docker-compose.yml', 'docker-compose.try.yml'].map((name) => join(ROOT, name));
+  const files = ['docker-compose.yml', 'test/containers/docker-compose.try.yml'].map((name) =>
+    join(ROOT, name),
+  );
   const project = [
     'compose',
     ...['--project-name', `nats-webhook-worker-test-${randomUUID().slice(0, 8)}`],
