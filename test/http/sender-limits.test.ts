@@ -153,7 +153,7 @@ test('a machine without file descriptors is our own fault, not the endpoint’s'
     for (const { outcome } of attempts) console.log(outcome.kind, outcome.code ?? outcome.phase);
     process.exit();`;
   const starved = 'ulimit -n 60; exec "$0" --input-type=module -e "$1"';
-  const { stdout, waitForExit } = await runCommand('sh', ['-c', starved, process.execPath, program]);
+  const { stdout, waitForExit } = await runCommand('/bin/sh', ['-c', starved, process.execPath, program]);
   await waitForExit();
   expect([...new Set(stdout)].sort()).toEqual(['faulted EMFILE', 'timedOut response']);
 });

@@ -1,34 +1,19 @@
-import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { beforeAll, expect, test } from 'vitest';
+import { SELF_SIGNED } from '../http/self-signed.ts';
 import { temporaryFolder } from '../support/end-of-file.ts';
 import { startTestNats } from '../support/servers.ts';
 import { connectTo, refusal } from './servers.ts';
 
-const openssl = (...args: string[]) => promisify(execFile)('openssl', args);
-
 let certFile: string;
-let keyFile: string;
 let server: { readonly port: number };
 
 beforeAll(async () => {
   const folder = await temporaryFolder();
   certFile = join(folder, 'cert.pem');
-  keyFile = join(folder, 'key.pem');
-  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-  await openssl(
-    'req',
-    '-x509',
-    '-newkey',
-    'rsa:2048',
-    '-nodes',
-    '-keyout',
-    keyFile,
-    '-out',
-    certFile,
-    ...names,
-  );
+  const keyFile = join(folder, 'key.pem');
+  await Promise.all([writeFile(certFile, SELF_SIGNED.cert), writeFile(keyFile, SELF_SIGNED.key)]);
   server = await startTestNats({ config: `tls { cert_file: "${certFile}", key_file: "${keyFile}" }` });
 });
 
