@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
 const NETWORK_CODES =
-  /npm (?:error|ERR!) code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|EIDLETIMEOUT|ECONNECTIONTIMEOUT|FETCH_ERROR)/;
+  /npm (?:error|ERR!) code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|EIDLETIMEOUT|ECONNECTIONTIMEOUT|FETCH_ERROR|\w*CERT\w*|UNABLE_TO_VERIFY_LEAF_SIGNATURE)/;
 
 /** npm waits five minutes for a silent registry, three times over; 20 s of silence are enough. */
 const PATIENCE = ['--fetch-timeout=20000', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000'];
@@ -48,8 +48,14 @@ export function registryIsAway(output) {
 export function explainNpm(output) {
   const said = output.replaceAll(/^npm http .*\n/gm, '').trimEnd();
   const code = NETWORK_CODES.exec(output)?.[1] ?? registryIsAway(output);
-  const cure = code
-    ? `The npm registry does not answer (${code}). Check the network, HTTPS_PROXY and \`npm config get registry\`, then start again.`
-    : 'npm ci failed: cure what npm says above, then start again.';
+  const cure =
+    code === undefined ? 'npm ci failed: cure what npm says above, then start again.' : cureOf(code);
   return `${said}\n\n${cure}`.trimStart();
+}
+
+function cureOf(code) {
+  // As in a company whose proxy opens TLS: Node does not ask the system which authorities to trust.
+  return /CERT|SIGNATURE/.test(code)
+    ? `Node does not trust the npm registry's certificate (${code}). Set NODE_EXTRA_CA_CERTS to a file with that of its authority (PEM), then start again.`
+    : `The npm registry does not answer (${code}). Check the network, HTTPS_PROXY and \`npm config get registry\`, then start again.`;
 }

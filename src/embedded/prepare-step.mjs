@@ -36,16 +36,23 @@ export function runStep(step, [command, ...args], { cwd, lockFolder, isHopeless 
   });
 }
 
+/** How long a step may take to end when it is told to: npm finishes downloads first, for half a minute. */
+const PATIENCE_MS = 2000;
+
 /** Hands a stop signal on to the child, which must have ended before we do. Returns how to undo it; that tells the signal. */
 function stopWith(child) {
   let received;
+  let killTimer;
   const stop = (signal) => {
     received = signal;
     child.kill(signal);
+    // Nothing is spoilt: a step that was cut short is done again from its beginning.
+    killTimer ??= setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, stop);
   return () => {
+    clearTimeout(killTimer);
     for (const signal of signals) process.off(signal, stop);
     return received;
   };

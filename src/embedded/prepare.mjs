@@ -1,9 +1,10 @@
 // Makes a checkout ready to run: `npm start` and `npm test` begin with it, before node_modules exists, so it uses Node's
 // built-ins only. It installs the packages when package-lock.json changed, and builds dist/ when the sources changed.
+// With arguments, it then becomes the program, dist/main.js, with these.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { acquireLock } from './prepare-lock.mjs';
 import { explainNpm, npmCi, registryIsAway } from './prepare-npm.mjs';
 import { runStep } from './prepare-step.mjs';
@@ -23,6 +24,11 @@ try {
 } catch (error) {
   process.stderr.write(`${explain(error)}\n`);
   process.exitCode = 1;
+}
+if (process.exitCode === undefined && process.argv.length > 2) {
+  // In this process: of a shell that runs two, npm's SIGTERM would end the shell alone, and the first would go on.
+  process.argv[1] = at('dist', 'main.js');
+  await import(pathToFileURL(process.argv[1]).href);
 }
 
 function explain(error) {

@@ -7,7 +7,7 @@ const EMBEDDED = new URL('../../src/embedded/', import.meta.url).pathname;
 
 /**
  * Stands in for the TypeScript compiler: notes each run in builds.log, "compiles" by copying, fails on a source that says
- * "type error", and while there is a file `hold` it waits for the file to go.
+ * "type error", and while there is a file `hold` it waits for the file to go; with a file `deaf`, also when it is told to end.
  */
 const COMPILER = `
   const { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync } = require('node:fs');
@@ -20,6 +20,7 @@ const COMPILER = `
     console.log('src/main.ts(1,1): error TS1: no');
     process.exit(2);
   }
+  if (existsSync('deaf')) for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => {});
   setInterval(() => existsSync('hold') || process.exit(0), 10);
 `;
 
@@ -38,7 +39,8 @@ export async function packageToPrepare() {
     'node_modules/typescript': compiler,
     'vendor/typescript': { version: '1.0.0', dev: true },
   };
-  await write('package.json', JSON.stringify({ name: 'fixture', type: 'module', devDependencies }));
+  const { scripts } = JSON.parse(await readFile(join(EMBEDDED, '../../package.json'), 'utf8'));
+  await write('package.json', JSON.stringify({ name: 'fixture', type: 'module', scripts, devDependencies }));
   await write(
     'package-lock.json',
     JSON.stringify({ name: 'fixture', lockfileVersion: 3, requires: true, packages }),
@@ -56,10 +58,11 @@ export async function packageToPrepare() {
     at,
     read,
     write,
+    npmStart: () => runCommand('npm', ['start'], { cwd: root, env: { npm_config_fetch_retries: '0' } }),
     /** How often it was built. */
     builds: async () => (await read('builds.log'))?.split('\n').filter(Boolean).length ?? 0,
-    prepare: (env: Record<string, string> = {}) =>
-      runCommand(process.execPath, ['src/embedded/prepare.mjs'], {
+    prepare: (env: Record<string, string> = {}, args: readonly string[] = []) =>
+      runCommand(process.execPath, ['src/embedded/prepare.mjs', ...args], {
         cwd: root,
         env: { NODE_ENV: 'production', npm_config_fetch_retries: '0', ...env },
       }),

@@ -126,6 +126,45 @@ describe('preparing a checkout', () => {
     expect(await fixture.read('dist/main.ts')).toBe('two');
   });
 
+  it('that is ended does not wait for a step that does not end', async () => {
+    const fixture = await packageToPrepare();
+    await fixture.write('deaf', '');
+    const program = await prepareAndHold(fixture);
+    const claims = await readdir(fixture.at('.cache', 'prepare'));
+    program.kill();
+    expect(await program.waitForExit()).toEqual({ code: null, signal: 'SIGTERM' });
+    expect(claims.map((name) => isRunning(Number(name.split('-')[0])))).toEqual([false, false]);
+  });
+
+  it('ends with npm, when npm start is ended while it prepares', async () => {
+    const fixture = await packageToPrepare();
+    await fixture.write('hold', '');
+    const npm = await fixture.npmStart();
+    await until(() => existsSync(fixture.at('dist.building', 'main.ts')));
+    const claims = await readdir(fixture.at('.cache', 'prepare'));
+    npm.kill();
+    await npm.waitForExit();
+    expect(claims).toHaveLength(2);
+    await until(() => claims.every((name) => !isRunning(Number(name.split('-')[0]))));
+  });
+
+  it('becomes the program, with the arguments that it was given', async () => {
+    const fixture = await packageToPrepare();
+    await fixture.write('src/main.js', 'console.log(process.argv.slice(1).join(" ")); process.exit(3);');
+    const program = await fixture.prepare({}, ['up', '--flag']);
+    expect(await program.waitForExit()).toMatchObject({ code: 3 });
+    expect(program.stdout).toEqual([`${fixture.at('dist', 'main.js')} up --flag`]);
+  });
+
+  it('does not become the program when it fails', async () => {
+    const fixture = await packageToPrepare();
+    await fixture.write('src/main.js', 'console.log("runs");');
+    await fixture.write('src/main.ts', 'type error');
+    const program = await fixture.prepare({}, ['up']);
+    expect(await program.waitForExit()).toMatchObject({ code: 1 });
+    expect(program.stdout).toEqual([]);
+  });
+
   it('keeps the last build when there is a type error, and shows it', async () => {
     const fixture = await packageToPrepare();
     await prepare(fixture);
