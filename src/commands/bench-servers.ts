@@ -36,7 +36,7 @@ export async function startBenchServers(
     if (nats !== undefined) stops.push(() => nats.stop());
     const ownDatabase = withDatabase && !settings.isSet('DATABASE_URL');
     const postgres = ownDatabase
-      ? await startPostgres({ ...common, dataDir: join(folder, 'postgres') })
+      ? await startPostgres({ ...common, dataDir: join(folder, 'postgres'), port: 0 })
       : undefined;
     if (postgres !== undefined) stops.push(() => postgres.stop());
     return {
