@@ -89,7 +89,7 @@ BEGIN
       'What the Rule Engine extension published, and (triggered_by = nats-webhook-worker, success = false) the deliveries that a worker gave up. Each deletes its own rows after expires_at.';
     COMMENT ON COLUMN rule_nats_publish_history.message_id IS 'Of a delivery given up: its delivery id.';
     COMMENT ON COLUMN rule_nats_publish_history.payload IS
-      'Of a delivery given up: {"delivery_id", "reason", "attempts", "url"}, never the webhook''s body.';
+      'Of a delivery given up: {"delivery_id", "reason", "attempts", "url"}, and the webhook''s body as "data" with STORE_PAYLOADS=failures.';
   END IF;
 
   IF to_regclass('rule_nats_consumer_stats') IS NULL THEN

@@ -29,11 +29,11 @@ CREATE INDEX rule_nats_delivery_attempts_failures ON rule_nats_delivery_attempts
 CREATE INDEX rule_nats_delivery_attempts_endpoint ON rule_nats_delivery_attempts (endpoint_key, started_at DESC);
 
 COMMENT ON TABLE rule_nats_delivery_attempts IS
-  'One row an attempt, or hand-out that ended without one; what ATTEMPT_LOG lets through. Written by workers in batches; partitioned by day (UTC); maintenance drops partitions older than ATTEMPT_RETENTION_DAYS.';
+  'One row an attempt that may have reached its endpoint; what ATTEMPT_LOG lets through. A delivery that was refused or could not be sent has none, only its dead letter. Written by workers in batches; partitioned by day (UTC); maintenance drops partitions older than ATTEMPT_RETENTION_DAYS.';
 COMMENT ON COLUMN rule_nats_delivery_attempts.attempt_number IS 'From 1, over all workers.';
 COMMENT ON COLUMN rule_nats_delivery_attempts.url IS 'Without its query, which often holds a token.';
 COMMENT ON COLUMN rule_nats_delivery_attempts.outcome IS
-  'What happened: responded, timedOut, unreachable, refused, aborted, faulted, unsendable, spent.';
+  'What happened: responded, timedOut, unreachable, aborted.';
 COMMENT ON COLUMN rule_nats_delivery_attempts.verdict IS 'What followed: ack, retry, deadLetter, handBack.';
 COMMENT ON COLUMN rule_nats_delivery_attempts.response_excerpt IS 'The start of a failure''s body.';
 COMMENT ON COLUMN rule_nats_delivery_attempts.worker IS 'CONSUMER_NAME of the worker that made it.';

@@ -54,12 +54,12 @@ BEGIN
 END
 $$;
 
--- A dead letter has an attempt row as well, unless ATTEMPT_LOG=off kept it out, a full buffer dropped it, or the
--- retention is over: only then does its row in the publish history count.
+-- The row of a dead letter in the publish history counts only where no attempt row tells of it: nothing was sent,
+-- ATTEMPT_LOG=off, a full buffer, or the retention is over.
 CREATE VIEW nats_delivery_events AS
 SELECT delivery_id, started_at AS happened_at,
   started_at + duration_ms::double precision * interval '1 millisecond' AS ended_at,
-  subject, nullif(endpoint_key, '') AS endpoint_key, nullif(url, '') AS url, attempt_number,
+  subject, endpoint_key, url, attempt_number,
   outcome IN ('responded', 'timedOut', 'unreachable') AS was_attempted,
   outcome, status, error, verdict, dead_letter_reason, next_attempt_at
 FROM rule_nats_delivery_attempts
@@ -74,7 +74,7 @@ WHERE h.triggered_by = 'nats-webhook-worker' AND h.message_id IS NOT NULL AND NO
     WHERE a.delivery_id = h.message_id AND a.verdict = 'deadLetter'
   );
 COMMENT ON VIEW nats_delivery_events IS
-  'What happened to deliveries, a row each time: every attempt, and every dead letter that has no attempt row.';
+  'What happened to deliveries, a row each time: every attempt, and every dead letter that no attempt row tells of (nothing was sent, ATTEMPT_LOG=off, a full buffer, or the retention is over).';
 
 CREATE VIEW nats_deliveries AS
 SELECT delivery_id, subject,
