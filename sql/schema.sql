@@ -165,7 +165,7 @@ CREATE TABLE rule_nats_worker_migrations (
   CONSTRAINT rule_nats_worker_migrations_pkey PRIMARY KEY (name)
 );
 
--- One row a webhook that was tried or given up. WHERE delivery_id = … uses the index. Reaches back as far as ATTEMPT_RETENTION_DAYS (dead letters: 7 days).
+-- One row a webhook that was tried or given up. WHERE delivery_id = ... uses the index. Reaches back as far as ATTEMPT_RETENTION_DAYS (dead letters: 7 days).
 -- VIEW nats_deliveries
 --   delivery_id text
 --   subject text

@@ -106,7 +106,7 @@ FROM (
 ) events
 WHERE age = 1;
 COMMENT ON VIEW nats_deliveries IS
-  'One row a webhook that was tried or given up. WHERE delivery_id = … uses the index. Reaches back as far as ATTEMPT_RETENTION_DAYS (dead letters: 7 days).';
+  'One row a webhook that was tried or given up. WHERE delivery_id = ... uses the index. Reaches back as far as ATTEMPT_RETENTION_DAYS (dead letters: 7 days).';
 COMMENT ON COLUMN nats_deliveries.status IS 'delivered, retrying or dead-lettered.';
 COMMENT ON COLUMN nats_deliveries.last_status IS 'The HTTP status of the last attempt; null where there was no answer.';
 COMMENT ON COLUMN nats_deliveries.last_error IS 'The last thing that went wrong, also when it was delivered after that.';
