@@ -19,6 +19,8 @@ export interface NatsClient {
   readonly signal: AbortSignal;
   /** False between a disconnect and the reconnect that follows. */
   isConnected(): boolean;
+  /** Which right that deliveries need was denied to us lately: a sentence with the cure. Null: none. */
+  denied(): string | null;
   /** Resolves when the connection is over for good: with the reason, or with undefined after `close`. */
   readonly closed: Promise<Error | undefined>;
   /** Sends what is buffered, for at most a second, then closes. Safe to call twice. */

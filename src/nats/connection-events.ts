@@ -3,10 +3,16 @@ import type { NatsLog } from './client.ts';
 import { LOGIN_CODES } from './connect-failure.ts';
 import { refuseOldServer } from './server-version.ts';
 
-const SAY_AGAIN_MS = 10_000;
+const SAY_AGAIN_MS = 60_000;
+/** A denial that nobody met again for so long is over, in milliseconds. */
+const DENIAL_LASTS_MS = 15_000;
+/** What deliveries cannot do without: pulls, words about messages, and answers. */
+const NEEDED = /\.CONSUMER\.MSG\.NEXT\.|^\$JS\.ACK\.|^_INBOX/;
 
 export interface ConnectionState {
   isConnected(): boolean;
+  /** Which right that deliveries need was denied to us lately; null: none. */
+  denied(): string | null;
   /** Why we ended the connection ourselves. */
   endedBy(): Error | undefined;
 }
@@ -15,6 +21,7 @@ export interface ConnectionState {
 export function followConnection(connection: NatsConnection, log: NatsLog): ConnectionState {
   let connected = true;
   let endedBy: Error | undefined;
+  let denial: { readonly sentence: string; readonly until: number } | undefined;
   const saidAt = new Map<string, number>();
 
   // The same trouble comes back with every reconnect, twice a second.
@@ -22,6 +29,11 @@ export function followConnection(connection: NatsConnection, log: NatsLog): Conn
     if (Date.now() - (saidAt.get(sentence) ?? 0) < SAY_AGAIN_MS) return;
     saidAt.set(sentence, Date.now());
     log.error(sentence);
+  }
+
+  function noteDenial(status: Status): void {
+    if (!NEEDED.test(status.permissionContext?.subject ?? '')) return;
+    denial = { sentence: errorSentence(status), until: Date.now() + DENIAL_LASTS_MS };
   }
 
   function onReconnected(server: string): void {
@@ -51,6 +63,7 @@ export function followConnection(connection: NatsConnection, log: NatsLog): Conn
         break;
       case Events.Error:
         sayNowAndThen(errorSentence(status));
+        noteDenial(status);
         break;
     }
   }
@@ -61,7 +74,11 @@ export function followConnection(connection: NatsConnection, log: NatsLog): Conn
   }
 
   void follow();
-  return { isConnected: () => connected && !connection.isClosed(), endedBy: () => endedBy };
+  return {
+    isConnected: () => connected && !connection.isClosed(),
+    denied: () => (denial !== undefined && Date.now() < denial.until ? denial.sentence : null),
+    endedBy: () => endedBy,
+  };
 }
 
 function errorSentence(status: Status): string {
@@ -71,5 +88,11 @@ function errorSentence(status: Status): string {
   }
   if (denied === undefined) return `NATS says ${String(status.data)}`;
   const right = denied.operation === 'publish' ? 'publish to' : 'subscribe to';
-  return `NATS denies us the right to ${right} "${denied.subject}": grant it to our user in the nats-server configuration`;
+  return `NATS denies us the right to ${right} "${patternOf(denied.subject)}": grant it to our user in the nats-server configuration`;
+}
+
+/** Every message has an ack subject of its own, and every pull an inbox: one right covers them all. */
+function patternOf(subject: string): string {
+  if (subject.startsWith('$JS.ACK.')) return '$JS.ACK.>';
+  return subject.startsWith('_INBOX.') ? '_INBOX.>' : subject;
 }

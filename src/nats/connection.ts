@@ -63,6 +63,7 @@ export async function connectToNats(options: NatsOptions): Promise<NatsClient> {
     log,
     signal,
     isConnected: state.isConnected,
+    denied: state.denied,
     closed: connection.closed().then((reason) => state.endedBy() ?? (reason || undefined)),
     async close() {
       if (state.isConnected())

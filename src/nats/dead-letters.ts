@@ -1,13 +1,11 @@
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
-import type { NatsError } from 'nats';
+import { headers, type MsgHdrs, type NatsError } from 'nats';
 import { errorMessage } from '../runtime/failure.ts';
 import { ApiErrorCode, apiErrorCode } from './api-error.ts';
 import type { NatsClient } from './client.ts';
 import { copyHeaders, Header, type HeaderEntries, headerText } from './headers.ts';
+import { storeInParts } from './large-letter.ts';
+import type { MessageToStore, Stored } from './store-failure.ts';
 import { storeMessage } from './store-message.ts';
-
-const gzipped = promisify(gzip);
 
 /** A delivery that was given up. */
 export type DeadLetter = {
@@ -58,37 +56,50 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
   const { streamName, sourceStream, retryForMs = 10_000 } = options;
 
   async function write(letter: DeadLetter): Promise<DeadLetterWritten> {
-    const place = [sourceStream, letter.sourceStreamCreated, letter.sequence];
-    const subject = `dlq.${place.join('.')}.${letter.endpointKey ?? 'none'}`;
-    const headers = copyHeaders(letter.messageHeaders);
-    // Never the delivery's id: that one may be in the window already, from something else.
-    headers.set(Header.messageId, place.join(':'));
-    headers.set(Header.deliveryId, headerText(letter.deliveryId));
-    headers.set(Header.deadLetterReason, letter.reason);
-    headers.set(Header.deadLetterDetail, headerText(letter.detail));
-    headers.set(Header.deadLetteredAt, new Date(letter.at).toISOString());
-    headers.set(Header.attempts, String(letter.attempts));
-    headers.set(Header.originalSubject, letter.originalSubject);
-    headers.set(Header.originalStream, sourceStream);
-    headers.set(Header.originalSequence, String(letter.sequence));
-    let result = await storeMessage(client, { subject, data: letter.data, headers }, retryForMs);
+    const subject = `dlq.${placeOf(letter).join('.')}.${letter.endpointKey ?? 'none'}`;
+    const whole = {
+      subject,
+      data: letter.data,
+      headers: describe(letter, copyHeaders(letter.messageHeaders)),
+    };
+    let result = await store(whole);
     if ('failed' in result && result.failed === 'tooLarge') {
-      // The message itself was as large as NATS takes, so there is no room for what we say beside it. Handed back, it
-      // would come again for ever.
-      headers.set(Header.deadLetterEncoding, 'gzip');
-      const data = await gzipped(letter.data);
-      result = await storeMessage(client, { subject, data, headers }, retryForMs);
+      const bare = { subject, data: new Uint8Array(), headers: describe(letter, headers()) };
+      result = await storeInParts(client, bare, { headers: letter.messageHeaders, data: letter.data }, store);
     }
     if ('stored' in result) return result.stored.duplicate ? 'alreadyStored' : 'stored';
-    // A full stream and a letter that is there already are answered alike: only a look tells them apart.
-    if (result.failed === 'streamFull' && (await holds(subject, letter.deliveryId))) return 'alreadyStored';
     return { failed: `dead letter not stored in ${streamName}: ${result.detail}` };
   }
 
-  async function holds(subject: string, deliveryId: string): Promise<boolean> {
+  function placeOf({ sourceStreamCreated, sequence }: DeadLetter) {
+    return [sourceStream, sourceStreamCreated, sequence];
+  }
+
+  function describe(letter: DeadLetter, on: MsgHdrs): MsgHdrs {
+    // Never the delivery's id: that one may be in the window already, from something else.
+    on.set(Header.messageId, placeOf(letter).join(':'));
+    on.set(Header.deliveryId, headerText(letter.deliveryId));
+    on.set(Header.deadLetterReason, letter.reason);
+    on.set(Header.deadLetterDetail, headerText(letter.detail));
+    on.set(Header.deadLetteredAt, new Date(letter.at).toISOString());
+    on.set(Header.attempts, String(letter.attempts));
+    on.set(Header.originalSubject, letter.originalSubject);
+    on.set(Header.originalStream, sourceStream);
+    on.set(Header.originalSequence, String(letter.sequence));
+    return on;
+  }
+
+  async function store(message: MessageToStore): Promise<Stored> {
+    const result = await storeMessage(client, message, retryForMs);
+    // A full stream and a letter that is there already are answered alike: only a look tells them apart.
+    if ('stored' in result || result.failed !== 'streamFull' || !(await holds(message))) return result;
+    return { stored: { stream: streamName, sequence: 0, duplicate: true } };
+  }
+
+  async function holds({ subject, headers }: MessageToStore): Promise<boolean> {
     try {
       const last = await client.manager.streams.getMessage(streamName, { last_by_subj: subject });
-      return last.header.get(Header.deliveryId) === headerText(deliveryId);
+      return last.header.get(Header.deliveryId) === headers.get(Header.deliveryId);
     } catch (error) {
       if (apiErrorCode(error) !== ApiErrorCode.noMessageFound) {
         client.log.warn(`cannot look up ${subject} in ${streamName}: ${errorMessage(error as NatsError)}`);

@@ -28,7 +28,7 @@ export function chooseStart(
   consumers: readonly ConsumerInfo[],
   wanted: StartWanted,
 ): Start {
-  if (wanted.lastAckFloor !== undefined && stream.config.retention !== 'workqueue') {
+  if (wanted.lastAckFloor !== undefined) {
     return after(
       wanted.lastAckFloor,
       'where this group had acknowledged everything before its durable vanished',

@@ -1,6 +1,7 @@
 import type { Msg, MsgHdrs } from 'nats';
 // The client's own parser of ack subjects: newer servers add tokens to them. It is not among the package's exports.
 import { parseInfo } from 'nats/lib/jetstream/jsmsg.js';
+import type { HeaderEntries } from './headers.ts';
 import { headersOf } from './message-headers.ts';
 
 /** A message as the durable handed it to us, with what is needed to settle it. */
@@ -37,9 +38,9 @@ export class HandOut {
   }
 
   /** Every NATS header, for a copy that keeps them. */
-  *headers(): Iterable<readonly [name: string, values: readonly string[]]> {
+  headers(): HeaderEntries {
     const headers = this.#read();
-    for (const name of headers?.keys() ?? []) yield [name, headers!.values(name)];
+    return (headers?.keys() ?? []).map((name) => [name, headers!.values(name)]);
   }
 
   #read(): MsgHdrs | undefined {

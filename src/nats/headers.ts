@@ -5,8 +5,6 @@ export const Header = {
   /** The server stores one message for it within the stream's duplicate window. */
   messageId: 'Nats-Msg-Id',
   deliveryId: 'Webhook-Delivery-Id',
-  /** `gzip`: the bytes of the message did not fit beside these headers otherwise. */
-  deadLetterEncoding: 'Webhook-Dead-Letter-Encoding',
   deadLetterReason: 'Webhook-Dead-Letter-Reason',
   deadLetterDetail: 'Webhook-Dead-Letter-Detail',
   deadLetteredAt: 'Webhook-Dead-Lettered-At',
@@ -14,6 +12,10 @@ export const Header = {
   originalSubject: 'Webhook-Original-Subject',
   originalStream: 'Webhook-Original-Stream',
   originalSequence: 'Webhook-Original-Sequence',
+  /** Of a dead letter in parts: how many, and how large each but the last. Of a part: its number. */
+  parts: 'Webhook-Dead-Letter-Parts',
+  partBytes: 'Webhook-Dead-Letter-Part-Bytes',
+  part: 'Webhook-Dead-Letter-Part',
 } as const;
 
 /** Stands before the name of a header that steers the server, in a copy of its message. */
@@ -23,7 +25,7 @@ const STEERS_THE_SERVER = /^Nats-/i;
 const LONGEST_TEXT = 512;
 
 /** Name and values of each header. */
-export type HeaderEntries = Iterable<readonly [name: string, values: readonly string[]]>;
+export type HeaderEntries = readonly (readonly [name: string, values: readonly string[]])[];
 
 /**
  * The headers of a message, for a copy of it. Those that steer the server (`Nats-Msg-Id`, `Nats-Expected-*`,

@@ -1,25 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { freePort } from '../../src/embedded/ports.ts';
 import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
+import { startAskable } from './askable.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
-import { openScene, type Scene } from './scene.ts';
-
-/** A worker with its port, and how to ask it. */
-async function startAskable(scene: Scene) {
-  const port = await freePort();
-  const worker = await scene.startWorker({ HTTP_PORT: String(port) });
-  const health = async () => {
-    const response = await fetch(`http://127.0.0.1:${port}/health`);
-    return { code: response.status, ...((await response.json()) as { status: string; troubles: object }) };
-  };
-  const healthIs = (expected: object) =>
-    until(async () => {
-      expect(await health()).toMatchObject(expected);
-      return true;
-    });
-  return { worker, healthIs };
-}
+import { openScene } from './scene.ts';
 
 describe('/health', () => {
   it('is ok while all is well', async () => {

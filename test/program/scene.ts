@@ -1,4 +1,11 @@
-import { connect, headers, type JetStreamClient, type JetStreamManager, type StoredMsg } from 'nats';
+import {
+  connect,
+  headers,
+  type JetStreamClient,
+  type JetStreamManager,
+  type NatsConnection,
+  type StoredMsg,
+} from 'nats';
 import pg from 'pg';
 import {
   type ReceivedRequest,
@@ -27,8 +34,10 @@ export interface Scene {
   readonly env: Environment;
   readonly js: JetStreamClient;
   readonly manager: JetStreamManager;
-  /** Starts `worker`, and resolves when it delivers. */
-  startWorker(env?: Environment, options?: RunOptions): Promise<RunningProgram>;
+  /** The tests' own. */
+  readonly connection: NatsConnection;
+  /** Starts `worker`, and resolves when it delivers, or has written another line. */
+  startWorker(env?: Environment, options?: RunOptions, line?: RegExp): Promise<RunningProgram>;
   /** Stores a message (JSON, unless it is bytes already), and resolves to its sequence. */
   publish(message: unknown, options?: { subject?: string; headers?: Environment }): Promise<number>;
   /** Stores `count` envelopes for this URL. */
@@ -57,9 +66,17 @@ interface SceneParts {
 
 export async function openScene(given: SceneParts = {}): Promise<Scene> {
   const nats = given.nats ?? (await startTestNats());
+  return { ...(await openSceneOn(nats.url, given)), nats };
+}
+
+/** A scene on servers that the test has started itself, comma-separated. */
+export async function openSceneOn(
+  natsUrl: string,
+  given: Omit<SceneParts, 'nats'> = {},
+): Promise<Omit<Scene, 'nats'>> {
   const databaseUrl = given.databaseUrl ?? (await createTestDatabase()).url;
-  const env = { ...SETTINGS, NATS_URL: nats.url, DATABASE_URL: databaseUrl };
-  const { js, manager } = await openJetStream(nats.url, given.login);
+  const env = { ...SETTINGS, NATS_URL: natsUrl, DATABASE_URL: databaseUrl };
+  const { js, manager, connection } = await openJetStream(natsUrl, given.login);
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 2 });
   // Tests kill the server: an idle connection that breaks is replaced by the next query.
   pool.on('error', () => {});
@@ -79,15 +96,15 @@ export async function openScene(given: SceneParts = {}): Promise<Scene> {
   };
 
   return {
-    nats,
     env,
     js,
     manager,
+    connection,
     query,
     publish,
-    async startWorker(settings = {}, options = {}) {
+    async startWorker(settings = {}, options = {}, line = /delivering/) {
       const worker = await runProgram(['worker'], { ...options, env: { ...env, ...settings } });
-      await worker.waitForLine(/delivering/);
+      await worker.waitForLine(line);
       return worker;
     },
     async publishMany(count, url) {
@@ -108,13 +125,17 @@ export async function openScene(given: SceneParts = {}): Promise<Scene> {
 /** A client of the tests' own, which survives restarts of the server. */
 export async function openJetStream(url: string, login: { user?: string; pass?: string } = {}) {
   const connection = await connect({
-    servers: url,
+    servers: url.split(','),
     maxReconnectAttempts: -1,
     reconnectTimeWait: 50,
     ...login,
   });
   atEndOfFile(() => connection.close());
-  return { js: connection.jetstream(), manager: await connection.jetstreamManager({ checkAPI: false }) };
+  return {
+    connection,
+    js: connection.jetstream(),
+    manager: await connection.jetstreamManager({ checkAPI: false }),
+  };
 }
 
 export interface Endpoint extends Receiver {

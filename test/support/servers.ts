@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { inject } from 'vitest';
@@ -21,6 +22,8 @@ interface Restartable {
 export interface TestNats extends Restartable {
   /** The contents of its configuration file. */
   readonly config: string;
+  /** Changes the configuration of the server that runs. A restart goes back to the first one. */
+  reload(config: string): Promise<void>;
 }
 
 /**
@@ -33,7 +36,14 @@ export async function startTestNats(options: { config?: string; port?: number } 
   const dataDir = await temporaryFolder();
   const start = (port: number): Promise<NatsServer> =>
     startNatsServer({ dataDir, port, extraConfig: config, env: process.env, log: console.log });
-  return { ...(await restartable(start, options.port ?? 0)), config };
+  const server = await restartable(start, options.port ?? 0);
+  return Object.assign(server, {
+    config,
+    async reload(changed: string) {
+      await writeFile(join(dataDir, 'nats-server.conf'), changed);
+      process.kill(server.pid, 'SIGHUP');
+    },
+  });
 }
 
 /**

@@ -1,0 +1,61 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { type Health, judgeHealth } from '../../src/delivery/health.ts';
+import { tellHealth } from '../../src/delivery/health-log.ts';
+import type { Logger } from '../../src/runtime/logger.ts';
+
+const SECOND_MS = 1000;
+const well = judgeHealth({ nats: null, deadLetters: null, postgres: null }, false);
+const failing = judgeHealth({ nats: 'no such consumer', deadLetters: null, postgres: null }, false);
+const degraded = judgeHealth({ nats: null, deadLetters: null, postgres: 'away' }, false);
+
+let said: string[];
+let health: Health;
+let stop: () => void;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  said = [];
+  health = well;
+  const log = {
+    info: (message: string) => said.push(message),
+    error: (troubles: object, message: string) => said.push(`${message} ${JSON.stringify(troubles)}`),
+  };
+  stop = tellHealth(() => health, log as unknown as Logger);
+});
+
+afterEach(() => {
+  stop();
+  vi.useRealTimers();
+});
+
+test('trouble that lasts is said once, with the reason, and once that it is over', () => {
+  health = failing;
+  vi.advanceTimersByTime(30 * SECOND_MS);
+  health = well;
+  vi.advanceTimersByTime(30 * SECOND_MS);
+  expect(said).toEqual([
+    expect.stringMatching(/deliveries fail.*no such consumer/),
+    expect.stringMatching(/well again/),
+  ]);
+});
+
+test('trouble that is over in a moment is not spoken of', () => {
+  vi.advanceTimersByTime(SECOND_MS / 2);
+  health = failing;
+  vi.advanceTimersByTime(SECOND_MS);
+  health = well;
+  vi.advanceTimersByTime(10 * SECOND_MS);
+  expect(said).toEqual([]);
+});
+
+test('trouble that stays is said again every minute', () => {
+  health = failing;
+  vi.advanceTimersByTime(125 * SECOND_MS);
+  expect(said).toHaveLength(3);
+});
+
+test('statistics speak for themselves', () => {
+  health = degraded;
+  vi.advanceTimersByTime(10 * SECOND_MS);
+  expect(said).toEqual([]);
+});
