@@ -81,6 +81,7 @@ export function assembleWorker({
       sourceStream: settings.STREAM_NAME,
     }),
     ackWaitMs: topology.ackWaitMs,
+    isGone: ({ streamCreated }) => streamCreated !== topology.streamCreated,
   });
 
   const storedBytes = settings.STORE_PAYLOADS === 'none' ? 0 : settings.STORE_PAYLOAD_BYTES;
@@ -144,10 +145,16 @@ export function assembleWorker({
     },
   );
 
+  function natsTrouble(): string | null {
+    if (!client.isConnected()) return 'not connected';
+    const trouble = consumer.trouble();
+    return client.denied() ?? (trouble === null ? null : (topology.trouble() ?? trouble));
+  }
+
   function health(): Health {
     return judgeHealth(
       {
-        nats: client.isConnected() ? consumer.trouble() : 'not connected',
+        nats: natsTrouble(),
         deadLetters: settlement.trouble(),
         postgres: statistics.trouble,
       },

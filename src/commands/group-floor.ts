@@ -1,9 +1,7 @@
 import type { Settings } from '../config/settings.ts';
 import type { GroupProgress } from '../core/stats.ts';
 import type { NatsClient } from '../nats/client.ts';
-import { groupInfo } from '../nats/group-info.ts';
 import { createPatience } from '../nats/patience.ts';
-import { streamCreatedNow } from '../nats/stream-identity.ts';
 import { classifyConnectError } from '../postgres/connect-problem.ts';
 import { readProgress } from '../postgres/group-progress-table.ts';
 import { errorCode, errorMessage } from '../runtime/failure.ts';
@@ -12,7 +10,7 @@ import type { Database } from './database.ts';
 /** Nothing was ever stored there. */
 const UNDEFINED_TABLE = '42P01';
 
-/** How far the group is, and was: in memory, and in PostgreSQL with the statistics. */
+/** How far the group was when that was last known: in memory, and in PostgreSQL with the statistics. */
 export class GroupFloor {
   readonly #client: NatsClient;
   readonly #settings: Settings;
@@ -25,20 +23,8 @@ export class GroupFloor {
     this.#database = database;
   }
 
-  /** How far the group is; null where that cannot be known now. */
-  async progress(): Promise<GroupProgress | null> {
-    if (!this.#client.isConnected()) return null;
-    const { STREAM_NAME, QUEUE_GROUP } = this.#settings;
-    // In this order: a floor of the stream before, taken for one of the stream made since, would skip messages.
-    const created = await streamCreatedNow(this.#client, STREAM_NAME).catch(() => null);
-    const info = await groupInfo(this.#client, STREAM_NAME, QUEUE_GROUP).catch(() => null);
-    if (created === null || info === null) return null;
-    this.#lastSeen = {
-      pending: info.pending + info.ackPending,
-      streamCreated: created,
-      ackFloor: info.ackFloor,
-    };
-    return this.#lastSeen;
+  see(progress: GroupProgress): void {
+    this.#lastSeen = progress;
   }
 
   /**

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Settings } from '../config/settings.ts';
 import { statisticsLine } from '../delivery/attempt-log.ts';
+import { tellHealth } from '../delivery/health-log.ts';
 import { HttpServer } from '../http/server.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -57,7 +58,8 @@ export async function runWorker(
   await worker.statistics.start();
   worker.consumer.start();
   const stopSaying = sayStatistics(worker, log, startedAt);
-  const stopMending = topology.keepMended(worker.inTrouble);
+  const stopMending = topology.keepMended(worker.inTrouble, worker.consumer.retry);
+  const stopTelling = tellHealth(worker.health, log);
   const stopFollowing = topology.followRow();
   log.info(
     {
@@ -73,6 +75,7 @@ export async function runWorker(
   async function stop(): Promise<void> {
     stopSaying();
     stopMending();
+    stopTelling();
     stopFollowing();
     const drained = await stopDelivering(worker, settings.SHUTDOWN_DRAIN_MS);
     const flushed = await within(FLUSH_MS, worker.statistics.stop());

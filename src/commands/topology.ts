@@ -5,15 +5,15 @@ import { ensureDeadLetterStream } from '../nats/dead-letter-stream.ts';
 import { ensureDurable, MAX_ACK_PENDING, type PullLimits } from '../nats/durable.ts';
 import { groupInfo } from '../nats/group-info.ts';
 import { ensureStream } from '../nats/stream.ts';
-import { readProgress } from '../postgres/group-progress-table.ts';
 import { readStreamRow, type StreamRow } from '../postgres/streams-table.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Database } from './database.ts';
+import { GroupFloor } from './group-floor.ts';
 import { requireDistinct, wantedStream } from './wanted-stream.ts';
 
 /** How often it is looked whether something was deleted under a worker that gets no answers, in milliseconds. */
-const MEND_EVERY_MS = 2000;
+const MEND_EVERY_MS = 1000;
 /** How often the row of `rule_nats_streams` is read again, in milliseconds. */
 const FOLLOW_EVERY_MS = 10_000;
 
@@ -30,9 +30,12 @@ export class Topology {
   #durableCreated = 0;
   #ackWaitMs = 0;
   #pullLimits: PullLimits = { batch: null, expiresMs: null };
-  #lastSeen: GroupProgress | null = null;
+  readonly #floor: GroupFloor;
+  #trouble: string | null = null;
+  /** A change that is refused is refused every time. */
+  #saidChange: string | undefined;
   #row: StreamRow | null;
-  #ensuring: Promise<void> | null = null;
+  #mending: Promise<boolean> | null = null;
 
   constructor(client: NatsClient, settings: Settings, database: Database, log: Logger) {
     this.#client = client;
@@ -40,6 +43,12 @@ export class Topology {
     this.#database = database;
     this.#row = database.streamRow;
     this.#log = log;
+    this.#floor = new GroupFloor(client, settings, database);
+  }
+
+  /** Why what is missing cannot be made now, with the cure; null where nothing is. */
+  trouble(): string | null {
+    return this.#trouble;
   }
 
   /** When the stream was made, in milliseconds since 1970. Another one when it is made again. */
@@ -63,20 +72,9 @@ export class Topology {
    * taken for theirs.
    */
   async isKnown(): Promise<boolean> {
-    try {
-      const info = await this.#groupInfo();
-      if (info === null) return false;
-      if (info.created !== this.#durableCreated) {
-        this.#ensuring ??= this.ensure().finally(() => {
-          this.#ensuring = null;
-        });
-        await this.#ensuring;
-      }
-      return true;
-    } catch (error) {
-      this.#log.error(errorMessage(error));
-      return false;
-    }
+    const info = await this.#groupInfo().catch(() => null);
+    if (info === null) return false;
+    return info.created === this.#durableCreated || (await this.#mend());
   }
 
   /**
@@ -91,14 +89,18 @@ export class Topology {
     const stream = await ensureStream(this.#client, wanted, SUBJECT);
     // Streams and durables are made at the first start; that one of them vanished under us is worth a look.
     const isFirst = this.#streamCreated === 0;
-    const level = isFirst ? 'info' : 'warn';
-    if (stream.isNew) this.#log[level]({ stream: stream.name, subjects: stream.subjects }, 'made the stream');
+    const [level, again] = isFirst
+      ? (['info', ''] as const)
+      : (['warn', ' again, which was gone with all in it'] as const);
+    if (stream.isNew)
+      this.#log[level]({ stream: stream.name, subjects: stream.subjects }, `made the stream${again}`);
     const deadLetters = await ensureDeadLetterStream(this.#client, {
       name: DLQ_STREAM_NAME,
       sourceStream: STREAM_NAME,
       replicas: wanted.replicas,
     });
-    if (deadLetters.isNew) this.#log[level]({ stream: DLQ_STREAM_NAME }, 'made the stream of dead letters');
+    if (deadLetters.isNew)
+      this.#log[level]({ stream: DLQ_STREAM_NAME }, `made the stream of dead letters${again}`);
     const durable = await ensureDurable(this.#client, {
       stream: STREAM_NAME,
       durable: QUEUE_GROUP,
@@ -106,9 +108,10 @@ export class Topology {
       ackWaitMs: ACK_WAIT_MS,
       maxAckPending: MAX_ACK_PENDING,
       startFrom: START_FROM,
-      lastAckFloor: await this.#lastAckFloor(stream.created),
+      lastAckFloor: () => this.#floor.last(stream.created),
     });
-    for (const change of stream.changes) this.#log.warn(change);
+    for (const change of stream.changes) if (change !== this.#saidChange) this.#log.warn(change);
+    this.#saidChange = stream.changes.at(-1);
     this.#streamCreated = stream.created;
     this.#durableCreated = durable.created;
     this.#ackWaitMs = durable.ackWaitMs;
@@ -131,24 +134,43 @@ export class Topology {
       void this.isKnown();
       return null;
     }
-    this.#lastSeen = { pending: info.pending + info.ackPending, streamCreated, ackFloor: info.ackFloor };
-    return this.#lastSeen;
+    const progress = { pending: info.pending + info.ackPending, streamCreated, ackFloor: info.ackFloor };
+    this.#floor.see(progress);
+    return progress;
   }
 
   #groupInfo() {
     return groupInfo(this.#client, this.#settings.STREAM_NAME, this.#settings.QUEUE_GROUP);
   }
 
-  /** Makes again what was deleted, for as long as `inTrouble` says that something is missing. @returns what ends it. */
-  keepMended(inTrouble: () => boolean): () => void {
-    let busy = false;
+  /**
+   * Makes again what was deleted, for as long as `inTrouble` says that something is missing.
+   *
+   * @param mended Told when all is there.
+   * @returns what ends it.
+   */
+  keepMended(inTrouble: () => boolean, mended: () => void): () => void {
     const timer = setInterval(async () => {
-      if (busy || !this.#client.isConnected() || !inTrouble()) return;
-      busy = true;
-      await this.ensure().catch((error) => this.#log.error(errorMessage(error)));
-      busy = false;
+      if (!inTrouble()) this.#trouble = null;
+      else if (this.#mending === null && this.#client.isConnected() && (await this.#mend())) mended();
     }, MEND_EVERY_MS);
     return () => clearInterval(timer);
+  }
+
+  /** Resolves to whether all is there. What is in the way is said once. */
+  #mend(): Promise<boolean> {
+    this.#mending ??= this.ensure()
+      .then(
+        () => null,
+        (error) => errorMessage(error),
+      )
+      .then((trouble) => {
+        if (trouble !== null && trouble !== this.#trouble) this.#log.error(trouble);
+        this.#trouble = trouble;
+        this.#mending = null;
+        return trouble === null;
+      });
+    return this.#mending;
   }
 
   /** Follows the row of `rule_nats_streams` when somebody changes it. @returns what ends it. */
@@ -162,15 +184,5 @@ export class Topology {
       await this.ensure().catch((error) => this.#log.error(errorMessage(error)));
     }, FOLLOW_EVERY_MS);
     return () => clearInterval(timer);
-  }
-
-  /** A floor counts only in the stream that it was taken in. */
-  async #lastAckFloor(streamCreated: number): Promise<number | undefined> {
-    const { STREAM_NAME, QUEUE_GROUP } = this.#settings;
-    const stored = await readProgress(this.#database.pool, STREAM_NAME, QUEUE_GROUP).catch(() => null);
-    const floors = [this.#lastSeen, stored].flatMap((seen) =>
-      seen !== null && seen.streamCreated === streamCreated ? [seen.ackFloor] : [],
-    );
-    return floors.length === 0 ? undefined : Math.max(...floors);
   }
 }

@@ -86,11 +86,13 @@ export class Statistics implements Service {
 
   async #flush(): Promise<boolean> {
     try {
+      // Asked before PostgreSQL, which may be away: a durable that vanishes starts again where it was seen last.
+      const progress = await this.#options.progress();
       if (performance.now() - this.#maintainedAt >= MAINTAIN_EVERY_MS) {
         await this.#keeper.maintain();
         this.#maintainedAt = performance.now();
       }
-      await this.#buffer.flush(await this.#options.progress(), !this.#stopped);
+      await this.#buffer.flush(progress, !this.#stopped);
       if (this.#trouble !== null) this.#options.log.info('statistics are stored again');
       this.#trouble = null;
       this.#saidAwayAt = Number.NEGATIVE_INFINITY;

@@ -21,8 +21,11 @@ export type DurableWanted = {
   readonly maxAckPending: number;
   /** START_FROM: `all`, `new`, or a time (ISO 8601). Only for a durable that is made. */
   readonly startFrom?: string | undefined;
-  /** The last known ack floor of a durable that vanished: it starts again behind it, whatever `startFrom` says. */
-  readonly lastAckFloor?: number | undefined;
+  /**
+   * Looks up the last known ack floor of a durable that vanished: it starts again behind it, whatever `startFrom` says.
+   * Asked only where a durable is made on a stream that keeps what was delivered.
+   */
+  readonly lastAckFloor?: () => Promise<number | undefined>;
 };
 
 export type PullLimits = { readonly batch: number | null; readonly expiresMs: number | null };
@@ -86,7 +89,9 @@ async function findOrMake(client: NatsClient, wanted: DurableWanted): Promise<Fo
     if (apiErrorCode(error) !== ApiErrorCode.consumerNotFound) throw error;
   }
   const stream = await client.manager.streams.info(wanted.stream);
-  const { startFrom, lastAckFloor, subjects } = wanted;
+  const { startFrom, subjects } = wanted;
+  const keeps = stream.config.retention !== 'workqueue' && stream.state.messages > 0;
+  const lastAckFloor = keeps ? await wanted.lastAckFloor?.() : undefined;
   const start = chooseStart(stream, await consumersOf(client, wanted.stream), {
     startFrom,
     lastAckFloor,

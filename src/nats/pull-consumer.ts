@@ -35,6 +35,8 @@ export interface PullConsumer {
   slotFreed(): void;
   /** No new pulls; resolves when every message that was already on its way has been taken. */
   stop(): Promise<void>;
+  /** Asks at once, since what kept pulls from being answered is mended. */
+  retry(): void;
   /** Null while pulls are answered; else what the server said last, for health. */
   trouble(): string | null;
 }
@@ -50,6 +52,7 @@ const GRACE_MS = 1000;
 const COALESCE_MS = 5;
 /** Wait after a pull was turned away, so that a stream without a leader is not asked in a loop; doubles, in milliseconds. */
 const SETBACK_MS = { first: 100, most: 2000 };
+const NOBODY = 'nobody answers: no such consumer, no leader, or JetStream is off or out of disk';
 /** Pulls that may be open at once. A few large ones carry all; their number bounds what waits on the server. */
 const LANES = 16;
 
@@ -96,10 +99,8 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
       wakeWithin(notBefore - now);
       return;
     }
-    if (known !== 'yes') {
-      if (known === 'no') void getToKnow();
-      return;
-    }
+    if (known === 'no') void getToKnow();
+    if (known !== 'yes') return;
     const free = taker.free();
     if (wantsMore(free)) {
       for (const lane of lanes) {
@@ -112,9 +113,8 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
 
   async function getToKnow(): Promise<void> {
     known = 'asking';
-    const answer = await options.isKnown();
-    known = answer ? 'yes' : 'no';
-    if (!answer) setBack();
+    known = (await options.isKnown()) ? 'yes' : 'no';
+    if (known === 'no') setBack();
     ask();
   }
 
@@ -186,7 +186,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
     close(lane);
     if (code === 404 || code === 408) answered();
     else {
-      trouble = `${code} ${message.headers?.description || 'nobody answers: no such consumer, or no leader'}`;
+      trouble = `${code} ${message.headers?.description || NOBODY}`;
       doubt();
       setBack();
     }
@@ -217,10 +217,15 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
       // The server may have forgotten the pulls of the old connection. Where it has not, and brings more than we
       // have slots for, the surplus goes back.
       for (const lane of lanes) close(lane);
-      notBefore = 0;
       doubt();
-      ask();
+      retry();
     }
+  }
+
+  function retry(): void {
+    setbackMs = SETBACK_MS.first;
+    notBefore = 0;
+    ask();
   }
 
   return {
@@ -238,6 +243,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
       // Drained, not cut: what the server has already sent still arrives, and is settled.
       await Promise.all(lanes.map((lane) => lane.subscription.drain().catch(() => undefined)));
     },
+    retry,
     trouble: () => trouble,
   };
 }

@@ -29,6 +29,8 @@ export type SettlementOptions = {
    * again, so that a long attempt is not handed to a second worker.
    */
   readonly ackWaitMs: number;
+  /** Whether its stream was made again meanwhile: the server would take our word for one about another message. */
+  readonly isGone?: (handOut: HandOut) => boolean;
   /** Milliseconds on a clock that never goes back. @default `performance.now` */
   readonly now?: () => number;
 };
@@ -54,6 +56,7 @@ export function createSettlement({
   acks,
   deadLetters,
   ackWaitMs,
+  isGone = () => false,
   now = () => performance.now(),
 }: SettlementOptions): Settlement {
   /** When the server last heard that we have it, on the clock of `performance.now()`. */
@@ -70,7 +73,7 @@ export function createSettlement({
   const progress = setInterval(() => {
     const at = performance.now();
     for (const [handOut, heardAt] of held) {
-      if (at - heardAt < ackWaitMs / 3) continue;
+      if (at - heardAt < ackWaitMs / 3 || isGone(handOut)) continue;
       acks.say(handOut.reply, IN_PROGRESS);
       held.set(handOut, at);
     }
@@ -78,7 +81,7 @@ export function createSettlement({
 
   function end(handOut: HandOut, word: Uint8Array, repeatForMs?: number): void {
     held.delete(handOut);
-    acks.say(handOut.reply, word, repeatForMs);
+    if (!isGone(handOut)) acks.say(handOut.reply, word, repeatForMs);
   }
 
   function nak(handOut: HandOut, delayMs: number): void {
@@ -118,6 +121,7 @@ export function createSettlement({
   /** Confirmed, since the copy is stored. Without an answer it is said again like any ack: the copy stays one. */
   async function terminate(handOut: HandOut, reason: string): Promise<void> {
     held.delete(handOut);
+    if (isGone(handOut)) return;
     const word = Buffer.concat([TERM, Buffer.from(` ${reason}`)]);
     await client.connection
       .request(handOut.reply, word, { timeout: TERM_TIMEOUT_MS })

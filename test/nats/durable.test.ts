@@ -198,7 +198,7 @@ test('START_FROM with a time starts there', async () => {
 
 test('a durable that vanished is made again behind its last known ack floor', async () => {
   await makeStream('limits', 5);
-  const { says } = await ensureDurable(client, wanted({ lastAckFloor: 4, startFrom: 'all' }));
+  const { says } = await ensureDurable(client, wanted({ lastAckFloor: async () => 4, startFrom: 'all' }));
   expect(says).toMatch(/starts at sequence 5/);
   expect(await groupInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 1 });
 });

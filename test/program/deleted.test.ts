@@ -148,7 +148,7 @@ describe('the stream of dead letters, when it is deleted', () => {
     await scene.manager.streams.delete('WEBHOOKS_DLQ');
     const sequence = await scene.publish({ no: 'endpoint' });
     await healthIs({ code: 503, troubles: { deadLetters: expect.stringContaining('WEBHOOKS_DLQ') } });
-    await worker.waitForLine(/made the dead-letter stream again/);
+    await worker.waitForLine(/made the stream of dead letters again/);
     await deadLetterOf(scene, sequence);
     await healthIs({ code: 200, status: 'ok' });
   });
