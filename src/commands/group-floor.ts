@@ -9,6 +9,8 @@ import type { Database } from './database.ts';
 
 /** Nothing was ever stored there. */
 const UNDEFINED_TABLE = '42P01';
+/** How long PostgreSQL is waited for, in milliseconds. After it, all that the stream keeps is delivered. */
+const AWAY_MS = 30_000;
 
 /** How far the group was when that was last known: in memory, and in PostgreSQL with the statistics. */
 export class GroupFloor {
@@ -28,29 +30,32 @@ export class GroupFloor {
   }
 
   /**
-   * The last floor that was noted in this stream; a floor counts only in the stream that it was taken in. Waits for a
-   * PostgreSQL that is away where nothing else says where to start: to send again all that is kept would be worse.
+   * The last floor that was noted in this stream; a floor counts only in the stream that it was taken in. A PostgreSQL that is
+   * away is waited for, for a while, where nothing else says where to start: to send again all that is kept would be worse.
+   *
+   * @param only Nothing else says where to start.
    */
-  async last(created: number): Promise<number | undefined> {
-    const stored = await this.#stored(created);
-    const floors = [this.#lastSeen, stored].flatMap((seen) =>
-      seen !== null && seen.streamCreated === created ? [seen.ackFloor] : [],
-    );
-    return floors.length === 0 ? undefined : Math.max(...floors);
+  async last(created: number, only: boolean): Promise<number | undefined> {
+    const seen = this.#lastSeen?.streamCreated === created ? this.#lastSeen.ackFloor : undefined;
+    const { isSet } = this.#settings;
+    const waits = only && seen === undefined && isSet('DATABASE_URL') && !isSet('START_FROM');
+    const stored = await this.#stored(waits ? AWAY_MS : 0);
+    if (stored?.streamCreated !== created) return seen;
+    return Math.max(stored.ackFloor, seen ?? 0);
   }
 
-  async #stored(created: number) {
-    const { STREAM_NAME, QUEUE_GROUP, START_FROM } = this.#settings;
+  async #stored(awayMs: number) {
+    const { STREAM_NAME, QUEUE_GROUP } = this.#settings;
     const patience = createPatience(this.#client.log, this.#client.signal);
+    const until = performance.now() + awayMs;
     for (;;) {
       try {
         return await readProgress(this.#database.pool, STREAM_NAME, QUEUE_GROUP);
       } catch (error) {
-        const elsewhere = this.#lastSeen?.streamCreated === created || START_FROM !== undefined;
-        if (elsewhere || classifyConnectError(error) === 'refusedUs' || errorCode(error) === UNDEFINED_TABLE)
-          return null;
+        const isAway = classifyConnectError(error) === 'away' && errorCode(error) !== UNDEFINED_TABLE;
+        if (!isAway || performance.now() >= until) return null;
         await patience.pause(
-          `the durable ${QUEUE_GROUP} is missing, and where it was is noted in PostgreSQL: waiting for it (${errorMessage(error)}); START_FROM starts without it`,
+          `the durable ${QUEUE_GROUP} is missing, and where it was is noted in PostgreSQL: waiting for it, ${AWAY_MS / 1000} s at most (${errorMessage(error)})`,
         );
       }
     }

@@ -108,7 +108,7 @@ export class Topology {
       ackWaitMs: ACK_WAIT_MS,
       maxAckPending: MAX_ACK_PENDING,
       startFrom: START_FROM,
-      lastAckFloor: () => this.#floor.last(stream.created),
+      lastAckFloor: (only) => this.#floor.last(stream.created, only),
     });
     for (const change of stream.changes) if (change !== this.#saidChange) this.#log.warn(change);
     this.#saidChange = stream.changes.at(-1);

@@ -24,8 +24,10 @@ export type DurableWanted = {
   /**
    * Looks up the last known ack floor of a durable that vanished: it starts again behind it, whatever `startFrom` says.
    * Asked only where a durable is made on a stream that keeps what was delivered.
+   *
+   * @param only Nothing else says where to start: no other durable takes these subjects.
    */
-  readonly lastAckFloor?: () => Promise<number | undefined>;
+  readonly lastAckFloor?: (only: boolean) => Promise<number | undefined>;
 };
 
 export type PullLimits = { readonly batch: number | null; readonly expiresMs: number | null };
@@ -91,20 +93,22 @@ async function findOrMake(client: NatsClient, wanted: DurableWanted): Promise<Fo
   const stream = await client.manager.streams.info(wanted.stream);
   const { startFrom, subjects } = wanted;
   const keeps = stream.config.retention !== 'workqueue' && stream.state.messages > 0;
-  const lastAckFloor = keeps ? await wanted.lastAckFloor?.() : undefined;
-  const start = chooseStart(stream, await consumersOf(client, wanted.stream), {
+  const others = await consumersOf(client, wanted.stream);
+  const only = !others.some((consumer) => filtersAnyOf(consumer, subjects));
+  const lastAckFloor = keeps ? await wanted.lastAckFloor?.(only) : undefined;
+  const start = chooseStart(stream, others, {
     startFrom,
     lastAckFloor,
     subjects,
   });
-  const [first, ...others] = subjects;
+  const [first, ...more] = subjects;
   try {
     const info = await consumers.add(wanted.stream, {
       name: wanted.durable,
       durable_name: wanted.durable,
       ack_policy: AckPolicy.Explicit,
       ...start.config,
-      ...(others.length === 0 ? { filter_subject: first! } : { filter_subjects: [...subjects] }),
+      ...(more.length === 0 ? { filter_subject: first! } : { filter_subjects: [...subjects] }),
       ack_wait: nanos(wanted.ackWaitMs),
       max_deliver: -1,
       max_ack_pending: wanted.maxAckPending,
