@@ -1,11 +1,8 @@
 import { EventEmitter, once } from 'node:events';
-import { join } from 'node:path';
-import { environment, readSettings, type Settings } from '../config/settings.ts';
+import { readSettings, type Settings } from '../config/settings.ts';
 import { overviewRoute } from '../dashboard/overview.ts';
 import { openDataFolder } from '../embedded/data-folder.ts';
-import { startNatsServer } from '../embedded/nats-server.ts';
 import { freePort } from '../embedded/ports.ts';
-import { startPostgres } from '../embedded/postgres.ts';
 import { CLONE_DATA, removeRunningServers, writeRunningServers } from '../embedded/running.ts';
 import { startReceiver } from '../load/receiver.ts';
 import { requestLine } from '../load/request-line.ts';
@@ -18,13 +15,11 @@ import { stopSignal } from '../runtime/stopping.ts';
 import { deliverFirst } from './first-delivery.ts';
 import { guide } from './guide.ts';
 import { runWorker } from './run-worker.ts';
+import { type Started, startServers } from './up-servers.ts';
 
 const RECEIVER_PORT = 9000;
 const BODY_BYTES_SHOWN = 120;
 const DELIVERIES_SHOWN = 20;
-
-/** What was started, in this order, and is stopped in reverse. */
-type Started = { readonly what: string; stop(): Promise<void> };
 
 export const command: Command = {
   summary: 'everything in one process, with its own NATS and PostgreSQL (npm start)',
@@ -32,8 +27,9 @@ export const command: Command = {
 Usage: up
 
 Starts a nats-server and a PostgreSQL with their data in .data/, a worker named webhook-worker-1, and a receiver that
-prints what arrives; delivers one webhook to it, and prints what to do next. NATS_URL or DATABASE_URL: that server is
-used, and none is started. Ports 4222, 5432, 8080 and 9000 where they are free, else others. Ctrl-C stops all of it.
+prints what arrives; delivers one webhook to it, and prints what to do next. With NATS_URL or DATABASE_URL set, that
+server is used and none is started. Ports 4222, 5432, 8080 and 9000 where they are free, else others. Ctrl-C stops
+all of it.
 For trying things and for development: the receiver's addresses, loopback, are allowed as endpoints.
 `,
   async run(args) {
@@ -56,7 +52,8 @@ For trying things and for development: the receiver's addresses, loopback, are a
       if (!stopping.signal.aborted) throw error;
       return 0;
     } finally {
-      print('Stopping.');
+      // The folder alone is nothing to speak of.
+      if (started.length > 1) print('Stopping.');
       for (const { what, stop } of started.reverse()) {
         await stop().catch((error) =>
           log.error({ what, error: errorMessage(error) }, 'did not stop properly'),
@@ -73,8 +70,7 @@ async function startAll(
   signal: AbortSignal,
   started: Started[],
 ): Promise<{ readonly broken: Promise<Error> }> {
-  const servers = await startServers(given, started);
-  signal.throwIfAborted();
+  const { portsWanted, ended, ...servers } = await startServers(given, started, signal, print);
   const arrivals = new EventEmitter();
   const receiver = await startReceiver({ port: await freePort(RECEIVER_PORT) }, (request) => {
     print(`received  ${requestLine(request, BODY_BYTES_SHOWN)}`);
@@ -110,28 +106,11 @@ async function startAll(
   started.push({ what: 'note of the servers', stop: () => removeRunningServers() });
   const arrived = (id: string) => once(arrivals, id, { signal }).then(() => undefined);
   await deliverFirst(settings, receiver.url, arrived, log, signal);
-  print(guide(urls));
-  return { broken: worker.broken };
-}
-
-/** A real nats-server and a real PostgreSQL, each unless its URL is set. */
-async function startServers(
-  given: Settings,
-  started: Started[],
-): Promise<Pick<Settings, 'NATS_URL' | 'DATABASE_URL'>> {
-  // The servers' own look for binaries and caches reads these; their settings are ours.
-  const env = { ...environment(), NATS_SERVER_BIN: given.NATS_SERVER_BIN };
-  const options = { env, log: print, onProgress: print };
-  const [nats, postgres] = await Promise.all([
-    given.isSet('NATS_URL') ? null : startNatsServer({ dataDir: join(CLONE_DATA, 'nats'), ...options }),
-    given.isSet('DATABASE_URL') ? null : startPostgres({ dataDir: join(CLONE_DATA, 'postgres'), ...options }),
-  ]);
-  if (nats !== null) started.push({ what: 'nats-server', stop: () => nats.stop() });
-  if (postgres !== null) started.push({ what: 'PostgreSQL', stop: () => postgres.stop() });
-  return {
-    NATS_URL: nats === null ? given.NATS_URL : [nats.url],
-    DATABASE_URL: postgres === null ? given.DATABASE_URL : postgres.url,
-  };
+  const statsDelayMs = settings.STATS_INTERVAL_MS;
+  print(
+    guide(urls, { ports: { ...portsWanted, receiver: RECEIVER_PORT, page: given.HTTP_PORT }, statsDelayMs }),
+  );
+  return { broken: Promise.race([worker.broken, ended]) };
 }
 
 function print(line: string): void {

@@ -26,7 +26,7 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
   } catch (error) {
     if (error instanceof UserError || errorCode(error) === undefined) throw error;
     throw new UserError(
-      `Cannot write in the data folder ${path}: ${errorMessage(error)}. Give this user write access to it, or start in another folder.`,
+      `Cannot write in the data folder ${path}: ${errorMessage(error)}. Give this user write access to it, or start from another clone.`,
       { cause: error },
     );
   }
@@ -45,7 +45,7 @@ async function holdFolder(path: string, claims: string): Promise<DataFolder> {
     if (holder !== process.pid) await rm(ours, { force: true });
     if (holder === process.pid || triesLeft === 1) {
       throw new UserError(
-        `Process ${holder} already runs on ${path}. Stop that one first (Ctrl-C in its terminal, or "kill ${holder}"), or start in another folder.`,
+        `Process ${holder} already runs on ${path}. Stop that one first (Ctrl-C in its terminal, or "kill ${holder}"), or start from another clone.`,
       );
     }
     await pause(20 + Math.random() * 80);

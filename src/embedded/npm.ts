@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { constants, existsSync } from 'node:fs';
+import { constants, existsSync, rmSync } from 'node:fs';
 import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -27,7 +27,14 @@ export async function npmPack(spec: string, folder: string, env: Environment): P
       ...cache,
       ...PATIENCE,
     ]);
-    await promisify(execFile)(command, args, { cwd: temporary, env: { ...env } }).catch(explain);
+    const packing = promisify(execFile)(command, args, { cwd: temporary, env: { ...env } });
+    // npm would go on without us.
+    const end = () => {
+      packing.child.kill('SIGKILL');
+      rmSync(temporary, { recursive: true, force: true });
+    };
+    process.once('exit', end);
+    await packing.catch(explain).finally(() => process.off('exit', end));
     const archive = (await readdir(temporary)).find((name) => name.endsWith('.tgz')) ?? '';
     return await readFile(join(temporary, archive));
   } finally {

@@ -1,0 +1,101 @@
+import { cp, readFile, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../src/embedded/ports.ts';
+import { isRunning } from '../../src/embedded/process-identity.ts';
+import { temporaryFolder } from '../support/end-of-file.ts';
+import { type RunningProgram, runCommand } from '../support/program.ts';
+import { until } from '../support/wait.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** A clone that is built: `up` keeps its data beside the program. */
+let clone: string;
+
+beforeAll(async () => {
+  clone = await temporaryFolder();
+  for (const name of ['dist', 'sql', 'package.json'])
+    await cp(join(ROOT, name), join(clone, name), { recursive: true });
+  await symlink(join(ROOT, 'node_modules'), join(clone, 'node_modules'));
+});
+
+/** In another folder than the clone, as in another terminal. */
+const run = (...args: string[]) => runCommand(process.execPath, [join(clone, 'dist/main.js'), ...args]);
+
+async function up(env: Record<string, string> = {}): Promise<RunningProgram> {
+  const program = await runCommand(process.execPath, [join(clone, 'dist/main.js'), 'up'], { env });
+  await program.waitForLine('Ctrl-C stops everything', { timeoutMs: 60_000 });
+  return program;
+}
+
+/** The pids of its nats-server and its PostgreSQL. */
+async function serverPids(): Promise<{ nats: number; postgres: number }> {
+  const pidIn = async (file: string) =>
+    Number.parseInt(await readFile(join(clone, '.data', file), 'utf8'), 10);
+  return {
+    nats: await pidIn('nats/nats-server.pid'),
+    postgres: await pidIn('postgres/cluster/postmaster.pid'),
+  };
+}
+
+async function outputOf(program: RunningProgram): Promise<string> {
+  expect(await program.waitForExit()).toMatchObject({ code: 0 });
+  return program.stdout.join('\n');
+}
+
+describe('up', () => {
+  it('delivers a webhook, and the lines that it prints work', async () => {
+    const program = await up();
+    await program.waitForLine(/^received .*POST \/first {2}200/);
+    const lines = program.stdout.filter((line) => line.startsWith('  node '));
+    expect(lines).toHaveLength(3);
+    for (const line of lines) await outputOf(await runCommand('/bin/sh', ['-c', `${line} </dev/null`]));
+    await program.waitForLine(/^received .*POST \/hello {2}200.*\{"hello":"world"\}/);
+
+    const second = await run('up');
+    expect(await second.waitForExit()).toMatchObject({ code: 1 });
+    expect(second.stderr.join('')).toContain(`Process ${program.pid} already runs on`);
+    expect(second.stdout).toEqual([]);
+
+    const pids = await serverPids();
+    program.kill();
+    expect(await program.waitForExit()).toEqual({ code: 0, signal: null });
+    expect([isRunning(pids.nats), isRunning(pids.postgres)]).toEqual([false, false]);
+  });
+
+  it('leaves no server after a kill -9, and finds the data again', async () => {
+    const first = await up();
+    const pids = await serverPids();
+    first.kill('SIGKILL');
+    await until(() => !isRunning(pids.nats) && !isRunning(pids.postgres));
+    const second = await up();
+    const rows = await outputOf(
+      await run('sql', '--json', 'SELECT count(*) > 1 AS kept FROM nats_deliveries'),
+    );
+    expect(rows).toContain('"kept":"t"');
+    second.kill();
+    expect(await second.waitForExit()).toMatchObject({ code: 0 });
+  });
+});
+
+describe('up, when it cannot have what it wants', () => {
+  it('says which port is taken', async () => {
+    const taken = await freePort();
+    const holder = await run('receive', '--port', String(taken));
+    await holder.waitForLine('listening');
+    const program = await up({ HTTP_PORT: String(taken) });
+    expect(program.stdout.join('\n')).toMatch(
+      new RegExp(`Page +http://127.0.0.1:\\d+/ +\\(port ${taken} is taken\\)`),
+    );
+    program.kill();
+    expect(await program.waitForExit()).toMatchObject({ code: 0 });
+  });
+
+  it.each(['nats', 'postgres'] as const)('ends, and says why, when its %s server is gone', async (name) => {
+    const program = await up();
+    process.kill((await serverPids())[name], 'SIGKILL');
+    expect(await program.waitForExit()).toMatchObject({ code: 1 });
+    expect(program.stdout.join('\n')).toMatch(/(nats-server|PostgreSQL) has ended \(SIGKILL\)/);
+  });
+});

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { howCalled, quoted } from '../../src/runtime/invocation.ts';
+
+test.each([
+  ['/app/dist/main.js', '/app', 'node dist/main.js'],
+  ['/app/dist/main.js', '/', 'node app/dist/main.js'],
+  ['/app/dist/main.js', '/home/me', 'node /app/dist/main.js'],
+  ['/my app/dist/main.js', '/', "node 'my app/dist/main.js'"],
+  ['/usr/bin/nats-webhook-worker', '/', 'nats-webhook-worker'],
+])('%s, called in %s, is %s', (script, folder, called) => {
+  expect(howCalled(script, folder)).toBe(called);
+});
+
+test('a path with a quote is still one word for a shell', () => {
+  expect(quoted("/it's/here")).toBe(String.raw`'/it'\''s/here'`);
+});
