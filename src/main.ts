@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { runCommand } from './runtime/command.ts';
+import { howCalled } from './runtime/invocation.ts';
 
 process.exit(
   await runCommand(
@@ -13,6 +14,10 @@ process.exit(
       migrate: () => import('./commands/migrate.ts'),
       bench: () => import('./commands/bench.ts'),
     },
-    { name: 'nats-webhook-worker', fallback: 'worker', args: process.argv.slice(2) },
+    {
+      name: howCalled(process.argv[1] ?? '', process.cwd()),
+      fallback: 'worker',
+      args: process.argv.slice(2),
+    },
   ),
 );

@@ -15,7 +15,7 @@ Usage: migrate [--status]
   --status    list the migrations and whether they are applied, and change nothing; exit code 1 when one is not
 
 Workers do the same when they start: this is for databases that their role may not change. Safe to run at any time,
-several times at once. Server: DATABASE_URL, else that of an \`npm start\` that runs from here.
+several times at once. Server: DATABASE_URL, else that of the \`npm start\` of this clone, where it runs.
 `,
   async run(args) {
     const { values } = parseFlags({ args, options: { status: { type: 'boolean', default: false } } });

@@ -16,8 +16,8 @@ export const command: Command = {
   help: `
 Usage: publish [flags]
 
-  --url URL               endpoint; without it, --data is published bare, and goes to the endpoint that rule_webhooks
-                          has for the subject
+  --url URL               endpoint; without it, --data is published bare, and becomes a dead letter, unroutable, until
+                          endpoints in rule_webhooks are built
   --data JSON             what to send, byte for byte as given; @FILE: from a file, -: from standard input
   --header 'Name: value'  a header of the request; may be repeated (needs --url)
   --method METHOD         GET, POST, PUT, PATCH or DELETE (default POST; needs --url)
@@ -29,7 +29,7 @@ Usage: publish [flags]
   --subject SUBJECT       (default webhooks.test)
 
 Ends when NATS has confirmed every message; exit code 1 when one was not stored. Servers: NATS_URL, else those of
-an \`npm start\` that runs from here.
+the \`npm start\` of this clone, where it runs.
 
   publish --url http://127.0.0.1:9000/hook --data '{"hello":"world"}' --header 'X-Event-Type: user.created'
   publish --file events.ndjson

@@ -20,7 +20,7 @@ Usage: receive [flags]
   --quiet           a line a second with the counts, instead of a line a request
 
 Ctrl-C ends it and prints what came: requests, distinct webhook-ids, and those that were delivered twice.
-A worker reaches it only when 127.0.0.0/8 is in its ALLOWED_PRIVATE_CIDRS.
+A worker reaches it only when 127.0.0.0/8 is in its ALLOWED_PRIVATE_CIDRS; that of \`npm start\` does without.
 
   receive --port 9001 --fail-first 2      each webhook arrives at its third attempt
   receive --port 9002 --delay-ms 60000    an endpoint that hangs

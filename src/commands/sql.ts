@@ -14,8 +14,8 @@ Usage: sql [--json] "SELECT …"
   --json    a JSON object a row and line, instead of a table; the values as PostgreSQL writes them, as text
 
 The query may also come from standard input: sql - < query.sql. Several statements, separated by semicolons, run in
-one transaction. Exit code 1 when PostgreSQL refuses it. Server: DATABASE_URL, else that of an \`npm start\` that runs
-from here.
+one transaction. Exit code 1 when PostgreSQL refuses it. Server: DATABASE_URL, else that of the \`npm start\` of this
+clone, where it runs.
 
   sql "SELECT consumer_name, messages_delivered, active FROM rule_nats_consumer_stats"
 `,

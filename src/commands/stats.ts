@@ -18,7 +18,7 @@ Usage: stats [--once]
 
 A row a worker, from rule_nats_consumer_stats: workers write theirs every STATS_INTERVAL_MS. Below it, from NATS: what
 waits for QUEUE_GROUP on STREAM_NAME. Exit code 1 when PostgreSQL cannot be read. Servers: NATS_URL and
-DATABASE_URL, else those of an \`npm start\` that runs from here.
+DATABASE_URL, else those of the \`npm start\` of this clone, where it runs.
 `,
   async run(args) {
     const { values } = parseFlags({ args, options: { once: { type: 'boolean', default: false } } });

@@ -11,9 +11,10 @@ Usage: worker
 
 Pulls messages from the stream, POSTs each to its endpoint, and writes statistics to PostgreSQL. Starts no servers.
 All its settings are environment variables, or lines of a .env file in the working folder; the README lists them.
+It is the command where none is named.
 SIGTERM or Ctrl-C: attempts under way finish (SHUTDOWN_DRAIN_MS), the rest is handed to other workers.
 
-  NATS_URL=nats://localhost:4222 DATABASE_URL=postgresql://… nats-webhook-worker worker
+  NATS_URL=nats://localhost:4222 DATABASE_URL=postgresql://… worker
 `,
   async run(args) {
     parseFlags({ args, options: {} });

@@ -1,11 +1,15 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { errorCode, UserError } from './failure.ts';
+import { VERSION } from './version.ts';
 
 /** A command of the program. Its module exports it as `command`. */
 export interface Command {
   /** One line, for the list of commands. */
   readonly summary: string;
-  /** What `--help` prints below the summary: usage, each flag with unit and default, examples. */
+  /**
+   * What `--help` prints below the summary: usage, each flag with unit and default, examples. Lines that begin with the
+   * command's own name, as usage and examples do, get the program's before it, so that they work as they are pasted.
+   */
   readonly help: string;
   /** Resolves to the exit code. Throws a UserError for what the user can cure. */
   run(args: string[]): Promise<number>;
@@ -26,10 +30,15 @@ const USAGE_EXIT_CODE = 2;
 
 /** Runs the command that the arguments name, prints what went wrong, and resolves to the exit code. */
 export async function runCommand(commands: Commands, { name, fallback, args }: Invocation): Promise<number> {
-  const [first = fallback, ...rest] = args[0]?.startsWith('-') ? [fallback, ...args] : args;
+  // `help publish` is `publish --help`.
+  const asked = args[0] === 'help' ? [...args.slice(1, 2), '--help'] : args;
+  const [first = fallback, ...rest] = asked[0]?.startsWith('-') ? [fallback, ...asked] : asked;
   try {
-    if (args[0] === '--help' || args[0] === '-h' || first === 'help')
-      return await listCommands(commands, name);
+    if (asked[0] === '--help' || asked[0] === '-h') return await listCommands(commands, name);
+    if (asked[0] === '--version') {
+      process.stdout.write(`${VERSION}\n`);
+      return 0;
+    }
     const load = commands[first];
     if (load === undefined) {
       throw new UserError(
@@ -41,13 +50,18 @@ export async function runCommand(commands: Commands, { name, fallback, args }: I
     }
     const { command } = await load();
     if (rest.includes('--help') || rest.includes('-h')) {
-      process.stdout.write(`${name} ${first}: ${command.summary}\n\n${command.help.trim()}\n`);
+      process.stdout.write(`${name} ${first}: ${command.summary}\n\n${helpOf(first, command, name)}\n`);
       return 0;
     }
     return await command.run(rest);
   } catch (error) {
     return report(error);
   }
+}
+
+function helpOf(first: string, { help }: Command, name: string): string {
+  const ownLine = new RegExp(`^(Usage: |  (?:[A-Z_]+=\\S+ )*)(?=${first}\\b)`, 'gm');
+  return help.trim().replaceAll(ownLine, (start) => `${start}${name} `);
 }
 
 function report(error: unknown): number {

@@ -33,7 +33,7 @@ async function destination(format: 'json' | 'logfmt' | 'pretty'): Promise<Destin
       });
     case 'pretty': {
       const { default: pretty } = await import('pino-pretty');
-      return pretty({ sync: true, translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname' });
+      return pretty({ sync: true, singleLine: true, translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname' });
     }
   }
 }

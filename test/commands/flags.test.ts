@@ -1,13 +1,23 @@
 import { expect, test } from 'vitest';
+import { VERSION } from '../../src/runtime/version.ts';
 import { runProgram } from '../support/program.ts';
 import { outcomeOf } from './programs.ts';
 
 const COMMANDS = ['receive', 'publish', 'stats', 'sql', 'migrate', 'bench'];
 
-test.each(COMMANDS)('%s --help shows its usage', async (command) => {
+test.each([...COMMANDS, 'worker', 'up'])('%s --help shows its usage', async (command) => {
   const { code, stdout } = await outcomeOf([command, '--help']);
-  expect(stdout).toContain(`Usage: ${command}`);
+  expect(stdout).toMatch(new RegExp(`^Usage: node .*dist/main\\.js ${command}\\b`, 'm'));
   expect(code).toBe(0);
+});
+
+test('examples in a help text name the program, so that they can be pasted', async () => {
+  const { stdout } = await outcomeOf(['help', 'publish']);
+  expect(stdout).toMatch(/^ {2}node .*dist\/main\.js publish --file events\.ndjson$/m);
+});
+
+test('--version tells the version', async () => {
+  expect(await outcomeOf(['--version'])).toMatchObject({ stdout: VERSION, code: 0 });
 });
 
 test.each(COMMANDS)('%s exits with 2 at a flag that it does not have', async (command) => {
