@@ -49,6 +49,7 @@ export async function packageToPrepare() {
   await write('vendor/typescript/bin/tsc', COMPILER);
   await write('tsconfig.build.json', '{}');
   await write('src/main.ts', 'one');
+  await cp(join(EMBEDDED, '../../.npmrc'), at('.npmrc'));
   for (const name of ['prepare.mjs', 'prepare-lock.mjs', 'prepare-npm.mjs', 'prepare-step.mjs']) {
     await mkdir(at('src', 'embedded'), { recursive: true });
     await cp(join(EMBEDDED, name), at('src', 'embedded', name));
