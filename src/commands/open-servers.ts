@@ -24,15 +24,16 @@ export function natsOptions(settings: Settings): Omit<NatsOptions, 'log' | 'sign
   };
 }
 
-/** A seed starts with S, and has no dot or slash; anything else is a path. */
+/** A path has a dot or a slash in it; all else is a seed, and so never shown, also a mistyped one. */
 function nkeyOf(text: string | undefined): Pick<NatsOptions, 'nkeySeed' | 'nkeyFile'> {
   if (text === undefined) return {};
-  return /^S[A-Z2-7]{50,}$/.test(text) ? { nkeySeed: text } : { nkeyFile: text };
+  return /[./\\]/.test(text) ? { nkeyFile: text } : { nkeySeed: text };
 }
 
-function tlsOf({ NATS_TLS_CA, NATS_TLS_CERT, NATS_TLS_KEY }: Settings): NatsOptions['tls'] {
-  if (NATS_TLS_CA === undefined && NATS_TLS_CERT === undefined) return undefined;
+function tlsOf({ NATS_TLS_CA, NATS_TLS_CERT, NATS_TLS_KEY, NATS_TLS_FIRST }: Settings): NatsOptions['tls'] {
+  if (NATS_TLS_CA === undefined && NATS_TLS_CERT === undefined && !NATS_TLS_FIRST) return undefined;
   return {
+    first: NATS_TLS_FIRST,
     ...(NATS_TLS_CA !== undefined && { caFile: NATS_TLS_CA }),
     ...(NATS_TLS_CERT !== undefined && { certFile: NATS_TLS_CERT }),
     ...(NATS_TLS_KEY !== undefined && { keyFile: NATS_TLS_KEY }),

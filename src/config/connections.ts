@@ -1,3 +1,4 @@
+import { bool } from 'envalid';
 import { jetStreamName, listOf, oneLine, parseNatsServer, postgresUrl, wholeNumber } from './validators.ts';
 
 /** How NATS and PostgreSQL are reached. */
@@ -24,7 +25,10 @@ export const connections = {
   /** A `.creds` file (user JWT and seed), read again at every connect. @default none. Env NATS_CREDS. */
   NATS_CREDS: oneLine({ default: undefined, desc: 'path of a NATS `.creds` file' }),
 
-  /** An NKey seed (`SU…`), or the path of a file that holds one. Never logged. @default none. Env NATS_NKEY. */
+  /**
+   * An NKey seed (`SU…`), or the path of a file that holds one: a path has a dot or a slash in it. A seed is never
+   * logged. @default none. Env NATS_NKEY.
+   */
   NATS_NKEY: oneLine({ default: undefined, desc: 'NKey seed, or the path of a file with it' }),
 
   /** Certificates of the authorities that NATS servers are checked against (PEM). @default the system's. Env NATS_TLS_CA. */
@@ -35,6 +39,9 @@ export const connections = {
 
   /** The key of NATS_TLS_CERT (PEM). @default none. Env NATS_TLS_KEY. */
   NATS_TLS_KEY: oneLine({ default: undefined, desc: 'path of its key (PEM)' }),
+
+  /** TLS before the server's greeting, for servers with `handshake_first`; others do not answer then. @default false. Env NATS_TLS_FIRST. */
+  NATS_TLS_FIRST: bool({ default: false, desc: 'TLS first, for servers with `handshake_first`' }),
 
   /** JetStream domain, where JetStream is behind a leaf node. @default none. Env NATS_JS_DOMAIN. */
   NATS_JS_DOMAIN: jetStreamName({ default: undefined, desc: 'JetStream domain, behind a leaf node' }),

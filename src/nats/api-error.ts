@@ -2,6 +2,7 @@ import { ErrorCode, type NatsError } from 'nats';
 import { errorCode, errorMessage, UserError } from '../runtime/failure.ts';
 import type { NatsClient } from './client.ts';
 import { createPatience } from './patience.ts';
+import { rightDenied } from './rights.ts';
 
 /** `err_code` of JetStream's answers: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 export const ApiErrorCode = {
@@ -9,6 +10,8 @@ export const ApiErrorCode = {
   clusterNotAvailable: 10008,
   consumerNotFound: 10014,
   insufficientResources: 10023,
+  maximumConsumers: 10026,
+  maximumStreams: 10027,
   noMessageFound: 10037,
   notEnabledForAccount: 10039,
   storageResourcesExceeded: 10047,
@@ -37,6 +40,12 @@ const TEMPORARY_API_CODES = new Set<number>([
 const TEMPORARY_CODES = new Set<string>([ErrorCode.NoResponders, ErrorCode.Timeout, ErrorCode.Disconnect]);
 
 const CURES: Record<number, string> = {
+  [ApiErrorCode.maximumConsumers]:
+    'raise max_consumers of the account, or of the stream, or remove consumers',
+  [ApiErrorCode.maximumStreams]: 'raise max_streams of the account, or remove streams',
+  [ApiErrorCode.accountResourcesExceeded]: 'raise the JetStream limits of the account',
+  [ApiErrorCode.storageResourcesExceeded]:
+    'give JetStream more room (max_file_store, max_memory_store in the nats-server configuration)',
   [ApiErrorCode.insufficientResources]:
     'give JetStream more room (max_file_store, max_memory_store in the nats-server configuration)',
   [ApiErrorCode.replicasWithoutCluster]: 'this NATS is a single server: ask for 1 replica',
@@ -90,10 +99,11 @@ export function refusal(what: string, error: unknown): unknown {
 }
 
 function denied(what: string, error: NatsError): UserError {
-  const subject = error.permissionContext?.subject ?? 'the JetStream API';
-  const right = error.permissionContext?.operation === 'subscription' ? 'subscribe to' : 'publish to';
+  const denied = rightDenied(
+    error.permissionContext ?? { operation: 'publish', subject: 'the JetStream API' },
+  );
   return new UserError(
-    `NATS denies our user the right to ${right} "${subject}", needed to ${what}. Grant it in the nats-server configuration.`,
+    `${denied}, needed to ${what}. Grant it in the nats-server configuration: the README lists what a worker needs.`,
     { cause: error },
   );
 }

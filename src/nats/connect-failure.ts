@@ -1,6 +1,7 @@
 import { ErrorCode } from 'nats';
 import { errorCode, errorMessage, UserError } from '../runtime/failure.ts';
 import type { Credentials } from './credentials.ts';
+import { isTlsCode, tlsCure } from './tls.ts';
 
 /** Why a connection did not come about: `later` may cure itself, `never` is the user's to cure. */
 export type ConnectFailure =
@@ -16,9 +17,13 @@ export const LOGIN_CODES = new Set<unknown>([
   ErrorCode.BadCreds,
 ]);
 
+/** What a server that waits for a TLS handshake looks like: silent, and then gone. */
+const WAITS_FOR_TLS = new Set<string>([ErrorCode.ConnectionRefused, ErrorCode.Timeout, 'ECONNRESET']);
+
 const REASONS: Record<string, string> = {
   [ErrorCode.ConnectionRefused]: 'nothing listens there',
-  [ErrorCode.Timeout]: 'no greeting of a NATS server in time: is it one, and does it run?',
+  [ErrorCode.Timeout]:
+    'no welcome of a NATS server in time: is it one, does it run, and has our account room for another connection?',
   [ErrorCode.AuthenticationTimeout]: 'the server was too slow to log us in',
   ENOTFOUND: 'no such host name',
   EAI_AGAIN: 'the host name cannot be looked up',
@@ -28,12 +33,16 @@ const REASONS: Record<string, string> = {
   ENETUNREACH: 'no route to the network',
 };
 
-/** @param servers For the sentence: the addresses without userinfo. */
-export function judgeConnectFailure(
-  error: unknown,
-  servers: string,
-  credentials: Credentials,
-): ConnectFailure {
+export type Dialed = {
+  /** The addresses, without userinfo. */
+  readonly servers: string;
+  readonly credentials: Credentials;
+  /** By NATS_URL or NATS_TLS_…; else it may still be the server that demands it. */
+  readonly demandsTls: boolean;
+};
+
+export function judgeConnectFailure(error: unknown, dialed: Dialed): ConnectFailure {
+  const { servers, credentials, demandsTls } = dialed;
   const code = errorCode(error);
   // The client's only errors without a code say that the greeting was none of NATS; a TypeError would be a bug.
   if (code === undefined) {
@@ -46,32 +55,26 @@ export function judgeConnectFailure(
   if (LOGIN_CODES.has(code)) return never(loginRefused(servers, credentials), error);
   if (code === ErrorCode.ServerOptionNotAvailable) {
     return never(
-      `NATS at ${servers} does not speak TLS. Write nats:// instead of tls:// in NATS_URL.`,
+      `NATS at ${servers} does not speak TLS. Write nats:// instead of tls:// in NATS_URL, and leave NATS_TLS_… empty.`,
       error,
     );
   }
   if (isTlsCode(code)) {
-    return never(
-      `NATS at ${servers}: TLS failed (${code}: ${errorMessage(error)}). NATS_URL must name the host that its certificate ` +
-        'is for; where your own authority signed it, set NODE_EXTRA_CA_CERTS to the file of that authority.',
-      error,
-    );
+    const cure = tlsCure(code, demandsTls);
+    return never(`NATS at ${servers}: TLS failed (${code}: ${errorMessage(error)}). ${cure}.`, error);
   }
-  return { kind: 'later', reason: REASONS[code] ?? `${code}: ${errorMessage(error)}` };
+  const reason = REASONS[code] ?? `${code}: ${errorMessage(error)}`;
+  const waitsForTls = demandsTls && WAITS_FOR_TLS.has(code);
+  return {
+    kind: 'later',
+    reason: waitsForTls ? `${reason}; a server with handshake_first needs NATS_TLS_FIRST=true` : reason,
+  };
 }
 
-function loginRefused(servers: string, { described }: Credentials): string {
+function loginRefused(servers: string, { described, cure }: Credentials): string {
   return described === undefined
-    ? `NATS at ${servers} asks for a login, and none is set. Set NATS_USER and NATS_PASS, or write them into NATS_URL (nats://user:password@host:4222).`
-    : `NATS at ${servers} refuses ${described}. Check NATS_USER and NATS_PASS, or the user and password in NATS_URL.`;
-}
-
-function isTlsCode(code: string): boolean {
-  return (
-    code === ErrorCode.Tls ||
-    code === 'EPROTO' ||
-    /^(ERR_(TLS|SSL|OSSL)_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code)
-  );
+    ? `NATS at ${servers} asks for a login, and none is set: ${cure}.`
+    : `NATS at ${servers} refuses ${described}: ${cure}.`;
 }
 
 function never(message: string, cause: unknown): ConnectFailure {

@@ -1,6 +1,8 @@
 import { Events, type NatsConnection, type Status } from 'nats';
 import type { NatsLog } from './client.ts';
 import { LOGIN_CODES } from './connect-failure.ts';
+import type { Credentials } from './credentials.ts';
+import { isToldToItsAsker } from './rights.ts';
 import { refuseOldServer } from './server-version.ts';
 
 const SAY_AGAIN_MS = 60_000;
@@ -18,7 +20,11 @@ export interface ConnectionState {
 }
 
 /** Says in plain words what happens to the connection, and refuses a server that came back too old. */
-export function followConnection(connection: NatsConnection, log: NatsLog): ConnectionState {
+export function followConnection(
+  connection: NatsConnection,
+  log: NatsLog,
+  credentials: Credentials,
+): ConnectionState {
   let connected = true;
   let endedBy: Error | undefined;
   let denial: { readonly sentence: string; readonly until: number } | undefined;
@@ -33,7 +39,7 @@ export function followConnection(connection: NatsConnection, log: NatsLog): Conn
 
   function noteDenial(status: Status): void {
     if (!NEEDED.test(status.permissionContext?.subject ?? '')) return;
-    denial = { sentence: errorSentence(status), until: Date.now() + DENIAL_LASTS_MS };
+    denial = { sentence: errorSentence(status, credentials), until: Date.now() + DENIAL_LASTS_MS };
   }
 
   function onReconnected(server: string): void {
@@ -62,7 +68,7 @@ export function followConnection(connection: NatsConnection, log: NatsLog): Conn
         log.warn(`NATS at ${data} is about to stop (lame duck mode) and asks us to move to another server`);
         break;
       case Events.Error:
-        sayNowAndThen(errorSentence(status));
+        if (!isToldToItsAsker(status.permissionContext)) sayNowAndThen(errorSentence(status, credentials));
         noteDenial(status);
         break;
     }
@@ -81,10 +87,10 @@ export function followConnection(connection: NatsConnection, log: NatsLog): Conn
   };
 }
 
-function errorSentence(status: Status): string {
+function errorSentence(status: Status, { cure }: Credentials): string {
   const denied = status.permissionContext;
   if (LOGIN_CODES.has(status.data)) {
-    return `NATS refuses our login now (${status.data}); trying until it accepts it: check NATS_USER and NATS_PASS`;
+    return `NATS refuses our login now (${status.data}); trying until it accepts it: ${cure}`;
   }
   if (denied === undefined) return `NATS says ${String(status.data)}`;
   const right = denied.operation === 'publish' ? 'publish to' : 'subscribe to';

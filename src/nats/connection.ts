@@ -1,21 +1,22 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { type ConnectionOptions, connect, type NatsConnection, type TlsOptions } from 'nats';
+import { type ConnectionOptions, connect, ErrorCode, type NatsConnection } from 'nats';
+import { errorCode } from '../runtime/failure.ts';
 import { type NatsAddress, parseAddress, printAddress } from './address.ts';
 import type { NatsClient, NatsLog } from './client.ts';
 import { judgeConnectFailure } from './connect-failure.ts';
 import { followConnection } from './connection-events.ts';
-import { type CredentialOptions, credentialsFrom } from './credentials.ts';
+import { type CredentialOptions, type Credentials, credentialsFrom } from './credentials.ts';
+import { objectionOf } from './first-words.ts';
 import { awaitJetStream } from './jetstream-ready.ts';
 import { createPatience } from './patience.ts';
 import { refuseOldServer } from './server-version.ts';
+import { type Tls, type TlsFiles, tlsFrom } from './tls.ts';
 
 export type NatsOptions = CredentialOptions & {
   /** NATS_URL, taken apart: any one that answers is used, and the others when it goes. At least one. */
   readonly servers: readonly string[];
   /** Given, or with a `tls://` server: TLS is demanded. A server that demands it gets it anyway. */
-  readonly tls?:
-    | { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string }
-    | undefined;
+  readonly tls?: TlsFiles | undefined;
   /** Shown by `nats server report connections`. */
   readonly name: string;
   /** JetStream domain, where JetStream is behind a leaf node. @default none. */
@@ -42,7 +43,11 @@ const CLOSING_FLUSH_MS = 1000;
  */
 export async function connectToNats(options: NatsOptions): Promise<NatsClient> {
   const signal = options.signal ?? new AbortController().signal;
-  const connection = await connectUntilLoggedIn(options, signal);
+  const addresses = options.servers.map(parseAddress);
+  const credentials = credentialsFrom(options, addresses);
+  const tls = tlsFrom(options.tls, addresses);
+  const dialing = { ...options, addresses, credentials, tls, signal };
+  const connection = await connectUntilLoggedIn(dialing);
   const { log, jsDomain } = options;
   const server = connection.getServer();
   const version = connection.info?.version ?? '';
@@ -52,7 +57,8 @@ export async function connectToNats(options: NatsOptions): Promise<NatsClient> {
     throw tooOld;
   }
   log.info(`connected to NATS at ${server} (nats-server ${version})`);
-  const state = followConnection(connection, log);
+  tls?.trustAnnounced(connection);
+  const state = followConnection(connection, log, credentials);
   const client: NatsClient = {
     connection,
     apiPrefix: jsDomain === undefined ? '$JS.API' : `$JS.${jsDomain}.API`,
@@ -80,31 +86,47 @@ export async function connectToNats(options: NatsOptions): Promise<NatsClient> {
   return client;
 }
 
-async function connectUntilLoggedIn(options: NatsOptions, signal: AbortSignal): Promise<NatsConnection> {
-  const addresses = options.servers.map(parseAddress);
-  const servers = addresses.map(printAddress).join(', ');
-  const credentials = credentialsFrom(options, addresses);
+type Dialing = Pick<NatsOptions, 'name' | 'log'> & {
+  readonly addresses: readonly NatsAddress[];
+  readonly credentials: Credentials;
+  readonly tls: Tls | undefined;
+  readonly signal: AbortSignal;
+};
+
+async function connectUntilLoggedIn(options: Dialing): Promise<NatsConnection> {
+  const { credentials, signal } = options;
+  const servers = options.addresses.map(printAddress).join(', ');
   const patience = createPatience(options.log, signal);
   for (;;) {
     try {
       const dialing = connect({
-        ...dialOptions(options, addresses),
+        ...dialOptions(options),
         ...(credentials.authenticator !== undefined && { authenticator: credentials.authenticator }),
       });
       return await unlessAborted(dialing, signal);
     } catch (error) {
       signal.throwIfAborted();
-      const failure = judgeConnectFailure(error, servers, credentials);
+      const failure = judgeConnectFailure(error, {
+        servers,
+        credentials,
+        demandsTls: options.tls !== undefined,
+      });
       if (failure.kind === 'never') throw failure.error;
+      const objection =
+        errorCode(error) === ErrorCode.Timeout ? await firstObjection(options.addresses) : null;
       await patience.pause(
-        `NATS at ${servers} cannot be reached yet (${failure.reason}); trying until it answers`,
+        `NATS at ${servers} cannot be reached yet (${objection ?? failure.reason}); trying until it answers`,
       );
     }
   }
 }
 
-function dialOptions({ tls, name }: NatsOptions, addresses: readonly NatsAddress[]): ConnectionOptions {
-  const secure: TlsOptions | undefined = tls ?? (addresses.some((address) => address.tls) ? {} : undefined);
+async function firstObjection(addresses: readonly NatsAddress[]): Promise<string | null> {
+  const objections = await Promise.all(addresses.map(objectionOf));
+  return objections.find((objection) => objection !== null) ?? null;
+}
+
+function dialOptions({ tls, name, addresses }: Dialing): ConnectionOptions {
   const servers = shuffled(addresses.map(({ hostPort }) => hostPort));
   return {
     // The client forgets a server that fails before the first one answers. Named twice, each is still known later.
@@ -121,8 +143,8 @@ function dialOptions({ tls, name }: NatsOptions, addresses: readonly NatsAddress
     maxPingOut: 2,
     noAsyncTraces: true,
     // The client's own look-up asks DNS alone, not /etc/hosts, and hangs without it; only for TLS it keeps the name.
-    resolve: secure !== undefined,
-    ...(secure !== undefined && { tls: secure }),
+    resolve: tls !== undefined,
+    ...(tls !== undefined && { tls: tls.options }),
   };
 }
 

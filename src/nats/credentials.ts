@@ -6,7 +6,7 @@ import {
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from 'nats';
-import { errorMessage, UserError } from '../runtime/failure.ts';
+import { errorCode, UserError } from '../runtime/failure.ts';
 import type { NatsAddress } from './address.ts';
 
 export type CredentialOptions = {
@@ -25,6 +25,16 @@ export type Credentials = {
   readonly authenticator: Authenticator | undefined;
   /** Whom we are, for an error: `user "x"`, `the token`. Never a secret. */
   readonly described: string | undefined;
+  /** What the user looks at when this login is refused; a clause without a capital. */
+  readonly cure: string;
+};
+
+const CURES = {
+  creds: 'check the file that NATS_CREDS names: it may have expired, or be of another operator',
+  nkey: 'check NATS_NKEY, and the public key in the nats-server configuration',
+  token: 'check NATS_TOKEN, or the token in NATS_URL',
+  user: 'check NATS_USER and NATS_PASS, or the user and password in NATS_URL',
+  none: 'set NATS_USER and NATS_PASS, NATS_TOKEN, NATS_CREDS or NATS_NKEY, or write nats://user:password@host:4222',
 };
 
 /**
@@ -34,22 +44,31 @@ export type Credentials = {
  */
 export function credentialsFrom(options: CredentialOptions, addresses: readonly NatsAddress[]): Credentials {
   if (options.credsFile !== undefined) {
-    const content = renewable(options.credsFile);
-    return checked(credsAuthenticator(content), `the credentials file ${options.credsFile}`);
+    const content = renewable('NATS_CREDS', options.credsFile);
+    const described = `the credentials file ${options.credsFile}`;
+    return checked('NATS_CREDS', {
+      authenticator: credsAuthenticator(content),
+      described,
+      cure: CURES.creds,
+    });
   }
   if (options.nkeyFile !== undefined) {
-    const content = renewable(options.nkeyFile);
+    const content = renewable('NATS_NKEY', options.nkeyFile);
     const seed = () => new TextEncoder().encode(new TextDecoder().decode(content()).trim());
-    return checked(nkeyAuthenticator(seed), `the NKey seed in ${options.nkeyFile}`);
+    const described = `the NKey seed in ${options.nkeyFile}`;
+    return checked('NATS_NKEY', { authenticator: nkeyAuthenticator(seed), described, cure: CURES.nkey });
   }
   if (options.nkeySeed !== undefined) {
-    return checked(nkeyAuthenticator(new TextEncoder().encode(options.nkeySeed.trim())), 'the NKey seed');
+    const authenticator = nkeyAuthenticator(new TextEncoder().encode(options.nkeySeed.trim()));
+    return checked('NATS_NKEY', { authenticator, described: 'the NKey seed', cure: CURES.nkey });
   }
   const { user, pass, token } =
     options.user !== undefined || options.token !== undefined ? options : sharedUserinfo(addresses);
-  if (token !== undefined) return { authenticator: tokenAuthenticator(token), described: 'the token' };
-  if (user === undefined) return { authenticator: undefined, described: undefined };
-  return { authenticator: usernamePasswordAuthenticator(user, pass ?? ''), described: `user "${user}"` };
+  if (token !== undefined)
+    return { authenticator: tokenAuthenticator(token), described: 'the token', cure: CURES.token };
+  if (user === undefined) return { authenticator: undefined, described: undefined, cure: CURES.none };
+  const authenticator = usernamePasswordAuthenticator(user, pass ?? '');
+  return { authenticator, described: `user "${user}"`, cure: CURES.user };
 }
 
 function sharedUserinfo(addresses: readonly NatsAddress[]): CredentialOptions {
@@ -67,13 +86,13 @@ function sharedUserinfo(addresses: readonly NatsAddress[]): CredentialOptions {
 }
 
 /** The file's content, read at every call; what it held last where it cannot be read, as in the middle of a renewal. */
-function renewable(file: string): () => Uint8Array {
+function renewable(setting: string, file: string): () => Uint8Array {
   const read = () => new Uint8Array(readFileSync(file));
   let last: Uint8Array;
   try {
     last = read();
   } catch (error) {
-    throw new UserError(`NATS: ${file} cannot be read: ${errorMessage(error)}.`, { cause: error });
+    throw new UserError(`${setting}: ${file} cannot be read (${errorCode(error)}).`, { cause: error });
   }
   return () => {
     try {
@@ -86,11 +105,15 @@ function renewable(file: string): () => Uint8Array {
 }
 
 /** The client closes for good when an authenticator throws: so it is tried before. */
-function checked(authenticator: Authenticator, described: string): Credentials {
+function checked(
+  setting: string,
+  credentials: Credentials & { readonly authenticator: Authenticator },
+): Credentials {
   try {
-    authenticator('nonce');
-  } catch (error) {
-    throw new UserError(`NATS: ${described} is not valid: ${errorMessage(error)}.`, { cause: error });
+    credentials.authenticator('nonce');
+  } catch {
+    // Neither the client's words nor the cause: they may hold a part of the secret.
+    throw new UserError(`${setting}: ${credentials.described} is not valid.`);
   }
-  return { authenticator, described };
+  return credentials;
 }

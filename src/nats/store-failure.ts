@@ -2,6 +2,7 @@ import { ErrorCode, type MsgHdrs, type NatsError } from 'nats';
 import { errorCode } from '../runtime/failure.ts';
 import { ApiErrorCode } from './api-error.ts';
 import type { NatsClient } from './client.ts';
+import { rightDenied } from './rights.ts';
 
 /** What became of a message that was to be stored in a stream. */
 export type Stored =
@@ -89,12 +90,8 @@ export async function judgeSilence(
         detail: `the message to ${subject}, ${message.data.length} bytes and its headers, is larger than NATS takes (${client.connection.info?.max_payload}); raise max_payload in the nats-server configuration`,
       };
     case ErrorCode.PermissionsViolation: {
-      const denied = (error as NatsError).permissionContext;
-      const right = denied?.operation === 'subscription' ? 'subscribe to' : 'publish to';
-      return {
-        failed: 'denied',
-        detail: `NATS denies our user the right to ${right} ${denied?.subject ?? subject}`,
-      };
+      const denied = (error as NatsError).permissionContext ?? { operation: 'publish', subject };
+      return { failed: 'denied', detail: rightDenied(denied) };
     }
     default:
       throw error;

@@ -30,6 +30,7 @@ test('without any, nothing is sent', () => {
   expect(credentialsFrom({}, [parseAddress('a')])).toEqual({
     authenticator: undefined,
     described: undefined,
+    cure: expect.stringContaining('NATS_TOKEN'),
   });
 });
 
@@ -63,4 +64,10 @@ test('another NKey is refused, and not shown', async () => {
   const message = await refusal(connectTo(url, { nkeySeed: SEED }));
   expect(message).toMatch(/refuses the NKey seed/);
   expect(message).not.toContain(SEED);
+});
+
+test('a file for NATS_NKEY that holds something else is refused, and not shown', async () => {
+  const file = join(await temporaryFolder(), 'user.nk');
+  await writeFile(file, 'hunter2');
+  expect(() => described({ nkeyFile: file })).toThrow(`NATS_NKEY: the NKey seed in ${file} is not valid.`);
 });

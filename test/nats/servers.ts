@@ -1,12 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { findNatsServer } from '../../src/embedded/nats-binary.ts';
 import { freePort } from '../../src/embedded/ports.ts';
 import type { NatsClient } from '../../src/nats/client.ts';
 import { connectToNats, type NatsOptions } from '../../src/nats/connection.ts';
 import { UserError } from '../../src/runtime/failure.ts';
+import { temporaryFolder } from '../support/end-of-file.ts';
 
 const quiet = () => {};
 
@@ -63,16 +66,22 @@ export async function refusal(action: Promise<unknown>): Promise<string> {
 }
 
 /** A real nats-server with JetStream switched off, for one test. */
-export async function startWithoutJetStream(): Promise<{ url: string }> {
+export const startWithoutJetStream = () => startByHand('');
+
+/** A real nats-server that only its own log shows to be ready, for one test. */
+export async function startByHand(config: string): Promise<{ url: string; port: number }> {
   const port = await freePort();
-  const args = ['--addr', '127.0.0.1', '--port', String(port)];
+  const folder = await temporaryFolder();
+  const file = join(folder, 'nats-server.conf');
+  await writeFile(file, config);
+  const args = ['--config', file, '--addr', '127.0.0.1', '--port', String(port), '--store_dir', folder];
   const server = spawn(await findNatsServer(process.env), args, { stdio: ['ignore', 'ignore', 'pipe'] });
   onTestFinished(async () => {
     server.kill();
     if (server.exitCode === null && server.signalCode === null) await once(server, 'exit');
   });
   for await (const text of server.stderr) if (String(text).includes('Server is ready')) break;
-  return { url: `nats://127.0.0.1:${port}` };
+  return { url: `nats://127.0.0.1:${port}`, port };
 }
 
 /** Anything that listens, for one test: it says `greeting` to everyone who connects, and answers pings. */

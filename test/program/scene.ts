@@ -1,4 +1,5 @@
 import {
+  type ConnectionOptions,
   connect,
   headers,
   type JetStreamClient,
@@ -60,8 +61,8 @@ interface SceneParts {
   readonly databaseUrl?: string;
   /** @default one of its own */
   readonly nats?: TestNats;
-  /** Of the tests themselves; workers are told by NATS_USER and NATS_PASS. */
-  readonly login?: { readonly user: string; readonly pass: string };
+  /** Of the tests themselves; workers are told by their settings. */
+  readonly login?: ConnectionOptions;
 }
 
 export async function openScene(given: SceneParts = {}): Promise<Scene> {
@@ -123,7 +124,7 @@ export async function openSceneOn(
 }
 
 /** A client of the tests' own, which survives restarts of the server. */
-export async function openJetStream(url: string, login: { user?: string; pass?: string } = {}) {
+export async function openJetStream(url: string, login: ConnectionOptions = {}) {
   const connection = await connect({
     servers: url.split(','),
     maxReconnectAttempts: -1,

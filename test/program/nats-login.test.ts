@@ -1,0 +1,147 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { credsAuthenticator, nkeys } from 'nats';
+import { describe, expect, it } from 'vitest';
+import { makeOperator } from '../nats/jwt.ts';
+import { makeAuthority } from '../support/certificates.ts';
+import { temporaryFolder } from '../support/end-of-file.ts';
+import { runProgram } from '../support/program.ts';
+import { createTestDatabase, startTestNats } from '../support/servers.ts';
+import { until } from '../support/wait.ts';
+import { type Environment, openScene, startEndpoint } from './scene.ts';
+
+const SEED = text(nkeys.createUser().getSeed());
+const PUBLIC_KEY = nkeys.fromSeed(Buffer.from(SEED)).getPublicKey();
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
+async function fileWith(content: string, name: string): Promise<string> {
+  const file = join(await temporaryFolder(), name);
+  await writeFile(file, content);
+  return file;
+}
+
+/** @param login of the tests themselves */
+async function sceneWith(config: string, login: object = {}) {
+  const nats = await startTestNats({ config });
+  const [scene, endpoint] = [await openScene({ nats, login }), await startEndpoint()];
+  return {
+    scene,
+    async delivers(env: Environment) {
+      const worker = await scene.startWorker(env);
+      const before = endpoint.requests.length;
+      await scene.publish({ webhook_url: endpoint.url });
+      await until(() => endpoint.requests.length === before + 1);
+      return worker;
+    },
+  };
+}
+
+/** What `worker` says when it ends because of its login. */
+async function refusal(url: string, env: Environment): Promise<string> {
+  const DATABASE_URL = (await createTestDatabase()).url;
+  const worker = await runProgram(['worker'], {
+    env: { NATS_URL: url, DATABASE_URL, HTTP_PORT: '0', ...env },
+  });
+  expect(await worker.waitForExit()).toEqual({ code: 1, signal: null });
+  return [...worker.stdout, ...worker.stderr].join('\n');
+}
+
+describe('a worker logs in', () => {
+  it('with NATS_TOKEN', async () => {
+    const { delivers, scene } = await sceneWith('authorization { token: "t0ken" }', { token: 't0ken' });
+    await delivers({ NATS_TOKEN: 't0ken' });
+    const said = await refusal(scene.nats.url, { NATS_TOKEN: 'wr0ng' });
+    expect(said).toMatch(/refuses the token: check NATS_TOKEN/);
+    expect(said).not.toContain('wr0ng');
+  });
+
+  it('with NATS_USER and NATS_PASS', async () => {
+    const login = { user: 'ann', pass: 'p@ss:1234' };
+    const { delivers } = await sceneWith('authorization { user: ann, password: "p@ss:1234" }', login);
+    await delivers({ NATS_USER: login.user, NATS_PASS: login.pass });
+  });
+
+  it('with NATS_NKEY, the seed itself or a file with it', async () => {
+    const users = `authorization { users: [{ nkey: ${PUBLIC_KEY} }, { user: ann, password: x }] }`;
+    const { delivers, scene } = await sceneWith(users, { user: 'ann', pass: 'x' });
+    await delivers({ NATS_NKEY: SEED });
+    await delivers({ NATS_NKEY: await fileWith(`${SEED}\n`, 'user.nk') });
+    const other = text(nkeys.createUser().getSeed());
+    const said = await refusal(scene.nats.url, { NATS_NKEY: other });
+    expect(said).toMatch(/refuses the NKey seed: check NATS_NKEY/);
+    expect(said).not.toContain(other);
+  });
+
+  it('with NATS_CREDS, also with credentials that were renewed while it runs', async () => {
+    const operator = makeOperator();
+    const own = Buffer.from(operator.credentials());
+    const { delivers, scene } = await sceneWith(operator.config, { authenticator: credsAuthenticator(own) });
+    // The server cuts the link when they expire.
+    const file = await fileWith(operator.credentials(Date.now() + 5000), 'user.creds');
+    const worker = await delivers({ NATS_CREDS: file });
+    await worker.waitForLine(
+      /NATS refuses our login now \(AUTHENTICATION_EXPIRED\).*check the file that NATS_CREDS names/,
+    );
+    await writeFile(file, operator.credentials());
+    await worker.waitForLine(/reconnected to NATS/);
+    expect(
+      await refusal(scene.nats.url, {
+        NATS_CREDS: await fileWith(makeOperator().credentials(), 'other.creds'),
+      }),
+    ).toMatch(/refuses the credentials file .*other\.creds: check the file that NATS_CREDS names/);
+    const past = await fileWith(operator.credentials(Date.now() - 5000), 'past.creds');
+    expect(await refusal(scene.nats.url, { NATS_CREDS: past })).toMatch(
+      /refuses .*past\.creds.*may have expired/,
+    );
+  });
+
+  it('with TLS: NATS_TLS_CA, NATS_TLS_CERT and NATS_TLS_KEY', async () => {
+    const { caFile, sign } = await makeAuthority();
+    const [server, { certFile, keyFile }] = [await sign('nats', ['127.0.0.1']), await sign('worker')];
+    const { delivers } = await sceneWith(
+      `tls { cert_file: "${server.certFile}", key_file: "${server.keyFile}", ca_file: "${caFile}", verify: true }`,
+      { tls: { caFile, certFile, keyFile, checkServerIdentity: () => undefined } },
+    );
+    await delivers({ NATS_TLS_CA: caFile, NATS_TLS_CERT: certFile, NATS_TLS_KEY: keyFile });
+  });
+
+  it('with the first server that answers', async () => {
+    const { delivers, scene } = await sceneWith('');
+    await delivers({ NATS_URL: `nats://127.0.0.1:1,${scene.nats.url},nats://127.0.0.1:2` });
+  });
+});
+
+describe('a login that cannot be read ends a worker at once', () => {
+  const NOWHERE = 'nats://127.0.0.1:1';
+
+  it('names the setting and the path, and shows nothing of the contents', async () => {
+    const file = await fileWith('hunter2hunter2', 'user.creds');
+    const said = await Promise.all([
+      refusal(NOWHERE, { NATS_CREDS: '/no/such.creds' }),
+      refusal(NOWHERE, { NATS_CREDS: file }),
+      refusal(NOWHERE, { NATS_NKEY: `${SEED}x` }),
+      refusal(NOWHERE, { NATS_TLS_CA: file }),
+    ]);
+    expect(said).toEqual([
+      expect.stringMatching(/NATS_CREDS: \/no\/such\.creds cannot be read \(ENOENT\)/),
+      expect.stringMatching(/NATS_CREDS: the credentials file .*user\.creds is not valid/),
+      expect.stringMatching(/NATS_NKEY: the NKey seed is not valid/),
+      expect.stringMatching(/NATS_TLS_CA: .*user\.creds holds no certificate/),
+    ]);
+    expect(said.join()).not.toContain('hunter2');
+    expect(said.join()).not.toContain(SEED);
+  });
+});
+
+describe('a worker that NATS has no room for', () => {
+  it('waits, and says why', async () => {
+    const nats = await startTestNats({ config: 'max_connections: 1' });
+    // The tests' own connection takes the place.
+    const { env } = await openScene({ nats });
+    const worker = await runProgram(['worker'], { env });
+    await worker.waitForLine(/cannot be reached yet \(maximum connections exceeded\)/);
+  });
+});
