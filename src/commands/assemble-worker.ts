@@ -72,7 +72,7 @@ export function assembleWorker({
     },
     keeper,
   );
-  const acks = createAckBuffer(client);
+  const acks = createAckBuffer(client, () => consumer.slotFreed());
   const settlement = createSettlement({
     client,
     acks,
@@ -136,7 +136,7 @@ export function assembleWorker({
       isKnown: () => topology.isKnown(),
     },
     {
-      free: () => slots.free(),
+      free: () => (acks.trouble() === null ? slots.free() : 0),
       take(message) {
         settlement.hold(message);
         slots.take(message);
@@ -148,7 +148,7 @@ export function assembleWorker({
   function natsTrouble(): string | null {
     if (!client.isConnected()) return 'not connected';
     const trouble = consumer.trouble();
-    return client.denied() ?? (trouble === null ? null : (topology.trouble() ?? trouble));
+    return acks.trouble() ?? client.denied() ?? (trouble === null ? null : (topology.trouble() ?? trouble));
   }
 
   function health(): Health {

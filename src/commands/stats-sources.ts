@@ -37,8 +37,7 @@ export async function openStatsSources(settings: Settings): Promise<StatsSources
     async read() {
       const [rows, client] = await Promise.all([rowsOf(pool, settings), nats.client()]);
       if (typeof client === 'string') return { rows, group: client, deadLetters: null };
-      const group =
-        (await groupInfo(client, settings.STREAM_NAME, settings.QUEUE_GROUP)) ?? noGroup(settings);
+      const group = await groupOf(client, settings);
       return { rows, group, deadLetters: await lettersIn(client, settings.DLQ_STREAM_NAME) };
     },
     async close() {
@@ -94,6 +93,14 @@ function natsInBackground(settings: Settings) {
 
 function noGroup({ QUEUE_GROUP, STREAM_NAME }: Settings): string {
   return `The group ${QUEUE_GROUP} is not on the stream ${STREAM_NAME} yet: a worker makes it.`;
+}
+
+async function groupOf(client: NatsClient, settings: Settings): Promise<GroupInfo | string> {
+  try {
+    return (await groupInfo(client, settings.STREAM_NAME, settings.QUEUE_GROUP)) ?? noGroup(settings);
+  } catch (error) {
+    return `What waits cannot be asked for: ${errorMessage(error)}`;
+  }
 }
 
 async function lettersIn(client: NatsClient, stream: string): Promise<number | null> {

@@ -6,6 +6,11 @@ type Word = { readonly reply: string; readonly payload: Uint8Array; readonly rep
 
 /** How long a word may wait for company, in milliseconds. One socket write for many quarters the server's CPU per ack. */
 const COALESCE_MS = 5;
+/** How long words wait that our user may not say: until somebody grants it, in milliseconds. */
+const DENIED_PAUSE_MS = 5000;
+
+const DENIED =
+  'NATS denies us the right to publish to "$JS.ACK.>": nothing is pulled until it is granted, since what is delivered could not be acknowledged';
 
 export interface AckBuffer {
   /**
@@ -17,27 +22,37 @@ export interface AckBuffer {
   say(reply: string, payload: Uint8Array, repeatForMs?: number): void;
   /** Resolves when the server has confirmed everything said so far, or `timeoutMs` went by: then false. */
   drain(timeoutMs: number): Promise<boolean>;
+  /** Null while the server takes our words; else why not, for health. What is delivered then would be delivered again. */
+  trouble(): string | null;
 }
 
 /**
  * Words go out together, by a 5 ms timer, and count as said once a PONG came back after them; only then the next ones
- * go out, so that their order stays. Those without a PONG when the connection breaks are said again on the next one.
+ * go out, so that their order stays. Those without a PONG when the connection breaks are said again on the next one, and
+ * those that the server turned down, for want of a right, now and then.
+ *
+ * @param onTaken Called when the server takes words again.
  */
-export function createAckBuffer(client: NatsClient): AckBuffer {
+export function createAckBuffer(client: NatsClient, onTaken: () => void = () => {}): AckBuffer {
   const nc = client.connection;
   let waiting: Word[] = [];
   let unconfirmed = 0;
   let connected = client.isConnected();
   let scheduled = false;
   let whenEmpty: (() => void)[] = [];
+  let trouble: string | null = null;
+  const turnedDown = new Set<string>();
 
   function schedule(): void {
     if (!connected || scheduled || unconfirmed > 0 || waiting.length === 0) return;
     scheduled = true;
-    setTimeout(() => {
-      scheduled = false;
-      write();
-    }, COALESCE_MS);
+    setTimeout(
+      () => {
+        scheduled = false;
+        write();
+      },
+      trouble === null ? COALESCE_MS : DENIED_PAUSE_MS,
+    );
   }
 
   function write(): void {
@@ -47,9 +62,20 @@ export function createAckBuffer(client: NatsClient): AckBuffer {
     unconfirmed = batch.length;
     for (const { reply, payload } of batch) nc.publish(reply, payload);
     nc.flush().then(
-      () => written([]),
-      () => written(batch.filter(({ repeatUntil }) => performance.now() < repeatUntil)),
+      // After what came before the PONG is read: it tells which words the server turned down.
+      () => setImmediate(confirmed, batch),
+      () => written(repeatable(batch)),
     );
+  }
+
+  function confirmed(batch: readonly Word[]): void {
+    const denied = batch.filter(({ reply }) => turnedDown.has(reply));
+    turnedDown.clear();
+    const again = repeatable(denied);
+    const wasDenied = trouble !== null;
+    trouble = again.length === 0 ? null : DENIED;
+    written(again);
+    if (wasDenied && trouble === null) onTaken();
   }
 
   function written(again: Word[]): void {
@@ -64,6 +90,7 @@ export function createAckBuffer(client: NatsClient): AckBuffer {
   async function followConnection(): Promise<void> {
     for await (const status of nc.status()) {
       if (status.type === Events.Disconnect) connected = false;
+      if (status.permissionContext?.operation === 'publish') turnedDown.add(status.permissionContext.subject);
       if (status.type === Events.Reconnect) {
         connected = true;
         schedule();
@@ -73,6 +100,7 @@ export function createAckBuffer(client: NatsClient): AckBuffer {
   void followConnection();
 
   return {
+    trouble: () => trouble,
     say(reply, payload, repeatForMs = Number.POSITIVE_INFINITY) {
       waiting.push({ reply, payload, repeatUntil: performance.now() + repeatForMs });
       schedule();
@@ -90,4 +118,10 @@ export function createAckBuffer(client: NatsClient): AckBuffer {
       });
     },
   };
+}
+
+/** What it does no harm to say twice by now. */
+function repeatable(words: readonly Word[]): Word[] {
+  const now = performance.now();
+  return words.filter(({ repeatUntil }) => now < repeatUntil);
 }

@@ -6,7 +6,7 @@ import { startTestNats, type TestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { groupState, makeGroup, publish, settled, startWorker } from './group.ts';
 import { startLink } from './link.ts';
-import { connectTo } from './servers.ts';
+import { connectTo, startByHand } from './servers.ts';
 
 let server: TestNats;
 let client: NatsClient;
@@ -131,4 +131,25 @@ test('a word that is said when the connection is closed for good is dropped with
   await client.close();
   acks.say('words.x', word('2'));
   expect(await acks.drain(1000)).toBe(false);
+});
+
+test('words that the server turns down are told, and said again until it takes them', async () => {
+  const users = (denied: string) =>
+    `authorization { users: [{ user: all, password: x }, { user: ann, password: x, permissions: { publish: { deny: "${denied}" } } }] }`;
+  const guarded = await startByHand(`jetstream {}, ${users('words.>')}`);
+  const heard: string[] = [];
+  const listener = await connectTo(guarded.url, { user: 'all', pass: 'x' });
+  listener.connection.subscribe('words.*', {
+    callback: (_error, message) => void heard.push(message.string()),
+  });
+  const speaker = await connectTo(guarded.url, { user: 'ann', pass: 'x' });
+  let taken = 0;
+  const acks = createAckBuffer(speaker, () => taken++);
+  acks.say('words.x', word('ack'));
+  acks.say('words.x', word('a nak that harms by then'), 0);
+  await until(() => acks.trouble()?.includes('$JS.ACK.>'));
+  await guarded.reload(`jetstream {}, ${users('nothing')}`);
+  await until(() => acks.trouble() === null);
+  expect(heard).toEqual(['ack']);
+  expect(taken).toBe(1);
 });

@@ -69,7 +69,7 @@ export async function refusal(action: Promise<unknown>): Promise<string> {
 export const startWithoutJetStream = () => startByHand('');
 
 /** A real nats-server that only its own log shows to be ready, for one test. */
-export async function startByHand(config: string): Promise<{ url: string; port: number }> {
+export async function startByHand(config: string) {
   const port = await freePort();
   const folder = await temporaryFolder();
   const file = join(folder, 'nats-server.conf');
@@ -80,8 +80,15 @@ export async function startByHand(config: string): Promise<{ url: string; port: 
     server.kill();
     if (server.exitCode === null && server.signalCode === null) await once(server, 'exit');
   });
-  for await (const text of server.stderr) if (String(text).includes('Server is ready')) break;
-  return { url: `nats://127.0.0.1:${port}`, port };
+  // Read to the end: a server whose log nobody reads is killed by its next line.
+  await new Promise<void>((ready) => {
+    server.stderr.on('data', (text) => String(text).includes('Server is ready') && ready());
+  });
+  const reload = async (changed: string) => {
+    await writeFile(file, changed);
+    server.kill('SIGHUP');
+  };
+  return { url: `nats://127.0.0.1:${port}`, port, reload };
 }
 
 /** Anything that listens, for one test: it says `greeting` to everyone who connects, and answers pings. */
