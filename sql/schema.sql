@@ -251,3 +251,12 @@ CREATE TABLE rule_nats_worker_migrations (
 --   payload jsonb
 --   published_at timestamp with time zone
 --   latency_ms numeric(10,2)
+
+-- Makes the partition of a day (UTC). Called by workers, who need not own the table.
+-- FUNCTION rule_nats_delivery_attempts_add_day(date)
+
+-- Drops the partition of a day (UTC), and its rows. Called by workers past ATTEMPT_RETENTION_DAYS.
+-- FUNCTION rule_nats_delivery_attempts_drop_day(date)
+
+-- The name in rule_webhooks, else the last token of the subject: webhooks.<name>.
+-- FUNCTION rule_nats_webhook_name(integer,text)

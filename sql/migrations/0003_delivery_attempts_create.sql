@@ -38,3 +38,42 @@ COMMENT ON COLUMN rule_nats_delivery_attempts.verdict IS 'What followed: ack, re
 COMMENT ON COLUMN rule_nats_delivery_attempts.response_excerpt IS 'The start of a failure''s body.';
 COMMENT ON COLUMN rule_nats_delivery_attempts.worker IS 'CONSUMER_NAME of the worker that made it.';
 COMMENT ON COLUMN rule_nats_delivery_attempts.recorded_at IS 'When the flush that brought the row was stored.';
+
+-- Only the owner of a table may add partitions to it and drop them, so these run as the owner: a worker needs no more
+-- than the right to call them.
+CREATE FUNCTION rule_nats_delivery_attempts_add_day(day date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+  partition_name text := 'rule_nats_delivery_attempts_' || to_char(day, 'YYYYMMDD');
+BEGIN
+  -- Made beside the table and then attached: unlike CREATE ... PARTITION OF, that lets flushes and readers go on meanwhile.
+  EXECUTE format(
+    'CREATE TABLE %I (LIKE rule_nats_delivery_attempts INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)',
+    partition_name);
+  EXECUTE format('ALTER TABLE rule_nats_delivery_attempts ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+    partition_name, to_char(day, 'YYYY-MM-DD 00:00:00+00'), to_char(day + 1, 'YYYY-MM-DD 00:00:00+00'));
+END
+$$;
+COMMENT ON FUNCTION rule_nats_delivery_attempts_add_day IS
+  'Makes the partition of a day (UTC). Called by workers, who need not own the table.';
+
+CREATE FUNCTION rule_nats_delivery_attempts_drop_day(day date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  EXECUTE format('DROP TABLE %I', 'rule_nats_delivery_attempts_' || to_char(day, 'YYYYMMDD'));
+END
+$$;
+COMMENT ON FUNCTION rule_nats_delivery_attempts_drop_day IS
+  'Drops the partition of a day (UTC), and its rows. Called by workers past ATTEMPT_RETENTION_DAYS.';
+
+DO $$
+DECLARE
+  name text;
+BEGIN
+  FOREACH name IN ARRAY ARRAY['rule_nats_delivery_attempts_add_day', 'rule_nats_delivery_attempts_drop_day'] LOOP
+    -- Else a caller's own search_path, or its temporary tables, would decide which tables the owner's rights are used on.
+    EXECUTE format('ALTER FUNCTION %I(date) SET search_path = %I, pg_temp', name, current_schema());
+    EXECUTE format('REVOKE ALL ON FUNCTION %I(date) FROM PUBLIC', name);
+  END LOOP;
+END
+$$;

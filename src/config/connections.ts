@@ -47,7 +47,7 @@ export const connections = {
   NATS_JS_DOMAIN: jetStreamName({ default: undefined, desc: 'JetStream domain, behind a leaf node' }),
 
   /**
-   * PostgreSQL. `sslmode` means what it means to psql. Never logged.
+   * PostgreSQL. `sslmode`, `sslrootcert`, `sslcert` and `sslkey` in its query mean what they mean to psql. Never logged.
    * While it is away deliveries go on and statistics wait in memory.
    * @default postgresql://localhost/postgres. Env DATABASE_URL.
    */

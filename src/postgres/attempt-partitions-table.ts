@@ -4,7 +4,6 @@ import { storableTime } from './storable.ts';
 import { inTransaction } from './transaction.ts';
 
 const PREFIX = 'rule_nats_delivery_attempts_';
-const DAY_MS = 86_400_000;
 
 /** A lock that is waited for longer stands in the way of everyone's flushes; maintenance comes round again. */
 const LOCK_TIMEOUT = `SET LOCAL lock_timeout = '5s'`;
@@ -23,6 +22,10 @@ const ATTACHED = `
   WHERE inhparent = to_regclass('rule_nats_delivery_attempts') AND relname ~ '^${PREFIX}[0-9]{8}$'
   ORDER BY relname`;
 
+/** They run as the owner of the table, which a worker need not be. */
+const ADD_DAY = 'SELECT rule_nats_delivery_attempts_add_day($1::date)';
+const DROP_DAY = 'SELECT rule_nats_delivery_attempts_drop_day($1::date)';
+
 /** The day, in UTC, as the partitions' names have it: 20250131. @param time In milliseconds since 1970. */
 function partitionOf(time: number): string {
   return PREFIX + new Date(storableTime(time)).toISOString().slice(0, 10).replaceAll('-', '');
@@ -33,24 +36,18 @@ function partitionOf(time: number): string {
  * dropped one since. @param times In milliseconds since 1970.
  */
 export async function ensurePartitions(pool: pg.Pool, times: readonly number[]): Promise<void> {
-  const starts = new Map(times.map((time) => startOfDay(time)).map((start) => [partitionOf(start), start]));
-  if (starts.size === 0) return;
-  const { rows } = await pool.query(MISSING, [[...starts.keys()]]);
-  for (const { name } of rows) await createPartition(pool, name, starts.get(name)!);
+  const names = new Set(times.map(partitionOf));
+  if (names.size === 0) return;
+  const { rows } = await pool.query(MISSING, [[...names]]);
+  for (const { name } of rows) await createPartition(pool, name);
 }
 
-/**
- * Made beside the table and then attached: unlike CREATE … PARTITION OF, that lets flushes and readers go on meanwhile.
- */
-async function createPartition(pool: pg.Pool, name: string, start: number): Promise<void> {
+async function createPartition(pool: pg.Pool, name: string): Promise<void> {
   await inTransaction(pool, async (client) => {
     await client.query(WAIT_FOR_PARTITION_LOCK);
     const { rowCount } = await client.query(MISSING, [[name]]);
     if (rowCount === 0) return;
-    await client.query(`
-      CREATE TABLE ${name} (LIKE rule_nats_delivery_attempts INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
-      ALTER TABLE rule_nats_delivery_attempts ATTACH PARTITION ${name}
-        FOR VALUES FROM ('${iso(start)}') TO ('${iso(start + DAY_MS)}')`);
+    await client.query(ADD_DAY, [dayOf(name)]);
   });
 }
 
@@ -67,14 +64,11 @@ export async function dropOldestPartition(client: pg.PoolClient, olderThan: numb
   const oldest: string | undefined = rows[0]?.name;
   // Names sort as their days do, and the day that `olderThan` is in has rows that are younger.
   if (oldest === undefined || oldest >= partitionOf(olderThan)) return null;
-  await client.query(`DROP TABLE ${oldest}`);
+  await client.query(DROP_DAY, [dayOf(oldest)]);
   return oldest;
 }
 
-function startOfDay(time: number): number {
-  return Math.floor(storableTime(time) / DAY_MS) * DAY_MS;
-}
-
-function iso(time: number): string {
-  return new Date(time).toISOString();
+/** The day of a partition, as PostgreSQL reads it whatever its DateStyle: 20250131. */
+function dayOf(name: string): string {
+  return name.slice(PREFIX.length);
 }

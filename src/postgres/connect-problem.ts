@@ -4,7 +4,7 @@ import { errorCode, errorMessage, UserError } from '../runtime/failure.ts';
 const CURES: Readonly<Record<string, string>> = {
   '28P01': 'Correct the user or the password in it.',
   '28000':
-    'Correct the user in it, or let the server take this connection in pg_hba.conf (some want ?sslmode=require).',
+    'Correct the user in it, or let the server take this connection in pg_hba.conf (some want ?sslmode=require, or sslcert and sslkey).',
   '3D000': 'Correct the database in it, or create that database.',
   '3F000': 'Create the schema that the role searches, or change its search_path.',
   '42501': 'Grant the role the right that it lacks.',
@@ -33,9 +33,10 @@ export function classifyConnectError(error: unknown): 'away' | 'refusedUs' {
 /** What is wrong with the connection and how to cure it, in one line without the password. */
 export function connectProblem(error: unknown, url: string): string {
   const code = errorCode(error);
-  const cure = CURES[code ?? ''] ?? (error instanceof UserError ? 'Put it into the URL.' : undefined);
   const what = `DATABASE_URL (${describeServer(url)}): ${errorMessage(error)}${code === undefined ? '' : ` [${code}]`}.`;
-  return `${what} ${cure ?? 'Start PostgreSQL there, or correct the host, the port or the sslmode in it.'}`;
+  // What we throw ourselves says its own cure.
+  if (error instanceof UserError) return what;
+  return `${what} ${CURES[code ?? ''] ?? 'Start PostgreSQL there, or correct the host, the port or the sslmode in it.'}`;
 }
 
 /** User, host, port and database of the URL; never its password or its query. */

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import { errorCode, errorMessage, UserError } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -25,7 +26,7 @@ export type PoolOptions = {
 export function createPool({ url, size, log }: PoolOptions): pg.Pool {
   checkUrl(url);
   const pool = new pg.Pool({
-    Client: ClientThatNeedsAPassword,
+    Client: ClientWithClearWords,
     connectionString: withLibpqRules(url),
     max: size,
     application_name: 'nats-webhook-worker',
@@ -46,15 +47,35 @@ export function createPool({ url, size, log }: PoolOptions): pg.Pool {
   return pool;
 }
 
-/** `pg` has no code for a server that asks for a password when there is none. Only asked for when the server asks. */
-class ClientThatNeedsAPassword extends pg.Client {
+/** What of `pg` is not in its types. */
+type Connection = { readonly stream: Socket; emit(event: 'error', error: Error): void };
+
+/** The answer of a server without TLS to who asks for it. */
+const NO_TLS = 'N'.charCodeAt(0);
+
+/** `pg` has no code for a server without TLS where the URL asks for it, nor for one that asks for a password when there is none. */
+class ClientWithClearWords extends pg.Client {
   constructor(config?: pg.ClientConfig) {
     super(config);
+    const { connection, ssl } = this as unknown as { connection: Connection; ssl: unknown };
+    if (ssl) {
+      // Before `pg` reads the same byte, and throws words without a code.
+      connection.stream.once('data', (answer) => {
+        if (answer[0] !== NO_TLS) return;
+        connection.emit(
+          'error',
+          new UserError(
+            'the server does not speak TLS, and sslmode asks for it. Switch it on there (ssl = on), or set sslmode=disable',
+          ),
+        );
+      });
+    }
+    // Only asked for when the server asks.
     const self = this as unknown as { password: null | string | (() => Promise<string>) };
     self.password ??= async () => {
       // Else the server would hold the connection, and the pool wait for it, until its authentication_timeout.
       setImmediate(() => this.end());
-      throw new UserError('the server asks for a password and the URL has none');
+      throw new UserError('the server asks for a password and the URL has none. Put it into the URL');
     };
   }
 }

@@ -16,6 +16,10 @@ export async function describeSchema(pool: pg.Pool): Promise<string> {
       relation.kind === 'v' ? viewText(pool, relation) : tableText(pool, relation),
     ),
   );
+  const { rows: functions } = await pool.query(`
+    SELECT oid::regprocedure::text AS name, obj_description(oid, 'pg_proc') AS comment
+    FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY proname COLLATE "C"`);
+  for (const { name, comment } of functions) parts.push(`-- ${comment}\n-- FUNCTION ${name}`);
   const header =
     '-- What sql/migrations make, for reading. Generated: npx vitest run test/postgres/schema.test.ts -u';
   return `${[header, ...parts].join('\n\n')}\n`;

@@ -1,0 +1,166 @@
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { describe, expect, inject, it } from 'vitest';
+import { freePort } from '../../src/embedded/ports.ts';
+import { outcomeOf } from '../commands/programs.ts';
+import { atEndOfFile } from '../support/end-of-file.ts';
+import { createTestDatabase } from '../support/servers.ts';
+import { until } from '../support/wait.ts';
+import { readmeBlock } from './readme.ts';
+import {
+  deadLetterOf,
+  logOf,
+  openScene,
+  type Scene,
+  startEndpoint,
+  statisticsOf,
+  stopWorker,
+} from './scene.ts';
+
+async function onServer<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** A database of its own, with the roles of the README under names of their own: roles are the whole server's. */
+async function openRoles() {
+  const suffix = randomUUID().replaceAll('-', '');
+  const named = (sql: string) => sql.replace(/webhook_(owner|worker)/g, `webhook_$1_${suffix}`);
+  atEndOfFile(() =>
+    onServer(inject('postgresUrl'), (client) =>
+      client.query(named('DROP ROLE IF EXISTS webhook_owner, webhook_worker')),
+    ),
+  );
+  const { url } = await createTestDatabase();
+  const urlAs = (role: 'webhook_owner' | 'webhook_worker') => {
+    const login = new URL(url);
+    login.username = named(role);
+    login.password = 'change-me';
+    return login.href;
+  };
+  const run = (sql: string) => onServer(url, (client) => client.query(named(sql)));
+  await run(readmeBlock('CREATE ROLE webhook_owner'));
+  return { url, urlAs, run };
+}
+
+/** The owner's tables, and a role that may only do what the README says. */
+async function openMigrated() {
+  const roles = await openRoles();
+  const migrated = await outcomeOf(['migrate'], { DATABASE_URL: roles.urlAs('webhook_owner') });
+  expect(migrated).toMatchObject({ code: 0 });
+  await roles.run(readmeBlock('CREATE ROLE webhook_worker'));
+  const scene = await openScene({ databaseUrl: roles.url });
+  return { ...roles, scene, env: { DATABASE_URL: roles.urlAs('webhook_worker'), CONSUMER_NAME: 'one' } };
+}
+
+/** What maintenance is to remove. */
+async function leaveOldThings(scene: Scene): Promise<void> {
+  await scene.query(`SELECT rule_nats_delivery_attempts_add_day('2020-01-01')`);
+  await scene.query(
+    `INSERT INTO rule_nats_publish_history (subject, payload, success, triggered_by, expires_at)
+     VALUES ('old', '{}', false, 'nats-webhook-worker', now() - interval '1 day')`,
+  );
+}
+
+async function oldThings(scene: Scene): Promise<string[]> {
+  const rows = await scene.query<{ name: string }>(
+    `SELECT relname AS name FROM pg_class WHERE relname = 'rule_nats_delivery_attempts_20200101'
+     UNION ALL SELECT subject FROM rule_nats_publish_history WHERE subject = 'old'`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** Delivers, retries, dead-letters and counts, and complains of nothing. */
+async function doesItsWork(scene: Scene, env: Record<string, string>) {
+  const worker = await scene.startWorker({ ...env, MAX_ATTEMPTS: '2', BACKOFF_BASE_MS: '10' });
+  const [good, bad] = [await startEndpoint(), await startEndpoint({ status: 500 })];
+  const delivered = await scene.publish({ webhook_url: good.url });
+  const lost = await scene.publish({ webhook_url: bad.url });
+  await deadLetterOf(scene, lost);
+  expect(await scene.deliveryOf(delivered, 'delivered')).toMatchObject({ attempts: 1 });
+  expect(await scene.deliveryOf(lost, 'dead-lettered')).toMatchObject({ attempts: 2 });
+  expect(await stopWorker(worker)).toMatchObject({ unflushedRows: 0 });
+  expect((await statisticsOf(scene)).get('one')).toMatchObject({
+    active: false,
+    messages_acknowledged: 1,
+    messages_retried: 1,
+    messages_dead_lettered: 1,
+  });
+  expect(logOf(worker).filter(({ level }) => level === 'error')).toEqual([]);
+  expect(JSON.stringify(logOf(worker))).not.toContain('permission denied');
+}
+
+describe('the grants that the README gives', () => {
+  it('suffice for a worker that makes the tables itself', async () => {
+    const { url, urlAs } = await openRoles();
+    const scene = await openScene({ databaseUrl: url });
+    await doesItsWork(scene, { DATABASE_URL: urlAs('webhook_owner'), CONSUMER_NAME: 'one' });
+  });
+
+  it('suffice for a worker on tables that the owner has made: delivering, dead-lettering, statistics, maintenance', async () => {
+    const { scene, env } = await openMigrated();
+    await leaveOldThings(scene);
+    await doesItsWork(scene, env);
+    expect(await oldThings(scene)).toEqual([]);
+    const { stdout, code } = await outcomeOf(['stats', '--once'], { ...scene.env, ...env });
+    expect(stdout).toMatch(/^ one +\| no +\| +3 \| +1 /m);
+    expect(code).toBe(0);
+  });
+
+  it('give no right to change tables, or to read what the extension logs in with', async () => {
+    const { urlAs } = await openMigrated();
+    for (const sql of [
+      'SELECT auth_token FROM rule_nats_config',
+      'DELETE FROM rule_nats_delivery_attempts',
+      'DROP TABLE rule_nats_delivery_attempts',
+      'CREATE TABLE mine (id int)',
+    ]) {
+      const denied = onServer(urlAs('webhook_worker'), (client) => client.query(sql));
+      await expect(denied, sql).rejects.toMatchObject({ code: '42501' });
+    }
+  });
+});
+
+describe('where a grant is missing', () => {
+  it('a worker delivers, names it in log and health, and stores what waited when it is granted', async () => {
+    const { scene, env, run } = await openMigrated();
+    await run('REVOKE INSERT ON rule_nats_delivery_attempts FROM webhook_worker');
+    const port = String(await freePort());
+    const worker = await scene.startWorker({ ...env, HTTP_PORT: port });
+    const endpoint = await startEndpoint();
+    const sequence = await scene.publish({ webhook_url: endpoint.url });
+    await until(() => endpoint.requests.length === 1);
+    await worker.waitForLine(
+      /permission denied for table rule_nats_delivery_attempts.*statistics cannot be stored/,
+    );
+    const health = await (await fetch(`http://127.0.0.1:${port}/health`)).json();
+    expect(health).toMatchObject({
+      status: 'degraded',
+      troubles: {
+        postgres: expect.stringContaining('permission denied for table rule_nats_delivery_attempts'),
+      },
+    });
+    await run('GRANT INSERT ON rule_nats_delivery_attempts TO webhook_worker');
+    expect(await scene.deliveryOf(sequence, 'delivered')).toMatchObject({ attempts: 1 });
+    expect((await statisticsOf(scene)).get('one')).toMatchObject({
+      messages_acknowledged: 1,
+      rows_dropped: 0,
+    });
+  });
+
+  it('to make tables, a worker on an empty database ends with the grant that it needs', async () => {
+    const { urlAs, run } = await openRoles();
+    await run('REVOKE CREATE ON SCHEMA public FROM webhook_owner');
+    const env = { DATABASE_URL: urlAs('webhook_owner'), NATS_URL: 'nats://127.0.0.1:1' };
+    const { code, stderr } = await outcomeOf(['worker'], env);
+    expect(stderr).toMatch(
+      /cannot be applied: permission denied for schema public\..*GRANT USAGE, CREATE ON SCHEMA/,
+    );
+    expect(code).toBe(1);
+  });
+});
