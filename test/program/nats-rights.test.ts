@@ -1,12 +1,8 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { startNatsServer } from '../../src/embedded/nats-server.ts';
-import { freePort } from '../../src/embedded/ports.ts';
 import { outcomeOf } from '../commands/programs.ts';
-import { atEndOfFile, temporaryFolder } from '../support/end-of-file.ts';
-import { runProgram } from '../support/program.ts';
+import { startTestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
+import { startAskable } from './askable.ts';
 import { readmeBlock } from './readme.ts';
 import {
   deadLetterOf,
@@ -28,33 +24,17 @@ function configWith(change: (rights: string) => string = (rights) => rights): st
   return change(RIGHTS).replace('users: [', 'users: [ { user: admin, password: x }');
 }
 
-/** A server whose rights can be changed while it runs. */
-async function startScene(config = configWith()) {
-  const dataDir = await temporaryFolder();
-  const server = await startNatsServer({
-    dataDir,
-    port: 0,
-    extraConfig: config,
-    env: process.env,
-    log: () => {},
-  });
-  atEndOfFile(() => server.stop());
-  const nats = { ...server, config, restart: () => Promise.reject(new Error('not here')) };
+async function startScene() {
+  const nats = await startTestNats({ config: configWith() });
   const scene = await openScene({ nats, login: { user: 'admin', pass: 'x' } });
-  return {
-    scene,
-    endpoint: await startEndpoint(),
-    async changeRights(changed: string) {
-      await writeFile(join(dataDir, 'nats-server.conf'), changed);
-      process.kill(server.pid, 'SIGHUP');
-    },
-  };
+  return { scene, endpoint: await startEndpoint() };
 }
 
-type Rights = Awaited<ReturnType<typeof startScene>>;
-
 /** Delivers, retries, dead-letters and counts, and is denied nothing. */
-async function doesItsWork({ scene, endpoint }: Rights, env: typeof AS.worker) {
+async function doesItsWork(
+  { scene, endpoint }: Awaited<ReturnType<typeof startScene>>,
+  env: typeof AS.worker,
+) {
   const worker = await scene.startWorker({ ...QUICK, ...env, CONSUMER_NAME: env.NATS_USER });
   const failing = await startEndpoint({ status: 500 });
   const before = endpoint.requests.length;
@@ -108,57 +88,40 @@ describe('the rights that the README gives', () => {
   });
 });
 
-describe('without the right', () => {
-  /** A worker that lacks rights, and its health, with a message that waits. */
+describe.concurrent('without the right', () => {
+  /** A worker that lacks rights, and how to grant them. */
   async function startWithout(lacking: RegExp) {
-    const rights = await startScene();
-    const { scene, endpoint } = rights;
+    const { scene, endpoint } = await startScene();
     await stopWorker(await scene.startWorker(AS.founder));
-    await rights.changeRights(configWith((text) => text.replaceAll(lacking, '"nothing"')));
-    const port = String(await freePort());
-    const env = { ...scene.env, ...QUICK, ...AS.worker, HTTP_PORT: port };
-    const worker = await runProgram(['worker'], { env });
-    await worker.waitForLine(/delivering/);
-    const troubles = () =>
-      until(async () => {
-        const health = (await (await fetch(`http://127.0.0.1:${port}/health`)).json()) as {
-          status: string;
-          troubles: Record<string, string>;
-        };
-        return health.status === 'failing' && health.troubles;
-      });
-    const isWell = () => until(async () => (await fetch(`http://127.0.0.1:${port}/health`)).ok);
-    return { ...rights, endpoint, worker, troubles, isWell, grant: () => rights.changeRights(configWith()) };
+    await scene.nats.reload(configWith((text) => text.replaceAll(lacking, '"nothing"')));
+    const { healthIs } = await startAskable(scene, { ...QUICK, ...AS.worker });
+    const fails = (troubles: object) => healthIs({ code: 503, status: 'failing', troubles });
+    const grant = async () => {
+      await scene.nats.reload(configWith());
+      await healthIs({ code: 200, status: 'ok' });
+    };
+    return { scene, endpoint, fails, grant };
   }
 
   it('to ack, nothing more is pulled; when it is granted, what was sent is acknowledged, and the rest sent once', async () => {
-    const { scene, endpoint, worker, troubles, isWell, grant } = await startWithout(/"\$JS\.ACK\.[^"]+"/g);
+    const { scene, endpoint, fails, grant } = await startWithout(/"\$JS\.ACK\.[^"]+"/g);
     await scene.publish({ webhook_url: endpoint.url });
-    expect((await troubles()).nats).toMatch(/right to publish to "\$JS\.ACK\./);
-    await worker.waitForLine(/denies us the right to publish to \\"\$JS\.ACK\./);
+    await fails({
+      nats: expect.stringMatching(/right to publish to "\$JS\.ACK\.>": nothing is pulled until/),
+    });
     await scene.publishMany(5, endpoint.url);
     await grant();
-    await isWell();
     await until(async () => (await scene.manager.streams.info('WEBHOOKS')).state.messages === 0);
     expect(endpoint.requests.length).toBe(6);
   });
 
-  it('to pull, it says so, and goes on when it is granted', async () => {
-    const { scene, endpoint, worker, troubles, isWell, grant } = await startWithout(/"[^"]*MSG\.NEXT[^"]*"/g);
-    await scene.publish({ webhook_url: endpoint.url });
-    await worker.waitForLine(/denies us the right to publish to \\"\$JS\.API\.CONSUMER\.MSG\.NEXT/);
-    expect((await troubles()).nats).toBeDefined();
-    await grant();
-    await isWell();
-    await until(() => endpoint.requests.length === 1);
-  });
-
   it('to store dead letters, they wait, and are stored when it is granted', async () => {
-    const { scene, troubles, isWell, grant } = await startWithout(/"dlq\.[^"]+"/g);
+    const { scene, fails, grant } = await startWithout(/"dlq\.[^"]+"/g);
     const lost = await scene.publish({ no: 'endpoint' });
-    expect((await troubles()).deadLetters).toMatch(/denies our user the right to publish to "dlq\.WEBHOOKS/);
+    await fails({
+      deadLetters: expect.stringContaining('denies our user the right to publish to "dlq.WEBHOOKS'),
+    });
     await grant();
-    await isWell();
     expect((await deadLetterOf(scene, lost)).header.get('Webhook-Dead-Letter-Reason')).toBe('unroutable');
   });
 });
