@@ -20,6 +20,7 @@ import { createSettlement } from '../nats/settle.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { VERSION } from '../runtime/version.ts';
+import { sayOwnFaults } from './own-faults.ts';
 import type { Topology } from './topology.ts';
 
 export type WorkerParts = {
@@ -97,9 +98,7 @@ export function assembleWorker({
       },
     },
     parse: createMessageParser(),
-    send: patientSender(sender.send, stopping.signal, (code) =>
-      log.error({ code }, 'this machine has no room for another connection; deliveries wait for it'),
-    ),
+    send: patientSender(sender.send, stopping.signal, sayOwnFaults(log)),
     settle: settlement.settle,
     record(message, delivery, attempt, done) {
       logAttempt(log, message, delivery, attempt, done);

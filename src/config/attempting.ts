@@ -80,6 +80,7 @@ export const attempting = {
   /**
    * A forward proxy that all deliveries go through, by CONNECT. It resolves the names, so it must refuse
    * addresses that they may not reach; addresses in URLs are judged here all the same. Userinfo in it is sent to the proxy.
+   * While it is away deliveries wait in their slots, and no attempt is counted.
    * @default none. Env EGRESS_PROXY.
    */
   EGRESS_PROXY: proxyUrl({ default: undefined, desc: 'forward proxy for deliveries, `http://proxy:3128`' }),

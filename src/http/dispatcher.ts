@@ -1,5 +1,6 @@
-import { Agent, type Dispatcher, ProxyAgent } from 'undici';
+import { Agent, type buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici';
 import type { AddressRules } from '../core/address.ts';
+import { errorMessage } from '../runtime/failure.ts';
 import { checkedLookup, type ResolveAll } from './checked-lookup.ts';
 
 export type DispatcherOptions = {
@@ -16,6 +17,20 @@ export type DispatcherOptions = {
   /** How names become addresses. @default the system's resolver */
   readonly resolve?: ResolveAll;
 };
+
+/** The code of an error for EGRESS_PROXY being away: ours to cure, and no attempt of any delivery. */
+export const EGRESS_PROXY_AWAY = 'ERR_EGRESS_PROXY_AWAY';
+
+/** What undici hands to a client factory; its types say `object`. */
+type ClientOptions = { readonly connect: buildConnector.connector };
+
+function dialProxy(connect: buildConnector.connector): buildConnector.connector {
+  return (target, callback) =>
+    connect(target, (...[error, socket]) => {
+      if (error === null) return callback(null, socket);
+      callback(Object.assign(new Error(errorMessage(error)), { code: EGRESS_PROXY_AWAY }), null);
+    });
+}
 
 /** One undici Agent for all deliveries: kept-alive connections, no redirects, nothing decompressed. */
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
@@ -34,6 +49,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       uri: options.egressProxy,
       proxyTls: { timeout },
       requestTls: { timeout },
+      // `headersTimeout`: a proxy that does not answer CONNECT would hold the socket for five minutes.
+      clientFactory: (origin, { connect }: ClientOptions) =>
+        new Pool(origin, { connect: dialProxy(connect), headersTimeout: timeout }),
     });
   }
   return new Agent({

@@ -16,8 +16,11 @@ function encode(issuer: KeyPair, subject: KeyPair, claims: object, expiresAt?: n
   return `${signed}.${base64url(issuer.sign(Buffer.from(signed)))}`;
 }
 
-/** An operator with one account that may use JetStream: the configuration of its server, and files for its users. */
-export function makeOperator() {
+/**
+ * An operator with one account that may use JetStream: the configuration of its server, and files for its users.
+ * @param options.connections how many the account may have. @default any number
+ */
+export function makeOperator({ connections = -1 }: { connections?: number } = {}) {
   const [operator, account, system] = [nkeys.createOperator(), nkeys.createAccount(), nkeys.createAccount()];
   const none = {
     subs: -1,
@@ -29,7 +32,7 @@ export function makeOperator() {
     conn: -1,
     leaf: -1,
   };
-  const limits = { ...none, mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };
+  const limits = { ...none, conn: connections, mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };
   const accountJwt = encode(operator, account, { type: 'account', limits });
   const systemJwt = encode(operator, system, { type: 'account', limits: none });
   return {

@@ -136,12 +136,32 @@ describe('a login that cannot be read ends a worker at once', () => {
   });
 });
 
-describe('a worker that NATS has no room for', () => {
+describe.concurrent('a worker that NATS has no room for', () => {
   it('waits, and says why', async () => {
     const nats = await startTestNats({ config: 'max_connections: 1' });
     // The tests' own connection takes the place.
     const { env } = await openScene({ nats });
     const worker = await runProgram(['worker'], { env });
     await worker.waitForLine(/cannot be reached yet \(maximum connections exceeded\)/);
+  });
+
+  it('in its account waits, and says what may be', async () => {
+    const operator = makeOperator({ connections: 1 });
+    const nats = await startTestNats({ config: operator.config });
+    const authenticator = credsAuthenticator(Buffer.from(operator.credentials()));
+    const { env } = await openScene({ nats, login: { authenticator } });
+    const NATS_CREDS = await fileWith(operator.credentials(), 'user.creds');
+    const worker = await runProgram(['worker'], { env: { ...env, NATS_CREDS } });
+    await worker.waitForLine(/cannot be reached yet \(.*has our account room for another connection\?\)/);
+  });
+
+  it('in its limits of JetStream ends, and says how to raise them', async () => {
+    const nats = await startTestNats({
+      config:
+        'accounts { A { jetstream { max_streams: 1, max_file: 10M }, users: [{ user: ann, password: x }] } }',
+    });
+    expect(await refusal(nats.url, { NATS_USER: 'ann', NATS_PASS: 'x' })).toMatch(
+      /NATS refuses to make the stream WEBHOOKS_DLQ.*maximum number of streams reached.*raise max_streams of the account/,
+    );
   });
 });
