@@ -69,12 +69,12 @@ export async function refusal(action: Promise<unknown>): Promise<string> {
 export const startWithoutJetStream = () => startByHand('');
 
 /** A real nats-server that only its own log shows to be ready, for one test. */
-export async function startByHand(config: string) {
+export async function startByHand(config: string, host = '127.0.0.1') {
   const port = await freePort();
   const folder = await temporaryFolder();
   const file = join(folder, 'nats-server.conf');
   await writeFile(file, config);
-  const args = ['--config', file, '--addr', '127.0.0.1', '--port', String(port), '--store_dir', folder];
+  const args = ['--config', file, '--addr', host, '--port', String(port), '--store_dir', folder];
   const server = spawn(await findNatsServer(process.env), args, { stdio: ['ignore', 'ignore', 'pipe'] });
   onTestFinished(async () => {
     server.kill();
@@ -88,7 +88,7 @@ export async function startByHand(config: string) {
     await writeFile(file, changed);
     server.kill('SIGHUP');
   };
-  return { url: `nats://127.0.0.1:${port}`, port, reload };
+  return { url: `nats://${host}:${port}`, port, reload, kill: () => server.kill('SIGKILL') };
 }
 
 /** Anything that listens, for one test: it says `greeting` to everyone who connects, and answers pings. */

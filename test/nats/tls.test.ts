@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../src/embedded/ports.ts';
 import { type Authority, type Certificate, makeAuthority } from '../support/certificates.ts';
 import { temporaryFolder } from '../support/end-of-file.ts';
 import { startTestNats } from '../support/servers.ts';
@@ -63,6 +64,32 @@ describe('a server that demands TLS', () => {
     expect(message).toMatch(/CERT_HAS_EXPIRED.*Renew the certificate of nats-server/);
   });
 });
+
+// Only Linux has more addresses than one for itself.
+describe.runIf(process.platform === 'linux')(
+  'a cluster whose servers have certificates for their IP addresses',
+  () => {
+    test('is gone over to when the server of NATS_URL is killed', async () => {
+      const routes = [await freePort(), await freePort()];
+      const [first, second] = await Promise.all(
+        ['127.0.0.1', '127.0.0.2'].map(async (host, index) => {
+          const { certFile, keyFile } = await authority.sign('nats', [host]);
+          return startByHand(
+            `server_name: n${index}, jetstream {}, tls { cert_file: "${certFile}", key_file: "${keyFile}" }
+           cluster { name: c, listen: "127.0.0.1:${routes[index]}", routes: [${routes.map((port) => `"nats://127.0.0.1:${port}"`)}] }`,
+            host,
+          );
+        }),
+      );
+      const client = await connectTo(first!.url, { tls: ours() });
+      await until(() => client.connection.info?.connect_urls?.includes(`127.0.0.2:${second!.port}`));
+      first!.kill();
+      await until(
+        () => client.isConnected() && client.connection.getServer() === `127.0.0.2:${second!.port}`,
+      );
+    });
+  },
+);
 
 describe('a server that asks for our certificate', () => {
   const asking = () => start(server, `verify: true, ca_file: "${authority.caFile}"`);
