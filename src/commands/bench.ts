@@ -1,4 +1,3 @@
-import { cpus } from 'node:os';
 import { readSettings } from '../config/settings.ts';
 import { startBenchEndpoint } from '../load/bench-endpoint.ts';
 import { comparison, sweepTable } from '../load/bench-report.ts';
@@ -9,6 +8,7 @@ import { stopSignal } from '../runtime/stopping.ts';
 import { startBenchServers } from './bench-servers.ts';
 import { type BenchSession, openBenchSession } from './bench-session.ts';
 import { floor, naive, ourWorker } from './bench-variants.ts';
+import { machine } from './machine.ts';
 
 export const command: Command = {
   summary: 'measures throughput and CPU time, beside the least that is possible',
@@ -117,9 +117,4 @@ async function sweep(session: BenchSession, { messages, sweep = [] }: Options, s
     }
   }
   return sweepTable(SWEEP_DELAYS_MS, rows);
-}
-
-function machine(): string {
-  const [processor] = cpus();
-  return `${cpus().length} cores (${processor?.model.trim() ?? 'unknown'}), Node ${process.version}, ${process.platform}`;
 }

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Settings } from '../config/settings.ts';
 import type { GroupProgress } from '../core/stats.ts';
 import type { NatsClient } from '../nats/client.ts';
@@ -14,6 +15,11 @@ import { requireDistinct, wantedStream } from './wanted-stream.ts';
 
 /** How often it is looked whether something was deleted under a worker that gets no answers, in milliseconds. */
 const MEND_EVERY_MS = 1000;
+/**
+ * How long an answer about the durable is waited for before it is asked again, in milliseconds: a request to a leader that
+ * is just lost is never answered, and the next leader would be asked only when the client gives up on it.
+ */
+const ANSWER_MS = 1000;
 /** How often the row of `rule_nats_streams` is read again, in milliseconds. */
 const FOLLOW_EVERY_MS = 10_000;
 
@@ -72,7 +78,8 @@ export class Topology {
    * taken for theirs.
    */
   async isKnown(): Promise<boolean> {
-    const info = await this.#groupInfo().catch(() => null);
+    const late = wait(ANSWER_MS, null, { ref: false });
+    const info = await Promise.race([this.#groupInfo().catch(() => null), late]);
     if (info === null) return false;
     return info.created === this.#durableCreated || (await this.#mend());
   }

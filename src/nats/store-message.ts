@@ -35,7 +35,7 @@ export async function storeMessage(
     if (performance.now() + pauseMs >= givesUpAt) {
       return {
         failed: 'timeout',
-        detail: `NATS did not confirm the message to ${message.subject} within ${retryForMs} ms; it may be stored or not`,
+        detail: `NATS did not confirm the message to ${message.subject} within ${retryForMs} ms; it may be stored or not. Where this lasts, see the log of nats-server: a full disk is answered with silence`,
       };
     }
     await wait(pauseMs);
