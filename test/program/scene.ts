@@ -81,6 +81,7 @@ export async function openSceneOn(
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 2 });
   // Tests kill the server: an idle connection that breaks is replaced by the next query.
   pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
   atEndOfFile(() => pool.end());
 
   const query = async <T extends pg.QueryResultRow>(sql: string, values: unknown[] = []) =>
