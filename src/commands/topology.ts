@@ -187,8 +187,11 @@ export class Topology {
       const { pool } = this.#database;
       const row = await readStreamRow(pool, this.#settings.STREAM_NAME).catch(() => this.#row);
       if (JSON.stringify(row) === JSON.stringify(this.#row)) return;
+      // One that is under way began with the row before.
+      await this.#mending;
+      const before = this.#row;
       this.#row = row;
-      await this.ensure().catch((error) => this.#log.error(errorMessage(error)));
+      if (!(await this.#mend())) this.#row = before;
     }, FOLLOW_EVERY_MS);
     return () => clearInterval(timer);
   }
