@@ -1,10 +1,19 @@
 import type { JetStreamManager, NatsConnection } from 'nats';
+import type { DeniedRight } from './rights.ts';
 
 /** What this folder says, in plain words. A pino logger fits. */
 export interface NatsLog {
   info(message: string): void;
   warn(message: string): void;
   error(message: string): void;
+}
+
+/** Who wants to hear what happens to the connection. */
+export interface ConnectionListener {
+  /** A new connection is up: the server may have forgotten what it was asked on the old one. */
+  onReconnect?(): void;
+  /** The server turned something down. */
+  onDenied?(right: DeniedRight): void;
 }
 
 /** A connection to NATS with JetStream, as `connectToNats` makes it. */
@@ -19,6 +28,11 @@ export interface NatsClient {
   readonly signal: AbortSignal;
   /** False between a disconnect and the reconnect that follows. */
   isConnected(): boolean;
+  /**
+   * Tells what happens from now on. Unlike `connection.status()`, whose followers stay with the client for ever, it may
+   * come and go. @returns what ends it.
+   */
+  listen(listener: ConnectionListener): () => void;
   /** Which right that deliveries need was denied to us lately: a sentence with the cure. Null: none. */
   denied(): string | null;
   /** Resolves when the connection is over for good: with the reason, or with undefined after `close`. */

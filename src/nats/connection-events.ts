@@ -1,5 +1,5 @@
 import { Events, type NatsConnection, type Status } from 'nats';
-import type { NatsLog } from './client.ts';
+import type { ConnectionListener, NatsLog } from './client.ts';
 import { LOGIN_CODES } from './connect-failure.ts';
 import type { Credentials } from './credentials.ts';
 import { isToldToItsAsker } from './rights.ts';
@@ -13,6 +13,8 @@ const NEEDED = /\.CONSUMER\.MSG\.NEXT\.|^\$JS\.ACK\.|^_INBOX/;
 
 export interface ConnectionState {
   isConnected(): boolean;
+  /** @returns what ends it. */
+  listen(listener: ConnectionListener): () => void;
   /** Which right that deliveries need was denied to us lately; null: none. */
   denied(): string | null;
   /** Why we ended the connection ourselves. */
@@ -29,6 +31,7 @@ export function followConnection(
   let endedBy: Error | undefined;
   let denial: { readonly sentence: string; readonly until: number } | undefined;
   const saidAt = new Map<string, number>();
+  const listeners = new Set<ConnectionListener>();
 
   // The same trouble comes back with every reconnect, twice a second.
   function sayNowAndThen(sentence: string): void {
@@ -38,7 +41,9 @@ export function followConnection(
   }
 
   function noteDenial(status: Status): void {
-    if (!NEEDED.test(status.permissionContext?.subject ?? '')) return;
+    const right = status.permissionContext;
+    if (right !== undefined) for (const { onDenied } of listeners) onDenied?.(right);
+    if (!NEEDED.test(right?.subject ?? '')) return;
     denial = { sentence: errorSentence(status, credentials), until: Date.now() + DENIAL_LASTS_MS };
   }
 
@@ -47,6 +52,7 @@ export function followConnection(
     endedBy = refuseOldServer(connection.info?.version ?? '', server);
     if (endedBy === undefined) {
       log.info(`reconnected to NATS at ${server}`);
+      for (const { onReconnect } of listeners) onReconnect?.();
     } else {
       log.error(endedBy.message);
       void connection.close();
@@ -82,6 +88,10 @@ export function followConnection(
   void follow();
   return {
     isConnected: () => connected && !connection.isClosed(),
+    listen(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     denied: () => (denial !== undefined && Date.now() < denial.until ? denial.sentence : null),
     endedBy: () => endedBy,
   };

@@ -69,6 +69,7 @@ export async function connectToNats(options: NatsOptions): Promise<NatsClient> {
     log,
     signal,
     isConnected: state.isConnected,
+    listen: state.listen,
     denied: state.denied,
     closed: connection.closed().then((reason) => state.endedBy() ?? (reason || undefined)),
     async close() {

@@ -1,7 +1,8 @@
-import { createInbox, Events, type Msg, type Subscription } from 'nats';
+import type { Msg } from 'nats';
 import type { NatsClient } from './client.ts';
 import type { PullLimits } from './durable.ts';
 import { HandOut } from './hand-out.ts';
+import { PullLanes } from './pull-lanes.ts';
 
 export type PullOptions = {
   readonly stream: string;
@@ -17,6 +18,14 @@ export type PullOptions = {
    * reconnect, before anything more is pulled: they may have been made again, and their sequences start again then.
    */
   isKnown(): Promise<boolean>;
+  /**
+   * Pulls that may be open at once, each with an inbox of its own. A few large ones carry all; their number bounds what
+   * waits on the server.
+   * @default 16
+   */
+  readonly lanes?: number;
+  /** What a message of this durable is. @default one of a stream that publishers write to */
+  readonly handOut?: (message: Msg, streamCreated: number) => HandOut;
 };
 
 /** Who takes the messages. */
@@ -33,8 +42,10 @@ export interface PullConsumer {
   start(): void;
   /** Tells that a slot became free. */
   slotFreed(): void;
-  /** No new pulls; resolves when every message that was already on its way has been taken. */
+  /** No new pulls; resolves when every message that was already on its way has been taken, and nothing is left behind. */
   stop(): Promise<void>;
+  /** What is asked for and has not come. */
+  credits(): number;
   /** Asks at once, since what kept pulls from being answered is mended. */
   retry(): void;
   /** Null while pulls are answered; else what the server said last, for health. */
@@ -46,18 +57,12 @@ export interface PullConsumer {
  * election, a broken link) is missed soon; an idle worker sends one small request in this time.
  */
 const EXPIRES_MS = 3000;
-/** After this, the server has forgotten a pull that it did not answer. */
-const GRACE_MS = 1000;
 /** A freed slot waits this long for company, unless an eighth of all that is asked for at once has gathered. */
 const COALESCE_MS = 5;
 /** Wait after a pull was turned away, so that a stream without a leader is not asked in a loop; doubles, in milliseconds. */
 const SETBACK_MS = { first: 100, most: 2000 };
 const NOBODY = 'nobody answers: no such consumer, no leader, or JetStream is off or out of disk';
-/** Pulls that may be open at once. A few large ones carry all; their number bounds what waits on the server. */
 const LANES = 16;
-
-/** An inbox of its own, kept subscribed, with at most one open pull: so every message is known by the pull it answers. */
-type Lane = { readonly reply: string; subscription: Subscription; credits: number; endsAt: number };
 
 /**
  * The pull loop: asks for as many messages as there are free slots, and never for more. What was asked for and has not
@@ -65,36 +70,24 @@ type Lane = { readonly reply: string; subscription: Subscription; credits: numbe
  * ends with its time. So nothing waits here without a slot, whatever happens to the connection or the event loop.
  */
 export function createPullConsumer(client: NatsClient, options: PullOptions, taker: Taker): PullConsumer {
-  const nc = client.connection;
   const subject = `${client.apiPrefix}.CONSUMER.MSG.NEXT.${options.stream}.${options.durable}`;
-  let lanes: Lane[] = [];
-  let credits = 0;
+  const { lanes: laneCount = LANES, handOut = publishedMessage } = options;
+  let lanes: PullLanes | undefined;
   let timer: NodeJS.Timeout | undefined;
   let wakesAt = Number.POSITIVE_INFINITY;
   let notBefore = 0;
   let setbackMs = SETBACK_MS.first;
-  let asking = false;
-  let connected = client.isConnected();
+  let stopped = false;
+  let stopListening = () => {};
   let known: 'yes' | 'no' | 'asking' = 'yes';
   let trouble: string | null = null;
 
-  function openLane(): Lane {
-    const reply = createInbox();
-    const lane = { reply, credits: 0, endsAt: 0 } as Lane;
-    lane.subscription = nc.subscribe(reply, {
-      callback: (error, message) => {
-        if (error !== null) trouble = error.message;
-        else if (message.reply) onMessage(lane, message);
-        else onStatus(lane, message);
-      },
-    });
-    return lane;
-  }
+  const credits = () => lanes?.credits ?? 0;
 
   function ask(): void {
-    if (!asking || !connected) return;
+    if (lanes === undefined || stopped || !client.isConnected()) return;
+    if (lanes.forgetOverdue()) trouble = 'pulls are not answered';
     const now = performance.now();
-    for (const lane of lanes) if (lane.endsAt <= now) forget(lane);
     if (now < notBefore) {
       wakeWithin(notBefore - now);
       return;
@@ -103,12 +96,10 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
     if (known !== 'yes') return;
     const free = taker.free();
     if (wantsMore(free)) {
-      for (const lane of lanes) {
-        if (lane.credits === 0 && credits < free) pull(lane, Math.min(free - credits, mostAtOnce()), now);
-      }
+      const expiresMs = Math.min(EXPIRES_MS, options.limits().expiresMs ?? EXPIRES_MS);
+      lanes.ask(free - lanes.credits, mostAtOnce(), expiresMs);
     }
-    const ends = lanes.filter((lane) => lane.credits > 0).map((lane) => lane.endsAt);
-    if (ends.length > 0) wakeWithin(Math.min(...ends) - now);
+    if (lanes.nextEnd !== null) wakeWithin(lanes.nextEnd - now);
   }
 
   async function getToKnow(): Promise<void> {
@@ -124,39 +115,20 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
 
   /** Fewer, larger pulls: while half of the free slots are asked for already, more would only litter the server. */
   function wantsMore(free: number): boolean {
-    return credits < free && credits <= free / 2;
+    return credits() < free && credits() <= free / 2;
   }
 
   /** Asks at once where that is worth a pull of its own, else soon. */
   function consider(): void {
     const free = taker.free();
     if (!wantsMore(free)) return;
-    if (free - credits >= mostAtOnce() / 8) ask();
+    if (free - credits() >= mostAtOnce() / 8) ask();
     else wakeWithin(COALESCE_MS);
-  }
-
-  function pull(lane: Lane, batch: number, now: number): void {
-    const expiresMs = Math.min(EXPIRES_MS, options.limits().expiresMs ?? EXPIRES_MS);
-    lane.credits = batch;
-    lane.endsAt = now + expiresMs + GRACE_MS;
-    credits += batch;
-    nc.publish(subject, `{"batch":${batch},"expires":${expiresMs * 1_000_000}}`, { reply: lane.reply });
-  }
-
-  function close(lane: Lane): void {
-    credits -= lane.credits;
-    lane.credits = 0;
-  }
-
-  /** The server never answered, and has forgotten it by now: it may not have heard it at all. */
-  function forget(lane: Lane): void {
-    if (lane.credits === 0) return;
-    trouble = 'pulls are not answered';
-    close(lane);
   }
 
   /** Asks again after this time, or earlier where that is planned already. */
   function wakeWithin(ms: number): void {
+    if (stopped) return;
     const at = performance.now() + ms;
     if (at >= wakesAt) return;
     clearTimeout(timer);
@@ -168,22 +140,16 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
     }, ms);
   }
 
-  function onMessage(lane: Lane, message: Msg): void {
-    if (lane.credits > 0) {
-      lane.credits--;
-      credits--;
-    }
+  function onMessage(message: Msg): void {
     answered();
-    const handOut = new HandOut(message, options.streamCreated());
-    if (taker.free() > 0) taker.take(handOut);
-    else taker.handBack(handOut);
+    const handedOut = handOut(message, options.streamCreated());
+    if (taker.free() > 0) taker.take(handedOut);
+    else taker.handBack(handedOut);
     consider();
   }
 
-  /** The server gives up on a pull: because its time is over, or because it cannot serve it. */
-  function onStatus(lane: Lane, message: Msg): void {
+  function onStatus(message: Msg): void {
     const code = message.headers?.code ?? 0;
-    close(lane);
     if (code === 404 || code === 408) answered();
     else {
       trouble = `${code} ${message.headers?.description || NOBODY}`;
@@ -208,18 +174,12 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
     notBefore = 0;
   }
 
-  async function followConnection(): Promise<void> {
-    for await (const status of nc.status()) {
-      if (status.type === Events.Disconnect) connected = false;
-      // The client also says so of every dial that the server turns away after its greeting.
-      if (status.type !== Events.Reconnect || connected) continue;
-      connected = true;
-      // The server may have forgotten the pulls of the old connection. Where it has not, and brings more than we
-      // have slots for, the surplus goes back.
-      for (const lane of lanes) close(lane);
-      doubt();
-      retry();
-    }
+  function onReconnect(): void {
+    // The server may have forgotten the pulls of the old connection. Where it has not, and brings more than we
+    // have slots for, the surplus goes back.
+    lanes?.closeAll();
+    doubt();
+    retry();
   }
 
   function retry(): void {
@@ -230,20 +190,27 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
 
   return {
     start() {
-      asking = true;
-      lanes = Array.from({ length: LANES }, openLane);
-      void followConnection();
+      stopListening = client.listen({ onReconnect });
+      const onError = (error: Error) => {
+        trouble = error.message;
+      };
+      lanes = new PullLanes(client, subject, laneCount, { onMessage, onStatus, onError });
       ask();
     },
     slotFreed: consider,
     async stop() {
-      asking = false;
+      stopped = true;
       clearTimeout(timer);
-      if (nc.isClosed()) return;
+      stopListening();
       // Drained, not cut: what the server has already sent still arrives, and is settled.
-      await Promise.all(lanes.map((lane) => lane.subscription.drain().catch(() => undefined)));
+      await lanes?.end();
     },
+    credits,
     retry,
     trouble: () => trouble,
   };
+}
+
+function publishedMessage(message: Msg, streamCreated: number): HandOut {
+  return new HandOut(message, streamCreated);
 }
