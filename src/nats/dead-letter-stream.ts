@@ -1,8 +1,6 @@
-import { DiscardPolicy, RetentionPolicy, StorageType, type StreamInfo } from 'nats';
-import { UserError } from '../runtime/failure.ts';
-import { ApiErrorCode, apiErrorCode, refusal, whenAvailable } from './api-error.ts';
+import { DiscardPolicy, RetentionPolicy, type StreamInfo } from 'nats';
 import type { NatsClient } from './client.ts';
-import { covers } from './subjects.ts';
+import { ensureOwnStream } from './own-stream.ts';
 
 export type DeadLetterStreamWanted = {
   /** DLQ_STREAM_NAME. */
@@ -24,54 +22,21 @@ export async function ensureDeadLetterStream(
   client: NatsClient,
   wanted: DeadLetterStreamWanted,
 ): Promise<{ readonly isNew: boolean; readonly warnings: readonly string[] }> {
-  const what = `make the stream ${wanted.name} for dead letters`;
-  const { info, isNew } = await whenAvailable(client, what, () => findOrMake(client, wanted)).catch(
-    (error) => {
-      throw refusal(what, error);
-    },
-  );
-  const subject = subjectsOf(wanted.sourceStream);
-  if (!info.config.subjects?.some((carried) => covers(carried, subject))) {
-    throw new UserError(
-      `DLQ_STREAM_NAME: the stream ${wanted.name} does not carry ${subject}. Set DLQ_STREAM_NAME to another name, ` +
-        `or add the subject: \`nats stream edit ${wanted.name} --subjects ${[...(info.config.subjects ?? []), subject].join(',')}\`.`,
-    );
-  }
-  return { isNew, warnings: warningsOf(info) };
-}
-
-function subjectsOf(sourceStream: string): string {
-  return `dlq.${sourceStream}.>`;
-}
-
-async function findOrMake(
-  client: NatsClient,
-  wanted: DeadLetterStreamWanted,
-): Promise<{ info: StreamInfo; isNew: boolean }> {
-  const { streams } = client.manager;
-  try {
-    return { info: await streams.info(wanted.name), isNew: false };
-  } catch (error) {
-    if (apiErrorCode(error) !== ApiErrorCode.streamNotFound) throw error;
-  }
-  try {
-    const info = await streams.add({
-      name: wanted.name,
+  const { info, isNew } = await ensureOwnStream(client, {
+    name: wanted.name,
+    setting: 'DLQ_STREAM_NAME',
+    purpose: 'for dead letters',
+    subject: `dlq.${wanted.sourceStream}.>`,
+    replicas: wanted.replicas,
+    config: {
       description: `Webhooks of ${wanted.sourceStream} that were given up`,
-      subjects: [subjectsOf(wanted.sourceStream)],
-      storage: StorageType.File,
       retention: RetentionPolicy.Limits,
       discard: DiscardPolicy.New,
       discard_new_per_subject: true,
       max_msgs_per_subject: 1,
-      num_replicas: wanted.replicas,
-      allow_direct: true,
-    });
-    return { info, isNew: true };
-  } catch (error) {
-    if (apiErrorCode(error) !== ApiErrorCode.streamNameInUse) throw error;
-    return { info: await streams.info(wanted.name), isNew: false };
-  }
+    },
+  });
+  return { isNew, warnings: warningsOf(info) };
 }
 
 function warningsOf({ config }: StreamInfo): string[] {

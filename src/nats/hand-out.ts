@@ -2,49 +2,108 @@ import type { Msg, MsgHdrs } from 'nats';
 // The client's own parser of ack subjects: newer servers add tokens to them. It is not among the package's exports.
 import { parseInfo } from 'nats/lib/jetstream/jsmsg.js';
 import type { HeaderEntries } from './headers.ts';
-import { headersOf } from './message-headers.ts';
+import { headersOf, sizeOf } from './message-headers.ts';
+import { type Journey, publishedHeaders, readJourney } from './parked-copy.ts';
 
-/** A message as the durable handed it to us, with what is needed to settle it. */
+/** Where a message is stored. A stream that is made again starts its sequences again: `created` tells them apart. */
+export type Place = {
+  readonly stream: string;
+  /** Of the stream, in milliseconds since 1970. */
+  readonly created: number;
+  readonly sequence: number;
+};
+
+/**
+ * A message as a durable handed it to us: as it was published, whether it comes from its stream or is a parked copy, and with
+ * what is needed to settle it. A message in the parked stream that is no copy of ours counts as published there.
+ */
 export class HandOut {
+  /** As it was published. */
   readonly subject: string;
   readonly data: Uint8Array;
+  /** Where it was published: its stream, when that was made (milliseconds since 1970), and its place there. */
   readonly stream: string;
-  readonly sequence: number;
-  readonly handOuts: number;
   readonly streamCreated: number;
+  readonly sequence: number;
+  /** When it was published, in milliseconds since 1970. */
+  readonly firstSeen: number;
+  /** Whether it was handed out by the parked stream. */
+  readonly isParkedCopy: boolean;
+  /** Before when a parked copy is not to be sent, in milliseconds since 1970; null: at once. */
+  readonly notBefore: number | null;
+  /** The number of an attempt that is made now, from 1: those made before it was parked count, and every hand-out. */
+  readonly attemptNumber: number;
+
+  /** Where this hand-out is stored. */
+  readonly place: Place;
+  /** How often the server has handed it out from there, this time included. */
+  readonly handOuts: number;
+  /** What the server has still to hand out after it, by this durable. */
+  readonly pending: number;
   /** Where the server wants to hear what became of it. */
   readonly reply: string;
   /** When it reached us, on the clock of `performance.now()`. */
   readonly receivedAt = performance.now();
+
   readonly #message: Msg;
-  /** Read when first asked for. */
+  readonly #journey: Journey | null;
+  /** Read when first asked for: most messages have none, and few are asked. */
   #headers: MsgHdrs | undefined | null = null;
 
-  constructor(message: Msg, streamCreated: number) {
+  /** @param created When the stream was made that hands it out, in milliseconds since 1970. */
+  constructor(message: Msg, created: number, isParkedCopy = false) {
     const info = parseInfo(message.reply!);
     this.#message = message;
-    this.subject = message.subject;
+    this.place = { stream: info.stream, created, sequence: info.streamSequence };
+    this.#journey = isParkedCopy ? readJourney(headersOf(message)) : null;
+    const published = this.#journey?.place ?? this.place;
+    this.subject = this.#journey?.subject ?? message.subject;
     this.data = message.data;
-    this.stream = info.stream;
-    this.sequence = info.streamSequence;
+    this.stream = published.stream;
+    this.streamCreated = published.created;
+    this.sequence = published.sequence;
+    this.firstSeen = this.#journey?.firstSeen ?? Math.floor(info.timestampNanos / 1e6);
+    this.isParkedCopy = isParkedCopy;
+    this.notBefore = this.#journey?.notBefore ?? null;
     this.handOuts = info.deliveryCount;
-    this.streamCreated = streamCreated;
+    // The first hand-out of a copy that waits only brings it here, to be handed back until its time has come.
+    this.attemptNumber = (this.#journey?.attempts ?? 0) + this.handOuts - (this.notBefore === null ? 0 : 1);
+    this.pending = info.pending;
     this.reply = message.reply!;
   }
 
+  /** Whether an attempt may have been made before. */
+  get isRedelivery(): boolean {
+    return this.attemptNumber > 1;
+  }
+
+  /** Whether it is only to be handed back for the time that is left until `notBefore`, and never sent. */
+  get isDeferred(): boolean {
+    return this.notBefore !== null && this.handOuts === 1;
+  }
+
+  /** Bytes of its headers and data, where it is stored. */
+  get size(): number {
+    return sizeOf(this.#message);
+  }
+
+  /** A header that it was published with, or `Webhook-Delivery-Id` as it was parked with. */
   header(name: string): string | undefined {
     const headers = this.#read();
     return headers?.has(name) ? headers.get(name) : undefined;
   }
 
-  /** Every NATS header, for a copy that keeps them. */
+  /** Every NATS header that it was published with, for a copy that keeps them. */
   headers(): HeaderEntries {
     const headers = this.#read();
     return (headers?.keys() ?? []).map((name) => [name, headers!.values(name)]);
   }
 
   #read(): MsgHdrs | undefined {
-    if (this.#headers === null) this.#headers = headersOf(this.#message);
+    if (this.#headers === null) {
+      const headers = headersOf(this.#message);
+      this.#headers = headers === undefined || this.#journey === null ? headers : publishedHeaders(headers);
+    }
     return this.#headers;
   }
 }

@@ -11,7 +11,12 @@ export const Header = {
   attempts: 'Webhook-Attempts',
   originalSubject: 'Webhook-Original-Subject',
   originalStream: 'Webhook-Original-Stream',
+  /** When that stream was made, in milliseconds since 1970: sequences start again with it. */
+  originalStreamCreated: 'Webhook-Original-Stream-Created',
   originalSequence: 'Webhook-Original-Sequence',
+  /** Of a parked copy: when the message was published, and before when it is not to be sent (ISO 8601). */
+  firstSeen: 'Webhook-First-Seen',
+  notBefore: 'Webhook-Not-Before',
   /** Of a dead letter in parts: how many, and how large each but the last. Of a part: its number. */
   parts: 'Webhook-Dead-Letter-Parts',
   partBytes: 'Webhook-Dead-Letter-Part-Bytes',
@@ -27,6 +32,17 @@ const LONGEST_TEXT = 512;
 /** Name and values of each header. */
 export type HeaderEntries = readonly (readonly [name: string, values: readonly string[]])[];
 
+/** The name that a header has in a copy of its message. */
+export function keptName(name: string): string {
+  return STEERS_THE_SERVER.test(name) ? KEPT + name : name;
+}
+
+/** The name that a header had before its message was copied. */
+export function originalName(kept: string): string {
+  const name = kept.startsWith(KEPT) ? kept.slice(KEPT.length) : kept;
+  return STEERS_THE_SERVER.test(name) ? name : kept;
+}
+
 /**
  * The headers of a message, for a copy of it. Those that steer the server (`Nats-Msg-Id`, `Nats-Expected-*`,
  * `Nats-Rollup`, `Nats-TTL`, …) would act again on the copy, so they are kept as `Webhook-Original-Nats-…`.
@@ -34,8 +50,7 @@ export type HeaderEntries = readonly (readonly [name: string, values: readonly s
 export function copyHeaders(entries: HeaderEntries): MsgHdrs {
   const copy = headers();
   for (const [name, values] of entries) {
-    const kept = STEERS_THE_SERVER.test(name) ? KEPT + name : name;
-    for (const value of values) copy.append(kept, value);
+    for (const value of values) copy.append(keptName(name), value);
   }
   return copy;
 }

@@ -1,6 +1,6 @@
 import { headers, type Msg, type MsgHdrs } from 'nats';
 
-/** Where the client keeps what it has not read yet. */
+/** Where the client keeps the bytes of headers and data, and the length of the headers. */
 type Unread = { readonly _rdata: Uint8Array; readonly _msg: { readonly hdr: number } };
 
 /**
@@ -15,6 +15,11 @@ export function headersOf(message: Msg): MsgHdrs | undefined {
     const { _rdata, _msg } = message as unknown as Unread;
     return readableOnes(Buffer.from(_rdata.subarray(0, _msg.hdr)).toString());
   }
+}
+
+/** Bytes of its headers and data, as they came over the wire. */
+export function sizeOf(message: Msg): number {
+  return (message as unknown as Unread)._rdata.length;
 }
 
 function readableOnes(block: string): MsgHdrs {

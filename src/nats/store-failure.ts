@@ -25,6 +25,14 @@ export type StoreFailure =
   /** No confirmation in time: it may be stored or not. Trying again with the same `Nats-Msg-Id` stores it once. */
   | 'timeout';
 
+/** What a stream answers to a message that it was to store. */
+export type PubAck = {
+  readonly stream: string;
+  readonly seq: number;
+  readonly duplicate?: boolean;
+  readonly error?: { readonly err_code: number; readonly description: string };
+};
+
 export type MessageToStore = {
   readonly subject: string;
   readonly data: Uint8Array;
@@ -69,7 +77,7 @@ export function judgeAnswer(
  */
 export async function judgeSilence(
   client: NatsClient,
-  message: MessageToStore,
+  message: Pick<MessageToStore, 'subject' | 'data'>,
   error: unknown,
 ): Promise<Stored | 'again'> {
   const { subject } = message;
@@ -96,6 +104,14 @@ export async function judgeSilence(
     default:
       throw error;
   }
+}
+
+/** What is said of a message that was tried for so long, in milliseconds, without a confirmation. */
+export function unconfirmed(subject: string, triedForMs: number): Extract<Stored, { failed: StoreFailure }> {
+  return {
+    failed: 'timeout',
+    detail: `NATS did not confirm the message to ${subject} within ${triedForMs} ms; it may be stored or not. Where this lasts, see the log of nats-server: a full disk is answered with silence`,
+  };
 }
 
 /** Nobody answered: because no stream carries the subject, or because the one that does has no leader now? */

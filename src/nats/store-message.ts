@@ -1,17 +1,17 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { NatsClient } from './client.ts';
-import { judgeAnswer, judgeSilence, type MessageToStore, type Stored } from './store-failure.ts';
+import {
+  judgeAnswer,
+  judgeSilence,
+  type MessageToStore,
+  type PubAck,
+  type Stored,
+  unconfirmed,
+} from './store-failure.ts';
 
 /** How long one try waits for its confirmation: shorter than an election, so that the next try comes soon after one. */
 const TRY_MS = 2000;
 const PAUSE_MS = { first: 50, most: 1000 };
-
-type PubAck = {
-  readonly stream: string;
-  readonly seq: number;
-  readonly duplicate?: boolean;
-  readonly error?: { readonly err_code: number; readonly description: string };
-};
 
 /**
  * Stores a message in whichever stream carries its subject, and waits for the confirmation. Elections, restarts and
@@ -33,10 +33,7 @@ export async function storeMessage(
     );
     if (result !== 'again') return result;
     if (performance.now() + pauseMs >= givesUpAt) {
-      return {
-        failed: 'timeout',
-        detail: `NATS did not confirm the message to ${message.subject} within ${retryForMs} ms; it may be stored or not. Where this lasts, see the log of nats-server: a full disk is answered with silence`,
-      };
+      return unconfirmed(message.subject, retryForMs);
     }
     await wait(pauseMs);
   }

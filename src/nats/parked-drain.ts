@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+import { AckPolicy, DeliverPolicy, nanos } from 'nats';
+import { errorMessage } from '../runtime/failure.ts';
+import { ApiErrorCode, apiErrorCode, isTemporary } from './api-error.ts';
+import type { NatsClient } from './client.ts';
+import { parkedSubject } from './parked-stream.ts';
+
+export type DrainWanted = {
+  /** PARKED_STREAM_NAME. */
+  readonly parkedStream: string;
+  /** The stream whose messages are parked there. */
+  readonly sourceStream: string;
+  readonly endpointKey: string;
+  /** ACK_WAIT_MS. */
+  readonly ackWaitMs: number;
+};
+
+export type Drain =
+  | { readonly name: string }
+  /** It cannot be made now, which may be over in a moment, or waits for somebody's cure. */
+  | { readonly failed: string };
+
+/** Handed out and not yet acked, by one endpoint. */
+const MAX_ACK_PENDING = 10_000;
+/** How long the server keeps a drain that nobody pulls from. It holds nothing that the next one would not find in the stream. */
+const INACTIVE_MS = 60_000;
+/** The server's own limit is 255, and a file's name has more around it. */
+const LONGEST_NAME = 200;
+
+/**
+ * Makes the durable from which all workers drain what is parked for one endpoint, or finds it, with one request. It is
+ * never looked after: a worker that pulls keeps it, and what it had handed out when it vanished, the next one
+ * hands out again.
+ *
+ * @throws what is neither an answer of JetStream nor the lack of one.
+ */
+export async function ensureDrain(client: NatsClient, wanted: DrainWanted): Promise<Drain> {
+  const name = drainName(wanted);
+  try {
+    await client.manager.consumers.add(wanted.parkedStream, {
+      name,
+      durable_name: name,
+      filter_subject: parkedSubject(wanted.sourceStream, wanted.endpointKey),
+      deliver_policy: DeliverPolicy.All,
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: nanos(wanted.ackWaitMs),
+      max_deliver: -1,
+      max_ack_pending: MAX_ACK_PENDING,
+      inactive_threshold: nanos(INACTIVE_MS),
+    });
+    return { name };
+  } catch (error) {
+    // A peer made it, with another ACK_WAIT_MS.
+    if (apiErrorCode(error) === ApiErrorCode.consumerExists) return { name };
+    if (isTemporary(error) || apiErrorCode(error) !== undefined) {
+      return {
+        failed: `cannot drain ${wanted.endpointKey} from ${wanted.parkedStream}: ${errorMessage(error)}`,
+      };
+    }
+    throw error;
+  }
+}
+
+/** A consumer's name is a token of subjects, and the name of a folder. What somebody else parked may have any key. */
+function drainName({ sourceStream, endpointKey }: DrainWanted): string {
+  const name = `drain-${sourceStream}-${endpointKey}`;
+  if (name.length <= LONGEST_NAME && /^[\w-]+$/.test(name)) return name;
+  const plain = name.replace(/[^\w-]/g, '_').slice(0, LONGEST_NAME - 17);
+  return `${plain}-${createHash('sha256').update(name).digest('hex').slice(0, 16)}`;
+}

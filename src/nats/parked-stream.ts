@@ -1,0 +1,91 @@
+import { DiscardPolicy, nanos, RetentionPolicy, type StreamInfo } from 'nats';
+import { UserError } from '../runtime/failure.ts';
+import type { NatsClient } from './client.ts';
+import { ensureOwnStream } from './own-stream.ts';
+
+export type ParkedStreamWanted = {
+  /** PARKED_STREAM_NAME. */
+  readonly name: string;
+  /** The stream whose messages it keeps while their endpoints have no room. */
+  readonly sourceStream: string;
+  readonly replicas: number;
+};
+
+export type ParkedStreamFound = {
+  readonly isNew: boolean;
+  /** Milliseconds since 1970. */
+  readonly created: number;
+  /** How one that is there differs: a sentence each, with the cure. */
+  readonly warnings: readonly string[];
+};
+
+/** Where copies for an endpoint are parked. */
+export function parkedSubject(sourceStream: string, endpointKey: string): string {
+  return `parked.${sourceStream}.${endpointKey}`;
+}
+
+/**
+ * Makes the stream where webhooks wait whose endpoints have no room, where it is missing; one that is there is never
+ * changed. A work queue, since a copy that was delivered must be gone: the durables that drain it come and go, and each
+ * starts at the beginning. Without limits, so that nothing that waits is dropped.
+ *
+ * @throws {UserError} where it cannot be made, is no work queue, or does not carry our copies.
+ */
+export async function ensureParkedStream(
+  client: NatsClient,
+  wanted: ParkedStreamWanted,
+): Promise<ParkedStreamFound> {
+  const { info, isNew } = await ensureOwnStream(client, {
+    name: wanted.name,
+    setting: 'PARKED_STREAM_NAME',
+    purpose: 'for parked webhooks',
+    subject: parkedSubject(wanted.sourceStream, '>'),
+    replicas: wanted.replicas,
+    config: {
+      description: `Webhooks of ${wanted.sourceStream} that wait until their endpoints have room`,
+      retention: RetentionPolicy.Workqueue,
+      discard: DiscardPolicy.New,
+    },
+  });
+  requireWorkQueue(info);
+  return { isNew, created: Date.parse(info.created), warnings: warningsOf(info) };
+}
+
+function requireWorkQueue({ config: { name, retention } }: StreamInfo): void {
+  if (retention === 'workqueue') return;
+  const follows =
+    retention === 'limits'
+      ? 'copies stay in it after they were delivered, and would be delivered again and again'
+      : 'it drops copies while nobody drains it';
+  throw new UserError(
+    `PARKED_STREAM_NAME: the stream ${name} has retention ${retention}, so ${follows}. Set PARKED_STREAM_NAME to another name, ` +
+      `or, when nothing in it is needed any more, remove it, and a work queue is made: \`nats stream rm ${name}\`.`,
+  );
+}
+
+function warningsOf({ config }: StreamInfo): string[] {
+  const edit = `nats stream edit ${config.name}`;
+  const sentences: string[] = [];
+  if (config.discard !== 'new') {
+    sentences.push(`drops its oldest webhooks when it is full: \`${edit} --discard new\` refuses new ones`);
+  }
+  if (config.max_age > 0) {
+    sentences.push(
+      `drops webhooks that wait for more than ${config.max_age / nanos(1000)} s: \`${edit} --max-age 0\``,
+    );
+  }
+  if (config.max_msgs > 0 || config.max_bytes > 0 || config.max_msgs_per_subject > 0) {
+    sentences.push(
+      `can become full, and then endpoints without room hold up the others: \`${edit} --max-msgs -1 --max-bytes -1 --max-msgs-per-subject -1\``,
+    );
+  }
+  if (config.max_msg_size > 0) {
+    sentences.push(
+      `takes no webhook of more than ${config.max_msg_size} bytes, headers included: \`${edit} --max-msg-size -1\``,
+    );
+  }
+  if (config.storage === 'memory') {
+    sentences.push('forgets all that wait in it when nats-server restarts: it is in memory');
+  }
+  return sentences.map((sentence) => `stream ${config.name} ${sentence}`);
+}

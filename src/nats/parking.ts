@@ -1,0 +1,156 @@
+import { ErrorCode, NatsError } from 'nats';
+import { errorMessage } from '../runtime/failure.ts';
+import { Asks, isNoResponders } from './asks.ts';
+import type { NatsClient } from './client.ts';
+import type { HandOut } from './hand-out.ts';
+import { copyHeaderBlock, type Parking } from './parked-copy.ts';
+import { parkedSubject } from './parked-stream.ts';
+import { ParkingTrouble } from './parking-trouble.ts';
+import {
+  judgeAnswer,
+  judgeSilence,
+  type PubAck,
+  type Stored,
+  type StoreFailure,
+  unconfirmed,
+} from './store-failure.ts';
+
+export type ParkingOptions = {
+  /** PARKED_STREAM_NAME. */
+  readonly streamName: string;
+  /** The stream whose messages are parked. */
+  readonly sourceStream: string;
+  /** Whether the stream that handed it out was made again meanwhile: the server would take our ack for one of another message. */
+  readonly isGone?: (handOut: HandOut) => boolean;
+  /** How long a copy is tried while NATS cannot confirm it, in milliseconds. @default 10_000 */
+  readonly retryForMs?: number;
+};
+
+export type Parked =
+  /** The copy is stored. */
+  | 'parked'
+  /** The source is as it was: nothing was said of it. A sentence with the cure, for the log. */
+  | { readonly failed: string };
+
+export interface ParkingLot {
+  /** Copies a message into the parked stream; once the copy is stored, its source is acked, until the server confirms it. */
+  park(handOut: HandOut, parking: Parking): Promise<Parked>;
+  /** Whether its copy, headers and all, is not larger than NATS takes. */
+  fits(handOut: HandOut): boolean;
+  /** Why copies cannot be stored, for health; null while they can. */
+  trouble(): string | null;
+  /** Resolves when everything said so far is confirmed, or `timeoutMs` went by: then false. */
+  drain(timeoutMs: number): Promise<boolean>;
+  /** Parks that are under way fail. */
+  stop(): void;
+}
+
+const ACK = Buffer.from('+ACK');
+/** Of our headers on a copy. One of a copy has about as many as that one. */
+const HEADERS_BYTES = { atMost: 2048, ofCopy: 256 };
+/** Wait before a copy is sent again that the stream could not take just now, in milliseconds. */
+const PAUSE_MS = 250;
+const ACK_PAUSE_MS = 2000;
+/** Then its durable is gone for good. What it hands out again meanwhile is parked with the same `Nats-Msg-Id`, and so is one. */
+const MOST_ACKS = 30;
+
+type Failed = Extract<Stored, { failed: StoreFailure }>;
+
+export function createParking(client: NatsClient, options: ParkingOptions): ParkingLot {
+  const { streamName, sourceStream, isGone = () => false, retryForMs = 10_000 } = options;
+  const asks = new Asks(client);
+  const trouble = new ParkingTrouble(client.log, streamName);
+  /** Named in place of each subject, so that one trouble is one sentence. */
+  const subjects = parkedSubject(sourceStream, '>');
+  let absence: { readonly failed: Failed | null; readonly until: number } | null = null;
+  let looking = false;
+
+  function park(handOut: HandOut, parking: Parking): Promise<Parked> {
+    return new Promise((resolve) => {
+      const givesUpAt = performance.now() + retryForMs;
+      asks.send({
+        subject: parkedSubject(sourceStream, parking.endpointKey),
+        data: handOut.data,
+        headers: copyHeaderBlock(handOut, parking),
+        isOver: (now) => now >= givesUpAt,
+        onAnswer(answer) {
+          const judged = isNoResponders(answer) ? (absent() ?? 'again') : judge(answer.json<PubAck>());
+          if (judged === 'again') return PAUSE_MS;
+          if (judged === 'stored') stored();
+          else failed(judged);
+          return null;
+        },
+        onFailure(error) {
+          void judgeFailure(handOut, error).then(failed);
+        },
+      });
+
+      function stored(): void {
+        trouble.end();
+        ackSource(handOut);
+        resolve('parked');
+      }
+
+      function failed(failure: Failed): void {
+        resolve({ failed: trouble.note(failure) });
+      }
+    });
+  }
+
+  function judge(ack: PubAck): 'stored' | 'again' | Failed {
+    if (ack.error === undefined) return 'stored';
+    const judged = judgeAnswer(subjects, ack.error);
+    return judged === 'again' || 'stored' in judged ? 'again' : judged;
+  }
+
+  async function judgeFailure(handOut: HandOut, error: unknown): Promise<Failed> {
+    const message = { subject: subjects, data: handOut.data };
+    const judged = await judgeSilence(client, message, error).catch(
+      (cause): Failed => ({ failed: 'refused', detail: errorMessage(cause) }),
+    );
+    return judged === 'again' || 'stored' in judged ? unconfirmed(subjects, retryForMs) : judged;
+  }
+
+  /** Nobody listens: no stream, or one without a leader? One look tells it for all, a second long. */
+  function absent(): Failed | null {
+    if (absence !== null && performance.now() < absence.until) return absence.failed;
+    if (!looking) void look();
+    return null;
+  }
+
+  async function look(): Promise<void> {
+    looking = true;
+    const error = NatsError.errorForCode(ErrorCode.NoResponders);
+    const judged = await judgeSilence(client, { subject: subjects, data: new Uint8Array() }, error);
+    absence = {
+      failed: judged === 'again' || 'stored' in judged ? null : judged,
+      until: performance.now() + 1000,
+    };
+    looking = false;
+  }
+
+  function ackSource(handOut: HandOut): void {
+    if (isGone(handOut)) return;
+    asks.send({
+      subject: handOut.reply,
+      data: ACK,
+      isOver: (_, timesSent) => timesSent >= MOST_ACKS || isGone(handOut),
+      onAnswer: (answer) => (isNoResponders(answer) ? ACK_PAUSE_MS : null),
+      onFailure() {
+        // It is handed out again, and its copy stays one.
+      },
+    });
+  }
+
+  return {
+    park,
+    fits(handOut) {
+      const { atMost, ofCopy } = HEADERS_BYTES;
+      const bytes = handOut.size + (handOut.isParkedCopy ? ofCopy : atMost);
+      return bytes <= (client.connection.info?.max_payload ?? Number.POSITIVE_INFINITY);
+    },
+    trouble: () => trouble.now(),
+    drain: (timeoutMs) => asks.drain(timeoutMs),
+    stop: () => asks.stop(),
+  };
+}
