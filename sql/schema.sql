@@ -52,6 +52,7 @@ CREATE TABLE rule_nats_consumer_stats (
   messages_retried bigint NOT NULL DEFAULT 0,
   processing_time_ms_total double precision NOT NULL DEFAULT 0,
   rows_dropped bigint NOT NULL DEFAULT 0,
+  messages_parked bigint NOT NULL DEFAULT 0,
   CONSTRAINT rule_nats_consumer_stats_stream_name_consumer_name_key UNIQUE (stream_name, consumer_name),
   CONSTRAINT rule_nats_consumer_stats_pkey PRIMARY KEY (consumer_id)
 );
@@ -82,6 +83,39 @@ CREATE INDEX rule_nats_delivery_attempts_delivery ON ONLY public.rule_nats_deliv
 CREATE INDEX rule_nats_delivery_attempts_endpoint ON ONLY public.rule_nats_delivery_attempts USING btree (endpoint_key, started_at DESC);
 CREATE INDEX rule_nats_delivery_attempts_failures ON ONLY public.rule_nats_delivery_attempts USING btree (started_at DESC) WHERE (verdict <> 'ack'::text);
 CREATE INDEX rule_nats_delivery_attempts_started ON ONLY public.rule_nats_delivery_attempts USING btree (started_at DESC);
+
+-- How each worker process sees its endpoints; nats_endpoint_health is what they see together. Written by flushes, a row only when it changed; deleted by any worker's maintenance a day after it was written, or an hour after its worker was last active.
+CREATE TABLE rule_nats_endpoint_states (
+  instance_id uuid NOT NULL,
+  endpoint_key text NOT NULL,
+  url text NOT NULL,
+  state text NOT NULL,
+  in_flight integer NOT NULL,
+  waiting integer NOT NULL,
+  parked bigint,
+  successes bigint NOT NULL,
+  failures bigint NOT NULL,
+  last_error text,
+  since timestamp with time zone NOT NULL,
+  why text,
+  written_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT rule_nats_endpoint_states_pkey PRIMARY KEY (instance_id, endpoint_key),
+  CONSTRAINT state_is_known CHECK ((state = ANY (ARRAY['flowing'::text, 'full'::text, 'silent'::text, 'failing'::text, 'probing'::text, 'paused'::text])))
+);
+
+-- What an operator says about endpoints. Written and deleted by operators, never by workers, which follow it within seconds.
+CREATE TABLE rule_nats_endpoints (
+  endpoint_key text NOT NULL,
+  paused boolean NOT NULL DEFAULT false,
+  paused_reason text,
+  max_concurrency integer,
+  rate_limit numeric,
+  updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT rule_nats_endpoints_pkey PRIMARY KEY (endpoint_key),
+  CONSTRAINT endpoint_key_is_one_token CHECK ((endpoint_key ~ '^[A-Za-z0-9_-]+$'::text)),
+  CONSTRAINT max_concurrency_is_positive CHECK ((max_concurrency > 0)),
+  CONSTRAINT rate_limit_is_positive CHECK (((rate_limit > (0)::numeric) AND ((rate_limit >= 0.00001) AND (rate_limit <= (1000000)::numeric))))
+);
 
 -- One row a queue group. Written by every flush of its workers; never deleted by them.
 CREATE TABLE rule_nats_group_progress (
@@ -151,6 +185,7 @@ CREATE TABLE rule_nats_worker_instances (
   started_at timestamp with time zone NOT NULL DEFAULT now(),
   last_active_at timestamp with time zone NOT NULL DEFAULT now(),
   active boolean NOT NULL DEFAULT true,
+  queue_group text,
   CONSTRAINT rule_nats_worker_instances_pkey PRIMARY KEY (instance_id),
   CONSTRAINT last_number_is_positive CHECK ((last_number > 0)),
   CONSTRAINT silent_after_ms_is_positive CHECK ((silent_after_ms > 0))
@@ -219,6 +254,21 @@ CREATE TABLE rule_nats_worker_migrations (
 --   p95_latency_ms double precision
 --   p99_latency_ms double precision
 
+-- One row an endpoint (and stream), over all workers that run. As fresh as their flushes.
+-- VIEW nats_endpoint_health
+--   stream_name text
+--   endpoint_key text
+--   url text
+--   state text
+--   in_flight bigint
+--   parked bigint
+--   success_share numeric
+--   last_error text
+--   since timestamp with time zone
+--   why text
+--   workers bigint
+--   updated_at timestamp with time zone
+
 -- What went wrong in the last 24 hours, alike errors together: numbers and ids in their text are replaced.
 -- VIEW nats_error_patterns
 --   pattern text
@@ -252,11 +302,17 @@ CREATE TABLE rule_nats_worker_migrations (
 --   published_at timestamp with time zone
 --   latency_ms numeric(10,2)
 
+-- The endpoint_key of a URL: <host>-<8 hex digits of its origin's SHA-256>. Path and query do not matter.
+-- FUNCTION nats_endpoint_key(text)
+
 -- Makes the partition of a day (UTC). Called by workers, who need not own the table.
 -- FUNCTION rule_nats_delivery_attempts_add_day(date)
 
 -- Drops the partition of a day (UTC), and its rows. Called by workers past ATTEMPT_RETENTION_DAYS.
 -- FUNCTION rule_nats_delivery_attempts_drop_day(date)
+
+-- Keeps updated_at of rule_nats_endpoints true.
+-- FUNCTION rule_nats_endpoints_touch()
 
 -- The name in rule_webhooks, else the last token of the subject: webhooks.<name>.
 -- FUNCTION rule_nats_webhook_name(integer,text)

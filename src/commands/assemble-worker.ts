@@ -70,6 +70,7 @@ export function assembleWorker({
       intervalMs: settings.STATS_INTERVAL_MS,
       log,
       progress: () => topology.progress(),
+      endpoints: () => [],
     },
     keeper,
   );

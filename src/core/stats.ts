@@ -1,4 +1,5 @@
 import { type Attempt, wasSent } from './attempt.ts';
+import type { EndpointState } from './endpoint-state.ts';
 import type { DeadLetterReason, Verdict } from './verdict.ts';
 
 /** What one worker counted since its last flush. Additive: two workers' counters, or two flushes', may be summed. */
@@ -13,6 +14,8 @@ export type Counters = {
   readonly redelivered: number;
   /** Hand-outs handed back at a shutdown; not in `delivered`. */
   readonly handedBack: number;
+  /** Hand-outs copied to the parked stream, for want of room or at a shutdown; not in `delivered`. */
+  readonly parked: number;
   /** HTTP requests made. */
   readonly attempts: number;
   /** Sum over `delivered` of the time from hand-out to verdict, in milliseconds. */
@@ -28,21 +31,27 @@ export const NO_COUNTERS: Counters = {
   deadLettered: 0,
   redelivered: 0,
   handedBack: 0,
+  parked: 0,
   attempts: 0,
   processingMs: 0,
   rowsDropped: 0,
 };
 
 /** What one settled hand-out adds. */
-export function countSettled(attempt: Attempt, verdict: Verdict, handOuts: number): Counters {
-  const settled = verdict.kind === 'handBack' ? 0 : 1;
+export function countSettled(
+  attempt: Attempt,
+  verdict: Verdict | { readonly kind: 'park' },
+  handOuts: number,
+): Counters {
+  const settled = verdict.kind === 'handBack' || verdict.kind === 'park' ? 0 : 1;
   return {
     delivered: settled,
     acknowledged: verdict.kind === 'ack' ? 1 : 0,
     retried: verdict.kind === 'retry' ? 1 : 0,
     deadLettered: verdict.kind === 'deadLetter' ? 1 : 0,
     redelivered: settled === 1 && handOuts > 1 ? 1 : 0,
-    handedBack: 1 - settled,
+    handedBack: verdict.kind === 'handBack' ? 1 : 0,
+    parked: verdict.kind === 'park' ? 1 : 0,
     attempts: wasSent(attempt.outcome) ? 1 : 0,
     processingMs: settled === 1 ? attempt.durationMs : 0,
     rowsDropped: 0,
@@ -58,6 +67,7 @@ export function mergeCounters(a: Counters, b: Counters): Counters {
     deadLettered: a.deadLettered + b.deadLettered,
     redelivered: a.redelivered + b.redelivered,
     handedBack: a.handedBack + b.handedBack,
+    parked: a.parked + b.parked,
     attempts: a.attempts + b.attempts,
     processingMs: a.processingMs + b.processingMs,
     rowsDropped: a.rowsDropped + b.rowsDropped,
@@ -136,4 +146,6 @@ export type StatisticsFlush = {
   readonly silentAfterMs: number;
   readonly attempts: readonly AttemptRecord[];
   readonly deadLetters: readonly DeadLetterRecord[];
+  /** Endpoints whose state changed since the flush before. */
+  readonly endpoints: readonly EndpointState[];
 };

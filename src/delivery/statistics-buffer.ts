@@ -1,3 +1,4 @@
+import type { EndpointState } from '../core/endpoint-state.ts';
 import {
   type AttemptRecord,
   type Counters,
@@ -14,6 +15,8 @@ export type StatisticsBufferOptions = Pick<
 > & {
   /** Rows kept while the store does not answer, attempts and dead letters together. */
   readonly maxRows: number;
+  /** Endpoints whose state changed since it was asked before. Asked once for each flush. */
+  endpoints(): readonly EndpointState[];
 };
 
 /** Where statistics go. Storing the same flush twice counts it once; what it throws means "not known to be stored". */
@@ -83,6 +86,7 @@ export class StatisticsBuffer {
       active,
       attempts: this.#attempts,
       deadLetters: this.#deadLetters,
+      endpoints: this.#options.endpoints(),
     };
     this.#counters = NO_COUNTERS;
     this.#attempts = [];

@@ -11,10 +11,10 @@ const ADD = `
   INSERT INTO rule_nats_consumer_stats AS row
     (stream_name, consumer_name, queue_group, ack_policy, max_deliver,
      messages_delivered, messages_acknowledged, messages_redelivered, messages_pending,
-     messages_retried, messages_dead_lettered, messages_handed_back, http_attempts, rows_dropped,
+     messages_retried, messages_dead_lettered, messages_handed_back, messages_parked, http_attempts, rows_dropped,
      processing_time_ms_total, avg_processing_time_ms, last_active_at, active)
-  VALUES ($1, $2, $3, 'explicit', -1, $4, $5, $6, coalesce($7::bigint, 0), $8, $9, $10, $11, $12,
-    $13::double precision, least($13::double precision, 99999999.99 * $4::bigint) / nullif($4::bigint, 0), now(), true)
+  VALUES ($1, $2, $3, 'explicit', -1, $4, $5, $6, coalesce($7::bigint, 0), $8, $9, $10, $11, $12, $13,
+    $14::double precision, least($14::double precision, 99999999.99 * $4::bigint) / nullif($4::bigint, 0), now(), true)
   ON CONFLICT (stream_name, consumer_name) DO UPDATE
   SET queue_group = EXCLUDED.queue_group,
     ack_policy = EXCLUDED.ack_policy,
@@ -26,6 +26,7 @@ const ADD = `
     messages_retried = row.messages_retried + EXCLUDED.messages_retried,
     messages_dead_lettered = row.messages_dead_lettered + EXCLUDED.messages_dead_lettered,
     messages_handed_back = row.messages_handed_back + EXCLUDED.messages_handed_back,
+    messages_parked = row.messages_parked + EXCLUDED.messages_parked,
     http_attempts = row.http_attempts + EXCLUDED.http_attempts,
     rows_dropped = row.rows_dropped + EXCLUDED.rows_dropped,
     processing_time_ms_total = row.processing_time_ms_total + EXCLUDED.processing_time_ms_total,
@@ -57,7 +58,7 @@ const RETIRE_DEAD = `
 
 const READ = `
   SELECT consumer_name, queue_group, messages_delivered, messages_acknowledged, messages_redelivered, messages_pending,
-    messages_retried, messages_dead_lettered, messages_handed_back, http_attempts, rows_dropped,
+    messages_retried, messages_dead_lettered, messages_handed_back, messages_parked, http_attempts, rows_dropped,
     avg_processing_time_ms::double precision AS avg_processing_time_ms, last_active_at, active
   FROM rule_nats_consumer_stats WHERE stream_name = $1 ORDER BY consumer_name`;
 
@@ -71,6 +72,7 @@ export type ConsumerStats = {
   readonly retried: number;
   readonly deadLettered: number;
   readonly handedBack: number;
+  readonly parked: number;
   readonly attempts: number;
   readonly rowsDropped: number;
   readonly pending: number;
@@ -93,6 +95,7 @@ export async function addToConsumer(client: pg.PoolClient, flush: StatisticsFlus
     storableCount(counters.retried),
     storableCount(counters.deadLettered),
     storableCount(counters.handedBack),
+    storableCount(counters.parked),
     storableCount(counters.attempts),
     storableCount(counters.rowsDropped),
     storableNumber(counters.processingMs, Number.MAX_SAFE_INTEGER),
@@ -115,6 +118,7 @@ export async function readConsumerStats(pool: pg.Pool, streamName: string): Prom
     retried: Number(row.messages_retried),
     deadLettered: Number(row.messages_dead_lettered),
     handedBack: Number(row.messages_handed_back),
+    parked: Number(row.messages_parked),
     attempts: Number(row.http_attempts),
     rowsDropped: Number(row.rows_dropped),
     pending: Number(row.messages_pending),

@@ -5,11 +5,11 @@ import { nameText, storableCount } from './storable.ts';
 /** A flush that is not newer than the last one changes nothing, and returns no row. */
 const CLAIM = `
   INSERT INTO rule_nats_worker_instances AS instance
-    (instance_id, stream_name, consumer_name, last_number, silent_after_ms, active)
-  VALUES ($1, $2, $3, $4, $5, $6)
+    (instance_id, stream_name, consumer_name, queue_group, last_number, silent_after_ms, active)
+  VALUES ($1, $2, $3, $4, $5, $6, $7)
   ON CONFLICT (instance_id) DO UPDATE
   SET last_number = EXCLUDED.last_number, silent_after_ms = EXCLUDED.silent_after_ms, last_active_at = now(),
-    active = EXCLUDED.active
+    queue_group = EXCLUDED.queue_group, active = EXCLUDED.active
   WHERE instance.last_number < EXCLUDED.last_number`;
 
 /** A row that is locked belongs to an instance that is flushing just now: anything but silent. */
@@ -31,6 +31,7 @@ export async function claimFlush(client: pg.PoolClient, flush: StatisticsFlush):
     flush.instanceId,
     nameText(flush.streamName),
     nameText(flush.consumerName),
+    nameText(flush.queueGroup),
     flush.number,
     Math.max(1, storableCount(flush.silentAfterMs)),
     flush.active,

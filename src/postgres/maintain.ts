@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { errorCode } from '../runtime/failure.ts';
 import { TRY_MAINTENANCE_LOCK } from './advisory-lock.ts';
 import { dropOldestPartition, ensurePartitions } from './attempt-partitions-table.ts';
+import { deleteOldEndpointStates } from './endpoint-states-table.ts';
 import { deleteOldInstances } from './instances-table.ts';
 import { deleteExpired } from './publish-history-table.ts';
 import { inTransaction } from './transaction.ts';
@@ -22,11 +23,12 @@ export type Maintenance = {
   readonly partitionsDropped: string[];
   readonly deadLettersDeleted: number;
   readonly instancesDeleted: number;
+  readonly endpointStatesDeleted: number;
 };
 
 /**
  * Makes today's and tomorrow's partitions of the attempts, drops those past their retention, and deletes expired dead
- * letters and the rows of workers long gone. Every worker may call it at any time: while one of them is at a step, the
+ * letters, the rows of workers long gone, and what those saw of their endpoints. Every worker may call it at any time: while one of them is at a step, the
  * others skip it. A partition that a long query holds is left for the next time.
  */
 export async function maintain(pool: pg.Pool, options: MaintenanceOptions): Promise<Maintenance> {
@@ -35,8 +37,11 @@ export async function maintain(pool: pg.Pool, options: MaintenanceOptions): Prom
   const instancesDeleted = await alone(pool, (client) => deleteOldInstances(client, now));
   return {
     partitionsDropped: await dropOldPartitions(pool, now - options.attemptRetentionDays * DAY_MS),
-    deadLettersDeleted: await deleteAllExpired(pool, now),
+    deadLettersDeleted: await deleteAll(pool, (client) => deleteExpired(client, now, DELETE_BATCH)),
     instancesDeleted: instancesDeleted ?? 0,
+    endpointStatesDeleted: await deleteAll(pool, (client) =>
+      deleteOldEndpointStates(client, now, DELETE_BATCH),
+    ),
   };
 }
 
@@ -55,10 +60,14 @@ async function dropOldPartitions(pool: pg.Pool, olderThan: number): Promise<stri
   }
 }
 
-async function deleteAllExpired(pool: pg.Pool, now: number): Promise<number> {
+/** @param deleteBatch Deletes at most `DELETE_BATCH` rows, and says how many. */
+async function deleteAll(
+  pool: pg.Pool,
+  deleteBatch: (client: pg.PoolClient) => Promise<number>,
+): Promise<number> {
   let total = 0;
   for (;;) {
-    const deleted = (await alone(pool, (client) => deleteExpired(client, now, DELETE_BATCH))) ?? 0;
+    const deleted = (await alone(pool, deleteBatch)) ?? 0;
     total += deleted;
     if (deleted < DELETE_BATCH) return total;
   }

@@ -4,6 +4,7 @@ import { errorCode } from '../runtime/failure.ts';
 import { ensurePartitions } from './attempt-partitions-table.ts';
 import { insertAttempts } from './attempts-table.ts';
 import { addToConsumer, retireDeadConsumers } from './consumer-stats-table.ts';
+import { writeEndpointStates } from './endpoint-states-table.ts';
 import { noteProgress } from './group-progress-table.ts';
 import { claimFlush, retireSilentInstances } from './instances-table.ts';
 import { insertDeadLetters } from './publish-history-table.ts';
@@ -41,6 +42,7 @@ async function storeOnce(pool: pg.Pool, flush: StatisticsFlush): Promise<'stored
     if (!(await claimFlush(client, flush))) return 'alreadyStored';
     await insertAttempts(client, flush.consumerName, flush.attempts);
     await insertDeadLetters(client, flush.deadLetters);
+    await writeEndpointStates(client, flush.instanceId, flush.endpoints);
     await addToConsumer(client, flush);
     await noteProgress(client, flush);
     await retireSilentInstances(client);

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { EndpointState } from '../../src/core/endpoint-state.ts';
 import { type Counters, mergeCounters, NO_COUNTERS, type StatisticsFlush } from '../../src/core/stats.ts';
 import { StatisticsBuffer } from '../../src/delivery/statistics-buffer.ts';
 
@@ -25,9 +26,17 @@ function store(fails: ('no' | 'before' | 'after')[] = []) {
   };
 }
 
-const buffer = (to: ReturnType<typeof store>, maxRows = 100) =>
+const buffer = (to: ReturnType<typeof store>, maxRows = 100, endpoints = (): EndpointState[] => []) =>
   new StatisticsBuffer(
-    { instanceId: 'i', streamName: 's', consumerName: 'c', queueGroup: 'g', silentAfterMs: 30_000, maxRows },
+    {
+      instanceId: 'i',
+      streamName: 's',
+      consumerName: 'c',
+      queueGroup: 'g',
+      silentAfterMs: 30_000,
+      maxRows,
+      endpoints,
+    },
     to,
   );
 
@@ -63,6 +72,21 @@ describe('the statistics buffer', () => {
     await statistics.flush(at(2), true);
     expect(to.calls[1]).toBe(to.calls[0]);
     expect(to.sum().delivered).toBe(2);
+  });
+
+  it('asks for the endpoints once for each flush, and not while it sends one again', async () => {
+    const to = store(['before', 'after']);
+    let asked = 0;
+    const statistics = buffer(to, 100, () => [{ endpointKey: `asked-${++asked}` } as EndpointState]);
+    await expect(statistics.flush(null, true)).rejects.toThrow('away');
+    await expect(statistics.flush(null, true)).rejects.toThrow('who knows');
+    await statistics.flush(null, true);
+    expect(to.calls.map(({ number, endpoints }) => [number, endpoints[0]?.endpointKey])).toEqual([
+      [1, 'asked-1'],
+      [1, 'asked-1'],
+      [1, 'asked-1'],
+      [2, 'asked-2'],
+    ]);
   });
 
   it('counts rows beyond its bound as dropped, and loses no counter', async () => {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { EndpointState } from '../../src/core/endpoint-state.ts';
 import {
   type AttemptRecord,
   type Counters,
@@ -22,6 +23,7 @@ export function flushOf(
     silentAfterMs: 30_000,
     attempts: [],
     deadLetters: [],
+    endpoints: [],
     ...parts,
     counters: { ...NO_COUNTERS, ...parts.counters },
   };
@@ -72,6 +74,24 @@ export function deadLetterOf(parts: Partial<DeadLetterRecord> = {}): DeadLetterR
     durationMs: 12.5,
     at: Date.now(),
     payload: null,
+    ...parts,
+  };
+}
+
+/** An endpoint that fails: nothing is sent to it for a while. */
+export function endpointStateOf(parts: Partial<EndpointState> = {}): EndpointState {
+  return {
+    endpointKey: 'example-com-0a1b2c3d',
+    url: 'https://example.com',
+    state: 'failing',
+    inFlight: 0,
+    waiting: 0,
+    parked: null,
+    successes: 0,
+    failures: 0,
+    lastError: null,
+    since: Date.now(),
+    why: null,
     ...parts,
   };
 }

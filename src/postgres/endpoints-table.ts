@@ -1,0 +1,50 @@
+import type pg from 'pg';
+import { nameText } from './storable.ts';
+
+/** What an operator says about one endpoint: a row of `rule_nats_endpoints`. */
+export type EndpointRule = {
+  readonly paused: boolean;
+  readonly pausedReason: string | null;
+  /** Attempts under way at once, over all workers of the group; null: as the settings say. */
+  readonly maxConcurrency: number | null;
+  /** Requests a second, over all workers of the group; null: as the settings say. */
+  readonly rateLimit: number | null;
+};
+
+export type EndpointRules = {
+  /** By endpoint key; only rows that say something. */
+  readonly rules: ReadonlyMap<string, EndpointRule>;
+  /** Workers of the group that run, this one included; what caps and rates are divided by. At least 1. */
+  readonly liveWorkers: number;
+};
+
+/** An instance that says no group is of a version that wrote none: rather a cap not used up than one exceeded. */
+const READ = `
+  SELECT live.workers, rule.endpoint_key, rule.paused, rule.paused_reason, rule.max_concurrency,
+    rule.rate_limit::double precision AS rate_limit
+  FROM (
+    SELECT count(*)::integer AS workers FROM rule_nats_worker_instances
+    WHERE active AND stream_name = $1 AND coalesce(queue_group, $2) = $2
+      AND last_active_at >= now() - silent_after_ms * interval '1 millisecond'
+  ) live
+  LEFT JOIN rule_nats_endpoints rule
+    ON rule.paused OR rule.max_concurrency IS NOT NULL OR rule.rate_limit IS NOT NULL`;
+
+/** One query, cheap enough to be asked every second. */
+export async function readEndpointRules(
+  pool: pg.Pool,
+  { streamName, queueGroup }: { readonly streamName: string; readonly queueGroup: string },
+): Promise<EndpointRules> {
+  const { rows } = await pool.query(READ, [nameText(streamName), nameText(queueGroup)]);
+  const rules = new Map<string, EndpointRule>();
+  for (const row of rows) {
+    if (row.endpoint_key === null) continue;
+    rules.set(row.endpoint_key, {
+      paused: row.paused,
+      pausedReason: row.paused_reason,
+      maxConcurrency: row.max_concurrency,
+      rateLimit: row.rate_limit,
+    });
+  }
+  return { rules, liveWorkers: Math.max(1, rows[0]?.workers ?? 0) };
+}
