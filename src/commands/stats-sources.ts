@@ -5,15 +5,18 @@ import { connectToNats } from '../nats/connection.ts';
 import { type GroupInfo, groupInfo } from '../nats/group-info.ts';
 import { connectProblem } from '../postgres/connect-problem.ts';
 import { type ConsumerStats, readConsumerStats } from '../postgres/consumer-stats-table.ts';
+import { readTroubledEndpoints, type TroubledEndpoints } from '../postgres/endpoint-health-table.ts';
 import { createPool } from '../postgres/pool.ts';
 import { errorCode, errorMessage } from '../runtime/failure.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { within } from '../runtime/within.ts';
+import { ENDPOINTS_SHOWN } from './endpoints-view.ts';
 import { natsOptions } from './open-servers.ts';
 
 /** What is known at one moment. A string says why it is not known. */
 export type Snapshot = {
   readonly rows: readonly ConsumerStats[] | string;
+  readonly endpoints: TroubledEndpoints | string;
   readonly group: GroupInfo | string;
   /** Dead letters kept; null where that is not known. */
   readonly deadLetters: number | null;
@@ -26,7 +29,9 @@ export interface StatsSources {
 
 /** How long one look at NATS or PostgreSQL may take before it is said to be away, in milliseconds. */
 const PATIENCE_MS = 3000;
-const UNDEFINED_TABLE = '42P01';
+const UNDEFINED = new Set(['42P01', '42703']);
+const INSUFFICIENT_PRIVILEGE = '42501';
+const NONE: TroubledEndpoints = { endpoints: [], total: 0 };
 
 /** Both servers, each of which may be away, come back, and go. */
 export async function openStatsSources(settings: Settings): Promise<StatsSources> {
@@ -35,10 +40,10 @@ export async function openStatsSources(settings: Settings): Promise<StatsSources
   const nats = natsInBackground(settings);
   return {
     async read() {
-      const [rows, client] = await Promise.all([rowsOf(pool, settings), nats.client()]);
-      if (typeof client === 'string') return { rows, group: client, deadLetters: null };
+      const [known, client] = await Promise.all([fromPostgres(pool, settings), nats.client()]);
+      if (typeof client === 'string') return { ...known, group: client, deadLetters: null };
       const group = await groupOf(client, settings);
-      return { rows, group, deadLetters: await lettersIn(client, settings.DLQ_STREAM_NAME) };
+      return { ...known, group, deadLetters: await lettersIn(client, settings.DLQ_STREAM_NAME) };
     },
     async close() {
       await Promise.all([nats.close(), pool.end()]);
@@ -46,14 +51,32 @@ export async function openStatsSources(settings: Settings): Promise<StatsSources
   };
 }
 
-async function rowsOf(pool: pg.Pool, settings: Settings): Promise<ConsumerStats[] | string> {
+async function fromPostgres(
+  pool: pg.Pool,
+  settings: Settings,
+): Promise<Pick<Snapshot, 'rows' | 'endpoints'>> {
   try {
-    return await readConsumerStats(pool, settings.STREAM_NAME);
+    const rows = await readConsumerStats(pool, settings.STREAM_NAME);
+    return { rows, endpoints: await endpointsOf(pool, settings) };
   } catch (error) {
-    if (errorCode(error) === UNDEFINED_TABLE) {
-      return 'The tables are not there yet: start a worker, or run migrate.';
-    }
-    return connectProblem(error, settings.DATABASE_URL);
+    // Said once, in place of the workers.
+    return { rows: problemOf(error, settings), endpoints: NONE };
+  }
+}
+
+function problemOf(error: unknown, settings: Settings): string {
+  return UNDEFINED.has(errorCode(error) ?? '')
+    ? 'The tables are not there yet, or of an older version: start a worker, or run migrate.'
+    : connectProblem(error, settings.DATABASE_URL);
+}
+
+/** A role of before this view may not read it; the workers' rows are worth showing all the same. */
+async function endpointsOf(pool: pg.Pool, settings: Settings): Promise<TroubledEndpoints | string> {
+  try {
+    return await readTroubledEndpoints(pool, settings.STREAM_NAME, ENDPOINTS_SHOWN);
+  } catch (error) {
+    if (errorCode(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+    return `The endpoints cannot be shown: ${errorMessage(error)}`;
   }
 }
 

@@ -1,17 +1,26 @@
 import type { ConsumerStats } from '../postgres/consumer-stats-table.ts';
 import { type Column, textTable } from '../runtime/text-table.ts';
+import { ago } from './ago.ts';
+import { endpointLines } from './endpoints-view.ts';
 import type { Snapshot } from './stats-sources.ts';
 
 const COLUMNS: readonly Column[] = [
   { name: 'worker' },
   { name: 'active' },
-  ...['delivered', 'acknowledged', 'retried', 'dead letters', 'redelivered', 'avg ms', 'last active'].map(
-    (name) => ({ name, align: 'right' as const }),
-  ),
+  ...[
+    'delivered',
+    'acknowledged',
+    'retried',
+    'dead letters',
+    'parked',
+    'redelivered',
+    'avg ms',
+    'last active',
+  ].map((name) => ({ name, align: 'right' as const })),
 ];
 
-/** What `stats` prints: a row a worker, and below it what waits for all of them. */
-export function statsView({ rows, group, deadLetters }: Snapshot, now: Date): string {
+/** What `stats` prints: a row a worker, and below it what waits for all of them, and the endpoints in trouble. */
+export function statsView({ rows, endpoints, group, deadLetters }: Snapshot, now: Date): string {
   const lines = typeof rows === 'string' ? [rows] : rowLines(rows, now);
   if (typeof group === 'string') {
     lines.push(group);
@@ -20,6 +29,8 @@ export function statsView({ rows, group, deadLetters }: Snapshot, now: Date): st
       `${group.pending} pending, ${group.ackPending} in flight or waiting for a retry, ${deadLetters ?? 'no'} dead letters`,
     );
   }
+  if (typeof endpoints === 'string') lines.push(endpoints);
+  else lines.push(...endpointLines(endpoints, now));
   return `${lines.join('\n')}\n`;
 }
 
@@ -30,7 +41,7 @@ function rowLines(rows: readonly ConsumerStats[], now: Date): string[] {
     row.active ? 'yes' : 'no',
     ...countsOf(row),
     row.avgProcessingMs === null ? null : Number(row.avgProcessingMs).toFixed(1),
-    row.lastActiveAt === null ? null : ago(now.getTime() - row.lastActiveAt.getTime()),
+    row.lastActiveAt === null ? null : ago(now, row.lastActiveAt),
   ]);
   if (rows.length > 1) cells.push(['all', null, ...countsOf(sumOf(rows)), null, null]);
   const lines = [textTable(COLUMNS, cells).trimEnd()];
@@ -39,11 +50,14 @@ function rowLines(rows: readonly ConsumerStats[], now: Date): string[] {
   return lines;
 }
 
-type Counts = Pick<ConsumerStats, 'delivered' | 'acknowledged' | 'retried' | 'deadLettered' | 'redelivered'>;
+type Counts = Pick<
+  ConsumerStats,
+  'delivered' | 'acknowledged' | 'retried' | 'deadLettered' | 'parked' | 'redelivered'
+>;
 
 function countsOf(counts: Counts): string[] {
-  const { delivered, acknowledged, retried, deadLettered, redelivered } = counts;
-  return [delivered, acknowledged, retried, deadLettered, redelivered].map(String);
+  const { delivered, acknowledged, retried, deadLettered, parked, redelivered } = counts;
+  return [delivered, acknowledged, retried, deadLettered, parked, redelivered].map(String);
 }
 
 function sumOf(rows: readonly ConsumerStats[]): Counts {
@@ -53,16 +67,7 @@ function sumOf(rows: readonly ConsumerStats[]): Counts {
     acknowledged: sum('acknowledged'),
     retried: sum('retried'),
     deadLettered: sum('deadLettered'),
+    parked: sum('parked'),
     redelivered: sum('redelivered'),
   };
-}
-
-/** The clocks of this machine and PostgreSQL's may differ: never less than nothing. */
-function ago(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 120) return `${seconds} s ago`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min ago`;
-  return seconds < 172_800
-    ? `${Math.round(seconds / 3600)} h ago`
-    : `${Math.round(seconds / 86_400)} days ago`;
 }

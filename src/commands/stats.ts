@@ -10,14 +10,14 @@ const REDRAW_MS = 2000;
 const CLEAR_SCREEN = '\x1b[H\x1b[2J';
 
 export const command: Command = {
-  summary: 'what each worker has delivered, and what waits',
+  summary: 'what each worker has delivered, what waits, and which endpoints are in trouble',
   help: `
 Usage: stats [--once]
 
   --once    print it once; on a terminal it is drawn again every two seconds otherwise, until Ctrl-C
 
 A row a worker, from rule_nats_consumer_stats: workers write theirs every STATS_INTERVAL_MS. Below it, from NATS: what
-waits for QUEUE_GROUP on STREAM_NAME. Exit code 1 when PostgreSQL cannot be read. Servers: NATS_URL and
+waits for QUEUE_GROUP on STREAM_NAME; and the endpoints in trouble, from nats_endpoint_health, at most 20. Exit code 1 when PostgreSQL cannot be read. Servers: NATS_URL and
 DATABASE_URL, else those of the \`npm start\` of this clone, where it runs.
 `,
   async run(args) {

@@ -8,10 +8,12 @@ import { startReceiver } from '../load/receiver.ts';
 import { requestLine } from '../load/request-line.ts';
 import { readConsumerStats } from '../postgres/consumer-stats-table.ts';
 import { readRecentDeliveries } from '../postgres/deliveries-table.ts';
+import { readTroubledEndpoints } from '../postgres/endpoint-health-table.ts';
 import { type Command, parseFlags } from '../runtime/command.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { stopSignal } from '../runtime/stopping.ts';
+import { ENDPOINTS_SHOWN } from './endpoints-view.ts';
 import { deliverFirst } from './first-delivery.ts';
 import { guide } from './guide.ts';
 import { runWorker } from './run-worker.ts';
@@ -90,6 +92,7 @@ async function startAll(
       overviewRoute({
         health: () => health().status,
         workers: () => readConsumerStats(pool, settings.STREAM_NAME),
+        troubledEndpoints: () => readTroubledEndpoints(pool, settings.STREAM_NAME, ENDPOINTS_SHOWN),
         recentDeliveries: () => readRecentDeliveries(pool, DELIVERIES_SHOWN),
       }),
     ],

@@ -18,3 +18,19 @@ export function table(columns: readonly string[], rows: readonly (readonly strin
     .join('');
   return `<table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`;
 }
+
+/** A headed table, or `empty` where there are no rows. */
+export function section(
+  title: string,
+  columns: readonly string[],
+  rows: readonly string[][],
+  empty: string,
+): string {
+  const body = rows.length === 0 ? `<p>${escapeHtml(empty)}</p>` : table(columns, rows);
+  return `<h2>${escapeHtml(title)}</h2>${body}`;
+}
+
+/** In UTC, to the second. */
+export function timeText(time: Date): string {
+  return time.toISOString().replace('T', ' ').slice(0, 19);
+}

@@ -1,11 +1,14 @@
 import type { Reply, Route } from '../runtime/route.ts';
-import { escapeHtml, table } from './html.ts';
+import { endpointSection, type TroubledEndpoints } from './endpoints.ts';
+import { escapeHtml, section, timeText } from './html.ts';
 
 /** What the page shows. Texts are shown as they are; none may hold a secret. */
 export interface Overview {
   /** `ok`, or what is wrong. */
   health(): string;
   workers(): Promise<readonly WorkerLine[]>;
+  /** Those that are anything but flowing, and how many there are in all. */
+  troubledEndpoints(): Promise<TroubledEndpoints>;
   /** The newest first. */
   recentDeliveries(): Promise<readonly DeliveryLine[]>;
 }
@@ -17,6 +20,7 @@ export type WorkerLine = {
   readonly acknowledged: number;
   readonly retried: number;
   readonly deadLettered: number;
+  readonly parked: number;
   readonly pending: number;
   /** Null before the first delivery. */
   readonly avgProcessingMs: number | null;
@@ -32,7 +36,7 @@ export type DeliveryLine = {
   readonly lastAt: Date | null;
 };
 
-/** The page at `/`: the workers, and the newest deliveries. Draws itself anew every two seconds, without a script. */
+/** The page at `/`: the workers, the endpoints in trouble, and the newest deliveries. Draws itself anew every two seconds, without a script. */
 export function overviewRoute(overview: Overview): Route {
   return {
     method: 'GET',
@@ -45,9 +49,14 @@ export function overviewRoute(overview: Overview): Route {
 
 async function sections(overview: Overview): Promise<string> {
   try {
-    const [workers, deliveries] = await Promise.all([overview.workers(), overview.recentDeliveries()]);
+    const [workers, troubled, deliveries] = await Promise.all([
+      overview.workers(),
+      overview.troubledEndpoints(),
+      overview.recentDeliveries(),
+    ]);
     return (
       section('Workers', WORKER_COLUMNS, workers.map(workerCells), 'No worker has reported yet.') +
+      endpointSection(troubled) +
       section(
         'Newest deliveries',
         DELIVERY_COLUMNS,
@@ -68,6 +77,7 @@ const WORKER_COLUMNS = [
   'acknowledged',
   'retried',
   'dead letters',
+  'parked',
   'pending',
   'average ms',
 ];
@@ -80,6 +90,7 @@ function workerCells(worker: WorkerLine): string[] {
     String(worker.acknowledged),
     String(worker.retried),
     String(worker.deadLettered),
+    String(worker.parked),
     String(worker.pending),
     worker.avgProcessingMs === null ? '' : worker.avgProcessingMs.toFixed(1),
   ];
@@ -97,7 +108,7 @@ const DELIVERY_COLUMNS = [
 
 function deliveryCells(delivery: DeliveryLine): string[] {
   return [
-    delivery.lastAt?.toISOString().replace('T', ' ').slice(0, 19) ?? '',
+    delivery.lastAt === null ? '' : timeText(delivery.lastAt),
     delivery.deliveryId,
     delivery.subject,
     delivery.url ?? '',
@@ -105,16 +116,6 @@ function deliveryCells(delivery: DeliveryLine): string[] {
     String(delivery.attempts),
     delivery.lastError ?? '',
   ];
-}
-
-function section(
-  title: string,
-  columns: readonly string[],
-  rows: readonly string[][],
-  empty: string,
-): string {
-  const body = rows.length === 0 ? `<p>${escapeHtml(empty)}</p>` : table(columns, rows);
-  return `<h2>${escapeHtml(title)}</h2>${body}`;
 }
 
 function page(health: string, body: string): Reply {
@@ -126,7 +127,7 @@ function page(health: string, body: string): Reply {
 body{font:15px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.25rem .75rem .25rem 0;border-bottom:1px solid #8884;overflow-wrap:anywhere}
 </style></head><body><h1>nats-webhook-worker</h1><p>Health: <strong>${escapeHtml(health)}</strong></p>${body}
-<p>More by SQL: <code>nats_deliveries</code>, <code>nats_recent_failures</code>, <code>nats_error_patterns</code>.</p></body></html>
+<p>More by SQL: <code>nats_deliveries</code>, <code>nats_endpoint_health</code>, <code>nats_recent_failures</code>, <code>nats_error_patterns</code>.</p></body></html>
 `,
   };
 }

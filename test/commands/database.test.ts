@@ -1,4 +1,7 @@
+import pg from 'pg';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { storeFlush } from '../../src/postgres/statistics-table.ts';
+import { endpointStateOf, flushOf } from '../postgres/records.ts';
 import { createTestDatabase } from '../support/servers.ts';
 import { outcomeOf } from './programs.ts';
 
@@ -80,6 +83,39 @@ describe('stats', () => {
     expect(stdout).toMatch(/^ worker-7 \| yes +\| +42 \| +41 \|/m);
     expect(stdout).toContain('NATS at nats://127.0.0.1:1 cannot be reached');
     expect(code).toBe(0);
+  });
+
+  test('shows the endpoints in trouble, those with most parked first, at most 20', async () => {
+    const endpoints = Array.from({ length: 25 }, (_, index) =>
+      endpointStateOf({
+        endpointKey: `host-${index}`,
+        parked: index,
+        successes: 1,
+        failures: 2,
+        lastError: 'HTTP 503',
+      }),
+    );
+    const flowing = endpointStateOf({ endpointKey: 'fine', state: 'flowing', parked: 99 });
+    const pool = new pg.Pool({ connectionString: env.DATABASE_URL, max: 1 });
+    await storeFlush(pool, flushOf({ endpoints: [...endpoints, flowing] }));
+    await pool.end();
+    const { code, stdout } = await outcomeOf(['stats', '--once'], env);
+    expect(stdout).toMatch(/^ host-24 +\| failing \| +\d+ s ago \| +0 \| +24 \| +33 % \| HTTP 503$/m);
+    expect(stdout.match(/^ host-\d+/gm)).toEqual(
+      Array.from({ length: 20 }, (_, index) => ` host-${24 - index}`),
+    );
+    expect(stdout).toContain('and 5 more: ');
+    expect(stdout).not.toMatch(/^ fine/m);
+    expect(code).toBe(0);
+  });
+
+  test('says so when the tables are of an older version', async () => {
+    const { url } = await createTestDatabase();
+    const older = { ...AWAY, DATABASE_URL: url };
+    await outcomeOf(['sql', 'CREATE TABLE rule_nats_consumer_stats (stream_name text)'], older);
+    const { code, stdout } = await outcomeOf(['stats', '--once'], older);
+    expect(stdout).toContain('of an older version: start a worker, or run migrate');
+    expect(code).toBe(1);
   });
 
   test('says when PostgreSQL is away', async () => {

@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { describe, expect, inject, it } from 'vitest';
 import { freePort } from '../../src/embedded/ports.ts';
+import { readEndpointRules } from '../../src/postgres/endpoints-table.ts';
+import { storeFlush } from '../../src/postgres/statistics-table.ts';
 import { outcomeOf } from '../commands/programs.ts';
+import { endpointStateOf, flushOf } from '../postgres/records.ts';
 import { atEndOfFile } from '../support/end-of-file.ts';
 import { createTestDatabase } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
@@ -112,12 +115,34 @@ describe('the grants that the README gives', () => {
     expect(code).toBe(0);
   });
 
+  it('suffice for what workers write and read of endpoints, and for stats', async () => {
+    const { run, urlAs } = await openMigrated();
+    await run(`INSERT INTO rule_nats_endpoints (endpoint_key, paused) VALUES ('a', true)`);
+    const env = { DATABASE_URL: urlAs('webhook_worker'), NATS_URL: 'nats://127.0.0.1:1' };
+    const pool = new pg.Pool({ connectionString: env.DATABASE_URL, max: 1 });
+    const flush = flushOf({ endpoints: [endpointStateOf()] });
+    await storeFlush(pool, flush);
+    await storeFlush(pool, { ...flush, number: 2 });
+    const group = { streamName: flush.streamName, queueGroup: flush.queueGroup };
+    expect(await readEndpointRules(pool, group)).toMatchObject({ rules: new Map([['a', { paused: true }]]) });
+    await pool.end();
+    expect((await outcomeOf(['stats', '--once'], env)).stdout).toMatch(/^ example-com-0a1b2c3d \| failing/m);
+    await run('REVOKE SELECT ON nats_endpoint_health FROM webhook_worker');
+    const { code, stdout } = await outcomeOf(['stats', '--once'], env);
+    expect(stdout).toMatch(/^ webhook-worker-1 \| yes/m);
+    expect(stdout).toContain(
+      'The endpoints cannot be shown: permission denied for view nats_endpoint_health',
+    );
+    expect(code).toBe(0);
+  });
+
   it('give no right to change tables, or to read what the extension logs in with', async () => {
     const { urlAs } = await openMigrated();
     for (const sql of [
       'SELECT auth_token FROM rule_nats_config',
       'DELETE FROM rule_nats_delivery_attempts',
       'DROP TABLE rule_nats_delivery_attempts',
+      'DELETE FROM rule_nats_endpoints',
       'CREATE TABLE mine (id int)',
     ]) {
       const denied = onServer(urlAs('webhook_worker'), (client) => client.query(sql));

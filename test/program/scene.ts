@@ -176,6 +176,7 @@ const COUNTED = [
   'messages_retried',
   'messages_dead_lettered',
   'messages_handed_back',
+  'messages_parked',
   'messages_pending',
   'http_attempts',
   'rows_dropped',

@@ -1,0 +1,9 @@
+/** How long ago `then` was, for people. The clocks of machines differ: never less than nothing. */
+export function ago(now: Date, then: Date): string {
+  const seconds = Math.max(0, Math.round((now.getTime() - then.getTime()) / 1000));
+  if (seconds < 120) return `${seconds} s ago`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min ago`;
+  return seconds < 172_800
+    ? `${Math.round(seconds / 3600)} h ago`
+    : `${Math.round(seconds / 86_400)} days ago`;
+}
