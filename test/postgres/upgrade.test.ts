@@ -1,0 +1,69 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readTroubledEndpoints } from '../../src/postgres/endpoint-health-table.ts';
+import { readEndpointRules } from '../../src/postgres/endpoints-table.ts';
+import { maintain } from '../../src/postgres/maintain.ts';
+import { migrate, readMigrations } from '../../src/postgres/migrate.ts';
+import { readAppliedToChange, recordApplied } from '../../src/postgres/migrations-table.ts';
+import { storeFlush } from '../../src/postgres/statistics-table.ts';
+import { inTransaction } from '../../src/postgres/transaction.ts';
+import { openDatabase, type TestDatabase } from './database.ts';
+import { endpointStateOf, flushOf } from './records.ts';
+
+const GROUP = { streamName: 'WEBHOOKS', queueGroup: 'webhook-workers' };
+
+describe('an upgrade from before endpoints had states', () => {
+  let database: TestDatabase;
+  beforeEach(async () => {
+    database = await openDatabase();
+    await inTransaction(database.pool, async (client) => {
+      await readAppliedToChange(client);
+      for (const { name, sql, checksum } of (await readMigrations()).filter(({ name }) => name < '0006')) {
+        await client.query(sql);
+        await recordApplied(client, name, checksum);
+      }
+    });
+  });
+  afterEach(() => database.close());
+
+  it('lets a role that may only write statistics go on', async () => {
+    const worker = await database.asStranger();
+    await database.pool.query(`
+      GRANT SELECT, INSERT, UPDATE ON rule_nats_consumer_stats, rule_nats_group_progress TO ${database.stranger};
+      GRANT USAGE ON SEQUENCE rule_nats_consumer_stats_consumer_id_seq TO ${database.stranger};
+      GRANT SELECT, INSERT, DELETE ON rule_nats_publish_history TO ${database.stranger};
+      GRANT EXECUTE ON FUNCTION rule_nats_delivery_attempts_add_day TO ${database.stranger};
+      GRANT SELECT, INSERT, UPDATE, DELETE ON rule_nats_worker_instances TO ${database.stranger}`);
+    await migrate(database.pool, database);
+    expect(await storeFlush(worker, flushOf({ endpoints: [endpointStateOf()] }))).toBe('stored');
+    expect(await readEndpointRules(worker, GROUP)).toMatchObject({ liveWorkers: 1 });
+    expect(await readTroubledEndpoints(worker, 'WEBHOOKS', 20)).toMatchObject({ total: 1 });
+    await maintain(worker, { attemptRetentionDays: 7, now: Date.now() });
+  });
+
+  it('gives nothing to a role that may only read', async () => {
+    const reader = await database.asStranger();
+    await database.pool.query(`GRANT SELECT ON rule_nats_worker_instances TO ${database.stranger}`);
+    await migrate(database.pool, database);
+    await expect(reader.query('SELECT FROM rule_nats_endpoint_states')).rejects.toMatchObject({
+      code: '42501',
+    });
+  });
+
+  it('keeps the counts, and takes those of workers that are still of the older version', async () => {
+    await database.pool.query(
+      `INSERT INTO rule_nats_consumer_stats (stream_name, consumer_name, messages_delivered, messages_retried)
+       VALUES ('WEBHOOKS', 'webhook-worker-1', 5, 2)`,
+    );
+    await migrate(database.pool, database);
+    await database.pool.query(
+      `INSERT INTO rule_nats_worker_instances (instance_id, stream_name, consumer_name, last_number, silent_after_ms)
+       VALUES ('a4b0b1f0-0000-4000-8000-000000000000', 'WEBHOOKS', 'older', 1, 30000)`,
+    );
+    await storeFlush(database.pool, flushOf({ counters: { delivered: 1, parked: 3 } }));
+    const { rows } = await database.pool.query(
+      'SELECT messages_delivered, messages_retried, messages_parked FROM rule_nats_consumer_stats',
+    );
+    expect(rows).toEqual([{ messages_delivered: '6', messages_retried: '2', messages_parked: '3' }]);
+    expect(await readEndpointRules(database.pool, GROUP)).toMatchObject({ liveWorkers: 2 });
+  });
+});
