@@ -1,4 +1,4 @@
-import { type LookupAddress, type LookupOptions, lookup as systemLookup } from 'node:dns';
+import type { LookupAddress, LookupOptions } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import type { AddressRules } from '../core/address.ts';
 
@@ -17,13 +17,8 @@ export type ResolveAll = (
  * `ERR_ADDRESS_REFUSED` if any of its addresses is refused, and hands on exactly the addresses that it checked, so that
  * a name that changes its answer in between gains nothing. Sockets do not call it for IP literals: `rules.checkHost`
  * judges those before.
- *
- * @param resolve Default: the system's resolver.
  */
-export function checkedLookup(
-  rules: Pick<AddressRules, 'check'>,
-  resolve: ResolveAll = systemLookup,
-): LookupFunction {
+export function checkedLookup(rules: Pick<AddressRules, 'check'>, resolve: ResolveAll): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, [], 0);

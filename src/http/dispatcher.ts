@@ -2,6 +2,7 @@ import { Agent, type buildConnector, type Dispatcher, Pool, ProxyAgent } from 'u
 import type { AddressRules } from '../core/address.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import { checkedLookup, type ResolveAll } from './checked-lookup.ts';
+import { createNameResolver } from './resolve-name.ts';
 
 export type DispatcherOptions = {
   /** From dialing to the end of the response, in milliseconds. */
@@ -14,7 +15,7 @@ export type DispatcherOptions = {
    * only IP literals and ports are judged here then. @default none
    */
   readonly egressProxy?: string | undefined;
-  /** How names become addresses. @default the system's resolver */
+  /** How names become addresses. @default DNS, and the system for what DNS does not know */
   readonly resolve?: ResolveAll;
 };
 
@@ -58,7 +59,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     ...common,
     connect: {
       timeout,
-      lookup: checkedLookup(options.addressRules, options.resolve),
+      lookup: checkedLookup(options.addressRules, options.resolve ?? createNameResolver()),
       // Of several addresses, each but the last has this long. Node's 250 ms give up on a distant endpoint, and then
       // end with the error of an IPv6 address that this machine cannot reach at all.
       autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(timeout / 4)),

@@ -134,11 +134,4 @@ describe('a lookup that checks', () => {
     expect(error).toMatchObject(REFUSAL);
     expect(connections).toBe(0);
   });
-
-  it('asks the system by default', async () => {
-    const strict = createAddressRules({ allowedCidrs: [] });
-    agent = new Agent({ connect: { lookup: checkedLookup(strict) } });
-    const attempt = agent.request({ origin: `http://localhost:${port}`, path: '/', method: 'GET' });
-    expect(await errorOf(attempt)).toMatchObject({ code: 'ERR_ADDRESS_REFUSED' });
-  });
 });

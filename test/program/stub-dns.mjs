@@ -18,4 +18,10 @@ dns.lookup = (hostname, options, callback) => {
   const addresses = answer.map((address) => ({ address, family: isIP(address) }));
   setImmediate(callback, null, addresses);
 };
+
+// DNS itself knows none of them: so the system is asked, which is stubbed above.
+for (const method of ['resolve4', 'resolve6']) {
+  dns.Resolver.prototype[method] = (hostname, callback) =>
+    setImmediate(callback, Object.assign(new Error(`no such name: ${hostname}`), { code: 'ENOTFOUND' }));
+}
 syncBuiltinESMExports();
