@@ -6,8 +6,9 @@ import {
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from 'nats';
-import { errorCode, UserError } from '../runtime/failure.ts';
+import { UserError } from '../runtime/failure.ts';
 import type { NatsAddress } from './address.ts';
+import { unreadable } from './unreadable.ts';
 
 export type CredentialOptions = {
   /** Wins over the userinfo of the URL. */
@@ -92,7 +93,7 @@ function renewable(setting: string, file: string): () => Uint8Array {
   try {
     last = read();
   } catch (error) {
-    throw new UserError(`${setting}: ${file} cannot be read (${errorCode(error)}).`, { cause: error });
+    throw unreadable(setting, file, error);
   }
   return () => {
     try {
