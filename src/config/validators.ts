@@ -64,11 +64,24 @@ export function parsePort(text: string): number {
 
 /** The text is never repeated in the message: it may hold a password. */
 export const proxyUrl = makeValidator<string>((text) => {
-  if (!/^https?:\/\/./.test(text) || !URL.canParse(text)) {
+  const url = /^https?:\/\/./.test(text) && URL.canParse(text) ? new URL(text) : null;
+  if (url === null || url.pathname !== '/' || url.search !== '' || url.hash !== '') {
     throw new TypeError('must look like http://proxy:3128');
+  }
+  if (!isPercentEncoded(url.username) || !isPercentEncoded(url.password)) {
+    throw new TypeError('must look like http://user:password@proxy:3128, % in a password as %25');
   }
   return text;
 });
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** `all`, `new`, or a time as ISO 8601, returned in UTC. */
 export const startPosition = makeValidator<string>((text) => {

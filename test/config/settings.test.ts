@@ -97,6 +97,8 @@ describe('BATCH_SIZE', () => {
 });
 
 const WRONG: [name: Name, text: string][] = [
+  ['EGRESS_PROXY', 'http://ann:%zz@proxy:3128'],
+  ['EGRESS_PROXY', 'http://proxy:3128/path'],
   ['NATS_URL', 'http://localhost:4222'],
   ['NATS_URL', ','],
   ['NATS_USER', 'a\nb'],
