@@ -22,6 +22,9 @@ export type DispatcherOptions = {
 /** The code of an error for EGRESS_PROXY being away: ours to cure, and no attempt of any delivery. */
 export const EGRESS_PROXY_AWAY = 'ERR_EGRESS_PROXY_AWAY';
 
+/** How long an idle connection is kept at most, whatever its endpoint asks for. */
+const KEEP_ALIVE_MAX_MS = 60_000;
+
 /** What undici hands to a client factory; its types say `object`. */
 type ClientOptions = { readonly connect: buildConnector.connector };
 
@@ -57,6 +60,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
   return new Agent({
     ...common,
+    // What endpoints ask for, up to ten minutes by default: names without end could hold every file descriptor so long.
+    keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
     connect: {
       timeout,
       lookup: checkedLookup(options.addressRules, options.resolve ?? createNameResolver()),
