@@ -30,6 +30,8 @@ type Extras = {
   /** Beside /health. */
   readonly routes?: (pool: pg.Pool, worker: AssembledWorker) => readonly Route[];
   readonly alsoAllowedCidrs?: readonly string[];
+  /** The address that HTTP_PORT is opened on. @default all of this machine's */
+  readonly httpHost?: string;
 };
 
 /**
@@ -51,9 +53,9 @@ export async function runWorker(
     await Promise.all([pool.end(), client.close()]);
     throw error;
   });
-  const { alsoAllowedCidrs = [], routes = () => [] } = extras;
+  const { alsoAllowedCidrs = [], httpHost, routes = () => [] } = extras;
   const worker = assembleWorker({ settings, log, client, topology, keeper, alsoAllowedCidrs });
-  const http = await serveHealth(settings, log, [healthRoute(worker), ...routes(pool, worker)]);
+  const http = await serveHealth(settings, log, [healthRoute(worker), ...routes(pool, worker)], httpHost);
   const startedAt = performance.now();
   await worker.statistics.start();
   worker.consumer.start();
@@ -118,9 +120,13 @@ async function serveHealth(
   settings: Settings,
   log: Logger,
   routes: readonly Route[],
+  host?: string,
 ): Promise<HttpServer | null> {
   if (settings.HTTP_PORT === 0) return null;
-  const server = new HttpServer({ port: settings.HTTP_PORT, log }, routes);
+  const server = new HttpServer(
+    { port: settings.HTTP_PORT, log, ...(host !== undefined && { host }) },
+    routes,
+  );
   try {
     await server.start();
     return server;

@@ -88,6 +88,8 @@ async function startAll(
   };
   const worker = await runWorker(settings, log, signal, {
     alsoAllowedCidrs: ['127.0.0.0/8', '::1/128'],
+    // The page shows webhooks, and asks nobody who they are.
+    httpHost: '127.0.0.1',
     routes: (pool, { health }) => [
       overviewRoute({
         health: () => health().status,
