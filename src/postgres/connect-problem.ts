@@ -22,6 +22,9 @@ const CURES: Readonly<Record<string, string>> = {
     'Use the name in the certificate of the server as the host, or sslmode=verify-ca.',
 };
 
+/** PostgreSQL's codes of a server that is going, coming, full, or lost in between. */
+const AWAY_CLASSES = /^(08|53|55|57|58)/;
+
 /**
  * Whether waiting may help. `away`: the server is not there, or not ready; try again later. `refusedUs`: it is there,
  * and will say the same again until the user changes something. What is not known is `away`: trying again is harmless.
@@ -36,7 +39,15 @@ export function connectProblem(error: unknown, url: string): string {
   const what = `DATABASE_URL (${describeServer(url)}): ${errorMessage(error)}${code === undefined ? '' : ` [${code}]`}.`;
   // What we throw ourselves says its own cure.
   if (error instanceof UserError) return what;
-  return `${what} ${CURES[code ?? ''] ?? 'Start PostgreSQL there, or correct the host, the port or the sslmode in it.'}`;
+  return `${what} ${CURES[code ?? ''] ?? cureOf(code)}`;
+}
+
+function cureOf(code = ''): string {
+  if (code === '25006') return 'Name the primary server: this one only reads, as a standby does.';
+  const answered = /^\d[0-9A-Z]{4}$/.test(code) && !AWAY_CLASSES.test(code);
+  return answered
+    ? 'Cure what is named in that database, or name another one.'
+    : 'Start PostgreSQL there, or correct the host, the port or the sslmode in it.';
 }
 
 /** User, host, port and database of the URL; never its password or its query. */

@@ -125,6 +125,17 @@ describe('a connection problem', () => {
     );
   });
 
+  it.each([
+    ['ECONNREFUSED', 'Start PostgreSQL there'],
+    ['57P03', 'Start PostgreSQL there'],
+    ['25006', 'Name the primary server'],
+    ['42P07', 'Cure what is named in that database'],
+    ['23502', 'Cure what is named in that database'],
+  ])('%s does not ask to start a server that answers: %s', (code, cure) => {
+    const error = Object.assign(new Error('it said so'), { code });
+    expect(connectProblem(error, 'postgresql://db/app')).toContain(`it said so [${code}]. ${cure}`);
+  });
+
   it('keeps quiet about a password with an @ in it', () => {
     expect(connectProblem(new Error('gone'), 'postgresql://u:s3@cret@db/app')).not.toMatch(/s3|cret/);
   });
