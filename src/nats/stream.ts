@@ -69,7 +69,7 @@ export async function ensureStream(
   wanted: StreamWanted,
   delivered: readonly string[] = wanted.subjects,
 ): Promise<StreamFound> {
-  const what = `make the stream ${wanted.name}`;
+  const what = `make the stream ${wanted.name}${wanted.change === undefined ? '' : ' as its row of rule_nats_streams says'}`;
   const { info, isNew } = await whenAvailable(client, what, () =>
     findOrMake(client, wanted, delivered),
   ).catch(async (error) => {

@@ -20,7 +20,7 @@ export type StreamRow = {
 
 /** The table lets most columns be NULL. */
 const READ = `
-  SELECT stream.stream_name, subjects, description, coalesce(storage_type, 'file') AS storage_type,
+  SELECT stream.stream_name, array_remove(subjects, NULL) AS subjects, description, coalesce(storage_type, 'file') AS storage_type,
     coalesce(max_messages, -1) AS max_messages, coalesce(max_bytes, -1) AS max_bytes,
     coalesce(max_age_seconds, 0) AS max_age_seconds, coalesce(retention_policy, 'limits') AS retention_policy,
     coalesce(discard_policy, 'old') AS discard_policy, coalesce(replicas, 1) AS replicas,
@@ -29,6 +29,9 @@ const READ = `
   WHERE stream.stream_name = $1 AND stream.enabled IS NOT FALSE
   ORDER BY config.config_name = 'default' DESC, stream.stream_id
   LIMIT 1`;
+
+/** NATS counts nanoseconds in 64 bits, of which a number holds fewer: 100 years. */
+const LONGEST_AGE_SECONDS = 3_153_600_000;
 
 /** The enabled row for this stream, that of the configuration `default` first; null where there is none. */
 export async function readStreamRow(pool: pg.Pool, streamName: string): Promise<StreamRow | null> {
@@ -40,12 +43,18 @@ export async function readStreamRow(pool: pg.Pool, streamName: string): Promise<
     subjects: row.subjects,
     description: row.description,
     storageType: row.storage_type,
-    maxMessages: Number(row.max_messages),
-    maxBytes: Number(row.max_bytes),
-    maxAgeSeconds: Number(row.max_age_seconds),
+    maxMessages: limitOf(row.max_messages, Number.MAX_SAFE_INTEGER, -1),
+    maxBytes: limitOf(row.max_bytes, Number.MAX_SAFE_INTEGER, -1),
+    maxAgeSeconds: limitOf(row.max_age_seconds, LONGEST_AGE_SECONDS, 0),
     retentionPolicy: row.retention_policy,
     discardPolicy: row.discard_policy,
     replicas: row.replicas,
     duplicateWindowSeconds: row.duplicate_window_seconds,
   };
+}
+
+/** One that NATS could not even read is meant as none. */
+function limitOf(bigint: string, largest: number, none: number): number {
+  const value = Number(bigint);
+  return value > largest ? none : value;
 }

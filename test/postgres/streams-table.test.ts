@@ -27,6 +27,18 @@ describe('readStreamRow', () => {
     });
   });
 
+  it('takes limits that NATS could not read for none, and subjects without those that are NULL', async () => {
+    await database.pool.query(`
+      UPDATE rule_nats_streams SET subjects = '{NULL,webhooks.*}', max_messages = 9223372036854775807,
+        max_bytes = 9223372036854775807, max_age_seconds = 9223372036854775807`);
+    expect(await readStreamRow(database.pool, 'WEBHOOKS')).toMatchObject({
+      subjects: ['webhooks.*'],
+      maxMessages: -1,
+      maxBytes: -1,
+      maxAgeSeconds: 0,
+    });
+  });
+
   it('knows no stream without a row', async () => {
     expect(await readStreamRow(database.pool, 'OTHER')).toBeNull();
   });
