@@ -1,4 +1,4 @@
-import { EGRESS_PROXY_AWAY } from '../http/dispatcher.ts';
+import { EGRESS_PROXY_AWAY, EGRESS_PROXY_LOGIN } from '../http/proxy-pool.ts';
 import type { Logger } from '../runtime/logger.ts';
 
 const SAY_AGAIN_MS = 10_000;
@@ -18,4 +18,6 @@ const NO_ROOM = 'this machine has no room for another connection; deliveries wai
 const SENTENCES: Record<string, string> = {
   [EGRESS_PROXY_AWAY]:
     'EGRESS_PROXY cannot be reached; deliveries wait for it, and no attempt of theirs is counted',
+  [EGRESS_PROXY_LOGIN]:
+    'EGRESS_PROXY refuses our login (407): correct the user and the password in it; deliveries wait, and no attempt of theirs is counted',
 };

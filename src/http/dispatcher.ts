@@ -1,7 +1,7 @@
-import { Agent, type buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici';
+import { Agent, type Dispatcher, ProxyAgent } from 'undici';
 import type { AddressRules } from '../core/address.ts';
-import { errorMessage } from '../runtime/failure.ts';
 import { checkedLookup, type ResolveAll } from './checked-lookup.ts';
+import { type ClientOptions, createProxyPool } from './proxy-pool.ts';
 import { createNameResolver } from './resolve-name.ts';
 
 export type DispatcherOptions = {
@@ -19,22 +19,8 @@ export type DispatcherOptions = {
   readonly resolve?: ResolveAll;
 };
 
-/** The code of an error for EGRESS_PROXY being away: ours to cure, and no attempt of any delivery. */
-export const EGRESS_PROXY_AWAY = 'ERR_EGRESS_PROXY_AWAY';
-
 /** How long an idle connection is kept at most, whatever its endpoint asks for. */
 const KEEP_ALIVE_MAX_MS = 60_000;
-
-/** What undici hands to a client factory; its types say `object`. */
-type ClientOptions = { readonly connect: buildConnector.connector };
-
-function dialProxy(connect: buildConnector.connector): buildConnector.connector {
-  return (target, callback) =>
-    connect(target, (...[error, socket]) => {
-      if (error === null) return callback(null, socket);
-      callback(Object.assign(new Error(errorMessage(error)), { code: EGRESS_PROXY_AWAY }), null);
-    });
-}
 
 /** One undici Agent for all deliveries: kept-alive connections, no redirects, nothing decompressed. */
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
@@ -46,6 +32,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     bodyTimeout: 0,
     pipelining: 1,
     allowH2: false,
+    // What endpoints ask for, up to ten minutes by default: names without end could hold every file descriptor so long.
+    keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
   };
   if (options.egressProxy !== undefined) {
     return new ProxyAgent({
@@ -53,15 +41,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       uri: options.egressProxy,
       proxyTls: { timeout },
       requestTls: { timeout },
-      // `headersTimeout`: a proxy that does not answer CONNECT would hold the socket for five minutes.
-      clientFactory: (origin, { connect }: ClientOptions) =>
-        new Pool(origin, { connect: dialProxy(connect), headersTimeout: timeout }),
+      clientFactory: (origin, options: ClientOptions) => createProxyPool(origin, options, timeout),
     });
   }
   return new Agent({
     ...common,
-    // What endpoints ask for, up to ten minutes by default: names without end could hold every file descriptor so long.
-    keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
     connect: {
       timeout,
       lookup: checkedLookup(options.addressRules, options.resolve ?? createNameResolver()),

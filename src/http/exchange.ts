@@ -4,13 +4,13 @@ import type { Outcome } from '../core/attempt.ts';
 import { parseRetryAfter } from '../core/backoff.ts';
 import { errorCode, errorMessage } from '../runtime/failure.ts';
 import { ADDRESS_REFUSED } from './checked-lookup.ts';
-import { EGRESS_PROXY_AWAY } from './dispatcher.ts';
+import { EGRESS_PROXY_AWAY, EGRESS_PROXY_LOGIN } from './proxy-pool.ts';
 
 /** How much of a failure's body is kept for the person who reads the attempt, in bytes. */
 const EXCERPT_BYTES = 1024;
 
 /** What our own machine lacks when these are the error, not the endpoint. */
-const OWN_FAULTS = new Set([EGRESS_PROXY_AWAY, 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+const OWN_FAULTS = new Set([EGRESS_PROXY_AWAY, EGRESS_PROXY_LOGIN, 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
 type Controller = Dispatcher.DispatchController;
 

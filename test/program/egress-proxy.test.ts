@@ -32,7 +32,7 @@ async function startProxy(answer: { port?: number; status?: number }, listenOn =
     server.close();
     for (const socket of sockets) socket.destroy();
   });
-  return { port: (server.address() as AddressInfo).port, asked };
+  return { port: (server.address() as AddressInfo).port, asked, answer };
 }
 
 describe('EGRESS_PROXY', () => {
@@ -88,6 +88,23 @@ describe('EGRESS_PROXY', () => {
     expect(header.get('Webhook-Dead-Letter-Reason')).toBe('exhausted');
     expect(header.get('Webhook-Dead-Letter-Detail')).toContain('Proxy response (403)');
     expect(proxy.asked.length).toBe(2);
+  });
+
+  it('that refuses our login is waited for: no attempt is counted, and the cure is said', async () => {
+    const [scene, endpoint, proxy] = [
+      await openScene(),
+      await startEndpoint(),
+      await startProxy({ status: 407 }),
+    ];
+    const worker = await scene.startWorker({
+      EGRESS_PROXY: `http://ann:s3cret@127.0.0.1:${proxy.port}`,
+      MAX_ATTEMPTS: '1',
+    });
+    const sequence = await scene.publish({ webhook_url: 'http://name.test/' });
+    await worker.waitForLine(/EGRESS_PROXY refuses our login \(407\): correct the user and the password/);
+    proxy.answer.port = endpoint.port;
+    expect(await scene.deliveryOf(sequence, 'delivered')).toMatchObject({ attempts: 1 });
+    expect([...worker.stdout, ...worker.stderr].join()).not.toContain('s3cret');
   });
 
   it('that is away is waited for: no attempt is counted', async () => {
