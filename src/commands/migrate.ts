@@ -1,7 +1,9 @@
 import type pg from 'pg';
+import { connectProblem } from '../postgres/connect-problem.ts';
 import { migrate, readMigrations } from '../postgres/migrate.ts';
 import { readApplied } from '../postgres/migrations-table.ts';
 import { type Command, parseFlags } from '../runtime/command.ts';
+import { errorCode, UserError } from '../runtime/failure.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { textTable } from '../runtime/text-table.ts';
 import { withDatabase } from './open-database.ts';
@@ -19,7 +21,13 @@ several times at once. Server: DATABASE_URL, else that of the \`npm start\` of t
 `,
   async run(args) {
     const { values } = parseFlags({ args, options: { status: { type: 'boolean', default: false } } });
-    return withDatabase(toolSettings().DATABASE_URL, values.status ? printStatus : applyAll);
+    const { DATABASE_URL } = toolSettings();
+    return withDatabase(DATABASE_URL, values.status ? printStatus : applyAll).catch((error) => {
+      // What PostgreSQL refuses lies in that database, and is no bug of ours.
+      throw error instanceof UserError || errorCode(error) === undefined
+        ? error
+        : new UserError(connectProblem(error, DATABASE_URL), { cause: error });
+    });
   },
 };
 

@@ -32,6 +32,19 @@ describe('migrate', () => {
   });
 });
 
+describe('migrate, where something is in the way', () => {
+  test('names it, and says nothing of a bug', async () => {
+    const { url } = await createTestDatabase();
+    const elsewhere = { ...AWAY, DATABASE_URL: url };
+    await outcomeOf(['sql', 'CREATE VIEW nats_deliveries AS SELECT 1 AS a'], elsewhere);
+    const { code, stderr } = await outcomeOf(['migrate'], elsewhere);
+    expect(stderr).toMatch(
+      /^DATABASE_URL \(.*\): relation "nats_deliveries" already exists \[42P07\]\. Cure /,
+    );
+    expect(code).toBe(1);
+  });
+});
+
 describe('sql', () => {
   const sql = (...args: string[]) => outcomeOf(['sql', ...args], env);
 
