@@ -1,26 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import type { Settings } from '../config/settings.ts';
 import { createAddressRules } from '../core/address.ts';
-import { createMessageParser } from '../core/envelope.ts';
-import { countSettled } from '../core/stats.ts';
-import { logAttempt } from '../delivery/attempt-log.ts';
 import { handleMessage, type Surroundings } from '../delivery/handle-message.ts';
 import { type Health, judgeHealth } from '../delivery/health.ts';
 import { patientSender } from '../delivery/patient-sender.ts';
-import { attemptRecord, deadLetterRecord } from '../delivery/records.ts';
+import { SetAside } from '../delivery/set-aside.ts';
 import { Slots } from '../delivery/slots.ts';
 import { Statistics, type StatisticsKeeper } from '../delivery/statistics.ts';
 import { createSender } from '../http/sender.ts';
-import { createAckBuffer } from '../nats/ack-buffer.ts';
 import type { NatsClient } from '../nats/client.ts';
-import { createDeadLetterWriter } from '../nats/dead-letters.ts';
 import type { HandOut } from '../nats/hand-out.ts';
 import { createPullConsumer } from '../nats/pull-consumer.ts';
-import { createSettlement } from '../nats/settle.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { VERSION } from '../runtime/version.ts';
+import { assembleJourney } from './assemble-journey.ts';
+import { assembleRooms } from './assemble-rooms.ts';
+import { assembleSettling } from './assemble-settling.ts';
 import { sayOwnFaults } from './own-faults.ts';
+import { Pressure } from './pressure.ts';
 import type { Topology } from './topology.ts';
 
 export type WorkerParts = {
@@ -70,61 +68,88 @@ export function assembleWorker({
       intervalMs: settings.STATS_INTERVAL_MS,
       log,
       progress: () => topology.progress(),
-      endpoints: () => [],
+      endpoints: () => report.changed(),
     },
     keeper,
   );
-  const acks = createAckBuffer(client, () => consumer.slotFreed());
-  const settlement = createSettlement({
+  const settling = assembleSettling({
+    settings,
     client,
-    acks,
-    deadLetters: createDeadLetterWriter(client, {
-      streamName: settings.DLQ_STREAM_NAME,
-      sourceStream: settings.STREAM_NAME,
-    }),
-    ackWaitMs: topology.ackWaitMs,
-    isGone: ({ streamCreated }) => streamCreated !== topology.streamCreated,
+    topology,
+    heard: () => consumer.slotFreed(),
+    setAside: (message) => setAside.keep(message),
+  });
+  const { acks, parking, settlement } = settling;
+  const pressure = new Pressure(() => topology.isPressed());
+  const { rooms, drainer, share, report } = assembleRooms({
+    settings,
+    log,
+    client,
+    topology,
+    slots: {
+      free: () => (acks.trouble() === null ? slots.free() : 0),
+      asked: () => consumer.credits(),
+    },
+    take: takeCopy,
   });
 
-  const storedBytes = settings.STORE_PAYLOADS === 'none' ? 0 : settings.STORE_PAYLOAD_BYTES;
-  const around: Surroundings<HandOut> = {
-    policy: {
-      maxAttempts: settings.MAX_ATTEMPTS,
-      terminalStatuses: new Set(settings.TERMINAL_STATUSES),
-      backoff: {
-        baseMs: settings.BACKOFF_BASE_MS,
-        maxMs: settings.BACKOFF_MAX_MS,
-        multiplier: 2,
-        retryAfterMaxMs: settings.RETRY_AFTER_MAX_MS,
-      },
-    },
-    parse: createMessageParser(),
+  const around = assembleJourney({
+    ...settling,
+    settings,
+    log,
+    statistics,
+    rooms,
+    drainer,
+    pressure,
     send: patientSender(sender.send, stopping.signal, sayOwnFaults(log)),
-    settle: settlement.settle,
-    record(message, delivery, attempt, done) {
-      logAttempt(log, message, delivery, attempt, done);
-      statistics.add(
-        countSettled(attempt, done, message.handOuts),
-        attemptRecord(message, delivery, attempt, done, settings.ATTEMPT_LOG),
-        deadLetterRecord(message, delivery, attempt, done, storedBytes),
-      );
-    },
-    now: Date.now,
-    random: Math.random,
+  });
+  /** More came than there are slots: it is parked, wherever it goes. */
+  const overflowing: Surroundings<HandOut> = {
+    ...around,
+    enter: () => ({ kind: 'noRoom', why: 'this worker has no slot for it' }),
   };
+
+  const handle = (message: HandOut, surroundings: Surroundings<HandOut>) =>
+    handleMessage(message, surroundings).catch((error) => {
+      log.error(
+        { error: errorMessage(error), stack: error?.stack, sequence: message.sequence },
+        'a bug of ours',
+      );
+      settlement.handBack(message, STUMBLED_MS);
+    });
 
   const slots = new Slots<HandOut>(
     settings.CONCURRENCY,
-    (message) =>
-      handleMessage(message, around).catch((error) => {
-        log.error(
-          { error: errorMessage(error), stack: error?.stack, sequence: message.sequence },
-          'a bug of ours',
-        );
-        settlement.handBack(message, STUMBLED_MS);
-      }),
+    async (message) => {
+      if (message.isParkedCopy) share.began();
+      await handle(message, around);
+      if (message.isParkedCopy) share.ended();
+    },
     () => consumer.slotFreed(),
   );
+
+  function take(message: HandOut): void {
+    settlement.hold(message);
+    proceed(message);
+  }
+
+  function proceed(message: HandOut): void {
+    if (slots.free() > 0) slots.take(message);
+    else void handle(message, overflowing);
+  }
+
+  const setAside = new SetAside<HandOut>({
+    mostBytes: settings.SET_ASIDE_BYTES,
+    again: proceed,
+    random: Math.random,
+  });
+
+  /** One that owes a wait came only to be handed back until that is over. */
+  function takeCopy(copy: HandOut): void {
+    if (copy.isDeferred) settlement.handBack(copy, Math.max(0, copy.notBefore! - Date.now()));
+    else take(copy);
+  }
+
   const consumer = createPullConsumer(
     client,
     {
@@ -136,12 +161,9 @@ export function assembleWorker({
       isKnown: () => topology.isKnown(),
     },
     {
-      free: () => (acks.trouble() === null ? slots.free() : 0),
-      take(message) {
-        settlement.hold(message);
-        slots.take(message);
-      },
-      handBack: (message) => settlement.handBack(message, 0),
+      free: () => (acks.trouble() === null ? slots.free() - share.wish() : 0),
+      take,
+      handBack: take,
     },
   );
 
@@ -156,6 +178,7 @@ export function assembleWorker({
       {
         nats: natsTrouble(),
         deadLetters: settlement.trouble(),
+        parking: parking.trouble(),
         postgres: statistics.trouble,
       },
       stopping.signal.aborted,
@@ -163,9 +186,25 @@ export function assembleWorker({
   }
 
   /** Whether NATS answers, and yet something that we need there is missing. */
-  const inTrouble = () => consumer.trouble() !== null || settlement.trouble() !== null;
+  const inTrouble = () =>
+    consumer.trouble() !== null || settlement.trouble() !== null || parking.trouble() !== null;
 
-  return { stopping, sender, statistics, acks, settlement, slots, consumer, health, inTrouble };
+  return {
+    stopping,
+    sender,
+    statistics,
+    acks,
+    parking,
+    settlement,
+    slots,
+    rooms,
+    drainer,
+    pressure,
+    setAside,
+    consumer,
+    health,
+    inTrouble,
+  };
 }
 
 export type AssembledWorker = ReturnType<typeof assembleWorker>;

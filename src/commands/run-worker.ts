@@ -8,6 +8,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { json, type Route } from '../runtime/route.ts';
 import { within } from '../runtime/within.ts';
 import { type AssembledWorker, assembleWorker } from './assemble-worker.ts';
+import { followEndpointRules } from './endpoint-rules.ts';
 import { openServers } from './open-servers.ts';
 import { stopDelivering } from './stop-worker.ts';
 import { Topology } from './topology.ts';
@@ -58,7 +59,9 @@ export async function runWorker(
   const http = await serveHealth(settings, log, [healthRoute(worker), ...routes(pool, worker)], httpHost);
   const startedAt = performance.now();
   await worker.statistics.start();
+  const stopObeying = await followEndpointRules(settings, pool, worker.rooms, log);
   worker.consumer.start();
+  await worker.drainer.start();
   const stopSaying = sayStatistics(worker, log, startedAt);
   const stopMending = topology.keepMended(worker.inTrouble, worker.consumer.retry);
   const stopTelling = tellHealth(worker.health, log);
@@ -79,6 +82,7 @@ export async function runWorker(
     stopMending();
     stopTelling();
     stopFollowing();
+    stopObeying();
     const drained = await stopDelivering(worker, settings.SHUTDOWN_DRAIN_MS);
     const flushed = await within(FLUSH_MS, worker.statistics.stop());
     await within(
@@ -109,7 +113,8 @@ function healthRoute(worker: AssembledWorker): Route {
       const serves = health.status === 'ok' || health.status === 'degraded';
       return json(serves ? 200 : 503, {
         ...health,
-        slots: { busy: worker.slots.busy(), free: worker.slots.free() },
+        slots: { busy: worker.slots.busy(), free: worker.slots.free(), waiting: worker.rooms.waiting },
+        setAside: worker.setAside.count,
       });
     },
   };

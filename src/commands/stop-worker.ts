@@ -7,7 +7,7 @@ const ABORT_MS = 2000;
 export type Stopped = {
   /** Attempts that were under way and finished. */
   readonly drained: number;
-  /** Attempts that took longer than the drain, and were handed back. */
+  /** Attempts that took longer than the drain, and were parked for other workers. */
   readonly aborted: number;
   /** False where the server may not have heard all of it: it hands those out again. */
   readonly acksConfirmed: boolean;
@@ -18,12 +18,17 @@ export async function stopDelivering(worker: AssembledWorker, drainMs: number): 
   const underWay = worker.slots.busy();
   const drainUntil = performance.now() + drainMs;
   worker.stopping.abort();
-  await within(drainMs, worker.consumer.stop());
+  worker.pressure.stop();
+  await within(drainMs, Promise.all([worker.consumer.stop(), worker.drainer.stop()]));
   await worker.slots.idle(Math.max(0, drainUntil - performance.now()));
   const aborted = worker.slots.busy();
+  worker.rooms.close();
   worker.sender.abortAll();
   await worker.slots.idle(ABORT_MS);
+  for (const message of worker.setAside.release()) worker.settlement.handBack(message, 0);
   worker.settlement.stop();
-  const acksConfirmed = await worker.acks.drain(ABORT_MS);
+  const [acked, parked] = await Promise.all([worker.acks.drain(ABORT_MS), worker.parking.drain(ABORT_MS)]);
+  worker.parking.stop();
+  const acksConfirmed = acked && parked;
   return { drained: Math.max(0, underWay - aborted), aborted, acksConfirmed };
 }

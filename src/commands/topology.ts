@@ -2,16 +2,15 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Settings } from '../config/settings.ts';
 import type { GroupProgress } from '../core/stats.ts';
 import type { NatsClient } from '../nats/client.ts';
-import { ensureDeadLetterStream } from '../nats/dead-letter-stream.ts';
 import { ensureDurable, MAX_ACK_PENDING, type PullLimits } from '../nats/durable.ts';
 import { groupInfo } from '../nats/group-info.ts';
-import { ensureStream } from '../nats/stream.ts';
+import type { HandOut } from '../nats/hand-out.ts';
 import { readStreamRow, type StreamRow } from '../postgres/streams-table.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Database } from './database.ts';
+import { ensureStreams } from './ensure-streams.ts';
 import { GroupFloor } from './group-floor.ts';
-import { requireDistinct, wantedStream } from './wanted-stream.ts';
 
 /** How often it is looked whether something was deleted under a worker that gets no answers, in milliseconds. */
 const MEND_EVERY_MS = 1000;
@@ -33,8 +32,10 @@ export class Topology {
   readonly #database: Database;
   readonly #log: Logger;
   #streamCreated = 0;
+  #parkedCreated = 0;
   #durableCreated = 0;
   #ackWaitMs = 0;
+  #maxAckPending = 0;
   #pullLimits: PullLimits = { batch: null, expiresMs: null };
   readonly #floor: GroupFloor;
   #trouble: string | null = null;
@@ -62,6 +63,16 @@ export class Topology {
     return this.#streamCreated;
   }
 
+  /** The same of the stream of parked messages. */
+  get parkedCreated(): number {
+    return this.#parkedCreated;
+  }
+
+  /** How many hand-outs of the durable may be open: past it, it hands out nothing. */
+  get maxAckPending(): number {
+    return this.#maxAckPending;
+  }
+
   /** The durable's, which may not be ACK_WAIT_MS. */
   get ackWaitMs(): number {
     return this.#ackWaitMs;
@@ -84,30 +95,38 @@ export class Topology {
     return info.created === this.#durableCreated || (await this.#mend());
   }
 
+  /** The same of the stream of parked messages. */
+  async isParkedKnown(): Promise<boolean> {
+    const late = wait(ANSWER_MS, null, { ref: false });
+    const asked = this.#client.manager.streams.info(this.#settings.PARKED_STREAM_NAME).catch(() => null);
+    const info = await Promise.race([asked, late]);
+    return (info !== null && Date.parse(info.created) === this.#parkedCreated) || (await this.#mend());
+  }
+
+  /** Whether the stream that this was handed out from was made again meanwhile. */
+  isGone({ place }: HandOut): boolean {
+    const { PARKED_STREAM_NAME } = this.#settings;
+    return (
+      place.created !== (place.stream === PARKED_STREAM_NAME ? this.#parkedCreated : this.#streamCreated)
+    );
+  }
+
+  /** Whether so many wait on the durable for a retry that it may soon hand out nothing else. Null where that cannot be known now. */
+  async isPressed(): Promise<boolean | null> {
+    const info = await this.#groupInfo().catch(() => null);
+    return info === null ? null : info.ackPending > this.#maxAckPending / 2;
+  }
+
   /**
    * Makes what is missing, and says what is odd.
    *
    * @throws {UserError} for what the user can cure.
    */
   async ensure(): Promise<void> {
-    const { STREAM_NAME, SUBJECT, QUEUE_GROUP, ACK_WAIT_MS, START_FROM, DLQ_STREAM_NAME } = this.#settings;
-    requireDistinct(SUBJECT);
-    const wanted = wantedStream(this.#settings, this.#row);
-    const stream = await ensureStream(this.#client, wanted, SUBJECT);
-    // Streams and durables are made at the first start; that one of them vanished under us is worth a look.
+    const { STREAM_NAME, SUBJECT, QUEUE_GROUP, ACK_WAIT_MS, START_FROM } = this.#settings;
     const isFirst = this.#streamCreated === 0;
-    const [level, again] = isFirst
-      ? (['info', ''] as const)
-      : (['warn', ' again, which was gone with all in it'] as const);
-    if (stream.isNew)
-      this.#log[level]({ stream: stream.name, subjects: stream.subjects }, `made the stream${again}`);
-    const deadLetters = await ensureDeadLetterStream(this.#client, {
-      name: DLQ_STREAM_NAME,
-      sourceStream: STREAM_NAME,
-      replicas: wanted.replicas,
-    });
-    if (deadLetters.isNew)
-      this.#log[level]({ stream: DLQ_STREAM_NAME }, `made the stream of dead letters${again}`);
+    const streams = await ensureStreams(this.#client, this.#settings, this.#row, this.#log, isFirst);
+    const { stream } = streams;
     const durable = await ensureDurable(this.#client, {
       stream: STREAM_NAME,
       durable: QUEUE_GROUP,
@@ -120,15 +139,16 @@ export class Topology {
     for (const change of stream.changes) if (change !== this.#saidChange) this.#log.warn(change);
     this.#saidChange = stream.changes.at(-1);
     this.#streamCreated = stream.created;
+    this.#parkedCreated = streams.parkedCreated;
     this.#durableCreated = durable.created;
     this.#ackWaitMs = durable.ackWaitMs;
+    this.#maxAckPending = durable.maxAckPending;
     this.#pullLimits = durable.pullLimits;
     if (durable.says !== null) this.#log.warn(durable.says);
     if (!isFirst && durable.isNew)
       this.#log.warn({ durable: QUEUE_GROUP }, 'made the durable again, which was gone');
     if (!isFirst) return;
-    for (const warning of [...stream.warnings, ...deadLetters.warnings, ...durable.warnings])
-      this.#log.warn(warning);
+    for (const warning of [...streams.warnings, ...durable.warnings]) this.#log.warn(warning);
   }
 
   /** How far the group is; null where that cannot be known now. */

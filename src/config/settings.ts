@@ -5,14 +5,16 @@ import { attempting } from './attempting.ts';
 import { connections } from './connections.ts';
 import { consuming } from './consuming.ts';
 import { operating } from './operating.ts';
+import { rooms } from './rooms.ts';
 
 /** Every setting, by its env name: the same word in the code, in `.env` and in the README. */
-export const specifications = { ...connections, ...consuming, ...attempting, ...operating };
+export const specifications = { ...connections, ...consuming, ...attempting, ...rooms, ...operating };
 
 type Values = Pick<CleanedEnv<typeof specifications>, keyof typeof specifications>;
 
-export type Settings = Omit<Values, 'DLQ_STREAM_NAME'> & {
+export type Settings = Omit<Values, 'DLQ_STREAM_NAME' | 'PARKED_STREAM_NAME'> & {
   readonly DLQ_STREAM_NAME: string;
+  readonly PARKED_STREAM_NAME: string;
   /** The ones that were set, to tell a default from a wish. */
   readonly isSet: (name: keyof typeof specifications) => boolean;
 };
@@ -45,8 +47,15 @@ export function settingsFrom(environment: Record<string, string | undefined>): S
   return {
     ...values,
     CONCURRENCY: isSet('CONCURRENCY') ? values.CONCURRENCY : (values.BATCH_SIZE ?? values.CONCURRENCY),
-    DLQ_STREAM_NAME: values.DLQ_STREAM_NAME ?? `${values.STREAM_NAME}_DLQ`,
+    ...derivedNames(values),
     isSet,
+  };
+}
+
+function derivedNames({ STREAM_NAME, DLQ_STREAM_NAME, PARKED_STREAM_NAME }: Values) {
+  return {
+    DLQ_STREAM_NAME: DLQ_STREAM_NAME ?? `${STREAM_NAME}_DLQ`,
+    PARKED_STREAM_NAME: PARKED_STREAM_NAME ?? `${STREAM_NAME}_PARKED`,
   };
 }
 
@@ -89,8 +98,22 @@ function contradictions(values: Partial<Values>, given: Record<string, string | 
     (name) => given[name] !== undefined,
   );
   if (logins.length > 1) problems.push(`${logins[0]}: ${logins.join(', ')} are set; NATS takes one of them`);
-  if (values.DLQ_STREAM_NAME !== undefined && values.DLQ_STREAM_NAME === values.STREAM_NAME) {
+  if (values.STREAM_NAME !== undefined) problems.push(...sameNames(values as Values));
+  return problems;
+}
+
+/** Three streams, each with its own use. */
+function sameNames(values: Values): string[] {
+  const { DLQ_STREAM_NAME, PARKED_STREAM_NAME } = derivedNames(values);
+  const problems: string[] = [];
+  if (DLQ_STREAM_NAME === values.STREAM_NAME)
     problems.push('DLQ_STREAM_NAME: must not be STREAM_NAME; leave it empty for <STREAM_NAME>_DLQ');
+  for (const [name, other] of [
+    ['STREAM_NAME', values.STREAM_NAME],
+    ['DLQ_STREAM_NAME', DLQ_STREAM_NAME],
+  ]) {
+    if (PARKED_STREAM_NAME === other)
+      problems.push(`PARKED_STREAM_NAME: must not be ${name}; leave it empty for <STREAM_NAME>_PARKED`);
   }
   return problems;
 }

@@ -11,6 +11,16 @@ export const wholeNumber = (min: number, max: number) =>
     return value;
   });
 
+/** A number within a range, both ends included, in plain decimals. */
+export const numberBetween = (min: number, max: number) =>
+  makeValidator<number>((text) => {
+    const value = /^\s*(\d+(\.\d*)?|\.\d+)\s*$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= min && value <= max)) {
+      throw new TypeError(`"${text}" is not a number from ${min} to ${max}`);
+    }
+    return value;
+  });
+
 /** Comma-separated, at least one; white space around an item, and empty items, are dropped. */
 export const listOf = <T>(parseItem: (text: string) => T) =>
   makeValidator<readonly T[]>((text) => {

@@ -22,6 +22,8 @@ export type Outcome =
   | { readonly kind: 'faulted'; readonly code: string }
   /** There is nothing that could be sent. */
   | { readonly kind: 'unsendable'; readonly reason: 'malformed' | 'unroutable'; readonly detail: string }
+  /** Its endpoint has no room for it now; nothing was sent. `why` for a person. */
+  | { readonly kind: 'noRoom'; readonly why: string }
   /** Workers that died used up the attempts: the hand-out count is past MAX_ATTEMPTS. */
   | { readonly kind: 'spent'; readonly handOuts: number };
 
@@ -43,14 +45,15 @@ export function wasSent(outcome: Outcome): boolean {
     case 'refused':
     case 'faulted':
     case 'unsendable':
+    case 'noRoom':
     case 'spent':
       return false;
   }
 }
 
-/** Attempts made for a message that was handed out `handOuts` times, this one included. Lost hand-outs count as sent. */
-export function attemptsMade(handOuts: number, outcome: Outcome): number {
-  return wasSent(outcome) ? handOuts : handOuts - 1;
+/** Attempts made, this one included where it was one. Those that were lost with their worker count as sent. */
+export function attemptsMade(attemptNumber: number, outcome: Outcome): number {
+  return wasSent(outcome) ? attemptNumber : attemptNumber - 1;
 }
 
 /** One line for a person: what went wrong, or null for a 2xx. Never holds a header, a body's secret or a query. */
@@ -71,6 +74,8 @@ export function describeFailure(outcome: Outcome): string | null {
       return 'aborted by the shutdown of this worker';
     case 'faulted':
       return `this worker cannot send: ${outcome.code}`;
+    case 'noRoom':
+      return `no room at its endpoint: ${outcome.why}`;
     case 'spent':
       return `handed out ${outcome.handOuts} times, lost with its worker before`;
   }

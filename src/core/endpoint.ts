@@ -9,14 +9,17 @@ export type Forbidden = { readonly kind: 'forbidden'; readonly detail: string };
 
 export type TargetResult = { readonly kind: 'target'; readonly target: Target } | Malformed | Forbidden;
 
+/** ENDPOINT_KEY: scheme, host and port, or the URL without its query. */
+export type EndpointKeyOf = 'origin' | 'url';
+
 /** With a hyphen and 8 hex digits the key stays under 80 characters. */
 const LONGEST_HOST_IN_KEY = 70;
 
 /**
- * `<host>-<8 hex>`, the digits a hash of the origin: names the endpoint in subjects, columns and logs. Lower case
+ * `<host>-<8 hex>`, the digits a hash of the origin (or of the whole URL without its query): names the endpoint in subjects, columns and logs. Lower case
  * letters, digits and hyphens only, so it is one token of a subject; at most 79 characters.
  *
- * @param origin As the URL standard writes it: `https://example.com:8443`.
+ * @param origin As the URL standard writes it: `https://example.com:8443`, or with its path.
  * @param hostname As the URL standard writes it; the brackets of an IPv6 literal may be left out.
  */
 export function endpointKey(origin: string, hostname: string): string {
@@ -33,8 +36,9 @@ export function endpointKey(origin: string, hostname: string): string {
  * elsewhere (`address.ts`); only userinfo is forbidden here, where it is last seen.
  *
  * @param field How the URL is called in `detail`.
+ * @param keyOf What counts as one endpoint.
  */
-export function parseTarget(text: string, field: string): TargetResult {
+export function parseTarget(text: string, field: string, keyOf: EndpointKeyOf = 'origin'): TargetResult {
   if (!URL.canParse(text)) {
     return malformed(/^\s*https?:/i.test(text) ? `${field} is not a valid URL` : notHttp(field));
   }
@@ -56,7 +60,7 @@ export function parseTarget(text: string, field: string): TargetResult {
       path,
       hostname: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port),
-      endpointKey: endpointKey(url.origin, url.hostname),
+      endpointKey: endpointKey(keyOf === 'url' ? url.origin + url.pathname : url.origin, url.hostname),
     },
   };
 }

@@ -1,6 +1,7 @@
 import { METHODS, type Method, type Target } from './delivery.ts';
 import {
   appendQuery,
+  type EndpointKeyOf,
   type Forbidden,
   type Malformed,
   malformed,
@@ -52,11 +53,13 @@ const METHOD_AS_WRITTEN: ReadonlyMap<string, Method> = new Map(
  *
  * A field `headers`, `method` or `params` that is null counts as absent. A GET has no body; other methods
  * send the whole message where there is no `data`.
+ *
+ * @param keyOf What counts as one endpoint.
  */
-export function createMessageParser(): (message: IncomingMessage) => Parsed {
+export function createMessageParser(keyOf: EndpointKeyOf = 'origin'): (message: IncomingMessage) => Parsed {
   const targets = new RecentMap<TargetResult>(URLS_KEPT, LONGEST_URL_KEPT);
   const headers = new RecentMap<RequestHeaders | Malformed>(HEADERS_KEPT, LONGEST_HEADERS_KEPT);
-  const targetOf = remembering(targets, targetFrom);
+  const targetOf = remembering(targets, (json) => targetFrom(json, keyOf));
   const headersOf = remembering(headers, parseHeaders);
 
   return (message) => {
@@ -95,9 +98,9 @@ function remembering<V extends object>(known: RecentMap<V>, compute: (json: Uint
   };
 }
 
-function targetFrom(json: Uint8Array): TargetResult {
+function targetFrom(json: Uint8Array, keyOf: EndpointKeyOf): TargetResult {
   const text = json[0] === 0x22 ? scalarText(json) : null;
-  return text === null ? malformed('webhook_url is not a string') : parseTarget(text, 'webhook_url');
+  return text === null ? malformed('webhook_url is not a string') : parseTarget(text, 'webhook_url', keyOf);
 }
 
 function methodFrom(json: Uint8Array): Method | Malformed {

@@ -37,19 +37,17 @@ export const NO_COUNTERS: Counters = {
   rowsDropped: 0,
 };
 
+const UNSETTLED: ReadonlySet<Verdict['kind']> = new Set(['handBack', 'park', 'setAside']);
+
 /** What one settled hand-out adds. */
-export function countSettled(
-  attempt: Attempt,
-  verdict: Verdict | { readonly kind: 'park' },
-  handOuts: number,
-): Counters {
-  const settled = verdict.kind === 'handBack' || verdict.kind === 'park' ? 0 : 1;
+export function countSettled(attempt: Attempt, verdict: Verdict, isRedelivery: boolean): Counters {
+  const settled = UNSETTLED.has(verdict.kind) ? 0 : 1;
   return {
     delivered: settled,
     acknowledged: verdict.kind === 'ack' ? 1 : 0,
     retried: verdict.kind === 'retry' ? 1 : 0,
     deadLettered: verdict.kind === 'deadLetter' ? 1 : 0,
-    redelivered: settled === 1 && handOuts > 1 ? 1 : 0,
+    redelivered: settled === 1 && isRedelivery ? 1 : 0,
     handedBack: verdict.kind === 'handBack' ? 1 : 0,
     parked: verdict.kind === 'park' ? 1 : 0,
     attempts: wasSent(attempt.outcome) ? 1 : 0,

@@ -7,10 +7,22 @@ export type DeadLetterReason = 'gone' | 'rejected' | 'exhausted' | 'malformed' |
 /** What we decided; `nats/settle.ts` does it. */
 export type Verdict =
   | { readonly kind: 'ack' }
-  | { readonly kind: 'retry'; readonly delayMs: number }
+  /** `waitsIn`: the stream that it was published to, or its endpoint's own queue. */
+  | { readonly kind: 'retry'; readonly delayMs: number; readonly waitsIn: WaitsIn }
   | { readonly kind: 'deadLetter'; readonly reason: DeadLetterReason }
-  /** Not the endpoint's doing: another worker, or this one in a moment, takes it up again. */
+  /** Not sent, or not to the end for a reason of our own: it waits in its endpoint's own queue. Not an attempt. */
+  | { readonly kind: 'park' }
+  /** Its queue did not take it: this worker keeps it for a while, unsettled. Never decided, only done. */
+  | { readonly kind: 'setAside' }
+  /** Neither its queue nor the dead letters took it: it goes back to where it came from. Never decided, only done. */
   | { readonly kind: 'handBack' };
+
+export type WaitsIn = 'stream' | 'queue';
+
+/** Whether the message is in its endpoint's own queue now. */
+export function isParked(done: Verdict): boolean {
+  return done.kind === 'park' || (done.kind === 'retry' && done.waitsIn === 'queue');
+}
 
 export type RetryPolicy = {
   /** Counts the first attempt. */
@@ -24,11 +36,13 @@ export type RetryPolicy = {
  * The table of DESIGN.md part 6. A new kind of outcome does not compile until it is decided here.
  *
  * @param attemptNumber From 1.
+ * @param waitsIn Where it would wait for a next attempt.
  * @param random From 0 (included) to 1 (excluded), for the jitter.
  */
 export function decide(
   attempt: Attempt,
   attemptNumber: number,
+  waitsIn: WaitsIn,
   policy: RetryPolicy,
   random: number,
 ): Verdict {
@@ -38,28 +52,31 @@ export function decide(
       if (outcome.status >= 200 && outcome.status < 300) return { kind: 'ack' };
       if (outcome.status === 410) return { kind: 'deadLetter', reason: 'gone' };
       if (policy.terminalStatuses.has(outcome.status)) return { kind: 'deadLetter', reason: 'rejected' };
-      return retryOrGiveUp(attemptNumber, outcome.retryAfterMs, policy, random);
+      return retryOrGiveUp(attemptNumber, waitsIn, outcome.retryAfterMs, policy, random);
     case 'timedOut':
     case 'unreachable':
-      return retryOrGiveUp(attemptNumber, null, policy, random);
+      return retryOrGiveUp(attemptNumber, waitsIn, null, policy, random);
     case 'refused':
       return { kind: 'deadLetter', reason: 'forbidden' };
     case 'unsendable':
       return { kind: 'deadLetter', reason: outcome.reason };
     case 'spent':
       return { kind: 'deadLetter', reason: 'exhausted' };
+    case 'noRoom':
     case 'aborted':
     case 'faulted':
-      return { kind: 'handBack' };
+      return { kind: 'park' };
   }
 }
 
 function retryOrGiveUp(
   attemptNumber: number,
+  waitsIn: WaitsIn,
   retryAfterMs: number | null,
   policy: RetryPolicy,
   random: number,
 ): Verdict {
   if (attemptNumber >= policy.maxAttempts) return { kind: 'deadLetter', reason: 'exhausted' };
-  return { kind: 'retry', delayMs: delayBeforeNext(attemptNumber, retryAfterMs, policy.backoff, random) };
+  const delayMs = delayBeforeNext(attemptNumber, retryAfterMs, policy.backoff, random);
+  return { kind: 'retry', delayMs, waitsIn };
 }

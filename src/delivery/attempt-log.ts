@@ -6,7 +6,7 @@ import type { Logger } from '../runtime/logger.ts';
 import type { Message } from './message.ts';
 import { isUnsendable, type Unsendable } from './resolve.ts';
 
-/** One wide line an attempt: debug for a 2xx, warn for everything else. No header, no body, no query. */
+/** One wide line a hand-out: debug for a 2xx and where there was no room, warn for everything else. No header, no body, no query. */
 export function logAttempt(
   log: Logger,
   message: Message,
@@ -14,16 +14,18 @@ export function logAttempt(
   attempt: Attempt,
   done: Verdict,
 ): void {
-  const level = done.kind === 'ack' ? 'debug' : 'warn';
-  if (!log.isLevelEnabled(level)) return;
   const { outcome } = attempt;
+  // That a message waits for room is no failure, and no attempt.
+  const hadRoom = outcome.kind !== 'noRoom';
+  const level = done.kind === 'ack' || !hadRoom ? 'debug' : 'warn';
+  if (!log.isLevelEnabled(level)) return;
   log[level](
     {
       deliveryId: delivery.id,
       subject: message.subject,
       sequence: message.sequence,
       ...(isUnsendable(delivery) ? {} : { method: delivery.method, url: withoutQuery(delivery.target) }),
-      attemptNumber: message.handOuts,
+      attemptNumber: message.attemptNumber,
       outcome: outcome.kind,
       ...(outcome.kind === 'responded' ? { status: outcome.status } : {}),
       error: describeFailure(outcome) ?? undefined,
@@ -32,7 +34,7 @@ export function logAttempt(
       ...(done.kind === 'retry' ? { delayMs: done.delayMs } : {}),
       ...(done.kind === 'deadLetter' ? { reason: done.reason } : {}),
     },
-    'delivery.attempted',
+    hadRoom ? 'delivery.attempted' : 'delivery.noRoom',
   );
 }
 

@@ -1,17 +1,27 @@
 import type { Attempt, Outcome } from '../core/attempt.ts';
 import type { Delivery } from '../core/delivery.ts';
 import type { Parsed } from '../core/envelope.ts';
-import { decide, type RetryPolicy, type Verdict } from '../core/verdict.ts';
+import { decide, type RetryPolicy, type Verdict, type WaitsIn } from '../core/verdict.ts';
+import { faultPoint } from '../runtime/fault-point.ts';
 import type { Message } from './message.ts';
 import { isUnsendable, resolve, type Unsendable } from './resolve.ts';
+import type { NoRoom, Pass } from './room-place.ts';
+
+const answered = faultPoint('attempt.answered');
 
 /** What the journey needs from outside. */
 export interface Surroundings<M extends Message> {
   readonly policy: RetryPolicy;
   parse(message: M): Parsed;
+  /** Lets it in where its endpoint has room, after a while perhaps, or turns it away. */
+  enter(message: M, delivery: Delivery): Pass | NoRoom | Promise<Pass | NoRoom>;
   /** One HTTP request. Never throws: what went wrong is an outcome. */
   send(delivery: Delivery): Promise<Attempt>;
-  /** Does what was decided, and says what was done: a dead letter that cannot be stored is handed back. */
+  /** Whether messages were handed back unsent: then the number of their hand-outs says nothing of attempts. */
+  hasHandedBack(): boolean;
+  /** Where a message of this endpoint waits for its next attempt, as things are now. */
+  waitsIn(message: M, delivery: Delivery | Unsendable): WaitsIn;
+  /** Does what was decided, and says what was done: what can be stored nowhere is handed back. */
   settle(message: M, delivery: Delivery | Unsendable, attempt: Attempt, verdict: Verdict): Promise<Verdict>;
   record(message: M, delivery: Delivery | Unsendable, attempt: Attempt, done: Verdict): void;
   now(): number;
@@ -23,7 +33,8 @@ export async function handleMessage<M extends Message>(message: M, around: Surro
   const parsed = around.parse(message);
   const delivery = resolve(parsed, message);
   const attempt = await attemptOnce(delivery, message, around);
-  const verdict = decide(attempt, message.handOuts, around.policy, around.random());
+  const waitsIn = around.waitsIn(message, delivery);
+  const verdict = decide(attempt, message.attemptNumber, waitsIn, around.policy, around.random());
   const done = await around.settle(message, delivery, attempt, verdict);
   around.record(message, delivery, attempt, done);
 }
@@ -35,9 +46,15 @@ async function attemptOnce<M extends Message>(
 ): Promise<Attempt> {
   if (isUnsendable(delivery)) return notSent(delivery.outcome, around.now());
   // The hand-outs before were lost with their workers, and may have been sent: never more than maxAttempts requests.
-  const lost = message.handOuts - 1;
-  if (lost >= around.policy.maxAttempts) return notSent({ kind: 'spent', handOuts: lost }, around.now());
-  return around.send(delivery);
+  const lost = message.attemptNumber - 1;
+  if (lost >= around.policy.maxAttempts && !around.hasHandedBack())
+    return notSent({ kind: 'spent', handOuts: lost }, around.now());
+  const room = await around.enter(message, delivery);
+  if (room.kind === 'noRoom') return notSent(room, around.now());
+  const attempt = await around.send(delivery);
+  answered();
+  room.left(attempt);
+  return attempt;
 }
 
 function notSent(outcome: Outcome, now: number): Attempt {

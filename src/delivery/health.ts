@@ -2,6 +2,7 @@
 export type Troubles = {
   readonly nats: string | null;
   readonly deadLetters: string | null;
+  readonly parking: string | null;
   readonly postgres: string | null;
 };
 
@@ -11,10 +12,14 @@ export type Health = {
   readonly troubles: Partial<Troubles>;
 };
 
-/** PostgreSQL being away does not stop deliveries; NATS being away, or dead letters that find no place, do. */
+/**
+ * PostgreSQL being away does not stop deliveries, nor do endpoints whose messages cannot be parked stop the others;
+ * NATS being away, or dead letters that find no place, do.
+ */
 export function judgeHealth(troubles: Troubles, draining: boolean): Health {
   const named = Object.fromEntries(Object.entries(troubles).filter(([, trouble]) => trouble !== null));
   if (draining) return { status: 'draining', troubles: named };
   if (troubles.nats !== null || troubles.deadLetters !== null) return { status: 'failing', troubles: named };
-  return { status: troubles.postgres === null ? 'ok' : 'degraded', troubles: named };
+  const isWell = troubles.postgres === null && troubles.parking === null;
+  return { status: isWell ? 'ok' : 'degraded', troubles: named };
 }

@@ -1,13 +1,17 @@
-/** What JetStream hands us: one hand-out of one stored message. */
+/** What JetStream hands us: one hand-out of one stored message, or of the copy that waited in its endpoint's queue. */
 export interface Message {
   readonly subject: string;
   readonly data: Uint8Array;
-  /** The stream it is stored in, when that was created (milliseconds since 1970), and its place there. */
+  /** The stream it was published to, when that was created (milliseconds since 1970), and its place there. */
   readonly stream: string;
   readonly streamCreated: number;
   readonly sequence: number;
-  /** How often the server has handed it out, this time included. */
-  readonly handOuts: number;
+  /** What an attempt made now would be, from 1. Hand-outs that were lost with their worker count: they may have been sent. */
+  readonly attemptNumber: number;
+  /** The server has handed out this one before. */
+  readonly isRedelivery: boolean;
+  /** It comes out of its endpoint's own queue. */
+  readonly isParkedCopy: boolean;
   /** A NATS header, by its exact name; undefined where there is none. */
   header(name: string): string | undefined;
 }

@@ -20,11 +20,11 @@ export function attemptRecord(
   const { outcome, startedAt, durationMs } = attempt;
   if (wanted === 'off' || isUnsendable(delivery) || !wasSent(outcome)) return null;
   // A success after failures is kept with them: else the delivery would seem to be retried for ever.
-  if (wanted === 'failures' && done.kind === 'ack' && message.handOuts === 1) return null;
+  if (wanted === 'failures' && done.kind === 'ack' && message.attemptNumber === 1) return null;
   const responded = outcome.kind === 'responded' ? outcome : null;
   return {
     deliveryId: delivery.id,
-    attemptNumber: message.handOuts,
+    attemptNumber: message.attemptNumber,
     subject: message.subject,
     endpointKey: delivery.target.endpointKey,
     url: withoutQuery(delivery.target),
@@ -58,7 +58,7 @@ export function deadLetterRecord(
     deliveryId: delivery.id,
     subject: message.subject,
     sequence: message.sequence,
-    attempts: attemptsMade(message.handOuts, attempt.outcome),
+    attempts: attemptsMade(message.attemptNumber, attempt.outcome),
     reason: done.reason,
     error: describeFailure(attempt.outcome) ?? done.reason,
     url: isUnsendable(delivery) ? null : withoutQuery(delivery.target),

@@ -1,4 +1,5 @@
 import { Events } from 'nats';
+import { faultPoint } from '../runtime/fault-point.ts';
 import type { NatsClient } from './client.ts';
 
 /** What is said about one hand-out, on its way to the server. */
@@ -11,6 +12,9 @@ const DENIED_PAUSE_MS = 5000;
 
 const DENIED =
   'NATS denies us the right to publish to "$JS.ACK.>": nothing is pulled until it is granted, since what is delivered could not be acknowledged';
+
+const said = faultPoint('word.said');
+const taken = faultPoint('word.taken');
 
 export interface AckBuffer {
   /**
@@ -69,6 +73,7 @@ export function createAckBuffer(client: NatsClient, onTaken: () => void = () => 
   }
 
   function confirmed(batch: readonly Word[]): void {
+    taken();
     const denied = batch.filter(({ reply }) => turnedDown.has(reply));
     turnedDown.clear();
     const again = repeatable(denied);
@@ -103,6 +108,7 @@ export function createAckBuffer(client: NatsClient, onTaken: () => void = () => 
     trouble: () => trouble,
     say(reply, payload, repeatForMs = Number.POSITIVE_INFINITY) {
       waiting.push({ reply, payload, repeatUntil: performance.now() + repeatForMs });
+      said();
       schedule();
     },
     drain(timeoutMs) {

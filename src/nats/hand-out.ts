@@ -82,6 +82,11 @@ export class HandOut {
     return this.notBefore !== null && this.handOuts === 1;
   }
 
+  /** Whether it is a parked copy that was handed out before, to be sent, and no word came back. */
+  get isLostCopy(): boolean {
+    return this.isParkedCopy && this.handOuts > (this.notBefore === null ? 1 : 2);
+  }
+
   /** Bytes of its headers and data, where it is stored. */
   get size(): number {
     return sizeOf(this.#message);

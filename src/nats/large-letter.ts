@@ -1,10 +1,13 @@
 import { headers } from 'nats';
+import { faultPoint } from '../runtime/fault-point.ts';
 import type { NatsClient } from './client.ts';
 import { Header, type HeaderEntries } from './headers.ts';
 import type { MessageToStore, Stored } from './store-failure.ts';
 
 /** Smaller parts are not tried: a stream that takes less than this takes no dead letters at all. */
 const SMALLEST_PART_BYTES = 1024;
+
+const partStored = faultPoint('deadLetter.partStored');
 
 /**
  * A dead letter holds the message and why it was given up, so that one of a message that just fits is larger than
@@ -48,6 +51,7 @@ export async function storeInParts(
         headers: part,
       });
       if ('failed' in stored) return stored;
+      partStored();
     }
     return null;
   }

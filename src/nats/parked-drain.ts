@@ -23,7 +23,7 @@ export type Drain =
 /** Handed out and not yet acked, by one endpoint. */
 const MAX_ACK_PENDING = 10_000;
 /** How long the server keeps a drain that nobody pulls from. It holds nothing that the next one would not find in the stream. */
-const INACTIVE_MS = 60_000;
+const INACTIVE_MS = 20_000;
 /** The server's own limit is 255, and a file's name has more around it. */
 const LONGEST_NAME = 200;
 

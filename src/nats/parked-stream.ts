@@ -9,6 +9,8 @@ export type ParkedStreamWanted = {
   /** The stream whose messages it keeps while their endpoints have no room. */
   readonly sourceStream: string;
   readonly replicas: number;
+  /** ACK_WAIT_MS: after it, what was lost with a worker is parked once more. */
+  readonly ackWaitMs: number;
 };
 
 export type ParkedStreamFound = {
@@ -18,6 +20,9 @@ export type ParkedStreamFound = {
   /** How one that is there differs: a sentence each, with the cure. */
   readonly warnings: readonly string[];
 };
+
+/** The server's own, in milliseconds. */
+const DUPLICATE_WINDOW_MS = 120_000;
 
 /** Where copies for an endpoint are parked. */
 export function parkedSubject(sourceStream: string, endpointKey: string): string {
@@ -45,10 +50,16 @@ export async function ensureParkedStream(
       description: `Webhooks of ${wanted.sourceStream} that wait until their endpoints have room`,
       retention: RetentionPolicy.Workqueue,
       discard: DiscardPolicy.New,
+      duplicate_window: nanos(windowFor(wanted.ackWaitMs)),
     },
   });
   requireWorkQueue(info);
-  return { isNew, created: Date.parse(info.created), warnings: warningsOf(info) };
+  return { isNew, created: Date.parse(info.created), warnings: warningsOf(info, wanted) };
+}
+
+/** How long the server knows a `Nats-Msg-Id`: what is parked once more is known by it, and stays one copy. */
+function windowFor(ackWaitMs: number): number {
+  return Math.max(DUPLICATE_WINDOW_MS, 2 * ackWaitMs);
 }
 
 function requireWorkQueue({ config: { name, retention } }: StreamInfo): void {
@@ -63,7 +74,7 @@ function requireWorkQueue({ config: { name, retention } }: StreamInfo): void {
   );
 }
 
-function warningsOf({ config }: StreamInfo): string[] {
+function warningsOf({ config }: StreamInfo, { ackWaitMs }: ParkedStreamWanted): string[] {
   const edit = `nats stream edit ${config.name}`;
   const sentences: string[] = [];
   if (config.discard !== 'new') {
@@ -82,6 +93,11 @@ function warningsOf({ config }: StreamInfo): string[] {
   if (config.max_msg_size > 0) {
     sentences.push(
       `takes no webhook of more than ${config.max_msg_size} bytes, headers included: \`${edit} --max-msg-size -1\``,
+    );
+  }
+  if (config.duplicate_window < nanos(windowFor(ackWaitMs))) {
+    sentences.push(
+      `may hold two copies of a webhook whose worker died: \`${edit} --dupe-window ${windowFor(ackWaitMs) / 1000}s\``,
     );
   }
   if (config.storage === 'memory') {

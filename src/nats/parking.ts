@@ -1,5 +1,6 @@
 import { ErrorCode, NatsError } from 'nats';
 import { errorMessage } from '../runtime/failure.ts';
+import { faultPoint } from '../runtime/fault-point.ts';
 import { Asks, isNoResponders } from './asks.ts';
 import type { NatsClient } from './client.ts';
 import type { HandOut } from './hand-out.ts';
@@ -54,6 +55,10 @@ const ACK_PAUSE_MS = 2000;
 /** Then its durable is gone for good. What it hands out again meanwhile is parked with the same `Nats-Msg-Id`, and so is one. */
 const MOST_ACKS = 30;
 
+const copying = faultPoint('parking.copying');
+const copied = faultPoint('parking.copied');
+const moved = faultPoint('parking.moved');
+
 type Failed = Extract<Stored, { failed: StoreFailure }>;
 
 export function createParking(client: NatsClient, options: ParkingOptions): ParkingLot {
@@ -66,6 +71,7 @@ export function createParking(client: NatsClient, options: ParkingOptions): Park
   let looking = false;
 
   function park(handOut: HandOut, parking: Parking): Promise<Parked> {
+    copying();
     return new Promise((resolve) => {
       const givesUpAt = performance.now() + retryForMs;
       asks.send({
@@ -86,6 +92,7 @@ export function createParking(client: NatsClient, options: ParkingOptions): Park
       });
 
       function stored(): void {
+        copied();
         trouble.end();
         ackSource(handOut);
         resolve('parked');
@@ -135,7 +142,11 @@ export function createParking(client: NatsClient, options: ParkingOptions): Park
       subject: handOut.reply,
       data: ACK,
       isOver: (_, timesSent) => timesSent >= MOST_ACKS || isGone(handOut),
-      onAnswer: (answer) => (isNoResponders(answer) ? ACK_PAUSE_MS : null),
+      onAnswer(answer) {
+        if (isNoResponders(answer)) return ACK_PAUSE_MS;
+        moved();
+        return null;
+      },
       onFailure() {
         // It is handed out again, and its copy stays one.
       },

@@ -1,10 +1,12 @@
 import { type Attempt, attemptsMade, describeFailure } from '../core/attempt.ts';
 import type { Delivery } from '../core/delivery.ts';
 import type { Verdict } from '../core/verdict.ts';
+import { faultPoint } from '../runtime/fault-point.ts';
 import type { AckBuffer } from './ack-buffer.ts';
 import type { NatsClient } from './client.ts';
 import type { DeadLetterWriter } from './dead-letters.ts';
 import type { HandOut } from './hand-out.ts';
+import type { ParkingLot } from './parking.ts';
 
 const ACK = Buffer.from('+ACK');
 const NAK = Buffer.from('-NAK');
@@ -13,6 +15,8 @@ const TERM = Buffer.from('+TERM');
 
 /** Wait before a message is handed out again that could not be put among the dead letters, in milliseconds. */
 const DEAD_LETTER_STUCK_MS = 5000;
+/** The same of one that could not be parked; doubled each time, and never in step with others. */
+const PARKING_STUCK_MS = { first: 2000, most: 60_000 };
 const TERM_TIMEOUT_MS = 5000;
 /**
  * How long a dead letter that could not be stored is a trouble of ours, in milliseconds: by then it has been tried again, and
@@ -20,10 +24,17 @@ const TERM_TIMEOUT_MS = 5000;
  */
 const TROUBLE_LASTS_MS = 30_000;
 
+const letterStored = faultPoint('deadLetter.stored');
+
 export type SettlementOptions = {
   readonly client: NatsClient;
   readonly acks: AckBuffer;
   readonly deadLetters: DeadLetterWriter;
+  readonly parking: ParkingLot;
+  /** Keeps a message that could not be parked, held as it is, or returns false. @default never */
+  readonly setAside?: (handOut: HandOut) => boolean;
+  /** From 0 (included) to 1 (excluded). @default `Math.random` */
+  readonly random?: () => number;
   /**
    * What the durable has, in milliseconds. A message held for a third of it is reported as in progress, again and
    * again, so that a long attempt is not handed to a second worker.
@@ -41,10 +52,12 @@ type Subject = { readonly id: string; readonly target?: Delivery['target'] };
 export interface Settlement {
   /** Registers a message as held here: the server is told so until it is settled. */
   hold(handOut: HandOut): void;
-  /** Does what was decided, and returns what was done: a dead letter that cannot be stored is handed back. */
+  /** Does what was decided, and returns what was done: what can be stored nowhere is handed back. */
   settle(handOut: HandOut, delivery: Subject, attempt: Attempt, verdict: Verdict): Promise<Verdict>;
   /** Hands a message back undecided, to be handed out again after `delayMs`. */
   handBack(handOut: HandOut, delayMs: number): void;
+  /** Whether messages were handed back that had no room and could not be parked either. */
+  hasHandedBack(): boolean;
   /** Null while dead letters can be stored; else why not, for health. */
   trouble(): string | null;
   stop(): void;
@@ -55,12 +68,16 @@ export function createSettlement({
   client,
   acks,
   deadLetters,
+  parking,
+  setAside = () => false,
   ackWaitMs,
   isGone = () => false,
   now = () => performance.now(),
+  random = Math.random,
 }: SettlementOptions): Settlement {
   /** When the server last heard that we have it, on the clock of `performance.now()`. */
   const held = new Map<HandOut, number>();
+  let hasHandedBack = false;
   let trouble: { readonly why: string; readonly until: number } | null = null;
 
   /** Said when it begins and when it ends: each letter that is stuck is tried again and again. */
@@ -103,7 +120,7 @@ export function createSettlement({
       deliveryId: delivery.id,
       reason: verdict.reason,
       detail: describeFailure(attempt.outcome) ?? verdict.reason,
-      attempts: attemptsMade(handOut.handOuts, attempt.outcome),
+      attempts: attemptsMade(handOut.attemptNumber, attempt.outcome),
       originalSubject: handOut.subject,
       at: attempt.startedAt + attempt.durationMs,
       messageHeaders: handOut.headers(),
@@ -114,8 +131,35 @@ export function createSettlement({
       nak(handOut, DEAD_LETTER_STUCK_MS);
       return { kind: 'handBack' };
     }
+    letterStored();
     await terminate(handOut, verdict.reason);
     return verdict;
+  }
+
+  /**
+   * Copies it to its endpoint's own queue.
+   *
+   * @param afterMs The wait that it owes before its next attempt; 0: none.
+   */
+  async function park(
+    handOut: HandOut,
+    delivery: Subject,
+    attempts: number,
+    afterMs: number,
+  ): Promise<boolean> {
+    const parked = await parking.park(handOut, {
+      deliveryId: delivery.id,
+      endpointKey: delivery.target?.endpointKey ?? 'none',
+      attempts,
+      notBefore: afterMs === 0 ? null : Date.now() + afterMs,
+    });
+    if (parked === 'parked') held.delete(handOut);
+    return parked === 'parked';
+  }
+
+  function stuckMs(handOuts: number): number {
+    const { first, most } = PARKING_STUCK_MS;
+    return Math.round(Math.min(most, first * 2 ** (handOuts - 1)) * (0.5 + random()));
   }
 
   /** Confirmed, since the copy is stored. Without an answer it is said again like any ack: the copy stays one. */
@@ -135,17 +179,29 @@ export function createSettlement({
         case 'ack':
           end(handOut, ACK);
           return verdict;
-        case 'retry':
+        case 'retry': {
+          const attempts = attemptsMade(handOut.attemptNumber, attempt.outcome);
+          if (verdict.waitsIn === 'queue' && (await park(handOut, delivery, attempts, verdict.delayMs)))
+            return verdict;
           nak(handOut, verdict.delayMs);
-          return verdict;
+          return { ...verdict, waitsIn: 'stream' };
+        }
+        case 'park':
+          if (await park(handOut, delivery, handOut.attemptNumber - 1, 0)) return verdict;
+          if (setAside(handOut)) return { kind: 'setAside' };
+          hasHandedBack = true;
+          nak(handOut, stuckMs(handOut.handOuts));
+          return { kind: 'handBack' };
+        case 'setAside':
         case 'handBack':
           nak(handOut, 0);
-          return verdict;
+          return { kind: 'handBack' };
         case 'deadLetter':
           return deadLetter(handOut, delivery, attempt, verdict);
       }
     },
     handBack: nak,
+    hasHandedBack: () => hasHandedBack,
     trouble: () => (trouble !== null && now() < trouble.until ? trouble.why : null),
     stop: () => clearInterval(progress),
   };

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { StatisticsFlush } from '../core/stats.ts';
 import { errorCode } from '../runtime/failure.ts';
+import { faultPoint } from '../runtime/fault-point.ts';
 import { ensurePartitions } from './attempt-partitions-table.ts';
 import { insertAttempts } from './attempts-table.ts';
 import { addToConsumer, retireDeadConsumers } from './consumer-stats-table.ts';
@@ -13,6 +14,9 @@ import { inTransaction } from './transaction.ts';
 /** check_violation: PostgreSQL has no code of its own for a row without a partition. */
 const NO_PARTITION = '23514';
 const MAX_TRIES = 3;
+
+const written = faultPoint('flush.written');
+const committed = faultPoint('flush.committed');
 
 /**
  * Stores a flush in one transaction: all of it, or, where it was stored before, nothing. So a flush whose commit is
@@ -38,7 +42,7 @@ async function storeOnce(pool: pg.Pool, flush: StatisticsFlush): Promise<'stored
     pool,
     flush.attempts.map((attempt) => attempt.startedAt),
   );
-  return inTransaction(pool, async (client) => {
+  const done = await inTransaction(pool, async (client) => {
     if (!(await claimFlush(client, flush))) return 'alreadyStored';
     await insertAttempts(client, flush.consumerName, flush.attempts);
     await insertDeadLetters(client, flush.deadLetters);
@@ -47,6 +51,9 @@ async function storeOnce(pool: pg.Pool, flush: StatisticsFlush): Promise<'stored
     await noteProgress(client, flush);
     await retireSilentInstances(client);
     await retireDeadConsumers(client);
-    return 'stored';
+    written();
+    return 'stored' as const;
   });
+  committed();
+  return done;
 }

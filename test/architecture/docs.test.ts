@@ -19,6 +19,7 @@ const DEPENDS = {
   CONSUMER_NAME: 'webhook-worker-<hostname>',
   CONCURRENCY: '256',
   DLQ_STREAM_NAME: '<STREAM_NAME>_DLQ',
+  PARKED_STREAM_NAME: '<STREAM_NAME>_PARKED',
 };
 const EMPTY_IN_ENV = ['NATS_URL', 'DATABASE_URL', ...Object.keys(DEPENDS)];
 

@@ -26,7 +26,9 @@ const names = Object.keys(specifications) as Name[];
 
 /** What is set when nothing is given; `.env` shows the same, as test/architecture/docs.test.ts holds. */
 function defaultOf(name: Name): unknown {
-  return name === 'DLQ_STREAM_NAME' ? 'WEBHOOKS_DLQ' : specifications[name].default;
+  if (name === 'DLQ_STREAM_NAME') return 'WEBHOOKS_DLQ';
+  if (name === 'PARKED_STREAM_NAME') return 'WEBHOOKS_PARKED';
+  return specifications[name].default;
 }
 
 describe('a setting that is not given', () => {
@@ -62,6 +64,16 @@ const GIVEN: [name: Name, text: string, value: unknown][] = [
   ['TERMINAL_STATUSES', '400, 404 ,', [400, 404]],
   ['ALLOWED_PRIVATE_CIDRS', '10.1.0.0/16,::1/128', ['10.1.0.0/16', '::1/128']],
   ['RETRY_AFTER_MAX_MS', '0', 0],
+  ['ENDPOINT_CONCURRENCY', '1', 1],
+  ['ENDPOINT_RATE_LIMIT', '0.1', 0.1],
+  ['ENDPOINT_RATE_LIMIT', '100000', 100_000],
+  ['ENDPOINT_KEY', 'url', 'url'],
+  ['PARK_AFTER_MS', '10', 10],
+  ['BREAKER_FAILURE_SHARE', '.5', 0.5],
+  ['BREAKER_FAILURE_SHARE', '1', 1],
+  ['BREAKER_WINDOW_MS', '600000', 600_000],
+  ['MAX_DRAINS', '1', 1],
+  ['PARKED_STREAM_NAME', 'WAITING', 'WAITING'],
   ['HTTP_PORT', '0', 0],
   ['ATTEMPT_LOG', 'failures', 'failures'],
   ['LOG_FORMAT', 'logfmt', 'logfmt'],
@@ -74,9 +86,12 @@ describe('a setting that is given', () => {
     expect(settings.isSet(name)).toBe(true);
   });
 
-  it('names the dead-letter stream after STREAM_NAME', () => {
-    expect(settingsFrom({ STREAM_NAME: 'ORDERS' }).DLQ_STREAM_NAME).toBe('ORDERS_DLQ');
-    expect(settingsFrom({ STREAM_NAME: 'ORDERS', DLQ_STREAM_NAME: 'LOST' }).DLQ_STREAM_NAME).toBe('LOST');
+  it.each([
+    ['DLQ_STREAM_NAME', 'ORDERS_DLQ'],
+    ['PARKED_STREAM_NAME', 'ORDERS_PARKED'],
+  ] as const)('names the stream of %s after STREAM_NAME, unless it says otherwise', (name, derived) => {
+    expect(settingsFrom({ STREAM_NAME: 'ORDERS' })[name]).toBe(derived);
+    expect(settingsFrom({ STREAM_NAME: 'ORDERS', [name]: 'MINE' })[name]).toBe('MINE');
   });
 
   it('is ignored where it is none of ours', () => {
@@ -122,6 +137,20 @@ const WRONG: [name: Name, text: string][] = [
   ['START_FROM', '12'],
   ['DLQ_STREAM_NAME', 'a>b'],
   ['MAX_ATTEMPTS', '0'],
+  ['ENDPOINT_CONCURRENCY', '0'],
+  ['ENDPOINT_CONCURRENCY', '1.5'],
+  ['ENDPOINT_RATE_LIMIT', '0'],
+  ['ENDPOINT_RATE_LIMIT', '-1'],
+  ['ENDPOINT_RATE_LIMIT', '10/s'],
+  ['ENDPOINT_RATE_LIMIT', '1e3'],
+  ['ENDPOINT_KEY', 'host'],
+  ['PARK_AFTER_MS', '9'],
+  ['BREAKER_FAILURE_SHARE', '0'],
+  ['BREAKER_FAILURE_SHARE', '1.01'],
+  ['BREAKER_FAILURE_SHARE', '80%'],
+  ['BREAKER_WINDOW_MS', '999'],
+  ['MAX_DRAINS', '0'],
+  ['PARKED_STREAM_NAME', 'a.b'],
   ['TERMINAL_STATUSES', '200'],
   ['TERMINAL_STATUSES', '400,4xx'],
   ['ALLOWED_PRIVATE_CIDRS', '10.0.0.0/33'],
@@ -158,6 +187,9 @@ const CONTRADICTIONS: [given: Given, names: RegExp][] = [
   [{ BACKOFF_BASE_MS: '2000', BACKOFF_MAX_MS: '1999' }, /^BACKOFF_MAX_MS: .*BACKOFF_BASE_MS/],
   [{ NATS_PASS: 'x' }, /^NATS_PASS: .*NATS_USER/],
   [{ DLQ_STREAM_NAME: 'WEBHOOKS' }, /^DLQ_STREAM_NAME: .*STREAM_NAME/],
+  [{ PARKED_STREAM_NAME: 'WEBHOOKS' }, /^PARKED_STREAM_NAME: must not be STREAM_NAME/],
+  [{ PARKED_STREAM_NAME: 'WEBHOOKS_DLQ' }, /^PARKED_STREAM_NAME: must not be DLQ_STREAM_NAME/],
+  [{ DLQ_STREAM_NAME: 'WEBHOOKS_PARKED' }, /^PARKED_STREAM_NAME: must not be DLQ_STREAM_NAME/],
 ];
 
 describe('settings that contradict each other', () => {

@@ -2,51 +2,61 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Attempt, Outcome } from '../../src/core/attempt.ts';
 import { type Counters, countSettled, mergeCounters, NO_COUNTERS } from '../../src/core/stats.ts';
+import type { Verdict } from '../../src/core/verdict.ts';
 
 const attempt = (outcome: Outcome): Attempt => ({ outcome, startedAt: 0, durationMs: 12 });
 const answered = attempt({ kind: 'responded', status: 200, retryAfterMs: null, excerpt: null });
 const unsent = attempt({ kind: 'unsendable', reason: 'malformed', detail: 'x' });
-const faulted = attempt({ kind: 'faulted', code: 'EMFILE' });
+const noRoom = attempt({ kind: 'noRoom', why: 'its circuit breaker is open' });
 const aborted = attempt({ kind: 'aborted' });
+
+const RETRY = { kind: 'retry', delayMs: 1, waitsIn: 'stream' } as const;
 
 const settled = { ...NO_COUNTERS, delivered: 1, processingMs: 12 };
 
 describe('what a settled hand-out adds', () => {
-  it.each<[string, Attempt, Parameters<typeof countSettled>[1], number, Counters]>([
-    ['an ack', answered, { kind: 'ack' }, 1, { ...settled, acknowledged: 1, attempts: 1 }],
+  it.each<[string, Attempt, Verdict, boolean, Counters]>([
+    ['an ack', answered, { kind: 'ack' }, false, { ...settled, acknowledged: 1, attempts: 1 }],
     [
       'an ack of a hand-out made before',
       answered,
       { kind: 'ack' },
-      2,
+      true,
       { ...settled, acknowledged: 1, attempts: 1, redelivered: 1 },
     ],
-    ['a retry', answered, { kind: 'retry', delayMs: 1 }, 1, { ...settled, retried: 1, attempts: 1 }],
+    ['a retry', answered, RETRY, false, { ...settled, retried: 1, attempts: 1 }],
+    [
+      "a retry that waits in its endpoint's own queue: settled here, not parked",
+      answered,
+      { ...RETRY, waitsIn: 'queue' },
+      false,
+      { ...settled, retried: 1, attempts: 1 },
+    ],
     [
       'a dead letter',
       answered,
       { kind: 'deadLetter', reason: 'exhausted' },
-      3,
+      true,
       { ...settled, deadLettered: 1, attempts: 1, redelivered: 1 },
     ],
     [
       'a dead letter that was never sent',
       unsent,
       { kind: 'deadLetter', reason: 'malformed' },
-      1,
+      false,
       { ...settled, deadLettered: 1 },
     ],
-    ['one handed back', aborted, { kind: 'handBack' }, 2, { ...NO_COUNTERS, handedBack: 1, attempts: 1 }],
-    ['one parked, since there was no room', faulted, { kind: 'park' }, 2, { ...NO_COUNTERS, parked: 1 }],
+    ['one handed back', aborted, { kind: 'handBack' }, true, { ...NO_COUNTERS, handedBack: 1, attempts: 1 }],
+    ['one parked, since there was no room', noRoom, { kind: 'park' }, true, { ...NO_COUNTERS, parked: 1 }],
     [
       'one parked at a shutdown, whose attempt was aborted',
       aborted,
       { kind: 'park' },
-      1,
+      false,
       { ...NO_COUNTERS, parked: 1, attempts: 1 },
     ],
-  ])('%s', (_, done, verdict, handOuts, counters) => {
-    expect(countSettled(done, verdict, handOuts)).toEqual(counters);
+  ])('%s', (_, done, verdict, isRedelivery, counters) => {
+    expect(countSettled(done, verdict, isRedelivery)).toEqual(counters);
   });
 });
 
@@ -94,15 +104,16 @@ describe('merging counters', () => {
 
   it('never counts a hand-out twice: each is delivered, handed back or parked', () => {
     const outcome = fc.constantFrom(answered, unsent, aborted);
-    const verdict = fc.constantFrom<Parameters<typeof countSettled>[1]>(
+    const verdict = fc.constantFrom<Verdict>(
       { kind: 'ack' },
-      { kind: 'retry', delayMs: 1 },
+      RETRY,
+      { ...RETRY, waitsIn: 'queue' },
       { kind: 'deadLetter', reason: 'gone' },
       { kind: 'handBack' },
       { kind: 'park' },
     );
     fc.assert(
-      fc.property(fc.array(fc.tuple(outcome, verdict, fc.integer({ min: 1, max: 9 }))), (handOuts) => {
+      fc.property(fc.array(fc.tuple(outcome, verdict, fc.boolean())), (handOuts) => {
         const sum = handOuts.map((handOut) => countSettled(...handOut)).reduce(mergeCounters, NO_COUNTERS);
         expect(sum.delivered + sum.handedBack + sum.parked).toBe(handOuts.length);
         expect(sum.acknowledged + sum.retried + sum.deadLettered).toBe(sum.delivered);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../../src/core/attempt.ts';
-import { decide, type RetryPolicy, type Verdict } from '../../src/core/verdict.ts';
+import { decide, isParked, type RetryPolicy, type Verdict, type WaitsIn } from '../../src/core/verdict.ts';
 
 const POLICY: RetryPolicy = {
   maxAttempts: 3,
@@ -9,8 +9,8 @@ const POLICY: RetryPolicy = {
   terminalStatuses: new Set([400, 404]),
 };
 
-function verdict(outcome: Outcome, attemptNumber = 1, policy = POLICY): Verdict {
-  return decide({ outcome, startedAt: 0, durationMs: 1 }, attemptNumber, policy, 0.5);
+function verdict(outcome: Outcome, attemptNumber = 1, policy = POLICY, waitsIn: WaitsIn = 'stream'): Verdict {
+  return decide({ outcome, startedAt: 0, durationMs: 1 }, attemptNumber, waitsIn, policy, 0.5);
 }
 
 const responded = (status: number, retryAfterMs: number | null = null): Outcome => ({
@@ -19,7 +19,9 @@ const responded = (status: number, retryAfterMs: number | null = null): Outcome 
   retryAfterMs,
   excerpt: null,
 });
-const RETRY: Verdict = { kind: 'retry', delayMs: 1000 };
+const retryAfter = (delayMs: number): Verdict => ({ kind: 'retry', delayMs, waitsIn: 'stream' });
+const RETRY = retryAfter(1000);
+const PARK: Verdict = { kind: 'park' };
 const deadLetter = (reason: Extract<Verdict, { kind: 'deadLetter' }>['reason']): Verdict => ({
   kind: 'deadLetter',
   reason,
@@ -56,8 +58,9 @@ describe('what follows from an attempt', () => {
       deadLetter('unroutable'),
     ],
     ['a message that kills workers', { kind: 'spent', handOuts: 4 }, deadLetter('exhausted')],
-    ['our own shutdown', { kind: 'aborted' }, { kind: 'handBack' }],
-    ['our own fault', { kind: 'faulted', code: 'EMFILE' }, { kind: 'handBack' }],
+    ['an endpoint without room', { kind: 'noRoom', why: 'paused: maintenance' }, PARK],
+    ['our own shutdown', { kind: 'aborted' }, PARK],
+    ['our own fault', { kind: 'faulted', code: 'EMFILE' }, PARK],
   ])('%s', (_, outcome, expected) => {
     expect(verdict(outcome)).toEqual(expected);
   });
@@ -68,8 +71,8 @@ describe('what follows from an attempt', () => {
     ['an endpoint that cannot be reached', unreachable],
   ])('%s is retried until the last attempt, and then given up', (_, outcome) => {
     expect([1, 2, 3, 4].map((attemptNumber) => verdict(outcome, attemptNumber))).toEqual([
-      { kind: 'retry', delayMs: 1000 },
-      { kind: 'retry', delayMs: 2000 },
+      retryAfter(1000),
+      retryAfter(2000),
       deadLetter('exhausted'),
       deadLetter('exhausted'),
     ]);
@@ -80,11 +83,31 @@ describe('what follows from an attempt', () => {
   });
 
   it('a longer Retry-After is waited for', () => {
-    expect(verdict(responded(503, 60_000))).toEqual({ kind: 'retry', delayMs: 60_000 });
+    expect(verdict(responded(503, 60_000))).toEqual(retryAfter(60_000));
   });
 
-  it('a shutdown is not counted, not even at the last attempt', () => {
-    expect(verdict({ kind: 'aborted' }, 3)).toEqual({ kind: 'handBack' });
+  it.each<[string, Outcome]>([
+    ['a shutdown', { kind: 'aborted' }],
+    ['an endpoint without room', { kind: 'noRoom', why: 'others wait in its queue' }],
+    ['our own fault', { kind: 'faulted', code: 'EMFILE' }],
+  ])('%s is not counted, not even at the last attempt', (_, outcome) => {
+    expect(verdict(outcome, 3)).toEqual(PARK);
+  });
+
+  it.each<WaitsIn>(['stream', 'queue'])('a retry waits in the %s where it is told to', (waitsIn) => {
+    expect(verdict(timedOut, 1, POLICY, waitsIn)).toEqual({ kind: 'retry', delayMs: 1000, waitsIn });
+  });
+
+  it('a message waits in the queue of its endpoint when it is parked, or is to be tried again from there', () => {
+    const done: Verdict[] = [
+      PARK,
+      { kind: 'retry', delayMs: 1, waitsIn: 'queue' },
+      retryAfter(1),
+      { kind: 'ack' },
+      deadLetter('gone'),
+      { kind: 'handBack' },
+    ];
+    expect(done.map(isParked)).toEqual([true, true, false, false, false, false]);
   });
 
   it('410 is gone even where it is a terminal status', () => {

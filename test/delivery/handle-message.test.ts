@@ -2,17 +2,29 @@ import { describe, expect, it } from 'vitest';
 import type { Attempt, Outcome } from '../../src/core/attempt.ts';
 import type { Delivery } from '../../src/core/delivery.ts';
 import { createMessageParser } from '../../src/core/envelope.ts';
-import type { Verdict } from '../../src/core/verdict.ts';
+import type { Verdict, WaitsIn } from '../../src/core/verdict.ts';
 import { handleMessage, type Surroundings } from '../../src/delivery/handle-message.ts';
 import type { Message } from '../../src/delivery/message.ts';
+import type { NoRoom, Pass } from '../../src/delivery/room-place.ts';
 import { ENVELOPE, message } from './messages.ts';
 
 const OK: Outcome = { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null };
 const FAILED: Outcome = { kind: 'responded', status: 500, retryAfterMs: null, excerpt: 'oops' };
 
-/** Handles one message; its endpoint does `outcome`, and the server takes what it is told, or `settled` instead. */
-async function handle(given: Message, outcome: Outcome = OK, settled?: Verdict) {
+const NO_ROOM: NoRoom = { kind: 'noRoom', why: 'its circuit breaker is open' };
+
+type World = {
+  /** @default a pass that says nothing */
+  readonly room?: NoRoom | Promise<NoRoom>;
+  readonly waitsIn?: WaitsIn;
+  /** What the server does in place of what it is told. */
+  readonly settled?: Verdict;
+};
+
+/** Handles one message; its endpoint does `outcome`. */
+async function handle(given: Message, outcome: Outcome = OK, world: World = {}) {
   const sent: Delivery[] = [];
+  const left: Attempt[] = [];
   const steps: string[] = [];
   const recorded: { attempt: Attempt; done: Verdict }[] = [];
   const around: Surroundings<Message> = {
@@ -22,6 +34,19 @@ async function handle(given: Message, outcome: Outcome = OK, settled?: Verdict) 
       backoff: { baseMs: 1000, maxMs: 60_000, multiplier: 2, retryAfterMaxMs: 60_000 },
     },
     parse: createMessageParser(),
+    hasHandedBack: () => false,
+    enter: (_message, delivery) => {
+      steps.push(`enter ${delivery.target.endpointKey}`);
+      const pass: Pass = {
+        kind: 'pass',
+        left(attempt) {
+          steps.push('leave');
+          left.push(attempt);
+        },
+      };
+      return world.room ?? pass;
+    },
+    waitsIn: () => world.waitsIn ?? 'stream',
     async send(delivery) {
       steps.push('send');
       sent.push(delivery);
@@ -29,7 +54,7 @@ async function handle(given: Message, outcome: Outcome = OK, settled?: Verdict) 
     },
     async settle(_message, _delivery, _attempt, verdict) {
       steps.push(`settle ${verdict.kind}`);
-      return settled ?? verdict;
+      return world.settled ?? verdict;
     },
     record(_message, _delivery, attempt, done) {
       steps.push(`record ${done.kind}`);
@@ -39,42 +64,75 @@ async function handle(given: Message, outcome: Outcome = OK, settled?: Verdict) 
     random: () => 0.5,
   };
   await handleMessage(given, around);
-  return { sent, steps, recorded: recorded[0]! };
+  return { sent, left, steps, recorded: recorded[0]! };
 }
 
 describe('the journey of a message', () => {
   it('is sent, acked and recorded', async () => {
     const { sent, steps } = await handle(message(ENVELOPE));
-    expect(steps).toEqual(['send', 'settle ack', 'record ack']);
+    const { endpointKey } = sent[0]!.target;
+    expect(steps).toEqual([`enter ${endpointKey}`, 'send', 'leave', 'settle ack', 'record ack']);
     expect(Buffer.from(sent[0]!.body!).toString()).toBe('{"n":1}');
+  });
+
+  it.each([
+    ['a success', OK],
+    ['a failure', FAILED],
+    ['our own shutdown', { kind: 'aborted' }],
+  ] as const)('tells the room of its endpoint about %s, once', async (_what, outcome) => {
+    const { left, recorded } = await handle(message(ENVELOPE), outcome);
+    expect(left).toEqual([recorded.attempt]);
+    expect(left[0]!.outcome).toEqual(outcome);
+  });
+
+  it.each([
+    ['at once', NO_ROOM],
+    ['after a wait', Promise.resolve(NO_ROOM)],
+  ])('is parked where its endpoint has no room, which it hears %s: nothing is sent, and it is recorded', async (_when, room) => {
+    const { sent, left, steps, recorded } = await handle(message(ENVELOPE), OK, { room });
+    expect(sent).toEqual([]);
+    expect(left).toEqual([]);
+    expect(steps.slice(1)).toEqual(['settle park', 'record park']);
+    expect(recorded.attempt).toEqual({ outcome: NO_ROOM, startedAt: 1000, durationMs: 0 });
+    expect(recorded.done).toEqual({ kind: 'park' });
+  });
+
+  it('is parked without room even where an attempt would be its last', async () => {
+    const last = message(ENVELOPE, { attemptNumber: 3 });
+    expect((await handle(last, OK, { room: NO_ROOM })).recorded.done).toEqual({ kind: 'park' });
   });
 
   it('has the same id at every hand-out', async () => {
     const ids = [1, 2, 3].map(
-      async (handOuts) => (await handle(message(ENVELOPE, { handOuts }))).sent[0]!.id,
+      async (attemptNumber) => (await handle(message(ENVELOPE, { attemptNumber }))).sent[0]!.id,
     );
     expect(new Set(await Promise.all(ids))).toEqual(new Set(['WEBHOOKS-loyw3v28-7']));
   });
 
   it('is tried again after a delay that doubles', async () => {
     const delays = [1, 2].map(
-      async (handOuts) => (await handle(message(ENVELOPE, { handOuts }), FAILED)).recorded.done,
+      async (attemptNumber) => (await handle(message(ENVELOPE, { attemptNumber }), FAILED)).recorded.done,
     );
     expect(await Promise.all(delays)).toEqual([
-      { kind: 'retry', delayMs: 1000 },
-      { kind: 'retry', delayMs: 2000 },
+      { kind: 'retry', delayMs: 1000, waitsIn: 'stream' },
+      { kind: 'retry', delayMs: 2000, waitsIn: 'stream' },
     ]);
   });
 
+  it('waits for its next attempt where it is told to', async () => {
+    const { recorded } = await handle(message(ENVELOPE), FAILED, { waitsIn: 'queue' });
+    expect(recorded.done).toEqual({ kind: 'retry', delayMs: 1000, waitsIn: 'queue' });
+  });
+
   it('ends as a dead letter with its last attempt', async () => {
-    const { steps, recorded } = await handle(message(ENVELOPE, { handOuts: 3 }), FAILED);
-    expect(steps).toEqual(['send', 'settle deadLetter', 'record deadLetter']);
+    const { steps, recorded } = await handle(message(ENVELOPE, { attemptNumber: 3 }), FAILED);
+    expect(steps.slice(1)).toEqual(['send', 'leave', 'settle deadLetter', 'record deadLetter']);
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'exhausted' });
   });
 
   it('is not sent again when dead workers used up its attempts', async () => {
-    const { sent, recorded } = await handle(message(ENVELOPE, { handOuts: 4 }));
-    expect(sent).toEqual([]);
+    const { steps, recorded } = await handle(message(ENVELOPE, { attemptNumber: 4 }), OK, { room: NO_ROOM });
+    expect(steps).toEqual(['settle deadLetter', 'record deadLetter']);
     expect(recorded.attempt.outcome).toEqual({ kind: 'spent', handOuts: 3 });
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'exhausted' });
   });
@@ -95,11 +153,11 @@ describe('the journey of a message', () => {
   });
 
   it('is recorded as what was done, not as what was wanted', async () => {
-    const { recorded } = await handle(message('not json'), OK, { kind: 'handBack' });
+    const { recorded } = await handle(message('not json'), OK, { settled: { kind: 'handBack' } });
     expect(recorded.done).toEqual({ kind: 'handBack' });
   });
 
-  it('is handed back when our own shutdown cuts it off', async () => {
-    expect((await handle(message(ENVELOPE), { kind: 'aborted' })).steps).toContain('settle handBack');
+  it('is parked for another worker when our own shutdown cuts it off', async () => {
+    expect((await handle(message(ENVELOPE), { kind: 'aborted' })).steps).toContain('settle park');
   });
 });

@@ -12,7 +12,9 @@ export function message(
     stream: 'WEBHOOKS',
     streamCreated: 1_700_000_000_000,
     sequence: 7,
-    handOuts: 1,
+    attemptNumber: 1,
+    isRedelivery: false,
+    isParkedCopy: false,
     header: (name) => headers[name],
     ...fields,
   };

@@ -7,7 +7,7 @@ import { resolve } from '../../src/delivery/resolve.ts';
 import { ENVELOPE, message } from './messages.ts';
 
 const parse = createMessageParser();
-const given = message(ENVELOPE, { handOuts: 2 });
+const given = message(ENVELOPE, { attemptNumber: 2 });
 const delivery = resolve(parse(given), given);
 const unsendable = resolve(parse(message('not json')), given);
 
@@ -22,7 +22,7 @@ const FAILED: Attempt = {
   durationMs: 20,
 };
 const ACK: Verdict = { kind: 'ack' };
-const RETRY: Verdict = { kind: 'retry', delayMs: 9000 };
+const RETRY: Verdict = { kind: 'retry', delayMs: 9000, waitsIn: 'stream' };
 const GONE: Verdict = { kind: 'deadLetter', reason: 'gone' };
 
 describe('the row of an attempt', () => {

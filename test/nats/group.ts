@@ -5,6 +5,7 @@ import { createAckBuffer } from '../../src/nats/ack-buffer.ts';
 import type { NatsClient } from '../../src/nats/client.ts';
 import type { PullLimits } from '../../src/nats/durable.ts';
 import type { HandOut } from '../../src/nats/hand-out.ts';
+import { createParking } from '../../src/nats/parking.ts';
 import { createPullConsumer } from '../../src/nats/pull-consumer.ts';
 import { createSettlement } from '../../src/nats/settle.ts';
 
@@ -72,9 +73,11 @@ export function startWorker(client: NatsClient, options: WorkerOptions) {
   let mostHeld = 0;
   let surplus = 0;
   const acks = createAckBuffer(client);
+  const parking = createParking(client, { streamName: 'WEBHOOKS_PARKED', sourceStream: STREAM });
   const settlement = createSettlement({
     client,
     acks,
+    parking,
     deadLetters: { write: () => Promise.reject(new Error('no dead letters here')) },
     ackWaitMs,
   });
@@ -118,6 +121,7 @@ export function startWorker(client: NatsClient, options: WorkerOptions) {
   consumer.start();
   onTestFinished(() => {
     settlement.stop();
+    parking.stop();
     return consumer.stop();
   });
   return {

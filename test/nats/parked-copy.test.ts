@@ -151,9 +151,9 @@ test('a copy that waits is deferred at its first hand-out, and counts from the s
   await lot.park(await main.next(), parking({ attempts: 3, notBefore: LATER }));
   const drained = await drain();
   for (const expected of [
-    { handOuts: 1, isDeferred: true },
-    { handOuts: 2, isDeferred: false, attemptNumber: 4, isRedelivery: true },
-    { handOuts: 3, isDeferred: false, attemptNumber: 5 },
+    { handOuts: 1, isDeferred: true, isLostCopy: false },
+    { handOuts: 2, isDeferred: false, attemptNumber: 4, isRedelivery: true, isLostCopy: false },
+    { handOuts: 3, isDeferred: false, attemptNumber: 5, isLostCopy: true },
   ]) {
     const handOut = await drained.next(expected.handOuts - 1);
     expect(handOut).toMatchObject({ notBefore: LATER, ...expected });
@@ -176,6 +176,7 @@ test('each hand-out of a message is an attempt, on the main stream too', async (
   expect(await main.next(1)).toMatchObject({
     attemptNumber: 2,
     isRedelivery: true,
+    isLostCopy: false,
     firstSeen: first.firstSeen,
   });
 });

@@ -45,7 +45,7 @@ test('a drain takes one endpoint, and vanishes when nobody pulls', async () => {
     ack_wait: nanos(60_000),
     max_deliver: -1,
     max_ack_pending: 10_000,
-    inactive_threshold: nanos(60_000),
+    inactive_threshold: nanos(20_000),
   });
 });
 

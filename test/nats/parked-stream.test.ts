@@ -34,8 +34,15 @@ test('the stream for parked webhooks is a work queue that refuses what it cannot
     max_bytes: -1,
     max_age: 0,
     allow_direct: true,
+    duplicate_window: nanos(120_000),
   });
   expect(await ensureParkedStream(client, WANTED)).toEqual({ ...made, isNew: false });
+});
+
+test('knows a copy for at least twice the time after which it may be parked once more', async () => {
+  await ensureParkedStream(client, { ...WANTED, ackWaitMs: 600_000 });
+  const { config } = await client.manager.streams.info(PARKED);
+  expect(config.duplicate_window).toBe(nanos(1_200_000));
 });
 
 test('a stream that may lose what is parked, or become full, is said', async () => {
@@ -48,6 +55,7 @@ test('a stream that may lose what is parked, or become full, is said', async () 
     max_msgs: 10,
     max_age: nanos(60_000),
     max_msg_size: 1000,
+    duplicate_window: nanos(30_000),
   });
   const { warnings } = await ensureParkedStream(client, WANTED);
   expect(warnings.map((warning) => warning.split(':')[0])).toEqual([
@@ -55,6 +63,7 @@ test('a stream that may lose what is parked, or become full, is said', async () 
     `stream ${PARKED} drops webhooks that wait for more than 60 s`,
     `stream ${PARKED} can become full, and then endpoints without room hold up the others`,
     `stream ${PARKED} takes no webhook of more than 1000 bytes, headers included`,
+    `stream ${PARKED} may hold two copies of a webhook whose worker died`,
     `stream ${PARKED} forgets all that wait in it when nats-server restarts`,
   ]);
 });

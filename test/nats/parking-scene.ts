@@ -15,7 +15,7 @@ export const KEY = 'example-com-0a1b2c3d';
 export const SUBJECT = `parked.${STREAM}.${KEY}`;
 /** When the source stream was made, as far as the tests say. */
 export const CREATED = 1_790_000_000_000;
-export const WANTED = { name: PARKED, sourceStream: STREAM, replicas: 1 };
+export const WANTED = { name: PARKED, sourceStream: STREAM, replicas: 1, ackWaitMs: 60_000 };
 
 export const parking = (more: Partial<Parking> = {}): Parking => ({
   deliveryId: 'order-1',

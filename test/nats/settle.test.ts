@@ -1,26 +1,13 @@
 import { connect } from 'node:net';
-import { nanos } from 'nats';
 import { beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
-import type { Attempt, Outcome } from '../../src/core/attempt.ts';
 import type { Verdict } from '../../src/core/verdict.ts';
-import { createAckBuffer } from '../../src/nats/ack-buffer.ts';
 import type { NatsClient } from '../../src/nats/client.ts';
-import { ensureDeadLetterStream } from '../../src/nats/dead-letter-stream.ts';
-import { createDeadLetterWriter } from '../../src/nats/dead-letters.ts';
-import type { HandOut } from '../../src/nats/hand-out.ts';
-import { createPullConsumer } from '../../src/nats/pull-consumer.ts';
-import { createSettlement } from '../../src/nats/settle.ts';
 import { startTestNats, type TestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
-import { DURABLE, groupState, makeGroup, NO_LIMITS, publish, STREAM } from './group.ts';
+import { groupState, publish, STREAM } from './group.ts';
 import { connectTo, recordedLog } from './servers.ts';
+import { DLQ, startSettling } from './settlement-scene.ts';
 
-const DLQ = 'WEBHOOKS_DLQ';
-const ATTEMPT: Attempt = {
-  outcome: { kind: 'responded', status: 500, retryAfterMs: null, excerpt: '' },
-  startedAt: 0,
-  durationMs: 1,
-};
 const GONE: Verdict = { kind: 'deadLetter', reason: 'gone' };
 
 let server: TestNats;
@@ -34,74 +21,28 @@ beforeEach(async () => {
   for await (const name of client.manager.streams.names()) await client.manager.streams.delete(name);
 });
 
-/** A group whose hand-outs come one by one to the test, which settles them. */
-async function startGroup(ackWaitMs = 60_000, worker: NatsClient = client) {
-  await makeGroup(client, { ack_wait: nanos(ackWaitMs) });
-  await ensureDeadLetterStream(client, { name: DLQ, sourceStream: STREAM, replicas: 1 });
-  const handOuts: HandOut[] = [];
-  const clock = { now: 0 };
-  const settlement = createSettlement({
-    client: worker,
-    acks: createAckBuffer(worker),
-    deadLetters: createDeadLetterWriter(worker, { streamName: DLQ, sourceStream: STREAM }),
-    ackWaitMs,
-    now: () => clock.now,
-  });
-  const consumer = createPullConsumer(
-    worker,
-    {
-      stream: STREAM,
-      durable: DURABLE,
-      streamCreated: () => 7,
-      maxBatch: 100,
-      limits: () => NO_LIMITS,
-      isKnown: () => Promise.resolve(true),
-    },
-    {
-      free: () => 100,
-      take(handOut) {
-        settlement.hold(handOut);
-        handOuts.push(handOut);
-      },
-      handBack: () => {},
-    },
-  );
-  consumer.start();
-  onTestFinished(() => {
-    settlement.stop();
-    return consumer.stop();
-  });
-  const next = async (n = 0) => {
-    await until(() => handOuts.length > n);
-    return handOuts[n]!;
-  };
-  const settle = (handOut: HandOut, verdict: Verdict, outcome: Outcome = ATTEMPT.outcome) =>
-    settlement.settle(handOut, { id: 'orders:1' }, { ...ATTEMPT, outcome }, verdict);
-  return { settlement, handOuts, next, settle, clock };
-}
-
 const stored = async (stream: string) => (await client.manager.streams.info(stream)).state.messages;
 
 test('an acked message is gone from the stream', async () => {
-  const { next, settle } = await startGroup();
+  const { next, settle } = await startSettling(client);
   await publish(client, 1);
   expect(await settle(await next(), { kind: 'ack' })).toEqual({ kind: 'ack' });
   await until(async () => (await stored(STREAM)) === 0);
 });
 
 test('a message to be tried again comes after its delay, as its second hand-out', async () => {
-  const { next, settle } = await startGroup();
+  const { next, settle } = await startSettling(client);
   await publish(client, 1);
   const first = await next();
   const settledAt = performance.now();
-  await settle(first, { kind: 'retry', delayMs: 700 });
+  await settle(first, { kind: 'retry', delayMs: 700, waitsIn: 'stream' });
   const second = await next(1);
   expect(second).toMatchObject({ sequence: first.sequence, handOuts: 2 });
   expect(second.receivedAt - settledAt).toBeGreaterThanOrEqual(700);
 });
 
 test('a message that is handed back comes again', async () => {
-  const { next, settle } = await startGroup();
+  const { next, settle } = await startSettling(client);
   await publish(client, 1);
   const first = await next();
   expect(await settle(first, { kind: 'handBack' }, { kind: 'aborted' })).toEqual({ kind: 'handBack' });
@@ -109,15 +50,15 @@ test('a message that is handed back comes again', async () => {
 });
 
 test('a message that waits for its next attempt holds up no other', async () => {
-  const { next, settle, handOuts } = await startGroup();
+  const { next, settle, handOuts } = await startSettling(client);
   await publish(client, 1);
-  await settle(await next(), { kind: 'retry', delayMs: 3_600_000 });
+  await settle(await next(), { kind: 'retry', delayMs: 3_600_000, waitsIn: 'stream' });
   await publish(client, 5);
   await until(() => handOuts.length === 6);
 });
 
 test('a message that is held for long is not handed out again', async () => {
-  const { next, settle, handOuts } = await startGroup(1000);
+  const { next, settle, handOuts } = await startSettling(client, { ackWaitMs: 1000 });
   await publish(client, 1);
   const held = await next();
   await until(() => performance.now() - held.receivedAt > 3500);
@@ -128,7 +69,7 @@ test('a message that is held for long is not handed out again', async () => {
 });
 
 test('a message that is not settled when its worker ends is handed out again after the ack wait', async () => {
-  const { settlement, next } = await startGroup(1000);
+  const { settlement, next } = await startSettling(client, { ackWaitMs: 1000 });
   await publish(client, 1);
   const first = await next();
   settlement.stop();
@@ -136,7 +77,7 @@ test('a message that is not settled when its worker ends is handed out again aft
 });
 
 test('a dead letter is stored, and then its message is gone', async () => {
-  const { settlement, next, settle } = await startGroup();
+  const { settlement, next, settle } = await startSettling(client);
   await publish(client, 1);
   expect(await settle(await next(), GONE)).toEqual(GONE);
   // Both are confirmed by now.
@@ -146,7 +87,7 @@ test('a dead letter is stored, and then its message is gone', async () => {
 });
 
 test('a dead letter keeps the message as it was, with its headers', async () => {
-  const { next, settle } = await startGroup();
+  const { next, settle } = await startSettling(client);
   await publish(client, 1);
   await settle(await next(), GONE);
   const letter = await client.manager.streams.getMessage(DLQ, { seq: 1 });
@@ -159,7 +100,7 @@ test('the end of a dead letter is told by the server with its reason', async () 
   client.connection.subscribe('$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>', {
     callback: (_error, message) => void advisories.push(message.json()),
   });
-  const { next, settle } = await startGroup();
+  const { next, settle } = await startSettling(client);
   await publish(client, 1);
   await settle(await next(), GONE);
   await until(() => advisories[0]?.reason === 'gone');
@@ -167,7 +108,9 @@ test('the end of a dead letter is told by the server with its reason', async () 
 
 test('a dead letter that finds no room is handed back and named, once in the log, and stored once there is room', async () => {
   const log = recordedLog();
-  const { settlement, next, settle } = await startGroup(60_000, await connectTo(server.url, { log }));
+  const { settlement, next, settle } = await startSettling(client, {
+    worker: await connectTo(server.url, { log }),
+  });
   const { config } = await client.manager.streams.info(DLQ);
   await client.manager.streams.update(DLQ, { ...config, max_bytes: 1 });
   await publish(client, 2);
@@ -186,7 +129,7 @@ test('a dead letter that finds no room is handed back and named, once in the log
 });
 
 test('a dead letter that found no room here, and was stored by a peer, is a trouble no longer', async () => {
-  const { settlement, next, settle, clock } = await startGroup();
+  const { settlement, next, settle, clock } = await startSettling(client);
   await client.manager.streams.delete(DLQ);
   await publish(client, 1);
   await settle(await next(), GONE);
@@ -196,7 +139,7 @@ test('a dead letter that found no room here, and was stored by a peer, is a trou
 });
 
 test('a message is told by its stream, its place there and its hand-out', async () => {
-  const { next } = await startGroup();
+  const { next } = await startSettling(client);
   await publish(client, 2);
   await next(1);
   expect(await next()).toMatchObject({
@@ -209,7 +152,7 @@ test('a message is told by its stream, its place there and its hand-out', async 
 });
 
 test('a NATS header is found by its exact name', async () => {
-  const { next } = await startGroup();
+  const { next } = await startSettling(client);
   await publish(client, 1);
   const handOut = await next();
   expect(handOut.header('order')).toBe('0');
@@ -218,7 +161,7 @@ test('a NATS header is found by its exact name', async () => {
 });
 
 test('a message without headers has none', async () => {
-  const { next } = await startGroup();
+  const { next } = await startSettling(client);
   client.connection.publish('webhooks.orders', '{}');
   const handOut = await next();
   expect(handOut.header('order')).toBeUndefined();
@@ -244,7 +187,7 @@ test.each([
   'X: a\nb',
   'X: a\rb',
 ])('a NATS header that our client would not write (%j) is left out, and stops neither the others nor a dead letter', async (odd) => {
-  const { next, settle } = await startGroup();
+  const { next, settle } = await startSettling(client);
   await publishRaw(`before: 1\r\n${odd}\r\nNats-Msg-Id: ключ`);
   const handOut = await next();
   expect(handOut.header('Nats-Msg-Id')).toBe('ключ');

@@ -4,15 +4,10 @@ import { startTestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { startAskable } from './askable.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
-import { deadLetterOf, openScene, type Scene, startEndpoint } from './scene.ts';
+import { deadLetterOf, drained, openScene, startEndpoint } from './scene.ts';
 
 const QUICK = { ACK_WAIT_MS: '1000', ATTEMPT_TIMEOUT_MS: '500', BACKOFF_BASE_MS: '10', CONCURRENCY: '20' };
 const MESSAGES = 200;
-
-const drained = (scene: Scene) =>
-  until(async () => (await scene.manager.streams.info('WEBHOOKS')).state.messages === 0, {
-    timeoutMs: 40_000,
-  });
 
 describe('a nats-server that stands still for longer than the ack wait', () => {
   it('loses no message', async () => {
@@ -24,7 +19,7 @@ describe('a nats-server that stands still for longer than the ack wait', () => {
     const waited = Date.now();
     await until(() => Date.now() - waited > 2 * Number(QUICK.ACK_WAIT_MS));
     process.kill(scene.nats.pid, 'SIGCONT');
-    await drained(scene);
+    await drained(scene, 40_000);
     expect(endpoint.received().webhookIds).toBe(MESSAGES);
   });
 });
@@ -37,10 +32,10 @@ describe('a worker that stands still for longer than the ack wait', () => {
     await scene.publishMany(MESSAGES, endpoint.url);
     await until(() => endpoint.received().webhookIds > 20);
     sleeper.child.kill('SIGSTOP');
-    await drained(scene);
+    await drained(scene, 40_000);
     sleeper.child.kill('SIGCONT');
     await scene.publishMany(MESSAGES, endpoint.url);
-    await drained(scene);
+    await drained(scene, 40_000);
     expect(endpoint.received().webhookIds).toBe(2 * MESSAGES);
   });
 });
@@ -62,7 +57,7 @@ describe('a message that kills every worker that takes it', () => {
     expect(letter.header.get('Webhook-Dead-Letter-Reason')).toBe('exhausted');
     expect(endpoint.requests).toHaveLength(2);
     expect(survivor.child.exitCode).toBeNull();
-    await drained(scene);
+    await drained(scene, 40_000);
   });
 });
 
@@ -120,7 +115,7 @@ describe.concurrent('a right that the worker needs', () => {
     const said = worker.stdout.filter((line) => line.includes('NATS denies us the right'));
     expect(said.length).toBeLessThanOrEqual(3);
     await scene.nats.reload(account('enabled'));
-    await drained(scene);
+    await drained(scene, 40_000);
     expect(endpoint.received().webhookIds).toBe(20);
     await healthIs({ code: 200, status: 'ok' });
   });

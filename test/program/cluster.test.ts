@@ -21,7 +21,8 @@ beforeAll(async () => {
   migrated.kill();
   await migrated.waitForExit();
   await scene.query(`UPDATE rule_nats_streams SET replicas = 3 WHERE stream_name = 'WEBHOOKS'`);
-  for (const stream of ['WEBHOOKS', 'WEBHOOKS_DLQ']) await scene.manager.streams.delete(stream);
+  for (const stream of ['WEBHOOKS', 'WEBHOOKS_DLQ', 'WEBHOOKS_PARKED'])
+    await scene.manager.streams.delete(stream);
   workers = await Promise.all(['a', 'b'].map((name) => scene.startWorker({ ...env, CONSUMER_NAME: name })));
 });
 

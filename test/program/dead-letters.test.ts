@@ -3,7 +3,7 @@ import { freePort } from '../../src/embedded/ports.ts';
 import type { RunningProgram } from '../support/program.ts';
 import { until } from '../support/wait.ts';
 import { type MisbehavingEndpoint, startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
-import { deadLetterOf, logOf, openScene, type Scene, statisticsOf } from './scene.ts';
+import { deadLetterOf, drained, logOf, openScene, type Scene, statisticsOf } from './scene.ts';
 
 interface Case {
   readonly what: string;
@@ -167,7 +167,7 @@ describe('a dead letter', () => {
         what,
         await scene.publish(message(endpoint.url, closedPort), { headers: { 'X-Origin': what } }),
       );
-    await until(async () => (await scene.manager.streams.info('WEBHOOKS')).state.messages === 0);
+    await drained(scene);
   });
 
   const bodyOf = ({ message }: Case) => {

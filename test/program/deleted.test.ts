@@ -3,7 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { startAskable } from './askable.ts';
-import { deadLetterOf, type Endpoint, openScene, type Scene, startEndpoint, stopWorker } from './scene.ts';
+import {
+  deadLetterOf,
+  drained,
+  type Endpoint,
+  openScene,
+  type Scene,
+  setPaused,
+  startEndpoint,
+  stopWorker,
+} from './scene.ts';
 
 const DURABLE = 'webhook-workers';
 const KEPT = 20;
@@ -138,6 +147,23 @@ describe('a stream that is deleted and made again', () => {
     await scene.manager.streams.update('WEBHOOKS', { subjects: ['webhooks.*'] });
     await healthIs({ code: 200, status: 'ok' });
     await worker.waitForLine(/deliveries are well again/);
+  });
+});
+
+describe('the stream of parked messages, when it is deleted', () => {
+  it('is made again while a message needs it', async () => {
+    const [scene, endpoint] = [await openScene(), await startEndpoint()];
+    await stopWorker(await scene.startWorker());
+    await setPaused(scene, endpoint.url, true);
+    const { worker, healthIs } = await startAskable(scene);
+    await scene.manager.streams.delete('WEBHOOKS_PARKED');
+    await scene.publish({ webhook_url: endpoint.url });
+    await worker.waitForLine(/made the stream of parked messages again/);
+    await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 1);
+    await healthIs({ code: 200, status: 'ok' });
+    await setPaused(scene, endpoint.url, false);
+    await drained(scene);
+    expect(endpoint.requests.length).toBe(1);
   });
 });
 

@@ -4,7 +4,17 @@ import { startTestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { startAskable } from './askable.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
-import { deadLetterOf, openScene, type Scene, startEndpoint, statisticsOf, sumOf } from './scene.ts';
+import {
+  deadLetterOf,
+  drained,
+  openScene,
+  type Scene,
+  setPaused,
+  startEndpoint,
+  statisticsOf,
+  stopWorker,
+  sumOf,
+} from './scene.ts';
 
 let scene: Scene;
 beforeEach(async () => {
@@ -24,7 +34,7 @@ describe('a full stream', () => {
     expect(refused.stderr.join('\n')).toMatch(/the stream refuses .*deliver or remove messages/);
     await healthIs({ code: 200, status: 'ok' });
     endpoint.recover();
-    await until(async () => (await scene.manager.streams.info('WEBHOOKS')).state.messages === 0);
+    await drained(scene);
     expect(await (await publish()).waitForExit()).toMatchObject({ code: 0 });
     await until(() => endpoint.requests.some(({ path }) => path === '/ok'));
   });
@@ -48,6 +58,29 @@ describe('a full dead-letter stream', () => {
   });
 });
 
+describe('a full stream of parked messages', () => {
+  it('stops no healthy delivery, degrades health, and what has no room is delivered once it has', async () => {
+    const [healthy, paused] = [await startEndpoint(), await startEndpoint()];
+    await stopWorker(await scene.startWorker());
+    await setPaused(scene, paused.url, true);
+    const { healthIs } = await startAskable(scene);
+    await scene.manager.streams.update('WEBHOOKS_PARKED', { max_bytes: 1 });
+    await scene.publishMany(5, paused.url);
+    await healthIs({
+      code: 200,
+      status: 'degraded',
+      troubles: { parking: expect.stringContaining('raise its limits') },
+    });
+    await scene.publishMany(20, healthy.url);
+    await until(() => healthy.received().webhookIds === 20);
+    await scene.manager.streams.update('WEBHOOKS_PARKED', { max_bytes: -1 });
+    await healthIs({ code: 200, status: 'ok' });
+    await setPaused(scene, paused.url, false);
+    await drained(scene);
+    expect(paused.received()).toMatchObject({ requests: 5, webhookIds: 5 });
+  });
+});
+
 describe('a message that just fits', () => {
   it('is a dead letter in parts when it is given up, and leaves the stream', async () => {
     const { healthIs } = await startAskable(scene);
@@ -55,7 +88,7 @@ describe('a message that just fits', () => {
     const sequence = await scene.publish({ padding });
     const letter = await deadLetterOf(scene, sequence);
     expect(Number(letter.header.get('Webhook-Dead-Letter-Parts'))).toBeGreaterThan(1);
-    await until(async () => (await scene.manager.streams.info('WEBHOOKS')).state.messages === 0);
+    await drained(scene);
     await healthIs({ code: 200, status: 'ok' });
   });
 });

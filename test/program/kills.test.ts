@@ -3,6 +3,7 @@ import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import {
   attemptsLogged,
+  drained,
   type Endpoint,
   openScene,
   type Scene,
@@ -42,7 +43,7 @@ describe('kill -9 of a worker in the middle', () => {
     await victim.waitForExit();
     expect(endpoint.received().webhookIds).toBeLessThan(MESSAGES);
     await arrived(endpoint, MESSAGES);
-    await until(async () => (await scene.manager.streams.info('WEBHOOKS')).state.messages === 0);
+    await drained(scene);
     await stopWorker(survivor);
 
     const settled = attemptsLogged(survivor).length;
@@ -71,7 +72,7 @@ describe('kill -9 and restart of nats-server in the middle', () => {
     expect(endpoint.received().webhookIds).toBeLessThan(MESSAGES);
     await scene.nats.restart();
     await arrived(endpoint, MESSAGES);
-    await until(async () => (await scene.manager.streams.info('WEBHOOKS')).state.messages === 0);
+    await drained(scene);
     await Promise.all(workers.map(stopWorker));
 
     const { requests } = endpoint.received();

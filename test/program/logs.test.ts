@@ -4,7 +4,7 @@ import { type RunningProgram, runProgram } from '../support/program.ts';
 import { startTestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
-import { attemptsLogged, logOf, openScene, type Scene, startEndpoint, stopWorker } from './scene.ts';
+import { attemptsLogged, drained, logOf, openScene, type Scene, startEndpoint, stopWorker } from './scene.ts';
 
 /** A worker that delivers one webhook and ends: all that it writes. */
 async function outputWith(settings: Record<string, string>): Promise<RunningProgram> {
@@ -127,7 +127,7 @@ describe('secrets', () => {
     const published = messages(endpoint.url, await freePort());
     for (const message of published)
       await scene.publish(message, { headers: { Authorization: `${SECRET}-nats-header` } });
-    await until(async () => (await scene.manager.streams.info('WEBHOOKS')).state.messages === 0);
+    await drained(scene);
     await stopWorker(worker);
     expect(attemptsLogged(worker)).toHaveLength(published.length);
     output = [...worker.stdout, ...worker.stderr].join('\n');

@@ -12,8 +12,8 @@ export interface MisbehavingEndpoint {
 }
 
 /**
- * An endpoint that does what its path says: `/status/418`, `/redirect`, `/reset`, `/hang` until it recovers, or `/busy`,
- * which asks the first time to be left alone for a second.
+ * An endpoint that does what its path says: `/status/418`, `/redirect`, `/reset`, `/hang` until it recovers (and from then on
+ * `/hang/418` does as `/status/418`), or `/busy`, which asks the first time to be left alone for a second.
  */
 export async function startMisbehavingEndpoint(): Promise<MisbehavingEndpoint> {
   const requests: { path: string; at: number; webhookId: string }[] = [];
@@ -29,6 +29,7 @@ export async function startMisbehavingEndpoint(): Promise<MisbehavingEndpoint> {
     else if (what === 'reset') request.socket.resetAndDestroy();
     else if (what === 'busy' && requests.length === 1) response.writeHead(503, { 'retry-after': '1' }).end();
     else if (what === 'hang' && !recovered) hanging.add(response);
+    else if (what === 'hang' && detail !== undefined) response.writeHead(Number(detail)).end();
     else response.end();
   });
   server.listen(0, '127.0.0.1');

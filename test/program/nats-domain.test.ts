@@ -4,7 +4,7 @@ import { outcomeOf } from '../commands/programs.ts';
 import { startByHand } from '../nats/servers.ts';
 import { startTestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
-import { deadLetterOf, openScene, startEndpoint, statisticsOf } from './scene.ts';
+import { deadLetterOf, drained, openScene, startEndpoint, statisticsOf } from './scene.ts';
 
 describe('JetStream of a domain, behind a leaf node', () => {
   it('has the stream, the durable, the pulls, the acks and the dead letters, and none is made elsewhere', async () => {
@@ -30,7 +30,7 @@ describe('JetStream of a domain, behind a leaf node', () => {
     expect(await publish(bad.url)).toMatchObject({ code: 0, stderr: '' });
     expect((await deadLetterOf(scene, 2)).header.get('Webhook-Dead-Letter-Reason')).toBe('exhausted');
     expect([good.requests.length, bad.requests.length]).toEqual([1, 2]);
-    await until(async () => (await scene.manager.streams.info('WEBHOOKS')).state.messages === 0);
+    await drained(scene);
     expect((await scene.manager.consumers.info('WEBHOOKS', 'webhook-workers')).num_ack_pending).toBe(0);
     await until(async () => (await statisticsOf(scene)).get('one')?.messages_dead_lettered === 1);
     expect((await outcomeOf(['stats', '--once'], { ...scene.env, ...there })).stdout).toContain(

@@ -6,9 +6,11 @@ import { startAskable } from './askable.ts';
 import { readmeBlock } from './readme.ts';
 import {
   deadLetterOf,
+  drained,
   type Environment,
   logOf,
   openScene,
+  setPaused,
   startEndpoint,
   statisticsOf,
   stopWorker,
@@ -30,13 +32,15 @@ async function startScene() {
   return { scene, endpoint: await startEndpoint() };
 }
 
-/** Delivers, retries, dead-letters and counts, and is denied nothing. */
+/** Delivers, retries, parks, dead-letters and counts, and is denied nothing. */
 async function doesItsWork(
   { scene, endpoint }: Awaited<ReturnType<typeof startScene>>,
   env: typeof AS.worker,
 ) {
   const worker = await scene.startWorker({ ...QUICK, ...env, CONSUMER_NAME: env.NATS_USER });
   const failing = await startEndpoint({ status: 500 });
+  const paused = await startEndpoint();
+  await setPaused(scene, paused.url, true);
   const before = endpoint.requests.length;
   const publish = ['publish', '--url', endpoint.url, '--data', '{}'];
   expect(await outcomeOf(publish, { ...scene.env, ...AS.publisher })).toMatchObject({ code: 0, stderr: '' });
@@ -45,8 +49,19 @@ async function doesItsWork(
   expect((await deadLetterOf(scene, lost)).header.get('Webhook-Dead-Letter-Reason')).toBe('exhausted');
   expect(failing.requests.length).toBe(2);
   await until(async () => {
+    await scene.publish({ webhook_url: paused.url });
+    return (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages > 0;
+  });
+  await setPaused(scene, paused.url, false);
+  await drained(scene);
+  await until(async () => {
     const row = (await statisticsOf(scene)).get(env.NATS_USER);
-    expect(row).toMatchObject({ messages_acknowledged: 1, messages_dead_lettered: 1, messages_pending: 0 });
+    expect(row).toMatchObject({
+      messages_acknowledged: 1 + paused.requests.length,
+      messages_dead_lettered: 1,
+      messages_pending: 0,
+    });
+    expect(row!.messages_parked).toBeGreaterThan(0);
     return true;
   });
   const { stdout } = await outcomeOf(['stats', '--once'], { ...scene.env, ...AS.worker });
@@ -90,9 +105,10 @@ describe('the rights that the README gives', () => {
 
 describe.concurrent('without the right', () => {
   /** A worker that lacks rights, and how to grant them. */
-  async function startWithout(lacking: RegExp) {
+  async function startWithout(lacking: RegExp, { isPaused = false } = {}) {
     const { scene, endpoint } = await startScene();
     await stopWorker(await scene.startWorker(AS.founder));
+    await setPaused(scene, endpoint.url, isPaused);
     await scene.nats.reload(configWith((text) => text.replaceAll(lacking, '"nothing"')));
     const { healthIs } = await startAskable(scene, { ...QUICK, ...AS.worker });
     const fails = (troubles: object) => healthIs({ code: 503, status: 'failing', troubles });
@@ -100,7 +116,7 @@ describe.concurrent('without the right', () => {
       await scene.nats.reload(configWith());
       await healthIs({ code: 200, status: 'ok' });
     };
-    return { scene, endpoint, fails, grant };
+    return { scene, endpoint, healthIs, fails, grant };
   }
 
   it('to ack, nothing more is pulled; when it is granted, what was sent is acknowledged, and the rest sent once', async () => {
@@ -111,8 +127,24 @@ describe.concurrent('without the right', () => {
     });
     await scene.publishMany(5, endpoint.url);
     await grant();
-    await until(async () => (await scene.manager.streams.info('WEBHOOKS')).state.messages === 0);
+    await drained(scene);
     expect(endpoint.requests.length).toBe(6);
+  });
+
+  it('to park, what has no room waits, and is delivered when it is granted', async () => {
+    const { scene, endpoint, healthIs, grant } = await startWithout(/"parked\.[^"]+"/g, { isPaused: true });
+    await scene.publish({ webhook_url: endpoint.url });
+    await healthIs({
+      code: 200,
+      status: 'degraded',
+      troubles: {
+        parking: expect.stringContaining('denies our user the right to publish to "parked.WEBHOOKS'),
+      },
+    });
+    await grant();
+    await setPaused(scene, endpoint.url, false);
+    await drained(scene);
+    expect(endpoint.requests.length).toBe(1);
   });
 
   it('to store dead letters, they wait, and are stored when it is granted', async () => {

@@ -198,6 +198,26 @@ export function sumOf(rows: Map<string, StatisticsRow>, column: Counted): number
   return [...rows.values()].reduce((sum, row) => sum + row[column], 0);
 }
 
+/** What an operator says of an endpoint. Workers hear it within about a second; one that starts, before it delivers. */
+export async function setPaused(scene: Pick<Scene, 'query'>, url: string, paused: boolean): Promise<void> {
+  await scene.query(
+    `INSERT INTO rule_nats_endpoints (endpoint_key, paused) VALUES (nats_endpoint_key($1), $2)
+     ON CONFLICT (endpoint_key) DO UPDATE SET paused = excluded.paused`,
+    [url, paused],
+  );
+}
+
+/**
+ * Resolves when every message is delivered or given up: nothing waits, neither in the stream nor in an endpoint's own
+ * queue.
+ */
+export async function drained({ manager }: Pick<Scene, 'manager'>, timeoutMs?: number): Promise<void> {
+  const left = async (stream: string) => (await manager.streams.info(stream)).state.messages;
+  // In this order: a message that is parked is in the queue before it leaves the stream.
+  const isDrained = async () => (await left('WEBHOOKS')) === 0 && (await left('WEBHOOKS_PARKED')) === 0;
+  await until(isDrained, timeoutMs === undefined ? {} : { timeoutMs });
+}
+
 /** The dead letter of a message. */
 export function deadLetterOf(scene: Scene, sequence: number, stream = 'WEBHOOKS'): Promise<StoredMsg> {
   return until(async () => {

@@ -2,7 +2,7 @@ import { AckPolicy, DiscardPolicy, nanos, RetentionPolicy, StorageType } from 'n
 import { describe, expect, it } from 'vitest';
 import { runProgram } from '../support/program.ts';
 import { until } from '../support/wait.ts';
-import { openScene, type Scene, startEndpoint } from './scene.ts';
+import { drained, openScene, type Scene, startEndpoint } from './scene.ts';
 
 describe('a stream that is missing', () => {
   it('is made so that nothing that waits is lost', async () => {
@@ -155,7 +155,7 @@ describe('a stream that another program deletes and makes again', () => {
     const deliverTwo = async () => {
       await scene.publish({ webhook_url: endpoint.url });
       await scene.publish({ webhook_url: 'nowhere' });
-      await until(async () => (await streams.info('WEBHOOKS')).state.messages === 0);
+      await drained(scene);
     };
     await deliverTwo();
     const stream = await streams.info('WEBHOOKS');

@@ -1,0 +1,73 @@
+import type { Settings } from '../config/settings.ts';
+import { createMessageParser } from '../core/envelope.ts';
+import { countSettled } from '../core/stats.ts';
+import { isParked } from '../core/verdict.ts';
+import { logAttempt } from '../delivery/attempt-log.ts';
+import type { Drainer } from '../delivery/drainer.ts';
+import type { Surroundings } from '../delivery/handle-message.ts';
+import { attemptRecord, deadLetterRecord } from '../delivery/records.ts';
+import { isUnsendable } from '../delivery/resolve.ts';
+import type { Rooms } from '../delivery/rooms.ts';
+import type { Statistics } from '../delivery/statistics.ts';
+import type { HandOut } from '../nats/hand-out.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Settling } from './assemble-settling.ts';
+import type { Pressure } from './pressure.ts';
+
+export type JourneyParts = Settling & {
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly statistics: Statistics;
+  readonly rooms: Rooms;
+  readonly drainer: Drainer;
+  readonly pressure: Pressure;
+  readonly send: Surroundings<HandOut>['send'];
+};
+
+/** Wires what the journey of a message needs. */
+export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
+  const { settings, log, statistics, rooms, drainer, pressure, parking, settlement, send } = parts;
+  const storedBytes = settings.STORE_PAYLOADS === 'none' ? 0 : settings.STORE_PAYLOAD_BYTES;
+  return {
+    policy: {
+      maxAttempts: settings.MAX_ATTEMPTS,
+      terminalStatuses: new Set(settings.TERMINAL_STATUSES),
+      backoff: {
+        baseMs: settings.BACKOFF_BASE_MS,
+        maxMs: settings.BACKOFF_MAX_MS,
+        multiplier: 2,
+        retryAfterMaxMs: settings.RETRY_AFTER_MAX_MS,
+      },
+    },
+    parse: createMessageParser(settings.ENDPOINT_KEY),
+    enter(message, { target }) {
+      const fits = parking.fits(message);
+      // The worker that was lost may have parked it again: then this copy is one too many, and parking it once more is its end.
+      if (message.isLostCopy && fits && parking.trouble() === null)
+        return { kind: 'noRoom', why: 'a worker was lost with it' };
+      return rooms.enter(target, { isParkedCopy: message.isParkedCopy, mustSend: !fits });
+    },
+    send,
+    hasHandedBack: settlement.hasHandedBack,
+    waitsIn(message, delivery) {
+      const isQueued = message.isParkedCopy || pressure.isHigh();
+      return isQueued || (!isUnsendable(delivery) && rooms.isShut(delivery.target)) ? 'queue' : 'stream';
+    },
+    async settle(message, delivery, attempt, verdict) {
+      const done = await settlement.settle(message, delivery, attempt, verdict);
+      if (isParked(done) && !isUnsendable(delivery)) drainer.parked(delivery.target.endpointKey);
+      if (done.kind === 'retry') pressure.retried();
+      return done;
+    },
+    record(message, delivery, attempt, done) {
+      logAttempt(log, message, delivery, attempt, done);
+      statistics.add(
+        countSettled(attempt, done, message.isRedelivery),
+        attemptRecord(message, delivery, attempt, done, settings.ATTEMPT_LOG),
+        deadLetterRecord(message, delivery, attempt, done, storedBytes),
+      );
+    },
+    now: Date.now,
+    random: Math.random,
+  };
+}

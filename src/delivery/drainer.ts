@@ -1,0 +1,201 @@
+import { errorMessage } from '../runtime/failure.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Service } from '../runtime/service.ts';
+import type { DrainShare } from './drain-share.ts';
+import { type Drain, isInTrouble, type Place } from './room-place.ts';
+import type { Rooms } from './rooms.ts';
+
+/** What a drain asks, and tells. */
+export type DrainOwner = {
+  /** How many messages may come now. */
+  free(): number;
+  /** One came; `pending` more of this endpoint are to be handed out after it. */
+  came(pending: number): void;
+};
+
+/** The queues of all endpoints, as NATS keeps them. */
+export interface ParkedQueues {
+  /** Messages by endpoint key: the only source of who has any. Null where that cannot be known now. */
+  list(): Promise<ReadonlyMap<string, number> | null>;
+  /** Pulls from the queue of an endpoint. Null where that is not possible now. */
+  open(endpointKey: string, owner: DrainOwner): Promise<Drain | null>;
+}
+
+export type DrainerOptions = {
+  readonly rooms: Rooms;
+  readonly queues: ParkedQueues;
+  /** Queues that are drained at once. MAX_DRAINS. */
+  readonly maxDrains: number;
+  readonly share: DrainShare;
+  readonly log: Logger;
+  /** Milliseconds on a clock that never goes back. */
+  now(): number;
+};
+
+/** How often it is looked which queues have room, in milliseconds. */
+const LOOK_EVERY_MS = 50;
+/** How often the queues are listed, in milliseconds; with many of them, the second. */
+const LIST_EVERY_MS = { few: 5000, many: 15_000 };
+const MANY = 1000;
+/** A drain whose queue hands out nothing is ended after this long, or, while others wait for their turn, after this long. */
+const IDLE_MS = { most: 20_000, crowded: 1000 };
+/** While others wait, a drain has its turn for this long, in milliseconds. */
+const TURN_MS = 10_000;
+/** Fewer parked messages of an endpoint that answers do not send its new ones behind them, when a peer parked them. */
+const FEW = 100;
+
+type Open = {
+  readonly place: Place;
+  readonly drain: Drain;
+  readonly since: number;
+  /** When a message came last. */
+  readonly activity: { at: number };
+};
+
+/**
+ * Takes parked messages out of their endpoints' queues as their rooms allow: those that this worker parked at
+ * once, those of its peers and of workers before it when the queues are listed.
+ */
+export class Drainer implements Service {
+  readonly name = 'drains';
+  readonly #options: DrainerOptions;
+  readonly #open = new Map<string, Open>();
+  readonly #opening = new Set<string>();
+  readonly #ending = new Set<Promise<void>>();
+  /** Keys whose queue is known to hold something; the first has waited longest for its turn. */
+  readonly #waiting = new Map<string, Place>();
+  #timer: NodeJS.Timeout | undefined;
+  #listing: Promise<void> | null = null;
+  #listAt = 0;
+  #stopped = false;
+
+  constructor(options: DrainerOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#look();
+  }
+
+  /** A message was parked here. */
+  parked(endpointKey: string): void {
+    const place = this.#options.rooms.placeOf(endpointKey);
+    place.parked = (place.parked ?? 0) + 1;
+    place.parkedAt = this.#options.now();
+    if (!this.#open.has(endpointKey)) this.#waiting.set(endpointKey, place);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+    for (const open of this.#open.values()) this.#end(open);
+    await this.#listing;
+    await Promise.all(this.#ending);
+  }
+
+  #look(): void {
+    const now = this.#options.now();
+    if (now >= this.#listAt) this.#listing ??= this.#list();
+    const isCrowded = this.#waiting.size > 0 && this.#isFull();
+    for (const open of this.#open.values()) {
+      if (this.#isOver(open, now, isCrowded)) this.#end(open);
+      else open.drain.wake();
+    }
+    for (const [key, place] of this.#waiting) {
+      if (this.#isFull()) break;
+      if (this.#options.rooms.spaceFor(place) === 0) continue;
+      this.#waiting.delete(key);
+      void this.#begin(place);
+    }
+  }
+
+  #isFull(): boolean {
+    return this.#open.size + this.#opening.size >= this.#options.maxDrains;
+  }
+
+  #isOver({ place, drain, since, activity }: Open, now: number, isCrowded: boolean): boolean {
+    // Between two probes nothing is pulled.
+    if (isInTrouble(place, now) && drain.credits() === 0 && this.#options.rooms.spaceFor(place) === 0)
+      return true;
+    if (now - activity.at > (isCrowded ? IDLE_MS.crowded : IDLE_MS.most)) return true;
+    return isCrowded && now - since > TURN_MS;
+  }
+
+  async #begin(place: Place): Promise<void> {
+    const { queues, now } = this.#options;
+    this.#opening.add(place.key);
+    const activity = { at: now() };
+    try {
+      const drain = await queues.open(place.key, {
+        free: () => this.#options.share.mayAsk(place),
+        came: (pending) => {
+          activity.at = now();
+          place.parked = pending;
+          // The last one: those that come from now on need not go behind it.
+          if (pending === 0 && !isInTrouble(place, now())) place.isQueueing = false;
+        },
+      });
+      if (drain === null) return;
+      const open = { place, drain, since: now(), activity };
+      this.#open.set(place.key, open);
+      this.#options.share.add(place);
+      place.drain = drain;
+      if (this.#stopped) this.#end(open);
+    } catch (error) {
+      this.#options.log.error(
+        { endpoint: place.key, error: errorMessage(error) },
+        'parked messages cannot be drained',
+      );
+    } finally {
+      this.#opening.delete(place.key);
+    }
+  }
+
+  /** Its queue is looked at again when it is listed, or when something is parked there; or at once, where more is known to wait. */
+  #end(open: Open): void {
+    const { place, drain } = open;
+    this.#open.delete(place.key);
+    this.#options.share.remove(place);
+    place.drain = null;
+    if (!this.#stopped && (place.parked ?? 0) > 0) this.#waiting.set(place.key, place);
+    const ending = drain.stop().finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
+  }
+
+  async #list(): Promise<void> {
+    const { queues, now } = this.#options;
+    const begun = now();
+    try {
+      const listed = await queues.list();
+      if (listed !== null) this.#take(listed, begun);
+      this.#listAt = now() + ((listed?.size ?? 0) < MANY ? LIST_EVERY_MS.few : LIST_EVERY_MS.many);
+    } catch (error) {
+      this.#options.log.error({ error: errorMessage(error) }, 'parked messages cannot be listed');
+      this.#listAt = now() + LIST_EVERY_MS.many;
+    } finally {
+      this.#listing = null;
+    }
+  }
+
+  #take(listed: ReadonlyMap<string, number>, begun: number): void {
+    const { rooms } = this.#options;
+    for (const [key, count] of listed) {
+      const place = rooms.placeOf(key);
+      const isNews = place.parked === null || place.parked === 0;
+      place.parked = count;
+      if (count >= FEW) place.isQueueing = true;
+      // What waits there may wait for a good reason: one of them is to find out.
+      if (isNews && place.room.standing === 'trial' && place.room.inFlight === 0)
+        place.room.breaker.doubt(begun);
+      if (!this.#open.has(key) && !this.#opening.has(key) && !this.#waiting.has(key))
+        this.#waiting.set(key, place);
+    }
+    for (const place of rooms.places()) {
+      if (listed.has(place.key) || place.parkedAt >= begun) continue;
+      place.parked = 0;
+      place.isQueueing = false;
+      this.#waiting.delete(place.key);
+    }
+  }
+}

@@ -1,0 +1,62 @@
+/** Wait before a message that was set aside is taken up again, in milliseconds; doubled each time, and never in step with others. */
+const WAIT_MS = { first: 2000, most: 15_000 };
+
+export type SetAsideOptions<M> = {
+  /** How much is kept, in bytes. SET_ASIDE_BYTES. */
+  readonly mostBytes: number;
+  /** Takes a message up again. */
+  again(message: M): void;
+  /** From 0 (included) to 1 (excluded). */
+  random(): number;
+};
+
+/**
+ * Messages that have no room at their endpoint, and none in its queue either, since that is full. They are kept unsettled, outside
+ * the slots, and taken up again now and then: handing them back would count as an attempt, and they would come
+ * round and round.
+ */
+export class SetAside<M extends { readonly size: number }> {
+  readonly #options: SetAsideOptions<M>;
+  readonly #kept = new Map<M, NodeJS.Timeout>();
+  readonly #times = new WeakMap<M, number>();
+  #bytes = 0;
+
+  constructor(options: SetAsideOptions<M>) {
+    this.#options = options;
+  }
+
+  /** How many are kept now. */
+  get count(): number {
+    return this.#kept.size;
+  }
+
+  /** @returns False where there is no place for it. */
+  keep(message: M): boolean {
+    const { mostBytes, again, random } = this.#options;
+    if (this.#bytes + message.size > mostBytes) return false;
+    const times = this.#times.get(message) ?? 0;
+    this.#times.set(message, times + 1);
+    this.#bytes += message.size;
+    const waitMs = Math.min(WAIT_MS.most, WAIT_MS.first * 2 ** times) * (0.5 + random());
+    const timer = setTimeout(() => {
+      this.#drop(message);
+      again(message);
+    }, waitMs);
+    this.#kept.set(message, timer);
+    return true;
+  }
+
+  /** Gives up all of them: nobody takes them up any more. */
+  release(): M[] {
+    const messages = [...this.#kept.keys()];
+    for (const timer of this.#kept.values()) clearTimeout(timer);
+    this.#kept.clear();
+    this.#bytes = 0;
+    return messages;
+  }
+
+  #drop(message: M): void {
+    this.#kept.delete(message);
+    this.#bytes -= message.size;
+  }
+}

@@ -1,0 +1,50 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { SetAside } from '../../src/delivery/set-aside.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function open(mostBytes = 1000) {
+  const again: { size: number }[] = [];
+  const aside = new SetAside<{ size: number }>({
+    mostBytes,
+    again: (message) => again.push(message),
+    random: () => 0.5,
+  });
+  return { aside, again };
+}
+
+describe('a message that is set aside', () => {
+  it('is taken up again, later each time, up to 15 s', () => {
+    const { aside, again } = open();
+    const message = { size: 10 };
+    for (const waitMs of [2000, 4000, 8000, 15_000, 15_000]) {
+      again.length = 0;
+      expect(aside.keep(message)).toBe(true);
+      vi.advanceTimersByTime(waitMs - 1);
+      expect([again.length, aside.count]).toEqual([0, 1]);
+      vi.advanceTimersByTime(1);
+      expect([again, aside.count]).toEqual([[message], 0]);
+    }
+  });
+
+  it('is refused where there is no place for it', () => {
+    const { aside } = open(25);
+    expect([1, 2, 3].map(() => aside.keep({ size: 10 }))).toEqual([true, true, false]);
+    vi.advanceTimersByTime(2000);
+    expect(aside.keep({ size: 25 })).toBe(true);
+  });
+
+  it('is given back when it is given up, and not taken up any more', () => {
+    const { aside, again } = open();
+    const messages = [{ size: 1 }, { size: 2 }];
+    for (const message of messages) aside.keep(message);
+    expect(aside.release()).toEqual(messages);
+    vi.advanceTimersByTime(100_000);
+    expect([again, aside.count]).toEqual([[], 0]);
+  });
+});
