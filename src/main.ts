@@ -13,7 +13,7 @@ process.exit(
       sql: () => import('./commands/sql.ts'),
       migrate: () => import('./commands/migrate.ts'),
       bench: () => import('./commands/bench.ts'),
-      faults: () => import('./commands/faults.ts'),
+      chaos: () => import('./commands/chaos.ts'),
     },
     {
       name: howCalled(process.argv[1] ?? '', process.cwd()),

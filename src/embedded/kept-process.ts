@@ -12,6 +12,8 @@ export interface KeptProcessOptions {
   readonly command: string;
   readonly args: readonly string[];
   readonly env: Environment;
+  /** What it gets of the environment beside PATH, HOME and TZ. */
+  readonly settings?: Readonly<Record<string, string>>;
   /** Who runs it; this process's own user if undefined. */
   readonly user?: ServerUser | undefined;
   /** Gets all that it writes; emptied first. */
@@ -55,7 +57,12 @@ export async function startKept(options: KeptProcessOptions): Promise<KeptProces
       ...['--', command, ...args],
     ],
     // The root folder, since initdb refuses to run in a folder that its user cannot enter.
-    { detached: true, cwd: '/', env: serverEnvironment(options.env), stdio: ['pipe', 'pipe', log.fd] },
+    {
+      detached: true,
+      cwd: '/',
+      env: { ...serverEnvironment(options.env), ...options.settings },
+      stdio: ['pipe', 'pipe', log.fd],
+    },
   ) as ChildProcessByStdio<Writable, Readable, null>;
   await log.close();
   // Closing a pipe whose reader has just ended is no error of ours.

@@ -23,6 +23,8 @@ const INSERT = `
     AS record (delivery_id, attempt_number, subject, endpoint_key, url, method, outcome, status, error,
       response_excerpt, started_at, duration_ms, verdict, dead_letter_reason, next_attempt_at)`;
 
+const COUNT = 'SELECT count(*)::float8 AS rows FROM rule_nats_delivery_attempts';
+
 /** The largest that numeric(12,3) holds. */
 const MAX_DURATION_MS = 999_999_999;
 
@@ -59,4 +61,10 @@ function numbers(
   column: (record: AttemptRecord) => number | null,
 ): string {
   return `{${records.map((record) => column(record) ?? 'NULL').join(',')}}`;
+}
+
+/** All rows that are kept. Reads all of them. */
+export async function countAttempts(pool: pg.Pool): Promise<number> {
+  const { rows } = await pool.query<{ rows: number }>(COUNT);
+  return rows[0]!.rows;
 }

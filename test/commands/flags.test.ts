@@ -3,7 +3,7 @@ import { VERSION } from '../../src/runtime/version.ts';
 import { runProgram } from '../support/program.ts';
 import { outcomeOf } from './programs.ts';
 
-const COMMANDS = ['receive', 'publish', 'stats', 'sql', 'migrate', 'bench', 'faults'];
+const COMMANDS = ['receive', 'publish', 'stats', 'sql', 'migrate', 'bench', 'chaos'];
 
 test.each([...COMMANDS, 'worker', 'up'])('%s --help shows its usage', async (command) => {
   const { code, stdout } = await outcomeOf([command, '--help']);

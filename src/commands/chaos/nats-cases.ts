@@ -1,0 +1,55 @@
+import { execFile } from 'node:child_process';
+import { setTimeout as wait } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { type ChaosCase, now } from './case.ts';
+import { ACK_WAIT_MS } from './workers.ts';
+
+const account = (jetstream: 'enabled' | 'disabled') =>
+  `accounts { A { jetstream: ${jetstream}, users: [ { user: all, password: all } ] } }, no_auth_user: all`;
+
+export const NATS_CASES: readonly ChaosCase[] = [
+  {
+    name: 'nats-server killed (kill -9) and started again',
+    short: true,
+    blows: { times: [2, 4] },
+    async strike({ nodes, restart }, { forMs }) {
+      await nodes.get('n1')!.kill();
+      await wait(forMs);
+      await restart('n1');
+      return now();
+    },
+  },
+  {
+    name: 'nats-server stopped (SIGSTOP) past ACK_WAIT_MS, and woken',
+    blows: { forMs: [1.3 * ACK_WAIT_MS, 3 * ACK_WAIT_MS] },
+    async strike({ nodes }, { forMs }) {
+      const { pid } = nodes.get('n1')!;
+      process.kill(pid, 'SIGSTOP');
+      await wait(forMs);
+      process.kill(pid, 'SIGCONT');
+      return now();
+    },
+  },
+  {
+    name: "nats-server's disk full, then room and a restart",
+    blows: { forMs: [2000, 4000] },
+    async strike({ nodes, restart }, { forMs }) {
+      // A limit on the size of its files, which ends with the process: writes fail as they do on a full disk.
+      await promisify(execFile)('prlimit', ['--pid', String(nodes.get('n1')!.pid), '--fsize=20000:']);
+      await wait(forMs);
+      await restart('n1');
+      return now();
+    },
+  },
+  {
+    name: 'JetStream switched off for the account, and on again',
+    scene: { config: account('enabled') },
+    blows: { forMs: [1000, 4000] },
+    async strike({ reload }, { forMs }) {
+      await reload(account('disabled'));
+      await wait(forMs);
+      await reload(account('enabled'));
+      return now();
+    },
+  },
+];

@@ -1,0 +1,49 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { type ChaosCase, now } from './case.ts';
+import type { ChaosWorker } from './workers.ts';
+import { ACK_WAIT_MS } from './workers.ts';
+
+const TWO = 2;
+
+export const WORKER_CASES: readonly ChaosCase[] = [
+  {
+    name: 'workers killed (kill -9), one or both, and started again',
+    short: true,
+    blows: { times: [3, 5], among: TWO + 1, afterMs: [0, 1500] },
+    async strike({ workers }, { whom, forMs }) {
+      const victims = hit(workers, whom);
+      await Promise.all(victims.map((victim) => victim.kill()));
+      await wait(forMs);
+      const curedAt = now();
+      await Promise.all(victims.map((victim) => victim.start()));
+      return victims.length === workers.length ? curedAt : null;
+    },
+  },
+  {
+    name: 'rolling restart of the workers (SIGTERM)',
+    blows: { times: [2, 3], among: TWO, forMs: [0, 500] },
+    async strike({ workers }, { whom, forMs }) {
+      for (const worker of [...workers.slice(whom), ...workers.slice(0, whom)]) {
+        await worker.terminate();
+        await wait(forMs);
+        await worker.start();
+      }
+      return null;
+    },
+  },
+  {
+    name: 'a worker stopped (SIGSTOP) past ACK_WAIT_MS, and woken',
+    blows: { times: [1, 2], among: TWO, forMs: [1.3 * ACK_WAIT_MS, 2 * ACK_WAIT_MS] },
+    async strike({ workers }, { whom, forMs }) {
+      workers[whom]!.pause();
+      await wait(forMs);
+      workers[whom]!.resume();
+      return null;
+    },
+  },
+];
+
+/** One of them; the number after the last means all. */
+function hit(workers: readonly ChaosWorker[], whom: number): readonly ChaosWorker[] {
+  return whom < workers.length ? workers.slice(whom, whom + 1) : workers;
+}

@@ -1,0 +1,49 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** How an endpoint treats a request. @param detail What its path says more. */
+export type Misbehaviour = (request: IncomingMessage, response: ServerResponse, detail: string) => void;
+
+const DRIP_EVERY_MS = 50;
+const CHUNK = Buffer.alloc(65_536, 'x');
+const HEADER = `X-More: ${'x'.repeat(1000)}\r\n`;
+
+/** By the name that stands in the path. */
+export const MISBEHAVIOURS: Readonly<Record<string, Misbehaviour>> = {
+  /** `/status/418` */
+  status: (_, response, detail) => response.writeHead(Number(detail)).end(),
+  redirect: (_, response) => response.writeHead(302, { location: '/status/200' }).end(),
+  /** Never answers. */
+  hang: () => {},
+  reset: ({ socket }) => socket.resetAndDestroy(),
+  garbage: ({ socket }) => socket.end('\x00\x01 this is not HTTP\r\n\r\n'),
+  /** Promises more than it sends. */
+  cut: ({ socket }) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nonly the start of it'),
+  /** `/flood/200`, `/flood/500`: a body without an end. */
+  flood(_, response, detail) {
+    response.writeHead(Number(detail));
+    writeOn(response.socket, () => response.write(CHUNK));
+  },
+  /** Headers without an end. */
+  headers({ socket }) {
+    socket.write('HTTP/1.1 200 OK\r\n');
+    writeOn(socket, () => socket.write(HEADER));
+  },
+  /** A byte at a time, for ever. */
+  drip(_, response) {
+    response.writeHead(200, { 'content-length': '1000000' });
+    const timer = setInterval(() => response.write('x'), DRIP_EVERY_MS);
+    response.once('close', () => clearInterval(timer));
+  },
+};
+
+/** Writes as fast as the other side reads, until it goes away. */
+function writeOn(socket: Socket | null, write: () => boolean): void {
+  const more = () => {
+    while (socket?.writable && write());
+  };
+  socket?.on('drain', more);
+  // It is the other side that hangs up.
+  socket?.on('error', () => {});
+  more();
+}
