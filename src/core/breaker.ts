@@ -9,7 +9,7 @@ export type BreakerLimits = {
 /** Fewer attempts say nothing about a share; and as many failures in a row, however slow, say enough. */
 const FEWEST = 10;
 /** So many of what has never succeeded. */
-const FEWEST_AT_FIRST = 5;
+const FEWEST_AT_FIRST = 3;
 /** How long it stays open, in milliseconds: doubled after each probe that fails, give or take 25 %. */
 const OPEN_MS = { first: 1000, most: 30_000 };
 const JITTER = 0.25;

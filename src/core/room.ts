@@ -140,6 +140,11 @@ export class Room {
     return isCapped || !this.#proven || this.window.size < share.proven;
   }
 
+  /** It has yet to answer, and it is others that have yet to answer, too, that keep it from more. */
+  isCrowdedOut({ unproven }: Share): boolean {
+    return !this.#proven && unproven <= this.#inFlight && this.#inFlight < this.#firstWindow;
+  }
+
   /** It takes its time: what it has of this worker is gone for long. */
   isSlow(): boolean {
     return this.#meanMs >= SLOW * this.#limits.silentAfterMs;

@@ -34,6 +34,11 @@ export type DrainerOptions = {
 
 /** How often it is looked which queues have room, in milliseconds. */
 const LOOK_EVERY_MS = 50;
+/**
+ * How many drains are opened each time: to make a consumer is among the dearest things that nats-server is asked for, and where
+ * thousands of endpoints are down, thousands of probes are due.
+ */
+const OPENED_AT_ONCE = { probes: 2, others: 8 };
 /** How often the queues are listed, in milliseconds; with many of them, the second. */
 const LIST_EVERY_MS = { few: 5000, many: 15_000 };
 const MANY = 1000;
@@ -102,9 +107,12 @@ export class Drainer implements Service {
       if (this.#isOver(open, now, isCrowded)) this.#end(open);
       else open.drain.wake();
     }
+    const left = { probes: OPENED_AT_ONCE.probes, others: OPENED_AT_ONCE.others };
     for (const [key, place] of this.#waiting) {
       if (this.#isFull()) break;
       if (this.#options.rooms.spaceFor(place) === 0) continue;
+      const kind = isInTrouble(place, now) ? 'probes' : 'others';
+      if (left[kind]-- <= 0) continue;
       this.#waiting.delete(key);
       void this.#begin(place);
     }

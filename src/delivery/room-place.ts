@@ -97,6 +97,7 @@ export function isInTrouble({ room }: Place, now: number): boolean {
  * Why a message is not to wait in its slot for room at this endpoint, for a person; null: it may.
  *
  * @param isSlowest It takes its time, and has as many slots as it may: those that wait would be in the way of the others.
+ * @param isCrowdedOut Many endpoints have yet to answer, and many messages wait already.
  * @param most How many slots the endpoint may have for attempts and waiting ones together; null: all, since nobody else
  * wants them.
  */
@@ -105,6 +106,7 @@ export function whyNotWait(
   now: number,
   isParkedCopy: boolean,
   isSlowest: boolean,
+  isCrowdedOut: boolean,
   most: number | null,
 ): string | null {
   if (room.rule.paused !== null) return `paused: ${room.rule.paused}`;
@@ -112,6 +114,7 @@ export function whyNotWait(
   if (isQueueing && !isParkedCopy) return 'others wait in its queue';
   if (room.standing === 'stuck' || room.isSilent(now)) return 'it does not answer';
   if (isSlowest) return 'it is slow, and has all that it may';
+  if (isCrowdedOut) return 'too many others have yet to answer';
   if (most !== null && room.inFlight + waiters.length >= most) return 'too many wait for it';
   return null;
 }

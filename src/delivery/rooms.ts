@@ -68,7 +68,14 @@ export class Rooms {
       return this.#pass(place, now);
     if (!mustSend) {
       const most = this.#busy.size > 1 ? this.#options.slots / 2 : null;
-      const why = whyNotWait(place, now, isParkedCopy, this.#isSlowest(place), most);
+      const why = whyNotWait(
+        place,
+        now,
+        isParkedCopy,
+        this.#isSlowest(place),
+        this.#isCrowdedOut(place),
+        most,
+      );
       if (why !== null) return this.#turnAway(place, why, now);
     }
     return new Promise((resolve) => {
@@ -196,6 +203,10 @@ export class Rooms {
   #isSlowest({ room }: Place): boolean {
     // Else it may be this worker that is too busy to be quicker.
     return room.isSlow() && !this.#options.isBusy();
+  }
+
+  #isCrowdedOut(place: Place): boolean {
+    return this.waiting >= this.#options.slots / 8 && place.room.isCrowdedOut(this.#crowd.shareOf(place));
   }
 
   /** Where it is not just a moment's crowd, those that come next go behind this one. */

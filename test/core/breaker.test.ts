@@ -18,8 +18,8 @@ function play(breaker: Breaker, signs: string, from = 0): number {
 describe('a breaker', () => {
   it.each([
     ['nothing', '', true],
-    ['four failures, and no success ever', 'F'.repeat(4), true],
-    ['five failures, and no success ever', 'F'.repeat(5), false],
+    ['two failures, and no success ever', 'F'.repeat(2), true],
+    ['three failures, and no success ever', 'F'.repeat(3), false],
     ['nine failures in a row', `ssssss${'F'.repeat(9)}`, true],
     ['ten failures in a row', `ssssss${'F'.repeat(10)}`, false],
     ['half of many', 'Fs'.repeat(100), true],
@@ -52,8 +52,8 @@ describe('a breaker', () => {
     const breaker = create();
     const now = play(breaker, 'F'.repeat(5));
     expect(breaker.isHalfOpen(now)).toBe(false);
-    expect(breaker.openUntil).toBe(4 + 1000);
-    expect(breaker.isHalfOpen(4 + 1000)).toBe(true);
+    expect(breaker.openUntil).toBe(2 + 1000);
+    expect(breaker.isHalfOpen(2 + 1000)).toBe(true);
   });
 
   it('closes at a success, and starts anew', () => {
@@ -85,7 +85,7 @@ describe('a breaker', () => {
   });
 
   it.each([
-    ['when it opens', 'F'.repeat(4)],
+    ['when it opens', 'F'.repeat(2)],
     ['while it is open', 'F'.repeat(5)],
   ])('stays open as long as the endpoint asks, %s', (_when, before) => {
     const breaker = create();
@@ -100,9 +100,9 @@ describe('a breaker', () => {
       [1, 1250],
     ] as const) {
       const breaker = create();
-      play(breaker, 'F'.repeat(4));
-      breaker.failed(4, false, 0, random);
-      expect(breaker.openUntil).toBe(4 + ms);
+      play(breaker, 'F'.repeat(2));
+      breaker.failed(2, false, 0, random);
+      expect(breaker.openUntil).toBe(2 + ms);
     }
   });
 
