@@ -17,6 +17,7 @@ type World = {
   /** @default a pass that says nothing */
   readonly room?: NoRoom | Promise<NoRoom>;
   readonly waitsIn?: WaitsIn;
+  readonly hasHandedBack?: boolean;
   /** What the server does in place of what it is told. */
   readonly settled?: Verdict;
 };
@@ -34,7 +35,6 @@ async function handle(given: Message, outcome: Outcome = OK, world: World = {}) 
       backoff: { baseMs: 1000, maxMs: 60_000, multiplier: 2, retryAfterMaxMs: 60_000 },
     },
     parse: createMessageParser(),
-    hasHandedBack: () => false,
     enter: (_message, delivery) => {
       steps.push(`enter ${delivery.target.endpointKey}`);
       const pass: Pass = {
@@ -46,6 +46,7 @@ async function handle(given: Message, outcome: Outcome = OK, world: World = {}) 
       };
       return world.room ?? pass;
     },
+    hasHandedBack: () => world.hasHandedBack ?? false,
     waitsIn: () => world.waitsIn ?? 'stream',
     async send(delivery) {
       steps.push('send');
@@ -134,6 +135,13 @@ describe('the journey of a message', () => {
     const { steps, recorded } = await handle(message(ENVELOPE, { attemptNumber: 4 }), OK, { room: NO_ROOM });
     expect(steps).toEqual(['settle deadLetter', 'record deadLetter']);
     expect(recorded.attempt.outcome).toEqual({ kind: 'spent', handOuts: 3 });
+    expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'exhausted' });
+  });
+
+  it('is sent even after many hand-outs where messages were handed back unsent, and then given up', async () => {
+    const given = message(ENVELOPE, { attemptNumber: 4 });
+    const { sent, recorded } = await handle(given, FAILED, { hasHandedBack: true });
+    expect(sent).toHaveLength(1);
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'exhausted' });
   });
 

@@ -125,3 +125,19 @@ test.each([
   expect(parking.trouble()).toContain(PARKED);
   expect(await stored(client, STREAM)).toBe(1);
 });
+
+test('where the parked stream is full, one without room that is set aside is kept as it is: the server hears only that it is held', async () => {
+  const { next, settle, handOuts, settlement } = await startSettling(client, {
+    ackWaitMs: 1000,
+    setAside: () => true,
+  });
+  await fillParkedStream();
+  await publish(client, 1);
+  const handOut = await next();
+  expect(await settle(handOut, PARK, NO_ROOM)).toEqual({ kind: 'setAside' });
+  expect(settlement.hasHandedBack()).toBe(false);
+  await until(() => performance.now() - handOut.receivedAt > 2500);
+  expect(handOuts.length).toBe(1);
+  expect(await settle(handOut, { kind: 'ack' })).toEqual({ kind: 'ack' });
+  await until(async () => (await stored(client, STREAM)) === 0);
+});

@@ -34,7 +34,13 @@ export async function startSettling(
     worker = client,
     ackWaitMs = 60_000,
     random = Math.random,
-  }: { worker?: NatsClient; ackWaitMs?: number; random?: () => number } = {},
+    setAside,
+  }: {
+    worker?: NatsClient;
+    ackWaitMs?: number;
+    random?: () => number;
+    setAside?: (handOut: HandOut) => boolean;
+  } = {},
 ) {
   await makeGroup(client, { ack_wait: nanos(ackWaitMs) });
   await ensureDeadLetterStream(client, { name: DLQ, sourceStream: STREAM, replicas: 1 });
@@ -47,6 +53,7 @@ export async function startSettling(
     acks: createAckBuffer(worker),
     deadLetters: createDeadLetterWriter(worker, { streamName: DLQ, sourceStream: STREAM }),
     parking,
+    ...(setAside && { setAside }),
     ackWaitMs,
     now: () => clock.now,
     random,
