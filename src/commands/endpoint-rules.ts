@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Settings } from '../config/settings.ts';
 import type { RoomRule } from '../core/room.ts';
@@ -8,6 +9,8 @@ import type { Logger } from '../runtime/logger.ts';
 import { within } from '../runtime/within.ts';
 
 const READ_EVERY_MS = 1000;
+/** By then, every peer has read that there is one worker more, in milliseconds. */
+const LEARNED_MS = READ_EVERY_MS + 200;
 /** How long deliveries wait for the first answer: what is paused stays paused over a restart. */
 const FIRST_READ_MS = 2000;
 
@@ -27,6 +30,7 @@ export async function followEndpointRules(
   let isReading = false;
   let saidAway = false;
   let last = '';
+  let isShared = false;
 
   async function read(): Promise<void> {
     if (isReading) return;
@@ -36,6 +40,7 @@ export async function followEndpointRules(
       const now = JSON.stringify([said.liveWorkers, [...said.rules]]);
       if (now !== last) rooms.obey((key) => roomRule(settings, said, said.rules.get(key)));
       last = now;
+      isShared = said.liveWorkers > 1 && isLimited(settings, said);
       saidAway = false;
     } catch (error) {
       const message = { error: errorMessage(error) };
@@ -47,6 +52,8 @@ export async function followEndpointRules(
   }
 
   await within(FIRST_READ_MS, read());
+  // Peers give up a part of what they may do when they see us: before that, we would come on top.
+  if (isShared) await wait(LEARNED_MS);
   const timer = setInterval(read, READ_EVERY_MS);
   return () => clearInterval(timer);
 }
@@ -64,4 +71,11 @@ export function roomRule(
     concurrency: concurrency == null ? null : Math.max(1, Math.floor(concurrency / liveWorkers)),
     perSecond: perSecond == null ? null : perSecond / liveWorkers,
   };
+}
+
+function isLimited(settings: Settings, { rules }: EndpointRules): boolean {
+  if (settings.ENDPOINT_CONCURRENCY != null || settings.ENDPOINT_RATE_LIMIT != null) return true;
+  return [...rules.values()].some(
+    ({ maxConcurrency, rateLimit }) => maxConcurrency !== null || rateLimit !== null,
+  );
 }

@@ -59,6 +59,8 @@ export async function runWorker(
   const http = await serveHealth(settings, log, [healthRoute(worker), ...routes(pool, worker)], httpHost);
   const startedAt = performance.now();
   await worker.statistics.start();
+  // Peers count us among those who share what the group may do.
+  await within(FLUSH_MS, worker.statistics.flush());
   const stopObeying = await followEndpointRules(settings, pool, worker.rooms, log);
   worker.consumer.start();
   await worker.drainer.start();

@@ -1,0 +1,267 @@
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { atEndOfFile } from '../support/end-of-file.ts';
+import { until } from '../support/wait.ts';
+import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
+import {
+  drained,
+  openScene,
+  type Scene,
+  setPaused,
+  startEndpoint,
+  statisticsOf,
+  stopWorker,
+  sumOf,
+} from './scene.ts';
+
+/** As long as the test lasts: what hangs, hangs. */
+const NO_TIMEOUT = { ATTEMPT_TIMEOUT_MS: '300000', ACK_WAIT_MS: '600000' };
+
+type HealthRow = {
+  readonly state: string;
+  readonly in_flight: number;
+  readonly parked: number;
+  readonly why: string | null;
+  readonly last_error: string | null;
+};
+
+async function healthOf(scene: Scene, url: string): Promise<HealthRow | undefined> {
+  const [row] = await scene.query<HealthRow>(
+    `SELECT state, in_flight::int, parked::int, why, last_error FROM nats_endpoint_health
+     WHERE endpoint_key = nats_endpoint_key($1)`,
+    [url],
+  );
+  return row;
+}
+
+const parkedIn = async (scene: Scene) => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages;
+
+/** An endpoint that does with each request what it is told: by its id, and the number of its attempt. */
+async function startTold(
+  answer: (response: ServerResponse, id: string, attempt: number) => void,
+): Promise<string> {
+  const attempts = new Map<string, number>();
+  const server = createServer((request, response) => {
+    const id = String(request.headers['webhook-id']);
+    attempts.set(id, (attempts.get(id) ?? 0) + 1);
+    request.resume().once('end', () => answer(response, id, attempts.get(id)!));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  atEndOfFile(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** Messages for each of the URLs in turn. */
+async function publishInTurn(scene: Scene, count: number, ...urls: string[]): Promise<void> {
+  const all = Array.from({ length: count }, (_, number) =>
+    urls.map((url) => scene.publish({ webhook_url: url, data: { number } })),
+  );
+  await Promise.all(all.flat());
+}
+
+describe('an endpoint that hangs', () => {
+  it('holds a few attempts, and all messages for another one go through', async () => {
+    const [scene, hangs, well] = [
+      await openScene(),
+      await startMisbehavingEndpoint(),
+      await startEndpoint({ delayMs: 10 }),
+    ];
+    await scene.startWorker(NO_TIMEOUT);
+    await publishInTurn(scene, 400, `${hangs.url}/hang`, well.url);
+    await until(() => well.received().webhookIds === 400);
+    expect(well.received().doubled).toBe(0);
+    expect(hangs.requests.length).toBeLessThanOrEqual(16);
+    await until(async () => {
+      const row = await healthOf(scene, hangs.url);
+      expect(row).toMatchObject({ state: 'silent', in_flight: hangs.requests.length });
+      return (row?.parked ?? 0) > 300;
+    });
+    hangs.recover();
+    await drained(scene);
+    expect(new Set(hangs.requests.map(({ webhookId }) => webhookId)).size).toBe(400);
+    expect(hangs.requests.length).toBe(400);
+    await until(async () => (await healthOf(scene, hangs.url))?.state === 'flowing');
+  });
+
+  it('after it answered well takes nothing from others, though nobody has seen them before', async () => {
+    const [scene, turns, known, fresh] = [
+      await openScene(),
+      await startMisbehavingEndpoint(),
+      await startEndpoint(),
+      await startEndpoint(),
+    ];
+    turns.recover();
+    await scene.startWorker({ ...NO_TIMEOUT, CONCURRENCY: '64' });
+    await publishInTurn(scene, 1000, `${turns.url}/hang`, known.url);
+    await until(() => turns.requests.length === 1000);
+    turns.misbehave();
+    await publishInTurn(scene, 1000, `${turns.url}/hang`);
+    await publishInTurn(scene, 100, known.url, fresh.url);
+    await until(() => known.received().webhookIds === 1100 && fresh.received().webhookIds === 100);
+    expect(turns.requests.length).toBeLessThanOrEqual(1000 + 64);
+    turns.recover();
+    await drained(scene);
+    expect(turns.requests.length).toBe(2000);
+  });
+
+  it.each([1, 2, 5])('leaves another one a way with %d slots, unless they are all its own', async (slots) => {
+    const [scene, hangs, well] = [
+      await openScene(),
+      await startMisbehavingEndpoint(),
+      await startEndpoint({ delayMs: 5 }),
+    ];
+    await scene.startWorker({ ATTEMPT_TIMEOUT_MS: '500', CONCURRENCY: String(slots), MAX_ATTEMPTS: '100' });
+    await publishInTurn(scene, 30, `${hangs.url}/hang`, well.url);
+    await until(() => well.received().webhookIds === 30);
+    hangs.recover();
+    await drained(scene);
+    expect(new Set(hangs.requests.map(({ webhookId }) => webhookId)).size).toBe(30);
+  });
+});
+
+describe('an endpoint that fails', () => {
+  it('gets few requests, keeps its messages over a restart, and gets all of them when it is back', async () => {
+    const [scene, fails, well] = [await openScene(), await startMisbehavingEndpoint(), await startEndpoint()];
+    const first = await scene.startWorker({ CONSUMER_NAME: 'first' });
+    await publishInTurn(scene, 2000, `${fails.url}/status/503`);
+    await publishInTurn(scene, 100, well.url);
+    await until(() => well.received().webhookIds === 100);
+    await until(async () => (await parkedIn(scene)) === 2000);
+    expect(fails.requests.length).toBeLessThan(60);
+    await until(async () => {
+      expect(await healthOf(scene, fails.url)).toMatchObject({ parked: 2000, last_error: 'HTTP 503' });
+      return true;
+    });
+    await stopWorker(first);
+    await scene.startWorker({ CONSUMER_NAME: 'second' });
+    fails.recover();
+    await drained(scene);
+    const ids = new Set(fails.requests.filter(({ answered }) => answered).map(({ webhookId }) => webhookId));
+    expect(ids.size).toBe(2000);
+    const rows = await until(async () => {
+      const all = await statisticsOf(scene);
+      return sumOf(all, 'messages_acknowledged') === 2100 && all;
+    });
+    expect(sumOf(rows, 'http_attempts')).toBe(fails.requests.length + 100);
+    expect(sumOf(rows, 'messages_delivered')).toBe(2100 + sumOf(rows, 'messages_retried'));
+    expect(sumOf(rows, 'messages_parked')).toBeGreaterThan(1900);
+    expect(sumOf(rows, 'messages_dead_lettered')).toBe(0);
+  });
+
+  it('half of the time: each message is delivered or tried MAX_ATTEMPTS times, over a rolling restart of two workers', async () => {
+    const scene = await openScene();
+    const tries = new Map<string, string>();
+    const url = await startTold(async (response, id, attempt) => {
+      const sequence = Number(id.split('-').at(-1));
+      const isWell = (sequence * 7 + attempt * 13) % 16 < 8;
+      tries.set(id, (tries.get(id) ?? '') + (isWell ? 'o' : 'x'));
+      await wait(5);
+      response.writeHead(isWell ? 200 : 503).end();
+    });
+    const settings = { MAX_ATTEMPTS: '3', BACKOFF_BASE_MS: '100', BACKOFF_MAX_MS: '200' };
+    const start = (name: string) => scene.startWorker({ ...settings, CONSUMER_NAME: name });
+    const [a, b] = await Promise.all([start('a'), start('b')]);
+    await publishInTurn(scene, 500, url);
+    await until(() => tries.size > 100);
+    await stopWorker(a);
+    await start('c');
+    await stopWorker(b);
+    await start('d');
+    await drained(scene);
+    const outcomes = [...tries.values()];
+    expect(outcomes.length).toBe(500);
+    expect(outcomes.filter((each) => !/^(x{0,2}o|xxx)$/.test(each))).toEqual([]);
+    const { state } = await scene.manager.streams.info('WEBHOOKS_DLQ');
+    expect(state.messages).toBe(outcomes.filter((each) => each === 'xxx').length);
+  });
+
+  it('and asks for time with Retry-After gets nothing before', async () => {
+    const scene = await openScene();
+    const times: number[] = [];
+    let isWell = false;
+    const url = await startTold((response) => {
+      times.push(performance.now());
+      response.writeHead(isWell ? 200 : 429, { 'retry-after': '2' }).end();
+    });
+    await scene.startWorker();
+    await publishInTurn(scene, 50, url);
+    await until(async () => {
+      const row = await healthOf(scene, url);
+      return row?.state === 'failing' && row.in_flight === 0 && row.parked >= 30;
+    });
+    const failed = times.length;
+    isWell = true;
+    await drained(scene);
+    expect(times[failed]! - times[failed - 1]!).toBeGreaterThanOrEqual(1900);
+    expect(times.length).toBe(failed + 50);
+  });
+});
+
+describe('an operator', () => {
+  it('pauses an endpoint, over a restart too, and lets it go on', async () => {
+    const [scene, endpoint, other] = [await openScene(), await startEndpoint(), await startEndpoint()];
+    const first = await scene.startWorker();
+    await setPaused(scene, endpoint.url, true);
+    await until(async () => {
+      await publishInTurn(scene, 1, endpoint.url);
+      return (await healthOf(scene, endpoint.url))?.state === 'paused';
+    });
+    const before = endpoint.received().requests;
+    await publishInTurn(scene, 50, endpoint.url, other.url);
+    await until(() => other.received().webhookIds === 50);
+    await stopWorker(first);
+    await scene.startWorker();
+    await publishInTurn(scene, 50, endpoint.url, other.url);
+    await until(() => other.received().webhookIds === 100);
+    expect(endpoint.received().requests).toBe(before);
+    await setPaused(scene, endpoint.url, false);
+    await drained(scene);
+    expect(endpoint.received().doubled).toBe(0);
+    expect(endpoint.received().webhookIds).toBeGreaterThanOrEqual(before + 100);
+  });
+});
+
+describe('a cap', () => {
+  it('of attempts at once holds for all workers together', async () => {
+    const scene = await openScene();
+    let [open, most, total] = [0, 0, 0];
+    const url = await startTold(async (response) => {
+      total++;
+      most = Math.max(most, ++open);
+      await wait(20);
+      open--;
+      response.end();
+    });
+    const settings = { ENDPOINT_CONCURRENCY: '4' };
+    await Promise.all(['a', 'b'].map((name) => scene.startWorker({ ...settings, CONSUMER_NAME: name })));
+    // Both know of each other.
+    await until(async () => {
+      const [row] = await scene.query<{ live: number }>(
+        'SELECT count(*)::int AS live FROM rule_nats_worker_instances WHERE active',
+      );
+      return row!.live === 2;
+    });
+    await publishInTurn(scene, 200, url);
+    await drained(scene);
+    expect(total).toBe(200);
+    expect(most).toBeLessThanOrEqual(4);
+  });
+
+  it('of requests a second holds, and nothing is lost', async () => {
+    const [scene, endpoint] = [await openScene(), await startEndpoint()];
+    await scene.startWorker({ ENDPOINT_RATE_LIMIT: '20' });
+    await publishInTurn(scene, 60, endpoint.url);
+    await drained(scene);
+    const times = endpoint.requests.map(({ at }) => at.getTime());
+    // 60 at 20 a second; a burst is one.
+    expect(times.at(-1)! - times[0]!).toBeGreaterThanOrEqual(2900);
+    expect(endpoint.received()).toMatchObject({ webhookIds: 60, doubled: 0 });
+  });
+});
