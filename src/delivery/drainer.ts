@@ -110,7 +110,7 @@ export class Drainer implements Service {
     const left = { probes: OPENED_AT_ONCE.probes, others: OPENED_AT_ONCE.others };
     for (const [key, place] of this.#waiting) {
       if (this.#isFull()) break;
-      if (this.#options.rooms.spaceFor(place) === 0) continue;
+      if (this.#opening.has(key) || this.#options.rooms.spaceFor(place) === 0) continue;
       const kind = isInTrouble(place, now) ? 'probes' : 'others';
       if (left[kind]-- <= 0) continue;
       this.#waiting.delete(key);
@@ -147,6 +147,8 @@ export class Drainer implements Service {
       if (drain === null) return;
       const open = { place, drain, since: now(), activity };
       this.#open.set(place.key, open);
+      // Parked while it was being opened: this drain has it, too.
+      this.#waiting.delete(place.key);
       this.#options.share.add(place);
       place.drain = drain;
       if (this.#stopped) this.#end(open);

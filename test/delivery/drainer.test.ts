@@ -14,6 +14,8 @@ const SLOTS = 64;
 let queued: Map<string, number>;
 let drains: Map<string, DrainOwner>;
 let opened: string[];
+/** What NATS waits for before it makes a drain. */
+let opening: Promise<void>;
 let rooms: Rooms;
 let drainer: Drainer;
 let share: DrainShare;
@@ -36,6 +38,7 @@ function start(maxDrains = 4): Promise<void> {
       list: async () => queued,
       async open(key, owner) {
         opened.push(key);
+        await opening;
         drains.set(key, owner);
         return {
           credits: () => 0,
@@ -55,6 +58,7 @@ beforeEach(() => {
   queued = new Map();
   drains = new Map();
   opened = [];
+  opening = Promise.resolve();
   rooms = new Rooms({
     slots: SLOTS,
     silentAfterMs: 200,
@@ -101,6 +105,21 @@ describe('a queue that holds something', () => {
     await start();
     drainer.parked('b');
     await passes(50);
+    expect(opened).toEqual(['b']);
+  });
+
+  it('is drained once, though more is parked while NATS makes the drain', async () => {
+    let made = () => {};
+    opening = new Promise((resolve) => {
+      made = resolve;
+    });
+    await start();
+    drainer.parked('b');
+    await passes(50);
+    drainer.parked('b');
+    await passes(200);
+    made();
+    await passes(200);
     expect(opened).toEqual(['b']);
   });
 
