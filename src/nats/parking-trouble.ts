@@ -12,7 +12,9 @@ export class ParkingTrouble {
   readonly #stream: string;
   #why: string | null = null;
   #until = 0;
-  #saidUntil = 0;
+  /** That there is a trouble was the last thing said. */
+  #isSaid = false;
+  #quietUntil = Number.NEGATIVE_INFINITY;
 
   constructor(log: NatsLog, stream: string) {
     this.#log = log;
@@ -24,9 +26,10 @@ export class ParkingTrouble {
     const why = `webhook not parked in ${this.#stream}: ${detail}`;
     if (OF_ONE_MESSAGE.has(failed)) return why;
     const now = performance.now();
-    if (this.#why === null && now >= this.#saidUntil) {
+    if (!this.#isSaid && now >= this.#quietUntil) {
       this.#log.error(`${why}; its message is kept, and tried again`);
-      this.#saidUntil = now + LASTS_MS;
+      this.#isSaid = true;
+      this.#quietUntil = now + LASTS_MS;
     }
     this.#why = why;
     this.#until = now + LASTS_MS;
@@ -34,8 +37,9 @@ export class ParkingTrouble {
   }
 
   end(): void {
-    if (this.#why === null) return;
     this.#why = null;
+    if (!this.#isSaid) return;
+    this.#isSaid = false;
     this.#log.info(`webhooks are parked again in ${this.#stream}`);
   }
 
