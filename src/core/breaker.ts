@@ -59,9 +59,9 @@ export class Breaker {
     };
   }
 
-  /** Half-open from now on: what is known is old, and one probe is to say whether it still holds. */
+  /** Half-open from now on, where it was closed: what is known is old, and one probe is to say whether it still holds. */
   doubt(now: number): void {
-    this.#openUntil = now;
+    this.#openUntil ??= now;
   }
 
   succeeded(now: number): void {

@@ -113,4 +113,12 @@ describe('a breaker', () => {
     breaker.succeeded(6);
     expect(breaker.isClosed()).toBe(true);
   });
+
+  it('stays open for its time, in doubt or not', () => {
+    const breaker = create();
+    play(breaker, 'F'.repeat(2));
+    breaker.failed(2, false, 60_000, 0.5);
+    breaker.doubt(3);
+    expect(breaker.openUntil).toBe(60_002);
+  });
 });
