@@ -199,6 +199,7 @@ export function assembleWorker({
     slots,
     rooms,
     drainer,
+    report,
     pressure,
     setAside,
     consumer,

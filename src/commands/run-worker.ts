@@ -64,6 +64,7 @@ export async function runWorker(
   const stopObeying = await followEndpointRules(settings, pool, worker.rooms, log);
   worker.consumer.start();
   await worker.drainer.start();
+  await worker.report.start();
   const stopSaying = sayStatistics(worker, log, startedAt);
   const stopMending = topology.keepMended(worker.inTrouble, worker.consumer.retry);
   const stopTelling = tellHealth(worker.health, log);
@@ -85,6 +86,7 @@ export async function runWorker(
     stopTelling();
     stopFollowing();
     stopObeying();
+    await worker.report.stop();
     const drained = await stopDelivering(worker, settings.SHUTDOWN_DRAIN_MS);
     const flushed = await within(FLUSH_MS, worker.statistics.stop());
     await within(

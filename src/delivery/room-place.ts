@@ -1,5 +1,5 @@
 import type { Attempt } from '../core/attempt.ts';
-import type { EndpointState } from '../core/endpoint-state.ts';
+import type { EndpointCondition, EndpointState } from '../core/endpoint-state.ts';
 import type { Room, Share } from '../core/room.ts';
 
 /** Who wants in. */
@@ -53,9 +53,13 @@ export type Place = {
   /** How many of the slots it needed lately, as the others are to leave them; 0 while it does not answer. */
   need: number;
   lastError: string | null;
-  /** What was last told of it, and when its condition began, in milliseconds since 1970. */
-  told: EndpointState | null;
+  /** The log says that it is in trouble. */
+  isSaid: boolean;
+  /** How it was when it was last looked at, and since when, in milliseconds since 1970. */
+  condition: EndpointCondition | null;
   since: number;
+  /** What was last told of it. */
+  told: EndpointState | null;
   /** When that was, on the clock of the rooms. */
   toldAt: number;
   /** Messages in its queue, as they were counted last; null: not yet. */
@@ -78,8 +82,10 @@ export function newPlace(key: string, url: string | null, room: Room, now: numbe
     peakBefore: 0,
     need: 0,
     lastError: null,
-    told: null,
+    isSaid: false,
+    condition: null,
     since: 0,
+    told: null,
     toldAt: now,
     parked: null,
     parkedAt: Number.NEGATIVE_INFINITY,
@@ -93,21 +99,46 @@ export function isInTrouble({ room }: Place, now: number): boolean {
   );
 }
 
+/** An endpoint without attempts, and without messages in its queue, is forgotten after this long, in milliseconds. */
+const FORGET_AFTER_MS = 600_000;
+
 /**
- * Why a message is not to wait in its slot for room at this endpoint, for a person; null: it may.
- *
- * @param isSlowest It takes its time, and has as many slots as it may: those that wait would be in the way of the others.
- * @param isCrowdedOut Many endpoints have yet to answer, and many messages wait already.
- * @param most How many slots the endpoint may have for attempts and waiting ones together; null: all, since nobody else
- * wants them.
+ * Nobody has wanted anything of it for long: what is known of it is old. One that is left alone until a certain time, since it
+ * asked for that, is remembered until then.
  */
+export function isIdle({ room, waiters, drain, isQueueing, parked, usedAt }: Place, now: number): boolean {
+  const isWanted =
+    room.inFlight > 0 || waiters.length > 0 || drain !== null || isQueueing || (parked ?? 0) > 0;
+  const isOpen = !room.breaker.isClosed() && !room.breaker.isHalfOpen(now);
+  return !isWanted && !isOpen && now - usedAt > FORGET_AFTER_MS;
+}
+
+/** Tells its drain that there may be room for more: soon, when the slot is free, too. */
+export function wakeDrain(place: Place): void {
+  if (place.drain === null || place.isWaking) return;
+  place.isWaking = true;
+  setImmediate(() => {
+    place.isWaking = false;
+    place.drain?.wake();
+  });
+}
+
+/** What a message finds that wants to wait in its slot. */
+type Wait = {
+  readonly isParkedCopy: boolean;
+  /** It takes its time, and has as many slots as it may: those that wait would be in the way of the others. */
+  readonly isSlowest: boolean;
+  /** Many endpoints have yet to answer, and many messages wait already. */
+  readonly isCrowdedOut: boolean;
+  /** How many slots the endpoint may have for attempts and waiting ones together; null: all, since nobody else wants them. */
+  readonly most: number | null;
+};
+
+/** Why a message is not to wait in its slot for room at this endpoint, for a person; null: it may. */
 export function whyNotWait(
   { room, waiters, isQueueing }: Place,
   now: number,
-  isParkedCopy: boolean,
-  isSlowest: boolean,
-  isCrowdedOut: boolean,
-  most: number | null,
+  { isParkedCopy, isSlowest, isCrowdedOut, most }: Wait,
 ): string | null {
   if (room.rule.paused !== null) return `paused: ${room.rule.paused}`;
   if (!room.breaker.isClosed()) return 'its circuit breaker is open';

@@ -1,11 +1,12 @@
 import type { EndpointCondition, EndpointState } from '../core/endpoint-state.ts';
-import type { Place } from './room-place.ts';
+import { isIdle, type Place } from './room-place.ts';
 
 /** How an endpoint is now, and why, for a person. */
 export function conditionOf(place: Place, now: number): { state: EndpointCondition; why: string | null } {
   const { room, waiters, isQueueing } = place;
   const { breaker, rule, inFlight } = room;
   if (rule.paused !== null) return { state: 'paused', why: rule.paused };
+  if (isIdle(place, now)) return { state: 'flowing', why: null };
   if (breaker.isHalfOpen(now))
     return { state: 'probing', why: 'its circuit breaker is half-open: one attempt at a time tries it' };
   if (!breaker.isClosed()) {
@@ -26,7 +27,8 @@ export function conditionOf(place: Place, now: number): { state: EndpointConditi
 export function stateOf(place: Place, now: number, at: number): EndpointState {
   const { state, why } = conditionOf(place, now);
   const { successes, failures } = place.room.breaker.tally(now);
-  if (place.told?.state !== state) place.since = at;
+  if (place.condition !== state) place.since = at;
+  place.condition = state;
   return {
     endpointKey: place.key,
     url: place.url ?? '',

@@ -4,6 +4,7 @@ import { Room, type RoomLimits, type RoomRule, signOf } from '../core/room.ts';
 import { Crowd } from './crowd.ts';
 import {
   type Entrant,
+  isIdle,
   isInTrouble,
   isInVain,
   type NoRoom,
@@ -11,6 +12,7 @@ import {
   type Pass,
   type Place,
   type Waiter,
+  wakeDrain,
   whyNotWait,
 } from './room-place.ts';
 
@@ -67,15 +69,12 @@ export class Rooms {
     if (mayPass && place.waiters.length === 0 && this.#space(place, now) > asked)
       return this.#pass(place, now);
     if (!mustSend) {
-      const most = this.#busy.size > 1 ? this.#options.slots / 2 : null;
-      const why = whyNotWait(
-        place,
-        now,
+      const why = whyNotWait(place, now, {
         isParkedCopy,
-        this.#isSlowest(place),
-        this.#isCrowdedOut(place),
-        most,
-      );
+        isSlowest: this.#isSlowest(place),
+        isCrowdedOut: this.#isCrowdedOut(place),
+        most: this.#busy.size > 1 ? this.#options.slots / 2 : null,
+      });
       if (why !== null) return this.#turnAway(place, why, now);
     }
     return new Promise((resolve) => {
@@ -112,13 +111,12 @@ export class Rooms {
     this.#ruleOf = ruleOf;
   }
 
-  /** Drops what says nothing any more: endpoints without trouble and without an attempt for so long, in milliseconds. */
-  forgetIdle(idleMs: number): void {
+  /** Drops endpoints that nobody has wanted anything of for long, once nobody takes them for troubled any more. */
+  forgetIdle(): void {
     const now = this.#options.now();
     for (const place of this.#places.values()) {
-      const isIdle =
-        !this.#busy.has(place) && place.room.breaker.isClosed() && !place.isQueueing && !place.parked;
-      if (!isIdle || now - place.usedAt <= idleMs) continue;
+      const isSpokenOf = place.isSaid || (place.told !== null && place.told.state !== 'flowing');
+      if (this.#busy.has(place) || isSpokenOf || !isIdle(place, now)) continue;
       this.#crowd.drop(place);
       this.#places.delete(place.key);
     }
@@ -176,17 +174,7 @@ export class Rooms {
       ),
     );
     this.#serve(place, now);
-    if (place.drain !== null) this.#wakeSoon(place);
-  }
-
-  /** Once the slot is free, too. */
-  #wakeSoon(place: Place): void {
-    if (place.isWaking) return;
-    place.isWaking = true;
-    setImmediate(() => {
-      place.isWaking = false;
-      place.drain?.wake();
-    });
+    wakeDrain(place);
   }
 
   #serve(place: Place, now: number): void {

@@ -228,12 +228,18 @@ describe('rooms that close', () => {
 });
 
 describe('what is known of endpoints', () => {
-  it('is forgotten once they are idle and well', async () => {
+  it('is forgotten ten minutes after the last attempt, unless messages wait, or they asked to be left alone', async () => {
     pass('well').left(WELL);
     for (const one of follow(10, 'down').passes) one.left(responded(503));
-    await vi.advanceTimersByTimeAsync(700_000);
-    rooms.forgetIdle(600_000);
-    expect([...rooms.places()].map(({ key }) => key)).toEqual(['down']);
+    for (const one of follow(10, 'later').passes) one.left(responded(503, 3_600_000));
+    for (const one of follow(10, 'waits').passes) one.left(responded(503));
+    rooms.placeOf('waits').parked = 1;
+    await vi.advanceTimersByTimeAsync(600_000);
+    rooms.forgetIdle();
+    expect([...rooms.places()]).toHaveLength(4);
+    await vi.advanceTimersByTimeAsync(1);
+    rooms.forgetIdle();
+    expect([...rooms.places()].map(({ key }) => key)).toEqual(['later', 'waits']);
   });
 
   it('costs no timer when nothing is under way', async () => {
