@@ -6,7 +6,7 @@ import type { Room, Share } from '../core/room.ts';
 export type Entrant = {
   /** It comes out of its endpoint's own queue. */
   readonly isParkedCopy: boolean;
-  /** It cannot be parked, so it waits, and gets in whatever its endpoint bears. */
+  /** It cannot be parked, so it waits, and gets in whatever its endpoint bears, unless an operator has paused it. */
   readonly mustSend: boolean;
 };
 

@@ -68,7 +68,7 @@ export class Rooms {
     const asked = isParkedCopy ? 0 : (place.drain?.credits() ?? 0);
     if (mayPass && place.waiters.length === 0 && this.#space(place, now) > asked)
       return this.#pass(place, now);
-    if (!mustSend) {
+    if (!mustSend || place.room.rule.paused !== null) {
       const why = whyNotWait(place, now, {
         isParkedCopy,
         isSlowest: this.#isSlowest(place),
@@ -236,7 +236,7 @@ export class Rooms {
       if (first === undefined) return;
       if (!isHopeless && !isInVain(place, first, now, silentAfterMs, this.#crowd.shareOf(place))) return;
       place.waiters.shift();
-      if (first.mustSend) {
+      if (first.mustSend && place.room.rule.paused === null) {
         this.#answer(first, this.#pass(place, now));
         continue;
       }

@@ -215,6 +215,15 @@ describe('a message that cannot be parked', () => {
     await vi.advanceTimersByTimeAsync(250);
     expect(count('pass')).toBe(1);
   });
+
+  it('does not get into an endpoint that is paused, nor when that happens while it waits', async () => {
+    follow(10, 'any');
+    const { count } = follow(1, 'any', { isParkedCopy: false, mustSend: true });
+    rooms.obey(() => ({ ...NO_RULE, paused: 'moving house' }));
+    await vi.advanceTimersByTimeAsync(250);
+    expect(count('noRoom')).toBe(1);
+    expect(enter('any', { isParkedCopy: false, mustSend: true })).toMatchObject({ kind: 'noRoom' });
+  });
 });
 
 describe('rooms that close', () => {
