@@ -3,6 +3,7 @@ import { parseTarget } from '../../src/core/endpoint.ts';
 import { readEndpointRules } from '../../src/postgres/endpoints-table.ts';
 import { migrate } from '../../src/postgres/migrate.ts';
 import { storeFlush } from '../../src/postgres/statistics-table.ts';
+import { readmeBlock } from '../program/readme.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 import { flushOf } from './records.ts';
 
@@ -34,6 +35,20 @@ describe("an operator's word on endpoints", () => {
         ['b', { paused: false, pausedReason: null, maxConcurrency: 5, rateLimit: 0.5 }],
       ]),
     );
+  });
+
+  it('pauses an endpoint and lets it go on, as the README says', async () => {
+    const [trouble, pause, goOn] = readmeBlock('SELECT endpoint_key, state,').split(/;.*\n\n?/);
+    const paused = async () => (await read()).rules.get('example-com-100680ad')?.pausedReason;
+    expect(await run(trouble!)).toEqual([]);
+    for (const [sql, reason] of [
+      [pause, 'moving house'],
+      [goOn, undefined],
+      [pause, 'moving house'],
+    ]) {
+      await run(sql!);
+      expect(await paused()).toBe(reason);
+    }
   });
 
   it('is not read where it says nothing', async () => {
