@@ -36,7 +36,7 @@ const STUMBLED_MS = 5000;
 /** Peers take a worker for dead after this many flushes that did not come, and not before 30 s. */
 const SILENT = { intervals: 4, atLeastMs: 30_000 };
 
-/** Wires the parts of one worker. Nothing runs before `start`. */
+/** Wires the parts of one worker. Nothing comes before its consumer and its drains are started. */
 export function assembleWorker({
   settings,
   log,

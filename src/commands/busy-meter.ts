@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 
-/** Over how long it is measured, in milliseconds. */
+/** Over how long it is measured, in milliseconds; longer where nobody has asked meanwhile. */
 const MEASURE_MS = 500;
 /** Share of the time that the event loop is at work, from which on it is the bottleneck. */
 const BUSY = 0.9;

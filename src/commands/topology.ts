@@ -23,7 +23,7 @@ const ANSWER_MS = 1000;
 const FOLLOW_EVERY_MS = 10_000;
 
 /**
- * The stream, the dead-letter stream and the group's durable: made where they are missing, also while we run. Keeps
+ * The streams of webhooks, of dead letters and of parked messages, and the group's durable: made where they are missing, also while we run. Keeps
  * how far the group is, so that a durable that vanished starts again behind what was delivered.
  */
 export class Topology {

@@ -47,7 +47,9 @@ export const rooms = {
 
   /**
    * Share of failed attempts (no connection, timeout, 429, 5xx) from which on an endpoint is left alone, but for probes.
-   * Counted from ten attempts on. Too low: an endpoint that fails now and then is slowed down.
+   * Counted from ten attempts on; ten failures in a row are enough at any share, and three of an endpoint that has never
+   * answered well. Too low: an endpoint that fails now and then is slowed down. Too high: attempts are used up at one that
+   * hardly ever succeeds.
    * @default 0.8. Range 0.05 to 1. Env BREAKER_FAILURE_SHARE.
    */
   BREAKER_FAILURE_SHARE: numberBetween(
@@ -55,21 +57,27 @@ export const rooms = {
     1,
   )({ default: 0.8, desc: 'share of failed attempts from which on only probes are sent' }),
 
-  /** Over how long that share is taken, in milliseconds. @default 10_000. Range 1_000 to 600_000. Env BREAKER_WINDOW_MS. */
+  /**
+   * Over how long that share is taken, in milliseconds. Too low: of few attempts, chance decides. Too high: the successes
+   * of before keep attempts going to an endpoint that has begun to fail.
+   * @default 10_000. Range 1_000 to 600_000. Env BREAKER_WINDOW_MS.
+   */
   BREAKER_WINDOW_MS: wholeNumber(
     1000,
     600_000,
   )({ default: 10_000, desc: 'over how long that share is taken (ms)' }),
 
   /**
-   * Endpoints whose parked messages one worker takes out at the same time; with more, they take turns.
-   * Each costs nats-server a consumer, about 50 KB. @default 256. Range 1 to 10_000. Env MAX_DRAINS.
+   * Endpoints whose parked messages one worker takes out at the same time; with more, they take turns of up to 10 s.
+   * Too low: an endpoint that is back waits for its turn. Too high: each costs nats-server a consumer, about 50 KB.
+   * @default 256. Range 1 to 10_000. Env MAX_DRAINS.
    */
   MAX_DRAINS: wholeNumber(1, 10_000)({ default: 256, desc: "endpoints' queues drained at once" }),
 
   /**
-   * How much of the messages that could not be parked, since that stream is full, one worker keeps in memory until they
-   * can be, in bytes. What comes beyond it is handed back to NATS, again and again, and each time counts as an attempt.
+   * How much of the messages that could not be parked, since that stream is full or they are too large for it, one worker keeps
+   * in memory until there is room, in bytes. What comes beyond it is handed back to NATS, again and again, and each time
+   * counts as an attempt. Too high: a full stream costs the worker as much memory.
    * @default 67_108_864. Range 0 to 4_294_967_296. Env SET_ASIDE_BYTES.
    */
   SET_ASIDE_BYTES: wholeNumber(

@@ -8,7 +8,7 @@ export interface Message {
   readonly sequence: number;
   /** What an attempt made now would be, from 1. Hand-outs that were lost with their worker count: they may have been sent. */
   readonly attemptNumber: number;
-  /** The server has handed out this one before. */
+  /** An attempt may have been made before: as a hand-out that was lost, or before it was parked. */
   readonly isRedelivery: boolean;
   /** It comes out of its endpoint's own queue. */
   readonly isParkedCopy: boolean;

@@ -72,7 +72,7 @@ export class HandOut {
     this.reply = message.reply!;
   }
 
-  /** Whether an attempt may have been made before. */
+  /** Whether an attempt may have been made before: as a hand-out that was lost, or before it was parked. */
   get isRedelivery(): boolean {
     return this.attemptNumber > 1;
   }
