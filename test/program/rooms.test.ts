@@ -214,6 +214,8 @@ describe('an operator', () => {
       return (await healthOf(scene, endpoint.url))?.state === 'paused';
     });
     const before = endpoint.received().requests;
+    // Too large for a copy with headers of ours.
+    await scene.publish({ webhook_url: endpoint.url, data: 'x'.repeat(1_048_576 - 500) });
     await publishInTurn(scene, 50, endpoint.url, other.url);
     await until(() => other.received().webhookIds === 50);
     await stopWorker(first);
@@ -224,7 +226,7 @@ describe('an operator', () => {
     await setPaused(scene, endpoint.url, false);
     await drained(scene);
     expect(endpoint.received().doubled).toBe(0);
-    expect(endpoint.received().webhookIds).toBeGreaterThanOrEqual(before + 100);
+    expect(endpoint.received().webhookIds).toBeGreaterThanOrEqual(before + 101);
   });
 });
 
