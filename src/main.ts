@@ -13,6 +13,7 @@ process.exit(
       sql: () => import('./commands/sql.ts'),
       migrate: () => import('./commands/migrate.ts'),
       bench: () => import('./commands/bench.ts'),
+      'bench-memory': () => import('./commands/bench-memory.ts'),
       chaos: () => import('./commands/chaos.ts'),
     },
     {

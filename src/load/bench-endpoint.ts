@@ -11,8 +11,12 @@ export interface BenchEndpoint {
   stop(): Promise<void>;
 }
 
-export async function startBenchEndpoint(delayMs: number): Promise<BenchEndpoint> {
-  const child = fork(new URL('./bench-receiver.js', import.meta.url), [String(delayMs)]);
+/**
+ * @param delayMs How long it takes, in milliseconds.
+ * @param status What it answers.
+ */
+export async function startBenchEndpoint(delayMs: number, status = 200): Promise<BenchEndpoint> {
+  const child = fork(new URL('./bench-receiver.js', import.meta.url), [String(delayMs), String(status)]);
   const send = (message: ToReceiver) => void child.send(message);
 
   function told<K extends FromReceiver['say']>(kind: K): Promise<Extract<FromReceiver, { say: K }>> {

@@ -13,7 +13,8 @@ const say = (message: FromReceiver) => process.send?.(message);
 
 let tellAt = Number.POSITIVE_INFINITY;
 
-const receiver = await startReceiver({ delayMs: Number(process.argv[2]), keepBodyBytes: 0 }, tell);
+const [, , delayMs, status] = process.argv.map(Number);
+const receiver = await startReceiver({ delayMs: delayMs!, status: status!, keepBodyBytes: 0 }, tell);
 
 function tell(): void {
   if (receiver.received().requests < tellAt) return;
