@@ -87,14 +87,19 @@ export function createSettlement({
     trouble = why === null ? null : { why, until: now() + TROUBLE_LASTS_MS };
   }
 
-  const progress = setInterval(() => {
+  function sayProgress(): void {
+    // Words that the server cannot hear, or does not take, would only pile up, for as long as that lasts.
+    if (!client.isConnected() || acks.trouble() !== null) return;
     const at = performance.now();
     for (const [handOut, heardAt] of held) {
       if (at - heardAt < ackWaitMs / 3 || isGone(handOut)) continue;
       acks.say(handOut.reply, IN_PROGRESS);
       held.set(handOut, at);
     }
-  }, ackWaitMs / 6);
+  }
+
+  const progress = setInterval(sayProgress, ackWaitMs / 6);
+  const stopListening = client.listen({ onReconnect: sayProgress });
 
   function end(handOut: HandOut, word: Uint8Array, repeatForMs?: number): void {
     held.delete(handOut);
@@ -203,6 +208,9 @@ export function createSettlement({
     handBack: nak,
     hasHandedBack: () => hasHandedBack,
     trouble: () => (trouble !== null && now() < trouble.until ? trouble.why : null),
-    stop: () => clearInterval(progress),
+    stop() {
+      clearInterval(progress);
+      stopListening();
+    },
   };
 }
