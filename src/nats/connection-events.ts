@@ -36,6 +36,8 @@ export function followConnection(
   // The same trouble comes back with every reconnect, twice a second.
   function sayNowAndThen(sentence: string): void {
     if (Date.now() - (saidAt.get(sentence) ?? 0) < SAY_AGAIN_MS) return;
+    // Some name a subject of a single message: there is no end of them.
+    for (const [said, at] of saidAt) if (Date.now() - at >= SAY_AGAIN_MS) saidAt.delete(said);
     saidAt.set(sentence, Date.now());
     log.error(sentence);
   }
