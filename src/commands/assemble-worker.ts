@@ -77,7 +77,11 @@ export function assembleWorker({
     client,
     topology,
     heard: () => consumer.slotFreed(),
-    setAside: (message) => setAside.keep(message),
+    setAside(message) {
+      const isKept = setAside.keep(message);
+      if (isKept) message.separate();
+      return isKept;
+    },
   });
   const { acks, parking, settlement } = settling;
   const pressure = new Pressure(() => topology.isPressed());

@@ -1,6 +1,9 @@
 /** Wait before a message that was set aside is taken up again, in milliseconds; doubled each time, and never in step with others. */
 const WAIT_MS = { first: 2000, most: 15_000 };
 
+/** What one takes in memory beside the bytes of its headers and data: more than a small message itself. */
+const BESIDE_BYTES = 2048;
+
 export type SetAsideOptions<M> = {
   /** How much is kept, in bytes. SET_ASIDE_BYTES. */
   readonly mostBytes: number;
@@ -33,10 +36,10 @@ export class SetAside<M extends { readonly size: number }> {
   /** @returns False where there is no place for it. */
   keep(message: M): boolean {
     const { mostBytes, again, random } = this.#options;
-    if (this.#bytes + message.size > mostBytes) return false;
+    if (this.#bytes + costOf(message) > mostBytes) return false;
     const times = this.#times.get(message) ?? 0;
     this.#times.set(message, times + 1);
-    this.#bytes += message.size;
+    this.#bytes += costOf(message);
     const waitMs = Math.min(WAIT_MS.most, WAIT_MS.first * 2 ** times) * (0.5 + random());
     const timer = setTimeout(() => {
       this.#drop(message);
@@ -57,6 +60,10 @@ export class SetAside<M extends { readonly size: number }> {
 
   #drop(message: M): void {
     this.#kept.delete(message);
-    this.#bytes -= message.size;
+    this.#bytes -= costOf(message);
   }
+}
+
+function costOf({ size }: { readonly size: number }): number {
+  return size + BESIDE_BYTES;
 }

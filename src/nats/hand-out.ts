@@ -2,7 +2,7 @@ import type { Msg, MsgHdrs } from 'nats';
 // The client's own parser of ack subjects: newer servers add tokens to them. It is not among the package's exports.
 import { parseInfo } from 'nats/lib/jetstream/jsmsg.js';
 import type { HeaderEntries } from './headers.ts';
-import { headersOf, sizeOf } from './message-headers.ts';
+import { headersOf, separate, sizeOf } from './message-headers.ts';
 import { type Journey, publishedHeaders, readJourney } from './parked-copy.ts';
 
 /** Where a message is stored. A stream that is made again starts its sequences again: `created` tells them apart. */
@@ -20,7 +20,7 @@ export type Place = {
 export class HandOut {
   /** As it was published. */
   readonly subject: string;
-  readonly data: Uint8Array;
+  data: Uint8Array;
   /** Where it was published: its stream, when that was made (milliseconds since 1970), and its place there. */
   readonly stream: string;
   readonly streamCreated: number;
@@ -90,6 +90,12 @@ export class HandOut {
   /** Bytes of its headers and data, where it is stored. */
   get size(): number {
     return sizeOf(this.#message);
+  }
+
+  /** To be kept for long: in memory, without what came over the wire with it. */
+  separate(): void {
+    separate(this.#message);
+    this.data = this.#message.data;
   }
 
   /** A header that it was published with, or `Webhook-Delivery-Id` as it was parked with. */

@@ -8,7 +8,10 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function open(mostBytes = 1000) {
+/** Of each message, beside its own bytes. */
+const BESIDE = 2048;
+
+function open(mostBytes = 10_000) {
   const again: { size: number }[] = [];
   const aside = new SetAside<{ size: number }>({
     mostBytes,
@@ -33,10 +36,16 @@ describe('a message that is set aside', () => {
   });
 
   it('is refused where there is no place for it', () => {
-    const { aside } = open(25);
+    const { aside } = open(25 + 2 * BESIDE);
     expect([1, 2, 3].map(() => aside.keep({ size: 10 }))).toEqual([true, true, false]);
     vi.advanceTimersByTime(2000);
-    expect(aside.keep({ size: 25 })).toBe(true);
+    expect(aside.keep({ size: 25 + BESIDE })).toBe(true);
+  });
+
+  it('counts as what it takes in memory, not only as its bytes', () => {
+    const { aside } = open(100 * BESIDE);
+    for (let kept = 0; kept < 1000; kept++) aside.keep({ size: 1 });
+    expect(aside.count).toBe(99);
   });
 
   it('is given back when it is given up, and not taken up any more', () => {
