@@ -31,6 +31,7 @@ export function assembleRooms({ settings, log, client, topology, slots, take }: 
     failureShare: settings.BREAKER_FAILURE_SHARE,
     windowMs: settings.BREAKER_WINDOW_MS,
     retryAfterMaxMs: settings.RETRY_AFTER_MAX_MS,
+    mostEndpoints: settings.ENDPOINTS_KEPT,
     isBusy: createBusyMeter(),
     rule: roomRule(settings, { liveWorkers: 1 }, undefined),
     now,

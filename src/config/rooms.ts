@@ -85,6 +85,17 @@ export const rooms = {
     4_294_967_296,
   )({ default: 67_108_864, desc: 'kept in memory of what cannot be parked (bytes)' }),
 
+  /**
+   * Endpoints that one worker remembers: how many attempts each bears, whether it is in trouble. About 1 KB each. Beyond it,
+   * those that had no attempt for longest are forgotten, those in trouble last, and met again as new ones; where more than
+   * that have parked messages, they take turns.
+   * @default 50_000. Range 1_000 to 10_000_000. Env ENDPOINTS_KEPT.
+   */
+  ENDPOINTS_KEPT: wholeNumber(
+    1000,
+    10_000_000,
+  )({ default: 50_000, desc: 'endpoints that one worker remembers' }),
+
   /** The stream that keeps parked messages. @default <STREAM_NAME>_PARKED. Env PARKED_STREAM_NAME. */
   PARKED_STREAM_NAME: jetStreamName({ default: undefined, desc: 'stream that keeps parked messages' }),
 };

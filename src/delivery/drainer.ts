@@ -72,6 +72,8 @@ export class Drainer implements Service {
   #timer: NodeJS.Timeout | undefined;
   #listing: Promise<void> | null = null;
   #listAt = 0;
+  /** Where the next turn begins in a list that is too long. */
+  #turn = 0;
   #stopped = false;
 
   constructor(options: DrainerOptions) {
@@ -110,6 +112,8 @@ export class Drainer implements Service {
     const left = { probes: OPENED_AT_ONCE.probes, others: OPENED_AT_ONCE.others };
     for (const [key, place] of this.#waiting) {
       if (this.#isFull()) break;
+      // It comes again with the list.
+      if (place.isForgotten) this.#waiting.delete(key);
       if (this.#opening.has(key) || this.#options.rooms.spaceFor(place) === 0) continue;
       const kind = isInTrouble(place, now) ? 'probes' : 'others';
       if (left[kind]-- <= 0) continue;
@@ -151,7 +155,7 @@ export class Drainer implements Service {
       this.#waiting.delete(place.key);
       this.#options.share.add(place);
       place.drain = drain;
-      if (this.#stopped) this.#end(open);
+      if (this.#stopped || place.isForgotten) this.#end(open);
     } catch (error) {
       this.#options.log.error(
         { endpoint: place.key, error: errorMessage(error) },
@@ -168,7 +172,7 @@ export class Drainer implements Service {
     this.#open.delete(place.key);
     this.#options.share.remove(place);
     place.drain = null;
-    if (!this.#stopped && (place.parked ?? 0) > 0) this.#waiting.set(place.key, place);
+    if (!this.#stopped && !place.isForgotten && (place.parked ?? 0) > 0) this.#waiting.set(place.key, place);
     const ending = drain.stop().finally(() => this.#ending.delete(ending));
     this.#ending.add(ending);
   }
@@ -188,9 +192,20 @@ export class Drainer implements Service {
     }
   }
 
+  /** All of them; where they are more than the endpoints that are remembered, half as many as those, and others the next time. */
+  #inTurn(listed: ReadonlyMap<string, number>): Iterable<[string, number]> {
+    const { most } = this.#options.rooms;
+    if (listed.size <= most) return listed;
+    const atOnce = Math.floor(most / 2);
+    const from = this.#turn % listed.size;
+    this.#turn = from + atOnce;
+    const entries = [...listed];
+    return [...entries.slice(from), ...entries.slice(0, from)].slice(0, atOnce);
+  }
+
   #take(listed: ReadonlyMap<string, number>, begun: number): void {
     const { rooms } = this.#options;
-    for (const [key, count] of listed) {
+    for (const [key, count] of this.#inTurn(listed)) {
       const place = rooms.placeOf(key);
       const isNews = place.parked === null || place.parked === 0;
       place.parked = count;

@@ -47,6 +47,8 @@ export type Place = {
   isWaking: boolean;
   /** When an attempt last began, on the clock of the rooms. */
   usedAt: number;
+  /** It made room for others, and who knows it by its key knows another place by now. */
+  isForgotten: boolean;
   /** The most attempts under way at once, in the current and in the last ten seconds. */
   peak: number;
   peakBefore: number;
@@ -78,6 +80,7 @@ export function newPlace(key: string, url: string | null, room: Room, now: numbe
     drain: null,
     isWaking: false,
     usedAt: now,
+    isForgotten: false,
     peak: 0,
     peakBefore: 0,
     need: 0,

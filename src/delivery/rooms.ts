@@ -1,10 +1,10 @@
 import { type Attempt, describeFailure } from '../core/attempt.ts';
 import type { Target } from '../core/delivery.ts';
-import { Room, type RoomLimits, type RoomRule, signOf } from '../core/room.ts';
+import { Room, type RoomRule, signOf } from '../core/room.ts';
 import { Crowd } from './crowd.ts';
+import { Places } from './places.ts';
 import {
   type Entrant,
-  isIdle,
   isInTrouble,
   isInVain,
   type NoRoom,
@@ -15,19 +15,7 @@ import {
   wakeDrain,
   whyNotWait,
 } from './room-place.ts';
-
-export type RoomsOptions = RoomLimits & {
-  /** The longest Retry-After that is believed, in milliseconds. RETRY_AFTER_MAX_MS. */
-  readonly retryAfterMaxMs: number;
-  /** What no operator has said anything else about. */
-  readonly rule: RoomRule;
-  /** Whether this worker itself has no time left. */
-  isBusy(): boolean;
-  /** Milliseconds on a clock that never goes back. */
-  now(): number;
-  /** From 0 (included) to 1 (excluded). */
-  random(): number;
-};
+import type { RoomsOptions } from './rooms-options.ts';
 
 /** How often it is looked who has waited long enough, and who has fallen silent, in milliseconds. */
 const LOOK_EVERY_MS = 25;
@@ -41,8 +29,10 @@ const NO_ANSWER = 'it does not answer';
  * them, and one that hangs leaves the others theirs.
  */
 export class Rooms {
+  /** Endpoints that are remembered at most. */
+  readonly most: number;
   readonly #options: RoomsOptions;
-  readonly #places = new Map<string, Place>();
+  readonly #places: Places;
   /** Those with attempts under way, or with messages that wait. */
   readonly #busy = new Set<Place>();
   readonly #crowd: Crowd;
@@ -55,8 +45,14 @@ export class Rooms {
 
   constructor(options: RoomsOptions) {
     this.#options = options;
+    this.most = options.mostEndpoints;
     this.#crowd = new Crowd(options.slots);
     this.#ruleOf = () => options.rule;
+    this.#places = new Places({
+      most: options.mostEndpoints,
+      isBusy: (place) => this.#busy.has(place),
+      forgotten: (place) => this.#crowd.drop(place),
+    });
   }
 
   /** Lets in, lets wait in its slot, or turns away: then the message is to be parked. */
@@ -113,13 +109,7 @@ export class Rooms {
 
   /** Drops endpoints that nobody has wanted anything of for long, once nobody takes them for troubled any more. */
   forgetIdle(): void {
-    const now = this.#options.now();
-    for (const place of this.#places.values()) {
-      const isSpokenOf = place.isSaid || (place.told !== null && place.told.state !== 'flowing');
-      if (this.#busy.has(place) || isSpokenOf || !isIdle(place, now)) continue;
-      this.#crowd.drop(place);
-      this.#places.delete(place.key);
-    }
+    this.#places.forgetIdle(this.#options.now());
   }
 
   /** Nothing begins any more; what waits is turned away. */
@@ -138,7 +128,7 @@ export class Rooms {
     }
     const place = newPlace(key, url, new Room(this.#options), this.#options.now());
     place.room.obey(this.#ruleOf(key));
-    this.#places.set(key, place);
+    this.#places.add(place);
     return place;
   }
 

@@ -65,6 +65,7 @@ beforeEach(() => {
     failureShare: 0.8,
     windowMs: 10_000,
     retryAfterMaxMs: 3_600_000,
+    mostEndpoints: 16,
     isBusy: () => false,
     rule: NO_RULE,
     now: () => performance.now(),
@@ -90,6 +91,24 @@ function fail(key: string): void {
   const all = Array.from({ length: 5 }, () => pass(key, false));
   for (const one of all) one.left(answer(503));
 }
+
+describe('more queues than endpoints that are remembered', () => {
+  it('have their turns, each probed by and by though none of them answers', async () => {
+    for (let number = 0; number < 100; number++) queued.set(`down-${number}`, 5);
+    await start();
+    const seen = new Set<string>();
+    for (let second = 0; second < 120; second++) {
+      await passes(1000);
+      for (const key of drains.keys()) {
+        seen.add(key);
+        const answered = rooms.enter(target(key), { isParkedCopy: true, mustSend: false });
+        if ('left' in answered) answered.left(answer(503));
+      }
+      expect([...rooms.places()].length).toBeLessThanOrEqual(16);
+    }
+    expect(seen.size).toBe(100);
+  });
+});
 
 describe('a queue that holds something', () => {
   it('of a worker before this one is tried with one message, and drained when that goes well', async () => {

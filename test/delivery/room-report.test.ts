@@ -20,6 +20,7 @@ beforeEach(async () => {
     failureShare: 0.8,
     windowMs: 10_000,
     retryAfterMaxMs: 3_600_000,
+    mostEndpoints: 10_000,
     isBusy: () => false,
     rule: NO_RULE,
     now: () => performance.now(),

@@ -6,6 +6,7 @@ import type { NoRoom, Pass } from '../../src/delivery/room-place.ts';
 import { Rooms } from '../../src/delivery/rooms.ts';
 
 const SLOTS = 100;
+const MOST_ENDPOINTS = 1000;
 const FRESH = { isParkedCopy: false, mustSend: false };
 const PARKED = { isParkedCopy: true, mustSend: false };
 
@@ -18,6 +19,7 @@ beforeEach(() => {
     failureShare: 0.8,
     windowMs: 10_000,
     retryAfterMaxMs: 3_600_000,
+    mostEndpoints: MOST_ENDPOINTS,
     isBusy: () => false,
     rule: NO_RULE,
     now: () => performance.now(),
@@ -67,6 +69,33 @@ async function grow(name: string): Promise<void> {
     }
   }
 }
+
+describe('endpoints without end', () => {
+  const known = () => new Set([...rooms.places()].map(({ key }) => key));
+
+  it('are remembered up to a bound', async () => {
+    for (let number = 0; number < 5000; number++) {
+      pass(`seen-once-${number}`).left(WELL);
+      await vi.advanceTimersByTimeAsync(25);
+    }
+    expect(known().size).toBeLessThanOrEqual(MOST_ENDPOINTS);
+    expect(known().has('seen-once-4999')).toBe(true);
+    expect(known().has('seen-once-0')).toBe(false);
+  });
+
+  it('make those forgotten first that are well, then those in trouble, and never one that has something under way', async () => {
+    const underWay = pass('under-way');
+    for (const one of follow(3, 'down').passes) one.left(responded(503));
+    expect(rooms.isShut(target('down'))).toBe(true);
+    for (let number = 0; number < 5000; number++) {
+      pass(`seen-once-${number}`).left(WELL);
+      await vi.advanceTimersByTimeAsync(25);
+    }
+    expect(known().has('under-way')).toBe(true);
+    expect(rooms.isShut(target('down'))).toBe(true);
+    underWay.left(WELL);
+  });
+});
 
 describe('an endpoint that nobody knows', () => {
   it('gets ten attempts; what comes beyond waits in its slot', () => {
