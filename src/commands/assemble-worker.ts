@@ -65,6 +65,7 @@ export function assembleWorker({
       queueGroup: settings.QUEUE_GROUP,
       silentAfterMs: Math.max(SILENT.intervals * settings.STATS_INTERVAL_MS, SILENT.atLeastMs),
       maxRows: settings.ATTEMPT_BUFFER_ROWS,
+      maxBytes: settings.ATTEMPT_BUFFER_BYTES,
       intervalMs: settings.STATS_INTERVAL_MS,
       log,
       progress: () => topology.progress(),

@@ -21,13 +21,23 @@ export const operating = {
 
   /**
    * Attempt and dead-letter rows kept in memory while PostgreSQL is away. Beyond it they are counted as dropped
-   * (`rows_dropped`); deliveries and counters go on. About 1 KB each.
+   * (`rows_dropped`); deliveries and counters go on. About 1 KB each, see ATTEMPT_BUFFER_BYTES.
    * @default 50_000. Range 1_000 to 1_000_000. Env ATTEMPT_BUFFER_ROWS.
    */
   ATTEMPT_BUFFER_ROWS: wholeNumber(
     1000,
     1_000_000,
   )({ default: 50_000, desc: 'rows kept in memory while PostgreSQL is away' }),
+
+  /**
+   * What those rows take in memory at most, in bytes: rows with responses, long URLs, and above all with bodies (STORE_PAYLOADS)
+   * may take far more than 1 KB each. Beyond it they are dropped, and counted, too.
+   * @default 67_108_864. Range 1_048_576 to 4_294_967_296. Env ATTEMPT_BUFFER_BYTES.
+   */
+  ATTEMPT_BUFFER_BYTES: wholeNumber(
+    1_048_576,
+    4_294_967_296,
+  )({ default: 67_108_864, desc: 'memory that those rows take at most (bytes)' }),
 
   /**
    * Whether the body of a dead letter is stored in PostgreSQL, in `payload` of `nats_recent_failures`: `failures`, or `none`.

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { ownText } from './own-text.ts';
 
 /** The longest id, in characters. */
 const LONGEST = 255;
@@ -20,7 +21,9 @@ export function deliveryId(message: {
   readonly sequence: number;
 }): string {
   const given = message.header('Webhook-Delivery-Id')?.trim() || message.header('Nats-Msg-Id')?.trim();
-  return clean(given || `${message.stream}-${message.streamCreated.toString(36)}-${message.sequence}`);
+  // Cut out of the block of all headers.
+  if (given) return ownText(clean(given), LONGEST);
+  return clean(`${message.stream}-${message.streamCreated.toString(36)}-${message.sequence}`);
 }
 
 function clean(id: string): string {

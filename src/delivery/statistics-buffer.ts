@@ -1,4 +1,5 @@
 import type { EndpointState } from '../core/endpoint-state.ts';
+import { sizeOfAttempt, sizeOfDeadLetter } from '../core/row-size.ts';
 import {
   type AttemptRecord,
   type Counters,
@@ -15,6 +16,8 @@ export type StatisticsBufferOptions = Pick<
 > & {
   /** Rows kept while the store does not answer, attempts and dead letters together. */
   readonly maxRows: number;
+  /** What they take in memory at most, in bytes. */
+  readonly maxBytes: number;
   /** Endpoints whose state changed since it was asked before. Asked once for each flush. */
   endpoints(): readonly EndpointState[];
 };
@@ -34,7 +37,10 @@ export class StatisticsBuffer {
   #counters: Counters = NO_COUNTERS;
   #attempts: AttemptRecord[] = [];
   #deadLetters: DeadLetterRecord[] = [];
+  /** Of the rows, those of an uncertain flush aside. */
+  #bytes = 0;
   #uncertain: StatisticsFlush | null = null;
+  #uncertainBytes = 0;
   #number = 0;
   #total: Counters = NO_COUNTERS;
 
@@ -45,8 +51,8 @@ export class StatisticsBuffer {
 
   add(counters: Counters, attempt: AttemptRecord | null, deadLetter: DeadLetterRecord | null): void {
     this.#count(counters);
-    if (attempt !== null) this.#keep(this.#attempts, attempt);
-    if (deadLetter !== null) this.#keep(this.#deadLetters, deadLetter);
+    if (attempt !== null) this.#keep(this.#attempts, attempt, sizeOfAttempt(attempt));
+    if (deadLetter !== null) this.#keep(this.#deadLetters, deadLetter, sizeOfDeadLetter(deadLetter));
   }
 
   /** Rows that wait for a flush. */
@@ -91,6 +97,8 @@ export class StatisticsBuffer {
     this.#counters = NO_COUNTERS;
     this.#attempts = [];
     this.#deadLetters = [];
+    this.#uncertainBytes = this.#bytes;
+    this.#bytes = 0;
     await this.#send(flush);
   }
 
@@ -98,11 +106,17 @@ export class StatisticsBuffer {
     this.#uncertain = flush;
     await this.#store.store(flush);
     this.#uncertain = null;
+    this.#uncertainBytes = 0;
   }
 
-  #keep<T>(rows: T[], row: T): void {
-    if (this.rows < this.#options.maxRows) rows.push(row);
-    else this.#count({ ...NO_COUNTERS, rowsDropped: 1 });
+  #keep<T>(rows: T[], row: T, bytes: number): void {
+    const { maxRows, maxBytes } = this.#options;
+    if (this.rows >= maxRows || this.#bytes + this.#uncertainBytes + bytes > maxBytes) {
+      this.#count({ ...NO_COUNTERS, rowsDropped: 1 });
+      return;
+    }
+    rows.push(row);
+    this.#bytes += bytes;
   }
 
   #count(counters: Counters): void {

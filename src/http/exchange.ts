@@ -2,12 +2,16 @@ import { isIPv4 } from 'node:net';
 import type { Dispatcher } from 'undici';
 import type { Outcome } from '../core/attempt.ts';
 import { parseRetryAfter } from '../core/backoff.ts';
+import { ownText } from '../core/own-text.ts';
 import { errorCode, errorMessage } from '../runtime/failure.ts';
 import { ADDRESS_REFUSED } from './checked-lookup.ts';
 import { EGRESS_PROXY_AWAY, EGRESS_PROXY_LOGIN } from './proxy-pool.ts';
 
 /** How much of a failure's body is kept for the person who reads the attempt, in bytes. */
 const EXCERPT_BYTES = 1024;
+
+/** How much of an error's message is kept, in characters: of a certificate for the wrong host it lists every name that it is for. */
+const LONGEST_DETAIL = 1024;
 
 /** What our own machine lacks when these are the error, not the endpoint. */
 const OWN_FAULTS = new Set([EGRESS_PROXY_AWAY, EGRESS_PROXY_LOGIN, 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
@@ -121,12 +125,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
 function outcomeOf(error: unknown, afterMs: number): Outcome {
   const cause = tellingOf(error);
   const code = errorCode(cause) ?? 'UNKNOWN';
-  if (code === ADDRESS_REFUSED) return { kind: 'refused', detail: errorMessage(cause) };
+  if (code === ADDRESS_REFUSED) return { kind: 'refused', detail: detailOf(cause) };
   if (isOwnFault(cause)) return { kind: 'faulted', code };
   if (code === 'UND_ERR_CONNECT_TIMEOUT') {
     return { kind: 'timedOut', phase: 'connect', afterMs: Math.round(afterMs) };
   }
-  return { kind: 'unreachable', code, detail: errorMessage(cause) };
+  return { kind: 'unreachable', code, detail: detailOf(cause) };
+}
+
+function detailOf(error: unknown): string {
+  return ownText(errorMessage(error), LONGEST_DETAIL);
 }
 
 /** Of a host with several addresses each has failed in its own way: it is our fault only where all of them are. */

@@ -1,12 +1,26 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EndpointState } from '../../src/core/endpoint-state.ts';
-import { type Counters, mergeCounters, NO_COUNTERS, type StatisticsFlush } from '../../src/core/stats.ts';
+import {
+  type AttemptRecord,
+  type Counters,
+  mergeCounters,
+  NO_COUNTERS,
+  type StatisticsFlush,
+} from '../../src/core/stats.ts';
 import { StatisticsBuffer } from '../../src/delivery/statistics-buffer.ts';
 
 const ONE: Counters = { ...NO_COUNTERS, delivered: 1, acknowledged: 1, attempts: 1, processingMs: 3 };
 const at = (pending: number) => ({ pending, streamCreated: 0, ackFloor: 0 });
-const ROW = { deliveryId: 'a', attemptNumber: 1 } as never;
+const ROW = {
+  deliveryId: 'a',
+  attemptNumber: 1,
+  subject: 's',
+  url: 'u',
+  error: null,
+  responseExcerpt: null,
+} as AttemptRecord;
+const LARGE = { ...ROW, responseExcerpt: 'x'.repeat(10_000) };
 
 /** Stores each flush once, as the table does; `fails` says how each call goes. */
 function store(fails: ('no' | 'before' | 'after')[] = []) {
@@ -35,6 +49,7 @@ const buffer = (to: ReturnType<typeof store>, maxRows = 100, endpoints = (): End
       queueGroup: 'g',
       silentAfterMs: 30_000,
       maxRows,
+      maxBytes: 100_000,
       endpoints,
     },
     to,
@@ -96,6 +111,19 @@ describe('the statistics buffer', () => {
     await statistics.flush(null, true);
     expect(to.calls[0]!.attempts).toHaveLength(3);
     expect(to.sum()).toMatchObject({ delivered: 10, rowsDropped: 7 });
+  });
+
+  it('counts rows beyond its bytes as dropped, those of an uncertain flush included, and takes others once it is stored', async () => {
+    const to = store(['before', 'before']);
+    const statistics = buffer(to);
+    for (let i = 0; i < 6; i++) statistics.add(ONE, LARGE, null);
+    await expect(statistics.flush(null, true)).rejects.toThrow();
+    for (let i = 0; i < 6; i++) statistics.add(ONE, LARGE, null);
+    expect([statistics.rows, statistics.total.rowsDropped]).toEqual([9, 3]);
+    await expect(statistics.flush(null, true)).rejects.toThrow();
+    await statistics.flush(null, true);
+    for (let i = 0; i < 12; i++) statistics.add(ONE, LARGE, null);
+    expect([statistics.rows, statistics.total.rowsDropped]).toEqual([9, 6]);
   });
 
   it('counts the rows of an uncertain flush against the bound', async () => {
