@@ -112,9 +112,7 @@ export class Drainer implements Service {
     const left = { probes: OPENED_AT_ONCE.probes, others: OPENED_AT_ONCE.others };
     for (const [key, place] of this.#waiting) {
       if (this.#isFull()) break;
-      // It comes again with the list.
-      if (place.isForgotten) this.#waiting.delete(key);
-      if (this.#opening.has(key) || this.#options.rooms.spaceFor(place) === 0) continue;
+      if (place.isForgotten || this.#opening.has(key) || this.#options.rooms.spaceFor(place) === 0) continue;
       const kind = isInTrouble(place, now) ? 'probes' : 'others';
       if (left[kind]-- <= 0) continue;
       this.#waiting.delete(key);
@@ -213,8 +211,7 @@ export class Drainer implements Service {
       // What waits there may wait for a good reason: one of them is to find out.
       if (isNews && place.room.standing === 'trial' && place.room.inFlight === 0)
         place.room.breaker.doubt(begun);
-      if (!this.#open.has(key) && !this.#opening.has(key) && !this.#waiting.has(key))
-        this.#waiting.set(key, place);
+      if (!this.#open.has(key) && !this.#opening.has(key)) this.#waiting.set(key, place);
     }
     for (const place of rooms.places()) {
       if (listed.has(place.key) || place.parkedAt >= begun) continue;
@@ -222,5 +219,7 @@ export class Drainer implements Service {
       place.isQueueing = false;
       this.#waiting.delete(place.key);
     }
+    // They come again with a list.
+    for (const [key, place] of this.#waiting) if (place.isForgotten) this.#waiting.delete(key);
   }
 }
