@@ -22,7 +22,7 @@ export type EndpointState = {
   /** Attempts of the last BREAKER_WINDOW_MS with trouble. */
   readonly failures: number;
   readonly lastError: string | null;
-  /** When this state began, in milliseconds since 1970. */
+  /** When this state began, in milliseconds since 1970; `silent`, `probing` and `failing` are one trouble. */
   readonly since: number;
   /** A sentence for a person; null where there is nothing to say. */
   readonly why: string | null;

@@ -57,7 +57,7 @@ export type Place = {
   lastError: string | null;
   /** The log says that it is in trouble. */
   isSaid: boolean;
-  /** How it was when it was last looked at, and since when, in milliseconds since 1970. */
+  /** How it was when it was last looked at, and since when it is so or in the same trouble, in milliseconds since 1970. */
   condition: EndpointCondition | null;
   since: number;
   /** What was last told of it. */

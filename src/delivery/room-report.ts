@@ -77,7 +77,9 @@ export class RoomReport implements Service {
   #say(state: EndpointState): void {
     const { log } = this.#options;
     const { endpointKey: endpoint, url, state: condition, why, parked, lastError } = state;
-    if (isTrouble(state))
+    if (condition === 'paused')
+      log.warn({ endpoint, url, why, parked }, 'an endpoint is paused: its messages wait in its queue');
+    else if (isTrouble(state))
       log.warn(
         { endpoint, url, state: condition, why, parked, lastError },
         'an endpoint is in trouble: its messages wait in its queue',
@@ -93,7 +95,5 @@ function isTrouble({ state }: EndpointState): boolean {
 function isNews({ told, toldAt }: Place, state: EndpointState, now: number): boolean {
   if (told === null) return true;
   if (state.state !== 'flowing' && now - toldAt > TELL_AGAIN_MS) return true;
-  return (Object.keys(state) as (keyof EndpointState)[]).some(
-    (field) => field !== 'why' && state[field] !== told[field],
-  );
+  return (Object.keys(state) as (keyof EndpointState)[]).some((field) => state[field] !== told[field]);
 }

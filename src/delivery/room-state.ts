@@ -1,20 +1,28 @@
 import type { EndpointCondition, EndpointState } from '../core/endpoint-state.ts';
 import { isIdle, type Place } from './room-place.ts';
 
-/** How an endpoint is now, and why, for a person. */
-export function conditionOf(place: Place, now: number): { state: EndpointCondition; why: string | null } {
+/**
+ * How an endpoint is now, and why, for a person: a sentence that stays true while nobody writes another one.
+ *
+ * @param at Now, in milliseconds since 1970.
+ */
+export function conditionOf(
+  place: Place,
+  now: number,
+  at: number,
+): { state: EndpointCondition; why: string | null } {
   const { room, waiters, isQueueing } = place;
   const { breaker, rule, inFlight } = room;
   if (rule.paused !== null) return { state: 'paused', why: rule.paused };
   if (isIdle(place, now)) return { state: 'flowing', why: null };
   if (breaker.isHalfOpen(now))
-    return { state: 'probing', why: 'its circuit breaker is half-open: one attempt at a time tries it' };
+    return { state: 'probing', why: 'one attempt at a time tries whether it is back' };
   if (!breaker.isClosed()) {
     const { successes, failures } = breaker.tally(now);
-    const seconds = Math.ceil((breaker.openUntil! - now) / 1000);
+    const next = new Date(at + breaker.openUntil! - now).toISOString().slice(11, 19);
     const lately =
       successes + failures === 0 ? '' : `${failures} of the last ${successes + failures} attempts failed; `;
-    return { state: 'failing', why: `${lately}it is tried again in ${seconds} s` };
+    return { state: 'failing', why: `${lately}it is tried again at ${next} UTC` };
   }
   if (room.standing === 'stuck' || room.isSilent(now))
     return { state: 'silent', why: `${inFlight} attempts are under way, and nothing comes back` };
@@ -25,9 +33,9 @@ export function conditionOf(place: Place, now: number): { state: EndpointConditi
 
 /** @param at Now, in milliseconds since 1970. */
 export function stateOf(place: Place, now: number, at: number): EndpointState {
-  const { state, why } = conditionOf(place, now);
+  const { state, why } = conditionOf(place, now, at);
   const { successes, failures } = place.room.breaker.tally(now);
-  if (place.condition !== state) place.since = at;
+  if (place.condition === null || lasting(place.condition) !== lasting(state)) place.since = at;
   place.condition = state;
   return {
     endpointKey: place.key,
@@ -42,4 +50,9 @@ export function stateOf(place: Place, now: number, at: number): EndpointState {
     since: place.since,
     why,
   };
+}
+
+/** An endpoint that hangs, is given up, and is probed again and again, is in one and the same trouble. */
+function lasting(state: EndpointCondition): EndpointCondition {
+  return state === 'silent' || state === 'probing' ? 'failing' : state;
 }

@@ -27,7 +27,8 @@ beforeEach(async () => {
     random: () => 0.5,
   });
   said = [];
-  const say = (level: string) => (about: { endpoint: string }) => said.push(`${level} ${about.endpoint}`);
+  const say = (level: string) => (about: { endpoint: string }, message: string) =>
+    said.push(`${message.includes('paused') ? 'pause' : level} ${about.endpoint}`);
   const log = { info: say('info'), warn: say('warn') } as unknown as Logger;
   report = new RoomReport({ rooms, log, now: () => performance.now(), at: Date.now });
   await report.start();
@@ -79,6 +80,34 @@ describe('an endpoint that gets into trouble', () => {
     expect(said).toHaveLength(20);
     await passes(5000);
     expect(new Set(said).size).toBe(30);
+  });
+
+  it('is so since it began to hang, however often it was tried since', async () => {
+    enter('hangs');
+    await passes(5000);
+    const since = 5000;
+    expect(report.changed()).toMatchObject([{ state: 'silent', since }]);
+    fail('hangs');
+    expect(report.changed()).toMatchObject([{ state: 'failing', since }]);
+    await passes(2000);
+    expect(report.changed()).toMatchObject([{ state: 'probing', since }]);
+  });
+
+  it('says when it is tried again in words that stay true', async () => {
+    fail('down', 60_000);
+    const why = '5 of the last 5 attempts failed; it is tried again at 00:01:00 UTC';
+    expect(report.changed()).toMatchObject([{ why }]);
+    await passes(3000);
+    expect(report.changed()).toEqual([]);
+  });
+
+  it('by a pause is said to be paused', async () => {
+    rooms.placeOf('any');
+    rooms.obey(() => ({ ...NO_RULE, paused: 'moving house' }));
+    await passes(5000);
+    rooms.obey(() => NO_RULE);
+    await passes(5000);
+    expect(said).toEqual(['pause any', 'info any']);
   });
 
   it('is told of with the time at which it began, however late', async () => {
