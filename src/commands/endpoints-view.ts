@@ -7,25 +7,29 @@ export const ENDPOINTS_SHOWN = 20;
 
 const COLUMNS: readonly Column[] = [
   { name: 'endpoint in trouble' },
+  { name: 'key' },
   { name: 'state' },
   { name: 'since', align: 'right' },
   { name: 'in flight', align: 'right' },
   { name: 'parked', align: 'right' },
   { name: 'successes', align: 'right' },
   { name: 'why' },
+  { name: 'last error' },
 ];
 
 /** Lines of `stats`; none where all endpoints take what is sent. */
 export function endpointLines({ endpoints, total }: TroubledEndpoints, now: Date): string[] {
   if (endpoints.length === 0) return [];
   const cells = endpoints.map((endpoint) => [
+    endpoint.url,
     endpoint.endpointKey,
     endpoint.state,
     ago(now, endpoint.since),
     String(endpoint.inFlight),
     endpoint.parked === null ? null : String(endpoint.parked),
     endpoint.successShare === null ? null : `${Math.floor(100 * endpoint.successShare)} %`,
-    endpoint.why ?? endpoint.lastError,
+    endpoint.why,
+    endpoint.lastError,
   ]);
   const more = total - endpoints.length;
   return [

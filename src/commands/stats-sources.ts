@@ -18,6 +18,8 @@ export type Snapshot = {
   readonly rows: readonly ConsumerStats[] | string;
   readonly endpoints: TroubledEndpoints | string;
   readonly group: GroupInfo | string;
+  /** In the queues of their endpoints; null where that is not known. */
+  readonly parked: number | null;
   /** Dead letters kept; null where that is not known. */
   readonly deadLetters: number | null;
 };
@@ -41,9 +43,13 @@ export async function openStatsSources(settings: Settings): Promise<StatsSources
   return {
     async read() {
       const [known, client] = await Promise.all([fromPostgres(pool, settings), nats.client()]);
-      if (typeof client === 'string') return { ...known, group: client, deadLetters: null };
-      const group = await groupOf(client, settings);
-      return { ...known, group, deadLetters: await lettersIn(client, settings.DLQ_STREAM_NAME) };
+      if (typeof client === 'string') return { ...known, group: client, parked: null, deadLetters: null };
+      const [group, parked, deadLetters] = await Promise.all([
+        groupOf(client, settings),
+        messagesIn(client, settings.PARKED_STREAM_NAME),
+        messagesIn(client, settings.DLQ_STREAM_NAME),
+      ]);
+      return { ...known, group, parked, deadLetters };
     },
     async close() {
       await Promise.all([nats.close(), pool.end()]);
@@ -126,7 +132,7 @@ async function groupOf(client: NatsClient, settings: Settings): Promise<GroupInf
   }
 }
 
-async function lettersIn(client: NatsClient, stream: string): Promise<number | null> {
+async function messagesIn(client: NatsClient, stream: string): Promise<number | null> {
   try {
     return (await client.manager.streams.info(stream)).state.messages;
   } catch {

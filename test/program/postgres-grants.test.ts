@@ -126,7 +126,9 @@ describe('the grants that the README gives', () => {
     const group = { streamName: flush.streamName, queueGroup: flush.queueGroup };
     expect(await readEndpointRules(pool, group)).toMatchObject({ rules: new Map([['a', { paused: true }]]) });
     await pool.end();
-    expect((await outcomeOf(['stats', '--once'], env)).stdout).toMatch(/^ example-com-0a1b2c3d \| failing/m);
+    expect((await outcomeOf(['stats', '--once'], env)).stdout).toMatch(
+      /^ https:..example.com \| example-com-0a1b2c3d \| failing/m,
+    );
     await run('REVOKE SELECT ON nats_endpoint_health FROM webhook_worker');
     const { code, stdout } = await outcomeOf(['stats', '--once'], env);
     expect(stdout).toMatch(/^ webhook-worker-1 \| yes/m);
