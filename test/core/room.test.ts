@@ -134,9 +134,9 @@ describe('a room', () => {
 
   it('keeps to a rate, and says when the next one may begin', () => {
     const room = new Room(LIMITS);
-    room.obey({ ...NO_RULE, perSecond: 10 });
+    room.obey({ ...NO_RULE, perSecond: 5 });
     room.entered(0);
-    expect([room.space(0, SHARE), room.opensAt(0), room.space(100, SHARE)]).toEqual([0, 100, 1]);
+    expect([room.space(0, SHARE), room.opensAt(0), room.space(125, SHARE)]).toEqual([0, 125, 1]);
   });
 
   it('goes on counting its rate when the same rule is said again', () => {

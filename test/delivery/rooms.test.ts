@@ -229,7 +229,7 @@ describe('an operator', () => {
 
 describe('a rate', () => {
   it('lets those that wait in when their time comes', async () => {
-    rooms.obey(() => ({ ...NO_RULE, perSecond: 20 }));
+    rooms.obey(() => ({ ...NO_RULE, perSecond: 10 }));
     const { count } = follow(3, 'rated');
     expect(count('pass')).toBe(1);
     await vi.advanceTimersByTimeAsync(130);
