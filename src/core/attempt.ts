@@ -77,6 +77,6 @@ export function describeFailure(outcome: Outcome): string | null {
     case 'noRoom':
       return `no room at its endpoint: ${outcome.why}`;
     case 'spent':
-      return `handed out ${outcome.handOuts} times, lost with its worker before`;
+      return `handed out ${outcome.handOuts} times before, without a word of it: lost with its worker, or handed back for want of a place to park it`;
   }
 }

@@ -21,7 +21,11 @@ describe('an attempt', () => {
     [{ kind: 'refused', detail: '10.0.0.1 is private' }, false, '10.0.0.1 is private'],
     [{ kind: 'faulted', code: 'EMFILE' }, false, 'this worker cannot send: EMFILE'],
     [{ kind: 'unsendable', reason: 'malformed', detail: 'no method' }, false, 'no method'],
-    [{ kind: 'spent', handOuts: 8 }, false, 'handed out 8 times, lost with its worker before'],
+    [
+      { kind: 'spent', handOuts: 8 },
+      false,
+      'handed out 8 times before, without a word of it: lost with its worker, or handed back for want of a place to park it',
+    ],
   ])('%j: the endpoint may have seen it: %s; in words: %s', (outcome, sent, words) => {
     expect(wasSent(outcome)).toBe(sent);
     expect(describeFailure(outcome)).toBe(words);
