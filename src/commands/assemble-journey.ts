@@ -13,10 +13,12 @@ import type { HandOut } from '../nats/hand-out.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Settling } from './assemble-settling.ts';
 import type { Pressure } from './pressure.ts';
+import type { Topology } from './topology.ts';
 
 export type JourneyParts = Settling & {
   readonly settings: Settings;
   readonly log: Logger;
+  readonly topology: Topology;
   readonly statistics: Statistics;
   readonly rooms: Rooms;
   readonly drainer: Drainer;
@@ -26,7 +28,7 @@ export type JourneyParts = Settling & {
 
 /** Wires what the journey of a message needs. */
 export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
-  const { settings, log, statistics, rooms, drainer, pressure, parking, settlement, send } = parts;
+  const { settings, log, topology, statistics, rooms, drainer, pressure, parking, settlement, send } = parts;
   const storedBytes = settings.STORE_PAYLOADS === 'none' ? 0 : settings.STORE_PAYLOAD_BYTES;
   return {
     policy: {
@@ -48,7 +50,8 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
       return rooms.enter(target, { isParkedCopy: message.isParkedCopy, mustSend: !fits });
     },
     send,
-    hasHandedBack: settlement.hasHandedBack,
+    // Workers before this one, and peers, do not tell: those that may have had to hand back count, too.
+    hasHandedBack: () => settlement.hasHandedBack() || topology.parkedCanFill || parking.trouble() !== null,
     waitsIn(message, delivery) {
       const isQueued = message.isParkedCopy || pressure.isHigh();
       return isQueued || (!isUnsendable(delivery) && rooms.isShut(delivery.target)) ? 'queue' : 'stream';

@@ -102,6 +102,7 @@ export function assembleWorker({
     ...settling,
     settings,
     log,
+    topology,
     statistics,
     rooms,
     drainer,

@@ -44,6 +44,7 @@ export async function ensureStreams(
   return {
     stream,
     parkedCreated: parked.created,
+    parkedCanFill: parked.canFill,
     warnings: [...stream.warnings, ...deadLetters.warnings, ...parked.warnings],
   };
 }

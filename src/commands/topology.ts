@@ -33,6 +33,7 @@ export class Topology {
   readonly #log: Logger;
   #streamCreated = 0;
   #parkedCreated = 0;
+  #parkedCanFill = false;
   #durableCreated = 0;
   #ackWaitMs = 0;
   #maxAckPending = 0;
@@ -66,6 +67,11 @@ export class Topology {
   /** The same of the stream of parked messages. */
   get parkedCreated(): number {
     return this.#parkedCreated;
+  }
+
+  /** Whether the stream of parked messages has a limit, and may have refused some. */
+  get parkedCanFill(): boolean {
+    return this.#parkedCanFill;
   }
 
   /** How many hand-outs of the durable may be open: past it, it hands out nothing. */
@@ -140,6 +146,7 @@ export class Topology {
     this.#saidChange = stream.changes.at(-1);
     this.#streamCreated = stream.created;
     this.#parkedCreated = streams.parkedCreated;
+    this.#parkedCanFill = streams.parkedCanFill;
     this.#durableCreated = durable.created;
     this.#ackWaitMs = durable.ackWaitMs;
     this.#maxAckPending = durable.maxAckPending;

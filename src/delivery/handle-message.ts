@@ -17,7 +17,7 @@ export interface Surroundings<M extends Message> {
   enter(message: M, delivery: Delivery): Pass | NoRoom | Promise<Pass | NoRoom>;
   /** One HTTP request. Never throws: what went wrong is an outcome. */
   send(delivery: Delivery): Promise<Attempt>;
-  /** Whether messages were handed back unsent: then the number of their hand-outs says nothing of attempts. */
+  /** Whether messages may have been handed back unsent: then the number of their hand-outs says nothing of attempts. */
   hasHandedBack(): boolean;
   /** Where a message of this endpoint waits for its next attempt, as things are now. */
   waitsIn(message: M, delivery: Delivery | Unsendable): WaitsIn;

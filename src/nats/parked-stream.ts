@@ -17,6 +17,8 @@ export type ParkedStreamFound = {
   readonly isNew: boolean;
   /** Milliseconds since 1970. */
   readonly created: number;
+  /** Whether it has a limit, and may have refused copies. */
+  readonly canFill: boolean;
   /** How one that is there differs: a sentence each, with the cure. */
   readonly warnings: readonly string[];
 };
@@ -54,7 +56,12 @@ export async function ensureParkedStream(
     },
   });
   requireWorkQueue(info);
-  return { isNew, created: Date.parse(info.created), warnings: warningsOf(info, wanted) };
+  return {
+    isNew,
+    created: Date.parse(info.created),
+    canFill: canFill(info),
+    warnings: warningsOf(info, wanted),
+  };
 }
 
 /** How long the server knows a `Nats-Msg-Id`: what is parked once more is known by it, and stays one copy. */
@@ -74,6 +81,10 @@ function requireWorkQueue({ config: { name, retention } }: StreamInfo): void {
   );
 }
 
+function canFill({ config }: Pick<StreamInfo, 'config'>): boolean {
+  return config.max_msgs > 0 || config.max_bytes > 0 || config.max_msgs_per_subject > 0;
+}
+
 function warningsOf({ config }: StreamInfo, { ackWaitMs }: ParkedStreamWanted): string[] {
   const edit = `nats stream edit ${config.name}`;
   const sentences: string[] = [];
@@ -85,7 +96,7 @@ function warningsOf({ config }: StreamInfo, { ackWaitMs }: ParkedStreamWanted): 
       `drops webhooks that wait for more than ${config.max_age / nanos(1000)} s: \`${edit} --max-age 0\``,
     );
   }
-  if (config.max_msgs > 0 || config.max_bytes > 0 || config.max_msgs_per_subject > 0) {
+  if (canFill({ config })) {
     sentences.push(
       `can become full, and then endpoints without room hold up the others: \`${edit} --max-msgs -1 --max-bytes -1 --max-msgs-per-subject -1\``,
     );

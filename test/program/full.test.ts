@@ -79,6 +79,23 @@ describe('a full stream of parked messages', () => {
     await drained(scene);
     expect(paused.received()).toMatchObject({ requests: 5, webhookIds: 5 });
   });
+
+  it('costs no attempts, however often workers are replaced that keep what it did not take', async () => {
+    const paused = await startEndpoint();
+    await stopWorker(await scene.startWorker());
+    await setPaused(scene, paused.url, true);
+    await scene.manager.streams.update('WEBHOOKS_PARKED', { max_bytes: 1 });
+    await scene.publishMany(5, paused.url);
+    for (let round = 0; round < 3; round++) {
+      const { worker, healthIs } = await startAskable(scene, { MAX_ATTEMPTS: '2' });
+      await healthIs({ setAside: 5 });
+      await stopWorker(worker);
+    }
+    await setPaused(scene, paused.url, false);
+    await scene.startWorker({ MAX_ATTEMPTS: '2' });
+    await drained(scene);
+    expect(paused.received()).toMatchObject({ requests: 5, webhookIds: 5 });
+  });
 });
 
 describe('a message that just fits', () => {
