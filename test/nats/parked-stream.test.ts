@@ -24,7 +24,7 @@ const list = () => listParked(client, PARKED, WANTED.sourceStream);
 test('the stream for parked webhooks is a work queue that refuses what it cannot keep', async () => {
   const made = await ensureParkedStream(client, WANTED);
   const { config, created } = await client.manager.streams.info(PARKED);
-  expect(made).toEqual({ isNew: true, created: Date.parse(created), warnings: [] });
+  expect(made).toEqual({ isNew: true, created: Date.parse(created), canFill: false, warnings: [] });
   expect(config).toMatchObject({
     subjects: ['parked.WEBHOOKS.>'],
     retention: 'workqueue',
@@ -57,7 +57,8 @@ test('a stream that may lose what is parked, or become full, is said', async () 
     max_msg_size: 1000,
     duplicate_window: nanos(30_000),
   });
-  const { warnings } = await ensureParkedStream(client, WANTED);
+  const { warnings, canFill } = await ensureParkedStream(client, WANTED);
+  expect(canFill).toBe(true);
   expect(warnings.map((warning) => warning.split(':')[0])).toEqual([
     `stream ${PARKED} drops its oldest webhooks when it is full`,
     `stream ${PARKED} drops webhooks that wait for more than 60 s`,
