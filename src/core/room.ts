@@ -28,6 +28,8 @@ export type Share = {
   readonly proven: number;
   /** For one that has not answered yet, or has fallen silent. */
   readonly unproven: number;
+  /** Whether one with nothing under way may have one attempt, though that leaves nothing. */
+  readonly contact: boolean;
   /** Whether one more probe of a half-open breaker may be under way. */
   readonly probe: boolean;
 };
@@ -224,6 +226,8 @@ export class Room {
     if (!this.breaker.isClosed())
       return this.breaker.isHalfOpen(now) && share.probe && this.#probes === 0 ? this.#inFlight + 1 : 0;
     if (this.#proven) return Math.min(this.window.size, share.proven);
+    if (this.#inFlight === 0 && share.contact)
+      return Math.min(this.#firstWindow, Math.max(1, share.unproven));
     return Math.min(this.#firstWindow, share.unproven);
   }
 

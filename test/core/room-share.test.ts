@@ -5,10 +5,10 @@ const quiet = { slots: 256, othersPeaks: 0, trial: 0, stuck: 0, probes: 0 };
 
 describe('an endpoint that answers', () => {
   it.each([
-    ['alone', quiet, 248],
+    ['alone', quiet, 250],
     ['beside one that needed 10', { ...quiet, othersPeaks: 10 }, 236],
     ['beside one that needs as many', { ...quiet, othersPeaks: 250 }, 192],
-    ['with 100 slots', { ...quiet, slots: 100 }, 97],
+    ['with 100 slots', { ...quiet, slots: 100 }, 98],
     ['with 8 slots', { ...quiet, slots: 8 }, 7],
     ['with 2 slots', { ...quiet, slots: 2 }, 2],
     ['with one slot', { ...quiet, slots: 1 }, 1],
@@ -36,5 +36,14 @@ describe('probes', () => {
     expect(shareOf({ ...quiet, probes: 31 }).probe).toBe(true);
     expect(shareOf({ ...quiet, probes: 32 }).probe).toBe(false);
     expect(shareOf({ ...quiet, slots: 1 }).probe).toBe(true);
+  });
+});
+
+describe('an endpoint that was never tried', () => {
+  it('gets one attempt as long as a quarter of the slots is left to those that answer', () => {
+    expect(shareOf({ ...quiet, trial: 191 }).contact).toBe(true);
+    expect(shareOf({ ...quiet, trial: 192 }).contact).toBe(false);
+    expect(shareOf({ ...quiet, trial: 11, stuck: 240 }).contact).toBe(true);
+    expect(shareOf({ ...quiet, trial: 12, stuck: 240 }).contact).toBe(false);
   });
 });

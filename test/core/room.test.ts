@@ -3,7 +3,7 @@ import type { Outcome } from '../../src/core/attempt.ts';
 import { NO_RULE, Room, type Sign, signOf } from '../../src/core/room.ts';
 
 const LIMITS = { slots: 100, silentAfterMs: 200, failureShare: 0.8, windowMs: 10_000 };
-const SHARE = { proven: 97, unproven: 50, probe: true };
+const SHARE = { proven: 97, unproven: 50, contact: true, probe: true };
 const HALF = 0.5;
 
 const left = (room: Room, sign: Sign, now: number, isProbe = false) =>
