@@ -34,7 +34,10 @@ how long they did (recovery). Ends with an error when anything was lost. About 6
     const { seed, seconds, ...which } = readFlags(args);
     const say = (line: string) => void process.stderr.write(`${line}\n`);
     const plan = planOf(seed, CHAOS_CASES, which);
-    if (plan.length === 0) throw new UserError(`--only: no fault has "${which.only}" in its name.`);
+    if (plan.length === 0) {
+      const names = planOf(seed, CHAOS_CASES, { ...which, only: '' }).map(({ fault }) => `\n  ${fault.name}`);
+      throw new UserError(`--only: no fault has "${which.only}" in its name. There are:${names.join('')}`);
+    }
     const stopped = stopSignal({ warn: say }).then((): never => {
       throw new UserError('stopped', { exitCode: 130 });
     });
