@@ -9,6 +9,9 @@ import type { Logger } from '../runtime/logger.ts';
 import { within } from '../runtime/within.ts';
 
 const READ_EVERY_MS = 1000;
+const LAST_HOLDS = 'rule_nats_endpoints cannot be read now; what it said last holds';
+const NEVER_READ =
+  'rule_nats_endpoints cannot be read yet: until then no pause is known, and this worker takes caps and rates for itself alone';
 /** By then, every peer has read that there is one worker more, in milliseconds. */
 const LEARNED_MS = READ_EVERY_MS + 200;
 /** How long deliveries wait for the first answer: what is paused stays paused over a restart. */
@@ -44,7 +47,7 @@ export async function followEndpointRules(
       saidAway = false;
     } catch (error) {
       const message = { error: errorMessage(error) };
-      if (!saidAway) log.warn(message, 'rule_nats_endpoints cannot be read now; what it said last holds');
+      if (!saidAway) log.warn(message, last === '' ? NEVER_READ : LAST_HOLDS);
       saidAway = true;
     } finally {
       isReading = false;
