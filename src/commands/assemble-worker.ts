@@ -51,6 +51,7 @@ export function assembleWorker({
     connectTimeoutMs: settings.CONNECT_TIMEOUT_MS,
     maxResponseBytes: settings.MAX_RESPONSE_BYTES,
     egressProxy: settings.EGRESS_PROXY,
+    mostConnections: settings.CONCURRENCY + settings.IDLE_CONNECTIONS,
     addressRules: createAddressRules({
       allowedPorts: settings.ALLOWED_PORTS,
       allowedCidrs: [...settings.ALLOWED_PRIVATE_CIDRS, ...alsoAllowedCidrs],

@@ -54,6 +54,17 @@ export const attempting = {
   CONNECT_TIMEOUT_MS: wholeNumber(50, 60_000)({ default: 5000, desc: 'limit of dialing (ms)' }),
 
   /**
+   * Connections that are kept for the next delivery to their endpoints, beside those in use: those that were not used for longest are
+   * closed first. About 50 KB and a file descriptor each. Too low: deliveries to many endpoints dial anew each time, with TLS.
+   * Through EGRESS_PROXY each lasts 4 s after its use, or up to 60 s as the endpoint asks, however many there are.
+   * @default 1_000. Range 0 to 100_000. Env IDLE_CONNECTIONS.
+   */
+  IDLE_CONNECTIONS: wholeNumber(
+    0,
+    100_000,
+  )({ default: 1000, desc: 'connections kept for the next delivery' }),
+
+  /**
    * How much of a response is read, in bytes; a longer one is cut off, and counts by its status.
    * @default 16_384. Range 0 to 10_485_760. Env MAX_RESPONSE_BYTES.
    */

@@ -86,7 +86,7 @@ export const rooms = {
   )({ default: 67_108_864, desc: 'kept in memory of what cannot be parked (bytes)' }),
 
   /**
-   * Endpoints that one worker remembers: how many attempts each bears, whether it is in trouble. About 1 KB each. Beyond it,
+   * Endpoints that one worker remembers: how many attempts each bears, whether it is in trouble. A few KB each. Beyond it,
    * those that had no attempt for longest are forgotten, those in trouble last, and met again as new ones; where more than
    * that have parked messages, they take turns.
    * @default 50_000. Range 1_000 to 10_000_000. Env ENDPOINTS_KEPT.

@@ -1,6 +1,7 @@
-import { Agent, type Dispatcher, ProxyAgent } from 'undici';
+import { type Dispatcher, ProxyAgent } from 'undici';
 import type { AddressRules } from '../core/address.ts';
 import { checkedLookup, type ResolveAll } from './checked-lookup.ts';
+import { OriginPools } from './origin-pools.ts';
 import { type ClientOptions, createProxyPool } from './proxy-pool.ts';
 import { createNameResolver } from './resolve-name.ts';
 
@@ -10,6 +11,8 @@ export type DispatcherOptions = {
   /** DNS, TCP and TLS together, in milliseconds. */
   readonly connectTimeoutMs: number;
   readonly addressRules: AddressRules;
+  /** Connections that are open at most, idle ones included, save those that are in use. */
+  readonly mostConnections: number;
   /**
    * A forward proxy that every request goes through by CONNECT. It resolves the names, so it judges their addresses;
    * only IP literals and ports are judged here then. @default none
@@ -22,8 +25,8 @@ export type DispatcherOptions = {
 /** How long an idle connection is kept at most, whatever its endpoint asks for. */
 const KEEP_ALIVE_MAX_MS = 60_000;
 
-/** One undici Agent for all deliveries: kept-alive connections, no redirects, nothing decompressed. */
-export function createDispatcher(options: DispatcherOptions): Dispatcher {
+/** One for all deliveries: kept-alive connections, no redirects, nothing decompressed. */
+export function createDispatcher(options: DispatcherOptions): Pick<Dispatcher, 'dispatch' | 'destroy'> {
   // A dial that outlives its attempt would hold a socket that nobody waits for.
   const timeout = Math.min(options.connectTimeoutMs, options.attemptTimeoutMs);
   const common = {
@@ -44,14 +47,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       clientFactory: (origin, options: ClientOptions) => createProxyPool(origin, options, timeout),
     });
   }
-  return new Agent({
-    ...common,
-    connect: {
-      timeout,
-      lookup: checkedLookup(options.addressRules, options.resolve ?? createNameResolver()),
-      // Of several addresses, each but the last has this long. Node's 250 ms give up on a distant endpoint, and then
-      // end with the error of an IPv6 address that this machine cannot reach at all.
-      autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(timeout / 4)),
-    },
-  });
+  const connect = {
+    timeout,
+    lookup: checkedLookup(options.addressRules, options.resolve ?? createNameResolver()),
+    // Of several addresses, each but the last has this long. Node's 250 ms give up on a distant endpoint, and then
+    // end with the error of an IPv6 address that this machine cannot reach at all.
+    autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(timeout / 4)),
+  };
+  return new OriginPools({ ...common, connect }, options.mostConnections);
 }

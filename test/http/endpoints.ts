@@ -13,6 +13,7 @@ export function senderFor(options: Partial<SenderOptions> = {}): Sender {
     attemptTimeoutMs: 20_000,
     connectTimeoutMs: 10_000,
     maxResponseBytes: 16_384,
+    mostConnections: 1000,
     addressRules: createAddressRules({ allowedCidrs: ['127.0.0.1', '::1'] }),
     userAgent: 'the-worker/1',
     ...options,

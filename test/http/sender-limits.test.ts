@@ -146,7 +146,13 @@ test('a machine without file descriptors is our own fault, not the endpoint’s'
     const { createSender } = await import('${built('http/sender.js')}');
     const { createAddressRules } = await import('${built('core/address.js')}');
     const addressRules = createAddressRules({ allowedCidrs: ['127.0.0.1'] });
-    const sender = createSender({ attemptTimeoutMs: 1000, connectTimeoutMs: 1000, maxResponseBytes: 1, addressRules });
+    const sender = createSender({
+      attemptTimeoutMs: 1000,
+      connectTimeoutMs: 1000,
+      maxResponseBytes: 1,
+      mostConnections: 10,
+      addressRules,
+    });
     const target = { origin: 'http://127.0.0.1:${port}', path: '/', hostname: '127.0.0.1' };
     const delivery = { id: 'x', target, method: 'POST', headers: ['user-agent', 'x'], body: null };
     const attempts = await Promise.all(Array.from({ length: 100 }, () => sender.send(delivery)));
