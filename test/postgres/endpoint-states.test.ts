@@ -90,6 +90,15 @@ describe('the states of endpoints', () => {
     expect(await health()).toMatchObject([{ state: worse }]);
   });
 
+  it('are not those of a worker that has nothing to probe with, where another one delivers', async () => {
+    await saw({ state: 'probing', inFlight: 0, parked: 0 });
+    expect(await health()).toMatchObject([{ state: 'probing' }]);
+    await saw({ state: 'flowing', parked: 0 });
+    expect(await health()).toMatchObject([{ state: 'flowing', workers: '2' }]);
+    await saw({ state: 'probing', inFlight: 1, parked: 0 });
+    expect(await health()).toMatchObject([{ state: 'probing' }]);
+  });
+
   it('have no share of successes without attempts', async () => {
     await saw({ successes: 0, failures: 0 });
     expect(await health()).toMatchObject([{ success_share: null, parked: null, last_error: null }]);
