@@ -18,7 +18,7 @@ const WISH_LASTS_MS = 5;
 /** The most that parked messages have of the slots, so that those of healthy endpoints go on meanwhile. */
 const MOST = 0.75;
 /** Left free of fresh messages even while nothing is known to be parked, so that what a peer has parked need not wait. */
-const SPARE = 1 / 32;
+const SPARE = 1 / 40;
 
 /** How the slots are shared between fresh messages and parked ones: these go first, up to a bound. */
 export class DrainShare {
