@@ -116,6 +116,9 @@ CREATE TABLE rule_nats_endpoints (
   CONSTRAINT max_concurrency_is_positive CHECK ((max_concurrency > 0)),
   CONSTRAINT rate_limit_is_positive CHECK (((rate_limit > (0)::numeric) AND ((rate_limit >= 0.00001) AND (rate_limit <= (1000000)::numeric))))
 );
+CREATE TRIGGER rule_nats_endpoints_notify AFTER INSERT OR DELETE OR TRUNCATE ON public.rule_nats_endpoints FOR EACH STATEMENT EXECUTE FUNCTION rule_nats_endpoints_notify();
+CREATE TRIGGER rule_nats_endpoints_notify_update AFTER UPDATE ON public.rule_nats_endpoints FOR EACH ROW EXECUTE FUNCTION rule_nats_endpoints_notify();
+CREATE TRIGGER rule_nats_endpoints_touch BEFORE UPDATE ON public.rule_nats_endpoints FOR EACH ROW EXECUTE FUNCTION rule_nats_endpoints_touch();
 
 -- One row a queue group. Written by every flush of its workers; never deleted by them.
 CREATE TABLE rule_nats_group_progress (
@@ -199,6 +202,116 @@ CREATE TABLE rule_nats_worker_migrations (
   applied_at timestamp with time zone NOT NULL DEFAULT now(),
   CONSTRAINT rule_nats_worker_migrations_pkey PRIMARY KEY (name)
 );
+
+-- Attempts of rule_webhook_calls. Written by the extension alone: ours are in rule_nats_delivery_attempts.
+CREATE TABLE rule_webhook_call_history (
+  history_id integer NOT NULL DEFAULT nextval('rule_webhook_call_history_history_id_seq'::regclass),
+  call_id integer,
+  attempt_number integer NOT NULL,
+  started_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP,
+  completed_at timestamp with time zone,
+  response_status integer,
+  response_body text,
+  error_message text,
+  execution_time_ms numeric,
+  CONSTRAINT rule_webhook_call_history_pkey PRIMARY KEY (history_id),
+  CONSTRAINT rule_webhook_call_history_call_id_fkey FOREIGN KEY (call_id) REFERENCES rule_webhook_calls(call_id) ON DELETE CASCADE
+);
+
+-- Calls that wait in PostgreSQL: written by rule_webhook_enqueue, deleted with their webhook, or by the operator.
+CREATE TABLE rule_webhook_calls (
+  call_id integer NOT NULL DEFAULT nextval('rule_webhook_calls_call_id_seq'::regclass),
+  webhook_id integer,
+  status text DEFAULT 'pending'::text,
+  payload jsonb NOT NULL,
+  rule_name text,
+  rule_execution_id bigint,
+  scheduled_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP,
+  started_at timestamp with time zone,
+  completed_at timestamp with time zone,
+  retry_count integer DEFAULT 0,
+  next_retry_at timestamp with time zone,
+  response_status integer,
+  response_body text,
+  response_headers jsonb,
+  error_message text,
+  execution_time_ms numeric,
+  created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP,
+  CONSTRAINT rule_webhook_calls_pkey PRIMARY KEY (call_id),
+  CONSTRAINT rule_webhook_calls_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES rule_webhooks(webhook_id) ON DELETE CASCADE,
+  CONSTRAINT rule_webhook_calls_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'success'::text, 'failed'::text, 'retrying'::text])))
+);
+CREATE INDEX idx_webhook_calls_retry ON public.rule_webhook_calls USING btree (next_retry_at) WHERE (status = 'retrying'::text);
+CREATE INDEX idx_webhook_calls_status ON public.rule_webhook_calls USING btree (status, scheduled_at);
+CREATE INDEX idx_webhook_calls_webhook ON public.rule_webhook_calls USING btree (webhook_id, created_at DESC);
+
+-- Secrets of endpoints, in the clear: grant SELECT with care. Written and deleted by operators (rule_webhook_secret_set, _delete), read by workers.
+CREATE TABLE rule_webhook_secrets (
+  secret_id integer NOT NULL DEFAULT nextval('rule_webhook_secrets_secret_id_seq'::regclass),
+  webhook_id integer,
+  secret_name text NOT NULL,
+  secret_value text NOT NULL,
+  created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP,
+  created_by text DEFAULT CURRENT_USER,
+  CONSTRAINT rule_webhook_secrets_webhook_id_secret_name_key UNIQUE (webhook_id, secret_name),
+  CONSTRAINT rule_webhook_secrets_pkey PRIMARY KEY (secret_id),
+  CONSTRAINT rule_webhook_secrets_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES rule_webhooks(webhook_id) ON DELETE CASCADE
+);
+CREATE TRIGGER rule_nats_endpoints_notify AFTER INSERT OR DELETE OR TRUNCATE ON public.rule_webhook_secrets FOR EACH STATEMENT EXECUTE FUNCTION rule_nats_endpoints_notify();
+CREATE TRIGGER rule_nats_endpoints_notify_update AFTER UPDATE ON public.rule_webhook_secrets FOR EACH ROW EXECUTE FUNCTION rule_nats_endpoints_notify();
+
+-- The endpoints. Written and deleted by operators (rule_webhook_register, _update, _delete), read by workers, which follow a change within a second, and write only what their columns' comments say.
+CREATE TABLE rule_webhooks (
+  webhook_id integer NOT NULL DEFAULT nextval('rule_webhooks_webhook_id_seq'::regclass),
+  webhook_name text NOT NULL,
+  description text,
+  url text NOT NULL,
+  method text DEFAULT 'POST'::text,
+  headers jsonb DEFAULT '{}'::jsonb,
+  timeout_ms integer DEFAULT 5000,
+  retry_enabled boolean DEFAULT true,
+  max_retries integer DEFAULT 3,
+  retry_delay_ms integer DEFAULT 1000,
+  retry_backoff_multiplier numeric DEFAULT 2.0,
+  enabled boolean DEFAULT true,
+  created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP,
+  created_by text DEFAULT CURRENT_USER,
+  updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP,
+  tags text[] DEFAULT '{}'::text[],
+  nats_enabled boolean DEFAULT false,
+  nats_subject text,
+  nats_config_id integer,
+  publish_mode text DEFAULT 'queue'::text,
+  paused boolean NOT NULL DEFAULT false,
+  paused_reason text,
+  max_concurrency integer,
+  rate_limit numeric,
+  event_types text[],
+  success_statuses integer[],
+  body_template text,
+  params jsonb,
+  hub_signature boolean NOT NULL DEFAULT false,
+  disabled_at timestamp with time zone,
+  disabled_reason text,
+  failing_since timestamp with time zone,
+  CONSTRAINT rule_webhooks_webhook_name_key UNIQUE (webhook_name),
+  CONSTRAINT rule_webhooks_pkey PRIMARY KEY (webhook_id),
+  CONSTRAINT rule_webhooks_nats_config_id_fkey FOREIGN KEY (nats_config_id) REFERENCES rule_nats_config(config_id),
+  CONSTRAINT max_concurrency_is_positive CHECK ((max_concurrency > 0)),
+  CONSTRAINT params_is_an_object CHECK ((jsonb_typeof(params) = 'object'::text)),
+  CONSTRAINT rate_limit_is_positive CHECK (((rate_limit >= 0.00001) AND (rate_limit <= (1000000)::numeric))),
+  CONSTRAINT rule_webhooks_max_retries_check CHECK (((max_retries >= 0) AND (max_retries <= 10))),
+  CONSTRAINT rule_webhooks_method_check CHECK ((method = ANY (ARRAY['GET'::text, 'POST'::text, 'PUT'::text, 'PATCH'::text, 'DELETE'::text]))),
+  CONSTRAINT rule_webhooks_retry_backoff_multiplier_check CHECK ((retry_backoff_multiplier >= 1.0)),
+  CONSTRAINT rule_webhooks_retry_delay_ms_check CHECK ((retry_delay_ms >= 0)),
+  CONSTRAINT rule_webhooks_timeout_ms_check CHECK (((timeout_ms > 0) AND (timeout_ms <= 60000))),
+  CONSTRAINT success_statuses_are_statuses CHECK (((100 <= ALL (success_statuses)) AND (599 >= ALL (success_statuses)))),
+  CONSTRAINT valid_publish_mode CHECK ((publish_mode = ANY (ARRAY['queue'::text, 'nats'::text, 'both'::text])))
+);
+CREATE INDEX idx_webhooks_enabled ON public.rule_webhooks USING btree (enabled) WHERE (enabled = true);
+CREATE TRIGGER rule_nats_endpoints_notify AFTER INSERT OR DELETE OR TRUNCATE ON public.rule_webhooks FOR EACH STATEMENT EXECUTE FUNCTION rule_nats_endpoints_notify();
+CREATE TRIGGER rule_nats_endpoints_notify_update AFTER UPDATE ON public.rule_webhooks FOR EACH ROW EXECUTE FUNCTION rule_nats_endpoints_notify();
+CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR EACH ROW EXECUTE FUNCTION rule_nats_webhook_cured();
 
 -- One row a webhook that was tried or given up. WHERE delivery_id = ... uses the index. Reaches back as far as ATTEMPT_RETENTION_DAYS (dead letters: 7 days).
 -- VIEW nats_deliveries
@@ -311,8 +424,50 @@ CREATE TABLE rule_nats_worker_migrations (
 -- Drops the partition of a day (UTC), and its rows. Called by workers past ATTEMPT_RETENTION_DAYS.
 -- FUNCTION rule_nats_delivery_attempts_drop_day(date)
 
+-- Tells workers that an endpoint, or a secret of one, has changed: NOTIFY nats_webhook_worker_endpoints.
+-- FUNCTION rule_nats_endpoints_notify()
+
 -- Keeps updated_at of rule_nats_endpoints true.
 -- FUNCTION rule_nats_endpoints_touch()
 
+-- Empties what workers wrote of a webhook's failures when it is enabled again or has another URL.
+-- FUNCTION rule_nats_webhook_cured()
+
 -- The name in rule_webhooks, else the last token of the subject: webhooks.<name>.
 -- FUNCTION rule_nats_webhook_name(integer,text)
+
+-- The webhooks that the extension publishes to NATS for, with how their publishes fared (percent).
+-- FUNCTION rule_nats_webhooks_list()
+
+-- Deletes an endpoint, its secrets and calls. Returns whether there was one of that webhook_id.
+-- FUNCTION rule_webhook_delete(integer)
+
+-- Ends that: its calls go to rule_webhook_calls again. What was published is delivered.
+-- FUNCTION rule_webhook_disable_nats(integer)
+
+-- Lets the extension publish to NATS for a webhook. Without a subject: webhooks.<name>.
+-- FUNCTION rule_webhook_enable_nats(integer,text,text,text)
+
+-- Adds a call to rule_webhook_calls. Returns its call_id.
+-- FUNCTION rule_webhook_enqueue(integer,jsonb,text,timestamp with time zone)
+
+-- The row of an endpoint, by its webhook_id or its name.
+-- FUNCTION rule_webhook_get(text)
+
+-- The endpoints, newest first, with how their rows in rule_webhook_calls fared (percent).
+-- FUNCTION rule_webhook_list(boolean)
+
+-- Adds an endpoint. Returns its webhook_id.
+-- FUNCTION rule_webhook_register(text,text,text,jsonb,text,integer,integer)
+
+-- Deletes a secret of an endpoint. Returns whether there was one of that name.
+-- FUNCTION rule_webhook_secret_delete(integer,text)
+
+-- A secret of an endpoint, for who may read it; else null.
+-- FUNCTION rule_webhook_secret_get(integer,text)
+
+-- Sets a secret of an endpoint: signing_secret signs, and so does every signing_secret_<anything> beside it.
+-- FUNCTION rule_webhook_secret_set(integer,text,text)
+
+-- Changes what is not null of an endpoint. Returns whether there is one of that webhook_id.
+-- FUNCTION rule_webhook_update(integer,text,text,jsonb,integer,boolean)

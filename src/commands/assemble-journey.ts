@@ -1,7 +1,8 @@
 import type { Settings } from '../config/settings.ts';
+import { NO_ENDPOINT_KEY } from '../core/endpoint.ts';
 import { createMessageParser } from '../core/envelope.ts';
 import { countSettled } from '../core/stats.ts';
-import { isParked } from '../core/verdict.ts';
+import { isParked, type RetryPolicy } from '../core/verdict.ts';
 import { logAttempt } from '../delivery/attempt-log.ts';
 import type { Drainer } from '../delivery/drainer.ts';
 import type { Surroundings } from '../delivery/handle-message.ts';
@@ -12,6 +13,7 @@ import type { Statistics } from '../delivery/statistics.ts';
 import type { HandOut } from '../nats/hand-out.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Settling } from './assemble-settling.ts';
+import type { LiveRegistry } from './live-registry.ts';
 import type { Pressure } from './pressure.ts';
 import type { Topology } from './topology.ts';
 
@@ -23,24 +25,28 @@ export type JourneyParts = Settling & {
   readonly rooms: Rooms;
   readonly drainer: Drainer;
   readonly pressure: Pressure;
+  readonly registry: LiveRegistry;
   readonly send: Surroundings<HandOut>['send'];
 };
 
 /** Wires what the journey of a message needs. */
 export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
-  const { settings, log, topology, statistics, rooms, drainer, pressure, parking, settlement, send } = parts;
+  const {
+    settings,
+    log,
+    topology,
+    statistics,
+    rooms,
+    drainer,
+    pressure,
+    registry,
+    parking,
+    settlement,
+    send,
+  } = parts;
   const storedBytes = settings.STORE_PAYLOADS === 'none' ? 0 : settings.STORE_PAYLOAD_BYTES;
   return {
-    policy: {
-      maxAttempts: settings.MAX_ATTEMPTS,
-      terminalStatuses: new Set(settings.TERMINAL_STATUSES),
-      backoff: {
-        baseMs: settings.BACKOFF_BASE_MS,
-        maxMs: settings.BACKOFF_MAX_MS,
-        multiplier: 2,
-        retryAfterMaxMs: settings.RETRY_AFTER_MAX_MS,
-      },
-    },
+    policy: retryPolicy(settings),
     parse: createMessageParser(settings.ENDPOINT_KEY),
     enter(message, { target }) {
       const fits = parking.fits(message);
@@ -49,6 +55,7 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
         return { kind: 'noRoom', why: 'a worker was lost with it' };
       return rooms.enter(target, { isParkedCopy: message.isParkedCopy, mustSend: !fits });
     },
+    registry: () => registry.known,
     send,
     // Workers before this one, and peers, do not tell: those that may have had to hand back count, too.
     hasHandedBack: () => settlement.hasHandedBack() || topology.parkedCanFill || parking.trouble() !== null,
@@ -58,7 +65,10 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
     },
     async settle(message, delivery, attempt, verdict) {
       const done = await settlement.settle(message, delivery, attempt, verdict);
-      if (isParked(done) && !isUnsendable(delivery)) drainer.parked(delivery.target.endpointKey);
+      if (isParked(done))
+        drainer.parked(isUnsendable(delivery) ? NO_ENDPOINT_KEY : delivery.target.endpointKey);
+      if (done.kind === 'deadLetter' && done.reason === 'gone' && !isUnsendable(delivery))
+        registry.gone(delivery);
       if (done.kind === 'retry') pressure.retried();
       return done;
     },
@@ -72,5 +82,18 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
     },
     now: Date.now,
     random: Math.random,
+  };
+}
+
+export function retryPolicy(settings: Settings): RetryPolicy {
+  return {
+    maxAttempts: settings.MAX_ATTEMPTS,
+    terminalStatuses: new Set(settings.TERMINAL_STATUSES),
+    backoff: {
+      baseMs: settings.BACKOFF_BASE_MS,
+      maxMs: settings.BACKOFF_MAX_MS,
+      multiplier: 2,
+      retryAfterMaxMs: settings.RETRY_AFTER_MAX_MS,
+    },
   };
 }

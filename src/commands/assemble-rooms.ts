@@ -1,4 +1,5 @@
 import type { Settings } from '../config/settings.ts';
+import { NO_RULE } from '../core/room.ts';
 import { DrainShare, type DrainShareOptions } from '../delivery/drain-share.ts';
 import { Drainer } from '../delivery/drainer.ts';
 import { RoomReport } from '../delivery/room-report.ts';
@@ -8,7 +9,6 @@ import type { HandOut } from '../nats/hand-out.ts';
 import { createParkedQueues } from '../nats/parked-queues.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { createBusyMeter } from './busy-meter.ts';
-import { roomRule } from './endpoint-rules.ts';
 import type { Topology } from './topology.ts';
 
 export type RoomParts = {
@@ -33,7 +33,7 @@ export function assembleRooms({ settings, log, client, topology, slots, take }: 
     retryAfterMaxMs: settings.RETRY_AFTER_MAX_MS,
     mostEndpoints: settings.ENDPOINTS_KEPT,
     isBusy: createBusyMeter(),
-    rule: roomRule(settings, { liveWorkers: 1 }, undefined),
+    rule: NO_RULE,
     now,
     random: Math.random,
   });

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Settings } from '../config/settings.ts';
 import { createAddressRules } from '../core/address.ts';
+import { type Signing, signingOf } from '../core/signature.ts';
 import { handleMessage, type Surroundings } from '../delivery/handle-message.ts';
 import { type Health, judgeHealth } from '../delivery/health.ts';
 import { patientSender } from '../delivery/patient-sender.ts';
 import { SetAside } from '../delivery/set-aside.ts';
 import { Slots } from '../delivery/slots.ts';
-import { Statistics, type StatisticsKeeper } from '../delivery/statistics.ts';
+import { Statistics } from '../delivery/statistics.ts';
 import { createSender } from '../http/sender.ts';
 import type { NatsClient } from '../nats/client.ts';
 import type { HandOut } from '../nats/hand-out.ts';
@@ -14,19 +15,23 @@ import { createPullConsumer } from '../nats/pull-consumer.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { VERSION } from '../runtime/version.ts';
-import { assembleJourney } from './assemble-journey.ts';
+import { assembleJourney, retryPolicy } from './assemble-journey.ts';
 import { assembleRooms } from './assemble-rooms.ts';
 import { assembleSettling } from './assemble-settling.ts';
+import type { Database } from './database.ts';
+import { EndpointRules } from './endpoint-rules.ts';
+import { LiveRegistry } from './live-registry.ts';
 import { sayOwnFaults } from './own-faults.ts';
 import { Pressure } from './pressure.ts';
 import type { Topology } from './topology.ts';
+import { webhookRows } from './webhook-rows.ts';
 
 export type WorkerParts = {
   readonly settings: Settings;
   readonly log: Logger;
   readonly client: NatsClient;
   readonly topology: Topology;
-  readonly keeper: StatisticsKeeper;
+  readonly database: Pick<Database, 'pool' | 'keeper'>;
   /** Beyond ALLOWED_PRIVATE_CIDRS: where `up` has its own receiver. */
   readonly alsoAllowedCidrs?: readonly string[];
 };
@@ -42,7 +47,7 @@ export function assembleWorker({
   log,
   client,
   topology,
-  keeper,
+  database: { pool, keeper },
   alsoAllowedCidrs = [],
 }: WorkerParts) {
   const stopping = new AbortController();
@@ -56,6 +61,7 @@ export function assembleWorker({
       allowedPorts: settings.ALLOWED_PORTS,
       allowedCidrs: [...settings.ALLOWED_PRIVATE_CIDRS, ...alsoAllowedCidrs],
     }),
+    signing: signingOf(settings.SIGNING_SECRET, false) as Signing | null,
     userAgent: `nats-webhook-worker/${VERSION}`,
   });
   const statistics = new Statistics(
@@ -99,6 +105,14 @@ export function assembleWorker({
     take: takeCopy,
   });
 
+  const rules = new EndpointRules(settings, pool, rooms, log);
+  const registry = new LiveRegistry({
+    policy: { retries: retryPolicy(settings), disabled: settings.DISABLED_ENDPOINT },
+    rows: webhookRows(pool, settings.DATABASE_URL, log),
+    log,
+    changed: () => rules.registryChanged(registry.known),
+    notified: () => rules.look(),
+  });
   const around = assembleJourney({
     ...settling,
     settings,
@@ -108,6 +122,7 @@ export function assembleWorker({
     rooms,
     drainer,
     pressure,
+    registry,
     send: patientSender(sender.send, stopping.signal, sayOwnFaults(log)),
   });
   /** More came than there are slots: it is parked, wherever it goes. */
@@ -186,7 +201,7 @@ export function assembleWorker({
         nats: natsTrouble(),
         deadLetters: settlement.trouble(),
         parking: parking.trouble(),
-        postgres: statistics.trouble,
+        postgres: statistics.trouble ?? registry.trouble,
       },
       stopping.signal.aborted,
     );
@@ -209,6 +224,8 @@ export function assembleWorker({
     report,
     pressure,
     setAside,
+    rules,
+    registry,
     consumer,
     health,
     inTrouble,

@@ -8,10 +8,10 @@ import type { Logger } from '../runtime/logger.ts';
 import { json, type Route } from '../runtime/route.ts';
 import { within } from '../runtime/within.ts';
 import { type AssembledWorker, assembleWorker } from './assemble-worker.ts';
-import { followEndpointRules } from './endpoint-rules.ts';
 import { openServers } from './open-servers.ts';
 import { stopDelivering } from './stop-worker.ts';
 import { Topology } from './topology.ts';
+import { watchFailing } from './watch-failing.ts';
 
 /** How often the statistics line is printed while something happens, in milliseconds. */
 const STATISTICS_LINE_EVERY_MS = 60_000;
@@ -48,20 +48,20 @@ export async function runWorker(
   extras: Extras = {},
 ): Promise<RunningWorker> {
   const { database, client } = await openServers(settings, log, signal);
-  const { pool, keeper } = database;
+  const { pool } = database;
   const topology = new Topology(client, settings, database, log);
   await topology.ensure().catch(async (error) => {
     await Promise.all([pool.end(), client.close()]);
     throw error;
   });
   const { alsoAllowedCidrs = [], httpHost, routes = () => [] } = extras;
-  const worker = assembleWorker({ settings, log, client, topology, keeper, alsoAllowedCidrs });
+  const worker = assembleWorker({ settings, log, client, topology, database, alsoAllowedCidrs });
   const http = await serveHealth(settings, log, [healthRoute(worker), ...routes(pool, worker)], httpHost);
   const startedAt = performance.now();
   await worker.statistics.start();
   // Peers count us among those who share what the group may do.
   await within(FLUSH_MS, worker.statistics.flush());
-  const stopObeying = await followEndpointRules(settings, pool, worker.rooms, log);
+  await Promise.all([worker.registry.start(), worker.rules.start()]);
   worker.consumer.start();
   await worker.drainer.start();
   await worker.report.start();
@@ -69,6 +69,13 @@ export async function runWorker(
   const stopMending = topology.keepMended(worker.inTrouble, worker.consumer.retry);
   const stopTelling = tellHealth(worker.health, log);
   const stopFollowing = topology.followRow();
+  const stopWatching = watchFailing({
+    rooms: worker.rooms,
+    registry: worker.registry,
+    disableAfterHours: settings.DISABLE_AFTER_HOURS,
+    log,
+    now: Date.now,
+  });
   log.info(
     {
       worker: settings.CONSUMER_NAME,
@@ -85,9 +92,11 @@ export async function runWorker(
     stopMending();
     stopTelling();
     stopFollowing();
-    stopObeying();
+    stopWatching();
+    worker.rules.stop();
     await worker.report.stop();
     const drained = await stopDelivering(worker, settings.SHUTDOWN_DRAIN_MS);
+    await within(FLUSH_MS, worker.registry.stop());
     const flushed = await within(FLUSH_MS, worker.statistics.stop());
     await within(
       FLUSH_MS,

@@ -5,10 +5,18 @@ import { attempting } from './attempting.ts';
 import { connections } from './connections.ts';
 import { consuming } from './consuming.ts';
 import { operating } from './operating.ts';
+import { registry } from './registry.ts';
 import { rooms } from './rooms.ts';
 
 /** Every setting, by its env name: the same word in the code, in `.env` and in the README. */
-export const specifications = { ...connections, ...consuming, ...attempting, ...rooms, ...operating };
+export const specifications = {
+  ...connections,
+  ...consuming,
+  ...attempting,
+  ...rooms,
+  ...registry,
+  ...operating,
+};
 
 type Values = Pick<CleanedEnv<typeof specifications>, keyof typeof specifications>;
 

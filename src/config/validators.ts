@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { makeValidator } from 'envalid';
+import { parseSecret } from '../core/signature.ts';
 
 /** A whole number within a range, both ends included. */
 export const wholeNumber = (min: number, max: number) =>
@@ -91,6 +92,12 @@ function isPercentEncoded(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** The text is never repeated in the message: it is a secret. */
+export function signingSecret(text: string): string {
+  if (parseSecret(text) === null) throw new TypeError('must look like whsec_<base64>');
+  return text;
 }
 
 /** `all`, `new`, or a time as ISO 8601, returned in UTC. */

@@ -21,11 +21,13 @@ export type Outcome =
   /** Our own machine could not send: no sockets, no ports, no memory. Nothing was sent. */
   | { readonly kind: 'faulted'; readonly code: string }
   /** There is nothing that could be sent. */
-  | { readonly kind: 'unsendable'; readonly reason: 'malformed' | 'unroutable'; readonly detail: string }
+  | { readonly kind: 'unsendable'; readonly reason: UnsendableReason; readonly detail: string }
   /** Its endpoint has no room for it now; nothing was sent. `why` for a person. */
   | { readonly kind: 'noRoom'; readonly why: string }
   /** Workers that died used up the attempts: the hand-out count is past MAX_ATTEMPTS. */
   | { readonly kind: 'spent'; readonly handOuts: number };
+
+export type UnsendableReason = 'malformed' | 'unroutable' | 'disabled';
 
 /** One HTTP request for a delivery, or why there was none. `startedAt` is in milliseconds since 1970. */
 export type Attempt = {

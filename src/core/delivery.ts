@@ -1,3 +1,5 @@
+import type { Endpoint } from './registry.ts';
+
 /** Where a delivery goes, ready for the sending client: parsed once, shared by all deliveries to the same URL. */
 export type Target = {
   /** Without userinfo and fragment. Holds the query, so never logged or stored whole: see `withoutQuery`. */
@@ -25,6 +27,8 @@ export type Delivery = {
   readonly headers: readonly string[];
   /** Null: the request has no body. */
   readonly body: Uint8Array | null;
+  /** Its row of `rule_webhooks`, which rules; null where the message itself names the URL. */
+  readonly endpoint: Endpoint | null;
 };
 
 /** What can be shown and stored of a URL: a query often holds a token. */

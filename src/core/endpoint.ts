@@ -9,6 +9,9 @@ export type Forbidden = { readonly kind: 'forbidden'; readonly detail: string };
 
 export type TargetResult = { readonly kind: 'target'; readonly target: Target } | Malformed | Forbidden;
 
+/** In place of a key, where there is no endpoint, or none is known yet. */
+export const NO_ENDPOINT_KEY = 'none';
+
 /** ENDPOINT_KEY: scheme, host and port, or the URL without its query. */
 export type EndpointKeyOf = 'origin' | 'url';
 

@@ -2,7 +2,14 @@ import type { Attempt } from './attempt.ts';
 import { type Backoff, delayBeforeNext } from './backoff.ts';
 
 /** Why a delivery was given up. */
-export type DeadLetterReason = 'gone' | 'rejected' | 'exhausted' | 'malformed' | 'unroutable' | 'forbidden';
+export type DeadLetterReason =
+  | 'gone'
+  | 'rejected'
+  | 'exhausted'
+  | 'malformed'
+  | 'unroutable'
+  | 'disabled'
+  | 'forbidden';
 
 /** What we decided; `nats/settle.ts` does it. */
 export type Verdict =

@@ -1,6 +1,7 @@
 import type { Attempt, Outcome } from '../core/attempt.ts';
 import type { Delivery } from '../core/delivery.ts';
 import type { Parsed } from '../core/envelope.ts';
+import type { Registry } from '../core/registry.ts';
 import { decide, type RetryPolicy, type Verdict, type WaitsIn } from '../core/verdict.ts';
 import { faultPoint } from '../runtime/fault-point.ts';
 import type { Message } from './message.ts';
@@ -11,7 +12,10 @@ const answered = faultPoint('attempt.answered');
 
 /** What the journey needs from outside. */
 export interface Surroundings<M extends Message> {
+  /** Of messages that name their URL themselves. */
   readonly policy: RetryPolicy;
+  /** The rows of `rule_webhooks`, as they are known now; null while they have never been read. */
+  registry(): Registry | null;
   parse(message: M): Parsed;
   /** Lets it in where its endpoint has room, after a while perhaps, or turns it away. */
   enter(message: M, delivery: Delivery): Pass | NoRoom | Promise<Pass | NoRoom>;
@@ -31,10 +35,11 @@ export interface Surroundings<M extends Message> {
 /** The journey of a message, from its bytes to the word that ends this hand-out. */
 export async function handleMessage<M extends Message>(message: M, around: Surroundings<M>): Promise<void> {
   const parsed = around.parse(message);
-  const delivery = resolve(parsed, message);
+  const delivery = resolve(parsed, message, around.registry());
   const attempt = await attemptOnce(delivery, message, around);
+  const policy = policyOf(delivery, around);
   const waitsIn = around.waitsIn(message, delivery);
-  const verdict = decide(attempt, message.attemptNumber, waitsIn, around.policy, around.random());
+  const verdict = decide(attempt, message.attemptNumber, waitsIn, policy, around.random());
   const done = await around.settle(message, delivery, attempt, verdict);
   around.record(message, delivery, attempt, done);
 }
@@ -47,7 +52,7 @@ async function attemptOnce<M extends Message>(
   if (isUnsendable(delivery)) return notSent(delivery.outcome, around.now());
   // The hand-outs before were lost with their workers, and may have been sent: never more than maxAttempts requests.
   const lost = message.attemptNumber - 1;
-  if (lost >= around.policy.maxAttempts && !around.hasHandedBack())
+  if (lost >= policyOf(delivery, around).maxAttempts && !around.hasHandedBack())
     return notSent({ kind: 'spent', handOuts: lost }, around.now());
   const room = await around.enter(message, delivery);
   if (room.kind === 'noRoom') return notSent(room, around.now());
@@ -55,6 +60,14 @@ async function attemptOnce<M extends Message>(
   answered();
   room.left(attempt);
   return attempt;
+}
+
+/** A row of `rule_webhooks` has its own. */
+function policyOf(
+  delivery: Delivery | Unsendable,
+  around: Pick<Surroundings<Message>, 'policy'>,
+): RetryPolicy {
+  return isUnsendable(delivery) ? around.policy : (delivery.endpoint?.policy ?? around.policy);
 }
 
 function notSent(outcome: Outcome, now: number): Attempt {

@@ -12,6 +12,8 @@ export interface Message {
   readonly isRedelivery: boolean;
   /** It comes out of its endpoint's own queue. */
   readonly isParkedCopy: boolean;
+  /** The key of that endpoint; null where it comes from the stream. */
+  readonly parkedFor: string | null;
   /** A NATS header, by its exact name; undefined where there is none. */
   header(name: string): string | undefined;
 }

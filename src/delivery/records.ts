@@ -73,6 +73,8 @@ function payloadOf(message: Message, delivery: Delivery | Unsendable, storedByte
   if (!isUnsendable(delivery))
     return delivery.body === null ? null : storedPayload(delivery.body, storedBytes);
   const { outcome } = delivery;
-  const isBare = outcome.kind === 'unsendable' && outcome.reason === 'unroutable';
+  // What is bare has no headers in it.
+  const isBare =
+    outcome.kind === 'unsendable' && (outcome.reason === 'unroutable' || outcome.reason === 'disabled');
   return isBare ? storedPayload(message.data, storedBytes) : null;
 }

@@ -55,6 +55,9 @@ export type Place = {
   /** How many of the slots it needed lately, as the others are to leave them; 0 while it does not answer. */
   need: number;
   lastError: string | null;
+  /** When it last took a webhook, in milliseconds since 1970, and how many it has failed since then. */
+  deliveredAt: number;
+  failures: number;
   /** The log says that it is in trouble. */
   isSaid: boolean;
   /** How it was when it was last looked at, and since when it is so or in the same trouble, in milliseconds since 1970. */
@@ -85,6 +88,8 @@ export function newPlace(key: string, url: string | null, room: Room, now: numbe
     peakBefore: 0,
     need: 0,
     lastError: null,
+    deliveredAt: Number.NEGATIVE_INFINITY,
+    failures: 0,
     isSaid: false,
     condition: null,
     since: 0,

@@ -150,6 +150,11 @@ export class Rooms {
     const now = this.#options.now();
     const { outcome, durationMs } = attempt;
     place.lastError = describeFailure(outcome) ?? place.lastError;
+    // A 404 is an answer, and yet no delivery.
+    if (outcome.kind === 'responded' && outcome.status >= 200 && outcome.status < 300) {
+      place.deliveredAt = attempt.startedAt + durationMs;
+      place.failures = 0;
+    } else if (signOf(outcome) !== 'nothing') place.failures++;
     const asked = outcome.kind === 'responded' ? (outcome.retryAfterMs ?? 0) : 0;
     this.#crowd.account(place, () =>
       place.room.left(

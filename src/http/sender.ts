@@ -1,12 +1,15 @@
 import type { Dispatcher } from 'undici';
 import type { Attempt } from '../core/attempt.ts';
 import type { Delivery } from '../core/delivery.ts';
+import { type Signing, signatureHeaders } from '../core/signature.ts';
 import { createDispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { Exchange } from './exchange.ts';
 
 export type SenderOptions = DispatcherOptions & {
   /** How much of a response is read, in bytes; the connection of a longer one is closed. */
   readonly maxResponseBytes: number;
+  /** What signs requests to URLs that messages name themselves. @default nothing */
+  readonly signing?: Signing | null;
   /** Sent where the message names none. */
   readonly userAgent: string;
 };
@@ -57,10 +60,11 @@ export function createSender(options: SenderOptions): Sender {
     if (forbidden !== null) {
       return { outcome: { kind: 'refused', detail: forbidden }, startedAt, durationMs: 0 };
     }
-    const exchange = new Exchange(options.attemptTimeoutMs, options.maxResponseBytes);
+    const timeoutMs = delivery.endpoint?.row.timeoutMs ?? options.attemptTimeoutMs;
+    const exchange = new Exchange(timeoutMs, options.maxResponseBytes);
     watch(exchange);
     try {
-      dispatcher.dispatch(requestOf(delivery, startedAt, options.userAgent), exchange);
+      dispatcher.dispatch(requestOf(delivery, startedAt, options), exchange);
     } catch (error) {
       exchange.fail(error);
     }
@@ -78,9 +82,16 @@ export function createSender(options: SenderOptions): Sender {
   };
 }
 
-function requestOf(delivery: Delivery, startedAt: number, userAgent: string): Dispatcher.DispatchOptions {
+function requestOf(
+  delivery: Delivery,
+  startedAt: number,
+  { userAgent, signing: ofUrls = null }: SenderOptions,
+): Dispatcher.DispatchOptions {
   const headers = [...delivery.headers];
-  headers.push('webhook-id', delivery.id, 'webhook-timestamp', String(Math.floor(startedAt / 1000)));
+  const timestamp = String(Math.floor(startedAt / 1000));
+  headers.push('webhook-id', delivery.id, 'webhook-timestamp', timestamp);
+  const signing = delivery.endpoint === null ? ofUrls : delivery.endpoint.signing;
+  if (signing !== null) headers.push(...signatureHeaders(signing, delivery.id, timestamp, delivery.body));
   if (!hasHeader(delivery.headers, 'user-agent')) headers.push('user-agent', userAgent);
   return {
     origin: delivery.target.origin,

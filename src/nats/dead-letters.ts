@@ -1,4 +1,5 @@
 import { headers, type MsgHdrs, type NatsError } from 'nats';
+import { NO_ENDPOINT_KEY } from '../core/endpoint.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import { ApiErrorCode, apiErrorCode } from './api-error.ts';
 import type { NatsClient } from './client.ts';
@@ -56,7 +57,7 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
   const { streamName, sourceStream, retryForMs = 10_000 } = options;
 
   async function write(letter: DeadLetter): Promise<DeadLetterWritten> {
-    const subject = `dlq.${placeOf(letter).join('.')}.${letter.endpointKey ?? 'none'}`;
+    const subject = `dlq.${placeOf(letter).join('.')}.${letter.endpointKey ?? NO_ENDPOINT_KEY}`;
     const whole = {
       subject,
       data: letter.data,

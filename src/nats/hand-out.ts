@@ -29,6 +29,8 @@ export class HandOut {
   readonly firstSeen: number;
   /** Whether it was handed out by the parked stream. */
   readonly isParkedCopy: boolean;
+  /** The key of the endpoint whose queue it waited in; null where it is no copy of ours. */
+  readonly parkedFor: string | null;
   /** Before when a parked copy is not to be sent, in milliseconds since 1970; null: at once. */
   readonly notBefore: number | null;
   /** The number of an attempt that is made now, from 1: those made before it was parked count, and every hand-out. */
@@ -64,6 +66,8 @@ export class HandOut {
     this.sequence = published.sequence;
     this.firstSeen = this.#journey?.firstSeen ?? Math.floor(info.timestampNanos / 1e6);
     this.isParkedCopy = isParkedCopy;
+    this.parkedFor =
+      this.#journey === null ? null : message.subject.slice(message.subject.lastIndexOf('.') + 1);
     this.notBefore = this.#journey?.notBefore ?? null;
     this.handOuts = info.deliveryCount;
     // The first hand-out of a copy that waits only brings it here, to be handed back until its time has come.

@@ -1,5 +1,6 @@
 import { type Attempt, attemptsMade, describeFailure } from '../core/attempt.ts';
 import type { Delivery } from '../core/delivery.ts';
+import { NO_ENDPOINT_KEY } from '../core/endpoint.ts';
 import type { Verdict } from '../core/verdict.ts';
 import { faultPoint } from '../runtime/fault-point.ts';
 import type { AckBuffer } from './ack-buffer.ts';
@@ -154,7 +155,7 @@ export function createSettlement({
   ): Promise<boolean> {
     const parked = await parking.park(handOut, {
       deliveryId: delivery.id,
-      endpointKey: delivery.target?.endpointKey ?? 'none',
+      endpointKey: delivery.target?.endpointKey ?? NO_ENDPOINT_KEY,
       attempts,
       notBefore: afterMs === 0 ? null : Date.now() + afterMs,
     });

@@ -2,12 +2,14 @@ import { describe, expect, it } from 'vitest';
 import type { Attempt, Outcome } from '../../src/core/attempt.ts';
 import type { Delivery } from '../../src/core/delivery.ts';
 import { createMessageParser } from '../../src/core/envelope.ts';
+import { Registry } from '../../src/core/registry.ts';
 import type { Verdict, WaitsIn } from '../../src/core/verdict.ts';
 import { handleMessage, type Surroundings } from '../../src/delivery/handle-message.ts';
 import type { Message } from '../../src/delivery/message.ts';
 import type { NoRoom, Pass } from '../../src/delivery/room-place.ts';
 import { ENVELOPE, message } from './messages.ts';
 
+const NO_ROWS = new Registry([]);
 const OK: Outcome = { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null };
 const FAILED: Outcome = { kind: 'responded', status: 500, retryAfterMs: null, excerpt: 'oops' };
 
@@ -46,6 +48,7 @@ async function handle(given: Message, outcome: Outcome = OK, world: World = {}) 
       };
       return world.room ?? pass;
     },
+    registry: () => NO_ROWS,
     hasHandedBack: () => world.hasHandedBack ?? false,
     waitsIn: () => world.waitsIn ?? 'stream',
     async send(delivery) {

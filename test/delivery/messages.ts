@@ -15,6 +15,7 @@ export function message(
     attemptNumber: 1,
     isRedelivery: false,
     isParkedCopy: false,
+    parkedFor: null,
     header: (name) => headers[name],
     ...fields,
   };

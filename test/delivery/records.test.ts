@@ -1,15 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import type { Attempt } from '../../src/core/attempt.ts';
 import { createMessageParser } from '../../src/core/envelope.ts';
+import { Registry } from '../../src/core/registry.ts';
 import type { Verdict } from '../../src/core/verdict.ts';
 import { attemptRecord, deadLetterRecord } from '../../src/delivery/records.ts';
 import { resolve } from '../../src/delivery/resolve.ts';
 import { ENVELOPE, message } from './messages.ts';
 
+const NO_ROWS = new Registry([]);
 const parse = createMessageParser();
 const given = message(ENVELOPE, { attemptNumber: 2 });
-const delivery = resolve(parse(given), given);
-const unsendable = resolve(parse(message('not json')), given);
+const delivery = resolve(parse(given), given, NO_ROWS);
+const unsendable = resolve(parse(message('not json')), given, NO_ROWS);
 
 const ACCEPTED: Attempt = {
   outcome: { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null },
@@ -95,7 +97,9 @@ describe('the row of a dead letter', () => {
       durationMs: 0,
     };
     const done: Verdict = { kind: 'deadLetter', reason: 'malformed' };
-    expect(deadLetterRecord(broken, resolve(parse(broken), broken), attempt, done, 100)!.payload).toBeNull();
+    expect(
+      deadLetterRecord(broken, resolve(parse(broken), broken, NO_ROWS), attempt, done, 100)!.payload,
+    ).toBeNull();
   });
 
   it('has no URL and one attempt less where nothing could be sent', () => {

@@ -26,7 +26,15 @@ export function deliveryTo(url: string, more: Partial<Delivery> = {}): Delivery 
   const result = parseTarget(url, 'webhook_url');
   if (result.kind !== 'target') throw new Error(result.detail);
   const body = Buffer.from('{"n":12345678901234567890, "a":1.0}');
-  return { id: 'orders:1', target: result.target, method: 'POST', headers: [], body, ...more };
+  return {
+    id: 'orders:1',
+    target: result.target,
+    method: 'POST',
+    headers: [],
+    body,
+    endpoint: null,
+    ...more,
+  };
 }
 
 /** A real HTTP server for one test. */

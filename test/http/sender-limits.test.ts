@@ -154,7 +154,7 @@ test('a machine without file descriptors is our own fault, not the endpoint’s'
       addressRules,
     });
     const target = { origin: 'http://127.0.0.1:${port}', path: '/', hostname: '127.0.0.1' };
-    const delivery = { id: 'x', target, method: 'POST', headers: ['user-agent', 'x'], body: null };
+    const delivery = { id: 'x', target, method: 'POST', headers: ['user-agent', 'x'], body: null, endpoint: null };
     const attempts = await Promise.all(Array.from({ length: 100 }, () => sender.send(delivery)));
     for (const { outcome } of attempts) console.log(outcome.kind, outcome.code ?? outcome.phase);
     process.exit();`;

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { migrate } from '../../src/postgres/migrate.ts';
 import { storeFlush } from '../../src/postgres/statistics-table.ts';
+import { disableWebhook } from '../../src/postgres/webhooks-table.ts';
 import { UserError } from '../../src/runtime/failure.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 import { deadLetterOf, flushOf } from './records.ts';
@@ -13,10 +14,12 @@ describe('beside the Rule Engine extension', () => {
   });
   afterEach(() => database.close());
 
+  const apply = async (name: string) => {
+    await database.pool.query(await readFile(new URL(`fixtures/${name}`, import.meta.url), 'utf8'));
+  };
   const install = async () => {
-    for (const name of ['extension-005-webhooks.sql', 'extension-007-nats.sql']) {
-      await database.pool.query(await readFile(new URL(`fixtures/${name}`, import.meta.url), 'utf8'));
-    }
+    await apply('extension-005-webhooks.sql');
+    await apply('extension-007-nats.sql');
   };
   const columnsOf = async (relation: string) => {
     const { rows } = await database.pool.query(
@@ -61,6 +64,9 @@ describe('beside the Rule Engine extension', () => {
     'rule_nats_config',
     'rule_nats_streams',
     'rule_nats_publish_history',
+    'rule_webhook_secrets',
+    'rule_webhook_calls',
+    'rule_webhook_call_history',
   ])('our own %s has the columns of its one', async (table) => {
     await migrate(database.pool, database);
     const ours = await columnsOf(table);
@@ -73,6 +79,114 @@ describe('beside the Rule Engine extension', () => {
     await install();
     expect(ours).toEqual(await columnsOf(table));
     expect(ourConstraints).toEqual((await database.pool.query(constraints)).rows);
+  });
+
+  const constraintsOf = async (table: string) => {
+    const { rows } = await database.pool.query(
+      `SELECT conname || ' ' || pg_get_constraintdef(oid) AS text FROM pg_constraint
+       WHERE conrelid = $1::regclass AND contype <> 'n' ORDER BY 1`,
+      [table],
+    );
+    return rows.map((row) => row.text);
+  };
+  const defaultsOf = async (table: string) => {
+    const { rows } = await database.pool.query(
+      `SELECT attname || ' ' || attnotnull || ' ' || coalesce(pg_get_expr(adbin, adrelid), '') AS text
+       FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+       WHERE attrelid = $1::regclass AND attnum > 0 ORDER BY attnum`,
+      [table],
+    );
+    return rows.map((row) => row.text);
+  };
+
+  it('our own rule_webhooks has the columns of its one, then ours', async () => {
+    await migrate(database.pool, database);
+    const [columns, constraints] = [await columnsOf('rule_webhooks'), await constraintsOf('rule_webhooks')];
+    const defaults = await defaultsOf('rule_webhooks');
+    await database.close();
+    database = await openDatabase();
+    await install();
+    const its = await columnsOf('rule_webhooks');
+    expect(columns.slice(0, its.length)).toEqual(its);
+    expect(columns.slice(its.length)).toContain('paused boolean');
+    expect(defaults.slice(0, its.length)).toEqual(await defaultsOf('rule_webhooks'));
+    expect(constraints).toEqual(expect.arrayContaining(await constraintsOf('rule_webhooks')));
+  });
+
+  it.each([
+    ['before its 005', async () => {}],
+    ['between its 005 and its 007', () => apply('extension-005-webhooks.sql')],
+    ['after both', install],
+  ])('rule_webhooks comes out the same when ours are applied %s', async (_, prepare) => {
+    await install();
+    await migrate(database.pool, database);
+    const expected = [await columnsOf('rule_webhooks'), await constraintsOf('rule_webhooks')];
+    await database.close();
+    database = await openDatabase();
+    await prepare();
+    await migrate(database.pool, database);
+    // Its migrations skip what is there. 007 cannot be applied twice, with us or without.
+    await apply('extension-005-webhooks.sql');
+    if (prepare !== install) await apply('extension-007-nats.sql');
+    expect([await columnsOf('rule_webhooks'), await constraintsOf('rule_webhooks')]).toEqual(expected);
+  });
+
+  const sourcesOf = async () => {
+    const { rows } = await database.pool.query(
+      `SELECT proname, prosrc LIKE '%extension%' AS "isIts" FROM pg_proc
+       WHERE pronamespace = 'public'::regnamespace AND (proname LIKE 'rule_webhook_%' OR proname = 'rule_nats_webhooks_list')`,
+    );
+    return rows;
+  };
+
+  it('its functions are never replaced, and take the place of ours when they come later', async () => {
+    await install();
+    const its = await sourcesOf();
+    expect(its).toHaveLength(12);
+    await migrate(database.pool, database);
+    expect(await sourcesOf()).toEqual(its);
+    await database.close();
+    database = await openDatabase();
+    await migrate(database.pool, database);
+    expect(new Set((await sourcesOf()).map(({ isIts }) => isIts))).toEqual(new Set([false]));
+    await install();
+    expect(await sourcesOf()).toEqual(expect.arrayContaining(its));
+    expect(await sourcesOf()).toHaveLength(12);
+  });
+
+  it('a function of its name with other arguments is not joined by one of ours, which would make calls ambiguous', async () => {
+    await database.pool.query(
+      `CREATE FUNCTION rule_webhook_delete(bigint, force boolean DEFAULT false) RETURNS text LANGUAGE sql AS $$ SELECT 'its' $$`,
+    );
+    await migrate(database.pool, database);
+    const { rows } = await database.pool.query('SELECT rule_webhook_delete(1) AS whose');
+    expect(rows).toEqual([{ whose: 'its' }]);
+  });
+
+  it('a later migration of its own may change and drop its columns', async () => {
+    await install();
+    await migrate(database.pool, database);
+    await database.pool.query(`
+      ALTER TABLE rule_webhooks ALTER COLUMN timeout_ms TYPE bigint, ALTER COLUMN url TYPE varchar(2048);
+      ALTER TABLE rule_webhooks DROP COLUMN tags, ADD COLUMN owner text;
+      ALTER TABLE rule_webhook_secrets ALTER COLUMN secret_value TYPE varchar(500)`);
+    await database.pool.query(`
+      INSERT INTO rule_webhooks (webhook_name, url) VALUES ('slack', 'https://slack.test');
+      UPDATE rule_webhooks SET url = 'https://slack.test/2', owner = 'me'`);
+  });
+
+  it('a role without special rights works with its functions as before', async () => {
+    await install();
+    const app = await database.asStranger();
+    await database.pool.query(`
+      GRANT SELECT, INSERT, UPDATE (url, enabled, updated_at) ON rule_webhooks TO ${database.stranger};
+      GRANT USAGE ON SEQUENCE rule_webhooks_webhook_id_seq TO ${database.stranger}`);
+    await migrate(database.pool, database);
+    const register = `SELECT rule_webhook_register('slack', 'https://slack.test') AS id`;
+    const { id } = (await app.query(register)).rows[0];
+    await app.query('SELECT rule_webhook_update($1, p_enabled => false)', [id]);
+    const { rows } = await app.query(`SELECT webhook_name, enabled FROM rule_webhooks`);
+    expect(rows).toEqual([{ webhook_name: 'slack', enabled: false }]);
   });
 
   it('an operator keeps his own row for WEBHOOKS', async () => {
@@ -115,14 +229,20 @@ describe('beside the Rule Engine extension', () => {
     await install();
     const stranger = await database.asStranger();
     await database.pool.query(`GRANT CREATE ON SCHEMA public TO ${database.stranger}`);
-    for (const column of ['messages_retried', 'messages_parked']) {
+    for (const needed of [
+      'rule_nats_consumer_stats (column messages_retried)',
+      'rule_nats_consumer_stats (column messages_parked)',
+      'rule_webhooks (column paused)',
+    ]) {
       const failure = await migrate(stranger, database).catch((error: unknown) => error);
       expect(failure).toBeInstanceOf(UserError);
       const { message } = failure as UserError;
-      expect(message).toContain(`rule_nats_consumer_stats (column ${column})`);
+      expect(message).toContain(needed);
       await database.pool.query(message.slice(message.indexOf('run:\n') + 5));
     }
     await migrate(stranger, database);
+    await stranger.query('SELECT FROM rule_webhook_secrets');
+    expect(await disableWebhook(stranger, 1, 'it answered 410')).toBe(false);
     expect(await storeFlush(stranger, flushOf({ deadLetters: [deadLetterOf()] }))).toBe('stored');
   });
 });

@@ -42,9 +42,14 @@ async function tableText(pool: pg.Pool, relation: Relation): Promise<string> {
      ORDER BY 1`,
     relation,
   );
+  const triggers = await linesOf(
+    pool,
+    `SELECT pg_get_triggerdef(oid) || ';' AS line FROM pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal ORDER BY 1`,
+    relation,
+  );
   const body = [...columns, ...constraints].map((line) => `  ${line}`).join(',\n');
   const table = `CREATE TABLE ${relation.name} (\n${body}\n)${relation.partitioned};`;
-  return [...commentOf(relation), table, ...indexes].join('\n');
+  return [...commentOf(relation), table, ...indexes, ...triggers].join('\n');
 }
 
 async function viewText(pool: pg.Pool, relation: Relation): Promise<string> {

@@ -1,4 +1,5 @@
 import { chmod, readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { pino } from 'pino';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -7,6 +8,7 @@ import { createPool } from '../../src/postgres/pool.ts';
 import { outcomeOf } from '../commands/programs.ts';
 import { type Authority, type Certificate, makeAuthority } from '../support/certificates.ts';
 import { atEndOfFile } from '../support/end-of-file.ts';
+import { runCommand } from '../support/program.ts';
 import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 
@@ -96,6 +98,14 @@ describe('a server with TLS', () => {
 
   test('is not asked for its authority with sslmode=require', async () => {
     expect(await connecting(urlWith({ sslmode: 'require' }))).toBe(true);
+  });
+
+  test('is listened to over TLS, which keeps no process alive', async () => {
+    const program = fileURLToPath(new URL('programs/listen-and-end.mjs', import.meta.url));
+    const url = urlWith({ sslmode: 'require' }, 'localhost');
+    const listening = await runCommand(process.execPath, [program, url]);
+    await listening.waitForLine('listens');
+    expect(await listening.waitForExit()).toMatchObject({ code: 0 });
   });
 
   test.each(['verify-ca', 'verify-full'])('is checked with sslmode=%s and sslrootcert', async (sslmode) => {

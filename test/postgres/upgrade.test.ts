@@ -6,6 +6,7 @@ import { migrate, readMigrations } from '../../src/postgres/migrate.ts';
 import { readAppliedToChange, recordApplied } from '../../src/postgres/migrations-table.ts';
 import { storeFlush } from '../../src/postgres/statistics-table.ts';
 import { inTransaction } from '../../src/postgres/transaction.ts';
+import { disableWebhook, readWebhooks } from '../../src/postgres/webhooks-table.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 import { endpointStateOf, flushOf } from './records.ts';
 
@@ -37,6 +38,8 @@ describe('an upgrade from before endpoints had states', () => {
     expect(await storeFlush(worker, flushOf({ endpoints: [endpointStateOf()] }))).toBe('stored');
     expect(await readEndpointRules(worker, GROUP)).toMatchObject({ liveWorkers: 1 });
     expect(await readTroubledEndpoints(worker, 'WEBHOOKS', 20)).toMatchObject({ total: 1 });
+    expect(await readWebhooks(worker)).toEqual([]);
+    expect(await disableWebhook(worker, 1, 'it answered 410')).toBe(false);
     await maintain(worker, { attemptRetentionDays: 7, now: Date.now() });
   });
 
@@ -44,9 +47,8 @@ describe('an upgrade from before endpoints had states', () => {
     const reader = await database.asStranger();
     await database.pool.query(`GRANT SELECT ON rule_nats_worker_instances TO ${database.stranger}`);
     await migrate(database.pool, database);
-    await expect(reader.query('SELECT FROM rule_nats_endpoint_states')).rejects.toMatchObject({
-      code: '42501',
-    });
+    for (const table of ['rule_nats_endpoint_states', 'rule_webhooks', 'rule_webhook_secrets'])
+      await expect(reader.query(`SELECT FROM ${table}`)).rejects.toMatchObject({ code: '42501' });
   });
 
   it('keeps the counts, and takes those of workers that are still of the older version', async () => {

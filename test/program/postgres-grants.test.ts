@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
+import { pino } from 'pino';
 import { describe, expect, inject, it } from 'vitest';
 import { freePort } from '../../src/embedded/ports.ts';
 import { readEndpointRules } from '../../src/postgres/endpoints-table.ts';
+import { listenForChanges } from '../../src/postgres/listen.ts';
 import { storeFlush } from '../../src/postgres/statistics-table.ts';
+import { disableWebhook, noteFailing, readWebhooks } from '../../src/postgres/webhooks-table.ts';
 import { outcomeOf } from '../commands/programs.ts';
 import { endpointStateOf, flushOf } from '../postgres/records.ts';
 import { atEndOfFile } from '../support/end-of-file.ts';
@@ -138,6 +141,29 @@ describe('the grants that the README gives', () => {
     expect(code).toBe(0);
   });
 
+  it('suffice for what workers read and write of the registry', async () => {
+    const { run, urlAs } = await openMigrated();
+    await run(`INSERT INTO rule_webhooks (webhook_name, url) VALUES ('slack', 'https://slack.test');
+      INSERT INTO rule_webhook_secrets (webhook_id, secret_name, secret_value) VALUES (1, 'signing_secret', 'whsec_a')`);
+    const pool = new pg.Pool({ connectionString: urlAs('webhook_worker'), max: 1 });
+    expect(await readWebhooks(pool)).toMatchObject([{ name: 'slack', secrets: ['whsec_a'] }]);
+    expect(await noteFailing(pool, 1, Date.UTC(2026, 0, 1))).toBe(true);
+    expect(await disableWebhook(pool, 1, 'it answered 410')).toBe(true);
+    await pool.end();
+    let changes = 0;
+    const { stop } = listenForChanges({
+      url: urlAs('webhook_worker'),
+      log: pino({ level: 'silent' }),
+      changed() {
+        changes++;
+      },
+    });
+    await until(() => changes === 1);
+    await run(`UPDATE rule_webhooks SET enabled = true`);
+    await until(() => changes === 2);
+    stop();
+  });
+
   it('give no right to change tables, or to read what the extension logs in with', async () => {
     const { urlAs } = await openMigrated();
     for (const sql of [
@@ -145,6 +171,9 @@ describe('the grants that the README gives', () => {
       'DELETE FROM rule_nats_delivery_attempts',
       'DROP TABLE rule_nats_delivery_attempts',
       'DELETE FROM rule_nats_endpoints',
+      `UPDATE rule_webhooks SET url = 'https://evil.test'`,
+      'DELETE FROM rule_webhooks',
+      'DELETE FROM rule_webhook_secrets',
       'CREATE TABLE mine (id int)',
     ]) {
       const denied = onServer(urlAs('webhook_worker'), (client) => client.query(sql));

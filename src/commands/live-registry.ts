@@ -1,0 +1,146 @@
+import type { Delivery } from '../core/delivery.ts';
+import { type EndpointRow, endpointOf, Registry, type RegistryPolicy } from '../core/registry.ts';
+import { errorMessage } from '../runtime/failure.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { within } from '../runtime/within.ts';
+
+/** Where the rows are kept. */
+export interface WebhookRows {
+  read(): Promise<readonly EndpointRow[]>;
+  /** Calls `changed` soon after every change, of what operators say in `rule_nats_endpoints` too, and whenever some may have gone unheard. */
+  listen(changed: () => void): { stop(): void };
+  /** Not enabled any more, with time and reason, if the row is still as it was known; once, whoever says it. */
+  disable(id: number, reason: string, onlyIf: { url?: string; failingSince?: number }): Promise<boolean>;
+  /** Since when it answers nothing but failures, in milliseconds since 1970; null: it does not. */
+  noteFailing(id: number, since: number | null): Promise<boolean>;
+}
+
+export type LiveRegistryOptions = {
+  readonly policy: RegistryPolicy;
+  readonly rows: WebhookRows;
+  readonly log: Logger;
+  /** Told whenever the rows are others. */
+  changed(): void;
+  /** Told of every notification. */
+  notified(): void;
+};
+
+/** Rows that nobody tells us about are read this often, in milliseconds. */
+const READ_EVERY_MS = 30_000;
+const NEVER_READ = 'rule_webhooks cannot be read yet; until it is, messages without a URL are parked';
+/** How long deliveries wait for the first answer. */
+const FIRST_READ_MS = 2000;
+
+/** The rows of `rule_webhooks` as they are now. While PostgreSQL is away, the last known ones serve. */
+export class LiveRegistry {
+  readonly #options: LiveRegistryOptions;
+  #known: Registry | null = null;
+  #last = '';
+  #reading: Promise<void> | null = null;
+  #again = false;
+  #timer: NodeJS.Timeout | undefined;
+  #listening: { stop(): void } | null = null;
+  #trouble: string | null = null;
+
+  constructor(options: LiveRegistryOptions) {
+    this.#options = options;
+  }
+
+  /** Null while they have never been read. */
+  get known(): Registry | null {
+    return this.#known;
+  }
+
+  /** Why the rows cannot be read now; null: they can. */
+  get trouble(): string | null {
+    return this.#trouble;
+  }
+
+  async start(): Promise<void> {
+    const { rows, notified } = this.#options;
+    this.#listening = rows.listen(() => {
+      this.#read();
+      notified();
+    });
+    this.#timer = setInterval(() => this.#read(), READ_EVERY_MS);
+    this.#read();
+    await within(FIRST_READ_MS, this.#reading ?? Promise.resolve());
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#listening?.stop();
+    await this.#reading;
+  }
+
+  /** It answered 410: its row is not enabled any more. */
+  gone(delivery: Pick<Partial<Delivery>, 'endpoint'>): void {
+    const row = delivery.endpoint?.row;
+    if (row != null) void this.disable(row, 'it answered 410 Gone', { url: row.url });
+  }
+
+  async disable(
+    { id, name }: EndpointRow,
+    reason: string,
+    onlyIf: Parameters<WebhookRows['disable']>[2],
+  ): Promise<void> {
+    const { rows, log } = this.#options;
+    try {
+      if (!(await rows.disable(id, reason, onlyIf))) return;
+      // Not when the notification comes: each message until then would be one more 410, and given up.
+      this.#read();
+      await this.#reading;
+      log.warn({ endpoint: name, reason }, 'an endpoint is disabled');
+    } catch (error) {
+      log.error({ endpoint: name, error: errorMessage(error) }, 'an endpoint cannot be disabled now');
+    }
+  }
+
+  async noteFailing({ id }: EndpointRow, since: number | null): Promise<void> {
+    if (await this.#options.rows.noteFailing(id, since)) this.#read();
+  }
+
+  /** One at a time; a change while one is under way is read after it. */
+  #read(): void {
+    this.#again = true;
+    this.#reading ??= this.#readAll().finally(() => {
+      this.#reading = null;
+    });
+  }
+
+  async #readAll(): Promise<void> {
+    while (this.#again) {
+      this.#again = false;
+      await this.#readOnce();
+    }
+  }
+
+  async #readOnce(): Promise<void> {
+    const { rows, policy, log, changed } = this.#options;
+    try {
+      const read = await rows.read();
+      this.#trouble = null;
+      const text = JSON.stringify(read);
+      if (text === this.#last) return;
+      this.#last = text;
+      const endpoints = read.map((row) => endpointOf(row, policy));
+      this.#known = new Registry(endpoints);
+      for (const { row, request } of endpoints) {
+        if (request.kind !== 'request' && request.kind !== 'disabled')
+          log.warn(
+            { endpoint: row.name, error: request.detail },
+            'an endpoint gets nothing: its row is wrong',
+          );
+      }
+      changed();
+    } catch (error) {
+      const said = this.#trouble !== null;
+      this.#trouble = `rule_webhooks: ${errorMessage(error)}`;
+      if (!said)
+        log.warn(
+          { error: errorMessage(error) },
+          this.#known === null ? NEVER_READ : 'rule_webhooks cannot be read now; the last known rows serve',
+        );
+    }
+  }
+}

@@ -1,0 +1,153 @@
+import type { Method, Target } from './delivery.ts';
+import { METHODS } from './delivery.ts';
+import { endpointKey, parseTarget } from './endpoint.ts';
+import { parseHeaders, type RequestHeaders } from './headers.ts';
+import { type Signing, signingOf } from './signature.ts';
+import { lastToken, matches } from './subject.ts';
+import type { RetryPolicy } from './verdict.ts';
+
+/** A row of `rule_webhooks`, as far as deliveries go. */
+export type EndpointRow = {
+  readonly id: number;
+  readonly name: string;
+  readonly url: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  /** The first attempt counts. */
+  readonly maxAttempts: number;
+  readonly retryDelayMs: number;
+  readonly retryMultiplier: number;
+  readonly enabled: boolean;
+  /** Why it is not enabled, where somebody said; for a person. */
+  readonly disabledReason: string | null;
+  readonly natsSubject: string | null;
+  readonly paused: boolean;
+  readonly pausedReason: string | null;
+  readonly maxConcurrency: number | null;
+  readonly rateLimit: number | null;
+  /** The newest first; none: requests are not signed. Never shown. */
+  readonly secrets: readonly string[];
+  /** Whether `X-Hub-Signature-256` is sent, too. */
+  readonly hubSignature: boolean;
+  /** Since when it answers nothing but failures, in milliseconds since 1970; null: it does not. */
+  readonly failingSince: number | null;
+  /** What is wrong with the row, and the cure; null: nothing. */
+  readonly problem: string | null;
+};
+
+/** An endpoint of `rule_webhooks`, checked once and shared by all its deliveries. */
+export type Endpoint = {
+  readonly row: EndpointRow;
+  /** `<name>-<8 hex>`: names it in subjects, columns and logs. */
+  readonly key: string;
+  readonly policy: RetryPolicy;
+  readonly signing: Signing | null;
+  /** What is sent to it, or what is wrong with its row. */
+  readonly request:
+    | {
+        readonly kind: 'request';
+        readonly target: Target;
+        readonly method: Method;
+        readonly headers: RequestHeaders;
+      }
+    | { readonly kind: 'malformed'; readonly detail: string }
+    | { readonly kind: 'forbidden'; readonly detail: string }
+    | { readonly kind: 'disabled'; readonly detail: string };
+};
+
+export type RegistryPolicy = {
+  /** What the settings say, for what a row does not. */
+  readonly retries: RetryPolicy;
+  /** What becomes of messages for an endpoint that is not enabled. DISABLED_ENDPOINT. */
+  readonly disabled: 'park' | 'dead-letter';
+};
+
+export function endpointOf(row: EndpointRow, { retries, disabled }: RegistryPolicy): Endpoint {
+  const key = endpointKey(`rule_webhooks:${row.id}`, row.name);
+  const signing = signingOf(row.secrets, row.hubSignature);
+  return {
+    row,
+    key,
+    policy: {
+      ...retries,
+      maxAttempts: row.maxAttempts,
+      backoff: { ...retries.backoff, baseMs: row.retryDelayMs, multiplier: row.retryMultiplier },
+    },
+    request:
+      !row.enabled && disabled === 'dead-letter'
+        ? { kind: 'disabled', detail: `${nameOf(row)}: ${whyDisabled(row)}` }
+        : typeof signing === 'string'
+          ? { kind: 'malformed', detail: `${nameOf(row)}: ${signing}` }
+          : requestOf(row, key),
+    signing: typeof signing === 'string' ? null : signing,
+  };
+}
+
+function requestOf(row: EndpointRow, key: string): Endpoint['request'] {
+  const malformed = (what: string) => ({ kind: 'malformed', detail: `${nameOf(row)}: ${what}` }) as const;
+  if (row.problem !== null) return malformed(row.problem);
+  const method = METHODS.find((each) => each === row.method.toUpperCase());
+  if (method === undefined) return malformed(`method is none of ${METHODS.join(', ')}`);
+  const found = parseTarget(row.url, 'url');
+  if (found.kind !== 'target') return { kind: found.kind, detail: `${nameOf(row)}: ${found.detail}` };
+  const headers = parseHeaders(Buffer.from(JSON.stringify(row.headers)));
+  if (headers.kind === 'malformed') return malformed(headers.detail);
+  return { kind: 'request', target: { ...found.target, endpointKey: key }, method, headers };
+}
+
+function nameOf(row: EndpointRow): string {
+  return `rule_webhooks, webhook_name ${JSON.stringify(row.name)}`;
+}
+
+/** For a person. */
+export function whyDisabled({ disabledReason }: EndpointRow): string {
+  return disabledReason === null ? 'enabled is false' : `enabled is false: ${disabledReason}`;
+}
+
+/** Which endpoints a message without a URL goes to. */
+export class Registry {
+  readonly #bySubject = new Map<string, Endpoint[]>();
+  readonly #byPattern: Endpoint[] = [];
+  readonly #byName = new Map<string, Endpoint>();
+  readonly #byKey = new Map<string, Endpoint>();
+  readonly #byHash = new Map<string, Endpoint>();
+
+  constructor(endpoints: Iterable<Endpoint>) {
+    for (const endpoint of endpoints) {
+      const { natsSubject, name } = endpoint.row;
+      this.#byName.set(name, endpoint);
+      this.#byKey.set(endpoint.key, endpoint);
+      this.#byHash.set(hashIn(endpoint.key), endpoint);
+      if (natsSubject === null) continue;
+      if (/(^|\.)[*>](\.|$)/.test(natsSubject)) this.#byPattern.push(endpoint);
+      else this.#bySubject.set(natsSubject, [...(this.#bySubject.get(natsSubject) ?? []), endpoint]);
+    }
+  }
+
+  /** Those whose `nats_subject` matches, else the one that is named as the subject's last token. */
+  find(subject: string): readonly Endpoint[] {
+    const exact = this.#bySubject.get(subject) ?? [];
+    const wild = this.#byPattern.filter(({ row }) => matches(row.natsSubject!, subject));
+    if (exact.length + wild.length > 0) return wild.length === 0 ? exact : [...exact, ...wild];
+    const named = this.#byName.get(lastToken(subject));
+    return named === undefined ? [] : [named];
+  }
+
+  /** Whose queue has this key: also after it was renamed, since the hash at the end is of its id alone. */
+  ofQueue(key: string): Endpoint | undefined {
+    return this.#byKey.get(key) ?? this.#byHash.get(hashIn(key));
+  }
+
+  byKey(key: string): Endpoint | undefined {
+    return this.#byKey.get(key);
+  }
+
+  endpoints(): IterableIterator<Endpoint> {
+    return this.#byKey.values();
+  }
+}
+
+function hashIn(key: string): string {
+  return key.slice(key.lastIndexOf('-') + 1);
+}

@@ -1,0 +1,58 @@
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+
+/** What requests to one endpoint are signed with. */
+export type Signing = {
+  /** Each signs; the newest first. Several while a secret is rotated. */
+  readonly keys: readonly KeyObject[];
+  /** For `X-Hub-Signature-256`; null: not asked for. */
+  readonly hubKey: KeyObject | null;
+};
+
+const PREFIX = 'whsec_';
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+
+/** A secret of Standard Webhooks, `whsec_<base64>` (the prefix may be missing), as a key; null where it is none. */
+export function parseSecret(text: string): KeyObject | null {
+  const bare = text.trim().replace(/^whsec_/, '');
+  if (!BASE64.test(bare)) return null;
+  const bytes = Buffer.from(bare, 'base64');
+  return bytes.length === 0 ? null : createSecretKey(bytes);
+}
+
+/**
+ * What signs for an endpoint; null where it has no secrets.
+ *
+ * @param secrets The newest first.
+ * @returns A sentence in place of it where one of them is none. It holds nothing of the secret.
+ */
+export function signingOf(secrets: readonly string[], hub: boolean): Signing | string | null {
+  if (secrets.length === 0) return null;
+  const keys = secrets.map(parseSecret);
+  if (keys.includes(null)) return `a signing secret is not ${PREFIX}<base64>`;
+  // Its receivers know the secret as it is written.
+  const hubKey = hub ? createSecretKey(Buffer.from(secrets[0]!, 'utf8')) : null;
+  return { keys: keys as KeyObject[], hubKey };
+}
+
+/**
+ * The headers that sign a request: `webhook-signature`, of Standard Webhooks, and where it is asked for `x-hub-signature-256`,
+ * over the bytes that are sent. Name, value, name, value, …
+ *
+ * @param timestamp In seconds since 1970.
+ */
+export function signatureHeaders(
+  { keys, hubKey }: Signing,
+  id: string,
+  timestamp: string,
+  body: Uint8Array | null,
+): string[] {
+  const bytes = body ?? '';
+  const signatures = keys.map((key) => {
+    const hmac = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(bytes);
+    return `v1,${hmac.digest('base64')}`;
+  });
+  const headers = ['webhook-signature', signatures.join(' ')];
+  if (hubKey !== null)
+    headers.push('x-hub-signature-256', `sha256=${createHmac('sha256', hubKey).update(bytes).digest('hex')}`);
+  return headers;
+}

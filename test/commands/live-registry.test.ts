@@ -1,0 +1,46 @@
+import { pino } from 'pino';
+import { expect, it } from 'vitest';
+import { LiveRegistry } from '../../src/commands/live-registry.ts';
+import type { EndpointRow } from '../../src/core/registry.ts';
+import { registeredRow } from '../core/registered-row.ts';
+
+const RETRIES = {
+  maxAttempts: 7,
+  terminalStatuses: new Set<number>(),
+  backoff: { baseMs: 1, maxMs: 60_000, multiplier: 2, retryAfterMaxMs: 5000 },
+};
+
+async function started(read: () => Promise<readonly EndpointRow[]>) {
+  const said: string[] = [];
+  const registry = new LiveRegistry({
+    policy: { retries: RETRIES, disabled: 'park' },
+    rows: {
+      read,
+      listen: () => ({ stop() {} }),
+      disable: async () => false,
+      noteFailing: async () => false,
+    },
+    log: pino({}, { write: (line) => said.push(line) }),
+    changed() {},
+    notified() {},
+  });
+  await registry.start();
+  await registry.stop();
+  return { registry, said: said.join('') };
+}
+
+it('says what it cannot read, and does not speak of last known rows where there are none', async () => {
+  const { registry, said } = await started(async () => {
+    throw new Error('permission denied for table rule_webhooks');
+  });
+  expect(registry.trouble).toBe('rule_webhooks: permission denied for table rule_webhooks');
+  expect(registry.known).toBeNull();
+  expect(said).toContain('messages without a URL are parked');
+});
+
+it('says which row is wrong before a message meets it, and nothing of a secret', async () => {
+  const { registry, said } = await started(async () => [registeredRow({ secrets: ['no$ense'] })]);
+  expect(registry.trouble).toBeNull();
+  expect(said).toContain('a signing secret is not whsec_<base64>');
+  expect(said).not.toContain('no$ense');
+});

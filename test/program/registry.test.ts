@@ -1,0 +1,191 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { startPrivatePostgres } from '../support/servers.ts';
+import { until } from '../support/wait.ts';
+import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
+import { deadLetterOf, drained, openScene, type Scene, startEndpoint, stopWorker } from './scene.ts';
+
+let scene: Scene;
+beforeEach(async () => {
+  scene = await openScene();
+});
+
+/** Makes the tables, so that rows can be there before the first worker. */
+async function startOnce(): Promise<void> {
+  await stopWorker(await scene.startWorker());
+}
+
+const register = (name: string, url: string, more: Readonly<Record<string, unknown>> = {}) => {
+  const columns = ['webhook_name', 'url', ...Object.keys(more)];
+  return scene.query(
+    `INSERT INTO rule_webhooks (${columns.join(', ')}) VALUES (${columns.map((_, index) => `$${index + 1}`).join(', ')})`,
+    [name, url, ...Object.values(more)],
+  );
+};
+const set = (name: string, assignment: string) =>
+  scene.query(`UPDATE rule_webhooks SET ${assignment} WHERE webhook_name = $1`, [name]);
+const publishTo = (name: string, data: unknown = { n: 1 }) =>
+  scene.publish(data, { subject: `webhooks.${name}` });
+
+describe('a message without a URL', () => {
+  it('arrives at the URL of its row, with its method and headers', async () => {
+    const endpoint = await startEndpoint();
+    await startOnce();
+    await register('orders', `${endpoint.url}/in?key=1`, { method: 'PUT', headers: '{"X-Team": "a"}' });
+    await register('other', `${endpoint.url}/other`, { nats_subject: 'webhooks.invoices' });
+    await scene.startWorker();
+    await publishTo('orders', { event: 'order.created' });
+    await publishTo('invoices');
+    await until(() => endpoint.requests.length === 2);
+    const order = endpoint.requests.find(({ path }) => path === '/in?key=1')!;
+    expect(order).toMatchObject({ method: 'PUT', headers: { 'x-team': 'a' } });
+    expect(order.body.toString()).toBe('{"event":"order.created"}');
+    expect(endpoint.requests.map(({ path }) => path).sort()).toEqual(['/in?key=1', '/other']);
+  });
+
+  it('is a dead letter with the cure where there is no row for it, and goes on when it is added', async () => {
+    await scene.startWorker();
+    const letter = await deadLetterOf(scene, await publishTo('nobody'));
+    expect(letter.header.get('Webhook-Dead-Letter-Reason')).toBe('unroutable');
+    expect(letter.header.get('Webhook-Dead-Letter-Detail')).toContain("rule_webhook_register('nobody'");
+  });
+
+  it('is retried as its row says', async () => {
+    const endpoint = await startMisbehavingEndpoint();
+    await startOnce();
+    await register('fails', `${endpoint.url}/status/500`, { max_retries: 1, retry_delay_ms: 10 });
+    await register('once', `${endpoint.url}/status/501`, { retry_enabled: false });
+    await scene.startWorker();
+    await deadLetterOf(scene, await publishTo('fails'));
+    await deadLetterOf(scene, await publishTo('once'));
+    const paths = endpoint.requests.map(({ path }) => path);
+    expect(paths.filter((path) => path === '/status/500').length).toBe(2);
+    expect(paths.filter((path) => path === '/status/501').length).toBe(1);
+  });
+
+  it('has the time that its row gives', async () => {
+    const endpoint = await startMisbehavingEndpoint();
+    await startOnce();
+    await register('hangs', `${endpoint.url}/hang`, { timeout_ms: 150, retry_enabled: false });
+    await scene.startWorker();
+    const letter = await deadLetterOf(scene, await publishTo('hangs'));
+    expect(letter.header.get('Webhook-Dead-Letter-Detail')).toBe('no complete answer within 150 ms');
+  });
+});
+
+describe('a row that changes', () => {
+  it('is followed at once', async () => {
+    const [before, after] = [await startEndpoint(), await startEndpoint()];
+    await startOnce();
+    await register('moves', before.url);
+    await scene.startWorker();
+    await publishTo('moves');
+    await until(() => before.requests.length === 1);
+    await set('moves', `url = '${after.url}'`);
+    await until(async () => {
+      await publishTo('moves');
+      return after.requests.length > 0;
+    });
+    await register('added', `${after.url}/added`);
+    await until(async () => {
+      await publishTo('added');
+      return after.requests.some(({ path }) => path === '/added');
+    });
+  });
+
+  it('keeps its messages while it is not enabled, and delivers them when it is', async () => {
+    const endpoint = await startEndpoint();
+    await startOnce();
+    await register('later', endpoint.url, { enabled: false });
+    await scene.startWorker();
+    for (let number = 0; number < 20; number++) await publishTo('later', { number });
+    await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 20);
+    expect(endpoint.requests.length).toBe(0);
+    await set('later', 'enabled = true');
+    await drained(scene);
+    expect(endpoint.received()).toMatchObject({ webhookIds: 20, doubled: 0 });
+  });
+
+  it('keeps them, too, when it is renamed meanwhile', async () => {
+    const endpoint = await startEndpoint();
+    await startOnce();
+    await register('before', endpoint.url, { enabled: false });
+    await scene.startWorker();
+    await publishTo('before');
+    await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 1);
+    await set('before', `webhook_name = 'after', enabled = true`);
+    await until(() => endpoint.requests.length === 1);
+  });
+
+  it('gives them up instead with DISABLED_ENDPOINT=dead-letter', async () => {
+    await startOnce();
+    await register('off', 'http://127.0.0.1:9/', { enabled: false });
+    await scene.startWorker({ DISABLED_ENDPOINT: 'dead-letter' });
+    const letter = await deadLetterOf(scene, await publishTo('off'));
+    expect(letter.header.get('Webhook-Dead-Letter-Reason')).toBe('disabled');
+  });
+
+  it('holds them while it is paused', async () => {
+    const endpoint = await startEndpoint();
+    await startOnce();
+    await register('waits', endpoint.url, { paused: true });
+    await scene.startWorker();
+    await publishTo('waits');
+    await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 1);
+    await set('waits', 'paused = false');
+    await until(() => endpoint.requests.length === 1);
+  });
+});
+
+describe('an endpoint that answers 410', () => {
+  it('is disabled, with time and reason', async () => {
+    const endpoint = await startMisbehavingEndpoint();
+    await startOnce();
+    await register('left', `${endpoint.url}/status/410`);
+    const worker = await scene.startWorker();
+    await deadLetterOf(scene, await publishTo('left'));
+    const row = await until(async () => {
+      const [found] = await scene.query<{ enabled: boolean; disabled_reason: string; disabled_at: Date }>(
+        `SELECT enabled, disabled_reason, disabled_at FROM rule_webhooks WHERE webhook_name = 'left'`,
+      );
+      return found?.enabled === false && found;
+    });
+    expect(row).toMatchObject({ disabled_reason: 'it answered 410 Gone', disabled_at: expect.any(Date) });
+    await worker.waitForLine(/an endpoint is disabled/);
+    await publishTo('left');
+    await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 1);
+    expect(endpoint.requests.length).toBe(1);
+  });
+});
+
+describe('PostgreSQL', () => {
+  it('may be away: deliveries to known endpoints go on', async () => {
+    const postgres = await startPrivatePostgres();
+    scene = await openScene({ databaseUrl: postgres.url });
+    const endpoint = await startEndpoint();
+    await startOnce();
+    await register('known', endpoint.url);
+    await scene.startWorker();
+    await publishTo('known');
+    await until(() => endpoint.requests.length === 1);
+    await postgres.kill();
+    for (let number = 0; number < 10; number++) await publishTo('known', { number });
+    await until(() => endpoint.requests.length === 11);
+  });
+
+  it('away at the start, only makes messages wait that need a row', async () => {
+    const postgres = await startPrivatePostgres();
+    scene = await openScene({ databaseUrl: postgres.url });
+    const endpoint = await startEndpoint();
+    await startOnce();
+    await register('known', `${endpoint.url}/known`);
+    await postgres.kill();
+    await scene.startWorker();
+    await publishTo('known');
+    await scene.publish({ webhook_url: `${endpoint.url}/url`, data: 1 });
+    await until(() => endpoint.requests.some(({ path }) => path === '/url'));
+    await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 1);
+    await postgres.restart();
+    await until(() => endpoint.requests.some(({ path }) => path === '/known'));
+    expect(endpoint.received().doubled).toBe(0);
+  });
+});
