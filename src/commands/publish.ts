@@ -16,8 +16,8 @@ export const command: Command = {
   help: `
 Usage: publish [flags]
 
-  --url URL               endpoint; without it, --data is published bare, and becomes a dead letter, unroutable, until
-                          endpoints in rule_webhooks are built
+  --url URL               endpoint; without it, --data is published bare, and goes to the row of rule_webhooks whose
+                          nats_subject is --subject, or that is named as its last token
   --data JSON             what to send, byte for byte as given; @FILE: from a file, -: from standard input
   --header 'Name: value'  a header of the request; may be repeated (needs --url)
   --method METHOD         GET, POST, PUT, PATCH or DELETE (default POST; needs --url)
