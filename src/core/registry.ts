@@ -1,5 +1,4 @@
-import type { Method, Target } from './delivery.ts';
-import { METHODS } from './delivery.ts';
+import { METHODS, type Method, type Target } from './delivery.ts';
 import { endpointKey, parseTarget } from './endpoint.ts';
 import { parseHeaders, type RequestHeaders } from './headers.ts';
 import { type Signing, signingOf } from './signature.ts';
@@ -13,18 +12,24 @@ export type EndpointRow = {
   readonly url: string;
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Of one attempt, in milliseconds. */
   readonly timeoutMs: number;
   /** The first attempt counts. */
   readonly maxAttempts: number;
+  /** Before the second attempt, in milliseconds. */
   readonly retryDelayMs: number;
+  /** How much longer each further delay is. At least 1. */
   readonly retryMultiplier: number;
   readonly enabled: boolean;
   /** Why it is not enabled, where somebody said; for a person. */
   readonly disabledReason: string | null;
+  /** May hold NATS wildcards. */
   readonly natsSubject: string | null;
   readonly paused: boolean;
   readonly pausedReason: string | null;
+  /** Attempts under way at once, over all workers of the group; null: as the settings say. */
   readonly maxConcurrency: number | null;
+  /** Requests a second, over all workers of the group; null: as the settings say. */
   readonly rateLimit: number | null;
   /** The newest first; none: requests are not signed. Never shown. */
   readonly secrets: readonly string[];

@@ -152,12 +152,6 @@ export class Room {
     return this.#meanMs >= SLOW * this.#limits.silentAfterMs;
   }
 
-  /** When a rate or a breaker lets the next one in; null where nothing but an answer makes space. */
-  opensAt(now: number): number | null {
-    if (this.breaker.openUntil !== null) return this.breaker.openUntil;
-    return this.#rate !== null && this.#rate.nextAt > now ? this.#rate.nextAt : null;
-  }
-
   /** Nothing has come back for too long. */
   isSilent(now: number): boolean {
     return this.#inFlight > 0 && now - this.#lastWordAt > this.#patienceMs();

@@ -1,27 +1,8 @@
-/** An endpoint: a row of `rule_webhooks`, the extension's table, with the secrets that sign for it. */
-export type WebhookRow = {
-  readonly id: number;
-  readonly name: string;
-  readonly url: string;
-  readonly method: string;
-  readonly headers: Readonly<Record<string, string>>;
-  /** Of one attempt, in milliseconds. */
-  readonly timeoutMs: number;
-  /** The first one counts. At least 1. */
-  readonly maxAttempts: number;
-  /** Before the second attempt, in milliseconds. */
-  readonly retryDelayMs: number;
-  /** How much longer each further delay is. At least 1. */
-  readonly retryMultiplier: number;
-  readonly enabled: boolean;
-  /** May hold NATS wildcards. */
-  readonly natsSubject: string | null;
-  readonly paused: boolean;
-  readonly pausedReason: string | null;
-  /** Attempts under way at once, over all workers of the group; null: as the settings say. */
-  readonly maxConcurrency: number | null;
-  /** Requests a second, over all workers of the group; null: as the settings say. */
-  readonly rateLimit: number | null;
+import { METHODS } from '../core/delivery.ts';
+import type { EndpointRow } from '../core/registry.ts';
+
+/** A row of `rule_webhooks`, the extension's table, with the secrets that sign for it, and with what no delivery heeds yet. */
+export type WebhookRow = EndpointRow & {
   /** With wildcards; null: all events. */
   readonly eventTypes: readonly string[] | null;
   /** What counts as delivered beside 2xx; null: nothing. */
@@ -29,21 +10,9 @@ export type WebhookRow = {
   readonly bodyTemplate: string | null;
   /** An object. */
   readonly params: Readonly<Record<string, unknown>> | null;
-  /** Whether X-Hub-Signature-256 is sent, too. */
-  readonly hubSignature: boolean;
-  /** Why a worker disabled it; null where none did. */
-  readonly disabledReason: string | null;
-  /** In milliseconds since 1970; null: it does not. */
-  readonly failingSince: number | null;
-  /** All of them sign. The newest is the first. */
-  readonly secrets: readonly string[];
-  /** Why no request can be made as the row says: names row, column and cure, and nothing that is in them. */
-  readonly problem: string | null;
 };
 
 type Json = Readonly<Record<string, unknown>>;
-
-const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 /** The range of ATTEMPT_TIMEOUT_MS, in milliseconds. */
 const LONGEST_TIMEOUT_MS = 300_000;
@@ -89,7 +58,7 @@ export function webhookOf(row: Json, secrets: readonly string[]): WebhookRow {
     failingSince: timeOf(row.failing_since),
     secrets,
     problem: problemOf(row, [
-      !METHODS.includes(method) && `method is not one of ${METHODS.join(', ')}`,
+      !METHODS.some((each) => each === method) && `method is not one of ${METHODS.join(', ')}`,
       headers === null && 'headers is not an object of strings, as in {"Authorization": "Bearer ..."}',
       params !== null && !isObject(params) && 'params is not an object, as in {"source": "crm"}',
     ]),
