@@ -25,6 +25,14 @@ export type EndpointRow = {
   readonly disabledReason: string | null;
   /** May hold NATS wildcards. */
   readonly natsSubject: string | null;
+  /** Of the events that it wants, with wildcards; null: all. */
+  readonly eventTypes: readonly string[] | null;
+  /** Of answers that count as delivered beside 2xx; null: none. */
+  readonly successStatuses: readonly number[] | null;
+  /** What is sent in place of the payload; null: the payload. */
+  readonly bodyTemplate: string | null;
+  /** An object, appended to the URL's query; null: nothing. */
+  readonly params: Readonly<Record<string, unknown>> | null;
   readonly paused: boolean;
   readonly pausedReason: string | null;
   /** Attempts under way at once, over all workers of the group; null: as the settings say. */

@@ -1,17 +1,6 @@
 import { METHODS } from '../core/delivery.ts';
 import type { EndpointRow } from '../core/registry.ts';
 
-/** A row of `rule_webhooks`, the extension's table, with the secrets that sign for it, and with what no delivery heeds yet. */
-export type WebhookRow = EndpointRow & {
-  /** With wildcards; null: all events. */
-  readonly eventTypes: readonly string[] | null;
-  /** What counts as delivered beside 2xx; null: nothing. */
-  readonly successStatuses: readonly number[] | null;
-  readonly bodyTemplate: string | null;
-  /** An object. */
-  readonly params: Readonly<Record<string, unknown>> | null;
-};
-
 type Json = Readonly<Record<string, unknown>>;
 
 /** The range of ATTEMPT_TIMEOUT_MS, in milliseconds. */
@@ -28,7 +17,7 @@ const MAX_RATE = 1_000_000;
  *
  * @param row As `to_jsonb` writes it; columns may be missing.
  */
-export function webhookOf(row: Json, secrets: readonly string[]): WebhookRow {
+export function webhookOf(row: Json, secrets: readonly string[]): EndpointRow {
   const method = (textOf(row.method) ?? 'POST').toUpperCase();
   const headers = stringsOf(row.headers ?? {});
   const params = row.params ?? null;

@@ -1,6 +1,7 @@
 import type pg from 'pg';
+import type { EndpointRow } from '../core/registry.ts';
 import { storableText, storableTime } from './storable.ts';
-import { type WebhookRow, webhookOf } from './webhook-row.ts';
+import { webhookOf } from './webhook-row.ts';
 
 /**
  * Whole rows: an operator who restores a dump of the extension's tables comes without our columns, and those then say
@@ -31,7 +32,7 @@ const NOTE_FAILING = `
  * All rows of `rule_webhooks`, in the order of their ids, with their signing secrets: also those without a subject, since
  * `webhooks.<name>` goes to the row of that name. No row makes it throw, whatever is in it: see `problem`.
  */
-export async function readWebhooks(pool: pg.Pool): Promise<WebhookRow[]> {
+export async function readWebhooks(pool: pg.Pool): Promise<EndpointRow[]> {
   const { rows } = await pool.query(READ);
   return rows.map(({ webhook, secrets }) => webhookOf(webhook, secrets ?? []));
 }
