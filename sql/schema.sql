@@ -53,6 +53,7 @@ CREATE TABLE rule_nats_consumer_stats (
   processing_time_ms_total double precision NOT NULL DEFAULT 0,
   rows_dropped bigint NOT NULL DEFAULT 0,
   messages_parked bigint NOT NULL DEFAULT 0,
+  messages_dropped bigint NOT NULL DEFAULT 0,
   CONSTRAINT rule_nats_consumer_stats_stream_name_consumer_name_key UNIQUE (stream_name, consumer_name),
   CONSTRAINT rule_nats_consumer_stats_pkey PRIMARY KEY (consumer_id)
 );
@@ -313,7 +314,7 @@ CREATE TRIGGER rule_nats_endpoints_notify AFTER INSERT OR DELETE OR TRUNCATE ON 
 CREATE TRIGGER rule_nats_endpoints_notify_update AFTER UPDATE ON public.rule_webhooks FOR EACH ROW EXECUTE FUNCTION rule_nats_endpoints_notify();
 CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR EACH ROW EXECUTE FUNCTION rule_nats_webhook_cured();
 
--- One row a webhook that was tried or given up. WHERE delivery_id = ... uses the index. Reaches back as far as ATTEMPT_RETENTION_DAYS (dead letters: 7 days).
+-- One row a webhook and endpoint that was tried or given up. WHERE delivery_id = ... uses the index. Reaches back as far as ATTEMPT_RETENTION_DAYS (dead letters: 7 days).
 -- VIEW nats_deliveries
 --   delivery_id text
 --   subject text

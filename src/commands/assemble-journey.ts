@@ -3,16 +3,18 @@ import { NO_ENDPOINT_KEY } from '../core/endpoint.ts';
 import { createMessageParser } from '../core/envelope.ts';
 import { countSettled } from '../core/stats.ts';
 import { isParked, type RetryPolicy } from '../core/verdict.ts';
-import { logAttempt } from '../delivery/attempt-log.ts';
+import { logAttempt, logFanOut } from '../delivery/attempt-log.ts';
 import type { Drainer } from '../delivery/drainer.ts';
 import type { Surroundings } from '../delivery/handle-message.ts';
 import { attemptRecord, deadLetterRecord } from '../delivery/records.ts';
-import { isUnsendable } from '../delivery/resolve.ts';
+import { endpointKeyOf, isUnsendable, type Unsendable } from '../delivery/resolve.ts';
 import type { Rooms } from '../delivery/rooms.ts';
+import type { SetAside } from '../delivery/set-aside.ts';
 import type { Statistics } from '../delivery/statistics.ts';
 import type { HandOut } from '../nats/hand-out.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Settling } from './assemble-settling.ts';
+import type { EndpointRules } from './endpoint-rules.ts';
 import type { LiveRegistry } from './live-registry.ts';
 import type { Pressure } from './pressure.ts';
 import type { Topology } from './topology.ts';
@@ -26,6 +28,8 @@ export type JourneyParts = Settling & {
   readonly drainer: Drainer;
   readonly pressure: Pressure;
   readonly registry: LiveRegistry;
+  readonly rules: EndpointRules;
+  readonly setAside: SetAside<HandOut>;
   readonly send: Surroundings<HandOut>['send'];
 };
 
@@ -40,12 +44,14 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
     drainer,
     pressure,
     registry,
+    rules,
+    setAside,
     parking,
     settlement,
     send,
   } = parts;
   const storedBytes = settings.STORE_PAYLOADS === 'none' ? 0 : settings.STORE_PAYLOAD_BYTES;
-  return {
+  const journey: Surroundings<HandOut> = {
     policy: retryPolicy(settings),
     parse: createMessageParser(settings.ENDPOINT_KEY),
     enter(message, { target }) {
@@ -55,7 +61,7 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
         return { kind: 'noRoom', why: 'a worker was lost with it' };
       return rooms.enter(target, { isParkedCopy: message.isParkedCopy, mustSend: !fits });
     },
-    registry: () => registry.known,
+    rows: () => registry.rows,
     send,
     // Workers before this one, and peers, do not tell: those that may have had to hand back count, too.
     hasHandedBack: () => settlement.hasHandedBack() || topology.parkedCanFill || parking.trouble() !== null,
@@ -63,10 +69,26 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
       const isQueued = message.isParkedCopy || pressure.isHigh();
       return isQueued || (!isUnsendable(delivery) && rooms.isShut(delivery.target)) ? 'queue' : 'stream';
     },
+    async fanOut(message, fanOut) {
+      const { id, endpointKeys } = fanOut;
+      if (!parking.fits(message)) return giveUp(message, tooLarge(id, endpointKeys.length));
+      const done = await settlement.fanOut(message, id, endpointKeys);
+      if (isParked(done)) for (const key of endpointKeys) drainer.parked(key);
+      logFanOut(log, message, fanOut, done);
+      statistics.add(countSettled(null, done, message.isRedelivery), null, null);
+    },
     async settle(message, delivery, attempt, verdict) {
-      const done = await settlement.settle(message, delivery, attempt, verdict);
-      if (isParked(done))
-        drainer.parked(isUnsendable(delivery) ? NO_ENDPOINT_KEY : delivery.target.endpointKey);
+      const { id } = delivery;
+      const endpointKey = endpointKeyOf(delivery);
+      const { outcome } = attempt;
+      if (outcome.kind === 'faulted' && isUnsendable(delivery)) {
+        // Somebody may have registered it a moment ago.
+        if (registry.trouble === null && setAside.keepUntil(message, registry.renewed()))
+          return { kind: 'setAside' };
+        rules.waitsForRegistry(endpointKey);
+      }
+      const done = await settlement.settle(message, { id, endpointKey }, attempt, verdict);
+      if (isParked(done)) drainer.parked(endpointKey);
       if (done.kind === 'deadLetter' && done.reason === 'gone' && !isUnsendable(delivery))
         registry.gone(delivery);
       if (done.kind === 'retry') pressure.retried();
@@ -82,6 +104,25 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
     },
     now: Date.now,
     random: Math.random,
+  };
+
+  async function giveUp(message: HandOut, letter: Unsendable): Promise<void> {
+    const attempt = { outcome: letter.outcome, startedAt: Date.now(), durationMs: 0 };
+    const done = await journey.settle(message, letter, attempt, { kind: 'deadLetter', reason: 'malformed' });
+    journey.record(message, letter, attempt, done);
+  }
+
+  return journey;
+}
+
+function tooLarge(id: string, endpoints: number): Unsendable {
+  const detail =
+    `it is for ${endpoints} endpoints, and too large for a copy to each, which has a few headers more: raise max_payload ` +
+    'of nats-server, or publish less in one message';
+  return {
+    id,
+    endpointKey: NO_ENDPOINT_KEY,
+    outcome: { kind: 'unsendable', reason: 'malformed', detail },
   };
 }
 

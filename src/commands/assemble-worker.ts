@@ -110,9 +110,15 @@ export function assembleWorker({
     policy: { retries: retryPolicy(settings), disabled: settings.DISABLED_ENDPOINT },
     rows: webhookRows(pool, settings.DATABASE_URL, log),
     log,
-    changed: () => rules.registryChanged(registry.known),
+    changed: () => rules.registryChanged(registry),
     notified: () => rules.look(),
   });
+  const setAside = new SetAside<HandOut>({
+    mostBytes: settings.SET_ASIDE_BYTES,
+    again: proceed,
+    random: Math.random,
+  });
+
   const around = assembleJourney({
     ...settling,
     settings,
@@ -123,6 +129,8 @@ export function assembleWorker({
     drainer,
     pressure,
     registry,
+    rules,
+    setAside,
     send: patientSender(sender.send, stopping.signal, sayOwnFaults(log)),
   });
   /** More came than there are slots: it is parked, wherever it goes. */
@@ -159,12 +167,6 @@ export function assembleWorker({
     if (slots.free() > 0) slots.take(message);
     else void handle(message, overflowing);
   }
-
-  const setAside = new SetAside<HandOut>({
-    mostBytes: settings.SET_ASIDE_BYTES,
-    again: proceed,
-    random: Math.random,
-  });
 
   /** One that owes a wait came only to be handed back until that is over. */
   function takeCopy(copy: HandOut): void {

@@ -58,9 +58,18 @@ export class EndpointRules {
     void this.#read();
   }
 
-  /** The rows of `rule_webhooks` are others. */
-  registryChanged(registry: Registry | null): void {
-    this.#said = { ...this.#said, registry };
+  /** The rows of `rule_webhooks` are others, or cannot be read, or can again. */
+  registryChanged({ known, trouble }: { known: Registry | null; trouble: string | null }): void {
+    const waiting = trouble === null ? NOTHING_SAID.waiting : this.#said.waiting;
+    this.#said = { ...this.#said, registry: known, registryTrouble: trouble, waiting };
+    this.#apply();
+  }
+
+  /** A message of this queue waits for the rows of `rule_webhooks`: none of it comes before they can be read. */
+  waitsForRegistry(key: string): void {
+    const { waiting, registry, registryTrouble } = this.#said;
+    if (waiting.has(key) || (registry !== null && registryTrouble === null)) return;
+    this.#said = { ...this.#said, waiting: new Set([...waiting, key]) };
     this.#apply();
   }
 

@@ -1,5 +1,7 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Delivery } from '../core/delivery.ts';
 import { type EndpointRow, endpointOf, Registry, type RegistryPolicy } from '../core/registry.ts';
+import type { KnownRows } from '../delivery/resolve.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { within } from '../runtime/within.ts';
@@ -19,7 +21,7 @@ export type LiveRegistryOptions = {
   readonly policy: RegistryPolicy;
   readonly rows: WebhookRows;
   readonly log: Logger;
-  /** Told whenever the rows are others. */
+  /** Told whenever the rows are others, and when they cannot be read any more, or can again. */
   changed(): void;
   /** Told of every notification. */
   notified(): void;
@@ -30,14 +32,21 @@ const READ_EVERY_MS = 30_000;
 const NEVER_READ = 'rule_webhooks cannot be read yet; until it is, messages without a URL are parked';
 /** How long deliveries wait for the first answer. */
 const FIRST_READ_MS = 2000;
+/** Messages that nobody seems to be registered for make us read no more often than this, and a tenth of the time, in milliseconds. */
+const RENEWED_EVERY_MS = 250;
+const SHARE_OF_READING = 1 / 10;
 
 /** The rows of `rule_webhooks` as they are now. While PostgreSQL is away, the last known ones serve. */
 export class LiveRegistry {
   readonly #options: LiveRegistryOptions;
-  #known: Registry | null = null;
+  #known: KnownRows | null = null;
   #last = '';
   #reading: Promise<void> | null = null;
   #again = false;
+  #renewing: Promise<void> | null = null;
+  /** When the last read began and ended, on the clock of `performance.now()`. */
+  #begun = Number.NEGATIVE_INFINITY;
+  #ended = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #listening: { stop(): void } | null = null;
   #trouble: string | null = null;
@@ -47,8 +56,12 @@ export class LiveRegistry {
   }
 
   /** Null while they have never been read. */
-  get known(): Registry | null {
+  get rows(): KnownRows | null {
     return this.#known;
+  }
+
+  get known(): Registry | null {
+    return this.#known?.registry ?? null;
   }
 
   /** Why the rows cannot be read now; null: they can. */
@@ -71,6 +84,14 @@ export class LiveRegistry {
     clearInterval(this.#timer);
     this.#listening?.stop();
     await this.#reading;
+  }
+
+  /** Resolves when the rows were read, or could not be, once more: soon, and once for all that ask meanwhile. */
+  renewed(): Promise<void> {
+    this.#renewing ??= this.#renew().finally(() => {
+      this.#renewing = null;
+    });
+    return this.#renewing;
   }
 
   /** It answered 410: its row is not enabled any more. */
@@ -100,6 +121,14 @@ export class LiveRegistry {
     if (await this.#options.rows.noteFailing(id, since)) this.#read();
   }
 
+  async #renew(): Promise<void> {
+    const pauseMs = Math.max(RENEWED_EVERY_MS, (this.#ended - this.#begun) / SHARE_OF_READING);
+    const leftMs = this.#ended + pauseMs - performance.now();
+    if (leftMs > 0) await wait(leftMs);
+    this.#read();
+    await this.#reading;
+  }
+
   /** One at a time; a change while one is under way is read after it. */
   #read(): void {
     this.#again = true;
@@ -117,14 +146,20 @@ export class LiveRegistry {
 
   async #readOnce(): Promise<void> {
     const { rows, policy, log, changed } = this.#options;
+    const wasInTrouble = this.#trouble !== null;
+    const begun = performance.now();
     try {
       const read = await rows.read();
       this.#trouble = null;
       const text = JSON.stringify(read);
-      if (text === this.#last) return;
+      if (text === this.#last && this.#known !== null) {
+        this.#known = { ...this.#known, asOf: begun };
+        if (wasInTrouble) changed();
+        return;
+      }
       this.#last = text;
       const endpoints = read.map((row) => endpointOf(row, policy));
-      this.#known = new Registry(endpoints);
+      this.#known = { registry: new Registry(endpoints), asOf: begun };
       for (const { row, request } of endpoints) {
         if (request.kind !== 'request' && request.kind !== 'disabled')
           log.warn(
@@ -134,13 +169,17 @@ export class LiveRegistry {
       }
       changed();
     } catch (error) {
-      const said = this.#trouble !== null;
       this.#trouble = `rule_webhooks: ${errorMessage(error)}`;
-      if (!said)
+      if (!wasInTrouble) {
         log.warn(
           { error: errorMessage(error) },
           this.#known === null ? NEVER_READ : 'rule_webhooks cannot be read now; the last known rows serve',
         );
+        changed();
+      }
+    } finally {
+      this.#begun = begun;
+      this.#ended = performance.now();
     }
   }
 }

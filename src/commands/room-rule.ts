@@ -8,9 +8,19 @@ import type { EndpointRules } from '../postgres/endpoints-table.ts';
 export type Said = EndpointRules & {
   /** Null while the rows of `rule_webhooks` have never been read. */
   readonly registry: Registry | null;
+  /** Why those rows cannot be read now; null: they can. */
+  readonly registryTrouble: string | null;
+  /** Queues of messages that wait for those rows to be read. */
+  readonly waiting: ReadonlySet<string>;
 };
 
-export const NOTHING_SAID: Said = { rules: new Map(), liveWorkers: 1, registry: null };
+export const NOTHING_SAID: Said = {
+  rules: new Map(),
+  liveWorkers: 1,
+  registry: null,
+  registryTrouble: null,
+  waiting: new Set([NO_ENDPOINT_KEY]),
+};
 
 /**
  * What one worker of the group may do at an endpoint: its share, of attempts at once one at least. A row of
@@ -26,7 +36,7 @@ export function roomRule(
   const concurrency = rule?.maxConcurrency ?? row?.maxConcurrency ?? settings.ENDPOINT_CONCURRENCY;
   const perSecond = rule?.rateLimit ?? row?.rateLimit ?? settings.ENDPOINT_RATE_LIMIT;
   return {
-    paused: rule?.paused === true ? (rule.pausedReason ?? BY_HAND) : whyPaused(said.registry, key, row),
+    paused: rule?.paused === true ? (rule.pausedReason ?? BY_HAND) : whyPaused(said, key, row),
     concurrency: concurrency == null ? null : Math.max(1, Math.floor(concurrency / said.liveWorkers)),
     perSecond: perSecond == null ? null : perSecond / said.liveWorkers,
   };
@@ -34,8 +44,13 @@ export function roomRule(
 
 const BY_HAND = 'by an operator';
 
-function whyPaused(registry: Registry | null, key: string, row: Endpoint['row'] | undefined): string | null {
-  if (key === NO_ENDPOINT_KEY && registry === null) return 'rule_webhooks could not be read yet';
+function whyPaused(
+  { registry, registryTrouble, waiting }: Said,
+  key: string,
+  row: Endpoint['row'] | undefined,
+): string | null {
+  if (waiting.has(key) && registry === null) return 'rule_webhooks could not be read yet';
+  if (waiting.has(key) && registryTrouble !== null) return registryTrouble;
   if (row?.paused === true) return row.pausedReason ?? BY_HAND;
   return row?.enabled === false ? whyDisabled(row) : null;
 }

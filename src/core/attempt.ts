@@ -20,6 +20,8 @@ export type Outcome =
   | { readonly kind: 'aborted' }
   /** Our own machine could not send: no sockets, no ports, no memory. Nothing was sent. */
   | { readonly kind: 'faulted'; readonly code: string }
+  /** There are endpoints for it, and none of them wants events of its kind. */
+  | { readonly kind: 'unwanted'; readonly detail: string }
   /** There is nothing that could be sent. */
   | { readonly kind: 'unsendable'; readonly reason: UnsendableReason; readonly detail: string }
   /** Its endpoint has no room for it now; nothing was sent. `why` for a person. */
@@ -46,6 +48,7 @@ export function wasSent(outcome: Outcome): boolean {
       return true;
     case 'refused':
     case 'faulted':
+    case 'unwanted':
     case 'unsendable':
     case 'noRoom':
     case 'spent':
@@ -70,6 +73,7 @@ export function describeFailure(outcome: Outcome): string | null {
     case 'unreachable':
       return `${outcome.code}: ${outcome.detail}`;
     case 'refused':
+    case 'unwanted':
     case 'unsendable':
       return outcome.detail;
     case 'aborted':

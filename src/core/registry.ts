@@ -1,5 +1,6 @@
 import { METHODS, type Method, type Target } from './delivery.ts';
 import { endpointKey, parseTarget } from './endpoint.ts';
+import { takes } from './event-type.ts';
 import { parseHeaders, type RequestHeaders } from './headers.ts';
 import { type Signing, signingOf } from './signature.ts';
 import { lastToken, matches } from './subject.ts';
@@ -118,6 +119,11 @@ export function whyDisabled({ disabledReason }: EndpointRow): string {
   return disabledReason === null ? 'enabled is false' : `enabled is false: ${disabledReason}`;
 }
 
+/** Whether the row wants an event of one of these types. One that wants all wants also what does not say its type. */
+export function wants({ eventTypes }: EndpointRow, types: readonly string[]): boolean {
+  return eventTypes === null || types.some((type) => eventTypes.some((filter) => takes(filter, type)));
+}
+
 /** Which endpoints a message without a URL goes to. */
 export class Registry {
   readonly #bySubject = new Map<string, Endpoint[]>();
@@ -125,6 +131,7 @@ export class Registry {
   readonly #byName = new Map<string, Endpoint>();
   readonly #byKey = new Map<string, Endpoint>();
   readonly #byHash = new Map<string, Endpoint>();
+  readonly #byNameInKey = new Map<string, Endpoint | null>();
 
   constructor(endpoints: Iterable<Endpoint>) {
     for (const endpoint of endpoints) {
@@ -132,6 +139,9 @@ export class Registry {
       this.#byName.set(name, endpoint);
       this.#byKey.set(endpoint.key, endpoint);
       this.#byHash.set(hashIn(endpoint.key), endpoint);
+      const nameInKey = nameIn(endpoint.key);
+      // Two names may be written alike there: then it tells neither.
+      this.#byNameInKey.set(nameInKey, this.#byNameInKey.has(nameInKey) ? null : endpoint);
       if (natsSubject === null) continue;
       if (/(^|\.)[*>](\.|$)/.test(natsSubject)) this.#byPattern.push(endpoint);
       else this.#bySubject.set(natsSubject, [...(this.#bySubject.get(natsSubject) ?? []), endpoint]);
@@ -147,9 +157,14 @@ export class Registry {
     return named === undefined ? [] : [named];
   }
 
-  /** Whose queue has this key: also after it was renamed, since the hash at the end is of its id alone. */
+  /**
+   * Whose queue has this key: also after it was renamed, since the hash at the end is of its id alone; or deleted and
+   * registered anew, under its name.
+   */
   ofQueue(key: string): Endpoint | undefined {
-    return this.#byKey.get(key) ?? this.#byHash.get(hashIn(key));
+    return (
+      this.#byKey.get(key) ?? this.#byHash.get(hashIn(key)) ?? this.#byNameInKey.get(nameIn(key)) ?? undefined
+    );
   }
 
   byKey(key: string): Endpoint | undefined {
@@ -159,6 +174,10 @@ export class Registry {
   endpoints(): IterableIterator<Endpoint> {
     return this.#byKey.values();
   }
+}
+
+function nameIn(key: string): string {
+  return key.slice(0, key.lastIndexOf('-'));
 }
 
 function hashIn(key: string): string {

@@ -60,6 +60,7 @@ export function signOf(outcome: Outcome): Sign {
     case 'refused':
     case 'aborted':
     case 'faulted':
+    case 'unwanted':
     case 'unsendable':
     case 'spent':
     case 'noRoom':

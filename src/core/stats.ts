@@ -14,8 +14,10 @@ export type Counters = {
   readonly redelivered: number;
   /** Hand-outs handed back, since neither the parked stream nor the dead letters took them; not in `delivered`. */
   readonly handedBack: number;
-  /** Hand-outs copied to the parked stream, for want of room or at a shutdown; not in `delivered`. */
+  /** Hand-outs copied to the parked stream, for want of room, at a shutdown or for several endpoints; not in `delivered`. */
   readonly parked: number;
+  /** Hand-outs that none of their endpoints wanted; not in `delivered`. */
+  readonly dropped: number;
   /** HTTP requests made. */
   readonly attempts: number;
   /** Sum over `delivered` of the time from hand-out to verdict, in milliseconds. */
@@ -32,15 +34,16 @@ export const NO_COUNTERS: Counters = {
   redelivered: 0,
   handedBack: 0,
   parked: 0,
+  dropped: 0,
   attempts: 0,
   processingMs: 0,
   rowsDropped: 0,
 };
 
-const UNSETTLED: ReadonlySet<Verdict['kind']> = new Set(['handBack', 'park', 'setAside']);
+const UNSETTLED: ReadonlySet<Verdict['kind']> = new Set(['drop', 'handBack', 'park', 'setAside']);
 
-/** What one settled hand-out adds. */
-export function countSettled(attempt: Attempt, verdict: Verdict, isRedelivery: boolean): Counters {
+/** What one settled hand-out adds. @param attempt Null where none was to be made. */
+export function countSettled(attempt: Attempt | null, verdict: Verdict, isRedelivery: boolean): Counters {
   const settled = UNSETTLED.has(verdict.kind) ? 0 : 1;
   return {
     delivered: settled,
@@ -50,8 +53,9 @@ export function countSettled(attempt: Attempt, verdict: Verdict, isRedelivery: b
     redelivered: settled === 1 && isRedelivery ? 1 : 0,
     handedBack: verdict.kind === 'handBack' ? 1 : 0,
     parked: verdict.kind === 'park' ? 1 : 0,
-    attempts: wasSent(attempt.outcome) ? 1 : 0,
-    processingMs: settled === 1 ? attempt.durationMs : 0,
+    dropped: verdict.kind === 'drop' ? 1 : 0,
+    attempts: attempt !== null && wasSent(attempt.outcome) ? 1 : 0,
+    processingMs: settled === 1 && attempt !== null ? attempt.durationMs : 0,
     rowsDropped: 0,
   };
 }
@@ -66,6 +70,7 @@ export function mergeCounters(a: Counters, b: Counters): Counters {
     redelivered: a.redelivered + b.redelivered,
     handedBack: a.handedBack + b.handedBack,
     parked: a.parked + b.parked,
+    dropped: a.dropped + b.dropped,
     attempts: a.attempts + b.attempts,
     processingMs: a.processingMs + b.processingMs,
     rowsDropped: a.rowsDropped + b.rowsDropped,
@@ -99,6 +104,8 @@ export type DeadLetterRecord = {
   readonly deliveryId: string;
   readonly subject: string;
   readonly sequence: number;
+  /** Null where there was none. */
+  readonly endpointKey: string | null;
   /** Attempts made, this one included. */
   readonly attempts: number;
   readonly reason: DeadLetterReason;

@@ -14,6 +14,8 @@ export type DeadLetterReason =
 /** What we decided; `nats/settle.ts` does it. */
 export type Verdict =
   | { readonly kind: 'ack' }
+  /** Nobody wants it: acked, and that is all. */
+  | { readonly kind: 'drop' }
   /** `waitsIn`: the stream that it was published to, or its endpoint's own queue. */
   | { readonly kind: 'retry'; readonly delayMs: number; readonly waitsIn: WaitsIn }
   | { readonly kind: 'deadLetter'; readonly reason: DeadLetterReason }
@@ -63,6 +65,8 @@ export function decide(
     case 'timedOut':
     case 'unreachable':
       return retryOrGiveUp(attemptNumber, waitsIn, null, policy, random);
+    case 'unwanted':
+      return { kind: 'drop' };
     case 'refused':
       return { kind: 'deadLetter', reason: 'forbidden' };
     case 'unsendable':

@@ -4,9 +4,9 @@ import type { Counters } from '../core/stats.ts';
 import type { Verdict } from '../core/verdict.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Message } from './message.ts';
-import { isUnsendable, type Unsendable } from './resolve.ts';
+import { type FanOut, isUnsendable, type Unsendable } from './resolve.ts';
 
-/** One wide line a hand-out: debug for a 2xx and where there was no room, warn for everything else. No header, no body, no query. */
+/** One wide line a hand-out: debug where nothing went wrong and where it waits for us or for room, warn for everything else. No header, no body, no query. */
 export function logAttempt(
   log: Logger,
   message: Message,
@@ -17,7 +17,8 @@ export function logAttempt(
   const { outcome } = attempt;
   // That a message waits for room is no failure, and no attempt.
   const hadRoom = outcome.kind !== 'noRoom';
-  const level = done.kind === 'ack' || !hadRoom ? 'debug' : 'warn';
+  const isQuiet = done.kind === 'ack' || done.kind === 'drop' || done.kind === 'setAside' || !hadRoom;
+  const level = isQuiet ? 'debug' : 'warn';
   if (!log.isLevelEnabled(level)) return;
   log[level](
     {
@@ -35,6 +36,16 @@ export function logAttempt(
       ...(done.kind === 'deadLetter' ? { reason: done.reason } : {}),
     },
     hadRoom ? 'delivery.attempted' : 'delivery.noRoom',
+  );
+}
+
+/** What was published for several endpoints. */
+export function logFanOut(log: Logger, message: Message, { id, endpointKeys }: FanOut, done: Verdict): void {
+  if (!log.isLevelEnabled('debug')) return;
+  const { subject, sequence } = message;
+  log.debug(
+    { deliveryId: id, subject, sequence, endpoints: endpointKeys, verdict: done.kind },
+    'delivery.fannedOut',
   );
 }
 

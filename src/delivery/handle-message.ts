@@ -1,11 +1,10 @@
 import type { Attempt, Outcome } from '../core/attempt.ts';
 import type { Delivery } from '../core/delivery.ts';
 import type { Parsed } from '../core/envelope.ts';
-import type { Registry } from '../core/registry.ts';
 import { decide, type RetryPolicy, type Verdict, type WaitsIn } from '../core/verdict.ts';
 import { faultPoint } from '../runtime/fault-point.ts';
 import type { Message } from './message.ts';
-import { isUnsendable, resolve, type Unsendable } from './resolve.ts';
+import { type FanOut, isFanOut, isUnsendable, type KnownRows, resolve, type Unsendable } from './resolve.ts';
 import type { NoRoom, Pass } from './room-place.ts';
 
 const answered = faultPoint('attempt.answered');
@@ -15,8 +14,10 @@ export interface Surroundings<M extends Message> {
   /** Of messages that name their URL themselves. */
   readonly policy: RetryPolicy;
   /** The rows of `rule_webhooks`, as they are known now; null while they have never been read. */
-  registry(): Registry | null;
+  rows(): KnownRows | null;
   parse(message: M): Parsed;
+  /** Puts a copy into the queue of each of its endpoints: each is a delivery of its own from then on. */
+  fanOut(message: M, fanOut: FanOut): Promise<void>;
   /** Lets it in where its endpoint has room, after a while perhaps, or turns it away. */
   enter(message: M, delivery: Delivery): Pass | NoRoom | Promise<Pass | NoRoom>;
   /** One HTTP request. Never throws: what went wrong is an outcome. */
@@ -35,7 +36,8 @@ export interface Surroundings<M extends Message> {
 /** The journey of a message, from its bytes to the word that ends this hand-out. */
 export async function handleMessage<M extends Message>(message: M, around: Surroundings<M>): Promise<void> {
   const parsed = around.parse(message);
-  const delivery = resolve(parsed, message, around.registry());
+  const delivery = resolve(parsed, message, around.rows());
+  if (isFanOut(delivery)) return around.fanOut(message, delivery);
   const attempt = await attemptOnce(delivery, message, around);
   const policy = policyOf(delivery, around);
   const waitsIn = around.waitsIn(message, delivery);

@@ -14,6 +14,8 @@ export interface Message {
   readonly isParkedCopy: boolean;
   /** The key of that endpoint; null where it comes from the stream. */
   readonly parkedFor: string | null;
+  /** When it reached us, in milliseconds on a clock that never goes back. */
+  readonly receivedAt: number;
   /** A NATS header, by its exact name; undefined where there is none. */
   header(name: string): string | undefined;
 }

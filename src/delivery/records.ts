@@ -1,10 +1,11 @@
 import { type Attempt, attemptsMade, describeFailure, wasSent } from '../core/attempt.ts';
 import { type Delivery, withoutQuery } from '../core/delivery.ts';
+import { NO_ENDPOINT_KEY } from '../core/endpoint.ts';
 import type { AttemptRecord, DeadLetterRecord } from '../core/stats.ts';
 import { storedPayload } from '../core/stored-payload.ts';
 import type { Verdict } from '../core/verdict.ts';
 import type { Message } from './message.ts';
-import { isUnsendable, type Unsendable } from './resolve.ts';
+import { endpointKeyOf, isUnsendable, type Unsendable } from './resolve.ts';
 
 /** Which attempts become rows. */
 export type AttemptLog = 'all' | 'failures' | 'off';
@@ -54,10 +55,12 @@ export function deadLetterRecord(
   storedBytes: number,
 ): DeadLetterRecord | null {
   if (done.kind !== 'deadLetter') return null;
+  const endpointKey = endpointKeyOf(delivery);
   return {
     deliveryId: delivery.id,
     subject: message.subject,
     sequence: message.sequence,
+    endpointKey: endpointKey === NO_ENDPOINT_KEY ? null : endpointKey,
     attempts: attemptsMade(message.attemptNumber, attempt.outcome),
     reason: done.reason,
     error: describeFailure(attempt.outcome) ?? done.reason,

@@ -1,53 +1,120 @@
 import type { Outcome, UnsendableReason } from '../core/attempt.ts';
 import type { Delivery } from '../core/delivery.ts';
 import { deliveryId } from '../core/delivery-id.ts';
+import { NO_ENDPOINT_KEY } from '../core/endpoint.ts';
 import type { Parsed } from '../core/envelope.ts';
+import { eventTypesOf } from '../core/event-type.ts';
 import { completeHeaders } from '../core/headers.ts';
-import type { Endpoint, Registry } from '../core/registry.ts';
+import { type Endpoint, type Registry, wants } from '../core/registry.ts';
 import { lastToken } from '../core/subject.ts';
 import type { Message } from './message.ts';
 
 /** A message that leads to no request, and why. */
 export type Unsendable = {
   readonly id: string;
-  readonly outcome: Extract<Outcome, { kind: 'refused' | 'unsendable' | 'faulted' }>;
+  /** Of the endpoint that it was for; `none` where there is none, or it is not known. */
+  readonly endpointKey: string;
+  readonly outcome: Extract<Outcome, { kind: 'refused' | 'unsendable' | 'unwanted' | 'faulted' }>;
+};
+
+/** A message that several endpoints get: a delivery each, with the same id. */
+export type FanOut = { readonly id: string; readonly endpointKeys: readonly string[] };
+
+/** The rows of `rule_webhooks`, as they were at some time. */
+export type KnownRows = {
+  readonly registry: Registry;
+  /** When they began to be read, on the clock of `Message.receivedAt`. */
+  readonly asOf: number;
 };
 
 export function isUnsendable(routed: Delivery | Unsendable): routed is Unsendable {
   return 'outcome' in routed;
 }
 
+export function isFanOut(routed: Delivery | Unsendable | FanOut): routed is FanOut {
+  return 'endpointKeys' in routed;
+}
+
+export function endpointKeyOf(routed: Delivery | Unsendable): string {
+  return isUnsendable(routed) ? routed.endpointKey : routed.target.endpointKey;
+}
+
 /**
- * Gives a parsed message its id and its endpoint.
+ * Gives a parsed message its id and its endpoint, or those that each get a copy of it.
  *
- * @param registry The rows of `rule_webhooks`; null while they have never been read.
+ * @param rows Null while they have never been read.
  */
-export function resolve(parsed: Parsed, message: Message, registry: Registry | null): Delivery | Unsendable {
+export function resolve(
+  parsed: Parsed,
+  message: Message,
+  rows: KnownRows | null,
+): Delivery | Unsendable | FanOut {
   const id = deliveryId(message);
   switch (parsed.kind) {
     case 'envelope': {
       const { target, method, headers, body } = parsed;
       return { id, target, method, headers, body, endpoint: null };
     }
-    case 'bare': {
-      // Nobody's fault but ours: it waits until PostgreSQL has answered once.
-      if (registry === null) return { id, outcome: { kind: 'faulted', code: 'REGISTRY_UNKNOWN' } };
-      const [endpoint] = endpointsOf(message, registry);
-      return endpoint === undefined
-        ? unroutable(id, message)
-        : toEndpoint(id, endpoint, parsed.body, message);
-    }
+    case 'bare':
+      return toRegistered(id, parsed.body, message, rows);
     case 'malformed':
-      return unsendable(id, 'malformed', parsed.detail);
+      return unsendable(id, NO_ENDPOINT_KEY, 'malformed', parsed.detail);
     case 'forbidden':
-      return { id, outcome: { kind: 'refused', detail: parsed.detail } };
+      return { id, endpointKey: NO_ENDPOINT_KEY, outcome: { kind: 'refused', detail: parsed.detail } };
   }
 }
 
-/** A copy that waited in an endpoint's queue is that one's, as long as it is there. */
+function toRegistered(
+  id: string,
+  data: Uint8Array,
+  message: Message,
+  rows: KnownRows | null,
+): Delivery | Unsendable | FanOut {
+  // Nobody's fault but ours: it waits until PostgreSQL has answered once.
+  if (rows === null) return faulted(id, message, 'REGISTRY_UNKNOWN');
+  const found = endpointsOf(message, rows.registry);
+  const [first] = found;
+  if (first === undefined) {
+    // Its row may be younger than what we know.
+    return rows.asOf < message.receivedAt
+      ? faulted(id, message, 'REGISTRY_STALE')
+      : unsendable(id, queueOf(message), 'unroutable', whyUnroutable(message));
+  }
+  // What waited in an endpoint's queue was wanted when it came.
+  const wanting = isOfOneQueue(message) ? found : wantingOf(found, data, message);
+  if (wanting.length > 1) return { id, endpointKeys: wanting.map(({ key }) => key) };
+  return wanting[0] === undefined ? unwanted(id, first) : toEndpoint(id, wanting[0], data, message);
+}
+
+/** A copy that waited in an endpoint's queue is that one's. */
 function endpointsOf(message: Message, registry: Registry): readonly Endpoint[] {
-  const parkedFor = message.parkedFor === null ? undefined : registry.ofQueue(message.parkedFor);
-  return parkedFor === undefined ? registry.find(message.subject) : [parkedFor];
+  if (!isOfOneQueue(message)) return registry.find(message.subject);
+  const endpoint = registry.ofQueue(queueOf(message));
+  return endpoint === undefined ? [] : [endpoint];
+}
+
+function isOfOneQueue(message: Message): boolean {
+  return queueOf(message) !== NO_ENDPOINT_KEY;
+}
+
+function queueOf({ parkedFor }: Message): string {
+  return parkedFor ?? NO_ENDPOINT_KEY;
+}
+
+function wantingOf(found: readonly Endpoint[], data: Uint8Array, message: Message): readonly Endpoint[] {
+  // To look for its type costs a look at the whole message.
+  if (found.every(({ row }) => row.eventTypes === null)) return found;
+  const types = eventTypesOf(data, message.header('X-Event-Type'));
+  return found.filter(({ row }) => wants(row, types));
+}
+
+function unwanted(id: string, { key }: Endpoint): Unsendable {
+  const detail = 'no endpoint of its subject has it among its event_types';
+  return { id, endpointKey: key, outcome: { kind: 'unwanted', detail } };
+}
+
+function faulted(id: string, message: Message, code: string): Unsendable {
+  return { id, endpointKey: queueOf(message), outcome: { kind: 'faulted', code } };
 }
 
 function toEndpoint(
@@ -56,25 +123,31 @@ function toEndpoint(
   data: Uint8Array,
   message: Message,
 ): Delivery | Unsendable {
-  const { request } = endpoint;
-  if (request.kind === 'forbidden') return { id, outcome: { kind: 'refused', detail: request.detail } };
-  if (request.kind !== 'request') return unsendable(id, request.kind, request.detail);
+  const { request, key } = endpoint;
+  if (request.kind === 'forbidden')
+    return { id, endpointKey: key, outcome: { kind: 'refused', detail: request.detail } };
+  if (request.kind !== 'request') return unsendable(id, key, request.kind, request.detail);
   const { target, method } = request;
   const body = method === 'GET' ? null : data;
   const headers = completeHeaders(request.headers, message, body !== null);
-  if ('kind' in headers) return unsendable(id, 'malformed', headers.detail);
+  if ('kind' in headers) return unsendable(id, key, 'malformed', headers.detail);
   return { id, target, method, headers, body, endpoint };
 }
 
-function unroutable(id: string, { subject }: Message): Unsendable {
-  return unsendable(
-    id,
-    'unroutable',
+function whyUnroutable(message: Message): string {
+  const { subject } = message;
+  if (isOfOneQueue(message)) {
+    return (
+      `the row of rule_webhooks that it waited for, ${queueOf(message)}, is deleted: register it again under its name, ` +
+      'and replay this dead letter'
+    );
+  }
+  return (
     `the message has no webhook_url, and no row of rule_webhooks has nats_subject ${subject} or is named ` +
-      `${lastToken(subject)}: add one, SELECT rule_webhook_register('${lastToken(subject)}', 'https://…')`,
+    `${lastToken(subject)}: add one, SELECT rule_webhook_register('${lastToken(subject)}', 'https://…')`
   );
 }
 
-function unsendable(id: string, reason: UnsendableReason, detail: string): Unsendable {
-  return { id, outcome: { kind: 'unsendable', reason, detail } };
+function unsendable(id: string, endpointKey: string, reason: UnsendableReason, detail: string): Unsendable {
+  return { id, endpointKey, outcome: { kind: 'unsendable', reason, detail } };
 }

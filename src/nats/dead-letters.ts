@@ -1,5 +1,4 @@
 import { headers, type MsgHdrs, type NatsError } from 'nats';
-import { NO_ENDPOINT_KEY } from '../core/endpoint.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import { ApiErrorCode, apiErrorCode } from './api-error.ts';
 import type { NatsClient } from './client.ts';
@@ -13,8 +12,8 @@ export type DeadLetter = {
   /** Of the stream its message is in, milliseconds since 1970. */
   readonly sourceStreamCreated: number;
   readonly sequence: number;
-  /** Null where there was no endpoint to send to. */
-  readonly endpointKey: string | null;
+  /** `none` where there was no endpoint to send to. */
+  readonly endpointKey: string;
   readonly deliveryId: string;
   readonly reason: string;
   /** What went wrong, for a person. */
@@ -57,7 +56,7 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
   const { streamName, sourceStream, retryForMs = 10_000 } = options;
 
   async function write(letter: DeadLetter): Promise<DeadLetterWritten> {
-    const subject = `dlq.${placeOf(letter).join('.')}.${letter.endpointKey ?? NO_ENDPOINT_KEY}`;
+    const subject = `dlq.${placeOf(letter).join('.')}.${letter.endpointKey}`;
     const whole = {
       subject,
       data: letter.data,
@@ -78,7 +77,7 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
 
   function describe(letter: DeadLetter, on: MsgHdrs): MsgHdrs {
     // Never the delivery's id: that one may be in the window already, from something else.
-    on.set(Header.messageId, placeOf(letter).join(':'));
+    on.set(Header.messageId, [...placeOf(letter), letter.endpointKey].join(':'));
     on.set(Header.deliveryId, headerText(letter.deliveryId));
     on.set(Header.deadLetterReason, letter.reason);
     on.set(Header.deadLetterDetail, headerText(letter.detail));

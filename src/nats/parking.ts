@@ -34,8 +34,11 @@ export type Parked =
   | { readonly failed: string };
 
 export interface ParkingLot {
-  /** Copies a message into the parked stream; once the copy is stored, its source is acked, until the server confirms it. */
-  park(handOut: HandOut, parking: Parking): Promise<Parked>;
+  /**
+   * Copies a message into the parked stream, for one endpoint or several; once all copies are stored, its source is acked,
+   * until the server confirms it.
+   */
+  park(handOut: HandOut, ...parkings: readonly Parking[]): Promise<Parked>;
   /** Whether its copy, headers and all, is not larger than NATS takes. */
   fits(handOut: HandOut): boolean;
   /** Why copies cannot be stored, for health; null while they can. */
@@ -69,9 +72,26 @@ export function createParking(client: NatsClient, options: ParkingOptions): Park
   const subjects = parkedSubject(sourceStream, '>');
   let absence: { readonly failed: Failed | null; readonly until: number } | null = null;
   let looking = false;
+  const storedFor = new WeakMap<HandOut, Set<string>>();
 
-  function park(handOut: HandOut, parking: Parking): Promise<Parked> {
+  async function park(handOut: HandOut, ...parkings: readonly Parking[]): Promise<Parked> {
     copying();
+    const results = await Promise.all(parkings.map((parking) => storeOnce(handOut, parking)));
+    const failed = results.find((result) => result !== 'parked');
+    if (failed === undefined) ackSource(handOut);
+    return failed ?? 'parked';
+  }
+
+  /** Where another copy of it could not be stored, it comes again, perhaps after the server has forgotten this one's `Nats-Msg-Id`. */
+  async function storeOnce(handOut: HandOut, parking: Parking): Promise<Parked> {
+    const keys = storedFor.get(handOut) ?? new Set();
+    if (keys.has(parking.endpointKey)) return 'parked';
+    const result = await store(handOut, parking);
+    if (result === 'parked') storedFor.set(handOut, keys.add(parking.endpointKey));
+    return result;
+  }
+
+  function store(handOut: HandOut, parking: Parking): Promise<Parked> {
     return new Promise((resolve) => {
       const givesUpAt = performance.now() + retryForMs;
       asks.send({
@@ -94,7 +114,6 @@ export function createParking(client: NatsClient, options: ParkingOptions): Park
       function stored(): void {
         copied();
         trouble.end();
-        ackSource(handOut);
         resolve('parked');
       }
 

@@ -1,6 +1,4 @@
 import { type Attempt, attemptsMade, describeFailure } from '../core/attempt.ts';
-import type { Delivery } from '../core/delivery.ts';
-import { NO_ENDPOINT_KEY } from '../core/endpoint.ts';
 import type { Verdict } from '../core/verdict.ts';
 import { faultPoint } from '../runtime/fault-point.ts';
 import type { AckBuffer } from './ack-buffer.ts';
@@ -47,14 +45,16 @@ export type SettlementOptions = {
   readonly now?: () => number;
 };
 
-/** What a dead letter says beside the message: a delivery, or as much of one as was made. */
-type Subject = { readonly id: string; readonly target?: Delivery['target'] };
+/** Whose message it is. */
+type Subject = { readonly id: string; readonly endpointKey: string };
 
 export interface Settlement {
   /** Registers a message as held here: the server is told so until it is settled. */
   hold(handOut: HandOut): void;
   /** Does what was decided, and returns what was done: what can be stored nowhere is handed back. */
   settle(handOut: HandOut, delivery: Subject, attempt: Attempt, verdict: Verdict): Promise<Verdict>;
+  /** Puts a copy into the queue of each of these endpoints, as a delivery of which no attempt was made. Returns what was done. */
+  fanOut(handOut: HandOut, id: string, endpointKeys: readonly string[]): Promise<Verdict>;
   /** Hands a message back undecided, to be handed out again after `delayMs`. */
   handBack(handOut: HandOut, delayMs: number): void;
   /** Whether messages were handed back that had no room and could not be parked either. */
@@ -122,7 +122,7 @@ export function createSettlement({
     const stored = await deadLetters.write({
       sourceStreamCreated: handOut.streamCreated,
       sequence: handOut.sequence,
-      endpointKey: delivery.target?.endpointKey ?? null,
+      endpointKey: delivery.endpointKey,
       deliveryId: delivery.id,
       reason: verdict.reason,
       detail: describeFailure(attempt.outcome) ?? verdict.reason,
@@ -143,24 +143,38 @@ export function createSettlement({
   }
 
   /**
-   * Copies it to its endpoint's own queue.
+   * Copies it to its endpoint's own queue, or to several.
    *
    * @param afterMs The wait that it owes before its next attempt; 0: none.
    */
   async function park(
     handOut: HandOut,
-    delivery: Subject,
+    deliveries: readonly Subject[],
     attempts: number,
     afterMs: number,
   ): Promise<boolean> {
-    const parked = await parking.park(handOut, {
-      deliveryId: delivery.id,
-      endpointKey: delivery.target?.endpointKey ?? NO_ENDPOINT_KEY,
+    const notBefore = afterMs === 0 ? null : Date.now() + afterMs;
+    const copies = deliveries.map(({ id, endpointKey }) => ({
+      deliveryId: id,
+      endpointKey,
       attempts,
-      notBefore: afterMs === 0 ? null : Date.now() + afterMs,
-    });
+      notBefore,
+    }));
+    const parked = await parking.park(handOut, ...copies);
     if (parked === 'parked') held.delete(handOut);
     return parked === 'parked';
+  }
+
+  async function parkOrKeep(
+    handOut: HandOut,
+    deliveries: readonly Subject[],
+    attempts: number,
+  ): Promise<Verdict> {
+    if (await park(handOut, deliveries, attempts, 0)) return { kind: 'park' };
+    if (setAside(handOut)) return { kind: 'setAside' };
+    hasHandedBack = true;
+    nak(handOut, stuckMs(handOut.handOuts));
+    return { kind: 'handBack' };
   }
 
   function stuckMs(handOuts: number): number {
@@ -183,21 +197,18 @@ export function createSettlement({
     async settle(handOut, delivery, attempt, verdict) {
       switch (verdict.kind) {
         case 'ack':
+        case 'drop':
           end(handOut, ACK);
           return verdict;
         case 'retry': {
           const attempts = attemptsMade(handOut.attemptNumber, attempt.outcome);
-          if (verdict.waitsIn === 'queue' && (await park(handOut, delivery, attempts, verdict.delayMs)))
+          if (verdict.waitsIn === 'queue' && (await park(handOut, [delivery], attempts, verdict.delayMs)))
             return verdict;
           nak(handOut, verdict.delayMs);
           return { ...verdict, waitsIn: 'stream' };
         }
         case 'park':
-          if (await park(handOut, delivery, handOut.attemptNumber - 1, 0)) return verdict;
-          if (setAside(handOut)) return { kind: 'setAside' };
-          hasHandedBack = true;
-          nak(handOut, stuckMs(handOut.handOuts));
-          return { kind: 'handBack' };
+          return parkOrKeep(handOut, [delivery], handOut.attemptNumber - 1);
         case 'setAside':
         case 'handBack':
           nak(handOut, 0);
@@ -206,6 +217,12 @@ export function createSettlement({
           return deadLetter(handOut, delivery, attempt, verdict);
       }
     },
+    fanOut: (handOut, id, endpointKeys) =>
+      parkOrKeep(
+        handOut,
+        endpointKeys.map((endpointKey) => ({ id, endpointKey })),
+        0,
+      ),
     handBack: nak,
     hasHandedBack: () => hasHandedBack,
     trouble: () => (trouble !== null && now() < trouble.until ? trouble.why : null),

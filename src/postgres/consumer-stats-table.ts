@@ -11,10 +11,10 @@ const ADD = `
   INSERT INTO rule_nats_consumer_stats AS row
     (stream_name, consumer_name, queue_group, ack_policy, max_deliver,
      messages_delivered, messages_acknowledged, messages_redelivered, messages_pending,
-     messages_retried, messages_dead_lettered, messages_handed_back, messages_parked, http_attempts, rows_dropped,
-     processing_time_ms_total, avg_processing_time_ms, last_active_at, active)
-  VALUES ($1, $2, $3, 'explicit', -1, $4, $5, $6, coalesce($7::bigint, 0), $8, $9, $10, $11, $12, $13,
-    $14::double precision, least($14::double precision, 99999999.99 * $4::bigint) / nullif($4::bigint, 0), now(), true)
+     messages_retried, messages_dead_lettered, messages_handed_back, messages_parked, messages_dropped,
+     http_attempts, rows_dropped, processing_time_ms_total, avg_processing_time_ms, last_active_at, active)
+  VALUES ($1, $2, $3, 'explicit', -1, $4, $5, $6, coalesce($7::bigint, 0), $8, $9, $10, $11, $12, $13, $14,
+    $15::double precision, least($15::double precision, 99999999.99 * $4::bigint) / nullif($4::bigint, 0), now(), true)
   ON CONFLICT (stream_name, consumer_name) DO UPDATE
   SET queue_group = EXCLUDED.queue_group,
     ack_policy = EXCLUDED.ack_policy,
@@ -27,6 +27,7 @@ const ADD = `
     messages_dead_lettered = row.messages_dead_lettered + EXCLUDED.messages_dead_lettered,
     messages_handed_back = row.messages_handed_back + EXCLUDED.messages_handed_back,
     messages_parked = row.messages_parked + EXCLUDED.messages_parked,
+    messages_dropped = row.messages_dropped + EXCLUDED.messages_dropped,
     http_attempts = row.http_attempts + EXCLUDED.http_attempts,
     rows_dropped = row.rows_dropped + EXCLUDED.rows_dropped,
     processing_time_ms_total = row.processing_time_ms_total + EXCLUDED.processing_time_ms_total,
@@ -96,6 +97,7 @@ export async function addToConsumer(client: pg.PoolClient, flush: StatisticsFlus
     storableCount(counters.deadLettered),
     storableCount(counters.handedBack),
     storableCount(counters.parked),
+    storableCount(counters.dropped),
     storableCount(counters.attempts),
     storableCount(counters.rowsDropped),
     storableNumber(counters.processingMs, Number.MAX_SAFE_INTEGER),

@@ -55,6 +55,7 @@ function payloadOf(record: DeadLetterRecord): string {
     reason: record.reason,
     attempts: storableCount(record.attempts, MAX_INTEGER),
     url: nullable(record.url, storableText),
+    endpoint_key: nullable(record.endpointKey, indexedText),
   });
   // Put in as it stands: parsing it again would change its numbers.
   return record.payload === null ? about : `${about.slice(0, -1)},"data":${record.payload}}`;

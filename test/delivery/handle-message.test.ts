@@ -48,7 +48,8 @@ async function handle(given: Message, outcome: Outcome = OK, world: World = {}) 
       };
       return world.room ?? pass;
     },
-    registry: () => NO_ROWS,
+    rows: () => ({ registry: NO_ROWS, asOf: 1 }),
+    fanOut: async () => void steps.push('fan out'),
     hasHandedBack: () => world.hasHandedBack ?? false,
     waitsIn: () => world.waitsIn ?? 'stream',
     async send(delivery) {

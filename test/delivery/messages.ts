@@ -16,6 +16,7 @@ export function message(
     isRedelivery: false,
     isParkedCopy: false,
     parkedFor: null,
+    receivedAt: 0,
     header: (name) => headers[name],
     ...fields,
   };

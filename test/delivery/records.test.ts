@@ -1,17 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { Attempt } from '../../src/core/attempt.ts';
+import type { Delivery } from '../../src/core/delivery.ts';
 import { createMessageParser } from '../../src/core/envelope.ts';
-import { Registry } from '../../src/core/registry.ts';
 import type { Verdict } from '../../src/core/verdict.ts';
 import { attemptRecord, deadLetterRecord } from '../../src/delivery/records.ts';
-import { resolve } from '../../src/delivery/resolve.ts';
+import { resolve, type Unsendable } from '../../src/delivery/resolve.ts';
 import { ENVELOPE, message } from './messages.ts';
 
-const NO_ROWS = new Registry([]);
 const parse = createMessageParser();
 const given = message(ENVELOPE, { attemptNumber: 2 });
-const delivery = resolve(parse(given), given, NO_ROWS);
-const unsendable = resolve(parse(message('not json')), given, NO_ROWS);
+const delivery = resolve(parse(given), given, null) as Delivery;
+const unsendable = resolve(parse(message('{"webhook_url":')), given, null) as Unsendable;
 
 const ACCEPTED: Attempt = {
   outcome: { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null },
@@ -98,7 +97,8 @@ describe('the row of a dead letter', () => {
     };
     const done: Verdict = { kind: 'deadLetter', reason: 'malformed' };
     expect(
-      deadLetterRecord(broken, resolve(parse(broken), broken, NO_ROWS), attempt, done, 100)!.payload,
+      deadLetterRecord(broken, resolve(parse(broken), broken, null) as Unsendable, attempt, done, 100)!
+        .payload,
     ).toBeNull();
   });
 

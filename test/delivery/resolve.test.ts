@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createMessageParser } from '../../src/core/envelope.ts';
 import { type EndpointRow, endpointOf, Registry } from '../../src/core/registry.ts';
-import { resolve } from '../../src/delivery/resolve.ts';
+import { isFanOut, resolve } from '../../src/delivery/resolve.ts';
 import { registeredRow } from '../core/registered-row.ts';
 import { ENVELOPE, message } from './messages.ts';
 
@@ -16,7 +16,7 @@ const parse = createMessageParser();
 
 function route(given: Parameters<typeof message>, ...rows: Partial<EndpointRow>[]) {
   const one = message(...given);
-  return resolve(parse(one), one, new Registry(rows.map(endpoint)));
+  return resolve(parse(one), one, { registry: new Registry(rows.map(endpoint)), asOf: 1 });
 }
 
 describe('a message without a URL', () => {
@@ -90,9 +90,74 @@ describe('a message without a URL', () => {
     );
   });
 
-  it('goes where its subject leads when that endpoint is no more', () => {
+  it('goes to the one that was registered anew under its name, where its endpoint is deleted', () => {
+    const given = { subject: 'webhooks.x', isParkedCopy: true, parkedFor: 'orders-00000000' };
+    expect(route([{}, given], {}, { id: 2, name: 'b' })).toMatchObject({
+      endpoint: { row: { name: 'orders' } },
+    });
+  });
+
+  it('is given up, and no other endpoint gets it, where there is none of its name', () => {
     const given = { subject: 'webhooks.orders', isParkedCopy: true, parkedFor: 'gone-00000000' };
-    expect(route([{}, given], {})).toMatchObject({ endpoint: { row: { name: 'orders' } } });
+    expect(route([{}, given], {})).toMatchObject({
+      endpointKey: 'gone-00000000',
+      outcome: { reason: 'unroutable', detail: expect.stringContaining('gone-00000000, is deleted') },
+    });
+  });
+
+  it('waits where the rows were read before it came, and none is for it: it may be registered by now', () => {
+    const rows = { registry: new Registry([]), asOf: 1 };
+    const one = message({}, { subject: 'webhooks.orders', receivedAt: 2 });
+    expect(resolve(parse(one), one, rows)).toMatchObject({
+      endpointKey: 'none',
+      outcome: { kind: 'faulted', code: 'REGISTRY_STALE' },
+    });
+  });
+});
+
+describe('a message that several rows match', () => {
+  const rows = [
+    { id: 1, name: 'one', natsSubject: 'webhooks.orders' },
+    { id: 2, name: 'two', natsSubject: 'webhooks.*' },
+    { id: 3, name: 'three', natsSubject: 'webhooks.orders', eventTypes: ['order.*', 'refund'] },
+    { id: 4, name: 'four', natsSubject: 'webhooks.invoices' },
+  ];
+  const keys = (...names: string[]) =>
+    rows.filter(({ name }) => names.includes(name)).map((row) => endpoint(row).key);
+  const orders = (data: unknown, headers: Record<string, string> = {}) =>
+    route([data, { subject: 'webhooks.orders', headers }], ...rows);
+
+  it('goes to each of them', () => {
+    const fanOut = orders({ type: 'order.paid' });
+    expect(fanOut).toMatchObject({ id: 'WEBHOOKS-loyw3v28-7' });
+    expect(isFanOut(fanOut) && [...fanOut.endpointKeys].sort()).toEqual(keys('one', 'two', 'three').sort());
+  });
+
+  it('goes to those that want events of its kind', () => {
+    const fanOut = orders({ type: 'invoice.paid' });
+    expect(isFanOut(fanOut) && [...fanOut.endpointKeys].sort()).toEqual(keys('one', 'two').sort());
+  });
+
+  it('is one delivery where only one wants it', () => {
+    expect(route([{ type: 'refund' }, { subject: 'webhooks.orders' }], rows[2]!, rows[3]!)).toMatchObject({
+      endpoint: { row: { name: 'three' } },
+    });
+  });
+
+  it('is dropped where none wants it', () => {
+    expect(route([{ type: 'x' }, { subject: 'webhooks.orders' }], rows[2]!)).toMatchObject({
+      endpointKey: keys('three')[0],
+      outcome: { kind: 'unwanted' },
+    });
+  });
+
+  it('may say its kind in the NATS header X-Event-Type', () => {
+    expect(orders('no JSON', { 'X-Event-Type': 'refund' })).toMatchObject({ endpointKeys: { length: 3 } });
+  });
+
+  it('is not asked for its kind again when it comes out of the queue of one', () => {
+    const copy = { subject: 'webhooks.orders', isParkedCopy: true, parkedFor: keys('three')[0]! };
+    expect(route([{ type: 'x' }, copy], ...rows)).toMatchObject({ endpoint: { row: { name: 'three' } } });
   });
 });
 

@@ -110,7 +110,7 @@ test('a dead letter says what happened in its headers', async () => {
   await (await writer()).write(letter());
   const { header } = await stored();
   expect(Object.fromEntries(header.keys().map((name) => [name, header.get(name)]))).toEqual({
-    'Nats-Msg-Id': `WEBHOOKS:${CREATED}:7`,
+    'Nats-Msg-Id': `WEBHOOKS:${CREATED}:7:example-com-0a1b2c3d`,
     'Webhook-Delivery-Id': 'orders:1',
     'Webhook-Dead-Letter-Reason': 'exhausted',
     'Webhook-Dead-Letter-Detail': 'HTTP 500',
@@ -146,8 +146,16 @@ test('headers that steer the server are kept under another name', async () => {
   expect(header.get('Webhook-Original-Nats-TTL')).toBe('1s');
 });
 
+test('of one message for two endpoints there are two letters', async () => {
+  const writing = await writer();
+  for (const endpointKey of ['one-0a1b2c3d', 'two-0a1b2c3d']) {
+    expect(await writing.write(letter({ endpointKey }))).toBe('stored');
+    expect((await stored(`dlq.WEBHOOKS.${CREATED}.7.${endpointKey}`)).seq).toBeGreaterThan(0);
+  }
+});
+
 test('a letter without an endpoint is kept too', async () => {
-  await (await writer()).write(letter({ endpointKey: null, reason: 'malformed' }));
+  await (await writer()).write(letter({ endpointKey: 'none', reason: 'malformed' }));
   expect((await stored(`dlq.WEBHOOKS.${CREATED}.7.none`)).header.get('Webhook-Dead-Letter-Reason')).toBe(
     'malformed',
   );
@@ -172,7 +180,7 @@ test('a letter written twice is stored once, also long after the duplicate windo
   await write(letter());
   await messageIdForgotten();
   expect(await write(letter())).toBe('alreadyStored');
-  expect((await stored()).header.get('Nats-Msg-Id')).toBe(`WEBHOOKS:${CREATED}:7`);
+  expect((await stored()).header.get('Nats-Msg-Id')).toBe(`WEBHOOKS:${CREATED}:7:example-com-0a1b2c3d`);
 });
 
 test('the same sequence of a stream that was made again is another letter', async () => {

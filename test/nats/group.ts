@@ -87,7 +87,7 @@ export function startWorker(client: NatsClient, options: WorkerOptions) {
       await handle(message);
       await settlement.settle(
         message,
-        { id: 'x' },
+        { id: 'x', endpointKey: 'none' },
         { outcome: { kind: 'aborted' }, startedAt: 0, durationMs: 0 },
         { kind: 'ack' },
       );

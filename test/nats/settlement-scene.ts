@@ -1,7 +1,6 @@
 import { nanos } from 'nats';
 import { onTestFinished } from 'vitest';
 import type { Outcome } from '../../src/core/attempt.ts';
-import type { Target } from '../../src/core/delivery.ts';
 import type { Verdict } from '../../src/core/verdict.ts';
 import { createAckBuffer } from '../../src/nats/ack-buffer.ts';
 import type { NatsClient } from '../../src/nats/client.ts';
@@ -17,14 +16,6 @@ import { DURABLE, makeGroup, NO_LIMITS, STREAM } from './group.ts';
 import { KEY, PARKED, WANTED } from './parking-scene.ts';
 
 export const DLQ = 'WEBHOOKS_DLQ';
-const TARGET: Target = {
-  href: 'https://example.com/hook',
-  origin: 'https://example.com',
-  path: '/hook',
-  hostname: 'example.com',
-  port: 443,
-  endpointKey: KEY,
-};
 const FAILED: Outcome = { kind: 'responded', status: 500, retryAfterMs: null, excerpt: '' };
 
 /** A group whose hand-outs come one by one to the test, which settles them; `worker` is the client that does. */
@@ -90,7 +81,7 @@ export async function startSettling(
   const settle = (handOut: HandOut, verdict: Verdict, outcome = FAILED) =>
     settlement.settle(
       handOut,
-      { id: 'orders:1', target: TARGET },
+      { id: 'orders:1', endpointKey: KEY },
       { outcome, startedAt: 0, durationMs: 1 },
       verdict,
     );

@@ -55,6 +55,29 @@ describe('nats_deliveries', () => {
     ]);
   });
 
+  it('shows a row for each endpoint of a webhook that several get', async () => {
+    const [one, two] = ['one-00000001', 'two-00000002'];
+    const attempts = [
+      attemptOf({ endpointKey: one, startedAt: start }),
+      { ...failed(1), endpointKey: two },
+      { ...failed(2), endpointKey: two, verdict: 'deadLetter' as const },
+    ];
+    const deadLetters = [two, 'three-00000003'].map((endpointKey) =>
+      deadLetterOf({ endpointKey, attempts: 2 }),
+    );
+    await storeFlush(database.pool, flushOf({ attempts, deadLetters }));
+    const shown = (await deliveries()).map(({ endpoint, status, attempts: made }) => [
+      endpoint,
+      status,
+      made,
+    ]);
+    expect(shown.sort()).toEqual([
+      [one, 'delivered', 1],
+      ['three-00000003', 'dead-lettered', 2],
+      [two, 'dead-lettered', 2],
+    ]);
+  });
+
   it('says the same when the flush with the first attempt comes last', async () => {
     const second = attemptOf({ attemptNumber: 2, startedAt: start + 2000 });
     await storeFlush(database.pool, flushOf({ attempts: [second] }));

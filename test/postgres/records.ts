@@ -67,6 +67,7 @@ export function deadLetterOf(parts: Partial<DeadLetterRecord> = {}): DeadLetterR
     deliveryId: 'delivery-1',
     subject: 'webhooks.orders',
     sequence: 1,
+    endpointKey: 'example.com-0a1b2c3d',
     attempts: 7,
     reason: 'exhausted',
     error: 'HTTP 503',

@@ -248,6 +248,7 @@ describe('storeFlush', () => {
           reason: 'exhausted',
           attempts: 7,
           url: 'https://example.com/hook',
+          endpoint_key: 'example.com-0a1b2c3d',
         },
         error_message: 'exhausted: HTTP 503',
         message_id: 'delivery-1',

@@ -2,25 +2,17 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
-import { deadLetterOf, drained, openScene, type Scene, startEndpoint, stopWorker } from './scene.ts';
+import { makeTables, register as registerRow } from './rows.ts';
+import { deadLetterOf, drained, openScene, type Scene, startEndpoint } from './scene.ts';
 
 let scene: Scene;
 beforeEach(async () => {
   scene = await openScene();
 });
 
-/** Makes the tables, so that rows can be there before the first worker. */
-async function startOnce(): Promise<void> {
-  await stopWorker(await scene.startWorker());
-}
-
-const register = (name: string, url: string, more: Readonly<Record<string, unknown>> = {}) => {
-  const columns = ['webhook_name', 'url', ...Object.keys(more)];
-  return scene.query(
-    `INSERT INTO rule_webhooks (${columns.join(', ')}) VALUES (${columns.map((_, index) => `$${index + 1}`).join(', ')})`,
-    [name, url, ...Object.values(more)],
-  );
-};
+const startOnce = () => makeTables(scene);
+const register = (name: string, url: string, more: Readonly<Record<string, unknown>> = {}) =>
+  registerRow(scene, name, url, more);
 const set = (name: string, assignment: string) =>
   scene.query(`UPDATE rule_webhooks SET ${assignment} WHERE webhook_name = $1`, [name]);
 const publishTo = (name: string, data: unknown = { n: 1 }) =>
@@ -47,6 +39,19 @@ describe('a message without a URL', () => {
     const letter = await deadLetterOf(scene, await publishTo('nobody'));
     expect(letter.header.get('Webhook-Dead-Letter-Reason')).toBe('unroutable');
     expect(letter.header.get('Webhook-Dead-Letter-Detail')).toContain("rule_webhook_register('nobody'");
+  });
+
+  it('is delivered though its row was added only a moment before', async () => {
+    const endpoint = await startEndpoint();
+    await scene.startWorker();
+    const names = Array.from({ length: 40 }, (_, number) => `new-${number}`);
+    for (const name of names) {
+      await register(name, `${endpoint.url}/${name}`);
+      await publishTo(name);
+    }
+    await until(() => endpoint.received().webhookIds === names.length);
+    expect(endpoint.received().doubled).toBe(0);
+    expect((await scene.manager.streams.info('WEBHOOKS_DLQ')).state.messages).toBe(0);
   });
 
   it('is retried as its row says', async () => {

@@ -177,6 +177,7 @@ const COUNTED = [
   'messages_dead_lettered',
   'messages_handed_back',
   'messages_parked',
+  'messages_dropped',
   'messages_pending',
   'http_attempts',
   'rows_dropped',

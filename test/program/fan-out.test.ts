@@ -1,0 +1,130 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../support/wait.ts';
+import { died, startVictim } from './dying.ts';
+import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
+import { makeTables, register } from './rows.ts';
+import {
+  drained,
+  type Endpoint,
+  openScene,
+  type Scene,
+  startEndpoint,
+  statisticsOf,
+  sumOf,
+} from './scene.ts';
+
+const SETTINGS = { ACK_WAIT_MS: '3000', ATTEMPT_TIMEOUT_MS: '1500', LOG_LEVEL: 'debug' };
+/** Retried once, and at once. */
+const IMPATIENT = { max_retries: 1, retry_delay_ms: 1 };
+const ORDERS = { nats_subject: 'webhooks.orders' };
+
+let scene: Scene;
+beforeEach(async () => {
+  scene = await openScene();
+  await makeTables(scene, SETTINGS);
+});
+
+const publish = (data: unknown, headers = {}) => scene.publish(data, { subject: 'webhooks.orders', headers });
+const lettersOf = async () => {
+  const { state } = await scene.manager.streams.info('WEBHOOKS_DLQ', { subjects_filter: '>' });
+  return Object.entries(state.subjects ?? {});
+};
+/** How often each body came. */
+const counts = ({ requests }: Pick<Endpoint, 'requests'>) => {
+  const by = new Map<string, number>();
+  for (const { body } of requests) by.set(body.toString(), (by.get(body.toString()) ?? 0) + 1);
+  return by;
+};
+
+describe('a message for several endpoints', () => {
+  it('arrives once at each that works, and is given up for the one that does not', async () => {
+    const [one, two, dead] = [await startEndpoint(), await startEndpoint(), await startMisbehavingEndpoint()];
+    await register(scene, 'one', one.url, ORDERS);
+    await register(scene, 'two', two.url, { nats_subject: 'webhooks.*' });
+    await register(scene, 'dead', `${dead.url}/status/500`, { ...ORDERS, ...IMPATIENT });
+    await scene.startWorker();
+    for (const n of [1, 2]) await publish({ n }, { 'Nats-Msg-Id': `order-${n}` });
+    await until(async () => (await lettersOf()).length === 2);
+    await drained(scene);
+    for (const endpoint of [one, two])
+      expect([endpoint.received().webhookIds, endpoint.received().doubled]).toEqual([2, 0]);
+    expect(dead.requests.length).toBe(4);
+    expect(one.requests.map(({ headers }) => headers['webhook-id'])).toContain('order-2');
+    const rows = await until(async () => {
+      const found = await scene.query<{ endpoint: string; status: string; attempts: number }>(
+        `SELECT split_part(endpoint, '-', 1) AS endpoint, status, attempts FROM nats_deliveries
+         WHERE delivery_id = 'order-2' ORDER BY 1`,
+      );
+      return found.length === 3 && found.every(({ status }) => status !== 'retrying') && found;
+    });
+    expect(rows).toEqual([
+      { endpoint: 'dead', status: 'dead-lettered', attempts: 2 },
+      { endpoint: 'one', status: 'delivered', attempts: 1 },
+      { endpoint: 'two', status: 'delivered', attempts: 1 },
+    ]);
+  });
+
+  it.each([
+    ['before the first copy', 'parking.copying', 3],
+    ['between two copies', 'parking.copied', 4],
+    ['when all copies of one are stored', 'parking.copied', 6],
+    ['when it is acked', 'parking.moved', 1],
+  ])('is neither lost nor doubled where a worker dies %s', async (_when, at, time) => {
+    const endpoints = await Promise.all([startEndpoint(), startEndpoint(), startEndpoint()]);
+    for (const [index, { url }] of endpoints.entries()) await register(scene, `e${index}`, url, ORDERS);
+    const victim = await startVictim({ scene, endpoint: { url: '', requests: [] } }, { at, time }, SETTINGS);
+    for (let n = 0; n < 10; n++) await publish({ n });
+    await died(victim);
+    // What the victim had sent, and not acked, may come twice; nothing else may.
+    const before = endpoints.map(counts);
+    await scene.startWorker(SETTINGS);
+    await drained(scene);
+    for (const [index, endpoint] of endpoints.entries()) {
+      const after = counts(endpoint);
+      expect(after.size).toBe(10);
+      for (const [body, times] of after)
+        expect(times).toBeLessThanOrEqual(1 + (before[index]!.get(body) ?? 0));
+    }
+  });
+
+  it('goes to those whose event_types take it, and nowhere where none does, which is counted', async () => {
+    const [all, orders] = [await startEndpoint(), await startEndpoint()];
+    await register(scene, 'all', all.url, ORDERS);
+    await register(scene, 'some', orders.url, { ...ORDERS, event_types: ['order.*'] });
+    await register(scene, 'picky', orders.url, { nats_subject: 'webhooks.picky', event_types: ['x'] });
+    await scene.startWorker();
+    await publish({ type: 'order.paid' });
+    await publish({ event: 'refund' });
+    await publish('text', { 'X-Event-Type': 'order.line.added' });
+    await scene.publish({ type: 'y' }, { subject: 'webhooks.picky' });
+    await until(() => all.requests.length === 3 && orders.requests.length === 2);
+    await until(async () => sumOf(await statisticsOf(scene), 'messages_dropped') === 1);
+    await drained(scene);
+    expect([all.requests.length, orders.requests.length]).toEqual([3, 2]);
+    expect(await lettersOf()).toEqual([]);
+  });
+
+  it('that is too large for its copies is kept among the dead letters, with the cure', async () => {
+    const endpoint = await startEndpoint();
+    for (const name of ['one', 'two']) await register(scene, name, endpoint.url, ORDERS);
+    await scene.startWorker();
+    await publish(Buffer.alloc(1024 * 1024 - 100, '1'));
+    await until(async () => (await lettersOf()).length > 0);
+    const [[subject] = []] = await lettersOf();
+    const letter = await scene.manager.streams.getMessage('WEBHOOKS_DLQ', { last_by_subj: subject! });
+    expect(letter.header.get('Webhook-Dead-Letter-Detail')).toContain('raise max_payload');
+  });
+
+  it('whose row is deleted is given up for that one only', async () => {
+    const [stays, goes] = [await startEndpoint(), await startEndpoint()];
+    await register(scene, 'stays', stays.url, ORDERS);
+    await register(scene, 'goes', goes.url, { ...ORDERS, paused: true });
+    await scene.startWorker();
+    await publish({ n: 1 });
+    await until(() => stays.requests.length === 1);
+    await scene.query(`DELETE FROM rule_webhooks WHERE webhook_name = 'goes'`);
+    await drained(scene);
+    expect(await lettersOf()).toEqual([[expect.stringMatching(/\.goes-[0-9a-f]{8}$/), 1]]);
+    expect([stays.requests.length, goes.requests.length]).toEqual([1, 0]);
+  });
+});
