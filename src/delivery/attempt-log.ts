@@ -15,9 +15,9 @@ export function logAttempt(
   done: Verdict,
 ): void {
   const { outcome } = attempt;
-  // That a message waits for room is no failure, and no attempt.
-  const hadRoom = outcome.kind !== 'noRoom';
-  const isQuiet = done.kind === 'ack' || done.kind === 'drop' || done.kind === 'setAside' || !hadRoom;
+  // That a message waits is no failure, and no attempt.
+  const waits = outcome.kind === 'noRoom' || done.kind === 'setAside';
+  const isQuiet = done.kind === 'ack' || done.kind === 'drop' || waits;
   const level = isQuiet ? 'debug' : 'warn';
   if (!log.isLevelEnabled(level)) return;
   log[level](
@@ -35,7 +35,7 @@ export function logAttempt(
       ...(done.kind === 'retry' ? { delayMs: done.delayMs } : {}),
       ...(done.kind === 'deadLetter' ? { reason: done.reason } : {}),
     },
-    hadRoom ? 'delivery.attempted' : 'delivery.noRoom',
+    waits ? 'delivery.waits' : 'delivery.attempted',
   );
 }
 
