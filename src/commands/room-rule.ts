@@ -27,7 +27,7 @@ export const NOTHING_SAID: Said = {
  * `rule_nats_endpoints` comes before the endpoint's own in `rule_webhooks`, and that before the settings.
  */
 export function roomRule(
-  settings: Pick<Settings, 'ENDPOINT_CONCURRENCY' | 'ENDPOINT_RATE_LIMIT'>,
+  settings: Pick<Settings, 'ENDPOINT_CONCURRENCY' | 'ENDPOINT_RATE_LIMIT' | 'DISABLED_ENDPOINT'>,
   said: Said,
   key: string,
 ): RoomRule {
@@ -36,7 +36,7 @@ export function roomRule(
   const concurrency = rule?.maxConcurrency ?? row?.maxConcurrency ?? settings.ENDPOINT_CONCURRENCY;
   const perSecond = rule?.rateLimit ?? row?.rateLimit ?? settings.ENDPOINT_RATE_LIMIT;
   return {
-    paused: rule?.paused === true ? (rule.pausedReason ?? BY_HAND) : whyPaused(said, key, row),
+    paused: rule?.paused === true ? (rule.pausedReason ?? BY_HAND) : whyPaused(settings, said, key, row),
     concurrency: concurrency == null ? null : Math.max(1, Math.floor(concurrency / said.liveWorkers)),
     perSecond: perSecond == null ? null : perSecond / said.liveWorkers,
   };
@@ -45,6 +45,7 @@ export function roomRule(
 const BY_HAND = 'by an operator';
 
 function whyPaused(
+  { DISABLED_ENDPOINT }: Pick<Settings, 'DISABLED_ENDPOINT'>,
   { registry, registryTrouble, waiting }: Said,
   key: string,
   row: Endpoint['row'] | undefined,
@@ -52,7 +53,8 @@ function whyPaused(
   if (waiting.has(key) && registry === null) return 'rule_webhooks could not be read yet';
   if (waiting.has(key) && registryTrouble !== null) return registryTrouble;
   if (row?.paused === true) return row.pausedReason ?? BY_HAND;
-  return row?.enabled === false ? whyDisabled(row) : null;
+  // Else what waits in its queue comes out to be given up.
+  return row?.enabled === false && DISABLED_ENDPOINT === 'park' ? whyDisabled(row) : null;
 }
 
 /** Whether anything is to be shared among workers. */

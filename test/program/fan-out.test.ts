@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { died, startVictim } from './dying.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
@@ -10,6 +11,7 @@ import {
   type Scene,
   startEndpoint,
   statisticsOf,
+  stopWorker,
   sumOf,
 } from './scene.ts';
 
@@ -102,6 +104,43 @@ describe('a message for several endpoints', () => {
     await drained(scene);
     expect([all.requests.length, orders.requests.length]).toEqual([3, 2]);
     expect(await lettersOf()).toEqual([]);
+  });
+
+  it('waits for each while PostgreSQL is away at the start of a worker, and is not doubled', async () => {
+    const postgres = await startPrivatePostgres();
+    scene = await openScene({ databaseUrl: postgres.url });
+    await makeTables(scene, SETTINGS);
+    const [one, two] = [await startEndpoint(), await startEndpoint()];
+    await register(scene, 'one', one.url, { ...ORDERS, paused: true });
+    await register(scene, 'two', two.url, { ...ORDERS, paused: true });
+    const first = await scene.startWorker();
+    await publish({ n: 1 });
+    await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 2);
+    await stopWorker(first);
+    await postgres.kill();
+    const second = await scene.startWorker();
+    await publish({ n: 2 });
+    await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 3);
+    await postgres.restart();
+    await until(() => scene.query(`UPDATE rule_webhooks SET paused = false`));
+    await drained(scene);
+    await stopWorker(second);
+    for (const endpoint of [one, two])
+      expect([...counts(endpoint)].sort()).toEqual([
+        ['{"n":1}', 1],
+        ['{"n":2}', 1],
+      ]);
+  });
+
+  it('is given up for one that is not enabled, with DISABLED_ENDPOINT=dead-letter', async () => {
+    const [on, off] = [await startEndpoint(), await startEndpoint()];
+    await register(scene, 'on', on.url, ORDERS);
+    await register(scene, 'off', off.url, { ...ORDERS, enabled: false });
+    await scene.startWorker({ DISABLED_ENDPOINT: 'dead-letter' });
+    await publish({ n: 1 });
+    await until(async () => (await lettersOf()).length === 1);
+    await drained(scene);
+    expect([on.requests.length, off.requests.length]).toEqual([1, 0]);
   });
 
   it('that is too large for its copies is kept among the dead letters, with the cure', async () => {
