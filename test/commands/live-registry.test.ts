@@ -44,3 +44,27 @@ it('says which row is wrong before a message meets it, and nothing of a secret',
   expect(said).toContain('a signing secret is not whsec_<base64>');
   expect(said).not.toContain('no$ense');
 });
+
+it('reads once more for all that ask, and says when it began', async () => {
+  let reads = 0;
+  const { registry } = await started(async () => {
+    reads++;
+    return [registeredRow()];
+  });
+  const before = performance.now();
+  await Promise.all([registry.renewed(), registry.renewed(), registry.renewed()]);
+  expect(reads).toBe(2);
+  expect(registry.rows!.asOf).toBeGreaterThanOrEqual(before);
+});
+
+it('keeps the time of what it knows where it cannot read once more', async () => {
+  let isAway = false;
+  const { registry } = await started(async () => {
+    if (isAway) throw new Error('away');
+    return [registeredRow()];
+  });
+  const known = registry.rows!.asOf;
+  isAway = true;
+  await registry.renewed();
+  expect([registry.rows!.asOf, registry.trouble]).toEqual([known, 'rule_webhooks: away']);
+});

@@ -56,4 +56,20 @@ describe('a message that is set aside', () => {
     vi.advanceTimersByTime(100_000);
     expect([again, aside.count]).toEqual([[], 0]);
   });
+
+  it('that waits for news is taken up when they are there, unless it was given up before', async () => {
+    const { aside, again } = open();
+    const [one, other] = [{ size: 10 }, { size: 10 }];
+    let tell = () => {};
+    const news = new Promise<void>((resolve) => {
+      tell = resolve;
+    });
+    expect([aside.keepUntil(one!, news), aside.count, again.length]).toEqual([true, 1, 0]);
+    tell();
+    await vi.waitFor(() => expect([again, aside.count]).toEqual([[one], 0]));
+    aside.keepUntil(other!, news);
+    expect(aside.release()).toEqual([other]);
+    await news;
+    expect(again).toEqual([one]);
+  });
 });
