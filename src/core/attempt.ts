@@ -9,6 +9,8 @@ export type Outcome =
       readonly status: number;
       readonly retryAfterMs: number | null;
       readonly excerpt: string | null;
+      /** Its row of `rule_webhooks` counts this status as delivered. */
+      readonly isDeclaredSuccess?: boolean;
     }
   /** CONNECT_TIMEOUT_MS or ATTEMPT_TIMEOUT_MS went by. */
   | { readonly kind: 'timedOut'; readonly phase: 'connect' | 'response'; readonly afterMs: number }
@@ -61,11 +63,17 @@ export function attemptsMade(attemptNumber: number, outcome: Outcome): number {
   return wasSent(outcome) ? attemptNumber : attemptNumber - 1;
 }
 
-/** One line for a person: what went wrong, or null for a 2xx. Never holds a header, a body's secret or a query. */
+/** Whether the endpoint took the webhook: it answered with a 2xx, or with what its row counts as that. */
+export function isDelivered(outcome: Outcome): boolean {
+  if (outcome.kind !== 'responded') return false;
+  return (outcome.status >= 200 && outcome.status < 300) || outcome.isDeclaredSuccess === true;
+}
+
+/** One line for a person: what went wrong, or null where nothing did. Never holds a header, a body's secret or a query. */
 export function describeFailure(outcome: Outcome): string | null {
   switch (outcome.kind) {
     case 'responded':
-      return outcome.status >= 200 && outcome.status < 300 ? null : `HTTP ${outcome.status}`;
+      return isDelivered(outcome) ? null : `HTTP ${outcome.status}`;
     case 'timedOut':
       return outcome.phase === 'connect'
         ? `no connection within ${outcome.afterMs} ms`

@@ -56,6 +56,8 @@ export type Endpoint = {
   /** `<name>-<8 hex>`: names it in subjects, columns and logs. */
   readonly key: string;
   readonly policy: RetryPolicy;
+  /** Of answers that count as delivered beside 2xx. */
+  readonly successStatuses: ReadonlySet<number>;
   readonly signing: Signing | null;
   /** What is sent to it, or what is wrong with its row. */
   readonly request:
@@ -88,6 +90,7 @@ export function endpointOf(row: EndpointRow, { retries, disabled }: RegistryPoli
       maxAttempts: row.maxAttempts,
       backoff: { ...retries.backoff, baseMs: row.retryDelayMs, multiplier: row.retryMultiplier },
     },
+    successStatuses: new Set(row.successStatuses),
     request:
       !row.enabled && disabled === 'dead-letter'
         ? { kind: 'disabled', detail: `${nameOf(row)}: ${whyDisabled(row)}` }

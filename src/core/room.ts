@@ -1,4 +1,4 @@
-import type { Outcome } from './attempt.ts';
+import { isDelivered, type Outcome } from './attempt.ts';
 import { Breaker, type BreakerLimits } from './breaker.ts';
 import { Rate } from './rate.ts';
 import { Window } from './window.ts';
@@ -50,6 +50,7 @@ const ANSWERS_OF_OVERLOAD = new Set([429, 502, 503, 504]);
 export function signOf(outcome: Outcome): Sign {
   switch (outcome.kind) {
     case 'responded':
+      if (isDelivered(outcome)) return 'well';
       if (ANSWERS_OF_OVERLOAD.has(outcome.status)) return 'overloaded';
       // A 404 is an answer.
       return outcome.status >= 500 ? 'troubled' : 'well';

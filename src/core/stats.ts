@@ -6,7 +6,7 @@ import type { DeadLetterReason, Verdict } from './verdict.ts';
 export type Counters = {
   /** Hand-outs settled here: acked, to be retried, or dead-lettered. */
   readonly delivered: number;
-  /** Answered with a 2xx. */
+  /** Answered with a 2xx, or with what the endpoint's row counts as that. */
   readonly acknowledged: number;
   readonly retried: number;
   readonly deadLettered: number;

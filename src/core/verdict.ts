@@ -1,4 +1,4 @@
-import type { Attempt } from './attempt.ts';
+import { type Attempt, isDelivered } from './attempt.ts';
 import { type Backoff, delayBeforeNext } from './backoff.ts';
 
 /** Why a delivery was given up. */
@@ -58,7 +58,7 @@ export function decide(
   const { outcome } = attempt;
   switch (outcome.kind) {
     case 'responded':
-      if (outcome.status >= 200 && outcome.status < 300) return { kind: 'ack' };
+      if (isDelivered(outcome)) return { kind: 'ack' };
       if (outcome.status === 410) return { kind: 'deadLetter', reason: 'gone' };
       if (policy.terminalStatuses.has(outcome.status)) return { kind: 'deadLetter', reason: 'rejected' };
       return retryOrGiveUp(attemptNumber, waitsIn, outcome.retryAfterMs, policy, random);

@@ -1,4 +1,4 @@
-import { type Attempt, describeFailure } from '../core/attempt.ts';
+import { type Attempt, describeFailure, isDelivered } from '../core/attempt.ts';
 import type { Target } from '../core/delivery.ts';
 import { Room, type RoomRule, signOf } from '../core/room.ts';
 import { Crowd } from './crowd.ts';
@@ -151,7 +151,7 @@ export class Rooms {
     const { outcome, durationMs } = attempt;
     place.lastError = describeFailure(outcome) ?? place.lastError;
     // A 404 is an answer, and yet no delivery.
-    if (outcome.kind === 'responded' && outcome.status >= 200 && outcome.status < 300) {
+    if (isDelivered(outcome)) {
       place.deliveredAt = attempt.startedAt + durationMs;
       place.failures = 0;
     } else if (signOf(outcome) !== 'nothing') place.failures++;

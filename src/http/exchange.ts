@@ -31,17 +31,21 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #begun = performance.now();
   readonly #timeoutMs: number;
   readonly #maxBytes: number;
+  readonly #successStatuses: ReadonlySet<number> | undefined;
   #resolve!: (outcome: Outcome) => void;
   #controller: Controller | undefined;
   #ended = false;
   #status = 0;
+  #isDeclaredSuccess = false;
   #retryAfterMs: number | null = null;
   #bytes = 0;
   #excerpt: Buffer[] | null = null;
 
-  constructor(timeoutMs: number, maxBytes: number) {
+  /** @param successStatuses Those that count as delivered beside 2xx. */
+  constructor(timeoutMs: number, maxBytes: number, successStatuses?: ReadonlySet<number>) {
     this.#timeoutMs = timeoutMs;
     this.#maxBytes = maxBytes;
+    this.#successStatuses = successStatuses;
     this.deadline = this.#begun + timeoutMs;
     this.outcome = new Promise((resolve) => {
       this.#resolve = resolve;
@@ -76,6 +80,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#status = status;
     // Interim answers (1xx) come before the real one.
     if (status < 300) return;
+    this.#isDeclaredSuccess = this.#successStatuses?.has(status) ?? false;
+    if (this.#isDeclaredSuccess) return;
     this.#excerpt = [];
     // Given twice, the first one counts.
     const [retryAfter] = [headers['retry-after']].flat();
@@ -106,6 +112,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       status: this.#status,
       retryAfterMs: this.#retryAfterMs,
       excerpt: this.#excerpt === null ? null : Buffer.concat(this.#excerpt).toString('utf8'),
+      ...(this.#isDeclaredSuccess && { isDeclaredSuccess: true }),
     });
   }
 

@@ -61,7 +61,7 @@ export function createSender(options: SenderOptions): Sender {
       return { outcome: { kind: 'refused', detail: forbidden }, startedAt, durationMs: 0 };
     }
     const timeoutMs = delivery.endpoint?.row.timeoutMs ?? options.attemptTimeoutMs;
-    const exchange = new Exchange(timeoutMs, options.maxResponseBytes);
+    const exchange = new Exchange(timeoutMs, options.maxResponseBytes, delivery.endpoint?.successStatuses);
     watch(exchange);
     try {
       dispatcher.dispatch(requestOf(delivery, startedAt, options), exchange);

@@ -13,6 +13,7 @@ describe('an attempt', () => {
     [responded(200), true, null],
     [responded(299), true, null],
     [responded(302), true, 'HTTP 302'],
+    [{ ...responded(409), isDeclaredSuccess: true } as Outcome, true, null],
     [responded(500), true, 'HTTP 500'],
     [{ kind: 'timedOut', phase: 'connect', afterMs: 5000 }, true, 'no connection within 5000 ms'],
     [{ kind: 'timedOut', phase: 'response', afterMs: 30_000 }, true, 'no complete answer within 30000 ms'],

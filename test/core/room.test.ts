@@ -34,6 +34,8 @@ describe('what an outcome says of its endpoint', () => {
     ['well', responded(302)],
     ['well', responded(404)],
     ['overloaded', responded(429)],
+    ['well', { ...responded(429), isDeclaredSuccess: true } as Outcome],
+    ['well', { ...responded(503), isDeclaredSuccess: true } as Outcome],
     ['troubled', responded(500)],
     ['overloaded', responded(502)],
     ['overloaded', responded(503)],

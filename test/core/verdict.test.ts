@@ -19,6 +19,13 @@ const responded = (status: number, retryAfterMs: number | null = null): Outcome 
   retryAfterMs,
   excerpt: null,
 });
+const declared = (status: number): Outcome => ({
+  kind: 'responded',
+  status,
+  retryAfterMs: null,
+  excerpt: null,
+  isDeclaredSuccess: true,
+});
 const retryAfter = (delayMs: number): Verdict => ({ kind: 'retry', delayMs, waitsIn: 'stream' });
 const RETRY = retryAfter(1000);
 const PARK: Verdict = { kind: 'park' };
@@ -36,6 +43,9 @@ describe('what follows from an attempt', () => {
     ['204', responded(204), { kind: 'ack' }],
     ['299', responded(299), { kind: 'ack' }],
     ['410', responded(410), deadLetter('gone')],
+    ['a redirect that its row counts as delivered', declared(302), { kind: 'ack' }],
+    ['404, terminal but for its row', declared(404), { kind: 'ack' }],
+    ['410, where its row counts it as delivered', declared(410), { kind: 'ack' }],
     ['a terminal status', responded(404), deadLetter('rejected')],
     ['a redirect', responded(302), RETRY],
     ['a status that is not modified', responded(304), RETRY],

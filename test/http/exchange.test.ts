@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import type { Delivery } from '../../src/core/delivery.ts';
 import { until } from '../support/wait.ts';
 import { deliveryTo, senderFor, startHttp, startTcp } from './endpoints.ts';
 
@@ -37,6 +38,22 @@ test.each([400, 404, 410, 422, 429, 500, 503, 599])('%i keeps what the endpoint 
     status,
     retryAfterMs: null,
     excerpt: 'no such order',
+  });
+});
+
+test.each([302, 409, 410, 503])('%i is a success where the row says so', async (status) => {
+  const { url } = await startHttp((_request, response) => {
+    response.writeHead(status, { 'retry-after': '60' });
+    response.end('it is here already');
+  });
+  const endpoint = { row: { timeoutMs: 5000 }, signing: null, successStatuses: new Set([status]) };
+  const delivery = { ...deliveryTo(url), endpoint } as unknown as Delivery;
+  expect((await senderFor().send(delivery)).outcome).toEqual({
+    kind: 'responded',
+    status,
+    retryAfterMs: null,
+    excerpt: null,
+    isDeclaredSuccess: true,
   });
 });
 
