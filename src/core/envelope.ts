@@ -5,7 +5,6 @@ import {
   type Forbidden,
   type Malformed,
   malformed,
-  parseTarget,
   type TargetResult,
 } from './endpoint.ts';
 import {
@@ -18,6 +17,7 @@ import {
 import { asKey, isNull, scalarText, topLevelFields } from './json-fields.ts';
 import { parseParams } from './params.ts';
 import { RecentMap } from './recent-map.ts';
+import { fillUrl, parseUrl, type UrlTemplate } from './url-template.ts';
 
 export type IncomingMessage = NatsHeaders & { readonly data: Uint8Array };
 
@@ -43,6 +43,9 @@ const LONGEST_URL_KEPT = 1024;
 const HEADERS_KEPT = 1000;
 const LONGEST_HEADERS_KEPT = 4096;
 
+/** What placeholders are filled from where an envelope has no `data`. */
+const NO_DATA = Buffer.from('{}');
+
 const METHOD_AS_WRITTEN: ReadonlyMap<string, Method> = new Map(
   METHODS.map((method) => [`"${method}"`, method]),
 );
@@ -52,14 +55,14 @@ const METHOD_AS_WRITTEN: ReadonlyMap<string, Method> = new Map(
  * never throws, whatever the bytes and headers.
  *
  * A field `headers`, `method` or `params` that is null counts as absent. A GET has no body; other methods
- * send the whole message where there is no `data`.
+ * send the whole message where there is no `data`. Placeholders in the URL are filled from `data`.
  *
  * @param keyOf What counts as one endpoint.
  */
 export function createMessageParser(keyOf: EndpointKeyOf = 'origin'): (message: IncomingMessage) => Parsed {
-  const targets = new RecentMap<TargetResult>(URLS_KEPT, LONGEST_URL_KEPT);
+  const urls = new RecentMap<TargetResult | UrlTemplate>(URLS_KEPT, LONGEST_URL_KEPT);
   const headers = new RecentMap<RequestHeaders | Malformed>(HEADERS_KEPT, LONGEST_HEADERS_KEPT);
-  const targetOf = remembering(targets, (json) => targetFrom(json, keyOf));
+  const urlOf = remembering(urls, (json) => urlFrom(json, keyOf));
   const headersOf = remembering(headers, parseHeaders);
 
   return (message) => {
@@ -73,11 +76,13 @@ export function createMessageParser(keyOf: EndpointKeyOf = 'origin'): (message: 
     const fields = scan.kind === 'object' ? scan.fields : {};
     if (fields.webhook_url === undefined) return { kind: 'bare', body: message.data };
 
-    const found = targetOf(fields.webhook_url);
-    if (found.kind !== 'target') return found;
+    const found = urlOf(fields.webhook_url);
+    if (found.kind !== 'target' && found.kind !== 'template') return found;
+    const url = found.kind === 'target' ? found.target : fillUrl(found, fields.data ?? NO_DATA, 'data');
+    if ('kind' in url) return url;
     const method = fields.method === undefined ? 'POST' : methodFrom(fields.method);
     if (typeof method !== 'string') return method;
-    const target = fields.params === undefined ? found.target : withParams(found.target, fields.params);
+    const target = fields.params === undefined ? url : withParams(url, fields.params);
     if ('kind' in target) return target;
     const asked = fields.headers === undefined ? NO_HEADERS : headersOf(fields.headers);
     if (asked.kind === 'malformed') return asked;
@@ -98,9 +103,9 @@ function remembering<V extends object>(known: RecentMap<V>, compute: (json: Uint
   };
 }
 
-function targetFrom(json: Uint8Array, keyOf: EndpointKeyOf): TargetResult {
+function urlFrom(json: Uint8Array, keyOf: EndpointKeyOf): TargetResult | UrlTemplate {
   const text = json[0] === 0x22 ? scalarText(json) : null;
-  return text === null ? malformed('webhook_url is not a string') : parseTarget(text, 'webhook_url', keyOf);
+  return text === null ? malformed('webhook_url is not a string') : parseUrl(text, 'webhook_url', keyOf);
 }
 
 function methodFrom(json: Uint8Array): Method | Malformed {

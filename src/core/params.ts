@@ -25,7 +25,7 @@ export function parseParams(json: Uint8Array): string | Malformed {
   return pairs.join('&');
 }
 
-/** Half a surrogate pair cannot be encoded: it becomes U+FFFD. */
-function encoded(text: string): string {
+/** URL-encoded. Half a surrogate pair cannot be encoded: it becomes U+FFFD. */
+export function encoded(text: string): string {
   return encodeURIComponent(text.toWellFormed());
 }

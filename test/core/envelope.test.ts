@@ -123,6 +123,34 @@ describe('an envelope', () => {
     });
   });
 
+  it.each([
+    'GET',
+    'POST',
+    'DELETE',
+  ])('with placeholders in its URL has them filled from data (%s)', (method) => {
+    const url = '"webhook_url":"https://example.com/{user.id}?v={value}"';
+    const data = '{"value":"+1","user":{"id":12345678901234567890}}';
+    const given = `{${url},"method":"${method}","params":{"p":"{value}"},"data":${data},"value":"not this one"}`;
+    expect(envelope(given)).toMatchObject({
+      target: { path: '/12345678901234567890?v=%2B1&p=%7Bvalue%7D' },
+      body: method === 'GET' ? null : Buffer.from(data),
+    });
+  });
+
+  it.each([
+    ['"webhook_url":"https://example.com/{id}","data":{"ID":1}', 'webhook_url: {id} is not in data'],
+    ['"webhook_url":"https://example.com/{id}","id":1', 'webhook_url: {id} is not in data'],
+    [
+      '"webhook_url":"https://{id}/","data":{"id":"evil.example"}',
+      /^webhook_url has the placeholder \{id\} before/,
+    ],
+  ])('is malformed with %s', (fields, detail) => {
+    expect(parse(`{${fields}}`)).toEqual({
+      kind: 'malformed',
+      detail: typeof detail === 'string' ? detail : expect.stringMatching(detail),
+    });
+  });
+
   it('is malformed with params that are no scalars', () => {
     expect(parse(`{${URL_FIELD},"params":{"a":{"b":1}}}`).kind).toBe('malformed');
   });
@@ -178,6 +206,17 @@ describe('one parser for many messages', () => {
       return parsed.kind === 'envelope' && parsed.target;
     });
     expect(targets[0]).toBe(targets[1]);
+  });
+
+  it('fills the same URL anew for each, and keeps one key for its endpoint', () => {
+    const parse = createMessageParser('url');
+    const targets = [1, 2].map((id) => {
+      const text = `{"webhook_url":"https://example.com/{id}","data":{"id":${id}}}`;
+      const parsed = parse({ data: Buffer.from(text), header: () => undefined });
+      return parsed.kind === 'envelope' ? parsed.target : null;
+    });
+    expect(targets.map((target) => target?.path)).toEqual(['/1', '/2']);
+    expect(targets[0]?.endpointKey).toBe(targets[1]?.endpointKey);
   });
 
   it('keeps params of one message out of the next', () => {
