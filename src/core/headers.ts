@@ -9,6 +9,8 @@ export type RequestHeaders = {
   /** `list` with `Content-Type: application/json` where it has no Content-Type. */
   readonly listForJson: readonly string[];
   readonly hasContentType: boolean;
+  /** Of `listForJson`. */
+  readonly contentType: string;
   readonly hasTraceparent: boolean;
   readonly hasTracestate: boolean;
 };
@@ -108,6 +110,7 @@ function requestHeaders(byName: ReadonlyMap<string, readonly [string, string]>):
     list,
     listForJson: hasContentType ? list : [...list, 'content-type', 'application/json'],
     hasContentType,
+    contentType: byName.get('content-type')?.[1] ?? 'application/json',
     hasTraceparent: byName.has('traceparent'),
     hasTracestate: byName.has('tracestate'),
   };

@@ -74,12 +74,20 @@ function collect(json: Uint8Array, { children, ends }: Node, values: (Uint8Array
     },
   });
   if (offset >= 0) return false;
-  for (const end of ends) values[end] = json;
+  if (ends.length > 0) {
+    const whole = trimmed(json);
+    for (const end of ends) values[end] = whole;
+  }
   for (const [child, value] of found) {
     if (child.children.size > 0) collect(value, child, values);
     else for (const end of child.ends) values[end] = value;
   }
   return true;
+}
+
+function trimmed(json: Uint8Array): Uint8Array {
+  const isVisible = (byte: number) => byte > 0x20;
+  return json.subarray(json.findIndex(isVisible), json.findLastIndex(isVisible) + 1);
 }
 
 function keyOf(json: Uint8Array, start: number, end: number): string {

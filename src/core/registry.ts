@@ -1,7 +1,6 @@
-import { METHODS, type Method, type Target } from './delivery.ts';
-import { endpointKey, parseTarget } from './endpoint.ts';
+import { endpointKey } from './endpoint.ts';
+import { type EndpointRequest, nameOf, requestOf } from './endpoint-request.ts';
 import { takes } from './event-type.ts';
-import { parseHeaders, type RequestHeaders } from './headers.ts';
 import { type Signing, signingOf } from './signature.ts';
 import { lastToken, matches } from './subject.ts';
 import type { RetryPolicy } from './verdict.ts';
@@ -32,8 +31,8 @@ export type EndpointRow = {
   readonly successStatuses: readonly number[] | null;
   /** What is sent in place of the payload; null: the payload. */
   readonly bodyTemplate: string | null;
-  /** An object, appended to the URL's query; null: nothing. */
-  readonly params: Readonly<Record<string, unknown>> | null;
+  /** A JSON object, appended to the URL's query; null: nothing. As text, so that numbers keep their digits. */
+  readonly params: string | null;
   readonly paused: boolean;
   readonly pausedReason: string | null;
   /** Attempts under way at once, over all workers of the group; null: as the settings say. */
@@ -61,12 +60,7 @@ export type Endpoint = {
   readonly signing: Signing | null;
   /** What is sent to it, or what is wrong with its row. */
   readonly request:
-    | {
-        readonly kind: 'request';
-        readonly target: Target;
-        readonly method: Method;
-        readonly headers: RequestHeaders;
-      }
+    | EndpointRequest
     | { readonly kind: 'malformed'; readonly detail: string }
     | { readonly kind: 'forbidden'; readonly detail: string }
     | { readonly kind: 'disabled'; readonly detail: string };
@@ -99,22 +93,6 @@ export function endpointOf(row: EndpointRow, { retries, disabled }: RegistryPoli
           : requestOf(row, key),
     signing: typeof signing === 'string' ? null : signing,
   };
-}
-
-function requestOf(row: EndpointRow, key: string): Endpoint['request'] {
-  const malformed = (what: string) => ({ kind: 'malformed', detail: `${nameOf(row)}: ${what}` }) as const;
-  if (row.problem !== null) return malformed(row.problem);
-  const method = METHODS.find((each) => each === row.method.toUpperCase());
-  if (method === undefined) return malformed(`method is none of ${METHODS.join(', ')}`);
-  const found = parseTarget(row.url, 'url');
-  if (found.kind !== 'target') return { kind: found.kind, detail: `${nameOf(row)}: ${found.detail}` };
-  const headers = parseHeaders(Buffer.from(JSON.stringify(row.headers)));
-  if (headers.kind === 'malformed') return malformed(headers.detail);
-  return { kind: 'request', target: { ...found.target, endpointKey: key }, method, headers };
-}
-
-function nameOf(row: EndpointRow): string {
-  return `rule_webhooks, webhook_name ${JSON.stringify(row.name)}`;
 }
 
 /** For a person. */

@@ -71,8 +71,12 @@ export function deadLetterRecord(
   };
 }
 
-/** The body alone. An envelope that cannot be sent is not stored: it may hold headers. */
+/**
+ * The body alone; for an endpoint of `rule_webhooks` the payload, since its row's template may hold a secret. An envelope that
+ * cannot be sent is not stored: it may hold headers.
+ */
 function payloadOf(message: Message, delivery: Delivery | Unsendable, storedBytes: number): string | null {
+  if (!isUnsendable(delivery) && delivery.endpoint !== null) return storedPayload(message.data, storedBytes);
   if (!isUnsendable(delivery))
     return delivery.body === null ? null : storedPayload(delivery.body, storedBytes);
   const { outcome } = delivery;

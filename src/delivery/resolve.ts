@@ -2,6 +2,7 @@ import type { Outcome, UnsendableReason } from '../core/attempt.ts';
 import type { Delivery } from '../core/delivery.ts';
 import { deliveryId } from '../core/delivery-id.ts';
 import { NO_ENDPOINT_KEY } from '../core/endpoint.ts';
+import { fillRequest, nameOf } from '../core/endpoint-request.ts';
 import type { Parsed } from '../core/envelope.ts';
 import { eventTypesOf } from '../core/event-type.ts';
 import { completeHeaders } from '../core/headers.ts';
@@ -127,11 +128,12 @@ function toEndpoint(
   if (request.kind === 'forbidden')
     return { id, endpointKey: key, outcome: { kind: 'refused', detail: request.detail } };
   if (request.kind !== 'request') return unsendable(id, key, request.kind, request.detail);
-  const { target, method } = request;
-  const body = method === 'GET' ? null : data;
+  const filled = fillRequest(request, id, data, message);
+  if ('kind' in filled) return unsendable(id, key, 'malformed', `${nameOf(endpoint.row)}: ${filled.detail}`);
+  const { target, body } = filled;
   const headers = completeHeaders(request.headers, message, body !== null);
   if ('kind' in headers) return unsendable(id, key, 'malformed', headers.detail);
-  return { id, target, method, headers, body, endpoint };
+  return { id, target, method: request.method, headers, body, endpoint };
 }
 
 function whyUnroutable(message: Message): string {

@@ -15,12 +15,13 @@ const MAX_RATE = 1_000_000;
  * makes no sense is its column's default, since the message should go out; headers or params that make none are a
  * `problem`, since the endpoint would get something else than it was to.
  *
- * @param row As `to_jsonb` writes it; columns may be missing.
+ * @param row As `to_jsonb` writes it, `params` as text in it; columns may be missing.
  */
 export function webhookOf(row: Json, secrets: readonly string[]): EndpointRow {
   const method = (textOf(row.method) ?? 'POST').toUpperCase();
   const headers = stringsOf(row.headers ?? {});
-  const params = row.params ?? null;
+  const params = row.params === 'null' ? null : textOf(row.params);
+  const isParams = params?.startsWith('{') ?? true;
   const retries = row.retry_enabled === false ? 0 : integerOf(row.max_retries, 0, MOST_RETRIES, 3);
   return {
     id: Number(row.webhook_id),
@@ -41,7 +42,7 @@ export function webhookOf(row: Json, secrets: readonly string[]): EndpointRow {
     eventTypes: listOf(row.event_types, (value) => typeof value === 'string'),
     successStatuses: listOf(row.success_statuses, Number.isInteger),
     bodyTemplate: textOf(row.body_template),
-    params: isObject(params) ? params : null,
+    params: isParams ? params : null,
     hubSignature: row.hub_signature === true,
     disabledReason: textOf(row.disabled_reason),
     failingSince: timeOf(row.failing_since),
@@ -49,7 +50,7 @@ export function webhookOf(row: Json, secrets: readonly string[]): EndpointRow {
     problem: problemOf(row, [
       !METHODS.some((each) => each === method) && `method is not one of ${METHODS.join(', ')}`,
       headers === null && 'headers is not an object of strings, as in {"Authorization": "Bearer ..."}',
-      params !== null && !isObject(params) && 'params is not an object, as in {"source": "crm"}',
+      !isParams && 'params is not an object, as in {"source": "crm"}',
     ]),
   };
 }

@@ -5,10 +5,11 @@ import { webhookOf } from './webhook-row.ts';
 
 /**
  * Whole rows: an operator who restores a dump of the extension's tables comes without our columns, and those then say
- * nothing. The newest secret is the first.
+ * nothing. `params` as text, since a number in it may have more digits than ours have. The newest secret is the first.
  */
 const READ = `
-  SELECT to_jsonb(webhook) AS webhook, signing.secrets
+  SELECT to_jsonb(webhook) || jsonb_build_object('params', (to_jsonb(webhook) -> 'params')::text) AS webhook,
+    signing.secrets
   FROM rule_webhooks webhook LEFT JOIN (
     SELECT webhook_id, array_agg(secret_value ORDER BY created_at DESC NULLS LAST, secret_id DESC) AS secrets
     FROM rule_webhook_secrets

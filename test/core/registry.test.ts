@@ -37,6 +37,15 @@ describe('a row of rule_webhooks', () => {
       /not a valid header name/,
     ],
     ['a method that is none', { method: 'BREW' }, 'malformed', /method is none of/],
+    [
+      'a placeholder in its host',
+      { url: 'https://{tenant}.example/' },
+      'malformed',
+      /url has the placeholder \{tenant\}/,
+    ],
+    ['params that are no scalars', { params: '{"a": {}}' }, 'malformed', /param "a" is not a string/],
+    ['a template that is no JSON', { bodyTemplate: '{' }, 'malformed', /"orders": body_template is not JSON/],
+    ['a template for a GET', { method: 'GET', bodyTemplate: '{}' }, 'malformed', /what a GET cannot send/],
     ['a problem that was seen before', { problem: 'url is empty' }, 'malformed', /"orders": url is empty/],
   ])('with %s gets no requests, and the reason names it', (_what, row, kind, detail) => {
     expect(endpoint(row).request).toMatchObject({ kind, detail: expect.stringMatching(detail) });
@@ -49,6 +58,11 @@ describe('a row of rule_webhooks', () => {
       kind: 'disabled',
       detail: expect.stringContaining('it answered 410 Gone'),
     });
+  });
+
+  it('has one key, whatever its URL is filled with', () => {
+    const { key, request } = endpoint({ url: 'https://a.example/{id}' });
+    expect(request).toMatchObject({ target: { endpointKey: key }, url: { target: { endpointKey: key } } });
   });
 
   it('may have its method in small letters', () => {

@@ -2,15 +2,23 @@ import { describe, expect, it } from 'vitest';
 import type { Attempt } from '../../src/core/attempt.ts';
 import type { Delivery } from '../../src/core/delivery.ts';
 import { createMessageParser } from '../../src/core/envelope.ts';
+import { endpointOf, Registry } from '../../src/core/registry.ts';
 import type { Verdict } from '../../src/core/verdict.ts';
 import { attemptRecord, deadLetterRecord } from '../../src/delivery/records.ts';
 import { resolve, type Unsendable } from '../../src/delivery/resolve.ts';
+import { registeredRow } from '../core/registered-row.ts';
 import { ENVELOPE, message } from './messages.ts';
 
 const parse = createMessageParser();
 const given = message(ENVELOPE, { attemptNumber: 2 });
 const delivery = resolve(parse(given), given, null) as Delivery;
 const unsendable = resolve(parse(message('{"webhook_url":')), given, null) as Unsendable;
+
+const RETRIES = {
+  maxAttempts: 7,
+  terminalStatuses: new Set<number>(),
+  backoff: { baseMs: 1, maxMs: 60_000, multiplier: 2, retryAfterMaxMs: 5000 },
+};
 
 const ACCEPTED: Attempt = {
   outcome: { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null },
@@ -36,6 +44,22 @@ describe('the row of an attempt', () => {
       responseExcerpt: 'busy',
       verdict: 'retry',
       nextAttemptAt: 10_020,
+    });
+  });
+
+  it('shows no failure where the status counts as delivered', () => {
+    const outcome = {
+      kind: 'responded',
+      status: 409,
+      retryAfterMs: null,
+      excerpt: null,
+      isDeclaredSuccess: true,
+    } as const;
+    expect(attemptRecord(given, delivery, { ...ACCEPTED, outcome }, ACK, 'all')).toMatchObject({
+      status: 409,
+      error: null,
+      responseExcerpt: null,
+      verdict: 'ack',
     });
   });
 
@@ -86,6 +110,15 @@ describe('the row of a dead letter', () => {
   it('holds no body unless that is wished', () => {
     expect(deadLetterRecord(given, delivery, FAILED, GONE, 0)!.payload).toBeNull();
     expect(deadLetterRecord(given, delivery, FAILED, GONE, 100)!.payload).toBe('{"n":1}');
+  });
+
+  it('holds the payload where a row makes another body of it: its template may hold a secret', () => {
+    const row = registeredRow({ bodyTemplate: '{"key":"s3cr3t","data":{{data}}}' });
+    const endpoint = endpointOf(row, { retries: RETRIES, disabled: 'park' });
+    const bare = message({ n: 1 }, { subject: 'webhooks.orders' });
+    const made = resolve(parse(bare), bare, { registry: new Registry([endpoint]), asOf: 0 }) as Delivery;
+    expect(Buffer.from(made.body!).toString()).toContain('s3cr3t');
+    expect(deadLetterRecord(bare, made, FAILED, GONE, 100)!.payload).toBe('{"n":1}');
   });
 
   it('never holds an envelope that cannot be sent: it may have headers', () => {

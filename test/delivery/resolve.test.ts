@@ -43,6 +43,58 @@ describe('a message without a URL', () => {
     });
   });
 
+  it('fills the URL of its row from the payload, and appends its params', () => {
+    const row = {
+      url: 'https://example.com/{user.id}?v={value}',
+      params: '{"big": 12345678901234567890, "a": ["x", "{value}"]}',
+    };
+    const payload = '{"user":{"id":"a/b"},"value":1.50}';
+    for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']) {
+      expect(route([payload, { subject: 'webhooks.orders' }], { ...row, method })).toMatchObject({
+        target: { path: '/a%2Fb?v=1.50&big=12345678901234567890&a=x&a=%7Bvalue%7D' },
+        method,
+        body: method === 'GET' ? null : Buffer.from(payload),
+      });
+    }
+    expect(
+      route([payload, { subject: 'webhooks.orders' }], { ...row, url: 'https://example.com/?v=1' }),
+    ).toMatchObject({
+      target: { href: 'https://example.com/?v=1&big=12345678901234567890&a=x&a=%7Bvalue%7D' },
+    });
+  });
+
+  it('is made into what the template of its row says', () => {
+    const headers = { 'Content-Type': 'text/csv', 'X-Event-Type': 'order.created', 'Nats-Msg-Id': 'm-1' };
+    const given = ['{"n": 1.0}', { subject: 'webhooks.orders', headers }] as const;
+    const bodyTemplate = '{"id":"{{id}}","type":"{{event_type}}","subject":"{{subject}}","payload":{{data}}}';
+    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+      expect(route([...given], { bodyTemplate, method })).toMatchObject({
+        headers: ['content-type', 'application/json'],
+        body: Buffer.from(
+          '{"id":"m-1","type":"order.created","subject":"webhooks.orders","payload":{"n": 1.0}}',
+        ),
+      });
+    }
+    const form = {
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+      bodyTemplate: 'n={{data.n}}',
+    };
+    expect(route([...given], form)).toMatchObject({
+      headers: ['Content-Type', 'application/x-www-form-urlencoded'],
+      body: Buffer.from('n=1.0'),
+    });
+  });
+
+  it.each<[Partial<EndpointRow>, string]>([
+    [{ url: 'https://example.com/{id}' }, 'url: {id} is not in the payload'],
+    [{ bodyTemplate: '{{data.id}}' }, 'body_template: {{data.id}} is not in the payload'],
+  ])('without what %j asks for becomes a dead letter whose reason names it', (row, what) => {
+    const detail = `rule_webhooks, webhook_name "orders": ${what}`;
+    expect(route([{ ID: 1 }, { subject: 'webhooks.orders' }], row)).toMatchObject({
+      outcome: { kind: 'unsendable', reason: 'malformed', detail },
+    });
+  });
+
   it('says the Content-Type of its NATS header, unless the row has its own', () => {
     const headers = { 'Content-Type': 'application/cloudevents+json' };
     expect(route(['{}', { subject: 'webhooks.orders', headers }], {})).toMatchObject({

@@ -92,7 +92,7 @@ describe('an endpoint', () => {
       eventTypes: ['user.*', 'order.paid'],
       successStatuses: [409, 304],
       bodyTemplate: '{"payload": {{data}}}',
-      params: { source: ['a', 1] },
+      params: '{"source": ["a", 1]}',
       hubSignature: true,
       disabledReason: 'it answered 410',
       failingSince: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
