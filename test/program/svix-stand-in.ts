@@ -1,0 +1,62 @@
+import {
+  type Answer,
+  type Asked,
+  isObject,
+  objectIn,
+  refused,
+  type StandIn,
+  startStandIn,
+} from './stand-in.ts';
+
+export type SvixMessage = {
+  readonly application: string;
+  readonly eventType: unknown;
+  readonly eventId: unknown;
+  /** The body of the request, as it came. */
+  readonly text: string;
+};
+
+const NAME = /^[a-zA-Z0-9\-_.]{1,256}$/;
+
+/**
+ * Svix, as far as messages are created: POST /api/v1/app/{app_id}/msg/, answered with 202, 409 for an `eventId` that is
+ * there already, 422 for what is not valid, 404 for an application that is not there.
+ */
+export async function startSvix(
+  token: string,
+  applications: readonly string[],
+): Promise<StandIn & { readonly messages: readonly SvixMessage[] }> {
+  const messages: SvixMessage[] = [];
+  const create = (asked: Asked): Answer => {
+    const [, application] = /^\/api\/v1\/app\/([^/?]+)\/msg\/?$/.exec(asked.path) ?? [];
+    if (application === undefined) return problem(404, 'not_found');
+    if (asked.method !== 'POST') return problem(405, 'method_not_allowed');
+    const status = refused(asked, token);
+    if (status !== null) return problem(status, status === 401 ? 'authentication_failed' : 'unsupported');
+    const body = objectIn(asked.text);
+    if (body === null) return invalid('body', 'is not a JSON object');
+    const { eventType, eventId, payload } = body;
+    if (typeof eventType !== 'string' || !NAME.test(eventType))
+      return invalid('eventType', `must match ${NAME}`);
+    if (
+      eventId !== undefined &&
+      (typeof eventId !== 'string' || !NAME.test(eventId) || eventId.startsWith('msg_'))
+    )
+      return invalid('eventId', `must match ${NAME}, without msg_ before it`);
+    if (!isObject(payload)) return invalid('payload', 'must be an object');
+    if (!applications.includes(application)) return problem(404, 'not_found');
+    if (eventId !== undefined && messages.some((message) => message.eventId === eventId))
+      return problem(409, 'conflict');
+    messages.push({ application, eventType, eventId, text: asked.text });
+    return { status: 202, body: { id: `msg_${messages.length}`, eventType, eventId, payload } };
+  };
+  return { ...(await startStandIn(create)), messages };
+}
+
+function problem(status: number, code: string): Answer {
+  return { status, body: { code, detail: code } };
+}
+
+function invalid(field: string, what: string): Answer {
+  return { status: 422, body: { detail: [{ loc: ['body', field], msg: what, type: 'value_error' }] } };
+}
