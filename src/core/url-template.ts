@@ -27,8 +27,14 @@ export type UrlTemplate = {
   readonly open: ReadonlyMap<number, string>;
 };
 
-/** A letter or `_` first, then letters, digits, `_` and `-`; dots before further keys and indexes. Other braces are none. */
-const PLACEHOLDER = /\{([A-Za-z_][\w-]*(?:\.[\w-]+)*)\}/g;
+/**
+ * A letter or `_` first, then letters, digits, `_` and `-`; dots before further keys and indexes. Other braces are none, nor
+ * is a path of more than 32 keys: each costs a pass over the payload.
+ */
+const PLACEHOLDER = /\{([A-Za-z_][\w-]*(?:\.[\w-]+){0,31})\}/g;
+
+/** Of path and query, once they are filled, in characters: a short message must not make a long one. */
+const LONGEST_PATH = 65_536;
 
 /** The value would become a part of it. */
 const HALF_AN_ESCAPE = new RegExp(`%[0-9a-f]?(${PLACEHOLDER.source})`, 'i');
@@ -74,9 +80,9 @@ export function parseUrl(
 
 /** What stands for placeholders while the URL is parsed, which changes nothing of it: small letters and digits. */
 function unusedMark(text: string): string {
-  const lowerCase = text.toLowerCase();
+  const used = new Set(text.toLowerCase().match(/z\d+i/g));
   let number = 0;
-  while (lowerCase.includes(`z${number}i`)) number++;
+  while (used.has(`z${number}i`)) number++;
   return `z${number}i`;
 }
 
@@ -113,7 +119,7 @@ function templateOf(
 /**
  * The URL with every placeholder filled: strings, and numbers and booleans as they are written, all URL-encoded. Malformed
  * where one is missing, null, an object or an array, and where it would lead to another path: a segment that is
- * empty, `.` or `..`. The detail names the placeholder, never its value.
+ * empty, `.` or `..`; or be too long. The detail names the placeholder, never its value.
  *
  * @param source How `json` is called in a `detail`.
  */
@@ -124,10 +130,17 @@ export function fillUrl(template: UrlTemplate, json: Uint8Array, source: string)
     return malformed(`${field}: ${placeholders[0]} cannot be filled, since ${source} is not JSON`);
   }
   const values: string[] = [];
+  let length = target.path.length;
   for (const [index, raw] of found.entries()) {
     const text = raw === undefined ? null : scalarText(raw);
     if (text === null) return malformed(`${field}: ${placeholders[index]} ${whyNoText(raw)} in ${source}`);
     values.push(encoded(text));
+    length += values.at(-1)!.length;
+    if (length > LONGEST_PATH) {
+      return malformed(
+        `${field} is longer than ${LONGEST_PATH} characters with ${placeholders[index]} filled`,
+      );
+    }
   }
   const path = fill(literals, values);
   const segments = open.size === 0 ? [] : path.split('?', 1)[0]!.split('/');

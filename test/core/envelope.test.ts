@@ -242,6 +242,32 @@ describe('the parser never throws', () => {
   const parser = createMessageParser();
   const kinds = ['envelope', 'bare', 'malformed', 'forbidden'];
 
+  it('on URLs with placeholders anywhere, filled with anything', () => {
+    const piece = fc.constantFrom(
+      'https:',
+      '/',
+      '{a}',
+      '{a.b.0}',
+      '?',
+      '#',
+      '..',
+      '%',
+      '2e',
+      'x',
+      '{',
+      '}',
+      ' ',
+    );
+    fc.assert(
+      fc.property(fc.array(piece), fc.jsonValue(), fc.jsonValue(), (url, a, b) => {
+        const given = { webhook_url: `https://a.example/${url.join('')}`, data: { a, ...(b as object) } };
+        const parsed = parser({ data: Buffer.from(JSON.stringify(given)), header: () => undefined });
+        expect(['envelope', 'malformed']).toContain(parsed.kind);
+        if (parsed.kind === 'envelope') expect(parsed.target.origin).toBe('https://a.example');
+      }),
+    );
+  });
+
   it('on arbitrary bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (data) => {

@@ -75,6 +75,20 @@ describe('a placeholder in a URL', () => {
     expect(filled('https://a.example/{a.b}', data)).toBe(detail);
   });
 
+  it('makes no short message a long request', () => {
+    const url = `https://a.example/?${'{v}'.repeat(100_000)}`;
+    expect(filled(url, { v: 'x'.repeat(100_000) })).toBe(
+      'url is longer than 65536 characters with {v} filled',
+    );
+    expect(filled('https://a.example/?{v}', { v: 'x'.repeat(60_000) })).toHaveLength(60_019);
+  });
+
+  it('leads 32 keys deep, and no deeper', () => {
+    const path = (keys: number) => Array.from({ length: keys }, () => 'a').join('.');
+    expect(filled(`https://a.example/?{${path(32)}}`, {})).toMatch(/is not in the payload$/);
+    expect(filled(`https://a.example/?{${path(33)}}`, {})).toMatch(/^https:/);
+  });
+
   it.each([
     'https://{host}/',
     'https://{host}',
