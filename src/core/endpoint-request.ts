@@ -3,8 +3,9 @@ import { METHODS, type Method, type Target } from './delivery.ts';
 import { appendQuery, type Malformed, type TargetResult } from './endpoint.ts';
 import { parseHeaders, type RequestHeaders } from './headers.ts';
 import { parseParams } from './params.ts';
+import { parseUrl } from './parse-url.ts';
 import type { EndpointRow } from './registry.ts';
-import { fillUrl, parseUrl, type UrlTemplate } from './url-template.ts';
+import { fillUrl, type UrlTemplate } from './url-template.ts';
 
 /** What is sent to an endpoint of `rule_webhooks`, as far as its row says it: checked, and compiled once. */
 export type EndpointRequest = {

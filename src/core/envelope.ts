@@ -16,8 +16,9 @@ import {
 } from './headers.ts';
 import { asKey, isNull, scalarText, topLevelFields } from './json-fields.ts';
 import { parseParams } from './params.ts';
+import { parseUrl } from './parse-url.ts';
 import { RecentMap } from './recent-map.ts';
-import { fillUrl, parseUrl, type UrlTemplate } from './url-template.ts';
+import { fillUrl, type UrlTemplate } from './url-template.ts';
 
 export type IncomingMessage = NatsHeaders & { readonly data: Uint8Array };
 

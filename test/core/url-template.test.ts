@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fillUrl, parseUrl } from '../../src/core/url-template.ts';
+import { parseUrl } from '../../src/core/parse-url.ts';
+import { fillUrl } from '../../src/core/url-template.ts';
 
 function filled(url: string, data: unknown) {
   const found = parseUrl(url, 'url');
