@@ -1,5 +1,6 @@
 import { type Malformed, malformed } from './endpoint.ts';
 import { isNull, membersOf, scalarText } from './json-fields.ts';
+import { isReplay } from './replay.ts';
 
 /** Headers asked for by a message or a row, checked: each name once, ready to be sent. */
 export type RequestHeaders = {
@@ -36,8 +37,13 @@ const FORBIDDEN: ReadonlySet<string> = new Set([
   'expect',
 ]);
 
-/** Written on every attempt. A signature covers id and timestamp, so those of a message could only be wrong: left out. */
-const OURS: ReadonlySet<string> = new Set(['webhook-id', 'webhook-timestamp', 'webhook-signature']);
+/** Ours to write. A signature covers id and timestamp, so those of a message could only be wrong: left out. */
+const OURS: ReadonlySet<string> = new Set([
+  'webhook-id',
+  'webhook-timestamp',
+  'webhook-signature',
+  'webhook-replayed',
+]);
 
 /** RFC 9110: a token. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -49,7 +55,7 @@ export const NO_HEADERS: RequestHeaders = requestHeaders(new Map());
 /**
  * The headers of a message or a row. Strings, and numbers and booleans as they are written; a name given twice, in
  * whatever case, counts with its last value. Malformed: names or values that HTTP does not allow, names that would
- * break the request, other values. `webhook-id`, `-timestamp` and `-signature` are left out: ours are sent.
+ * break the request, other values. `webhook-id`, `-timestamp`, `-signature` and `-replayed` are left out: ours are sent.
  *
  * @param json Valid JSON; null counts as no headers.
  */
@@ -72,8 +78,8 @@ export function parseHeaders(json: Uint8Array): RequestHeaders | Malformed {
 }
 
 /**
- * What is sent: `headers`, then a Content-Type where there is a body (the NATS header's, else application/json), then
- * the trace context of the NATS headers, unless `headers` has its own.
+ * What is sent: `headers`, then a Content-Type where there is a body (the NATS header's, else application/json),
+ * `webhook-replayed` of a replay, then the trace context of the NATS headers, unless `headers` has its own.
  */
 export function completeHeaders(
   headers: RequestHeaders,
@@ -85,7 +91,10 @@ export function completeHeaders(
     return malformed('the NATS header Content-Type has characters that HTTP does not allow');
   }
   const list = contentType ? [...headers.list, 'content-type', contentType] : null;
-  const base = list ?? (hasBody ? headers.listForJson : headers.list);
+  const replay = isReplay(nats);
+  if (typeof replay === 'object') return malformed(replay.problem);
+  const first = list ?? (hasBody ? headers.listForJson : headers.list);
+  const base = replay ? [...first, 'webhook-replayed', 'true'] : first;
   const trace = headers.hasTraceparent ? undefined : nats.header('traceparent');
   // Tracing must not stop a delivery: what HTTP does not allow is not passed on. A tracestate means nothing without
   // the traceparent that it came with.

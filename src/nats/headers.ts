@@ -23,6 +23,16 @@ export const Header = {
   part: 'Webhook-Dead-Letter-Part',
 } as const;
 
+/**
+ * What we write on a copy of a message, in lower case. The same names in the message itself, in whatever case, are no words of ours: it
+ * may be a dead letter that somebody published again with all of its headers.
+ */
+const OURS: ReadonlySet<string> = new Set(
+  Object.values(Header)
+    .filter((name) => name !== Header.messageId && name !== Header.deliveryId)
+    .map((name) => name.toLowerCase()),
+);
+
 /** Stands before the name of a header that steers the server, in a copy of its message. */
 const KEPT = 'Webhook-Original-';
 const STEERS_THE_SERVER = /^Nats-/i;
@@ -45,11 +55,12 @@ export function originalName(kept: string): string {
 
 /**
  * The headers of a message, for a copy of it. Those that steer the server (`Nats-Msg-Id`, `Nats-Expected-*`,
- * `Nats-Rollup`, `Nats-TTL`, …) would act again on the copy, so they are kept as `Webhook-Original-Nats-…`.
+ * `Nats-Rollup`, `Nats-TTL`, …) would act again on the copy, so they are kept as `Webhook-Original-Nats-…`; ours are left out.
  */
 export function copyHeaders(entries: HeaderEntries): MsgHdrs {
   const copy = headers();
   for (const [name, values] of entries) {
+    if (OURS.has(name.toLowerCase())) continue;
     for (const value of values) copy.append(keptName(name), value);
   }
   return copy;

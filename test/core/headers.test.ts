@@ -32,7 +32,12 @@ describe('the headers of a message', () => {
     expect(headers('{"X-A":"1","X-B":"2","x-a":"3"}').list).toEqual(['x-a', '3', 'X-B', '2']);
   });
 
-  it.each(['webhook-id', 'Webhook-Timestamp', 'WEBHOOK-SIGNATURE'])('leave out %s: ours is sent', (name) => {
+  it.each([
+    'webhook-id',
+    'Webhook-Timestamp',
+    'WEBHOOK-SIGNATURE',
+    'Webhook-Replayed',
+  ])('leave out %s: ours is sent', (name) => {
     expect(headers(`{"${name}":"x","X-A":"1"}`).list).toEqual(['X-A', '1']);
   });
 
@@ -181,5 +186,19 @@ describe('the headers that are sent', () => {
 
   it('drop a trace context that HTTP does not allow', () => {
     expect(completeHeaders(NO_HEADERS, nats({ traceparent: '漢', tracestate: 'b=1' }), false)).toEqual([]);
+  });
+
+  it('say of a replay that it is one, and of nothing else, whatever the message asks for', () => {
+    const asked = headers('{"webhook-replayed":"true","Content-Type":"a/b"}');
+    expect(completeHeaders(asked, nats(), true)).toEqual(['Content-Type', 'a/b']);
+    expect(completeHeaders(asked, nats({ 'Webhook-Replayed': 'TRUE' }), true)).toEqual([
+      'Content-Type',
+      'a/b',
+      'webhook-replayed',
+      'true',
+    ]);
+    expect(completeHeaders(asked, nats({ 'Webhook-Replayed': 'yes' }), true)).toMatchObject({
+      kind: 'malformed',
+    });
   });
 });
