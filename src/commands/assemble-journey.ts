@@ -1,6 +1,7 @@
 import type { Settings } from '../config/settings.ts';
 import { NO_ENDPOINT_KEY } from '../core/endpoint.ts';
 import { createMessageParser } from '../core/envelope.ts';
+import { waitsFor } from '../core/scheduled-queue.ts';
 import { countSettled } from '../core/stats.ts';
 import { isParked, type RetryPolicy } from '../core/verdict.ts';
 import { logAttempt, logFanOut } from '../delivery/attempt-log.ts';
@@ -9,6 +10,7 @@ import type { Surroundings } from '../delivery/handle-message.ts';
 import { attemptRecord, deadLetterRecord } from '../delivery/records.ts';
 import { endpointKeyOf, isUnsendable, type Unsendable } from '../delivery/resolve.ts';
 import type { Rooms } from '../delivery/rooms.ts';
+import type { Schedule } from '../delivery/schedule.ts';
 import type { SetAside } from '../delivery/set-aside.ts';
 import type { Statistics } from '../delivery/statistics.ts';
 import type { HandOut } from '../nats/hand-out.ts';
@@ -19,6 +21,8 @@ import type { LiveRegistry } from './live-registry.ts';
 import type { Pressure } from './pressure.ts';
 import type { Topology } from './topology.ts';
 
+const HOUR_MS = 3_600_000;
+
 export type JourneyParts = Settling & {
   readonly settings: Settings;
   readonly log: Logger;
@@ -26,6 +30,7 @@ export type JourneyParts = Settling & {
   readonly statistics: Statistics;
   readonly rooms: Rooms;
   readonly drainer: Drainer;
+  readonly schedule: Schedule;
   readonly pressure: Pressure;
   readonly registry: LiveRegistry;
   readonly rules: EndpointRules;
@@ -42,6 +47,7 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
     statistics,
     rooms,
     drainer,
+    schedule,
     pressure,
     registry,
     rules,
@@ -53,6 +59,7 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
   const storedBytes = settings.STORE_PAYLOADS === 'none' ? 0 : settings.STORE_PAYLOAD_BYTES;
   const journey: Surroundings<HandOut> = {
     policy: retryPolicy(settings),
+    maxAgeMs: settings.MAX_AGE_HOURS * HOUR_MS,
     parse: createMessageParser(settings.ENDPOINT_KEY),
     enter(message, { target }) {
       const fits = parking.fits(message);
@@ -64,7 +71,11 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
     rows: () => registry.rows,
     send,
     // Workers before this one, and peers, do not tell: those that may have had to hand back count, too.
-    hasHandedBack: () => settlement.hasHandedBack() || topology.parkedCanFill || parking.trouble() !== null,
+    hasHandedBack: (message) =>
+      settlement.hasHandedBack() ||
+      topology.parkedCanFill ||
+      parking.trouble() !== null ||
+      !parking.fits(message),
     waitsIn(message, delivery) {
       const isQueued = message.isParkedCopy || pressure.isHigh();
       return isQueued || (!isUnsendable(delivery) && rooms.isShut(delivery.target)) ? 'queue' : 'stream';
@@ -89,6 +100,7 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
       }
       const done = await settlement.settle(message, { id, endpointKey }, attempt, verdict);
       if (isParked(done)) drainer.parked(endpointKey);
+      if (done.kind === 'schedule') schedule.parked(waitsFor(done.dueAt, Date.now()).key);
       if (done.kind === 'deadLetter' && done.reason === 'gone' && !isUnsendable(delivery))
         registry.gone(delivery);
       if (done.kind === 'retry') pressure.retried();

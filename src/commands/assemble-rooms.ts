@@ -4,6 +4,7 @@ import { DrainShare, type DrainShareOptions } from '../delivery/drain-share.ts';
 import { Drainer } from '../delivery/drainer.ts';
 import { RoomReport } from '../delivery/room-report.ts';
 import { Rooms } from '../delivery/rooms.ts';
+import { Schedule } from '../delivery/schedule.ts';
 import type { NatsClient } from '../nats/client.ts';
 import type { HandOut } from '../nats/hand-out.ts';
 import { createParkedQueues } from '../nats/parked-queues.ts';
@@ -18,12 +19,14 @@ export type RoomParts = {
   readonly topology: Topology;
   /** The slots, as they are now. */
   readonly slots: Pick<DrainShareOptions, 'free' | 'asked'>;
+  /** How many messages may come now whose time has come. */
+  freeForDue(): number;
   /** Takes a parked copy, or one of somebody else's messages there. */
   take(copy: HandOut): void;
 };
 
-/** Wires the rooms of the endpoints, and what drains their queues. */
-export function assembleRooms({ settings, log, client, topology, slots, take }: RoomParts) {
+/** Wires the rooms of the endpoints, what drains their queues, and what takes out messages that are due. */
+export function assembleRooms({ settings, log, client, topology, slots, freeForDue, take }: RoomParts) {
   const now = () => performance.now();
   const rooms = new Rooms({
     slots: settings.CONCURRENCY,
@@ -47,7 +50,22 @@ export function assembleRooms({ settings, log, client, topology, slots, take }: 
     take,
   });
   const share = new DrainShare({ ...slots, rooms, slots: settings.CONCURRENCY, now });
-  const drainer = new Drainer({ rooms, queues, maxDrains: settings.MAX_DRAINS, share, log, now });
+  const schedule = new Schedule({ queues, free: freeForDue, log, now, at: Date.now });
+  const ofEndpoints = {
+    open: queues.open,
+    async list() {
+      const listed = await queues.list();
+      return listed === null ? null : schedule.sift(listed);
+    },
+  };
+  const drainer = new Drainer({
+    rooms,
+    queues: ofEndpoints,
+    maxDrains: settings.MAX_DRAINS,
+    share,
+    log,
+    now,
+  });
   const report = new RoomReport({ rooms, log, now, at: Date.now });
-  return { rooms, drainer, share, report };
+  return { rooms, drainer, schedule, share, report };
 }

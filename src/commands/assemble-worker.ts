@@ -38,6 +38,8 @@ export type WorkerParts = {
 
 /** A message that a bug of ours stumbled over waits this long before it is tried again, in milliseconds. */
 const STUMBLED_MS = 5000;
+/** What is due comes even while no slot is free, so many at once: it waits in its endpoint's queue then, no more in that of its time. */
+const DUE_AT_ONCE = 8;
 /** Peers take a worker for dead after this many flushes that did not come, and not before 30 s. */
 const SILENT = { intervals: 4, atLeastMs: 30_000 };
 
@@ -93,7 +95,7 @@ export function assembleWorker({
   });
   const { acks, parking, settlement } = settling;
   const pressure = new Pressure(() => topology.isPressed());
-  const { rooms, drainer, share, report } = assembleRooms({
+  const { rooms, drainer, schedule, share, report } = assembleRooms({
     settings,
     log,
     client,
@@ -102,6 +104,7 @@ export function assembleWorker({
       free: () => (acks.trouble() === null ? slots.free() : 0),
       asked: () => consumer.credits(),
     },
+    freeForDue: () => (acks.trouble() === null ? Math.max(DUE_AT_ONCE, slots.free()) : 0),
     take: takeCopy,
   });
 
@@ -127,6 +130,7 @@ export function assembleWorker({
     statistics,
     rooms,
     drainer,
+    schedule,
     pressure,
     registry,
     rules,
@@ -223,6 +227,7 @@ export function assembleWorker({
     slots,
     rooms,
     drainer,
+    schedule,
     report,
     pressure,
     setAside,

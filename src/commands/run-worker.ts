@@ -63,6 +63,7 @@ export async function runWorker(
   await within(FLUSH_MS, worker.statistics.flush());
   await Promise.all([worker.registry.start(), worker.rules.start()]);
   worker.consumer.start();
+  await worker.schedule.start();
   await worker.drainer.start();
   await worker.report.start();
   const stopSaying = sayStatistics(worker, log, startedAt);

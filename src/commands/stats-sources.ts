@@ -1,8 +1,10 @@
 import type pg from 'pg';
 import type { Settings } from '../config/settings.ts';
+import { SCHEDULED_KEYS } from '../core/scheduled-queue.ts';
 import type { NatsClient } from '../nats/client.ts';
 import { connectToNats } from '../nats/connection.ts';
 import { type GroupInfo, groupInfo } from '../nats/group-info.ts';
+import { listParked } from '../nats/list-parked.ts';
 import { connectProblem } from '../postgres/connect-problem.ts';
 import { type ConsumerStats, readConsumerStats } from '../postgres/consumer-stats-table.ts';
 import { readTroubledEndpoints, type TroubledEndpoints } from '../postgres/endpoint-health-table.ts';
@@ -18,8 +20,9 @@ export type Snapshot = {
   readonly rows: readonly ConsumerStats[] | string;
   readonly endpoints: TroubledEndpoints | string;
   readonly group: GroupInfo | string;
-  /** In the queues of their endpoints; null where that is not known. */
+  /** In the queues of their endpoints, and before their time; null where that is not known. */
   readonly parked: number | null;
+  readonly scheduled: number | null;
   /** Dead letters kept; null where that is not known. */
   readonly deadLetters: number | null;
 };
@@ -33,6 +36,7 @@ export interface StatsSources {
 const PATIENCE_MS = 3000;
 const UNDEFINED = new Set(['42P01', '42703']);
 const INSUFFICIENT_PRIVILEGE = '42501';
+const NOTHING_KNOWN = { parked: null, scheduled: null, deadLetters: null };
 const NONE: TroubledEndpoints = { endpoints: [], total: 0 };
 
 /** Both servers, each of which may be away, come back, and go. */
@@ -43,13 +47,15 @@ export async function openStatsSources(settings: Settings): Promise<StatsSources
   return {
     async read() {
       const [known, client] = await Promise.all([fromPostgres(pool, settings), nats.client()]);
-      if (typeof client === 'string') return { ...known, group: client, parked: null, deadLetters: null };
-      const [group, parked, deadLetters] = await Promise.all([
+      if (typeof client === 'string') return { ...known, group: client, ...NOTHING_KNOWN };
+      const [group, waiting, scheduled, deadLetters] = await Promise.all([
         groupOf(client, settings),
         messagesIn(client, settings.PARKED_STREAM_NAME),
+        scheduledIn(client, settings),
         messagesIn(client, settings.DLQ_STREAM_NAME),
       ]);
-      return { ...known, group, parked, deadLetters };
+      const parked = waiting === null ? null : Math.max(0, waiting - (scheduled ?? 0));
+      return { ...known, group, parked, scheduled, deadLetters };
     },
     async close() {
       await Promise.all([nats.close(), pool.end()]);
@@ -130,6 +136,12 @@ async function groupOf(client: NatsClient, settings: Settings): Promise<GroupInf
   } catch (error) {
     return `What waits cannot be asked for: ${errorMessage(error)}`;
   }
+}
+
+async function scheduledIn(client: NatsClient, settings: Settings): Promise<number | null> {
+  const { PARKED_STREAM_NAME, STREAM_NAME } = settings;
+  const listed = await listParked(client, PARKED_STREAM_NAME, STREAM_NAME, SCHEDULED_KEYS).catch(() => null);
+  return listed === null ? null : [...listed.values()].reduce((sum, count) => sum + count, 0);
 }
 
 async function messagesIn(client: NatsClient, stream: string): Promise<number | null> {

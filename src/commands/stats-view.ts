@@ -20,14 +20,17 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** What `stats` prints: a row a worker, and below it what waits for all of them, and the endpoints in trouble. */
-export function statsView({ rows, endpoints, group, parked, deadLetters }: Snapshot, now: Date): string {
+export function statsView(
+  { rows, endpoints, group, parked, scheduled, deadLetters }: Snapshot,
+  now: Date,
+): string {
   const lines = typeof rows === 'string' ? [rows] : rowLines(rows, now);
   if (typeof group === 'string') {
     lines.push(group);
   } else {
     lines.push(
       `${group.pending} pending, ${group.ackPending} in flight or waiting for a retry, ` +
-        `${parked ?? 'none'} parked, ${deadLetters ?? 'no'} dead letters`,
+        `${parked ?? 'none'} parked, ${scheduled ?? 'none'} scheduled, ${deadLetters ?? 'no'} dead letters`,
     );
   }
   if (typeof endpoints === 'string') lines.push(endpoints);

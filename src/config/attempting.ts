@@ -1,5 +1,5 @@
 import { checkCidr } from '../core/address.ts';
-import { listOf, parsePort, parseStatus, proxyUrl, wholeNumber } from './validators.ts';
+import { listOf, numberBetween, parsePort, parseStatus, proxyUrl, wholeNumber } from './validators.ts';
 
 /** One attempt, and when there is another. */
 export const attempting = {
@@ -41,6 +41,16 @@ export const attempting = {
     default: [],
     desc: 'statuses that are dead-lettered at once, such as `400,404`',
   }),
+
+  /**
+   * How old a webhook may become before it is given up, `expired`, counted from when it was published or from its
+   * `Webhook-Deliver-At`; in hours, 0.5 is half an hour. Too low: what waits for an endpoint that is down for long is lost to it.
+   * @default 0: as old as it likes. Range 0 to 87_600. Env MAX_AGE_HOURS.
+   */
+  MAX_AGE_HOURS: numberBetween(
+    0,
+    87_600,
+  )({ default: 0, desc: 'after which a webhook is given up, `expired` (hours); 0: never' }),
 
   /**
    * How long one attempt may take, from dialing to the end of the response, in milliseconds.

@@ -1,3 +1,5 @@
+import { isoTime } from './time.ts';
+
 /**
  * What one attempt did: facts only, no decision. `verdict.ts` decides what follows from each of them.
  * Why a delivery was never sent is a fact of the same rank, so that one function decides everything.
@@ -26,6 +28,10 @@ export type Outcome =
   | { readonly kind: 'unwanted'; readonly detail: string }
   /** There is nothing that could be sent. */
   | { readonly kind: 'unsendable'; readonly reason: UnsendableReason; readonly detail: string }
+  /** It is too late: nothing is sent any more. */
+  | { readonly kind: 'expired'; readonly detail: string }
+  /** It is too early: nothing is sent before `dueAt`, in milliseconds since 1970. */
+  | { readonly kind: 'early'; readonly dueAt: number }
   /** Its endpoint has no room for it now; nothing was sent. `why` for a person. */
   | { readonly kind: 'noRoom'; readonly why: string }
   /** Workers that died used up the attempts: the hand-out count is past MAX_ATTEMPTS. */
@@ -52,6 +58,8 @@ export function wasSent(outcome: Outcome): boolean {
     case 'faulted':
     case 'unwanted':
     case 'unsendable':
+    case 'expired':
+    case 'early':
     case 'noRoom':
     case 'spent':
       return false;
@@ -83,7 +91,10 @@ export function describeFailure(outcome: Outcome): string | null {
     case 'refused':
     case 'unwanted':
     case 'unsendable':
+    case 'expired':
       return outcome.detail;
+    case 'early':
+      return `not before ${isoTime(outcome.dueAt)}`;
     case 'aborted':
       return 'aborted by the shutdown of this worker';
     case 'faulted':

@@ -65,6 +65,8 @@ export function signOf(outcome: Outcome): Sign {
     case 'unsendable':
     case 'spent':
     case 'noRoom':
+    case 'expired':
+    case 'early':
       return 'nothing';
   }
 }

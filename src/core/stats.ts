@@ -14,7 +14,7 @@ export type Counters = {
   readonly redelivered: number;
   /** Hand-outs handed back, since neither the parked stream nor the dead letters took them; not in `delivered`. */
   readonly handedBack: number;
-  /** Hand-outs copied to the parked stream, for want of room, at a shutdown or for several endpoints; not in `delivered`. */
+  /** Hand-outs copied to the parked stream, for want of room, before their time, at a shutdown or for several endpoints; not in `delivered`. */
   readonly parked: number;
   /** Hand-outs that none of their endpoints wanted; not in `delivered`. */
   readonly dropped: number;
@@ -40,7 +40,7 @@ export const NO_COUNTERS: Counters = {
   rowsDropped: 0,
 };
 
-const UNSETTLED: ReadonlySet<Verdict['kind']> = new Set(['drop', 'handBack', 'park', 'setAside']);
+const UNSETTLED: ReadonlySet<Verdict['kind']> = new Set(['drop', 'handBack', 'park', 'schedule', 'setAside']);
 
 /** What one settled hand-out adds. @param attempt Null where none was to be made. */
 export function countSettled(attempt: Attempt | null, verdict: Verdict, isRedelivery: boolean): Counters {
@@ -52,7 +52,7 @@ export function countSettled(attempt: Attempt | null, verdict: Verdict, isRedeli
     deadLettered: verdict.kind === 'deadLetter' ? 1 : 0,
     redelivered: settled === 1 && isRedelivery ? 1 : 0,
     handedBack: verdict.kind === 'handBack' ? 1 : 0,
-    parked: verdict.kind === 'park' ? 1 : 0,
+    parked: verdict.kind === 'park' || verdict.kind === 'schedule' ? 1 : 0,
     dropped: verdict.kind === 'drop' ? 1 : 0,
     attempts: attempt !== null && wasSent(attempt.outcome) ? 1 : 0,
     processingMs: settled === 1 && attempt !== null ? attempt.durationMs : 0,

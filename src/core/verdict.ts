@@ -1,5 +1,7 @@
-import { type Attempt, isDelivered } from './attempt.ts';
+import { type Attempt, describeFailure, isDelivered } from './attempt.ts';
 import { type Backoff, delayBeforeNext } from './backoff.ts';
+import { type Expiry, isOver } from './delivery-times.ts';
+import { isoTime } from './time.ts';
 
 /** Why a delivery was given up. */
 export type DeadLetterReason =
@@ -9,7 +11,8 @@ export type DeadLetterReason =
   | 'malformed'
   | 'unroutable'
   | 'disabled'
-  | 'forbidden';
+  | 'forbidden'
+  | 'expired';
 
 /** What we decided; `nats/settle.ts` does it. */
 export type Verdict =
@@ -18,9 +21,12 @@ export type Verdict =
   | { readonly kind: 'drop' }
   /** `waitsIn`: the stream that it was published to, or its endpoint's own queue. */
   | { readonly kind: 'retry'; readonly delayMs: number; readonly waitsIn: WaitsIn }
-  | { readonly kind: 'deadLetter'; readonly reason: DeadLetterReason }
+  /** `detail`: what its attempt does not say; for a person. */
+  | { readonly kind: 'deadLetter'; readonly reason: DeadLetterReason; readonly detail?: string }
   /** Not sent, or not to the end for a reason of our own: it waits in its endpoint's own queue. Not an attempt. */
   | { readonly kind: 'park' }
+  /** It waits for its time, outside of all endpoints' queues. Milliseconds since 1970. Not an attempt. */
+  | { readonly kind: 'schedule'; readonly dueAt: number }
   /** Its queue did not take it: this worker keeps it for a while, unsettled. Never decided, only done. */
   | { readonly kind: 'setAside' }
   /** Neither its queue nor the dead letters took it: it goes back to where it came from. Never decided, only done. */
@@ -47,6 +53,7 @@ export type RetryPolicy = {
  * @param attemptNumber From 1.
  * @param waitsIn Where it would wait for a next attempt.
  * @param random From 0 (included) to 1 (excluded), for the jitter.
+ * @param expiry Null: it has none.
  */
 export function decide(
   attempt: Attempt,
@@ -54,6 +61,7 @@ export function decide(
   waitsIn: WaitsIn,
   policy: RetryPolicy,
   random: number,
+  expiry: Expiry | null = null,
 ): Verdict {
   const { outcome } = attempt;
   switch (outcome.kind) {
@@ -61,10 +69,10 @@ export function decide(
       if (isDelivered(outcome)) return { kind: 'ack' };
       if (outcome.status === 410) return { kind: 'deadLetter', reason: 'gone' };
       if (policy.terminalStatuses.has(outcome.status)) return { kind: 'deadLetter', reason: 'rejected' };
-      return retryOrGiveUp(attemptNumber, waitsIn, outcome.retryAfterMs, policy, random);
+      return unlessTooLate(retryOrGiveUp(attemptNumber, waitsIn, outcome.retryAfterMs, policy, random));
     case 'timedOut':
     case 'unreachable':
-      return retryOrGiveUp(attemptNumber, waitsIn, null, policy, random);
+      return unlessTooLate(retryOrGiveUp(attemptNumber, waitsIn, null, policy, random));
     case 'unwanted':
       return { kind: 'drop' };
     case 'refused':
@@ -73,11 +81,33 @@ export function decide(
       return { kind: 'deadLetter', reason: outcome.reason };
     case 'spent':
       return { kind: 'deadLetter', reason: 'exhausted' };
+    case 'expired':
+      return { kind: 'deadLetter', reason: 'expired' };
+    case 'early':
+      return { kind: 'schedule', dueAt: outcome.dueAt };
     case 'noRoom':
     case 'aborted':
     case 'faulted':
       return { kind: 'park' };
   }
+
+  /** An attempt that would come too late is not waited for. */
+  function unlessTooLate(verdict: Verdict): Verdict {
+    if (verdict.kind !== 'retry') return verdict;
+    const nextAt = attempt.startedAt + attempt.durationMs + verdict.delayMs;
+    if (expiry === null || !isOver(expiry, nextAt)) return verdict;
+    const detail = `the next attempt would come at ${isoTime(nextAt)}, and ${expiry.by} is over by then, ${isoTime(expiry.at)}`;
+    return { kind: 'deadLetter', reason: 'expired', detail };
+  }
+}
+
+/** Why it was given up, for a person. */
+export function whyGivenUp(
+  { outcome }: Attempt,
+  { reason, detail }: Extract<Verdict, { kind: 'deadLetter' }>,
+): string {
+  const said = [describeFailure(outcome), detail].filter((text) => text != null);
+  return said.length === 0 ? reason : said.join('; ');
 }
 
 function retryOrGiveUp(

@@ -1,12 +1,12 @@
 import { type Attempt, describeFailure } from '../core/attempt.ts';
 import { type Delivery, withoutQuery } from '../core/delivery.ts';
 import type { Counters } from '../core/stats.ts';
-import type { Verdict } from '../core/verdict.ts';
+import { type Verdict, whyGivenUp } from '../core/verdict.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Message } from './message.ts';
 import { type FanOut, isUnsendable, type Unsendable } from './resolve.ts';
 
-/** One wide line a hand-out: debug where nothing went wrong and where it waits for us or for room, warn for everything else. No header, no body, no query. */
+/** One wide line a hand-out: debug where nothing went wrong and where it waits, warn for everything else. No header, no body, no query. */
 export function logAttempt(
   log: Logger,
   message: Message,
@@ -16,7 +16,7 @@ export function logAttempt(
 ): void {
   const { outcome } = attempt;
   // That a message waits is no failure, and no attempt.
-  const waits = outcome.kind === 'noRoom' || done.kind === 'setAside';
+  const waits = outcome.kind === 'noRoom' || outcome.kind === 'early' || done.kind === 'setAside';
   const isQuiet = done.kind === 'ack' || done.kind === 'drop' || waits;
   const level = isQuiet ? 'debug' : 'warn';
   if (!log.isLevelEnabled(level)) return;
@@ -29,7 +29,7 @@ export function logAttempt(
       attemptNumber: message.attemptNumber,
       outcome: outcome.kind,
       ...(outcome.kind === 'responded' ? { status: outcome.status } : {}),
-      error: describeFailure(outcome) ?? undefined,
+      error: done.kind === 'deadLetter' ? whyGivenUp(attempt, done) : (describeFailure(outcome) ?? undefined),
       durationMs: Math.round(attempt.durationMs),
       verdict: done.kind,
       ...(done.kind === 'retry' ? { delayMs: done.delayMs } : {}),

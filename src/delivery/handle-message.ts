@@ -1,11 +1,13 @@
 import type { Attempt, Outcome } from '../core/attempt.ts';
 import type { Delivery } from '../core/delivery.ts';
+import { isOver, judgeTimes, type Times, timesOf } from '../core/delivery-times.ts';
 import type { Parsed } from '../core/envelope.ts';
 import { decide, type RetryPolicy, type Verdict, type WaitsIn } from '../core/verdict.ts';
 import { faultPoint } from '../runtime/fault-point.ts';
 import type { Message } from './message.ts';
 import { type FanOut, isFanOut, isUnsendable, type KnownRows, resolve, type Unsendable } from './resolve.ts';
 import type { NoRoom, Pass } from './room-place.ts';
+import { untimely } from './untimely.ts';
 
 const answered = faultPoint('attempt.answered');
 
@@ -13,6 +15,8 @@ const answered = faultPoint('attempt.answered');
 export interface Surroundings<M extends Message> {
   /** Of messages that name their URL themselves. */
   readonly policy: RetryPolicy;
+  /** MAX_AGE_HOURS, in milliseconds; 0: none. */
+  readonly maxAgeMs: number;
   /** The rows of `rule_webhooks`, as they are known now; null while they have never been read. */
   rows(): KnownRows | null;
   parse(message: M): Parsed;
@@ -20,10 +24,10 @@ export interface Surroundings<M extends Message> {
   fanOut(message: M, fanOut: FanOut): Promise<void>;
   /** Lets it in where its endpoint has room, after a while perhaps, or turns it away. */
   enter(message: M, delivery: Delivery): Pass | NoRoom | Promise<Pass | NoRoom>;
-  /** One HTTP request. Never throws: what went wrong is an outcome. */
-  send(delivery: Delivery): Promise<Attempt>;
+  /** One HTTP request, unless that is over before it can begin. Never throws: what went wrong is an outcome. */
+  send(delivery: Delivery, isOver: () => boolean): Promise<Attempt>;
   /** Whether messages may have been handed back unsent: then the number of their hand-outs says nothing of attempts. */
-  hasHandedBack(): boolean;
+  hasHandedBack(message: M): boolean;
   /** Where a message of this endpoint waits for its next attempt, as things are now. */
   waitsIn(message: M, delivery: Delivery | Unsendable): WaitsIn;
   /** Does what was decided, and says what was done: what can be stored nowhere is handed back. */
@@ -36,29 +40,37 @@ export interface Surroundings<M extends Message> {
 /** The journey of a message, from its bytes to the word that ends this hand-out. */
 export async function handleMessage<M extends Message>(message: M, around: Surroundings<M>): Promise<void> {
   const parsed = around.parse(message);
-  const delivery = resolve(parsed, message, around.rows());
+  const times = timesOf(message, around.maxAgeMs);
+  const rows = around.rows();
+  const delivery = untimely(parsed, times, message, rows, around.now()) ?? resolve(parsed, message, rows);
   if (isFanOut(delivery)) return around.fanOut(message, delivery);
-  const attempt = await attemptOnce(delivery, message, around);
+  const attempt = await attemptOnce(delivery, times, message, around);
   const policy = policyOf(delivery, around);
   const waitsIn = around.waitsIn(message, delivery);
-  const verdict = decide(attempt, message.attemptNumber, waitsIn, policy, around.random());
+  const verdict = decide(attempt, message.attemptNumber, waitsIn, policy, around.random(), times.expiry);
   const done = await around.settle(message, delivery, attempt, verdict);
   around.record(message, delivery, attempt, done);
 }
 
 async function attemptOnce<M extends Message>(
   delivery: Delivery | Unsendable,
+  times: Times,
   message: M,
   around: Surroundings<M>,
 ): Promise<Attempt> {
   if (isUnsendable(delivery)) return notSent(delivery.outcome, around.now());
   // The hand-outs before were lost with their workers, and may have been sent: never more than maxAttempts requests.
   const lost = message.attemptNumber - 1;
-  if (lost >= policyOf(delivery, around).maxAttempts && !around.hasHandedBack())
+  if (lost >= policyOf(delivery, around).maxAttempts && !around.hasHandedBack(message))
     return notSent({ kind: 'spent', handOuts: lost }, around.now());
   const room = await around.enter(message, delivery);
   if (room.kind === 'noRoom') return notSent(room, around.now());
-  const attempt = await around.send(delivery);
+  // It may have waited for room.
+  const late = judgeTimes(times, around.now(), message.notBefore);
+  const attempt =
+    late === null
+      ? await around.send(delivery, () => isOver(times.expiry, around.now()))
+      : notSent(late, around.now());
   answered();
   room.left(attempt);
   return attempt;

@@ -12,10 +12,14 @@ export interface Message {
   readonly isRedelivery: boolean;
   /** It comes out of its endpoint's own queue. */
   readonly isParkedCopy: boolean;
-  /** The key of that endpoint; null where it comes from the stream. */
+  /** The key of that endpoint; null where it comes from the stream, or waited for its time. */
   readonly parkedFor: string | null;
   /** When it reached us, in milliseconds on a clock that never goes back. */
   readonly receivedAt: number;
+  /** When it was published, in milliseconds since 1970. */
+  readonly firstSeen: number;
+  /** Until when it has waited in a queue, in milliseconds since 1970; null: until there was room. */
+  readonly notBefore: number | null;
   /** A NATS header, by its exact name; undefined where there is none. */
   header(name: string): string | undefined;
 }

@@ -7,7 +7,7 @@ const OWN_FAULT_PAUSE_MS = 1000;
 
 /**
  * Waits out the faults of our own machine (no sockets left) in the slot: they are nobody's attempt, and taking
- * fewer messages is just what such a machine needs.
+ * fewer messages is just what such a machine needs. What is over meanwhile is not sent any more.
  *
  * @param stopping Once aborted, a fault is returned at once.
  * @param tell Told of a fault, once for all the deliveries that wait for the same pause.
@@ -16,7 +16,7 @@ export function patientSender(
   send: (delivery: Delivery) => Promise<Attempt>,
   stopping: AbortSignal,
   tell: (code: string) => void,
-): (delivery: Delivery) => Promise<Attempt> {
+): (delivery: Delivery, isOver: () => boolean) => Promise<Attempt> {
   /** One for all: each with its own would be a listener more on the signal. */
   let pausing: Promise<void> | null = null;
 
@@ -29,13 +29,13 @@ export function patientSender(
       });
   }
 
-  return async (delivery) => {
+  return async (delivery, isOver) => {
     for (;;) {
       const attempt = await send(delivery);
       if (attempt.outcome.kind !== 'faulted') return attempt;
       pausing ??= waitOut(attempt.outcome.code);
       await pausing;
-      if (stopping.aborted) return attempt;
+      if (stopping.aborted || isOver()) return attempt;
     }
   };
 }

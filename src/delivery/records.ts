@@ -3,7 +3,7 @@ import { type Delivery, withoutQuery } from '../core/delivery.ts';
 import { NO_ENDPOINT_KEY } from '../core/endpoint.ts';
 import type { AttemptRecord, DeadLetterRecord } from '../core/stats.ts';
 import { storedPayload } from '../core/stored-payload.ts';
-import type { Verdict } from '../core/verdict.ts';
+import { type Verdict, whyGivenUp } from '../core/verdict.ts';
 import type { Message } from './message.ts';
 import { endpointKeyOf, isUnsendable, type Unsendable } from './resolve.ts';
 
@@ -56,6 +56,7 @@ export function deadLetterRecord(
 ): DeadLetterRecord | null {
   if (done.kind !== 'deadLetter') return null;
   const endpointKey = endpointKeyOf(delivery);
+  const intended = intendedOf(delivery);
   return {
     deliveryId: delivery.id,
     subject: message.subject,
@@ -63,8 +64,8 @@ export function deadLetterRecord(
     endpointKey: endpointKey === NO_ENDPOINT_KEY ? null : endpointKey,
     attempts: attemptsMade(message.attemptNumber, attempt.outcome),
     reason: done.reason,
-    error: describeFailure(attempt.outcome) ?? done.reason,
-    url: isUnsendable(delivery) ? null : withoutQuery(delivery.target),
+    error: whyGivenUp(attempt, done),
+    url: intended === undefined ? null : withoutQuery(intended.target),
     durationMs: attempt.durationMs,
     at: attempt.startedAt + attempt.durationMs,
     payload: storedBytes === 0 ? null : payloadOf(message, delivery, storedBytes),
@@ -76,12 +77,19 @@ export function deadLetterRecord(
  * cannot be sent is not stored: it may hold headers.
  */
 function payloadOf(message: Message, delivery: Delivery | Unsendable, storedBytes: number): string | null {
-  if (!isUnsendable(delivery) && delivery.endpoint !== null) return storedPayload(message.data, storedBytes);
-  if (!isUnsendable(delivery))
-    return delivery.body === null ? null : storedPayload(delivery.body, storedBytes);
-  const { outcome } = delivery;
+  const intended = intendedOf(delivery);
   // What is bare has no headers in it.
-  const isBare =
-    outcome.kind === 'unsendable' && (outcome.reason === 'unroutable' || outcome.reason === 'disabled');
-  return isBare ? storedPayload(message.data, storedBytes) : null;
+  if (intended === undefined) return isBare(delivery) ? storedPayload(message.data, storedBytes) : null;
+  if (intended.endpoint !== null) return storedPayload(message.data, storedBytes);
+  return intended.body === null ? null : storedPayload(intended.body, storedBytes);
+}
+
+function isBare(delivery: Delivery | Unsendable): boolean {
+  if (!isUnsendable(delivery) || delivery.outcome.kind !== 'unsendable') return false;
+  return delivery.outcome.reason === 'unroutable' || delivery.outcome.reason === 'disabled';
+}
+
+/** What would have been sent, where that is known. */
+function intendedOf(delivery: Delivery | Unsendable): Delivery | undefined {
+  return isUnsendable(delivery) ? delivery.intended : delivery;
 }

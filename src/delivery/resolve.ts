@@ -15,7 +15,12 @@ export type Unsendable = {
   readonly id: string;
   /** Of the endpoint that it was for; `none` where there is none, or it is not known. */
   readonly endpointKey: string;
-  readonly outcome: Extract<Outcome, { kind: 'refused' | 'unsendable' | 'unwanted' | 'faulted' }>;
+  readonly outcome: Extract<
+    Outcome,
+    { kind: 'refused' | 'unsendable' | 'unwanted' | 'faulted' | 'expired' | 'early' }
+  >;
+  /** What would have been sent, where only its time kept it from that. */
+  readonly intended?: Delivery;
 };
 
 /** A message that several endpoints get: a delivery each, with the same id. */

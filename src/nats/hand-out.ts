@@ -1,9 +1,11 @@
 import type { Msg, MsgHdrs } from 'nats';
 // The client's own parser of ack subjects: newer servers add tokens to them. It is not among the package's exports.
 import { parseInfo } from 'nats/lib/jetstream/jsmsg.js';
+import { scheduledQueue } from '../core/scheduled-queue.ts';
 import type { HeaderEntries } from './headers.ts';
 import { headersOf, separate, sizeOf } from './message-headers.ts';
 import { type Journey, publishedHeaders, readJourney } from './parked-copy.ts';
+import { parkedKey } from './parked-stream.ts';
 
 /** Where a message is stored. A stream that is made again starts its sequences again: `created` tells them apart. */
 export type Place = {
@@ -29,7 +31,7 @@ export class HandOut {
   readonly firstSeen: number;
   /** Whether it was handed out by the parked stream. */
   readonly isParkedCopy: boolean;
-  /** The key of the endpoint whose queue it waited in; null where it is no copy of ours. */
+  /** The key of the endpoint whose queue it waited in; null where it is no copy of ours, or waited for its time. */
   readonly parkedFor: string | null;
   /** Before when a parked copy is not to be sent, in milliseconds since 1970; null: at once. */
   readonly notBefore: number | null;
@@ -66,8 +68,8 @@ export class HandOut {
     this.sequence = published.sequence;
     this.firstSeen = this.#journey?.firstSeen ?? Math.floor(info.timestampNanos / 1e6);
     this.isParkedCopy = isParkedCopy;
-    this.parkedFor =
-      this.#journey === null ? null : message.subject.slice(message.subject.lastIndexOf('.') + 1);
+    const queue = this.#journey === null ? null : parkedKey(message.subject);
+    this.parkedFor = queue === null || scheduledQueue(queue) !== null ? null : queue;
     this.notBefore = this.#journey?.notBefore ?? null;
     this.handOuts = info.deliveryCount;
     // The first hand-out of a copy that waits only brings it here, to be handed back until its time has come.

@@ -12,19 +12,21 @@ type Page = StreamInfo & { readonly total?: number; readonly error?: ApiError };
  * How many copies wait for each endpoint: the only source of who has any, so nothing is forgotten over restarts. The server
  * names at most 100 000 subjects at once; each further page is asked for.
  *
+ * @param keys Of which queues, as NATS has it with wildcards. @default all
  * @returns null where it cannot be known now: NATS is away, or the stream is not there.
  */
 export async function listParked(
   client: NatsClient,
   name: string,
   sourceStream: string,
+  keys = '>',
 ): Promise<ReadonlyMap<string, number> | null> {
   if (!client.isConnected()) return null;
   const prefix = parkedSubject(sourceStream, '');
   const parked = new Map<string, number>();
   try {
     for (let offset = 0; ; ) {
-      const page = await readPage(client, name, `${prefix}>`, offset);
+      const page = await readPage(client, name, prefix + keys, offset);
       const subjects = Object.entries(page.state.subjects ?? {});
       for (const [subject, count] of subjects) parked.set(subject.slice(prefix.length), count);
       offset += subjects.length;

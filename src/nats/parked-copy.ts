@@ -1,4 +1,5 @@
 import { headers, type MsgHdrs } from 'nats';
+import { scheduledQueue } from '../core/scheduled-queue.ts';
 import type { HandOut, Place } from './hand-out.ts';
 import { Header, headerText, keptName, originalName } from './headers.ts';
 
@@ -75,7 +76,7 @@ export function copyHeaderBlock(handOut: HandOut, parking: Parking): Uint8Array 
   const { stream, created, sequence } = handOut.place;
   let block =
     'NATS/1.0\r\n' +
-    `${Header.messageId}: ${stream}:${created}:${sequence}:${parking.endpointKey}\r\n` +
+    `${Header.messageId}: ${stream}:${created}:${sequence}:${messageIdKey(parking.endpointKey)}\r\n` +
     `${Header.deliveryId}: ${headerText(parking.deliveryId)}\r\n` +
     `${Header.attempts}: ${parking.attempts}\r\n` +
     `${Header.originalSubject}: ${handOut.subject}\r\n` +
@@ -91,6 +92,11 @@ export function copyHeaderBlock(handOut: HandOut, parking: Parking): Uint8Array 
     for (const value of values) block += `${keptName(name)}: ${value}\r\n`;
   }
   return Buffer.from(`${block}\r\n`);
+}
+
+/** The queue of one time is another one later, when that time is nearer: both copies would be one too many. */
+function messageIdKey(endpointKey: string): string {
+  return scheduledQueue(endpointKey) === null ? endpointKey : 'at';
 }
 
 function count(text: string | undefined): number | null {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { AckPolicy, DeliverPolicy, nanos } from 'nats';
+import { scheduledQueue } from '../core/scheduled-queue.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import { ApiErrorCode, apiErrorCode, isTemporary } from './api-error.ts';
 import type { NatsClient } from './client.ts';
@@ -20,8 +21,8 @@ export type Drain =
   /** It cannot be made now, which may be over in a moment, or waits for somebody's cure. */
   | { readonly failed: string };
 
-/** Handed out and not yet acked, by one endpoint. */
-const MAX_ACK_PENDING = 10_000;
+/** Handed out and not yet acked, by one endpoint; and of what is due within one minute, which all waits for its second. */
+const MAX_ACK_PENDING = { ofEndpoint: 10_000, ofMinute: 100_000 };
 /** How long the server keeps a drain that nobody pulls from. It holds nothing that the next one would not find in the stream. */
 const INACTIVE_MS = 20_000;
 /** The server's own limit is 255, and a file's name has more around it. */
@@ -45,7 +46,8 @@ export async function ensureDrain(client: NatsClient, wanted: DrainWanted): Prom
       ack_policy: AckPolicy.Explicit,
       ack_wait: nanos(wanted.ackWaitMs),
       max_deliver: -1,
-      max_ack_pending: MAX_ACK_PENDING,
+      max_ack_pending:
+        scheduledQueue(wanted.endpointKey) === null ? MAX_ACK_PENDING.ofEndpoint : MAX_ACK_PENDING.ofMinute,
       inactive_threshold: nanos(INACTIVE_MS),
     });
     return { name };

@@ -31,6 +31,11 @@ export function parkedSubject(sourceStream: string, endpointKey: string): string
   return `parked.${sourceStream}.${endpointKey}`;
 }
 
+/** The key of the queue that it is the subject of. */
+export function parkedKey(subject: string): string {
+  return subject.split('.').slice(2).join('.');
+}
+
 /**
  * Makes the stream where webhooks wait whose endpoints have no room, where it is missing; one that is there is never
  * changed. A work queue, since a copy that was delivered must be gone: the durables that drain it come and go, and each

@@ -1,10 +1,11 @@
-import { type Attempt, attemptsMade, describeFailure } from '../core/attempt.ts';
-import type { Verdict } from '../core/verdict.ts';
+import { type Attempt, attemptsMade } from '../core/attempt.ts';
+import { type Verdict, whyGivenUp } from '../core/verdict.ts';
 import { faultPoint } from '../runtime/fault-point.ts';
 import type { AckBuffer } from './ack-buffer.ts';
 import type { NatsClient } from './client.ts';
 import type { DeadLetterWriter } from './dead-letters.ts';
 import type { HandOut } from './hand-out.ts';
+import { createParker, type Subject } from './parker.ts';
 import type { ParkingLot } from './parking.ts';
 
 const ACK = Buffer.from('+ACK');
@@ -14,8 +15,6 @@ const TERM = Buffer.from('+TERM');
 
 /** Wait before a message is handed out again that could not be put among the dead letters, in milliseconds. */
 const DEAD_LETTER_STUCK_MS = 5000;
-/** The same of one that could not be parked; doubled each time, and never in step with others. */
-const PARKING_STUCK_MS = { first: 2000, most: 60_000 };
 const TERM_TIMEOUT_MS = 5000;
 /**
  * How long a dead letter that could not be stored is a trouble of ours, in milliseconds: by then it has been tried again, and
@@ -44,9 +43,6 @@ export type SettlementOptions = {
   /** Milliseconds on a clock that never goes back. @default `performance.now` */
   readonly now?: () => number;
 };
-
-/** Whose message it is. */
-type Subject = { readonly id: string; readonly endpointKey: string };
 
 export interface Settlement {
   /** Registers a message as held here: the server is told so until it is settled. */
@@ -78,7 +74,6 @@ export function createSettlement({
 }: SettlementOptions): Settlement {
   /** When the server last heard that we have it, on the clock of `performance.now()`. */
   const held = new Map<HandOut, number>();
-  let hasHandedBack = false;
   let trouble: { readonly why: string; readonly until: number } | null = null;
 
   /** Said when it begins and when it ends: each letter that is stuck is tried again and again. */
@@ -113,6 +108,8 @@ export function createSettlement({
     end(handOut, word, delayMs);
   }
 
+  const parker = createParker({ parking, setAside, nak, moved: (handOut) => held.delete(handOut), random });
+
   async function deadLetter(
     handOut: HandOut,
     delivery: Subject,
@@ -125,7 +122,7 @@ export function createSettlement({
       endpointKey: delivery.endpointKey,
       deliveryId: delivery.id,
       reason: verdict.reason,
-      detail: describeFailure(attempt.outcome) ?? verdict.reason,
+      detail: whyGivenUp(attempt, verdict),
       attempts: attemptsMade(handOut.attemptNumber, attempt.outcome),
       originalSubject: handOut.subject,
       at: attempt.startedAt + attempt.durationMs,
@@ -140,46 +137,6 @@ export function createSettlement({
     letterStored();
     await terminate(handOut, verdict.reason);
     return verdict;
-  }
-
-  /**
-   * Copies it to its endpoint's own queue, or to several.
-   *
-   * @param afterMs The wait that it owes before its next attempt; 0: none.
-   */
-  async function park(
-    handOut: HandOut,
-    deliveries: readonly Subject[],
-    attempts: number,
-    afterMs: number,
-  ): Promise<boolean> {
-    const notBefore = afterMs === 0 ? null : Date.now() + afterMs;
-    const copies = deliveries.map(({ id, endpointKey }) => ({
-      deliveryId: id,
-      endpointKey,
-      attempts,
-      notBefore,
-    }));
-    const parked = await parking.park(handOut, ...copies);
-    if (parked === 'parked') held.delete(handOut);
-    return parked === 'parked';
-  }
-
-  async function parkOrKeep(
-    handOut: HandOut,
-    deliveries: readonly Subject[],
-    attempts: number,
-  ): Promise<Verdict> {
-    if (await park(handOut, deliveries, attempts, 0)) return { kind: 'park' };
-    if (setAside(handOut)) return { kind: 'setAside' };
-    hasHandedBack = true;
-    nak(handOut, stuckMs(handOut.handOuts));
-    return { kind: 'handBack' };
-  }
-
-  function stuckMs(handOuts: number): number {
-    const { first, most } = PARKING_STUCK_MS;
-    return Math.round(Math.min(most, first * 2 ** (handOuts - 1)) * (0.5 + random()));
   }
 
   /** Confirmed, since the copy is stored. Without an answer it is said again like any ack: the copy stays one. */
@@ -202,13 +159,18 @@ export function createSettlement({
           return verdict;
         case 'retry': {
           const attempts = attemptsMade(handOut.attemptNumber, attempt.outcome);
-          if (verdict.waitsIn === 'queue' && (await park(handOut, [delivery], attempts, verdict.delayMs)))
+          if (
+            verdict.waitsIn === 'queue' &&
+            (await parker.park(handOut, [delivery], attempts, Date.now() + verdict.delayMs))
+          )
             return verdict;
           nak(handOut, verdict.delayMs);
           return { ...verdict, waitsIn: 'stream' };
         }
         case 'park':
-          return parkOrKeep(handOut, [delivery], handOut.attemptNumber - 1);
+          return parker.parkOrKeep(handOut, [delivery], handOut.attemptNumber - 1);
+        case 'schedule':
+          return parker.schedule(handOut, delivery.id, verdict);
         case 'setAside':
         case 'handBack':
           nak(handOut, 0);
@@ -218,13 +180,13 @@ export function createSettlement({
       }
     },
     fanOut: (handOut, id, endpointKeys) =>
-      parkOrKeep(
+      parker.parkOrKeep(
         handOut,
         endpointKeys.map((endpointKey) => ({ id, endpointKey })),
         0,
       ),
     handBack: nak,
-    hasHandedBack: () => hasHandedBack,
+    hasHandedBack: parker.hasHandedBack,
     trouble: () => (trouble !== null && now() < trouble.until ? trouble.why : null),
     stop() {
       clearInterval(progress);

@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../../src/core/attempt.ts';
-import { decide, isParked, type RetryPolicy, type Verdict, type WaitsIn } from '../../src/core/verdict.ts';
+import {
+  decide,
+  isParked,
+  type RetryPolicy,
+  type Verdict,
+  type WaitsIn,
+  whyGivenUp,
+} from '../../src/core/verdict.ts';
 
 const POLICY: RetryPolicy = {
   maxAttempts: 3,
@@ -68,6 +75,8 @@ describe('what follows from an attempt', () => {
       deadLetter('unroutable'),
     ],
     ['a message that kills workers', { kind: 'spent', handOuts: 4 }, deadLetter('exhausted')],
+    ['a message that is too late', { kind: 'expired', detail: 'x' }, deadLetter('expired')],
+    ['a message that is too early', { kind: 'early', dueAt: 7 }, { kind: 'schedule', dueAt: 7 }],
     ['an endpoint without room', { kind: 'noRoom', why: 'paused: maintenance' }, PARK],
     ['our own shutdown', { kind: 'aborted' }, PARK],
     ['our own fault', { kind: 'faulted', code: 'EMFILE' }, PARK],
@@ -118,6 +127,32 @@ describe('what follows from an attempt', () => {
       { kind: 'handBack' },
     ];
     expect(done.map(isParked)).toEqual([true, true, false, false, false, false]);
+  });
+
+  describe('where a message expires', () => {
+    const failed = { outcome: responded(503, 2000), startedAt: 1000, durationMs: 1 };
+    const expiringAt = (at: number, attemptNumber = 1) =>
+      decide(failed, attemptNumber, 'stream', POLICY, 0.5, { at, by: 'Webhook-Expires-At' });
+
+    it('a retry is waited for that comes before', () => {
+      expect(expiringAt(3002)).toEqual(retryAfter(2000));
+    });
+
+    it('one that would come too late is not: it is given up at once, and says why', () => {
+      const verdict = expiringAt(3001);
+      expect(verdict).toMatchObject({ kind: 'deadLetter', reason: 'expired' });
+      expect(whyGivenUp(failed, verdict as Extract<Verdict, { kind: 'deadLetter' }>)).toBe(
+        'HTTP 503; the next attempt would come at 1970-01-01T00:00:03.001Z, and Webhook-Expires-At is over by then, ' +
+          '1970-01-01T00:00:03.001Z',
+      );
+    });
+
+    it('its last attempt exhausts it all the same, and a success is one', () => {
+      expect(expiringAt(0, 3)).toEqual(deadLetter('exhausted'));
+      const answered = { ...failed, outcome: responded(200) };
+      const expiry = { at: 0, by: 'MAX_AGE_HOURS' } as const;
+      expect(decide(answered, 1, 'stream', POLICY, 0.5, expiry)).toEqual({ kind: 'ack' });
+    });
   });
 
   it('410 is gone even where it is a terminal status', () => {

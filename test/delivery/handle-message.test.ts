@@ -20,6 +20,7 @@ type World = {
   readonly room?: NoRoom | Promise<NoRoom>;
   readonly waitsIn?: WaitsIn;
   readonly hasHandedBack?: boolean;
+  readonly now?: () => number;
   /** What the server does in place of what it is told. */
   readonly settled?: Verdict;
 };
@@ -36,6 +37,7 @@ async function handle(given: Message, outcome: Outcome = OK, world: World = {}) 
       terminalStatuses: new Set(),
       backoff: { baseMs: 1000, maxMs: 60_000, multiplier: 2, retryAfterMaxMs: 60_000 },
     },
+    maxAgeMs: 0,
     parse: createMessageParser(),
     enter: (_message, delivery) => {
       steps.push(`enter ${delivery.target.endpointKey}`);
@@ -65,7 +67,7 @@ async function handle(given: Message, outcome: Outcome = OK, world: World = {}) 
       steps.push(`record ${done.kind}`);
       recorded.push({ attempt, done });
     },
-    now: () => 1000,
+    now: world.now ?? (() => 1000),
     random: () => 0.5,
   };
   await handleMessage(given, around);
@@ -162,6 +164,46 @@ describe('the journey of a message', () => {
     const { sent, recorded } = await handle(message(body));
     expect(sent).toEqual([]);
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason });
+  });
+
+  it('waits for its time before anybody is asked who gets it, and whether there is room', async () => {
+    const headers = { 'Webhook-Deliver-At': '2' };
+    for (const body of [ENVELOPE, { event: 'x' }]) {
+      const { steps, recorded } = await handle(message(body, { headers }));
+      expect(steps).toEqual(['settle schedule', 'record schedule']);
+      expect(recorded.done).toEqual({ kind: 'schedule', dueAt: 2000 });
+    }
+    const due = message(ENVELOPE, { headers, notBefore: 2000, isParkedCopy: true });
+    expect((await handle(due)).sent).toHaveLength(1);
+  });
+
+  it.each([
+    ['and is for an endpoint', ENVELOPE],
+    ['and nobody is there for it', { event: 'x' }],
+  ])('that is too late %s is a dead letter, without a request', async (_what, body) => {
+    const { steps, recorded } = await handle(message(body, { headers: { 'Webhook-Expires-At': '1' } }));
+    expect(steps).toEqual(['settle deadLetter', 'record deadLetter']);
+    expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'expired' });
+  });
+
+  it('that became too late while it waited for room is not sent, and its room is free again', async () => {
+    const times = [1000];
+    const { sent, left, recorded } = await handle(
+      message(ENVELOPE, { headers: { 'Webhook-Expires-At': '2' } }),
+      OK,
+      { now: () => times.shift() ?? 3000 },
+    );
+    expect([sent, left.length]).toEqual([[], 1]);
+    expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'expired' });
+  });
+
+  it.each([
+    ['a time that is none', ENVELOPE, { 'Webhook-Deliver-At': 'soon' }],
+    ['a replay that is perhaps one', { event: 'x' }, { 'Webhook-Replayed': 'perhaps' }],
+    ['a broken body, though it is to be sent later', '{"webhook_url":', { 'Webhook-Deliver-At': '9' }],
+  ])('with %s is told at once', async (_what, body, headers) => {
+    const { recorded } = await handle(message(body, { headers }));
+    expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'malformed' });
   });
 
   it('is recorded as what was done, not as what was wanted', async () => {

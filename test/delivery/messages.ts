@@ -17,6 +17,8 @@ export function message(
     isParkedCopy: false,
     parkedFor: null,
     receivedAt: 0,
+    firstSeen: 1000,
+    notBefore: null,
     header: (name) => headers[name],
     ...fields,
   };

@@ -18,7 +18,7 @@ function patientOn(...outcomes: Outcome[]) {
     return { outcome, startedAt: sent, durationMs: 1 };
   };
   const deliver = patientSender(send, stopping.signal, (code) => told.push(code));
-  return { stopping, told, sent: () => sent, deliver: () => deliver(DELIVERY) };
+  return { stopping, told, sent: () => sent, deliver: (isOver = () => false) => deliver(DELIVERY, isOver) };
 }
 
 test('an attempt that was made is returned, whatever its outcome', async () => {
@@ -33,9 +33,15 @@ test('a fault of our own is waited out, and the attempt made after it', async ()
   expect([sent(), told]).toEqual([2, ['EMFILE']]);
 });
 
+test('what is over while a fault is waited out is not sent any more', async () => {
+  const { deliver, sent } = patientOn(FAULTED, RESPONDED);
+  expect((await deliver(() => true)).outcome).toEqual(FAULTED);
+  expect(sent()).toBe(1);
+});
+
 test('many deliveries that wait are told as one, pause by pause', async () => {
   const { deliver, stopping, sent, told } = patientOn(FAULTED);
-  const attempts = Array.from({ length: 100 }, deliver);
+  const attempts = Array.from({ length: 100 }, () => deliver());
   await until(() => sent() === 200);
   stopping.abort();
   await Promise.all(attempts);

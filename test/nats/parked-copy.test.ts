@@ -161,6 +161,17 @@ test('a copy that waits is deferred at its first hand-out, and counts from the s
   }
 });
 
+test('a copy says whose queue it waited in, unless it waited for its time', async () => {
+  const { lot, main, drain } = await startScene(client);
+  await publish(client, 2);
+  await lot.park(await main.next(), parking());
+  expect((await (await drain()).next()).parkedFor).toBe(KEY);
+  const endpointKey = 'at.2027-01-31T12:00';
+  await lot.park(await main.next(1), parking({ endpointKey, notBefore: LATER }));
+  const due = await (await drain(client, 1000, endpointKey)).next();
+  expect(due).toMatchObject({ parkedFor: null, notBefore: LATER, isDeferred: true, isParkedCopy: true });
+});
+
 test('each hand-out of a message is an attempt, on the main stream too', async () => {
   const { main } = await startScene(client);
   await publish(client, 1);

@@ -49,6 +49,13 @@ test('a drain takes one endpoint, and vanishes when nobody pulls', async () => {
   });
 });
 
+test('a drain of what is due within one minute has room for all of it', async () => {
+  await ensureParkedStream(client, WANTED);
+  const drain = await ensureDrain(client, wanted({ endpointKey: 'at.2027-01-31T12:00' }));
+  if ('failed' in drain) throw new Error(drain.failed);
+  expect((await client.manager.consumers.info(PARKED, drain.name)).config.max_ack_pending).toBe(100_000);
+});
+
 test('workers that make the same drain at once get the same one, also with another ACK_WAIT_MS', async () => {
   await ensureParkedStream(client, WANTED);
   const other = await connectTo(server.url, login);

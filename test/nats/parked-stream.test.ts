@@ -1,5 +1,6 @@
 import { DiscardPolicy, nanos, RetentionPolicy, StorageType } from 'nats';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { SCHEDULED_KEYS } from '../../src/core/scheduled-queue.ts';
 import type { NatsClient } from '../../src/nats/client.ts';
 import { listParked } from '../../src/nats/list-parked.ts';
 import { ensureParkedStream } from '../../src/nats/parked-stream.ts';
@@ -37,6 +38,19 @@ test('the stream for parked webhooks is a work queue that refuses what it cannot
     duplicate_window: nanos(120_000),
   });
   expect(await ensureParkedStream(client, WANTED)).toEqual({ ...made, isNew: false });
+});
+
+test('what waits for its time is listed alone where only that is asked for', async () => {
+  await ensureParkedStream(client, WANTED);
+  for (const key of ['example-com-0a1b2c3d', 'at.2027-01-31', 'at.2027-01-31T12:00', 'at.2027-01-31T12:00'])
+    await client.connection.request(`parked.${WANTED.sourceStream}.${key}`, '{}', { timeout: 5000 });
+  expect(await listParked(client, PARKED, WANTED.sourceStream, SCHEDULED_KEYS)).toEqual(
+    new Map([
+      ['at.2027-01-31', 1],
+      ['at.2027-01-31T12:00', 2],
+    ]),
+  );
+  expect((await list())?.size).toBe(3);
 });
 
 test('knows a copy for at least twice the time after which it may be parked once more', async () => {

@@ -74,11 +74,11 @@ export async function startScene(
   const lot = createParking(worker, { streamName: PARKED, sourceStream: STREAM, ...options });
   onTestFinished(() => lot.stop());
   const main = handOutsOf(worker, STREAM, DURABLE, CREATED);
-  const drain = async (of: NatsClient = worker, slots?: number) => {
+  const drain = async (of: NatsClient = worker, slots?: number, endpointKey = KEY) => {
     const made = await ensureDrain(of, {
       parkedStream: PARKED,
       sourceStream: STREAM,
-      endpointKey: KEY,
+      endpointKey,
       ackWaitMs,
     });
     if ('failed' in made) throw new Error(made.failed);
@@ -98,10 +98,11 @@ export async function publishRaw(
   await client.connection.request('webhooks.orders', data, { headers, timeout: 5000 });
 }
 
-/** The last copy that is stored: its headers, name and values, and its data. */
+/** The last copy that is stored: its headers, name and values, its data, and where it is. */
 export async function lastCopy(client: NatsClient) {
-  const { header, data, seq } = await client.manager.streams.getMessage(PARKED, { last_by_subj: SUBJECT });
-  return { headers: [...header].sort(([a], [b]) => (a < b ? -1 : 1)), data: Buffer.from(data), seq };
+  const last = { last_by_subj: `parked.${STREAM}.>` };
+  const { header, data, seq, subject } = await client.manager.streams.getMessage(PARKED, last);
+  return { subject, headers: [...header].sort(([a], [b]) => (a < b ? -1 : 1)), data: Buffer.from(data), seq };
 }
 
 export const stored = async (client: NatsClient, stream: string) =>

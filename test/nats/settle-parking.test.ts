@@ -1,7 +1,8 @@
-import { beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Verdict } from '../../src/core/verdict.ts';
 import type { NatsClient } from '../../src/nats/client.ts';
 import { ensureDrain } from '../../src/nats/parked-drain.ts';
+import { createParking } from '../../src/nats/parking.ts';
 import { startTestNats, type TestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { groupState, publish, STREAM } from './group.ts';
@@ -140,4 +141,57 @@ test('where the parked stream is full, one without room that is set aside is kep
   expect(handOuts.length).toBe(1);
   expect(await settle(handOut, { kind: 'ack' })).toEqual({ kind: 'ack' });
   await until(async () => (await stored(client, STREAM)) === 0);
+});
+
+describe('what is to be sent later', () => {
+  const inAnHour = () => Date.now() + 3_600_000;
+  const later = (dueAt: number): Verdict => ({ kind: 'schedule', dueAt });
+  const early = (dueAt: number) => ({ kind: 'early', dueAt }) as const;
+
+  test('waits in the queue of its minute, with the attempts that it had', async () => {
+    const { next, settle } = await startSettling(client);
+    const dueAt = inAnHour();
+    await publish(client, 1);
+    expect(await settle(await next(), later(dueAt), early(dueAt))).toEqual(later(dueAt));
+    const minute = new Date(dueAt).toISOString().slice(0, 16);
+    expect((await lastCopy(client)).subject).toBe(`parked.${STREAM}.at.${minute}`);
+    expect(await journeyOfLast()).toEqual({ attempts: '0', notBefore: new Date(dueAt).toISOString() });
+  });
+
+  test('is one copy, though it is parked again by another worker, in the queue of another time', async () => {
+    const { parking, next } = await startSettling(client);
+    await publish(client, 1);
+    const handOut = await next();
+    for (const endpointKey of ['at.2199-01-01', 'at.2199-01-01T12:00'])
+      await createParking(client, { streamName: PARKED, sourceStream: STREAM }).park(handOut, {
+        deliveryId: 'orders:1',
+        endpointKey,
+        attempts: 0,
+        notBefore: null,
+      });
+    await parking.drain(5000);
+    expect((await lastCopy(client)).subject).toBe(`parked.${STREAM}.at.2199-01-01`);
+    expect(await stored(client, PARKED)).toBe(1);
+  });
+
+  test('waits in its stream where it is too large for a copy', async () => {
+    const { next, settle } = await startSettling(client);
+    const delays = naks();
+    const dueAt = inAnHour();
+    await client.connection.request('webhooks.orders', new Uint8Array(1_048_000), { timeout: 10_000 });
+    expect(await settle(await next(), later(dueAt), early(dueAt))).toEqual({ kind: 'handBack' });
+    await until(() => delays.length === 1);
+    expect(delays[0]).toBeGreaterThan(3_500_000);
+    expect(await stored(client, PARKED)).toBe(0);
+  });
+
+  test('is set aside, else handed back, where the parked stream is full', async () => {
+    const places = [true, false];
+    const { next, settle } = await startSettling(client, { setAside: () => places.shift()! });
+    await fillParkedStream();
+    await publish(client, 2);
+    const dueAt = inAnHour();
+    expect(await settle(await next(), later(dueAt), early(dueAt))).toEqual({ kind: 'setAside' });
+    expect(await settle(await next(1), later(dueAt), early(dueAt))).toEqual({ kind: 'handBack' });
+  });
 });

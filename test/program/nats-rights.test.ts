@@ -65,7 +65,9 @@ async function doesItsWork(
     return true;
   });
   const { stdout } = await outcomeOf(['stats', '--once'], { ...scene.env, ...AS.worker });
-  expect(stdout).toMatch(/^0 pending, 0 in flight or waiting for a retry, \d parked, \d dead letters/m);
+  expect(stdout).toMatch(
+    /^0 pending, 0 in flight or waiting for a retry, \d parked, \d scheduled, \d dead letters/m,
+  );
   expect(await stopWorker(worker)).toMatchObject({ acksConfirmed: true });
   expect(logOf(worker).filter(({ level }) => level === 'error')).toEqual([]);
 }

@@ -1,0 +1,69 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { endpointKey } from '../../src/core/endpoint.ts';
+import { scheduledQueue, waitsFor } from '../../src/core/scheduled-queue.ts';
+
+const NOW = Date.parse('2027-01-31T12:34:56.789Z');
+const HOUR = 3_600_000;
+const times = fc.date({ min: new Date(NOW), max: new Date('9999-12-31T23:59:59Z'), noInvalidDate: true });
+
+describe('what waits for its time', () => {
+  it('waits by its minute where that is near, to be sent then', () => {
+    expect(waitsFor(NOW + HOUR, NOW)).toEqual({ key: 'at.2027-01-31T13:34', notBefore: NOW + HOUR });
+  });
+
+  it('waits by its day where that is far, to be moved to its minute', () => {
+    expect(waitsFor(NOW + 48 * HOUR, NOW)).toEqual({ key: 'at.2027-02-02', notBefore: null });
+  });
+
+  it('comes out before it is due, and from its day for its minute', () => {
+    fc.assert(
+      fc.property(times, (due) => {
+        const queue = scheduledQueue(waitsFor(due.getTime(), NOW).key)!;
+        expect(queue.opensAt).toBeLessThan(due.getTime());
+        const opened = Math.max(NOW, queue.opensAt);
+        expect(waitsFor(due.getTime(), opened).notBefore).toBe(due.getTime());
+      }),
+    );
+  });
+
+  it('waits in one of few queues, however many messages wait', () => {
+    const year = Array.from(
+      { length: 365 * 24 * 60 },
+      (_, minute) => waitsFor(NOW + minute * 60_000, NOW).key,
+    );
+    expect(new Set(year).size).toBeLessThan(2000);
+  });
+});
+
+describe('the key of such a queue', () => {
+  it('says when it is opened, and from when on all of it comes out', () => {
+    expect(scheduledQueue('at.2027-01-31T13:34')).toEqual({
+      key: 'at.2027-01-31T13:34',
+      opensAt: Date.parse('2027-01-31T13:33:58Z'),
+      endsAt: Date.parse('2027-01-31T13:35:00Z'),
+    });
+    const opensAt = Date.parse('2027-02-01T23:00:00Z');
+    expect(scheduledQueue('at.2027-02-02')).toEqual({ key: 'at.2027-02-02', opensAt, endsAt: opensAt });
+  });
+
+  it.each([
+    'none',
+    'at',
+    'at.',
+    'at-00000000',
+    'at.2027-13-01',
+    'at.2027-01-31T25:00',
+    'xat.2027-01-31',
+  ])('is not %s', (key) => {
+    expect(scheduledQueue(key)).toBe(null);
+  });
+
+  it('is never that of an endpoint', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (what, name) => {
+        expect(scheduledQueue(endpointKey(what, name))).toBe(null);
+      }),
+    );
+  });
+});

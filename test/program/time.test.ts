@@ -1,0 +1,251 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../support/wait.ts';
+import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
+import {
+  deadLetterOf,
+  drained,
+  type Environment,
+  openScene,
+  type Scene,
+  setPaused,
+  startEndpoint,
+  stopWorker,
+} from './scene.ts';
+
+let scene: Scene;
+beforeEach(async () => {
+  scene = await openScene();
+});
+
+/** A whole second: so coarse is the time of a request in its `webhook-timestamp`. */
+const secondsFromNow = (seconds: number) => 1000 * Math.ceil(Date.now() / 1000 + seconds);
+const iso = (at: number) => new Date(at).toISOString();
+const deliverAt = (at: number | string) => ({ 'Webhook-Deliver-At': typeof at === 'string' ? at : iso(at) });
+const expiresAt = (at: number) => ({ 'Webhook-Expires-At': iso(at) });
+const publish = (url: string, headers: Environment, data: unknown = { n: 1 }) =>
+  scene.publish({ webhook_url: url, data }, { headers });
+
+const stateOf = async (stream: string) =>
+  (await scene.manager.streams.info(stream, { subjects_filter: '>' })).state;
+/** What waits in the parked stream, by the key of its queue. */
+async function queues(): Promise<Record<string, number>> {
+  const { subjects = {} } = await stateOf('WEBHOOKS_PARKED');
+  const byKey = Object.entries(subjects).map(([subject, count]) => [
+    subject.slice('parked.WEBHOOKS.'.length),
+    count,
+  ]);
+  return Object.fromEntries(byKey);
+}
+/** Resolves when so many messages have left the stream for the parked one. */
+const parked = (count: number) =>
+  until(async () => {
+    const [waiting, left] = [await stateOf('WEBHOOKS_PARKED'), await stateOf('WEBHOOKS')];
+    return waiting.messages === count && left.messages === 0;
+  });
+
+/** What takes messages out of the parked stream. */
+const drains = () => scene.manager.consumers.list('WEBHOOKS_PARKED').next();
+
+/** Reason and detail of a dead letter. */
+async function givenUp(sequence: number) {
+  const { header } = await deadLetterOf(scene, sequence);
+  return ['Reason', 'Detail'].map((name) => header.get(`Webhook-Dead-Letter-${name}`));
+}
+
+describe('a message with Webhook-Deliver-At', () => {
+  it('is delivered after that time, not before, and once', async () => {
+    const endpoint = await startEndpoint();
+    await Promise.all([scene.startWorker(), scene.startWorker({ CONSUMER_NAME: 'second' })]);
+    const dueAt = secondsFromNow(1);
+    for (let number = 0; number < 50; number++)
+      await publish(endpoint.url, deliverAt(number % 2 === 0 ? iso(dueAt) : String(dueAt / 1000)), {
+        number,
+      });
+    await parked(50);
+    expect(endpoint.requests.length).toBe(0);
+    await drained(scene);
+    expect(endpoint.received()).toMatchObject({ webhookIds: 50, doubled: 0 });
+    for (const { headers } of endpoint.requests)
+      expect(Number(headers['webhook-timestamp'])).toBeGreaterThanOrEqual(dueAt / 1000);
+  });
+
+  it('is delivered at once where that is over', async () => {
+    const endpoint = await startEndpoint();
+    await scene.startWorker();
+    await publish(endpoint.url, deliverAt('2020-01-01T00:00:00Z'));
+    await until(() => endpoint.requests.length === 1);
+  });
+
+  it('waits through restarts of nats-server and of the worker', async () => {
+    const endpoint = await startEndpoint();
+    const first = await scene.startWorker();
+    const dueAt = secondsFromNow(3);
+    await publish(endpoint.url, deliverAt(dueAt));
+    await parked(1);
+    await stopWorker(first);
+    await scene.nats.kill();
+    await scene.nats.restart();
+    await scene.startWorker();
+    // Handed out once, to be handed out again when it is due.
+    await until(async () => (await drains())[0]?.num_ack_pending === 1);
+    await scene.nats.restart();
+    await until(() => endpoint.requests.length === 1);
+    expect(Number(endpoint.requests[0]!.headers['webhook-timestamp'])).toBeGreaterThanOrEqual(dueAt / 1000);
+    await drained(scene);
+    expect(endpoint.received().doubled).toBe(0);
+  });
+
+  it('years ahead costs nothing until then: no pending place, no consumer, and no endpoint in trouble', async () => {
+    const endpoint = await startEndpoint();
+    await scene.startWorker();
+    for (let day = 10; day < 30; day++) await publish(endpoint.url, deliverAt(`2199-01-${day}T12:00:00Z`));
+    await parked(20);
+    expect(Object.keys(await queues()).sort()[0]).toBe('at.2199-01-10');
+    await publish(endpoint.url, {});
+    await until(() => endpoint.requests.length === 1);
+    const durable = () => scene.manager.consumers.info('WEBHOOKS', 'webhook-workers');
+    await until(async () => (await durable()).num_ack_pending === 0);
+    expect(await drains()).toEqual([]);
+    const rows = await until(async () => {
+      const found = await scene.query<{ state: string }>('SELECT state FROM nats_endpoint_health');
+      return found.length > 0 && found;
+    });
+    expect(rows).toEqual([{ state: 'flowing' }]);
+  });
+
+  it('comes out of the queue of its day, when that is near, for that of its minute', async () => {
+    const endpoint = await startEndpoint();
+    const worker = await scene.startWorker();
+    const dueAt = secondsFromNow(1);
+    await publish(endpoint.url, deliverAt(dueAt));
+    await parked(1);
+    await stopWorker(worker);
+    // As if it had been parked long ago.
+    const [[minute]] = Object.entries(await queues()) as [[string, number]];
+    const copy = await scene.manager.streams.getMessage('WEBHOOKS_PARKED', {
+      last_by_subj: `parked.WEBHOOKS.${minute}`,
+    });
+    await scene.manager.streams.purge('WEBHOOKS_PARKED');
+    copy.header.delete('Webhook-Not-Before');
+    copy.header.delete('Nats-Msg-Id');
+    await scene.js.publish(`parked.WEBHOOKS.${minute.slice(0, 'at.2027-01-31'.length)}`, copy.data, {
+      headers: copy.header,
+    });
+    await scene.startWorker();
+    await until(() => endpoint.requests.length === 1);
+    expect(Number(endpoint.requests[0]!.headers['webhook-timestamp'])).toBeGreaterThanOrEqual(dueAt / 1000);
+    await drained(scene);
+  });
+
+  it('and no URL goes to the row that is there when it is due', async () => {
+    const endpoint = await startEndpoint();
+    await scene.startWorker();
+    await scene.publish({ n: 1 }, { subject: 'webhooks.later', headers: deliverAt(secondsFromNow(1)) });
+    await parked(1);
+    await scene.query(`INSERT INTO rule_webhooks (webhook_name, url) VALUES ('later', $1)`, [endpoint.url]);
+    await until(() => endpoint.requests.length === 1);
+    expect(endpoint.requests[0]!.body.toString()).toBe('{"n":1}');
+  });
+
+  it('goes to the queue of its endpoint where that is paused by then, and on from there', async () => {
+    const endpoint = await startEndpoint();
+    await scene.startWorker();
+    await setPaused(scene, endpoint.url, true);
+    await publish(endpoint.url, deliverAt(secondsFromNow(1)));
+    await until(async () => Object.keys(await queues()).some((key) => key.startsWith('127-0-0-1')));
+    await setPaused(scene, endpoint.url, false);
+    await until(() => endpoint.requests.length === 1);
+    await drained(scene);
+  });
+
+  it('waits in its stream where it is too large for a copy, and is delivered', async () => {
+    const endpoint = await startEndpoint();
+    await scene.startWorker();
+    const dueAt = secondsFromNow(1);
+    await publish(endpoint.url, deliverAt(dueAt), 'x'.repeat(1_048_576 - 1000));
+    await until(() => endpoint.requests.length === 1);
+    expect(Number(endpoint.requests[0]!.headers['webhook-timestamp'])).toBeGreaterThanOrEqual(dueAt / 1000);
+    await drained(scene);
+  });
+
+  it('is told at once where that is no time, or the message is malformed anyway', async () => {
+    await scene.startWorker();
+    const tomorrow = await publish('http://127.0.0.1:9/', deliverAt('tomorrow'));
+    expect(await givenUp(tomorrow)).toEqual([
+      'malformed',
+      'the NATS header Webhook-Deliver-At is no time: give ISO 8601 with a zone, such as 2027-01-31T12:00:00Z or ' +
+        '2027-01-31T12:00:00+02:00, or Unix seconds',
+    ]);
+    const broken = await publish('nonsense', deliverAt('2199-01-01T00:00:00Z'));
+    expect((await givenUp(broken))[0]).toBe('malformed');
+  });
+});
+
+describe('a message with Webhook-Expires-At', () => {
+  it('is given up after it, without a request, also where nobody is there for it', async () => {
+    const endpoint = await startEndpoint();
+    await scene.startWorker();
+    const late = await publish(endpoint.url, expiresAt(0));
+    expect(await givenUp(late)).toEqual([
+      'expired',
+      'Webhook-Expires-At is over since 1970-01-01T00:00:00.000Z',
+    ]);
+    const unroutable = await scene.publish({ n: 1 }, { subject: 'webhooks.nobody', headers: expiresAt(0) });
+    expect((await givenUp(unroutable))[0]).toBe('expired');
+    expect(endpoint.requests.length).toBe(0);
+    expect((await scene.deliveryOf(late, 'dead-lettered')).dead_letter_reason).toBe('expired');
+  });
+
+  it('is given up at once where it is to be delivered only later', async () => {
+    await scene.startWorker();
+    const headers = { ...deliverAt('2199-01-02T00:00:00Z'), 'Webhook-Expires-At': '2199-01-01T00:00:00Z' };
+    expect(await givenUp(await publish('http://127.0.0.1:9/', headers))).toEqual([
+      'expired',
+      'Webhook-Deliver-At, 2199-01-02T00:00:00.000Z, is not before Webhook-Expires-At, 2199-01-01T00:00:00.000Z',
+    ]);
+  });
+
+  it('is not waited for when its next attempt would come too late', async () => {
+    const endpoint = await startMisbehavingEndpoint();
+    await scene.startWorker({ BACKOFF_BASE_MS: '3600000', BACKOFF_MAX_MS: '3600000' });
+    const [reason, detail] = await givenUp(
+      await publish(`${endpoint.url}/status/500`, expiresAt(Date.now() + 60_000)),
+    );
+    expect([reason, detail]).toEqual([
+      'expired',
+      expect.stringMatching(/^HTTP 500; the next attempt would come at /),
+    ]);
+    expect(endpoint.requests.length).toBe(1);
+  });
+
+  it('that is over when it comes out of a paused queue is never sent', async () => {
+    const endpoint = await startEndpoint();
+    await scene.startWorker();
+    await setPaused(scene, endpoint.url, true);
+    await until(async () => {
+      await publish(endpoint.url, {});
+      return Object.keys(await queues()).length > 0;
+    });
+    const before = endpoint.requests.length;
+    const at = Date.now() + 1000;
+    const sequence = await publish(endpoint.url, expiresAt(at), { late: true });
+    await until(async () => Date.now() > at && (await stateOf('WEBHOOKS')).messages === 0);
+    await setPaused(scene, endpoint.url, false);
+    expect((await givenUp(sequence))[0]).toBe('expired');
+    await drained(scene);
+    expect(endpoint.requests.length).toBeGreaterThan(before);
+    expect(endpoint.requests.some(({ body }) => body.includes('late'))).toBe(false);
+  });
+});
+
+it('MAX_AGE_HOURS gives up what was published too long ago', async () => {
+  const endpoint = await startEndpoint();
+  await stopWorker(await scene.startWorker());
+  const old = await publish(endpoint.url, {});
+  const stored = Date.now();
+  await until(() => Date.now() > stored + 100);
+  await scene.startWorker({ MAX_AGE_HOURS: '0.00003' });
+  const [reason, detail] = await givenUp(old);
+  expect([reason, detail]).toEqual(['expired', expect.stringMatching(/^MAX_AGE_HOURS is over since /)]);
+  expect(endpoint.requests.length).toBe(0);
+});
