@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '../support/wait.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
 import {
@@ -13,9 +13,10 @@ import {
 } from './scene.ts';
 
 let scene: Scene;
-beforeEach(async () => {
-  scene = await openScene();
-});
+const eachOnItsOwn = () =>
+  beforeEach(async () => {
+    scene = await openScene();
+  });
 
 /** A whole second: so coarse is the time of a request in its `webhook-timestamp`. */
 const secondsFromNow = (seconds: number) => 1000 * Math.ceil(Date.now() / 1000 + seconds);
@@ -53,27 +54,23 @@ async function givenUp(sequence: number) {
 }
 
 describe('a message with Webhook-Deliver-At', () => {
+  eachOnItsOwn();
+
   it('is delivered after that time, not before, and once', async () => {
     const endpoint = await startEndpoint();
     await Promise.all([scene.startWorker(), scene.startWorker({ CONSUMER_NAME: 'second' })]);
-    const dueAt = secondsFromNow(1);
-    for (let number = 0; number < 50; number++)
-      await publish(endpoint.url, deliverAt(number % 2 === 0 ? iso(dueAt) : String(dueAt / 1000)), {
-        number,
-      });
+    const dueAt = secondsFromNow(3);
+    const times = [iso(dueAt), String(dueAt / 1000)];
+    const numbers = Array.from({ length: 50 }, (_, number) => number);
+    await Promise.all(
+      numbers.map((number) => publish(endpoint.url, deliverAt(times[number % 2]!), { number })),
+    );
     await parked(50);
     expect(endpoint.requests.length).toBe(0);
     await drained(scene);
     expect(endpoint.received()).toMatchObject({ webhookIds: 50, doubled: 0 });
     for (const { headers } of endpoint.requests)
       expect(Number(headers['webhook-timestamp'])).toBeGreaterThanOrEqual(dueAt / 1000);
-  });
-
-  it('is delivered at once where that is over', async () => {
-    const endpoint = await startEndpoint();
-    await scene.startWorker();
-    await publish(endpoint.url, deliverAt('2020-01-01T00:00:00Z'));
-    await until(() => endpoint.requests.length === 1);
   });
 
   it('waits through restarts of nats-server and of the worker', async () => {
@@ -116,7 +113,7 @@ describe('a message with Webhook-Deliver-At', () => {
   it('comes out of the queue of its day, when that is near, for that of its minute', async () => {
     const endpoint = await startEndpoint();
     const worker = await scene.startWorker();
-    const dueAt = secondsFromNow(1);
+    const dueAt = secondsFromNow(2);
     await publish(endpoint.url, deliverAt(dueAt));
     await parked(1);
     await stopWorker(worker);
@@ -140,7 +137,7 @@ describe('a message with Webhook-Deliver-At', () => {
   it('and no URL goes to the row that is there when it is due', async () => {
     const endpoint = await startEndpoint();
     await scene.startWorker();
-    await scene.publish({ n: 1 }, { subject: 'webhooks.later', headers: deliverAt(secondsFromNow(1)) });
+    await scene.publish({ n: 1 }, { subject: 'webhooks.later', headers: deliverAt(secondsFromNow(2)) });
     await parked(1);
     await scene.query(`INSERT INTO rule_webhooks (webhook_name, url) VALUES ('later', $1)`, [endpoint.url]);
     await until(() => endpoint.requests.length === 1);
@@ -167,43 +164,10 @@ describe('a message with Webhook-Deliver-At', () => {
     expect(Number(endpoint.requests[0]!.headers['webhook-timestamp'])).toBeGreaterThanOrEqual(dueAt / 1000);
     await drained(scene);
   });
-
-  it('is told at once where that is no time, or the message is malformed anyway', async () => {
-    await scene.startWorker();
-    const tomorrow = await publish('http://127.0.0.1:9/', deliverAt('tomorrow'));
-    expect(await givenUp(tomorrow)).toEqual([
-      'malformed',
-      'the NATS header Webhook-Deliver-At is no time: give ISO 8601 with a zone, such as 2027-01-31T12:00:00Z or ' +
-        '2027-01-31T12:00:00+02:00, or Unix seconds',
-    ]);
-    const broken = await publish('nonsense', deliverAt('2199-01-01T00:00:00Z'));
-    expect((await givenUp(broken))[0]).toBe('malformed');
-  });
 });
 
 describe('a message with Webhook-Expires-At', () => {
-  it('is given up after it, without a request, also where nobody is there for it', async () => {
-    const endpoint = await startEndpoint();
-    await scene.startWorker();
-    const late = await publish(endpoint.url, expiresAt(0));
-    expect(await givenUp(late)).toEqual([
-      'expired',
-      'Webhook-Expires-At is over since 1970-01-01T00:00:00.000Z',
-    ]);
-    const unroutable = await scene.publish({ n: 1 }, { subject: 'webhooks.nobody', headers: expiresAt(0) });
-    expect((await givenUp(unroutable))[0]).toBe('expired');
-    expect(endpoint.requests.length).toBe(0);
-    expect((await scene.deliveryOf(late, 'dead-lettered')).dead_letter_reason).toBe('expired');
-  });
-
-  it('is given up at once where it is to be delivered only later', async () => {
-    await scene.startWorker();
-    const headers = { ...deliverAt('2199-01-02T00:00:00Z'), 'Webhook-Expires-At': '2199-01-01T00:00:00Z' };
-    expect(await givenUp(await publish('http://127.0.0.1:9/', headers))).toEqual([
-      'expired',
-      'Webhook-Deliver-At, 2199-01-02T00:00:00.000Z, is not before Webhook-Expires-At, 2199-01-01T00:00:00.000Z',
-    ]);
-  });
+  eachOnItsOwn();
 
   it('is not waited for when its next attempt would come too late', async () => {
     const endpoint = await startMisbehavingEndpoint();
@@ -236,16 +200,81 @@ describe('a message with Webhook-Expires-At', () => {
     expect(endpoint.requests.length).toBeGreaterThan(before);
     expect(endpoint.requests.some(({ body }) => body.includes('late'))).toBe(false);
   });
+
+  it('that waits for several endpoints expires for each of them', async () => {
+    await stopWorker(await scene.startWorker());
+    for (const name of ['a', 'b'])
+      await scene.query(
+        `INSERT INTO rule_webhooks (webhook_name, url, nats_subject, paused) VALUES ($1, 'http://127.0.0.1:9/', 'webhooks.both', true)`,
+        [name],
+      );
+    await scene.startWorker();
+    const at = Date.now() + 500;
+    await scene.publish({ n: 1 }, { subject: 'webhooks.both', headers: expiresAt(at) });
+    await parked(2);
+    await until(() => Date.now() > at);
+    await scene.query('UPDATE rule_webhooks SET paused = false');
+    const letters = await until(async () => {
+      const { subjects = {} } = await stateOf('WEBHOOKS_DLQ');
+      return Object.keys(subjects).length === 2 && Object.keys(subjects);
+    });
+    expect(letters.map((subject) => subject.split('.').at(-1)!.slice(0, 2)).sort()).toEqual(['a-', 'b-']);
+    await drained(scene);
+  });
+
+  it('or published longer than MAX_AGE_HOURS ago is given up', async () => {
+    const endpoint = await startEndpoint();
+    await stopWorker(await scene.startWorker());
+    const old = await publish(endpoint.url, {});
+    const stored = Date.now();
+    await until(() => Date.now() > stored + 100);
+    await scene.startWorker({ MAX_AGE_HOURS: '0.00003' });
+    const [reason, detail] = await givenUp(old);
+    expect([reason, detail]).toEqual(['expired', expect.stringMatching(/^MAX_AGE_HOURS is over since /)]);
+    expect(endpoint.requests.length).toBe(0);
+  });
 });
 
-it('MAX_AGE_HOURS gives up what was published too long ago', async () => {
-  const endpoint = await startEndpoint();
-  await stopWorker(await scene.startWorker());
-  const old = await publish(endpoint.url, {});
-  const stored = Date.now();
-  await until(() => Date.now() > stored + 100);
-  await scene.startWorker({ MAX_AGE_HOURS: '0.00003' });
-  const [reason, detail] = await givenUp(old);
-  expect([reason, detail]).toEqual(['expired', expect.stringMatching(/^MAX_AGE_HOURS is over since /)]);
-  expect(endpoint.requests.length).toBe(0);
+describe('at once, a message', () => {
+  beforeAll(async () => {
+    scene = await openScene();
+    await scene.startWorker();
+  });
+
+  it('that may be sent since long ago is sent', async () => {
+    const endpoint = await startEndpoint();
+    await publish(endpoint.url, deliverAt('2020-01-01T00:00:00Z'));
+    await until(() => endpoint.requests.length === 1);
+  });
+
+  it('that names no time is malformed, and so is one that is malformed anyway, though it is to be sent later', async () => {
+    const tomorrow = await publish('http://127.0.0.1:9/', deliverAt('tomorrow'));
+    expect(await givenUp(tomorrow)).toEqual([
+      'malformed',
+      'the NATS header Webhook-Deliver-At is no time: give ISO 8601 with a zone, such as 2027-01-31T12:00:00Z or ' +
+        '2027-01-31T12:00:00+02:00, or Unix seconds',
+    ]);
+    const broken = await publish('nonsense', deliverAt('2199-01-01T00:00:00Z'));
+    expect((await givenUp(broken))[0]).toBe('malformed');
+  });
+  it('that is too late is expired, without a request, also where nobody is there for it', async () => {
+    const endpoint = await startEndpoint();
+    const late = await publish(endpoint.url, expiresAt(0));
+    expect(await givenUp(late)).toEqual([
+      'expired',
+      'Webhook-Expires-At is over since 1970-01-01T00:00:00.000Z',
+    ]);
+    const unroutable = await scene.publish({ n: 1 }, { subject: 'webhooks.nobody', headers: expiresAt(0) });
+    expect((await givenUp(unroutable))[0]).toBe('expired');
+    expect(endpoint.requests.length).toBe(0);
+    expect((await scene.deliveryOf(late, 'dead-lettered')).dead_letter_reason).toBe('expired');
+  });
+
+  it('that would be sent too late is expired now', async () => {
+    const headers = { ...deliverAt('2199-01-02T00:00:00Z'), 'Webhook-Expires-At': '2199-01-01T00:00:00Z' };
+    expect(await givenUp(await publish('http://127.0.0.1:9/', headers))).toEqual([
+      'expired',
+      'Webhook-Deliver-At, 2199-01-02T00:00:00.000Z, is not before Webhook-Expires-At, 2199-01-01T00:00:00.000Z',
+    ]);
+  });
 });
