@@ -92,6 +92,17 @@ describe('a message with Webhook-Deliver-At', () => {
     expect(endpoint.received().doubled).toBe(0);
   });
 
+  it('is sent again by another worker where one dies with it, once it was due', async () => {
+    const endpoint = await startEndpoint({ delayMs: 1000 });
+    const quick = { ACK_WAIT_MS: '2000', ATTEMPT_TIMEOUT_MS: '1000' };
+    const dying = await scene.startWorker(quick);
+    await publish(endpoint.url, deliverAt(secondsFromNow(1)));
+    await until(() => endpoint.requests.length === 1);
+    dying.kill('SIGKILL');
+    await scene.startWorker(quick);
+    await until(() => endpoint.requests.length === 2);
+  });
+
   it('years ahead costs nothing until then: no pending place, no consumer, and no endpoint in trouble', async () => {
     const endpoint = await startEndpoint();
     await scene.startWorker();
