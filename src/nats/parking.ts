@@ -3,6 +3,7 @@ import { errorMessage } from '../runtime/failure.ts';
 import { faultPoint } from '../runtime/fault-point.ts';
 import { Asks, isNoResponders } from './asks.ts';
 import type { NatsClient } from './client.ts';
+import { CopyTurns } from './copy-turns.ts';
 import type { HandOut } from './hand-out.ts';
 import { copyHeaderBlock, type Parking } from './parked-copy.ts';
 import { parkedSubject } from './parked-stream.ts';
@@ -73,13 +74,39 @@ export function createParking(client: NatsClient, options: ParkingOptions): Park
   let absence: { readonly failed: Failed | null; readonly until: number } | null = null;
   let looking = false;
   const storedFor = new WeakMap<HandOut, Set<string>>();
+  const turns = new CopyTurns();
 
   async function park(handOut: HandOut, ...parkings: readonly Parking[]): Promise<Parked> {
     copying();
-    const results = await Promise.all(parkings.map((parking) => storeOnce(handOut, parking)));
-    const failed = results.find((result) => result !== 'parked');
-    if (failed === undefined) ackSource(handOut);
-    return failed ?? 'parked';
+    const [only] = parkings;
+    const result =
+      only !== undefined && parkings.length === 1
+        ? await storeOnce(handOut, only)
+        : await storeInTurn(handOut, parkings);
+    if (result === 'parked') ackSource(handOut);
+    return result;
+  }
+
+  async function storeInTurn(handOut: HandOut, parkings: readonly Parking[]): Promise<Parked> {
+    const bytes = handOut.size + HEADERS_BYTES.ofCopy;
+    const underWay = new Set<Promise<void>>();
+    let result: Parked = 'parked';
+    for (const parking of parkings) {
+      const failed = await turns.enter(bytes);
+      if (failed === null) {
+        const storing = storeOnce(handOut, parking).then((stored) => {
+          underWay.delete(storing);
+          if (stored !== 'parked') result = stored;
+          turns.leave(bytes, stored);
+        });
+        underWay.add(storing);
+      } else {
+        result = failed;
+      }
+      if (result !== 'parked') break;
+    }
+    await Promise.all(underWay);
+    return result;
   }
 
   /** Where another copy of it could not be stored, it comes again, perhaps after the server has forgotten this one's `Nats-Msg-Id`. */
