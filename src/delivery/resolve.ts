@@ -80,16 +80,15 @@ function toRegistered(
   if (rows === null) return faulted(id, message, 'REGISTRY_UNKNOWN');
   const found = endpointsOf(message, rows.registry);
   const [first] = found;
-  if (first === undefined) {
-    // Its row may be younger than what we know.
-    return rows.asOf < message.receivedAt
-      ? faulted(id, message, 'REGISTRY_STALE')
-      : unsendable(id, queueOf(message), 'unroutable', whyUnroutable(message));
-  }
   // What waited in an endpoint's queue was wanted when it came.
   const wanting = isOfOneQueue(message) ? found : wantingOf(found, data, message);
   if (wanting.length > 1) return { id, endpointKeys: wanting.map(({ key }) => key) };
-  return wanting[0] === undefined ? unwanted(id, first) : toEndpoint(id, wanting[0], data, message);
+  if (wanting[0] !== undefined) return toEndpoint(id, wanting[0], data, message);
+  // The row that it is for, or what that one wants, may be younger than what we know.
+  if (rows.asOf < message.receivedAt) return faulted(id, message, 'REGISTRY_STALE');
+  return first === undefined
+    ? unsendable(id, queueOf(message), 'unroutable', whyUnroutable(message))
+    : unwanted(id, first);
 }
 
 /** A copy that waited in an endpoint's queue is that one's. */

@@ -157,8 +157,11 @@ describe('a message without a URL', () => {
     });
   });
 
-  it('waits where the rows were read before it came, and none is for it: it may be registered by now', () => {
-    const rows = { registry: new Registry([]), asOf: 1 };
+  it.each([
+    ['is for it: it may be registered by now', []],
+    ['wants it: one may by now', [{ eventTypes: ['order.paid'] }]],
+  ])('waits where the rows were read before it came, and none %s', (_what, known) => {
+    const rows = { registry: new Registry(known.map(endpoint)), asOf: 1 };
     const one = message({}, { subject: 'webhooks.orders', receivedAt: 2 });
     expect(resolve(parse(one), one, rows)).toMatchObject({
       endpointKey: 'none',

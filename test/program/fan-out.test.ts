@@ -106,6 +106,18 @@ describe('a message for several endpoints', () => {
     expect(await lettersOf()).toEqual([]);
   });
 
+  it('that no row wanted reaches one that is made to want it before it is published', async () => {
+    const endpoint = await startEndpoint();
+    await register(scene, 'picky', endpoint.url, { ...ORDERS, event_types: ['nothing'] });
+    await scene.startWorker();
+    await publish({ type: 'first' });
+    await until(async () => sumOf(await statisticsOf(scene), 'messages_dropped') === 1);
+    await scene.query(`UPDATE rule_webhooks SET event_types = '{second}'`);
+    await publish({ type: 'second' });
+    await drained(scene);
+    expect(endpoint.requests.length).toBe(1);
+  });
+
   it('waits for each while PostgreSQL is away at the start of a worker, and is not doubled', async () => {
     const postgres = await startPrivatePostgres();
     scene = await openScene({ databaseUrl: postgres.url });
