@@ -94,8 +94,10 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
       const { outcome } = attempt;
       if (outcome.kind === 'faulted' && isUnsendable(delivery)) {
         // Somebody may have registered it a moment ago.
-        if (registry.trouble === null && setAside.keepUntil(message, registry.renewed()))
+        if (registry.trouble === null && setAside.keepUntil(message, registry.renewed())) {
+          message.separate();
           return { kind: 'setAside' };
+        }
         rules.waitsForRegistry(endpointKey);
       }
       const done = await settlement.settle(message, { id, endpointKey }, attempt, verdict);

@@ -40,6 +40,8 @@ export type WorkerParts = {
 const STUMBLED_MS = 5000;
 /** What is due comes even while no slot is free, so many at once: it waits in its endpoint's queue then, no more in that of its time. */
 const DUE_AT_ONCE = 8;
+/** Of the slots, what messages have at once that waited for news of their row: the others are for healthy endpoints. */
+const SHARE_OF_NEWS = 1 / 4;
 /** Peers take a worker for dead after this many flushes that did not come, and not before 30 s. */
 const SILENT = { intervals: 4, atLeastMs: 30_000 };
 
@@ -119,6 +121,7 @@ export function assembleWorker({
   const setAside = new SetAside<HandOut>({
     mostBytes: settings.SET_ASIDE_BYTES,
     again: proceed,
+    mostAtOnce: Math.max(1, Math.floor(SHARE_OF_NEWS * settings.CONCURRENCY)),
     random: Math.random,
   });
 
@@ -164,12 +167,11 @@ export function assembleWorker({
 
   function take(message: HandOut): void {
     settlement.hold(message);
-    proceed(message);
+    void proceed(message);
   }
 
-  function proceed(message: HandOut): void {
-    if (slots.free() > 0) slots.take(message);
-    else void handle(message, overflowing);
+  function proceed(message: HandOut): Promise<void> {
+    return slots.free() > 0 ? slots.take(message) : handle(message, overflowing);
   }
 
   /** One that owes a wait came only to be handed back until that is over. */

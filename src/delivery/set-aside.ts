@@ -7,8 +7,10 @@ const BESIDE_BYTES = 2048;
 export type SetAsideOptions<M> = {
   /** How much is kept, in bytes. SET_ASIDE_BYTES. */
   readonly mostBytes: number;
-  /** Takes a message up again. */
-  again(message: M): void;
+  /** Takes a message up again; resolves when that is over. */
+  again(message: M): Promise<void>;
+  /** How many are taken up at once when their news is there: all of a flood would keep everything else waiting. */
+  readonly mostAtOnce: number;
   /** From 0 (included) to 1 (excluded). */
   random(): number;
 };
@@ -22,6 +24,9 @@ export class SetAside<M extends { readonly size: number }> {
   readonly #options: SetAsideOptions<M>;
   readonly #kept = new Map<M, NodeJS.Timeout | null>();
   readonly #times = new WeakMap<M, number>();
+  /** Of those kept: their news is there. */
+  readonly #due = new Set<M>();
+  #underWay = 0;
   #bytes = 0;
 
   constructor(options: SetAsideOptions<M>) {
@@ -41,16 +46,19 @@ export class SetAside<M extends { readonly size: number }> {
     const waitMs = Math.min(WAIT_MS.most, WAIT_MS.first * 2 ** times) * (0.5 + this.#options.random());
     this.#add(
       message,
-      setTimeout(() => this.#takeUp(message), waitMs),
+      setTimeout(() => void this.#takeUp(message), waitMs),
     );
     return true;
   }
 
-  /** Keeps it until there is `news`, which must resolve. @returns False where there is no place for it. */
+  /** Keeps it until there is `news`, which must resolve, and its turn has come. @returns False where there is no place for it. */
   keepUntil(message: M, news: Promise<unknown>): boolean {
     if (!this.#hasPlaceFor(message)) return false;
     this.#add(message, null);
-    void news.then(() => this.#takeUp(message));
+    void news.then(() => {
+      if (this.#kept.has(message)) this.#due.add(message);
+      this.#takeUpDue();
+    });
     return true;
   }
 
@@ -59,6 +67,7 @@ export class SetAside<M extends { readonly size: number }> {
     const messages = [...this.#kept.keys()];
     for (const timer of this.#kept.values()) clearTimeout(timer ?? undefined);
     this.#kept.clear();
+    this.#due.clear();
     this.#bytes = 0;
     return messages;
   }
@@ -72,11 +81,23 @@ export class SetAside<M extends { readonly size: number }> {
     this.#kept.set(message, timer);
   }
 
-  #takeUp(message: M): void {
+  #takeUpDue(): void {
+    for (const message of this.#due) {
+      if (this.#underWay >= this.#options.mostAtOnce) return;
+      this.#due.delete(message);
+      this.#underWay++;
+      void this.#takeUp(message).then(() => {
+        this.#underWay--;
+        this.#takeUpDue();
+      });
+    }
+  }
+
+  async #takeUp(message: M): Promise<void> {
     // Given up meanwhile.
     if (!this.#kept.delete(message)) return;
     this.#bytes -= costOf(message);
-    this.#options.again(message);
+    await this.#options.again(message);
   }
 }
 

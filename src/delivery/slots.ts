@@ -30,8 +30,10 @@ export class Slots<M> {
     return this.#limit.activeCount + this.#limit.pendingCount;
   }
 
-  take(message: M): void {
-    void this.#limit(this.#handle, message).then(() => queueMicrotask(() => this.#slotFreed()));
+  /** Resolves when its hand-out is settled. */
+  async take(message: M): Promise<void> {
+    await this.#limit(this.#handle, message);
+    queueMicrotask(() => this.#slotFreed());
   }
 
   /** Resolves to true when no slot is busy any more, or to false after this many milliseconds. */

@@ -11,11 +11,15 @@ afterEach(() => {
 /** Of each message, beside its own bytes. */
 const BESIDE = 2048;
 
-function open(mostBytes = 10_000) {
+function open(mostBytes = 10_000, work = Promise.resolve()) {
   const again: { size: number }[] = [];
   const aside = new SetAside<{ size: number }>({
     mostBytes,
-    again: (message) => again.push(message),
+    again: (message) => {
+      again.push(message);
+      return work;
+    },
+    mostAtOnce: 2,
     random: () => 0.5,
   });
   return { aside, again };
@@ -71,5 +75,21 @@ describe('a message that is set aside', () => {
     expect(aside.release()).toEqual([other]);
     await news;
     expect(again).toEqual([one]);
+  });
+
+  it('is taken up with few others at once when the news is there', async () => {
+    let done = () => {};
+    const work = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    const { aside, again } = open(100_000, work);
+    const news = Promise.resolve();
+    for (let size = 0; size < 5; size++) aside.keepUntil({ size }, news);
+    await news;
+    expect([again.length, aside.count]).toEqual([2, 3]);
+    done();
+    await vi.waitFor(() =>
+      expect([again.map(({ size }) => size), aside.count]).toEqual([[0, 1, 2, 3, 4], 0]),
+    );
   });
 });
