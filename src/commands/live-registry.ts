@@ -30,6 +30,8 @@ export type LiveRegistryOptions = {
 /** Rows that nobody tells us about are read this often, in milliseconds. */
 const READ_EVERY_MS = 30_000;
 const NEVER_READ = 'rule_webhooks cannot be read yet; until it is, messages without a URL are parked';
+/** By then, rows that do not come count as those that cannot be read, in milliseconds: a server that hangs fails no query for a minute. */
+const SLOW_MS = 5000;
 /** How long deliveries wait for the first answer. */
 const FIRST_READ_MS = 2000;
 /** Messages that nobody seems to be registered for make us read no more often than this, and a tenth of the time, in milliseconds. */
@@ -146,10 +148,11 @@ export class LiveRegistry {
 
   async #readOnce(): Promise<void> {
     const { rows, policy, log, changed } = this.#options;
-    const wasInTrouble = this.#trouble !== null;
     const begun = performance.now();
+    const slow = setTimeout(() => this.#cannotRead(`no answer within ${SLOW_MS / 1000} s`), SLOW_MS);
     try {
       const read = await rows.read();
+      const wasInTrouble = this.#trouble !== null;
       this.#trouble = null;
       const text = JSON.stringify(read);
       if (text === this.#last && this.#known !== null) {
@@ -169,17 +172,23 @@ export class LiveRegistry {
       }
       changed();
     } catch (error) {
-      this.#trouble = `rule_webhooks: ${errorMessage(error)}`;
-      if (!wasInTrouble) {
-        log.warn(
-          { error: errorMessage(error) },
-          this.#known === null ? NEVER_READ : 'rule_webhooks cannot be read now; the last known rows serve',
-        );
-        changed();
-      }
+      this.#cannotRead(errorMessage(error));
     } finally {
+      clearTimeout(slow);
       this.#begun = begun;
       this.#ended = performance.now();
     }
+  }
+
+  #cannotRead(error: string): void {
+    const { log, changed } = this.#options;
+    const wasInTrouble = this.#trouble !== null;
+    this.#trouble = `rule_webhooks: ${error}`;
+    if (wasInTrouble) return;
+    log.warn(
+      { error },
+      this.#known === null ? NEVER_READ : 'rule_webhooks cannot be read now; the last known rows serve',
+    );
+    changed();
   }
 }

@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { LiveRegistry } from '../../src/commands/live-registry.ts';
 import type { EndpointRow } from '../../src/core/registry.ts';
 import { registeredRow } from '../core/registered-row.ts';
@@ -67,4 +67,24 @@ it('keeps the time of what it knows where it cannot read once more', async () =>
   isAway = true;
   await registry.renewed();
   expect([registry.rows!.asOf, registry.trouble]).toEqual([known, 'rule_webhooks: away']);
+});
+
+it('counts rows that do not come as those that cannot be read, until they do', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  let answer: (rows: readonly EndpointRow[]) => void = () => {};
+  let hangs = false;
+  const { registry, said } = await started(async () =>
+    hangs ? new Promise((resolve) => (answer = resolve)) : [registeredRow()],
+  );
+  hangs = true;
+  await vi.advanceTimersByTimeAsync(250);
+  const renewed = registry.renewed();
+  await vi.advanceTimersByTimeAsync(4999);
+  expect(registry.trouble).toBeNull();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(registry.trouble).toBe('rule_webhooks: no answer within 5 s');
+  answer([registeredRow()]);
+  await renewed;
+  expect([registry.trouble, said]).toEqual([null, '']);
 });
