@@ -23,13 +23,16 @@ export type UrlTemplate = {
 /** Of path and query, once they are filled, in characters: a short message must not make a long one. */
 const LONGEST_PATH = 65_536;
 
-/** What would make a URL lead to another path than the template's: nothing, `.` and `..`, however they are written. */
-const LEADS_ELSEWHERE = /^(?:\.|%2e){0,2}$/i;
+/**
+ * What would make a URL lead to another path than the template's: nothing, `.` and `..`, however they are written; the dots also
+ * between encoded slashes, which many a server decodes before it follows them.
+ */
+const LEADS_ELSEWHERE = /^$|(?:^|%2f|%5c)(?:\.|%2e){1,2}(?:$|%2f|%5c)/i;
 
 /**
  * The URL with every placeholder filled: strings, and numbers and booleans as they are written, all URL-encoded. Malformed
  * where one is missing, null, an object or an array, and where it would lead to another path: a segment that is
- * empty, `.` or `..`; or be too long. The detail names the placeholder, never its value.
+ * empty, or `.` or `..` in it between slashes; or be too long. The detail names the placeholder, never its value.
  *
  * @param source How `json` is called in a `detail`.
  */
@@ -57,7 +60,7 @@ export function fillUrl(template: UrlTemplate, json: Uint8Array, source: string)
   for (const [index, placeholder] of open) {
     if (LEADS_ELSEWHERE.test(segments[index]!)) {
       return malformed(
-        `${field}: ${placeholder} is empty or nothing but dots, which would lead to another path`,
+        `${field}: ${placeholder} is empty, or holds . or .. between slashes, which would lead to another path`,
       );
     }
   }
