@@ -1,6 +1,7 @@
-import { membersOf, scalarText } from './json-fields.ts';
+import { scalarText } from './json-fields.ts';
+import { JsonPaths } from './json-paths.ts';
 
-const FIELDS = ['event', 'event_type', 'type'] as const;
+const FIELDS = new JsonPaths([['event'], ['event_type'], ['type']]);
 
 /**
  * What a message says of the kind of its event: the fields `event`, `event_type` and `type` at the top of its payload,
@@ -9,11 +10,8 @@ const FIELDS = ['event', 'event_type', 'type'] as const;
  * @param payload Any bytes.
  */
 export function eventTypesOf(payload: Uint8Array, header: string | undefined): string[] {
-  const members = membersOf(payload.subarray(payload.findIndex((byte) => byte > 0x20)));
-  const found = FIELDS.flatMap((name) => {
-    const json = members?.get(name);
-    return json?.[0] === 0x22 ? [scalarText(json)!] : [];
-  });
+  const values = FIELDS.valuesIn(payload) ?? [];
+  const found = values.flatMap((json) => (json?.[0] === 0x22 ? [scalarText(json)!] : []));
   return header ? [...found, header] : found;
 }
 
