@@ -145,6 +145,8 @@ export function createParking(client: NatsClient, options: ParkingOptions): Park
       }
 
       function failed(failure: Failed): void {
+        // Other copies of it that were in there are gone with the stream.
+        if (failure.failed === 'noStream') storedFor.delete(handOut);
         resolve({ failed: trouble.note(failure) });
       }
     });
