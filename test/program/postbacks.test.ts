@@ -91,10 +91,10 @@ describe('a message that names its URL', () => {
     const message = {
       webhook_url: `${endpoint.url}/u/{user.id}`,
       method: 'GET',
-      data: { user: { id: '../x' } },
+      data: { user: { id: 'x/y' } },
       params: { a: 1 },
     };
     await scene.publish(message, { headers: { 'Nats-Msg-Id': 'envelope' } });
-    expect(await requestOf('envelope')).toMatchObject({ path: '/u/..%2Fx?a=1', bodyBytes: 0 });
+    expect(await requestOf('envelope')).toMatchObject({ path: '/u/x%2Fy?a=1', bodyBytes: 0 });
   });
 });
