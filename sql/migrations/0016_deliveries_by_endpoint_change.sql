@@ -68,16 +68,20 @@ FROM (
       count(*) FILTER (WHERE was_attempted) OVER whole,
       max(attempt_number) FILTER (WHERE was_attempted OR outcome IS NULL) OVER whole
     )::integer AS attempts,
-    first_value(error) OVER (PARTITION BY delivery_id, endpoint ORDER BY error IS NULL, happened_at DESC, attempt_number DESC)
+    first_value(error) OVER (PARTITION BY delivery_id, endpoint_id ORDER BY error IS NULL, happened_at DESC, attempt_number DESC)
       AS last_error,
     min(happened_at) FILTER (WHERE was_attempted) OVER whole AS first_attempt_at
   FROM (
-    -- An event that does not say its endpoint is of the one that others name.
-    SELECT *, coalesce(endpoint_key, max(endpoint_key) OVER (PARTITION BY delivery_id)) AS endpoint
-    FROM nats_delivery_events
+    -- The digits at the end of a key stay when its row is renamed.
+    SELECT *, right(endpoint, 8) AS endpoint_id
+    FROM (
+      -- An event that does not say its endpoint is of the one that others name.
+      SELECT *, coalesce(endpoint_key, max(endpoint_key) OVER (PARTITION BY delivery_id)) AS endpoint
+      FROM nats_delivery_events
+    ) named
   ) events
-  WINDOW whole AS (PARTITION BY delivery_id, endpoint),
-    newest_first AS (PARTITION BY delivery_id, endpoint ORDER BY happened_at DESC, attempt_number DESC)
+  WINDOW whole AS (PARTITION BY delivery_id, endpoint_id),
+    newest_first AS (PARTITION BY delivery_id, endpoint_id ORDER BY happened_at DESC, attempt_number DESC)
 ) events
 WHERE age = 1;
 COMMENT ON VIEW nats_deliveries IS

@@ -78,6 +78,17 @@ describe('nats_deliveries', () => {
     ]);
   });
 
+  it('shows one row of an endpoint that was renamed between two attempts', async () => {
+    const attempts = [
+      { ...failed(1), endpointKey: 'before-0a1b2c3d' },
+      attemptOf({ endpointKey: 'after-0a1b2c3d', attemptNumber: 2, startedAt: start + 2000 }),
+    ];
+    await storeFlush(database.pool, flushOf({ attempts }));
+    expect(await deliveries()).toMatchObject([
+      { endpoint: 'after-0a1b2c3d', status: 'delivered', attempts: 2 },
+    ]);
+  });
+
   it('says the same when the flush with the first attempt comes last', async () => {
     const second = attemptOf({ attemptNumber: 2, startedAt: start + 2000 });
     await storeFlush(database.pool, flushOf({ attempts: [second] }));
