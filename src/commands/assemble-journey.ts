@@ -84,7 +84,7 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
       const { id, endpointKeys } = fanOut;
       if (!parking.fits(message)) return giveUp(message, tooLarge(id, endpointKeys.length));
       const done = await settlement.fanOut(message, id, endpointKeys);
-      if (isParked(done)) for (const key of endpointKeys) drainer.parked(key);
+      if (isParked(done) && message.queue === null) for (const key of endpointKeys) drainer.parked(key);
       logFanOut(log, message, fanOut, done);
       statistics.add(countSettled(null, done, message.isRedelivery), null, null);
     },

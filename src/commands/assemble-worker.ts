@@ -1,26 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import type { Settings } from '../config/settings.ts';
-import { createAddressRules } from '../core/address.ts';
-import { type Signing, signingOf } from '../core/signature.ts';
 import { handleMessage, type Surroundings } from '../delivery/handle-message.ts';
-import { type Health, judgeHealth } from '../delivery/health.ts';
 import { patientSender } from '../delivery/patient-sender.ts';
 import { SetAside } from '../delivery/set-aside.ts';
 import { Slots } from '../delivery/slots.ts';
 import { Statistics } from '../delivery/statistics.ts';
-import { createSender } from '../http/sender.ts';
 import type { NatsClient } from '../nats/client.ts';
 import type { HandOut } from '../nats/hand-out.ts';
 import { createPullConsumer } from '../nats/pull-consumer.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
-import { VERSION } from '../runtime/version.ts';
+import { assembleHealth } from './assemble-health.ts';
 import { assembleJourney, retryPolicy } from './assemble-journey.ts';
+import { assembleOrdered } from './assemble-ordered.ts';
 import { assembleRooms } from './assemble-rooms.ts';
+import { assembleSender } from './assemble-sender.ts';
 import { assembleSettling } from './assemble-settling.ts';
 import type { Database } from './database.ts';
 import { EndpointRules } from './endpoint-rules.ts';
 import { LiveRegistry } from './live-registry.ts';
+import type { OrderedTopology } from './ordered-topology.ts';
 import { sayOwnFaults } from './own-faults.ts';
 import { Pressure } from './pressure.ts';
 import type { Topology } from './topology.ts';
@@ -31,6 +30,7 @@ export type WorkerParts = {
   readonly log: Logger;
   readonly client: NatsClient;
   readonly topology: Topology;
+  readonly orderedTopology: OrderedTopology;
   readonly database: Pick<Database, 'pool' | 'keeper'>;
   /** Beyond ALLOWED_PRIVATE_CIDRS: where `up` has its own receiver. */
   readonly alsoAllowedCidrs?: readonly string[];
@@ -51,23 +51,12 @@ export function assembleWorker({
   log,
   client,
   topology,
+  orderedTopology,
   database: { pool, keeper },
   alsoAllowedCidrs = [],
 }: WorkerParts) {
   const stopping = new AbortController();
-  const sender = createSender({
-    attemptTimeoutMs: settings.ATTEMPT_TIMEOUT_MS,
-    connectTimeoutMs: settings.CONNECT_TIMEOUT_MS,
-    maxResponseBytes: settings.MAX_RESPONSE_BYTES,
-    egressProxy: settings.EGRESS_PROXY,
-    mostConnections: settings.CONCURRENCY + settings.IDLE_CONNECTIONS,
-    addressRules: createAddressRules({
-      allowedPorts: settings.ALLOWED_PORTS,
-      allowedCidrs: [...settings.ALLOWED_PRIVATE_CIDRS, ...alsoAllowedCidrs],
-    }),
-    signing: signingOf(settings.SIGNING_SECRET, false) as Signing | null,
-    userAgent: `nats-webhook-worker/${VERSION}`,
-  });
+  const sender = assembleSender(settings, alsoAllowedCidrs);
   const statistics = new Statistics(
     {
       instanceId: randomUUID(),
@@ -79,7 +68,10 @@ export function assembleWorker({
       maxBytes: settings.ATTEMPT_BUFFER_BYTES,
       intervalMs: settings.STATS_INTERVAL_MS,
       log,
-      progress: () => topology.progress(),
+      async progress() {
+        const progress = await topology.progress();
+        return progress && { ...progress, pending: progress.pending + ordered.keys.pending };
+      },
       endpoints: () => report.changed(),
     },
     keeper,
@@ -88,9 +80,11 @@ export function assembleWorker({
     settings,
     client,
     topology,
+    orderedTopology,
     heard: () => consumer.slotFreed(),
-    setAside(message) {
-      const isKept = setAside.keep(message);
+    setAside(message, endpointKey) {
+      const isKept =
+        message.queue === null ? setAside.keep(message) : ordered.messages.keep(message, endpointKey);
       if (isKept) message.separate();
       return isKept;
     },
@@ -118,8 +112,9 @@ export function assembleWorker({
     changed: () => rules.registryChanged(registry),
     notified: () => rules.look(),
   });
-  const setAside = new SetAside<HandOut>({
-    mostBytes: settings.SET_ASIDE_BYTES,
+  const leftBytes = () => settings.SET_ASIDE_BYTES - setAside.bytes - ordered.messages.bytes;
+  const setAside: SetAside<HandOut> = new SetAside({
+    leftBytes,
     again: proceed,
     mostAtOnce: Math.max(1, Math.floor(SHARE_OF_NEWS * settings.CONCURRENCY)),
     random: Math.random,
@@ -159,10 +154,14 @@ export function assembleWorker({
     settings.CONCURRENCY,
     async (message) => {
       if (message.isParkedCopy) share.began();
-      await handle(message, around);
+      await handle(message, message.queue === null ? around : ordered.inOrder);
       if (message.isParkedCopy) share.ended();
+      if (message.queue !== null) ordered.messages.ended(message);
     },
-    () => consumer.slotFreed(),
+    () => {
+      ordered.messages.slotFreed();
+      consumer.slotFreed();
+    },
   );
 
   function take(message: HandOut): void {
@@ -170,9 +169,24 @@ export function assembleWorker({
     void proceed(message);
   }
 
-  function proceed(message: HandOut): Promise<void> {
-    return slots.free() > 0 ? slots.take(message) : handle(message, overflowing);
+  async function proceed(message: HandOut): Promise<void> {
+    if (message.queue !== null) ordered.messages.came(message);
+    else await (slots.free() > 0 ? slots.take(message) : handle(message, overflowing));
   }
+
+  const ordered = assembleOrdered({
+    ...settling,
+    settings,
+    log,
+    client,
+    topology,
+    orderedTopology,
+    rooms,
+    around,
+    free: () => (acks.trouble() === null ? slots.free() - consumer.coming() : 0),
+    begin: (message) => void slots.take(message),
+    leftBytes,
+  });
 
   /** One that owes a wait came only to be handed back until that is over. */
   function takeCopy(copy: HandOut): void {
@@ -191,33 +205,22 @@ export function assembleWorker({
       isKnown: () => topology.isKnown(),
     },
     {
-      free: () => (acks.trouble() === null ? slots.free() - share.wish() : 0),
+      free: () => (acks.trouble() === null ? slots.free() - share.wish() - ordered.messages.wish() : 0),
       take,
       handBack: take,
     },
   );
 
-  function natsTrouble(): string | null {
-    if (!client.isConnected()) return 'not connected';
-    const trouble = consumer.trouble();
-    return acks.trouble() ?? client.denied() ?? (trouble === null ? null : (topology.trouble() ?? trouble));
-  }
-
-  function health(): Health {
-    return judgeHealth(
-      {
-        nats: natsTrouble(),
-        deadLetters: settlement.trouble(),
-        parking: parking.trouble(),
-        postgres: statistics.trouble ?? registry.trouble,
-      },
-      stopping.signal.aborted,
-    );
-  }
-
-  /** Whether NATS answers, and yet something that we need there is missing. */
-  const inTrouble = () =>
-    consumer.trouble() !== null || settlement.trouble() !== null || parking.trouble() !== null;
+  const { health, inTrouble } = assembleHealth({
+    ...settling,
+    client,
+    topology,
+    orderedTopology,
+    consumer,
+    statistics,
+    registry,
+    stopping: stopping.signal,
+  });
 
   return {
     stopping,
@@ -233,6 +236,7 @@ export function assembleWorker({
     report,
     pressure,
     setAside,
+    ordered,
     rules,
     registry,
     consumer,

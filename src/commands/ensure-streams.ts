@@ -43,6 +43,7 @@ export async function ensureStreams(
   say(parked.isNew, { stream: PARKED_STREAM_NAME }, 'the stream of parked messages');
   return {
     stream,
+    replicas: wanted.replicas,
     parkedCreated: parked.created,
     parkedCanFill: parked.canFill,
     warnings: [...stream.warnings, ...deadLetters.warnings, ...parked.warnings],

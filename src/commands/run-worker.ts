@@ -9,6 +9,7 @@ import { json, type Route } from '../runtime/route.ts';
 import { within } from '../runtime/within.ts';
 import { type AssembledWorker, assembleWorker } from './assemble-worker.ts';
 import { openServers } from './open-servers.ts';
+import { OrderedTopology } from './ordered-topology.ts';
 import { stopDelivering } from './stop-worker.ts';
 import { Topology } from './topology.ts';
 import { watchFailing } from './watch-failing.ts';
@@ -54,8 +55,19 @@ export async function runWorker(
     await Promise.all([pool.end(), client.close()]);
     throw error;
   });
+  const orderedTopology = new OrderedTopology(client, settings, topology, log);
+  const isOrderWanted = orderedTopology.isWanted();
+  if (isOrderWanted) await orderedTopology.start();
   const { alsoAllowedCidrs = [], httpHost, routes = () => [] } = extras;
-  const worker = assembleWorker({ settings, log, client, topology, database, alsoAllowedCidrs });
+  const worker = assembleWorker({
+    settings,
+    log,
+    client,
+    topology,
+    orderedTopology,
+    database,
+    alsoAllowedCidrs,
+  });
   const http = await serveHealth(settings, log, [healthRoute(worker), ...routes(pool, worker)], httpHost);
   const startedAt = performance.now();
   await worker.statistics.start();
@@ -65,6 +77,7 @@ export async function runWorker(
   worker.consumer.start();
   await worker.schedule.start();
   await worker.drainer.start();
+  if (isOrderWanted) await worker.ordered.keys.start();
   await worker.report.start();
   const stopSaying = sayStatistics(worker, log, startedAt);
   const stopMending = topology.keepMended(worker.inTrouble, worker.consumer.retry);
@@ -129,6 +142,7 @@ function healthRoute(worker: AssembledWorker): Route {
         ...health,
         slots: { busy: worker.slots.busy(), free: worker.slots.free(), waiting: worker.rooms.waiting },
         setAside: worker.setAside.count,
+        ordered: { pending: worker.ordered.keys.pending, waiting: worker.ordered.messages.waiting },
       });
     },
   };

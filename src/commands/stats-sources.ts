@@ -23,6 +23,8 @@ export type Snapshot = {
   /** In the queues of their endpoints, and before their time; null where that is not known. */
   readonly parked: number | null;
   readonly scheduled: number | null;
+  /** Ordered ones that wait, or are under way; null where that is not known. */
+  readonly ordered: number | null;
   /** Dead letters kept; null where that is not known. */
   readonly deadLetters: number | null;
 };
@@ -36,7 +38,7 @@ export interface StatsSources {
 const PATIENCE_MS = 3000;
 const UNDEFINED = new Set(['42P01', '42703']);
 const INSUFFICIENT_PRIVILEGE = '42501';
-const NOTHING_KNOWN = { parked: null, scheduled: null, deadLetters: null };
+const NOTHING_KNOWN = { parked: null, scheduled: null, ordered: null, deadLetters: null };
 const NONE: TroubledEndpoints = { endpoints: [], total: 0 };
 
 /** Both servers, each of which may be away, come back, and go. */
@@ -48,14 +50,15 @@ export async function openStatsSources(settings: Settings): Promise<StatsSources
     async read() {
       const [known, client] = await Promise.all([fromPostgres(pool, settings), nats.client()]);
       if (typeof client === 'string') return { ...known, group: client, ...NOTHING_KNOWN };
-      const [group, waiting, scheduled, deadLetters] = await Promise.all([
+      const [group, waiting, scheduled, ordered, deadLetters] = await Promise.all([
         groupOf(client, settings),
         messagesIn(client, settings.PARKED_STREAM_NAME),
         scheduledIn(client, settings),
+        messagesIn(client, settings.ORDERED_STREAM_NAME),
         messagesIn(client, settings.DLQ_STREAM_NAME),
       ]);
       const parked = waiting === null ? null : Math.max(0, waiting - (scheduled ?? 0));
-      return { ...known, group, parked, scheduled, deadLetters };
+      return { ...known, group, parked, scheduled, ordered, deadLetters };
     },
     async close() {
       await Promise.all([nats.close(), pool.end()]);

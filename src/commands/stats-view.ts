@@ -21,7 +21,7 @@ const COLUMNS: readonly Column[] = [
 
 /** What `stats` prints: a row a worker, and below it what waits for all of them, and the endpoints in trouble. */
 export function statsView(
-  { rows, endpoints, group, parked, scheduled, deadLetters }: Snapshot,
+  { rows, endpoints, group, parked, scheduled, ordered, deadLetters }: Snapshot,
   now: Date,
 ): string {
   const lines = typeof rows === 'string' ? [rows] : rowLines(rows, now);
@@ -30,7 +30,8 @@ export function statsView(
   } else {
     lines.push(
       `${group.pending} pending, ${group.ackPending} in flight or waiting for a retry, ` +
-        `${parked ?? 'none'} parked, ${scheduled ?? 'none'} scheduled, ${deadLetters ?? 'no'} dead letters`,
+        `${parked ?? 'none'} parked, ${scheduled ?? 'none'} scheduled, ${deadLetters ?? 'no'} dead letters, ` +
+        `${ordered ?? 'none'} ordered`,
     );
   }
   if (typeof endpoints === 'string') lines.push(endpoints);

@@ -17,7 +17,7 @@ Usage: stats [--once]
   --once    print it once; on a terminal it is drawn again every two seconds otherwise, until Ctrl-C
 
 A row a worker, from rule_nats_consumer_stats: workers write theirs every STATS_INTERVAL_MS. Below it, from NATS: what
-waits for QUEUE_GROUP on STREAM_NAME, and in PARKED_STREAM_NAME; and the endpoints in trouble, from
+waits for QUEUE_GROUP on STREAM_NAME, in PARKED_STREAM_NAME and in ORDERED_STREAM_NAME; and the endpoints in trouble, from
 nats_endpoint_health, at most 20. Exit code 1 when PostgreSQL cannot be read. Servers: NATS_URL and DATABASE_URL,
 else those of the \`npm start\` of this clone, where it runs.
 `,

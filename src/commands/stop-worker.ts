@@ -19,7 +19,9 @@ export async function stopDelivering(worker: AssembledWorker, drainMs: number): 
   const drainUntil = performance.now() + drainMs;
   worker.stopping.abort();
   worker.pressure.stop();
-  await within(drainMs, Promise.all([worker.consumer.stop(), worker.drainer.stop(), worker.schedule.stop()]));
+  worker.ordered.messages.stop();
+  const sources = [worker.consumer, worker.drainer, worker.schedule, worker.ordered.keys];
+  await within(drainMs, Promise.all(sources.map((source) => source.stop())));
   await worker.slots.idle(Math.max(0, drainUntil - performance.now()));
   const aborted = worker.slots.busy();
   worker.rooms.close();

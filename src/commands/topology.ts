@@ -32,6 +32,8 @@ export class Topology {
   readonly #database: Database;
   readonly #log: Logger;
   #streamCreated = 0;
+  #subjects: readonly string[] = [];
+  #replicas = 1;
   #parkedCreated = 0;
   #parkedCanFill = false;
   #durableCreated = 0;
@@ -57,6 +59,16 @@ export class Topology {
   /** Why what is missing cannot be made now, with the cure; null where nothing is. */
   trouble(): string | null {
     return this.#trouble;
+  }
+
+  /** What the stream carries. */
+  get subjects(): readonly string[] {
+    return this.#subjects;
+  }
+
+  /** How many servers are to keep a stream. */
+  get replicas(): number {
+    return this.#replicas;
   }
 
   /** When the stream was made, in milliseconds since 1970. Another one when it is made again. */
@@ -145,6 +157,8 @@ export class Topology {
     for (const change of stream.changes) if (change !== this.#saidChange) this.#log.warn(change);
     this.#saidChange = stream.changes.at(-1);
     this.#streamCreated = stream.created;
+    this.#subjects = stream.subjects;
+    this.#replicas = streams.replicas;
     this.#parkedCreated = streams.parkedCreated;
     this.#parkedCanFill = streams.parkedCanFill;
     this.#durableCreated = durable.created;

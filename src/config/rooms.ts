@@ -68,15 +68,19 @@ export const rooms = {
   )({ default: 10_000, desc: 'over how long that share is taken (ms)' }),
 
   /**
-   * Endpoints whose parked messages one worker takes out at the same time; with more, they take turns of up to 10 s.
-   * Too low: an endpoint that is back waits for its turn. Too high: each costs nats-server a consumer, about 50 KB.
+   * Endpoints whose parked messages one worker takes out at the same time, and ordered keys beside them; with more, they take
+   * turns of up to 10 s. Too low: an endpoint that is back, or a key, waits for its turn. Too high: each costs nats-server a
+   * consumer, about 50 KB.
    * @default 256. Range 1 to 10_000. Env MAX_DRAINS.
    */
-  MAX_DRAINS: wholeNumber(1, 10_000)({ default: 256, desc: "endpoints' queues drained at once" }),
+  MAX_DRAINS: wholeNumber(
+    1,
+    10_000,
+  )({ default: 256, desc: 'queues drained at once: of endpoints, and of ordered keys' }),
 
   /**
-   * How much of the messages that could not be parked, since that stream is full or they are too large for it, one worker keeps
-   * in memory until there is room, in bytes. What comes beyond it is handed back to NATS, again and again, and each time
+   * How much of the messages that could not be parked, since that stream is full or they are too large for it, or must keep their
+   * order, one worker keeps in memory until there is room, in bytes. What comes beyond it is handed back to NATS, again and again, and each time
    * counts as an attempt. Too high: a full stream costs the worker as much memory.
    * @default 67_108_864. Range 0 to 4_294_967_296. Env SET_ASIDE_BYTES.
    */

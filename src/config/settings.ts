@@ -5,6 +5,7 @@ import { attempting } from './attempting.ts';
 import { connections } from './connections.ts';
 import { consuming } from './consuming.ts';
 import { operating } from './operating.ts';
+import { orderedBeside, ordering } from './ordering.ts';
 import { registry } from './registry.ts';
 import { rooms } from './rooms.ts';
 
@@ -14,15 +15,21 @@ export const specifications = {
   ...consuming,
   ...attempting,
   ...rooms,
+  ...ordering,
   ...registry,
   ...operating,
 };
 
 type Values = Pick<CleanedEnv<typeof specifications>, keyof typeof specifications>;
 
-export type Settings = Omit<Values, 'DLQ_STREAM_NAME' | 'PARKED_STREAM_NAME'> & {
+type Derived = 'DLQ_STREAM_NAME' | 'PARKED_STREAM_NAME' | 'ORDERED_STREAM_NAME' | 'ORDERED_SUBJECT';
+
+export type Settings = Omit<Values, Derived> & {
   readonly DLQ_STREAM_NAME: string;
   readonly PARKED_STREAM_NAME: string;
+  readonly ORDERED_STREAM_NAME: string;
+  /** None: there is no order. */
+  readonly ORDERED_SUBJECT: readonly string[];
   /** The ones that were set, to tell a default from a wish. */
   readonly isSet: (name: keyof typeof specifications) => boolean;
 };
@@ -56,14 +63,16 @@ export function settingsFrom(environment: Record<string, string | undefined>): S
     ...values,
     CONCURRENCY: isSet('CONCURRENCY') ? values.CONCURRENCY : (values.BATCH_SIZE ?? values.CONCURRENCY),
     ...derivedNames(values),
+    ORDERED_SUBJECT: values.ORDERED_SUBJECT ?? orderedBeside(values.SUBJECT),
     isSet,
   };
 }
 
-function derivedNames({ STREAM_NAME, DLQ_STREAM_NAME, PARKED_STREAM_NAME }: Values) {
+function derivedNames({ STREAM_NAME, DLQ_STREAM_NAME, PARKED_STREAM_NAME, ORDERED_STREAM_NAME }: Values) {
   return {
     DLQ_STREAM_NAME: DLQ_STREAM_NAME ?? `${STREAM_NAME}_DLQ`,
     PARKED_STREAM_NAME: PARKED_STREAM_NAME ?? `${STREAM_NAME}_PARKED`,
+    ORDERED_STREAM_NAME: ORDERED_STREAM_NAME ?? `${STREAM_NAME}_ORDERED`,
   };
 }
 
@@ -110,20 +119,18 @@ function contradictions(values: Partial<Values>, given: Record<string, string | 
   return problems;
 }
 
-/** Three streams, each with its own use. */
+/** Four streams, each with its own use. */
 function sameNames(values: Values): string[] {
-  const { DLQ_STREAM_NAME, PARKED_STREAM_NAME } = derivedNames(values);
-  const problems: string[] = [];
-  if (DLQ_STREAM_NAME === values.STREAM_NAME)
-    problems.push('DLQ_STREAM_NAME: must not be STREAM_NAME; leave it empty for <STREAM_NAME>_DLQ');
-  for (const [name, other] of [
-    ['STREAM_NAME', values.STREAM_NAME],
-    ['DLQ_STREAM_NAME', DLQ_STREAM_NAME],
-  ]) {
-    if (PARKED_STREAM_NAME === other)
-      problems.push(`PARKED_STREAM_NAME: must not be ${name}; leave it empty for <STREAM_NAME>_PARKED`);
-  }
-  return problems;
+  const names = Object.entries({ STREAM_NAME: values.STREAM_NAME, ...derivedNames(values) });
+  return names.flatMap(([setting, name], index) =>
+    names
+      .slice(0, index)
+      .filter(([, other]) => other === name)
+      .map(
+        ([other]) =>
+          `${setting}: must not be ${other}; leave it empty for <STREAM_NAME>_${setting.slice(0, setting.indexOf('_'))}`,
+      ),
+  );
 }
 
 function invalid(problems: readonly string[]): UserError {

@@ -14,6 +14,8 @@ export interface Message {
   readonly isParkedCopy: boolean;
   /** The key of that endpoint; null where it comes from the stream, or waited for its time. */
   readonly parkedFor: string | null;
+  /** The subject of which one message goes at a time, in order; null: in any order. */
+  readonly queue: string | null;
   /** When it reached us, in milliseconds on a clock that never goes back. */
   readonly receivedAt: number;
   /** When it was published, in milliseconds since 1970. */

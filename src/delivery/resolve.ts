@@ -82,7 +82,9 @@ function toRegistered(
   const [first] = found;
   // What waited in an endpoint's queue was wanted when it came.
   const wanting = isOfOneQueue(message) ? found : wantingOf(found, data, message);
-  if (wanting.length > 1) return { id, endpointKeys: wanting.map(({ key }) => key) };
+  // Where one of several wants this one, it goes behind what that one has still to get.
+  const isBehind = message.queue !== null && found.length > 1 && wanting.length > 0;
+  if (wanting.length > 1 || isBehind) return { id, endpointKeys: wanting.map(({ key }) => key) };
   if (wanting[0] !== undefined) return toEndpoint(id, wanting[0], data, message);
   // The row that it is for, or what that one wants, may be younger than what we know.
   if (rows.asOf < message.receivedAt) return faulted(id, message, 'REGISTRY_STALE');

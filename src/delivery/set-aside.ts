@@ -5,8 +5,8 @@ const WAIT_MS = { first: 2000, most: 15_000 };
 const BESIDE_BYTES = 2048;
 
 export type SetAsideOptions<M> = {
-  /** How much is kept, in bytes. SET_ASIDE_BYTES. */
-  readonly mostBytes: number;
+  /** How much more may be kept, in bytes, as others leave it. SET_ASIDE_BYTES. */
+  leftBytes(): number;
   /** Takes a message up again; resolves when that is over. */
   again(message: M): Promise<void>;
   /** How many are taken up at once when their news is there: all of a flood would keep everything else waiting. */
@@ -31,6 +31,11 @@ export class SetAside<M extends { readonly size: number }> {
 
   constructor(options: SetAsideOptions<M>) {
     this.#options = options;
+  }
+
+  /** What those take in memory. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** How many are kept now. */
@@ -73,7 +78,7 @@ export class SetAside<M extends { readonly size: number }> {
   }
 
   #hasPlaceFor(message: M): boolean {
-    return this.#bytes + costOf(message) <= this.#options.mostBytes;
+    return costOf(message) <= this.#options.leftBytes();
   }
 
   #add(message: M, timer: NodeJS.Timeout | null): void {

@@ -3,7 +3,20 @@ import { faultPoint } from '../runtime/fault-point.ts';
 import type { NatsClient } from './client.ts';
 
 /** What is said about one hand-out, on its way to the server. */
-type Word = { readonly reply: string; readonly payload: Uint8Array; readonly repeatUntil: number };
+type Word = {
+  readonly reply: string;
+  readonly payload: Uint8Array;
+  readonly repeatUntil: number;
+  readonly lease: Lease | undefined;
+};
+
+/** Of a message that is one of a row: a word that comes when the server has given it to somebody else would let the next one out. */
+export type Lease = {
+  /** Until when the word may be said at all, on the clock of `performance.now()`. */
+  readonly until: number;
+  /** Told when the server has the word. */
+  heard?(): void;
+};
 
 /** How long a word may wait for company, in milliseconds. One socket write for many quarters the server's CPU per ack. */
 const COALESCE_MS = 5;
@@ -22,8 +35,9 @@ export interface AckBuffer {
    *
    * @param repeatForMs For how long it does no harm to say it twice. A nak that is said again when the message is with
    * somebody already would hand it out a second time. @default for ever: of acks and progress the second changes nothing.
+   * @param lease Without it, the word may be said at any time.
    */
-  say(reply: string, payload: Uint8Array, repeatForMs?: number): void;
+  say(reply: string, payload: Uint8Array, repeatForMs?: number, lease?: Lease): void;
   /** Resolves when the server has confirmed everything said so far, or `timeoutMs` went by: then false. */
   drain(timeoutMs: number): Promise<boolean>;
   /** Null while the server takes our words; else why not, for health. What is delivered then would be delivered again. */
@@ -61,7 +75,7 @@ export function createAckBuffer(client: NatsClient, onTaken: () => void = () => 
 
   function write(): void {
     if (!connected || nc.isClosed() || unconfirmed > 0 || waiting.length === 0) return;
-    const batch = waiting;
+    const batch = inTime(waiting);
     waiting = [];
     unconfirmed = batch.length;
     for (const { reply, payload } of batch) nc.publish(reply, payload);
@@ -75,6 +89,7 @@ export function createAckBuffer(client: NatsClient, onTaken: () => void = () => 
   function confirmed(batch: readonly Word[]): void {
     taken();
     const denied = batch.filter(({ reply }) => turnedDown.has(reply));
+    for (const { reply, lease } of batch) if (!turnedDown.has(reply)) lease?.heard?.();
     turnedDown.clear();
     const again = repeatable(denied);
     const wasDenied = trouble !== null;
@@ -106,8 +121,8 @@ export function createAckBuffer(client: NatsClient, onTaken: () => void = () => 
 
   return {
     trouble: () => trouble,
-    say(reply, payload, repeatForMs = Number.POSITIVE_INFINITY) {
-      waiting.push({ reply, payload, repeatUntil: performance.now() + repeatForMs });
+    say(reply, payload, repeatForMs = Number.POSITIVE_INFINITY, lease) {
+      waiting.push({ reply, payload, repeatUntil: performance.now() + repeatForMs, lease });
       said();
       schedule();
     },
@@ -124,6 +139,12 @@ export function createAckBuffer(client: NatsClient, onTaken: () => void = () => 
       });
     },
   };
+}
+
+/** What may be said by now. */
+function inTime(words: readonly Word[]): Word[] {
+  const now = performance.now();
+  return words.filter(({ lease }) => lease === undefined || now < lease.until);
 }
 
 /** What it does no harm to say twice by now. */

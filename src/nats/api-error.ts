@@ -40,6 +40,7 @@ const TEMPORARY_API_CODES = new Set<number>([
 const TEMPORARY_CODES = new Set<string>([ErrorCode.NoResponders, ErrorCode.Timeout, ErrorCode.Disconnect]);
 
 const CURES: Record<number, string> = {
+  [ApiErrorCode.subjectsOverlap]: 'choose subjects that no other stream carries',
   [ApiErrorCode.maximumConsumers]:
     'raise max_consumers of the account, or of the stream, or remove consumers',
   [ApiErrorCode.maximumStreams]: 'raise max_streams of the account, or remove streams',

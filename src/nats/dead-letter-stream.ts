@@ -26,7 +26,7 @@ export async function ensureDeadLetterStream(
     name: wanted.name,
     setting: 'DLQ_STREAM_NAME',
     purpose: 'for dead letters',
-    subject: `dlq.${wanted.sourceStream}.>`,
+    subjects: [`dlq.${wanted.sourceStream}.>`],
     replicas: wanted.replicas,
     config: {
       description: `Webhooks of ${wanted.sourceStream} that were given up`,

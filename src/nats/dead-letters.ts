@@ -9,6 +9,8 @@ import { storeMessage } from './store-message.ts';
 
 /** A delivery that was given up. */
 export type DeadLetter = {
+  /** The stream of ordered webhooks, where its message is in that one; null: it is in the source stream. */
+  readonly orderedStream: string | null;
   /** Of the stream its message is in, milliseconds since 1970. */
   readonly sourceStreamCreated: number;
   readonly sequence: number;
@@ -56,7 +58,7 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
   const { streamName, sourceStream, retryForMs = 10_000 } = options;
 
   async function write(letter: DeadLetter): Promise<DeadLetterWritten> {
-    const subject = `dlq.${placeOf(letter).join('.')}.${letter.endpointKey}`;
+    const subject = `${prefixOf(letter)}.${placeOf(letter).join('.')}.${letter.endpointKey}`;
     const whole = {
       subject,
       data: letter.data,
@@ -71,8 +73,13 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
     return { failed: `dead letter not stored in ${streamName}: ${result.detail}` };
   }
 
-  function placeOf({ sourceStreamCreated, sequence }: DeadLetter) {
-    return [sourceStream, sourceStreamCreated, sequence];
+  function placeOf({ orderedStream, sourceStreamCreated, sequence }: DeadLetter) {
+    return [orderedStream ?? sourceStream, sourceStreamCreated, sequence];
+  }
+
+  /** Letters of ordered webhooks are kept with the others, and have a token more, so that none is ever taken for another. */
+  function prefixOf({ orderedStream }: DeadLetter) {
+    return orderedStream === null ? 'dlq' : `dlq.${sourceStream}`;
   }
 
   function describe(letter: DeadLetter, on: MsgHdrs): MsgHdrs {
@@ -84,7 +91,7 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
     on.set(Header.deadLetteredAt, new Date(letter.at).toISOString());
     on.set(Header.attempts, String(letter.attempts));
     on.set(Header.originalSubject, letter.originalSubject);
-    on.set(Header.originalStream, sourceStream);
+    on.set(Header.originalStream, letter.orderedStream ?? sourceStream);
     on.set(Header.originalSequence, String(letter.sequence));
     return on;
   }

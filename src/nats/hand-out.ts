@@ -2,8 +2,10 @@ import type { Msg, MsgHdrs } from 'nats';
 // The client's own parser of ack subjects: newer servers add tokens to them. It is not among the package's exports.
 import { parseInfo } from 'nats/lib/jetstream/jsmsg.js';
 import { scheduledQueue } from '../core/scheduled-queue.ts';
+import { lastToken } from '../core/subject.ts';
 import type { HeaderEntries } from './headers.ts';
 import { headersOf, separate, sizeOf } from './message-headers.ts';
+import { ORDERED_COPIES } from './ordered-stream.ts';
 import { type Journey, publishedHeaders, readJourney } from './parked-copy.ts';
 import { parkedKey } from './parked-stream.ts';
 
@@ -15,9 +17,12 @@ export type Place = {
   readonly sequence: number;
 };
 
+/** Which kind of stream hands out: the one that webhooks are published to, that of parked copies, or that of ordered webhooks. */
+export type HandedOutBy = 'stream' | 'parked' | 'ordered';
+
 /**
- * A message as a durable handed it to us: as it was published, whether it comes from its stream or is a parked copy, and with
- * what is needed to settle it. A message in the parked stream that is no copy of ours counts as published there.
+ * A message as a durable handed it to us: as it was published, whether it comes from its stream or is a copy, and with
+ * what is needed to settle it. A message among the copies that is no copy of ours counts as published there.
  */
 export class HandOut {
   /** As it was published. */
@@ -38,6 +43,9 @@ export class HandOut {
   /** The number of an attempt that is made now, from 1: those made before it was parked count, and every hand-out. */
   readonly attemptNumber: number;
 
+  /** The subject that it is stored under, where one message of it goes at a time, in order; null: in any order. */
+  readonly queue: string | null;
+
   /** Where this hand-out is stored. */
   readonly place: Place;
   /** How often the server has handed it out from there, this time included. */
@@ -55,11 +63,12 @@ export class HandOut {
   #headers: MsgHdrs | undefined | null = null;
 
   /** @param created When the stream was made that hands it out, in milliseconds since 1970. */
-  constructor(message: Msg, created: number, isParkedCopy = false) {
+  constructor(message: Msg, created: number, by: HandedOutBy = 'stream') {
     const info = parseInfo(message.reply!);
     this.#message = message;
     this.place = { stream: info.stream, created, sequence: info.streamSequence };
-    this.#journey = isParkedCopy ? readJourney(headersOf(message)) : null;
+    const isCopy = by === 'parked' || (by === 'ordered' && message.subject.startsWith(ORDERED_COPIES));
+    this.#journey = isCopy ? readJourney(headersOf(message)) : null;
     const published = this.#journey?.place ?? this.place;
     this.subject = this.#journey?.subject ?? message.subject;
     this.data = message.data;
@@ -67,9 +76,9 @@ export class HandOut {
     this.streamCreated = published.created;
     this.sequence = published.sequence;
     this.firstSeen = this.#journey?.firstSeen ?? Math.floor(info.timestampNanos / 1e6);
-    this.isParkedCopy = isParkedCopy;
-    const queue = this.#journey === null ? null : parkedKey(message.subject);
-    this.parkedFor = queue === null || scheduledQueue(queue) !== null ? null : queue;
+    this.isParkedCopy = by === 'parked';
+    this.queue = by === 'ordered' ? message.subject : null;
+    this.parkedFor = this.#journey === null ? null : endpointOf(message.subject, by);
     this.notBefore = this.#journey?.notBefore ?? null;
     this.handOuts = info.deliveryCount;
     // The first hand-out of a copy that waits only brings it here, to be handed back until its time has come.
@@ -123,4 +132,11 @@ export class HandOut {
     }
     return this.#headers;
   }
+}
+
+/** Whose queue a copy is in; null: that of its time. */
+function endpointOf(subject: string, by: HandedOutBy): string | null {
+  if (by === 'ordered') return lastToken(subject);
+  const queue = parkedKey(subject);
+  return scheduledQueue(queue) === null ? queue : null;
 }

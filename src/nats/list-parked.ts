@@ -1,16 +1,9 @@
-import { type ApiError, NatsError, type StreamInfo } from 'nats';
-import { ApiErrorCode, apiErrorCode, isTemporary } from './api-error.ts';
 import type { NatsClient } from './client.ts';
+import { listSubjects } from './list-subjects.ts';
 import { parkedSubject } from './parked-stream.ts';
 
-/** How long one page may take, in milliseconds: of a stream with many subjects, the server has to collect them first. */
-const PAGE_TIMEOUT_MS = 10_000;
-
-type Page = StreamInfo & { readonly total?: number; readonly error?: ApiError };
-
 /**
- * How many copies wait for each endpoint: the only source of who has any, so nothing is forgotten over restarts. The server
- * names at most 100 000 subjects at once; each further page is asked for.
+ * How many copies wait for each endpoint: the only source of who has any, so nothing is forgotten over restarts.
  *
  * @param keys Of which queues, as NATS has it with wildcards. @default all
  * @returns null where it cannot be known now: NATS is away, or the stream is not there.
@@ -21,37 +14,7 @@ export async function listParked(
   sourceStream: string,
   keys = '>',
 ): Promise<ReadonlyMap<string, number> | null> {
-  if (!client.isConnected()) return null;
   const prefix = parkedSubject(sourceStream, '');
-  const parked = new Map<string, number>();
-  try {
-    for (let offset = 0; ; ) {
-      const page = await readPage(client, name, prefix + keys, offset);
-      const subjects = Object.entries(page.state.subjects ?? {});
-      for (const [subject, count] of subjects) parked.set(subject.slice(prefix.length), count);
-      offset += subjects.length;
-      if (subjects.length === 0 || offset >= (page.total ?? 0)) return parked;
-    }
-  } catch (error) {
-    if (isTemporary(error) || apiErrorCode(error) === ApiErrorCode.streamNotFound) return null;
-    throw error;
-  }
-}
-
-/** Not by the client's own `streams.info`: it fails where a later page has become empty meanwhile. */
-async function readPage(client: NatsClient, name: string, filter: string, offset: number): Promise<Page> {
-  const answer = await client.connection.request(
-    `${client.apiPrefix}.STREAM.INFO.${name}`,
-    JSON.stringify({ subjects_filter: filter, offset }),
-    { timeout: PAGE_TIMEOUT_MS },
-  );
-  const page = answer.json<Page>();
-  if (page.error !== undefined) throw jetStreamError(page.error);
-  return page;
-}
-
-function jetStreamError(answer: ApiError): NatsError {
-  const error = new NatsError(answer.description, String(answer.code));
-  error.api_error = answer;
-  return error;
+  const listed = await listSubjects(client, name, prefix + keys);
+  return listed && new Map([...listed].map(([subject, count]) => [subject.slice(prefix.length), count]));
 }

@@ -4,7 +4,7 @@ import { ApiErrorCode, apiErrorCode, refusal, whenAvailable } from './api-error.
 import type { NatsClient } from './client.ts';
 import { covers } from './subjects.ts';
 
-/** A stream that only workers write to. */
+/** A stream that is made as workers need it, whatever rows of `rule_nats_streams` say. */
 export type OwnStream = {
   readonly name: string;
   /** The setting that names it: `DLQ_STREAM_NAME`. */
@@ -12,7 +12,7 @@ export type OwnStream = {
   /** Completes "make the stream X …": `for dead letters`. */
   readonly purpose: string;
   /** What it must carry. */
-  readonly subject: string;
+  readonly subjects: readonly string[];
   readonly replicas: number;
   /** What is its own beside; without limits, in files. */
   readonly config: Partial<StreamConfig>;
@@ -21,22 +21,24 @@ export type OwnStream = {
 /**
  * Makes a stream of our own where it is missing; one that is there is never changed.
  *
- * @throws {UserError} where it cannot be made, or does not carry its subject.
+ * @throws {UserError} where it cannot be made, or does not carry its subjects.
  */
 export async function ensureOwnStream(
   client: NatsClient,
   wanted: OwnStream,
 ): Promise<{ readonly info: StreamInfo; readonly isNew: boolean }> {
-  const { name, setting, subject } = wanted;
+  const { name, setting, subjects } = wanted;
   const what = `make the stream ${name} ${wanted.purpose}`;
   const found = await whenAvailable(client, what, () => findOrMake(client, wanted)).catch((error) => {
     throw refusal(what, error);
   });
   const carried = found.info.config.subjects ?? [];
-  if (carried.some((each) => covers(each, subject))) return found;
+  const missing = subjects.filter((subject) => !carried.some((each) => covers(each, subject)));
+  if (missing.length === 0) return found;
   throw new UserError(
-    `${setting}: the stream ${name} does not carry ${subject}. Set ${setting} to another name, ` +
-      `or add the subject: \`nats stream edit ${name} --subjects ${[...carried, subject].join(',')}\`.`,
+    `${setting}: the stream ${name} does not carry ${missing.join(', ')}. Set ${setting} to another name, ` +
+      `or add ${missing.length === 1 ? 'the subject' : 'the subjects'}: ` +
+      `\`nats stream edit ${name} --subjects ${[...carried, ...missing].join(',')}\`.`,
   );
 }
 
@@ -50,7 +52,7 @@ async function findOrMake(client: NatsClient, wanted: OwnStream) {
   try {
     const info = await streams.add({
       name: wanted.name,
-      subjects: [wanted.subject],
+      subjects: [...wanted.subjects],
       storage: StorageType.File,
       num_replicas: wanted.replicas,
       allow_direct: true,

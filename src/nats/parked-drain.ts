@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { AckPolicy, DeliverPolicy, nanos } from 'nats';
 import { scheduledQueue } from '../core/scheduled-queue.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import { ApiErrorCode, apiErrorCode, isTemporary } from './api-error.ts';
 import type { NatsClient } from './client.ts';
+import { consumerName } from './consumer-name.ts';
 import { parkedSubject } from './parked-stream.ts';
 
 export type DrainWanted = {
@@ -25,8 +25,6 @@ export type Drain =
 const MAX_ACK_PENDING = { ofEndpoint: 10_000, ofMinute: 100_000 };
 /** How long the server keeps a drain that nobody pulls from. It holds nothing that the next one would not find in the stream. */
 const INACTIVE_MS = 20_000;
-/** The server's own limit is 255, and a file's name has more around it. */
-const LONGEST_NAME = 200;
 
 /**
  * Makes the durable from which all workers drain what is parked for one endpoint, or finds it, with one request. It is
@@ -36,7 +34,8 @@ const LONGEST_NAME = 200;
  * @throws what is neither an answer of JetStream nor the lack of one.
  */
 export async function ensureDrain(client: NatsClient, wanted: DrainWanted): Promise<Drain> {
-  const name = drainName(wanted);
+  // What somebody else parked may have any key.
+  const name = consumerName(`drain-${wanted.sourceStream}-${wanted.endpointKey}`);
   try {
     await client.manager.consumers.add(wanted.parkedStream, {
       name,
@@ -61,12 +60,4 @@ export async function ensureDrain(client: NatsClient, wanted: DrainWanted): Prom
     }
     throw error;
   }
-}
-
-/** A consumer's name is a token of subjects, and the name of a folder. What somebody else parked may have any key. */
-function drainName({ sourceStream, endpointKey }: DrainWanted): string {
-  const name = `drain-${sourceStream}-${endpointKey}`;
-  if (name.length <= LONGEST_NAME && /^[\w-]+$/.test(name)) return name;
-  const plain = name.replace(/[^\w-]/g, '_').slice(0, LONGEST_NAME - 17);
-  return `${plain}-${createHash('sha256').update(name).digest('hex').slice(0, 16)}`;
 }

@@ -62,7 +62,7 @@ export function createParkedQueues(client: NatsClient, options: ParkedQueuesOpti
           // Its end, for want of pulls, is normal: it is made again.
           isKnown: async () => (await options.isStreamKnown()) && 'name' in (await ensure()),
           lanes: LANES,
-          handOut: (message, created) => new HandOut(message, created, true),
+          handOut: (message, created) => new HandOut(message, created, 'parked'),
         },
         { free, take: taken, handBack: taken },
       );

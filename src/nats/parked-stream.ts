@@ -51,7 +51,7 @@ export async function ensureParkedStream(
     name: wanted.name,
     setting: 'PARKED_STREAM_NAME',
     purpose: 'for parked webhooks',
-    subject: parkedSubject(wanted.sourceStream, '>'),
+    subjects: [parkedSubject(wanted.sourceStream, '>')],
     replicas: wanted.replicas,
     config: {
       description: `Webhooks of ${wanted.sourceStream} that wait until their endpoints have room`,

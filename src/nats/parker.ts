@@ -1,3 +1,4 @@
+import { NO_ENDPOINT_KEY } from '../core/endpoint.ts';
 import { waitsFor } from '../core/scheduled-queue.ts';
 import type { Verdict } from '../core/verdict.ts';
 import type { HandOut } from './hand-out.ts';
@@ -13,8 +14,8 @@ export type Subject = { readonly id: string; readonly endpointKey: string };
 
 export type ParkerOptions = {
   readonly parking: ParkingLot;
-  /** Keeps a message that could not be parked, held as it is, or returns false. */
-  setAside(handOut: HandOut): boolean;
+  /** Keeps a message that could not be parked, or has to keep its order, held as it is, or returns false. */
+  setAside(handOut: HandOut, endpointKey: string): boolean;
   nak(handOut: HandOut, delayMs: number): void;
   /** It is parked: the server hears no more of it from us. */
   moved(handOut: HandOut): void;
@@ -57,7 +58,7 @@ export function createParker({ parking, setAside, nak, moved, random }: ParkerOp
     wanted: Verdict = { kind: 'park' },
   ): Promise<Verdict> {
     if (await park(handOut, deliveries, attempts, notBefore)) return wanted;
-    if (setAside(handOut)) return { kind: 'setAside' };
+    if (setAside(handOut, NO_ENDPOINT_KEY)) return { kind: 'setAside' };
     hasHandedBack = true;
     nak(handOut, stuckMs(handOut.handOuts));
     return { kind: 'handBack' };
@@ -71,10 +72,17 @@ export function createParker({ parking, setAside, nak, moved, random }: ParkerOp
   ): Promise<Verdict> {
     const now = Date.now();
     const { key, notBefore } = waitsFor(verdict.dueAt, now);
-    if (parking.fits(handOut))
+    if (handOut.queue === null && parking.fits(handOut))
       return parkOrKeep(handOut, [{ id, endpointKey: key }], handOut.attemptNumber - 1, notBefore, verdict);
-    // No copy of it can be stored: it waits where it is.
+    // No copy of it can be stored, or others of its order wait behind it: it waits where it is.
     nak(handOut, Math.min(LONGEST_NAK_MS, Math.max(0, verdict.dueAt - now)));
+    return { kind: 'handBack' };
+  }
+
+  /** One that keeps its order is never parked: it waits here. */
+  function keepInOrder(handOut: HandOut, endpointKey: string): Verdict {
+    if (setAside(handOut, endpointKey)) return { kind: 'setAside' };
+    nak(handOut, stuckMs(handOut.handOuts));
     return { kind: 'handBack' };
   }
 
@@ -86,6 +94,7 @@ export function createParker({ parking, setAside, nak, moved, random }: ParkerOp
     park,
     parkOrKeep,
     schedule,
+    keepInOrder,
     /** Whether messages were handed back that could not be parked. */
     hasHandedBack: () => hasHandedBack,
   };

@@ -5,6 +5,7 @@ import { Asks, isNoResponders } from './asks.ts';
 import type { NatsClient } from './client.ts';
 import { CopyTurns } from './copy-turns.ts';
 import type { HandOut } from './hand-out.ts';
+import { orderedCopySubject } from './ordered-stream.ts';
 import { copyHeaderBlock, type Parking } from './parked-copy.ts';
 import { parkedSubject } from './parked-stream.ts';
 import { ParkingTrouble } from './parking-trouble.ts';
@@ -36,7 +37,7 @@ export type Parked =
 
 export interface ParkingLot {
   /**
-   * Copies a message into the parked stream, for one endpoint or several; once all copies are stored, its source is acked,
+   * Copies a message into the parked stream, for one endpoint or several, an ordered one into its own; once all copies are stored, its source is acked,
    * until the server confirms it.
    */
   park(handOut: HandOut, ...parkings: readonly Parking[]): Promise<Parked>;
@@ -118,11 +119,17 @@ export function createParking(client: NatsClient, options: ParkingOptions): Park
     return result;
   }
 
+  function copySubject({ queue }: HandOut, endpointKey: string): string {
+    return queue === null
+      ? parkedSubject(sourceStream, endpointKey)
+      : orderedCopySubject(sourceStream, queue, endpointKey);
+  }
+
   function store(handOut: HandOut, parking: Parking): Promise<Parked> {
     return new Promise((resolve) => {
       const givesUpAt = performance.now() + retryForMs;
       asks.send({
-        subject: parkedSubject(sourceStream, parking.endpointKey),
+        subject: copySubject(handOut, parking.endpointKey),
         data: handOut.data,
         headers: copyHeaderBlock(handOut, parking),
         isOver: (now) => now >= givesUpAt,

@@ -46,6 +46,8 @@ export interface PullConsumer {
   stop(): Promise<void>;
   /** What is asked for and has not come. */
   credits(): number;
+  /** What is asked for and may come any moment: nothing, where nothing has come for a while. */
+  coming(): number;
   /** Asks at once, since what kept pulls from being answered is mended. */
   retry(): void;
   /** Null while pulls are answered; else what the server said last, for health. */
@@ -63,6 +65,8 @@ const COALESCE_MS = 5;
 const SETBACK_MS = { first: 100, most: 2000 };
 const NOBODY = 'nobody answers: no such consumer, no leader, or JetStream is off or out of disk';
 const LANES = 16;
+/** What is asked for has come within this time where there is any, in milliseconds. */
+const COMING_MS = 100;
 
 /**
  * The pull loop: asks for as many messages as there are free slots, and never for more. What was asked for and has not
@@ -81,6 +85,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
   let stopListening = () => {};
   let known: 'yes' | 'no' | 'asking' = 'yes';
   let trouble: string | null = null;
+  let cameAt = Number.NEGATIVE_INFINITY;
 
   const credits = () => lanes?.credits ?? 0;
 
@@ -142,6 +147,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
 
   function onMessage(message: Msg): void {
     answered();
+    cameAt = performance.now();
     const handedOut = handOut(message, options.streamCreated());
     if (taker.free() > 0) taker.take(handedOut);
     else taker.handBack(handedOut);
@@ -206,6 +212,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
       await lanes?.end();
     },
     credits,
+    coming: () => (performance.now() - cameAt > COMING_MS ? 0 : credits()),
     retry,
     trouble: () => trouble,
   };

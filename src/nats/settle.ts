@@ -5,12 +5,12 @@ import type { AckBuffer } from './ack-buffer.ts';
 import type { NatsClient } from './client.ts';
 import type { DeadLetterWriter } from './dead-letters.ts';
 import type { HandOut } from './hand-out.ts';
+import { Holding } from './holding.ts';
 import { createParker, type Subject } from './parker.ts';
 import type { ParkingLot } from './parking.ts';
 
 const ACK = Buffer.from('+ACK');
 const NAK = Buffer.from('-NAK');
-const IN_PROGRESS = Buffer.from('+WPI');
 const TERM = Buffer.from('+TERM');
 
 /** Wait before a message is handed out again that could not be put among the dead letters, in milliseconds. */
@@ -29,8 +29,11 @@ export type SettlementOptions = {
   readonly acks: AckBuffer;
   readonly deadLetters: DeadLetterWriter;
   readonly parking: ParkingLot;
-  /** Keeps a message that could not be parked, held as it is, or returns false. @default never */
-  readonly setAside?: (handOut: HandOut) => boolean;
+  /**
+   * Keeps a message that could not be parked, or has to keep its order, held as it is, until its endpoint may have room; or
+   * returns false. @default never
+   */
+  readonly setAside?: (handOut: HandOut, endpointKey: string) => boolean;
   /** From 0 (included) to 1 (excluded). @default `Math.random` */
   readonly random?: () => number;
   /**
@@ -53,6 +56,12 @@ export interface Settlement {
   fanOut(handOut: HandOut, id: string, endpointKeys: readonly string[]): Promise<Verdict>;
   /** Hands a message back undecided, to be handed out again after `delayMs`. */
   handBack(handOut: HandOut, delayMs: number): void;
+  /** Acks a hand-out of what was settled by an earlier one. */
+  ackAgain(handOut: HandOut): void;
+  /** Lets go of an ordered message about which there is nothing to be said any more. */
+  letGo(handOut: HandOut): void;
+  /** Whether nobody else can have it: an ordered one that NATS did not hear of in time may be with another worker. */
+  isOurs(handOut: HandOut): boolean;
   /** Whether messages were handed back that had no room and could not be parked either. */
   hasHandedBack(): boolean;
   /** Null while dead letters can be stored; else why not, for health. */
@@ -72,8 +81,7 @@ export function createSettlement({
   now = () => performance.now(),
   random = Math.random,
 }: SettlementOptions): Settlement {
-  /** When the server last heard that we have it, on the clock of `performance.now()`. */
-  const held = new Map<HandOut, number>();
+  const holding = new Holding({ client, acks, ackWaitMs, isGone });
   let trouble: { readonly why: string; readonly until: number } | null = null;
 
   /** Said when it begins and when it ends: each letter that is stuck is tried again and again. */
@@ -83,32 +91,13 @@ export function createSettlement({
     trouble = why === null ? null : { why, until: now() + TROUBLE_LASTS_MS };
   }
 
-  function sayProgress(): void {
-    // Words that the server cannot hear, or does not take, would only pile up, for as long as that lasts.
-    if (!client.isConnected() || acks.trouble() !== null) return;
-    const at = performance.now();
-    for (const [handOut, heardAt] of held) {
-      if (at - heardAt < ackWaitMs / 3 || isGone(handOut)) continue;
-      acks.say(handOut.reply, IN_PROGRESS);
-      held.set(handOut, at);
-    }
-  }
-
-  const progress = setInterval(sayProgress, ackWaitMs / 6);
-  const stopListening = client.listen({ onReconnect: sayProgress });
-
-  function end(handOut: HandOut, word: Uint8Array, repeatForMs?: number): void {
-    held.delete(handOut);
-    if (!isGone(handOut)) acks.say(handOut.reply, word, repeatForMs);
-  }
-
   function nak(handOut: HandOut, delayMs: number): void {
     const word = delayMs === 0 ? NAK : Buffer.from(`-NAK {"delay":${delayMs * 1_000_000}}`);
     // Once the delay is over it may be with somebody.
-    end(handOut, word, delayMs);
+    holding.end(handOut, word, delayMs);
   }
 
-  const parker = createParker({ parking, setAside, nak, moved: (handOut) => held.delete(handOut), random });
+  const parker = createParker({ parking, setAside, nak, moved: (handOut) => holding.drop(handOut), random });
 
   async function deadLetter(
     handOut: HandOut,
@@ -117,6 +106,7 @@ export function createSettlement({
     verdict: Extract<Verdict, { kind: 'deadLetter' }>,
   ): Promise<Verdict> {
     const stored = await deadLetters.write({
+      orderedStream: handOut.queue === null ? null : handOut.place.stream,
       sourceStreamCreated: handOut.streamCreated,
       sequence: handOut.sequence,
       endpointKey: delivery.endpointKey,
@@ -141,21 +131,21 @@ export function createSettlement({
 
   /** Confirmed, since the copy is stored. Without an answer it is said again like any ack: the copy stays one. */
   async function terminate(handOut: HandOut, reason: string): Promise<void> {
-    held.delete(handOut);
-    if (isGone(handOut)) return;
     const word = Buffer.concat([TERM, Buffer.from(` ${reason}`)]);
-    await client.connection
-      .request(handOut.reply, word, { timeout: TERM_TIMEOUT_MS })
-      .catch(() => acks.say(handOut.reply, word));
+    if (isGone(handOut) || !holding.isOurs(handOut)) return holding.drop(handOut);
+    await client.connection.request(handOut.reply, word, { timeout: TERM_TIMEOUT_MS }).then(
+      () => holding.drop(handOut),
+      () => holding.end(handOut, word),
+    );
   }
 
   return {
-    hold: (handOut) => held.set(handOut, handOut.receivedAt),
+    hold: (handOut) => holding.hold(handOut),
     async settle(handOut, delivery, attempt, verdict) {
       switch (verdict.kind) {
         case 'ack':
         case 'drop':
-          end(handOut, ACK);
+          holding.end(handOut, ACK);
           return verdict;
         case 'retry': {
           const attempts = attemptsMade(handOut.attemptNumber, attempt.outcome);
@@ -168,7 +158,11 @@ export function createSettlement({
           return { ...verdict, waitsIn: 'stream' };
         }
         case 'park':
-          return parker.parkOrKeep(handOut, [delivery], handOut.attemptNumber - 1);
+          if (handOut.queue === null)
+            return parker.parkOrKeep(handOut, [delivery], handOut.attemptNumber - 1);
+          if (holding.isOurs(handOut)) return parker.keepInOrder(handOut, delivery.endpointKey);
+          holding.drop(handOut);
+          return { kind: 'handBack' };
         case 'schedule':
           return parker.schedule(handOut, delivery.id, verdict);
         case 'setAside':
@@ -186,11 +180,11 @@ export function createSettlement({
         0,
       ),
     handBack: nak,
+    ackAgain: (handOut) => holding.end(handOut, ACK),
+    letGo: (handOut) => holding.drop(handOut),
+    isOurs: (handOut) => holding.isOurs(handOut),
     hasHandedBack: parker.hasHandedBack,
     trouble: () => (trouble !== null && now() < trouble.until ? trouble.why : null),
-    stop() {
-      clearInterval(progress);
-      stopListening();
-    },
+    stop: () => holding.stop(),
   };
 }

@@ -28,6 +28,8 @@ const names = Object.keys(specifications) as Name[];
 function defaultOf(name: Name): unknown {
   if (name === 'DLQ_STREAM_NAME') return 'WEBHOOKS_DLQ';
   if (name === 'PARKED_STREAM_NAME') return 'WEBHOOKS_PARKED';
+  if (name === 'ORDERED_STREAM_NAME') return 'WEBHOOKS_ORDERED';
+  if (name === 'ORDERED_SUBJECT') return ['webhooks.ordered.*'];
   return specifications[name].default;
 }
 
@@ -74,6 +76,9 @@ const GIVEN: [name: Name, text: string, value: unknown][] = [
   ['BREAKER_WINDOW_MS', '600000', 600_000],
   ['MAX_DRAINS', '1', 1],
   ['PARKED_STREAM_NAME', 'WAITING', 'WAITING'],
+  ['ORDERED_STREAM_NAME', 'IN_ORDER', 'IN_ORDER'],
+  ['ORDERED_SUBJECT', 'orders.>, events.*', ['orders.>', 'events.*']],
+  ['ORDERED_SUBJECT', 'off', []],
   ['HTTP_PORT', '0', 0],
   ['ATTEMPT_LOG', 'failures', 'failures'],
   ['LOG_FORMAT', 'logfmt', 'logfmt'],
@@ -190,7 +195,23 @@ const CONTRADICTIONS: [given: Given, names: RegExp][] = [
   [{ PARKED_STREAM_NAME: 'WEBHOOKS' }, /^PARKED_STREAM_NAME: must not be STREAM_NAME/],
   [{ PARKED_STREAM_NAME: 'WEBHOOKS_DLQ' }, /^PARKED_STREAM_NAME: must not be DLQ_STREAM_NAME/],
   [{ DLQ_STREAM_NAME: 'WEBHOOKS_PARKED' }, /^PARKED_STREAM_NAME: must not be DLQ_STREAM_NAME/],
+  [
+    { ORDERED_STREAM_NAME: 'WEBHOOKS_DLQ' },
+    /^ORDERED_STREAM_NAME: must not be DLQ_STREAM_NAME; .* <STREAM_NAME>_ORDERED/,
+  ],
 ];
+
+describe('the ordered subjects', () => {
+  it.each([
+    ['webhooks.*', ['webhooks.ordered.*']],
+    ['webhooks.>', ['webhooks.ordered.*']],
+    ['webhooks.orders,webhooks.users', ['webhooks.ordered.*']],
+    ['a.*.x,b.*', ['a.*.ordered.*', 'b.ordered.*']],
+    ['orders', []],
+  ])('stand beside those of SUBJECT=%s', (SUBJECT, ordered) => {
+    expect(settingsFrom({ SUBJECT }).ORDERED_SUBJECT).toEqual(ordered);
+  });
+});
 
 describe('settings that contradict each other', () => {
   it.each([

@@ -4,12 +4,18 @@ import { tellHealth } from '../../src/delivery/health-log.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
 
 const SECOND_MS = 1000;
-const well = judgeHealth({ nats: null, deadLetters: null, parking: null, postgres: null }, false);
-const failing = judgeHealth(
-  { nats: 'no such consumer', deadLetters: null, parking: null, postgres: null },
+const well = judgeHealth(
+  { nats: null, deadLetters: null, parking: null, order: null, postgres: null },
   false,
 );
-const degraded = judgeHealth({ nats: null, deadLetters: null, parking: null, postgres: 'away' }, false);
+const failing = judgeHealth(
+  { nats: 'no such consumer', deadLetters: null, parking: null, order: null, postgres: null },
+  false,
+);
+const degraded = judgeHealth(
+  { nats: null, deadLetters: null, parking: null, order: null, postgres: 'away' },
+  false,
+);
 
 let said: string[];
 let health: Health;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { judgeHealth } from '../../src/delivery/health.ts';
 
-const WELL = { nats: null, deadLetters: null, parking: null, postgres: null };
+const WELL = { nats: null, deadLetters: null, parking: null, order: null, postgres: null };
 
 it.each([
   ['all is well', WELL, false, 'ok'],

@@ -16,6 +16,7 @@ export function message(
     isRedelivery: false,
     isParkedCopy: false,
     parkedFor: null,
+    queue: null,
     receivedAt: 0,
     firstSeen: 1000,
     notBefore: null,

@@ -13,8 +13,8 @@ const BESIDE = 2048;
 
 function open(mostBytes = 10_000, work = Promise.resolve()) {
   const again: { size: number }[] = [];
-  const aside = new SetAside<{ size: number }>({
-    mostBytes,
+  const aside: SetAside<{ size: number }> = new SetAside({
+    leftBytes: () => mostBytes - aside.bytes,
     again: (message) => {
       again.push(message);
       return work;

@@ -23,6 +23,7 @@ const CREATED = 1_790_000_000_000;
 const SUBJECT = `dlq.WEBHOOKS.${CREATED}.7.example-com-0a1b2c3d`;
 
 const letter = (more: Partial<DeadLetter> = {}): DeadLetter => ({
+  orderedStream: null,
   sourceStreamCreated: CREATED,
   sequence: 7,
   endpointKey: 'example-com-0a1b2c3d',
@@ -188,6 +189,16 @@ test('the same sequence of a stream that was made again is another letter', asyn
   await write(letter());
   expect(await write(letter({ sourceStreamCreated: CREATED + 1, deliveryId: 'orders:2' }))).toBe('stored');
   expect(await count()).toBe(2);
+});
+
+test('a letter of an ordered webhook is never taken for one of another', async () => {
+  const { write } = await writer();
+  await write(letter());
+  const ordered = letter({ orderedStream: 'WEBHOOKS_ORDERED' });
+  expect([await write(ordered), await write(ordered)]).toEqual(['stored', 'alreadyStored']);
+  expect(await count()).toBe(2);
+  const { header } = await stored(`dlq.WEBHOOKS.WEBHOOKS_ORDERED.${CREATED}.7.example-com-0a1b2c3d`);
+  expect(header.get('Webhook-Original-Stream')).toBe('WEBHOOKS_ORDERED');
 });
 
 test('a full stream stores nothing, and says so with the cure', async () => {

@@ -44,7 +44,7 @@ export function handOutsOf(
       limits: () => NO_LIMITS,
       isKnown: () => Promise.resolve(true),
       lanes: 2,
-      handOut: (message, at) => new HandOut(message, at, stream === PARKED),
+      handOut: (message, at) => new HandOut(message, at, stream === PARKED ? 'parked' : 'stream'),
     },
     { free: () => slots, take: (handOut) => void handOuts.push(handOut), handBack: () => {} },
   );

@@ -11,7 +11,7 @@ afterEach(() => {
 });
 
 /** A settlement that holds one message, for which it says every 20 s that it has it still. */
-function holdOne() {
+function holdOne(queue: string | null = null) {
   const server = { isConnected: true, trouble: null as string | null, reconnected: () => {} };
   const said: string[] = [];
   const settlement = createSettlement({
@@ -31,8 +31,9 @@ function holdOne() {
     parking: {} as never,
     ackWaitMs: 60_000,
   });
-  settlement.hold({ reply: '$JS.ACK.1', receivedAt: 0 } as HandOut);
-  return { server, said };
+  const handOut = { reply: '$JS.ACK.1', receivedAt: 0, queue } as HandOut;
+  settlement.hold(handOut);
+  return { server, said, settlement, handOut };
 }
 
 test('what is held is reported as in progress every third of the ack wait', () => {
@@ -49,6 +50,18 @@ test('nothing piles up while NATS is away, and what is held is reported as soon 
   server.isConnected = true;
   server.reconnected();
   expect(said).toEqual(['+WPI']);
+});
+
+test('an ordered one is ours for as long as NATS has heard of it, and may be with another worker after that', () => {
+  const { server, said, settlement, handOut } = holdOne('webhooks.ordered.k');
+  server.isConnected = false;
+  vi.advanceTimersByTime(53_000);
+  expect(settlement.isOurs(handOut)).toBe(true);
+  vi.advanceTimersByTime(7000);
+  expect(settlement.isOurs(handOut)).toBe(false);
+  server.isConnected = true;
+  server.reconnected();
+  expect(said).toEqual([]);
 });
 
 test('nothing piles up while NATS denies us its words', () => {

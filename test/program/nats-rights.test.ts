@@ -32,7 +32,7 @@ async function startScene() {
   return { scene, endpoint: await startEndpoint() };
 }
 
-/** Delivers, retries, parks, dead-letters and counts, and is denied nothing. */
+/** Delivers, in order too, retries, parks, dead-letters and counts, and is denied nothing. */
 async function doesItsWork(
   { scene, endpoint }: Awaited<ReturnType<typeof startScene>>,
   env: typeof AS.worker,
@@ -45,7 +45,8 @@ async function doesItsWork(
   const publish = ['publish', '--url', endpoint.url, '--data', '{}'];
   expect(await outcomeOf(publish, { ...scene.env, ...AS.publisher })).toMatchObject({ code: 0, stderr: '' });
   const lost = await scene.publish({ webhook_url: failing.url });
-  await until(() => endpoint.requests.length === before + 1);
+  await scene.publish({ webhook_url: endpoint.url }, { subject: 'webhooks.ordered.k' });
+  await until(() => endpoint.requests.length === before + 2);
   expect((await deadLetterOf(scene, lost)).header.get('Webhook-Dead-Letter-Reason')).toBe('exhausted');
   expect(failing.requests.length).toBe(2);
   await until(async () => {
@@ -57,7 +58,7 @@ async function doesItsWork(
   await until(async () => {
     const row = (await statisticsOf(scene)).get(env.NATS_USER);
     expect(row).toMatchObject({
-      messages_acknowledged: 1 + paused.requests.length,
+      messages_acknowledged: 2 + paused.requests.length,
       messages_dead_lettered: 1,
       messages_pending: 0,
     });
@@ -147,6 +148,26 @@ describe.concurrent('without the right', () => {
     await setPaused(scene, endpoint.url, false);
     await drained(scene);
     expect(endpoint.requests.length).toBe(1);
+  });
+
+  it('to what order needs, all else is delivered; when it is granted, what waited is, too', async () => {
+    const { scene, endpoint, healthIs, grant } = await startWithout(
+      /"[^"]*(WEBHOOKS_ORDERED|\.ordered\.)[^"]*"/g,
+    );
+    await scene.publish({ webhook_url: `${endpoint.url}/ordered` }, { subject: 'webhooks.ordered.k' });
+    await scene.publish({ webhook_url: endpoint.url });
+    await until(() => endpoint.requests.length === 1);
+    await healthIs({
+      code: 200,
+      status: 'degraded',
+      troubles: {
+        order: expect.stringContaining(
+          'denies our user the right to publish to "$JS.API.STREAM.INFO.WEBHOOKS_ORDERED", needed to make the stream',
+        ),
+      },
+    });
+    await grant();
+    await until(() => endpoint.requests.some(({ path }) => path === '/ordered'));
   });
 
   it('to store dead letters, they wait, and are stored when it is granted', async () => {

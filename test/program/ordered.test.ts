@@ -1,0 +1,238 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { outcomeOf } from '../commands/programs.ts';
+import { until } from '../support/wait.ts';
+import { startAskable } from './askable.ts';
+import { orderedDrained, outOfOrder, publishOrdered, startOrderedEndpoint } from './ordered-scene.ts';
+import { makeTables, register } from './rows.ts';
+import {
+  deadLetterOf,
+  logOf,
+  openScene,
+  type Scene,
+  setPaused,
+  startEndpoint,
+  statisticsOf,
+  stopWorker,
+} from './scene.ts';
+
+const SOON = { ACK_WAIT_MS: '3000', ATTEMPT_TIMEOUT_MS: '1500', BACKOFF_BASE_MS: '20' };
+const keysNamed = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name}${n}`);
+
+/** Messages that are with a worker, or wait for a retry. */
+async function held(): Promise<number> {
+  const durables = await scene.manager.consumers.list('WEBHOOKS_ORDERED').next();
+  return durables.reduce((sum, { num_ack_pending }) => sum + num_ack_pending, 0);
+}
+
+let scene: Scene;
+beforeEach(async () => {
+  scene = await openScene();
+});
+
+describe('ordered webhooks', () => {
+  it('arrive in order, none missing, also where some fail and one of two workers is killed in the middle', async () => {
+    const keys = keysNamed('k', 5);
+    const endpoint = await startOrderedEndpoint(({ request }) => request % 10 !== 0);
+    const [victim] = await Promise.all([scene.startWorker(SOON), scene.startWorker(SOON)]);
+    const published = publishOrdered(scene, endpoint.url, keys, 40);
+    await until(() => keys.every((key) => endpoint.taken(key) >= 10));
+    victim.kill('SIGKILL');
+    await published;
+    await orderedDrained(scene);
+    for (const key of keys) {
+      expect(endpoint.taken(key)).toBe(40);
+      expect(outOfOrder(endpoint.seen(key))).toEqual([]);
+    }
+  });
+
+  it('wait for nobody but those of their own key', async () => {
+    const healthy = await startOrderedEndpoint(() => true);
+    const dead = await startOrderedEndpoint(() => false);
+    await scene.startWorker({ CONCURRENCY: '8', MAX_DRAINS: '4' });
+    await publishOrdered(scene, dead.url, keysNamed('dead', 30), 2);
+    await publishOrdered(scene, healthy.url, keysNamed('well', 10), 10);
+    const other = await startEndpoint();
+    await scene.publishMany(20, other.url);
+    await until(() => keysNamed('well', 10).every((key) => healthy.taken(key) === 10));
+    await until(() => other.requests.length === 20);
+    for (const key of keysNamed('dead', 30)) expect(dead.seen(key).every(({ n }) => n === 1)).toBe(true);
+  });
+
+  it('of a paused endpoint wait without a slot, and are delivered in order when it goes on', async () => {
+    const endpoint = await startOrderedEndpoint(() => true);
+    const keys = keysNamed('k', 20);
+    await makeTables(scene);
+    await setPaused(scene, endpoint.url, true);
+    const { healthIs } = await startAskable(scene, { CONCURRENCY: '4', MAX_DRAINS: '8' });
+    await publishOrdered(scene, endpoint.url, keys, 3);
+    await healthIs({ code: 200, status: 'ok', slots: { busy: 0 }, ordered: { waiting: 20 } });
+    await setPaused(scene, endpoint.url, false);
+    await orderedDrained(scene);
+    for (const key of keys) expect(endpoint.seen(key).map(({ n }) => n)).toEqual([1, 2, 3]);
+  });
+
+  it('are handed back unsent by a worker that stops, and are no dead letters for that', async () => {
+    const endpoint = await startOrderedEndpoint(() => true);
+    await makeTables(scene);
+    await setPaused(scene, endpoint.url, true);
+    const first = await scene.startWorker({ MAX_ATTEMPTS: '1' });
+    await publishOrdered(scene, endpoint.url, ['k'], 2);
+    await until(async () => (await held()) === 1);
+    await stopWorker(first);
+    await setPaused(scene, endpoint.url, false);
+    await scene.startWorker({ MAX_ATTEMPTS: '1' });
+    await orderedDrained(scene);
+    expect(endpoint.seen('k').map(({ n }) => n)).toEqual([1, 2]);
+  });
+
+  it('are not sent by a worker that stood still while another had them', async () => {
+    const endpoint = await startOrderedEndpoint(() => true);
+    await makeTables(scene, SOON);
+    await setPaused(scene, endpoint.url, true);
+    const idle = await scene.startWorker({ ...SOON, CONSUMER_NAME: 'idle' });
+    await publishOrdered(scene, endpoint.url, ['k'], 2);
+    await until(async () => (await held()) === 1);
+    idle.kill('SIGSTOP');
+    await scene.startWorker(SOON);
+    await setPaused(scene, endpoint.url, false);
+    await orderedDrained(scene);
+    idle.kill('SIGCONT');
+    await publishOrdered(scene, endpoint.url, ['other'], 1);
+    await until(() => endpoint.taken('other') === 1);
+    await stopWorker(idle);
+    expect(endpoint.seen('k').map(({ n }) => n)).toEqual([1, 2]);
+  });
+
+  it('that are given up become dead letters of their own stream, and the next one follows', async () => {
+    const endpoint = await startOrderedEndpoint(({ n }) => n !== 2);
+    await scene.startWorker({ ...SOON, MAX_ATTEMPTS: '2' });
+    await publishOrdered(scene, endpoint.url, ['k'], 3);
+    await orderedDrained(scene);
+    expect(endpoint.seen('k').map(({ n }) => n)).toEqual([1, 2, 2, 3]);
+    const letter = await deadLetterOf(scene, 2);
+    const { created } = await scene.manager.streams.info('WEBHOOKS_ORDERED');
+    expect(letter.subject).toMatch(
+      new RegExp(`^dlq\\.WEBHOOKS\\.WEBHOOKS_ORDERED\\.${Date.parse(created)}\\.2\\.127-0-0-1-`),
+    );
+    expect(letter.header.get('Webhook-Original-Stream')).toBe('WEBHOOKS_ORDERED');
+    expect(letter.header.get('Webhook-Original-Subject')).toBe('webhooks.ordered.k');
+  });
+
+  it('go on when their durables are deleted, and when their stream is', async () => {
+    const endpoint = await startOrderedEndpoint(({ request }) => request % 3 !== 0);
+    const worker = await scene.startWorker(SOON);
+    const published = publishOrdered(scene, endpoint.url, ['k'], 30);
+    await until(() => endpoint.taken('k') >= 5);
+    const [durable] = await scene.manager.consumers.list('WEBHOOKS_ORDERED').next();
+    await scene.manager.consumers.delete('WEBHOOKS_ORDERED', durable!.name);
+    await published;
+    await orderedDrained(scene);
+    expect(endpoint.taken('k')).toBe(30);
+    expect(outOfOrder(endpoint.seen('k'))).toEqual([]);
+    await scene.manager.streams.delete('WEBHOOKS_ORDERED');
+    await worker.waitForLine(/made the stream of ordered webhooks again/);
+    await publishOrdered(scene, endpoint.url, ['after'], 2);
+    await until(() => endpoint.taken('after') === 2);
+  });
+
+  it('without a URL go to their row, and to several rows each in order', async () => {
+    const one = await startOrderedEndpoint(({ request }) => request % 3 !== 0);
+    const two = await startOrderedEndpoint(({ request }) => request % 4 !== 0);
+    const named = await startOrderedEndpoint(() => true);
+    const quick = { retry_delay_ms: 50, max_retries: 10 };
+    await makeTables(scene, SOON);
+    await register(scene, 'one', one.url, { ...quick, nats_subject: 'webhooks.ordered.both' });
+    // It wants every second one: those that only the other one wants do not overtake what that one has still to get.
+    await register(scene, 'two', two.url, {
+      ...quick,
+      nats_subject: 'webhooks.ordered.*',
+      event_types: ['even'],
+    });
+    await register(scene, 'named', named.url, { nats_subject: 'webhooks.ordered.named', ...quick });
+    await scene.startWorker(SOON);
+    for (let n = 1; n <= 20; n++) {
+      const event = n % 2 === 0 ? 'even' : 'odd';
+      await scene.publish({ key: 'both', n, event }, { subject: 'webhooks.ordered.both' });
+      await scene.publish({ key: 'named', n, event: 'odd' }, { subject: 'webhooks.ordered.named' });
+    }
+    await orderedDrained(scene);
+    expect(outOfOrder(one.seen('both'))).toEqual([]);
+    expect([one.taken('both'), two.taken('both'), named.taken('named')]).toEqual([20, 10, 20]);
+    const even = two.seen('both').map(({ n, isTaken }) => ({ n: n / 2, isTaken }));
+    expect(outOfOrder(even)).toEqual([]);
+  });
+
+  it('that were copied for several rows go before those that come when only one is left', async () => {
+    const one = await startOrderedEndpoint(() => true);
+    await makeTables(scene, SOON);
+    await register(scene, 'one', one.url, { nats_subject: 'webhooks.ordered.k', paused: true });
+    await register(scene, 'two', one.url, { nats_subject: 'webhooks.ordered.k', paused: true });
+    await scene.startWorker(SOON);
+    for (const n of [1, 2]) await scene.publish({ key: 'k', n }, { subject: 'webhooks.ordered.k' });
+    const left = async () => (await scene.manager.streams.info('WEBHOOKS_ORDERED')).state.messages;
+    await until(async () => (await left()) === 4);
+    await scene.query(`DELETE FROM rule_webhooks WHERE webhook_name = 'two'`);
+    await scene.publish({ key: 'k', n: 3 }, { subject: 'webhooks.ordered.k' });
+    await scene.query(`UPDATE rule_webhooks SET paused = false`);
+    await until(() => one.taken('k') === 3);
+    expect(one.seen('k').map(({ n }) => n)).toEqual([1, 2, 3]);
+  });
+
+  it('wait behind one that waits for its time', async () => {
+    const endpoint = await startOrderedEndpoint(() => true);
+    await scene.startWorker(SOON);
+    const dueAt = Date.now() + 1500;
+    const due = { 'Webhook-Deliver-At': new Date(dueAt).toISOString() };
+    for (const n of [1, 2]) {
+      const message = { webhook_url: endpoint.url, data: { key: 'k', n } };
+      await scene.publish(message, { subject: 'webhooks.ordered.k', headers: n === 1 ? due : {} });
+    }
+    await until(() => endpoint.taken('k') === 2);
+    expect(Date.now()).toBeGreaterThanOrEqual(dueAt);
+    expect(endpoint.seen('k').map(({ n }) => n)).toEqual([1, 2]);
+  });
+
+  it('are counted, and published from a shell', async () => {
+    const endpoint = await startEndpoint();
+    await scene.startWorker({ CONSUMER_NAME: 'counts' });
+    const publish = ['publish', '--url', endpoint.url, '--subject', 'webhooks.ordered.k', '--count', '3'];
+    const { code, stdout } = await outcomeOf([...publish, '--data', '{}'], scene.env);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('in WEBHOOKS_ORDERED')]);
+    await until(() => endpoint.requests.length === 3);
+    await until(async () => {
+      const row = (await statisticsOf(scene)).get('counts');
+      expect(row).toMatchObject({ messages_acknowledged: 3, http_attempts: 3, messages_pending: 0 });
+      return true;
+    });
+    const shown = await outcomeOf(['stats', '--once'], scene.env);
+    expect(shown.stdout).toContain('0 ordered');
+  });
+});
+
+describe('where SUBJECT covers the ordered subjects', () => {
+  it('all is delivered without order, and the cure is said', async () => {
+    const endpoint = await startEndpoint();
+    const { worker, healthIs } = await startAskable(scene, { SUBJECT: 'webhooks.>' });
+    await scene.publish({ webhook_url: endpoint.url }, { subject: 'webhooks.ordered.k' });
+    await until(() => endpoint.requests.length === 1);
+    await healthIs({ code: 200, status: 'ok' });
+    const warnings = logOf(worker).filter(({ level }) => level === 'warn');
+    expect(warnings).toEqual([
+      expect.objectContaining({
+        msg: expect.stringContaining('ORDERED_SUBJECT: the stream WEBHOOKS carries webhooks.>'),
+      }),
+    ]);
+  });
+
+  it('is degraded where order was asked for', async () => {
+    const { healthIs } = await startAskable(scene, {
+      SUBJECT: 'webhooks.>',
+      ORDERED_SUBJECT: 'webhooks.a.*',
+    });
+    await healthIs({
+      code: 200,
+      status: 'degraded',
+      troubles: { order: expect.stringContaining('overlaps webhooks.a.*') },
+    });
+  });
+});
