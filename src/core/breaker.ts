@@ -10,16 +10,23 @@ export type BreakerLimits = {
 const FEWEST = 10;
 /** So many of what has never succeeded. */
 const FEWEST_AT_FIRST = 3;
-/** How long it stays open, in milliseconds: doubled after each probe that fails, give or take 25 %. */
-const OPEN_MS = { first: 1000, most: 30_000 };
+/** How long it stays open at least and at most, in milliseconds, give or take 25 %. */
+const OPEN_MS = { least: 250, most: 30_000 };
+/**
+ * Between these, a share of the time that the endpoint has been failing: one that is back after a blip is found at once, its
+ * messages have their attempts in about the time that they would have had, and an outage of hours uses up few of them.
+ */
+const SHARE_OF_OUTAGE = 1 / 30;
+/** And so many times as long as the probe took: one that hangs is not to have a slot all the time. */
+const TIMES_PROBE = 5;
 const JITTER = 0.25;
 
 type Tally = { successes: number; failures: number };
 
 /**
  * A circuit breaker. Closed: everything passes. Open: nothing does, until its time is over. Half-open then: one probe at
- * a time passes; a success closes it, a failure opens it again for twice as long. Times in milliseconds, on the
- * caller's clock.
+ * a time passes; a success closes it, a failure opens it again, the longer the longer it has failed. Times in milliseconds, on
+ * the caller's clock.
  */
 export class Breaker {
   readonly #limits: BreakerLimits;
@@ -30,7 +37,8 @@ export class Breaker {
   #failuresInARow = 0;
   #hasSucceeded = false;
   #openUntil: number | null = null;
-  #openMs = OPEN_MS.first;
+  /** When it opened first, and has not been closed since. */
+  #openSince = 0;
 
   constructor(limits: BreakerLimits) {
     this.#limits = limits;
@@ -61,7 +69,9 @@ export class Breaker {
 
   /** Half-open from now on, where it was closed: what is known is old, and one probe is to say whether it still holds. */
   doubt(now: number): void {
-    this.#openUntil ??= now;
+    if (this.#openUntil !== null) return;
+    this.#openUntil = now;
+    this.#openSince = now;
   }
 
   succeeded(now: number): void {
@@ -74,18 +84,20 @@ export class Breaker {
 
   /**
    * @param isProbe Whether it was let through to probe.
+   * @param durationMs How long that took.
    * @param retryAfterMs How long the endpoint itself asked for, or 0.
    * @param random From 0 (included) to 1 (excluded).
    */
-  failed(now: number, isProbe: boolean, retryAfterMs: number, random: number): void {
+  failed(now: number, isProbe: boolean, durationMs: number, retryAfterMs: number, random: number): void {
     this.#roll(now);
     this.#failuresInARow++;
     this.#current.failures++;
     if (this.#openUntil === null) {
-      if (this.#isEnough(now)) this.#open(now, retryAfterMs, random);
+      if (!this.#isEnough(now)) return;
+      this.#openSince = now;
+      this.#open(now, durationMs, retryAfterMs, random);
     } else if (isProbe) {
-      this.#openMs = Math.min(2 * this.#openMs, OPEN_MS.most);
-      this.#open(now, retryAfterMs, random);
+      this.#open(now, durationMs, retryAfterMs, random);
     } else if (retryAfterMs > 0) {
       this.#openUntil = Math.max(this.#openUntil, now + retryAfterMs);
     }
@@ -98,15 +110,16 @@ export class Breaker {
     return attempts >= FEWEST && failures >= this.#limits.failureShare * attempts;
   }
 
-  #open(now: number, retryAfterMs: number, random: number): void {
-    const jittered = this.#openMs * (1 - JITTER + 2 * JITTER * random);
+  #open(now: number, durationMs: number, retryAfterMs: number, random: number): void {
+    const wanted = Math.max(SHARE_OF_OUTAGE * (now - this.#openSince), TIMES_PROBE * durationMs);
+    const openMs = Math.min(Math.max(wanted, OPEN_MS.least), OPEN_MS.most);
+    const jittered = openMs * (1 - JITTER + 2 * JITTER * random);
     this.#openUntil = now + Math.max(jittered, retryAfterMs);
   }
 
   /** Starts anew: what failed before must not open it again at the next failure. */
   #close(): void {
     this.#openUntil = null;
-    this.#openMs = OPEN_MS.first;
     this.#current = { successes: 0, failures: 0 };
     this.#before = { successes: 0, failures: 0 };
   }

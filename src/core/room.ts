@@ -204,7 +204,7 @@ export class Room {
       return;
     }
     if (sign !== 'troubled') this.window.overloaded(now, this.#patienceMs());
-    this.breaker.failed(now, isProbe, attempt.retryAfterMs, random);
+    this.breaker.failed(now, isProbe, durationMs, attempt.retryAfterMs, random);
     if (!this.breaker.isClosed()) this.#forget();
   }
 

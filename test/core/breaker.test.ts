@@ -9,7 +9,7 @@ function play(breaker: Breaker, signs: string, from = 0): number {
   let now = from;
   for (const sign of signs) {
     if (sign === 's') breaker.succeeded(now);
-    else breaker.failed(now, false, 0, HALF);
+    else breaker.failed(now, false, 0, 0, HALF);
     now++;
   }
   return now;
@@ -35,7 +35,7 @@ describe('a breaker', () => {
   it('opens after ten failures in a row, however slow they come', () => {
     const breaker = create();
     breaker.succeeded(0);
-    for (let number = 1; number <= 10; number++) breaker.failed(number * 60_000, false, 0, HALF);
+    for (let number = 1; number <= 10; number++) breaker.failed(number * 60_000, false, 0, 0, HALF);
     expect(breaker.isClosed()).toBe(false);
   });
 
@@ -52,8 +52,8 @@ describe('a breaker', () => {
     const breaker = create();
     const now = play(breaker, 'F'.repeat(5));
     expect(breaker.isHalfOpen(now)).toBe(false);
-    expect(breaker.openUntil).toBe(2 + 1000);
-    expect(breaker.isHalfOpen(2 + 1000)).toBe(true);
+    expect(breaker.openUntil).toBe(2 + 250);
+    expect(breaker.isHalfOpen(2 + 250)).toBe(true);
   });
 
   it('closes at a success, and starts anew', () => {
@@ -65,15 +65,27 @@ describe('a breaker', () => {
     expect(breaker.isClosed()).toBe(true);
   });
 
-  it('stays open twice as long after each probe that fails, for half a minute at most', () => {
+  it.each([
+    ['at first', 0, 250],
+    ['after a minute', 60_000, 2000],
+    ['after ten minutes', 600_000, 20_000],
+    ['after a day', 86_400_000, 30_000],
+  ])('that a probe opens again stays so for a thirtieth of the outage: %s', (_when, after, openMs) => {
     const breaker = create();
-    let now = play(breaker, 'F'.repeat(5));
-    const waits = Array.from({ length: 7 }, () => {
-      now = breaker.openUntil!;
-      breaker.failed(now, true, 0, HALF);
-      return breaker.openUntil! - now;
+    play(breaker, 'F'.repeat(3));
+    const now = 2 + after;
+    breaker.failed(now, true, 5, 0, HALF);
+    expect(breaker.openUntil).toBe(now + openMs);
+  });
+
+  it('stays open for five times as long as its probe took, for half a minute at most', () => {
+    const breaker = create();
+    play(breaker, 'F'.repeat(5));
+    const waits = [100, 2000, 30_000].map((durationMs) => {
+      breaker.failed(1000, true, durationMs, 0, HALF);
+      return breaker.openUntil! - 1000;
     });
-    expect(waits).toEqual([2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
+    expect(waits).toEqual([500, 10_000, 30_000]);
   });
 
   it('is not kept open by attempts that began before it opened', () => {
@@ -90,18 +102,18 @@ describe('a breaker', () => {
   ])('stays open as long as the endpoint asks, %s', (_when, before) => {
     const breaker = create();
     const now = play(breaker, before);
-    breaker.failed(now, false, 60_000, HALF);
+    breaker.failed(now, false, 0, 60_000, HALF);
     expect(breaker.openUntil).toBe(now + 60_000);
   });
 
   it('opens a quarter earlier or later, at random', () => {
     for (const [random, ms] of [
-      [0, 750],
-      [1, 1250],
+      [0, 187.5],
+      [1, 312.5],
     ] as const) {
       const breaker = create();
       play(breaker, 'F'.repeat(2));
-      breaker.failed(2, false, 0, random);
+      breaker.failed(2, false, 0, 0, random);
       expect(breaker.openUntil).toBe(2 + ms);
     }
   });
@@ -117,7 +129,7 @@ describe('a breaker', () => {
   it('stays open for its time, in doubt or not', () => {
     const breaker = create();
     play(breaker, 'F'.repeat(2));
-    breaker.failed(2, false, 60_000, 0.5);
+    breaker.failed(2, false, 0, 60_000, 0.5);
     breaker.doubt(3);
     expect(breaker.openUntil).toBe(60_002);
   });

@@ -146,7 +146,7 @@ describe('a queue that holds something', () => {
     await start();
     fail('down');
     drainer.parked('down');
-    await passes(900);
+    await passes(150);
     expect(opened).toEqual([]);
     await passes(200);
     expect(drains.get('down')!.free()).toBe(1);
