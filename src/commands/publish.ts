@@ -16,10 +16,12 @@ export const command: Command = {
   help: `
 Usage: publish [flags]
 
-  --url URL               endpoint; without it, --data is published bare, and goes to the row of rule_webhooks whose
-                          nats_subject is --subject, or that is named as its last token
+  --url URL               endpoint; without it, --data is published bare, and goes to the rows of rule_webhooks whose
+                          nats_subject matches --subject, else to the one that is named as its last token
   --data JSON             what to send, byte for byte as given; @FILE: from a file, -: from standard input
   --header 'Name: value'  a header of the request; may be repeated (needs --url)
+  --nats-header 'Name: value'
+                          a header of the message, as 'Webhook-Deliver-At: 2027-01-31T12:00:00Z'; may be repeated
   --method METHOD         GET, POST, PUT, PATCH or DELETE (default POST; needs --url)
   --count N               store it N times, each with an id of its own, 1 to 10000000 (default 1)
   --id ID                 the id (Nats-Msg-Id, sent as webhook-id): the same id within two minutes is stored once;
@@ -35,12 +37,12 @@ the \`npm start\` of this clone, where it runs.
   publish --file events.ndjson
 `,
   async run(args) {
-    const { subject, publications } = await readFlags(args);
+    const { subject, publications, natsHeaders } = await readFlags(args);
     const client = await openNats(toolSettings(), 'nats-webhook-worker publish');
     try {
       const startedAt = performance.now();
       const publisher = createPublisher(client, { retryForMs: GIVE_UP_MS });
-      const report = await publishAll(publisher, subject, publications);
+      const report = await publishAll(publisher, subject, publications, natsHeaders);
       return print(report, (performance.now() - startedAt) / 1000);
     } finally {
       await client.close();
@@ -57,6 +59,7 @@ async function readFlags(args: string[]) {
       url: { type: 'string' },
       data: { type: 'string' },
       header: { type: 'string', multiple: true, default: [] },
+      'nats-header': { type: 'string', multiple: true, default: [] },
       method: { type: 'string' },
       count: { type: 'string', default: '1' },
       id: { type: 'string' },
@@ -65,11 +68,12 @@ async function readFlags(args: string[]) {
     },
   });
   const { url, data, header: headers, method, id, file, subject } = values;
+  const natsHeaders = Object.fromEntries(values['nats-header'].map(natsHeader));
   const count = wholeNumberFlag('count', values.count, 1, 10_000_000);
   if (file !== undefined) {
     const other = [url, data, method, id, headers[0]].some((value) => value !== undefined) || count > 1;
-    if (other) throw usage('--file has complete messages: only --subject goes with it');
-    return { subject, publications: fromFile(await streamOf(file)) };
+    if (other) throw usage('--file has complete messages: only --subject and --nats-header go with it');
+    return { subject, natsHeaders, publications: fromFile(await streamOf(file)) };
   }
   const composed = composeMessage({
     url,
@@ -78,7 +82,15 @@ async function readFlags(args: string[]) {
     data: data === undefined ? undefined : await dataOf(data),
   });
   if (composed.kind === 'problem') throw usage(composed.problem);
-  return { subject, publications: copiesOf(composed.bytes, count, id) };
+  return { subject, natsHeaders, publications: copiesOf(composed.bytes, count, id) };
+}
+
+function natsHeader(text: string): [name: string, value: string] {
+  const [, name, value] = /^([^\s:]+):\s*(.*)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined)
+    throw usage(`--nats-header ${JSON.stringify(text)} is not 'Name: value'`);
+  if (name.toLowerCase() === 'nats-msg-id') throw usage('--nats-header: --id is the Nats-Msg-Id');
+  return [name, value];
 }
 
 async function dataOf(text: string): Promise<Buffer> {

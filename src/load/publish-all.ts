@@ -39,11 +39,16 @@ export type PublishReport = {
 const FAILS_ALL = new Set(['noStream', 'denied', 'timeout', 'streamFull']);
 const FAILURES_NAMED = 20;
 
-/** Stores messages, many at once, and waits until NATS has confirmed each. */
+/**
+ * Stores messages, many at once, and waits until NATS has confirmed each.
+ *
+ * @param headers NATS headers of each, beside its id.
+ */
 export async function publishAll(
   port: PublishPort,
   subject: string,
   publications: AsyncIterable<Publication> | Iterable<Publication>,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<PublishReport> {
   const streams = new Set<string>();
   const failures: string[] = [];
@@ -59,7 +64,7 @@ export async function publishAll(
   }
 
   async function publish(name: string, id: string, data: Buffer): Promise<void> {
-    const result = await port.publish(subject, data, { 'Nats-Msg-Id': id });
+    const result = await port.publish(subject, data, { ...headers, 'Nats-Msg-Id': id });
     if ('failed' in result) {
       // Once all fail, those under way only repeat it.
       if (failsAll) counts.failed++;

@@ -47,6 +47,19 @@ test('without a URL, data from a file is stored as it is', async () => {
   expect((await stored('webhooks.bare')).text).toBe('{"a" : 1}\n');
 });
 
+test('headers of the message are stored with it', async () => {
+  const [at, type] = ['Webhook-Deliver-At: 2027-01-31T12:00:00Z', 'X-Event-Type: order.paid'];
+  await publish('--subject', 'webhooks.headed', '--data', '{}', '--nats-header', at, '--nats-header', type);
+  const { header } = await client.manager.streams.getMessage('WEBHOOKS', { last_by_subj: 'webhooks.headed' });
+  expect(header.get('Webhook-Deliver-At')).toBe('2027-01-31T12:00:00Z');
+  expect(header.get('X-Event-Type')).toBe('order.paid');
+});
+
+test.each(['no colon', ': no name', 'Nats-Msg-Id: 1'])('a header like "%s" is a mistake', async (header) => {
+  const { code, stderr } = await publish('--data', '{}', '--nats-header', header);
+  expect([code, stderr]).toEqual([2, expect.stringContaining('--nats-header')]);
+});
+
 test('it says how many were stored, and where', async () => {
   const { code, stdout } = await publish('--subject', 'webhooks.said', '--data', '{}', '--count', '3');
   expect(stdout).toMatch(/^stored 3 messages in WEBHOOKS, the last as number \d+ \(id .+\), \d+ a second$/);
