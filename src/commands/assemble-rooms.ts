@@ -41,7 +41,7 @@ export function assembleRooms({ settings, log, client, topology, slots, freeForD
     random: Math.random,
   });
   const queues = createParkedQueues(client, {
-    parkedStream: settings.PARKED_STREAM_NAME,
+    stream: settings.PARKED_STREAM_NAME,
     sourceStream: settings.STREAM_NAME,
     maxBatch: settings.CONCURRENCY,
     ackWaitMs: () => topology.ackWaitMs,

@@ -1,33 +1,19 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { NatsClient } from './client.ts';
-import { HandOut } from './hand-out.ts';
+import type { HandOut } from './hand-out.ts';
 import { listSubjects } from './list-subjects.ts';
 import { ensureOrderedDurable, orderedDurableName } from './ordered-durable.ts';
-import { createPullConsumer } from './pull-consumer.ts';
+import { pullQueue, type QueueOwner, type QueuesOptions } from './pull-queue.ts';
 import { isPublishable } from './subjects.ts';
 
-export type OrderedQueuesOptions = {
-  /** ORDERED_STREAM_NAME. */
-  readonly stream: string;
+/** `stream`: ORDERED_STREAM_NAME. */
+export type OrderedQueuesOptions = Omit<QueuesOptions, 'by' | 'lanes' | 'maxBatch'> & {
   /** ORDERED_SUBJECT. */
   readonly subjects: readonly string[];
   /** QUEUE_GROUP: each message that is published is told to one worker of it. */
   readonly group: string;
   /** Of the durables, in milliseconds. */
   ackWaitMs(): number;
-  /** When the stream was made, in milliseconds since 1970: another one when it is made again. */
-  streamCreated(): number;
-  /** Whether it is still the one that is known. */
-  isStreamKnown(): Promise<boolean>;
-  take(message: HandOut): void;
-};
-
-/** Who pulls from a queue. */
-export type OrderedOwner = {
-  /** How many messages may come now: more than one never does. */
-  free(): number;
-  /** One came; `pending` more are to be handed out after it. */
-  came(pending: number): void;
 };
 
 /** How long a late ack may be on its way while its message is handed out again, in milliseconds. */
@@ -37,7 +23,9 @@ const SAY_AGAIN_MS = 60_000;
 
 /** The queues of ordered webhooks, one for each subject: which ones hold something, and what pulls from them. */
 export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOptions) {
-  const { stream, take } = options;
+  const { stream } = options;
+  // Of one queue, one message is out at a time.
+  const queues = { ...options, by: 'ordered', lanes: 1, maxBatch: 1 } as const;
   let quietUntil = 0;
 
   function say(what: string): void {
@@ -92,34 +80,12 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
     },
 
     /** Pulls from a queue. Null where that is not possible now, which is said. */
-    async open(subject: string, { free, came }: OrderedOwner) {
+    async open(subject: string, owner: QueueOwner) {
       const ensure = () => ensureOrderedDurable(client, { stream, subject, ackWaitMs: options.ackWaitMs() });
-      const durable = await ensure();
-      if ('failed' in durable) {
-        say(durable.failed);
-        return null;
-      }
-      const taken = (message: HandOut) => {
-        came(message.pending);
-        take(message);
-      };
-      const consumer = createPullConsumer(
-        client,
-        {
-          stream,
-          durable: durable.name,
-          streamCreated: options.streamCreated,
-          maxBatch: 1,
-          limits: () => ({ batch: null, expiresMs: null }),
-          // Its end, for want of pulls, is normal: it is made again.
-          isKnown: async () => (await options.isStreamKnown()) && 'name' in (await ensure()),
-          lanes: 1,
-          handOut: (message, created) => new HandOut(message, created, 'ordered'),
-        },
-        { free, take: taken, handBack: taken },
-      );
-      consumer.start();
-      return { credits: consumer.credits, wake: consumer.slotFreed, stop: consumer.stop };
+      const drain = await pullQueue(client, queues, ensure, owner);
+      if (!('failed' in drain)) return drain;
+      say(drain.failed);
+      return null;
     },
   };
 }
