@@ -2,16 +2,9 @@ import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Service } from '../runtime/service.ts';
 import type { DrainShare } from './drain-share.ts';
+import { type DrainOwner, OpenQueues } from './open-queues.ts';
 import { type Drain, isInTrouble, type Place } from './room-place.ts';
 import type { Rooms } from './rooms.ts';
-
-/** What a drain asks, and tells. */
-export type DrainOwner = {
-  /** How many messages may come now. */
-  free(): number;
-  /** One came; `pending` more of this endpoint are to be handed out after it. */
-  came(pending: number): void;
-};
 
 /** The queues of all endpoints, as NATS keeps them. */
 export interface ParkedQueues {
@@ -64,9 +57,7 @@ type Open = {
 export class Drainer implements Service {
   readonly name = 'drains';
   readonly #options: DrainerOptions;
-  readonly #open = new Map<string, Open>();
-  readonly #opening = new Set<string>();
-  readonly #ending = new Set<Promise<void>>();
+  readonly #open = new OpenQueues<Open>();
   /** Keys whose queue is known to hold something; the first has waited longest for its turn. */
   readonly #waiting = new Map<string, Place>();
   #timer: NodeJS.Timeout | undefined;
@@ -90,29 +81,29 @@ export class Drainer implements Service {
     const place = this.#options.rooms.placeOf(endpointKey);
     place.parked = (place.parked ?? 0) + 1;
     place.parkedAt = this.#options.now();
-    if (!this.#open.has(endpointKey)) this.#waiting.set(endpointKey, place);
+    if (this.#open.get(endpointKey) === undefined) this.#waiting.set(endpointKey, place);
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#timer);
-    for (const open of this.#open.values()) this.#end(open);
+    for (const open of this.#open.all()) this.#end(open);
     await this.#listing;
-    await Promise.all(this.#ending);
+    await this.#open.ended();
   }
 
   #look(): void {
     const now = this.#options.now();
     if (now >= this.#listAt) this.#listing ??= this.#list();
     const isCrowded = this.#waiting.size > 0 && this.#isFull();
-    for (const open of this.#open.values()) {
+    for (const open of this.#open.all()) {
       if (this.#isOver(open, now, isCrowded)) this.#end(open);
       else open.drain.wake();
     }
     const left = { probes: OPENED_AT_ONCE.probes, others: OPENED_AT_ONCE.others };
     for (const [key, place] of this.#waiting) {
       if (this.#isFull()) break;
-      if (place.isForgotten || this.#opening.has(key) || this.#options.rooms.spaceFor(place) === 0) continue;
+      if (place.isForgotten || this.#open.has(key) || this.#options.rooms.spaceFor(place) === 0) continue;
       const kind = isInTrouble(place, now) ? 'probes' : 'others';
       if (left[kind]-- <= 0) continue;
       this.#waiting.delete(key);
@@ -121,7 +112,7 @@ export class Drainer implements Service {
   }
 
   #isFull(): boolean {
-    return this.#open.size + this.#opening.size >= this.#options.maxDrains;
+    return this.#open.size >= this.#options.maxDrains;
   }
 
   #isOver({ place, drain, since, activity }: Open, now: number, isCrowded: boolean): boolean {
@@ -133,46 +124,42 @@ export class Drainer implements Service {
   }
 
   async #begin(place: Place): Promise<void> {
-    const { queues, now } = this.#options;
-    this.#opening.add(place.key);
-    const activity = { at: now() };
-    try {
-      const drain = await queues.open(place.key, {
-        free: () => this.#options.share.mayAsk(place),
-        came: (pending) => {
-          activity.at = now();
-          place.parked = pending;
-          // The last one: those that come from now on need not go behind it.
-          if (pending === 0 && !isInTrouble(place, now())) place.isQueueing = false;
-        },
+    const open = await this.#open
+      .begin(place.key, () => this.#pull(place))
+      .catch((error) => {
+        const what = 'parked messages cannot be drained';
+        this.#options.log.error({ endpoint: place.key, error: errorMessage(error) }, what);
+        return null;
       });
-      if (drain === null) return;
-      const open = { place, drain, since: now(), activity };
-      this.#open.set(place.key, open);
-      // Parked while it was being opened: this drain has it, too.
-      this.#waiting.delete(place.key);
-      this.#options.share.add(place);
-      place.drain = drain;
-      if (this.#stopped || place.isForgotten) this.#end(open);
-    } catch (error) {
-      this.#options.log.error(
-        { endpoint: place.key, error: errorMessage(error) },
-        'parked messages cannot be drained',
-      );
-    } finally {
-      this.#opening.delete(place.key);
-    }
+    if (open === null) return;
+    // Parked while it was being opened: this drain has it, too.
+    this.#waiting.delete(place.key);
+    this.#options.share.add(place);
+    place.drain = open.drain;
+    if (this.#stopped || place.isForgotten) this.#end(open);
+  }
+
+  async #pull(place: Place): Promise<Open | null> {
+    const { queues, share, now } = this.#options;
+    const activity = { at: now() };
+    const drain = await queues.open(place.key, {
+      free: () => (this.#stopped ? 0 : share.mayAsk(place)),
+      came: (pending) => {
+        activity.at = now();
+        place.parked = pending;
+        // The last one: those that come from now on need not go behind it.
+        if (pending === 0 && !isInTrouble(place, now())) place.isQueueing = false;
+      },
+    });
+    return drain && { place, drain, since: now(), activity };
   }
 
   /** Its queue is looked at again when it is listed, or when something is parked there; or at once, where more is known to wait. */
-  #end(open: Open): void {
-    const { place, drain } = open;
-    this.#open.delete(place.key);
+  #end({ place }: Open): void {
     this.#options.share.remove(place);
     place.drain = null;
     if (!this.#stopped && !place.isForgotten && (place.parked ?? 0) > 0) this.#waiting.set(place.key, place);
-    const ending = drain.stop().finally(() => this.#ending.delete(ending));
-    this.#ending.add(ending);
+    this.#open.end(place.key);
   }
 
   async #list(): Promise<void> {
@@ -211,7 +198,7 @@ export class Drainer implements Service {
       // What waits there may wait for a good reason: one of them is to find out.
       if (isNews && place.room.standing === 'trial' && place.room.inFlight === 0)
         place.room.breaker.doubt(begun);
-      if (!this.#open.has(key) && !this.#opening.has(key)) this.#waiting.set(key, place);
+      if (!this.#open.has(key)) this.#waiting.set(key, place);
     }
     for (const place of rooms.places()) {
       if (listed.has(place.key) || place.parkedAt >= begun) continue;

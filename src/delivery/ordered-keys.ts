@@ -1,7 +1,7 @@
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Service } from '../runtime/service.ts';
-import type { DrainOwner } from './drainer.ts';
+import { type DrainOwner, OpenQueues } from './open-queues.ts';
 import type { Drain } from './room-place.ts';
 
 /** The queues of ordered webhooks, one for each subject, as NATS keeps them. */
@@ -51,11 +51,8 @@ type Key = {
 type Open = Key & {
   readonly drain: Drain;
   readonly since: number;
-  /** When a message came, or was settled, last. */
-  activeAt: number;
-  hasCome: boolean;
-  /** What was to come after the last one. */
-  pending: number;
+  /** `at`: when a message came, or was settled, last; `pending`: what was to come after the last one. */
+  readonly activity: { at: number; hasCome: boolean; pending: number };
 };
 
 /**
@@ -65,9 +62,7 @@ type Open = Key & {
 export class OrderedKeys implements Service {
   readonly name = 'ordered keys';
   readonly #options: OrderedKeysOptions;
-  readonly #open = new Map<string, Open>();
-  readonly #opening = new Set<string>();
-  readonly #ending = new Set<Promise<void>>();
+  readonly #open = new OpenQueues<Open>();
   /** Their message is here. */
   readonly #held = new Set<string>();
   #listed: ReadonlyMap<string, number> = new Map();
@@ -110,8 +105,7 @@ export class OrderedKeys implements Service {
 
   /** Its message waits here for room at its endpoint: nothing comes until that is settled. */
   benched(queue: string): void {
-    const open = this.#open.get(queue);
-    if (open !== undefined) this.#end(open);
+    this.#open.end(queue);
   }
 
   /**
@@ -124,9 +118,9 @@ export class OrderedKeys implements Service {
     this.#held.delete(queue);
     const open = this.#open.get(queue);
     if (open !== undefined) {
-      open.activeAt = this.#options.now();
+      open.activity.at = this.#options.now();
       if (delayMs < IDLE_MS.crowded) return;
-      this.#end(open);
+      this.#open.end(queue);
     }
     if (pending > 0 || delayMs > 0) this.#await(queue, delayMs);
   }
@@ -135,13 +129,13 @@ export class OrderedKeys implements Service {
     this.#stopped = true;
     this.#deaf();
     clearInterval(this.#timer);
-    for (const open of this.#open.values()) this.#end(open);
+    for (const { queue } of this.#open.all()) this.#open.end(queue);
     await this.#listing;
-    await Promise.all(this.#ending);
+    await this.#open.ended();
   }
 
   #isTaken(queue: string): boolean {
-    return this.#open.has(queue) || this.#opening.has(queue) || this.#held.has(queue);
+    return this.#open.has(queue) || this.#held.has(queue);
   }
 
   #await(queue: string, delayMs = 0, turnsInVain = 0): void {
@@ -159,66 +153,60 @@ export class OrderedKeys implements Service {
     const now = this.#options.now();
     if (now >= this.#listAt) this.#listing ??= this.#list();
     const isCrowded = this.#isFull() && [...this.#waiting.values()].some(({ notBefore }) => notBefore <= now);
-    for (const open of this.#open.values()) if (this.#isOver(open, now, isCrowded)) this.#endTurn(open);
+    for (const open of this.#open.all()) if (this.#isOver(open, now, isCrowded)) this.#endTurn(open);
     if (!this.#options.mayPull()) return;
     for (const key of this.#waiting.values()) {
-      if (this.#isFull() || this.#opening.size >= OPENED_AT_ONCE) return;
-      if (key.notBefore > now || this.#opening.has(key.queue)) continue;
+      if (this.#isFull() || this.#open.opening >= OPENED_AT_ONCE) return;
+      if (key.notBefore > now || this.#open.has(key.queue)) continue;
       this.#waiting.delete(key.queue);
       void this.#begin(key);
     }
   }
 
   #isFull(): boolean {
-    return this.#open.size + this.#opening.size >= this.#options.mostOpen;
+    return this.#open.size >= this.#options.mostOpen;
   }
 
   #isOver(open: Open, now: number, isCrowded: boolean): boolean {
-    const { queue, since, activeAt } = open;
-    const isEmpty = open.hasCome && open.pending === 0 && !this.#held.has(queue);
-    if (isCrowded) return isEmpty || now - activeAt > IDLE_MS.crowded || now - since > TURN_MS;
-    return now - activeAt > IDLE_MS.most && !this.#held.has(queue) && !this.#listed.has(queue);
+    const { queue, since, activity } = open;
+    const isEmpty = activity.hasCome && activity.pending === 0 && !this.#held.has(queue);
+    if (isCrowded) return isEmpty || now - activity.at > IDLE_MS.crowded || now - since > TURN_MS;
+    return now - activity.at > IDLE_MS.most && !this.#held.has(queue) && !this.#listed.has(queue);
   }
 
   async #begin(key: Key): Promise<void> {
-    const { queues, mayPull, now, log } = this.#options;
     const { queue } = key;
-    this.#opening.add(queue);
-    let open: Open | undefined;
-    try {
-      const drain = await queues.open(queue, {
-        free: () => (mayPull() && !this.#stopped ? 1 : 0),
-        came: (pending) => {
-          this.#held.add(queue);
-          if (open !== undefined) Object.assign(open, { activeAt: now(), hasCome: true, pending });
-        },
+    const open = await this.#open
+      .begin(queue, () => this.#pull(key))
+      .catch((error) => {
+        this.#options.log.error({ queue, error: errorMessage(error) }, 'an ordered queue cannot be opened');
+        return null;
       });
-      if (drain === null) return this.#awaitLonger(key);
-      open = { ...key, drain, since: now(), activeAt: now(), hasCome: false, pending: 0 };
-      this.#open.set(queue, open);
-      this.#waiting.delete(queue);
-      if (this.#stopped) this.#end(open);
-    } catch (error) {
-      log.error({ queue, error: errorMessage(error) }, 'an ordered queue cannot be opened');
-      this.#awaitLonger(key);
-    } finally {
-      this.#opening.delete(queue);
-      if (!this.#stopped) this.#look();
-    }
+    if (open === null) this.#awaitLonger(key);
+    else this.#waiting.delete(queue);
+    if (this.#stopped) this.#open.end(queue);
+    else this.#look();
   }
 
-  #end({ queue, drain }: Open): void {
-    this.#open.delete(queue);
-    const ending = drain.stop().finally(() => this.#ending.delete(ending));
-    this.#ending.add(ending);
+  async #pull(key: Key): Promise<Open | null> {
+    const { queues, mayPull, now } = this.#options;
+    const activity = { at: now(), hasCome: false, pending: 0 };
+    const drain = await queues.open(key.queue, {
+      free: () => (mayPull() && !this.#stopped ? 1 : 0),
+      came: (pending) => {
+        this.#held.add(key.queue);
+        Object.assign(activity, { at: now(), hasCome: true, pending });
+      },
+    });
+    return drain && { ...key, drain, since: now(), activity };
   }
 
   /** One that is empty is opened again when a message is noticed there, or when the queues are listed. */
   #endTurn(open: Open): void {
-    this.#end(open);
+    this.#open.end(open.queue);
     if (this.#held.has(open.queue)) return;
-    if (!open.hasCome) this.#awaitLonger(open);
-    else if (open.pending > 0) this.#await(open.queue);
+    if (!open.activity.hasCome) this.#awaitLonger(open);
+    else if (open.activity.pending > 0) this.#await(open.queue);
   }
 
   async #list(): Promise<void> {

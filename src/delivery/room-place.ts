@@ -22,7 +22,7 @@ export type Waiter = {
   resolve(answer: Pass | NoRoom): void;
 };
 
-/** The parked messages of one endpoint, being pulled. */
+/** The messages of one queue, being pulled. */
 export interface Drain {
   /** Asked for, and about to come: they go before others. */
   credits(): number;

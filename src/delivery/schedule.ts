@@ -3,6 +3,7 @@ import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Service } from '../runtime/service.ts';
 import type { ParkedQueues } from './drainer.ts';
+import { OpenQueues } from './open-queues.ts';
 import type { Drain } from './room-place.ts';
 
 export type ScheduleOptions = {
@@ -33,9 +34,7 @@ export class Schedule implements Service {
   readonly #options: ScheduleOptions;
   /** Queues that hold something, and are not open. */
   readonly #waiting = new Map<string, ScheduledQueue>();
-  readonly #opening = new Set<string>();
-  readonly #open = new Map<string, Open>();
-  readonly #ending = new Set<Promise<void>>();
+  readonly #open = new OpenQueues<Open>();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -51,8 +50,8 @@ export class Schedule implements Service {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#timer);
-    for (const open of this.#open.values()) this.#end(open);
-    await Promise.all(this.#ending);
+    for (const { queue } of this.#open.all()) this.#open.end(queue.key);
+    await this.#open.ended();
   }
 
   /** A message was put into this queue here. */
@@ -71,7 +70,7 @@ export class Schedule implements Service {
 
   /** @returns False where it is the queue of an endpoint. */
   #add(key: string): boolean {
-    if (this.#waiting.has(key) || this.#opening.has(key) || this.#open.has(key)) return true;
+    if (this.#waiting.has(key) || this.#open.has(key)) return true;
     const queue = scheduledQueue(key);
     if (queue !== null) this.#waiting.set(key, queue);
     return queue !== null;
@@ -79,47 +78,40 @@ export class Schedule implements Service {
 
   #look(): void {
     const at = this.#options.at();
-    for (const open of this.#open.values()) {
-      const isIdle = this.#options.now() - open.activity.at > IDLE_MS;
-      if (isIdle && open.queue.endsAt + IDLE_MS <= at) this.#end(open);
-      else open.drain.wake();
+    for (const { queue, drain, activity } of this.#open.all()) {
+      const isIdle = this.#options.now() - activity.at > IDLE_MS;
+      if (isIdle && queue.endsAt + IDLE_MS <= at) this.#open.end(queue.key);
+      else drain.wake();
     }
     const due = [...this.#waiting.values()].filter(({ opensAt }) => opensAt <= at);
     due.sort((one, other) => one.opensAt - other.opensAt);
-    const left = MOST_OPEN - this.#open.size - this.#opening.size;
+    const left = MOST_OPEN - this.#open.size;
     for (const queue of due.slice(0, Math.max(0, left))) void this.#begin(queue);
   }
 
   async #begin(queue: ScheduledQueue): Promise<void> {
-    const { queues, free, log, now, at } = this.#options;
     const { key } = queue;
     this.#waiting.delete(key);
-    this.#opening.add(key);
-    const activity = { at: now() };
-    const drain = await queues
-      .open(key, {
-        free: () => Math.ceil(free() / Math.max(1, this.#open.size)),
-        came: () => {
-          activity.at = now();
-        },
-      })
+    const open = await this.#open
+      .begin(key, () => this.#pull(queue))
       .catch((error) => {
-        log.error({ queue: key, error: errorMessage(error) }, 'messages that are due cannot be taken out');
+        const what = 'messages that are due cannot be taken out';
+        this.#options.log.error({ queue: key, error: errorMessage(error) }, what);
         return null;
       });
-    this.#opening.delete(key);
-    if (drain === null) {
-      this.#waiting.set(key, { ...queue, opensAt: at() + AGAIN_MS });
-      return;
-    }
-    const open = { queue, drain, activity };
-    this.#open.set(key, open);
-    if (this.#stopped) this.#end(open);
+    if (open === null) this.#waiting.set(key, { ...queue, opensAt: this.#options.at() + AGAIN_MS });
+    else if (this.#stopped) this.#open.end(key);
   }
 
-  #end({ queue, drain }: Open): void {
-    this.#open.delete(queue.key);
-    const ending = drain.stop().finally(() => this.#ending.delete(ending));
-    this.#ending.add(ending);
+  async #pull(queue: ScheduledQueue): Promise<Open | null> {
+    const { queues, free, now } = this.#options;
+    const activity = { at: now() };
+    const drain = await queues.open(queue.key, {
+      free: () => (this.#stopped ? 0 : Math.ceil(free() / Math.max(1, this.#open.size))),
+      came: () => {
+        activity.at = now();
+      },
+    });
+    return drain && { queue, drain, activity };
   }
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { DrainOwner } from '../../src/delivery/drainer.ts';
+import type { DrainOwner } from '../../src/delivery/open-queues.ts';
 import { OrderedKeys } from '../../src/delivery/ordered-keys.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { DrainOwner } from '../../src/delivery/drainer.ts';
+import type { DrainOwner } from '../../src/delivery/open-queues.ts';
 import { Schedule } from '../../src/delivery/schedule.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
 
