@@ -51,25 +51,23 @@ export class OrderedTopology {
     return place.created !== this.#created;
   }
 
-  /** Whether there is to be order. What stands against it in the settings is said, and deliveries go on without. */
-  isWanted(): boolean {
-    const { ORDERED_SUBJECT, SUBJECT, STREAM_NAME, isSet } = this.#settings;
-    const carried = [...new Set([...SUBJECT, ...this.#topology.subjects])];
-    const ordered = ORDERED_SUBJECT.find((subject) => carried.some((other) => overlap(other, subject)));
-    if (ordered === undefined) return ORDERED_SUBJECT.length > 0;
-    const other = carried.find((subject) => overlap(subject, ordered));
-    const why =
-      `ORDERED_SUBJECT: the stream ${STREAM_NAME} carries ${other}, which overlaps ${ordered}, so nothing is delivered in order: ` +
-      'set ORDERED_SUBJECT to subjects that it does not carry, or have it carry less (SUBJECT, and its row of rule_nats_streams); ' +
-      'ORDERED_SUBJECT=off silences this';
-    this.#log.warn(why);
-    if (isSet('ORDERED_SUBJECT')) this.#trouble = why;
-    return false;
-  }
-
-  /** Makes the stream where it is missing, for a while; what is in the way is said, and tried again while we run. */
-  async start(): Promise<void> {
+  /**
+   * Makes the stream where it is missing, for a while; what is in the way is said, and tried again while we run.
+   *
+   * @returns Whether there is to be order. What stands against it in the settings is said, and deliveries go on without.
+   */
+  async start(): Promise<boolean> {
+    const { ORDERED_SUBJECT, isSet } = this.#settings;
+    if (ORDERED_SUBJECT.length === 0) return false;
+    const obstacle = this.#obstacle();
+    if (obstacle !== null) {
+      this.#log.warn(obstacle);
+      // Where it is the default, nobody asked for order.
+      if (isSet('ORDERED_SUBJECT')) this.#trouble = obstacle;
+      return false;
+    }
     await within(START_MS, this.#ensure());
+    return true;
   }
 
   /** Whether the stream is there, as far as is known. */
@@ -84,6 +82,21 @@ export class OrderedTopology {
       this.#looking = null;
     });
     return this.#looking;
+  }
+
+  /** The server refuses a stream whose subjects another one carries. */
+  #obstacle(): string | null {
+    const { ORDERED_SUBJECT, SUBJECT, STREAM_NAME } = this.#settings;
+    for (const carried of new Set([...SUBJECT, ...this.#topology.subjects])) {
+      const ordered = ORDERED_SUBJECT.find((subject) => overlap(carried, subject));
+      if (ordered === undefined) continue;
+      return (
+        `ORDERED_SUBJECT: the stream ${STREAM_NAME} carries ${carried}, which overlaps ${ordered}, so nothing is delivered in ` +
+        'order: set ORDERED_SUBJECT to subjects that it does not carry, or have it carry less (SUBJECT, and its row of ' +
+        'rule_nats_streams); ORDERED_SUBJECT=off silences this'
+      );
+    }
+    return null;
   }
 
   async #look(): Promise<boolean> {

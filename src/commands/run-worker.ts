@@ -56,8 +56,7 @@ export async function runWorker(
     throw error;
   });
   const orderedTopology = new OrderedTopology(client, settings, topology, log);
-  const isOrderWanted = orderedTopology.isWanted();
-  if (isOrderWanted) await orderedTopology.start();
+  const isOrdered = await orderedTopology.start();
   const { alsoAllowedCidrs = [], httpHost, routes = () => [] } = extras;
   const worker = assembleWorker({
     settings,
@@ -77,7 +76,7 @@ export async function runWorker(
   worker.consumer.start();
   await worker.schedule.start();
   await worker.drainer.start();
-  if (isOrderWanted) await worker.ordered.keys.start();
+  if (isOrdered) await worker.ordered.keys.start();
   await worker.report.start();
   const stopSaying = sayStatistics(worker, log, startedAt);
   const stopMending = topology.keepMended(worker.inTrouble, worker.consumer.retry);
