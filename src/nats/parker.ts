@@ -9,8 +9,8 @@ const STUCK_MS = { first: 2000, most: 60_000 };
 /** A message too large for a copy that waits for its time is looked at again after this long, in milliseconds: a month. */
 const LONGEST_NAK_MS = 30 * 86_400_000;
 
-/** Whose message it is. */
-export type Subject = { readonly id: string; readonly endpointKey: string };
+/** Which delivery a message is. */
+export type DeliveryKey = { readonly id: string; readonly endpointKey: string };
 
 export type ParkerOptions = {
   readonly parking: ParkingLot;
@@ -34,7 +34,7 @@ export function createParker({ parking, setAside, nak, moved, random }: ParkerOp
    */
   async function park(
     handOut: HandOut,
-    deliveries: readonly Subject[],
+    deliveries: readonly DeliveryKey[],
     attempts: number,
     notBefore: number | null,
   ): Promise<boolean> {
@@ -52,7 +52,7 @@ export function createParker({ parking, setAside, nak, moved, random }: ParkerOp
   /** @param wanted What was done where it is parked. */
   async function parkOrKeep(
     handOut: HandOut,
-    deliveries: readonly Subject[],
+    deliveries: readonly DeliveryKey[],
     attempts: number,
     notBefore: number | null = null,
     wanted: Verdict = { kind: 'park' },

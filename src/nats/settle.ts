@@ -6,7 +6,7 @@ import type { NatsClient } from './client.ts';
 import type { DeadLetterWriter } from './dead-letters.ts';
 import type { HandOut } from './hand-out.ts';
 import { Holding } from './holding.ts';
-import { createParker, type Subject } from './parker.ts';
+import { createParker, type DeliveryKey } from './parker.ts';
 import type { ParkingLot } from './parking.ts';
 
 const ACK = Buffer.from('+ACK');
@@ -51,7 +51,7 @@ export interface Settlement {
   /** Registers a message as held here: the server is told so until it is settled. */
   hold(handOut: HandOut): void;
   /** Does what was decided, and returns what was done: what can be stored nowhere is handed back. */
-  settle(handOut: HandOut, delivery: Subject, attempt: Attempt, verdict: Verdict): Promise<Verdict>;
+  settle(handOut: HandOut, delivery: DeliveryKey, attempt: Attempt, verdict: Verdict): Promise<Verdict>;
   /** Puts a copy into the queue of each of these endpoints, as a delivery of which no attempt was made. Returns what was done. */
   fanOut(handOut: HandOut, id: string, endpointKeys: readonly string[]): Promise<Verdict>;
   /** Hands a message back undecided, to be handed out again after `delayMs`. */
@@ -101,7 +101,7 @@ export function createSettlement({
 
   async function deadLetter(
     handOut: HandOut,
-    delivery: Subject,
+    delivery: DeliveryKey,
     attempt: Attempt,
     verdict: Extract<Verdict, { kind: 'deadLetter' }>,
   ): Promise<Verdict> {
