@@ -23,15 +23,19 @@ export const Header = {
   part: 'Webhook-Dead-Letter-Part',
 } as const;
 
-/**
- * What we write on a copy of a message, in lower case. The same names in the message itself, in whatever case, are no words of ours: it
- * may be a dead letter that somebody published again with all of its headers.
- */
 const OURS: ReadonlySet<string> = new Set(
   Object.values(Header)
     .filter((name) => name !== Header.messageId && name !== Header.deliveryId)
     .map((name) => name.toLowerCase()),
 );
+
+/**
+ * Whether we write it on copies of a message, where it says what became of that one. In the message itself, in whatever case, it is
+ * no word of ours: that may be a dead letter that somebody published again with all of its headers.
+ */
+export function isOurs(name: string): boolean {
+  return OURS.has(name.toLowerCase());
+}
 
 /** Stands before the name of a header that steers the server, in a copy of its message. */
 const KEPT = 'Webhook-Original-';
@@ -60,7 +64,7 @@ export function originalName(kept: string): string {
 export function copyHeaders(entries: HeaderEntries): MsgHdrs {
   const copy = headers();
   for (const [name, values] of entries) {
-    if (OURS.has(name.toLowerCase())) continue;
+    if (isOurs(name)) continue;
     for (const value of values) copy.append(keptName(name), value);
   }
   return copy;

@@ -1,7 +1,7 @@
 import { headers, type MsgHdrs } from 'nats';
 import { scheduledQueue } from '../core/scheduled-queue.ts';
 import type { HandOut, Place } from './hand-out.ts';
-import { Header, headerText, keptName, originalName } from './headers.ts';
+import { Header, headerText, isOurs, keptName, originalName } from './headers.ts';
 
 /** What a parked copy says of the message that it is a copy of. */
 export type Journey = {
@@ -26,20 +26,7 @@ export type Parking = {
   readonly notBefore: number | null;
 };
 
-/** In lower case: what a publisher writes there in whatever case is no word of ours. */
-const OURS = new Set(
-  [
-    Header.deliveryId,
-    Header.attempts,
-    Header.originalSubject,
-    Header.originalStream,
-    Header.originalStreamCreated,
-    Header.originalSequence,
-    Header.firstSeen,
-    Header.notBefore,
-  ].map((name) => name.toLowerCase()),
-);
-const OURS_ALONE = new Set([...OURS].filter((name) => name !== Header.deliveryId.toLowerCase()));
+const DELIVERY_ID = Header.deliveryId.toLowerCase();
 
 /** Null for a message in the parked stream that is no copy of ours: it does not say where it comes from. */
 export function readJourney(copy: MsgHdrs | undefined): Journey | null {
@@ -62,7 +49,7 @@ export function publishedHeaders(copy: MsgHdrs): MsgHdrs {
   const published = headers();
   for (const [name, values] of copy) {
     // Its own `Nats-Msg-Id`, and whatever else steered the server, is of the copy alone.
-    if (OURS_ALONE.has(name.toLowerCase()) || keptName(name) !== name) continue;
+    if (isOurs(name) || keptName(name) !== name) continue;
     for (const value of values) published.append(originalName(name), value);
   }
   return published;
@@ -88,7 +75,7 @@ export function copyHeaderBlock(handOut: HandOut, parking: Parking): Uint8Array 
     block += `${Header.notBefore}: ${new Date(parking.notBefore).toISOString()}\r\n`;
   }
   for (const [name, values] of handOut.headers()) {
-    if (OURS.has(name.toLowerCase())) continue;
+    if (isOurs(name) || name.toLowerCase() === DELIVERY_ID) continue;
     for (const value of values) block += `${keptName(name)}: ${value}\r\n`;
   }
   return Buffer.from(`${block}\r\n`);
