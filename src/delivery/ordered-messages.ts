@@ -1,4 +1,5 @@
 import type { Verdict } from '../core/verdict.ts';
+import { memoryCost } from './memory-cost.ts';
 import type { Message } from './message.ts';
 
 /** A message of which one at a time of its queue is here. */
@@ -41,8 +42,6 @@ const LOOK_EVERY_MS = 50;
 const WAIT_MS = { first: 50, most: 2000 };
 /** The most that ordered messages have of the slots, so that the others go on meanwhile. */
 const MOST = 0.75;
-/** What a message takes in memory beside its bytes. */
-const BESIDE_BYTES = 2048;
 
 /** Messages that wait for room at one endpoint; the first has waited longest. */
 type Bench<M> = {
@@ -123,7 +122,7 @@ export class OrderedMessages<M extends Ordered> {
       this.#options.handBack(message);
       return true;
     }
-    if (costOf(message) > this.#options.leftBytes()) return false;
+    if (memoryCost(message) > this.#options.leftBytes()) return false;
     const bench = this.#benches.get(endpointKey) ?? newBench<M>(endpointKey);
     this.#benches.set(endpointKey, bench);
     const before = this.#benchOf.get(message);
@@ -217,7 +216,7 @@ export class OrderedMessages<M extends Ordered> {
 
   #count(message: M, sign: 1 | -1): void {
     this.#waiting += sign;
-    this.#bytes += sign * costOf(message);
+    this.#bytes += sign * memoryCost(message);
   }
 
   /** Where the same message came once more, its end is that of the first. */
@@ -241,8 +240,4 @@ function newBench<M>(endpointKey: string): Bench<M> {
 
 function isSame(a: Ordered, b: Ordered): boolean {
   return a.sequence === b.sequence && a.firstSeen === b.firstSeen;
-}
-
-function costOf({ size }: Ordered): number {
-  return size + BESIDE_BYTES;
 }

@@ -1,8 +1,7 @@
+import { memoryCost } from './memory-cost.ts';
+
 /** Wait before a message that was set aside is taken up again, in milliseconds; doubled each time, and never in step with others. */
 const WAIT_MS = { first: 2000, most: 15_000 };
-
-/** What one takes in memory beside the bytes of its headers and data: more than a small message itself. */
-const BESIDE_BYTES = 2048;
 
 export type SetAsideOptions<M> = {
   /** How much more may be kept, in bytes, as others leave it. SET_ASIDE_BYTES. */
@@ -78,11 +77,11 @@ export class SetAside<M extends { readonly size: number }> {
   }
 
   #hasPlaceFor(message: M): boolean {
-    return costOf(message) <= this.#options.leftBytes();
+    return memoryCost(message) <= this.#options.leftBytes();
   }
 
   #add(message: M, timer: NodeJS.Timeout | null): void {
-    this.#bytes += costOf(message);
+    this.#bytes += memoryCost(message);
     this.#kept.set(message, timer);
   }
 
@@ -101,11 +100,7 @@ export class SetAside<M extends { readonly size: number }> {
   async #takeUp(message: M): Promise<void> {
     // Given up meanwhile.
     if (!this.#kept.delete(message)) return;
-    this.#bytes -= costOf(message);
+    this.#bytes -= memoryCost(message);
     await this.#options.again(message);
   }
-}
-
-function costOf({ size }: { readonly size: number }): number {
-  return size + BESIDE_BYTES;
 }
