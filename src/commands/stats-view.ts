@@ -30,8 +30,8 @@ export function statsView(
   } else {
     lines.push(
       `${group.pending} pending, ${group.ackPending} in flight or waiting for a retry, ` +
-        `${parked ?? 'none'} parked, ${scheduled ?? 'none'} scheduled, ${deadLetters ?? 'no'} dead letters, ` +
-        `${ordered ?? 'none'} ordered`,
+        `${parked ?? 'none'} parked, ${scheduled ?? 'none'} scheduled, ${ordered ?? 'none'} ordered, ` +
+        `${deadLetters ?? 'no'} dead letters`,
     );
   }
   if (typeof endpoints === 'string') lines.push(endpoints);

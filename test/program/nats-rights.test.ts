@@ -67,7 +67,7 @@ async function doesItsWork(
   });
   const { stdout } = await outcomeOf(['stats', '--once'], { ...scene.env, ...AS.worker });
   expect(stdout).toMatch(
-    /^0 pending, 0 in flight or waiting for a retry, \d parked, \d scheduled, \d dead letters/m,
+    /^0 pending, 0 in flight or waiting for a retry, \d parked, \d scheduled, \d ordered, \d dead letters/m,
   );
   expect(await stopWorker(worker)).toMatchObject({ acksConfirmed: true });
   expect(logOf(worker).filter(({ level }) => level === 'error')).toEqual([]);
