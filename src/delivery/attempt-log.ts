@@ -32,7 +32,7 @@ export function logAttempt(
       error: done.kind === 'deadLetter' ? whyGivenUp(attempt, done) : (describeFailure(outcome) ?? undefined),
       durationMs: Math.round(attempt.durationMs),
       verdict: done.kind,
-      ...(done.kind === 'retry' ? { delayMs: done.delayMs } : {}),
+      ...('delayMs' in done ? { delayMs: done.delayMs } : {}),
       ...(done.kind === 'deadLetter' ? { reason: done.reason } : {}),
     },
     waits ? 'delivery.waits' : 'delivery.attempted',

@@ -41,6 +41,12 @@ const TURN_MS = 10_000;
 /** One whose message is with a peer, or waits for its retry, is left alone for so long, in milliseconds; doubled each time. */
 const VAIN_MS = { first: 1000, most: 16_000 };
 
+/**
+ * One whose message comes again later is left alone until then, at most for so long, in milliseconds: somebody may remove that
+ * message, and the next one waits for nothing.
+ */
+const LATER_MS = 600_000;
+
 /** `knownAt`: since when it is known to hold something, `notBefore`: before when it is left alone, on the clock of the options. */
 type Key = {
   readonly queue: string;
@@ -122,7 +128,7 @@ export class OrderedKeys implements Service {
       if (delayMs < IDLE_MS.crowded) return;
       this.#open.end(queue);
     }
-    if (pending > 0 || delayMs > 0) this.#await(queue, delayMs);
+    if (pending > 0 || delayMs > 0) this.#await(queue, Math.min(delayMs, LATER_MS));
   }
 
   async stop(): Promise<void> {

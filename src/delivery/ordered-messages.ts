@@ -157,7 +157,7 @@ export class OrderedMessages<M extends Ordered> {
     }
     const done = this.#done.get(message);
     this.#proceedBehind(message, done);
-    const delayMs = done?.kind === 'retry' ? done.delayMs : 0;
+    const delayMs = done !== undefined && 'delayMs' in done ? done.delayMs : 0;
     this.#options.settled(message.queue!, message.pending, delayMs);
   }
 

@@ -16,7 +16,7 @@ export type ParkerOptions = {
   readonly parking: ParkingLot;
   /** Keeps a message that could not be parked, or has to keep its order, held as it is, or returns false. */
   setAside(handOut: HandOut, endpointKey: string): boolean;
-  nak(handOut: HandOut, delayMs: number): void;
+  handBack(handOut: HandOut, delayMs: number): Verdict;
   /** It is parked: the server hears no more of it from us. */
   moved(handOut: HandOut): void;
   /** From 0 (included) to 1 (excluded). */
@@ -24,7 +24,7 @@ export type ParkerOptions = {
 };
 
 /** Parks messages; what cannot be parked is kept, or handed back. */
-export function createParker({ parking, setAside, nak, moved, random }: ParkerOptions) {
+export function createParker({ parking, setAside, handBack, moved, random }: ParkerOptions) {
   let hasHandedBack = false;
 
   /**
@@ -60,8 +60,7 @@ export function createParker({ parking, setAside, nak, moved, random }: ParkerOp
     if (await park(handOut, deliveries, attempts, notBefore)) return wanted;
     if (setAside(handOut, NO_ENDPOINT_KEY)) return { kind: 'setAside' };
     hasHandedBack = true;
-    nak(handOut, stuckMs(handOut.handOuts));
-    return { kind: 'handBack' };
+    return handBack(handOut, stuckMs(handOut.handOuts));
   }
 
   /** Copies it to the queue of its time. */
@@ -75,15 +74,13 @@ export function createParker({ parking, setAside, nak, moved, random }: ParkerOp
     if (handOut.queue === null && parking.fits(handOut))
       return parkOrKeep(handOut, [{ id, endpointKey: key }], handOut.attemptNumber - 1, notBefore, verdict);
     // No copy of it can be stored, or others of its order wait behind it: it waits where it is.
-    nak(handOut, Math.min(LONGEST_NAK_MS, Math.max(0, verdict.dueAt - now)));
-    return { kind: 'handBack' };
+    return handBack(handOut, Math.min(LONGEST_NAK_MS, Math.max(0, verdict.dueAt - now)));
   }
 
   /** One that keeps its order is never parked: it waits here. */
   function keepInOrder(handOut: HandOut, endpointKey: string): Verdict {
     if (setAside(handOut, endpointKey)) return { kind: 'setAside' };
-    nak(handOut, stuckMs(handOut.handOuts));
-    return { kind: 'handBack' };
+    return handBack(handOut, stuckMs(handOut.handOuts));
   }
 
   function stuckMs(handOuts: number): number {

@@ -91,13 +91,24 @@ export function createSettlement({
     trouble = why === null ? null : { why, until: now() + TROUBLE_LASTS_MS };
   }
 
+  function handBack(handOut: HandOut, delayMs: number): Verdict {
+    nak(handOut, delayMs);
+    return { kind: 'handBack', delayMs };
+  }
+
   function nak(handOut: HandOut, delayMs: number): void {
     const word = delayMs === 0 ? NAK : Buffer.from(`-NAK {"delay":${delayMs * 1_000_000}}`);
     // Once the delay is over it may be with somebody.
     holding.end(handOut, word, delayMs);
   }
 
-  const parker = createParker({ parking, setAside, nak, moved: (handOut) => holding.drop(handOut), random });
+  const parker = createParker({
+    parking,
+    setAside,
+    handBack,
+    moved: (handOut) => holding.drop(handOut),
+    random,
+  });
 
   async function deadLetter(
     handOut: HandOut,
@@ -120,10 +131,7 @@ export function createSettlement({
       data: handOut.data,
     });
     noteTrouble(typeof stored === 'string' ? null : stored.failed);
-    if (typeof stored !== 'string') {
-      nak(handOut, DEAD_LETTER_STUCK_MS);
-      return { kind: 'handBack' };
-    }
+    if (typeof stored !== 'string') return handBack(handOut, DEAD_LETTER_STUCK_MS);
     letterStored();
     await terminate(handOut, verdict.reason);
     return verdict;
@@ -162,13 +170,12 @@ export function createSettlement({
             return parker.parkOrKeep(handOut, [delivery], handOut.attemptNumber - 1);
           if (holding.isOurs(handOut)) return parker.keepInOrder(handOut, delivery.endpointKey);
           holding.drop(handOut);
-          return { kind: 'handBack' };
+          return { kind: 'handBack', delayMs: 0 };
         case 'schedule':
           return parker.schedule(handOut, delivery.id, verdict);
         case 'setAside':
         case 'handBack':
-          nak(handOut, 0);
-          return { kind: 'handBack' };
+          return handBack(handOut, 0);
         case 'deadLetter':
           return deadLetter(handOut, delivery, attempt, verdict);
       }

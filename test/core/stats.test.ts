@@ -46,7 +46,13 @@ describe('what a settled hand-out adds', () => {
       false,
       { ...settled, deadLettered: 1 },
     ],
-    ['one handed back', aborted, { kind: 'handBack' }, true, { ...NO_COUNTERS, handedBack: 1, attempts: 1 }],
+    [
+      'one handed back',
+      aborted,
+      { kind: 'handBack', delayMs: 0 },
+      true,
+      { ...NO_COUNTERS, handedBack: 1, attempts: 1 },
+    ],
     ['one parked, since there was no room', noRoom, { kind: 'park' }, true, { ...NO_COUNTERS, parked: 1 }],
     [
       'one parked at a shutdown, whose attempt was aborted',
@@ -109,7 +115,7 @@ describe('merging counters', () => {
       RETRY,
       { ...RETRY, waitsIn: 'queue' },
       { kind: 'deadLetter', reason: 'gone' },
-      { kind: 'handBack' },
+      { kind: 'handBack', delayMs: 0 },
       { kind: 'park' },
     );
     fc.assert(

@@ -124,7 +124,7 @@ describe('what follows from an attempt', () => {
       retryAfter(1),
       { kind: 'ack' },
       deadLetter('gone'),
-      { kind: 'handBack' },
+      { kind: 'handBack', delayMs: 0 },
     ];
     expect(done.map(isParked)).toEqual([true, true, false, false, false, false]);
   });

@@ -106,6 +106,15 @@ test('one whose message waits for a retry is left alone until then', async () =>
   expect(opened).toEqual(['a', 'a']);
 });
 
+test('one whose message comes again in days is looked at before, since somebody may remove it', async () => {
+  const { keys, opened, pass } = await open({ a: 2 });
+  keys.settled('a', 1, 30 * 86_400_000);
+  await pass(599_000);
+  expect(opened).toEqual(['a']);
+  await pass(2000);
+  expect(opened).toEqual(['a', 'a']);
+});
+
 test('one that hands out nothing, while others wait, is tried less and less often', async () => {
   const { opened, pass } = await open({ a: 1, b: 1, c: 1, d: 1 }, { mostOpen: 1 });
   await pass(60_000);

@@ -63,6 +63,15 @@ test('a message has a slot at once, and its queue hears when it is settled, and 
   expect(said).toEqual(['a settled, 3 more, 0 ms', 'b settled, 3 more, 70 ms']);
 });
 
+test('of one that is handed back until later, its queue hears when that is', () => {
+  const { messages, said, end } = open();
+  const early = message('a');
+  messages.came(early);
+  messages.settled(early, { kind: 'handBack', delayMs: 9000 });
+  end(early);
+  expect(said).toEqual(['a settled, 3 more, 9000 ms']);
+});
+
 test('a quarter of the slots is left to what has no order', () => {
   const { messages, inSlots, end } = open({ slots: 8 });
   const all = Array.from({ length: 8 }, (_, n) => message(`k${n}`));
