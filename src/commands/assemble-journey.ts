@@ -57,7 +57,7 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
     send,
   } = parts;
   const storedBytes = settings.STORE_PAYLOADS === 'none' ? 0 : settings.STORE_PAYLOAD_BYTES;
-  const journey: Surroundings<HandOut> = {
+  return {
     policy: retryPolicy(settings),
     maxAgeMs: settings.MAX_AGE_HOURS * HOUR_MS,
     parse: createMessageParser(settings.ENDPOINT_KEY),
@@ -82,11 +82,12 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
     },
     async fanOut(message, fanOut) {
       const { id, endpointKeys } = fanOut;
-      if (!parking.fits(message)) return giveUp(message, tooLarge(id, endpointKeys.length));
+      if (!parking.fits(message)) return tooLarge(id, endpointKeys.length);
       const done = await settlement.fanOut(message, id, endpointKeys);
       if (isParked(done) && message.queue === null) for (const key of endpointKeys) drainer.parked(key);
       logFanOut(log, message, fanOut, done);
       statistics.add(countSettled(null, done, message.isRedelivery), null, null);
+      return null;
     },
     async settle(message, delivery, attempt, verdict) {
       const { id } = delivery;
@@ -119,14 +120,6 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
     now: Date.now,
     random: Math.random,
   };
-
-  async function giveUp(message: HandOut, letter: Unsendable): Promise<void> {
-    const attempt = { outcome: letter.outcome, startedAt: Date.now(), durationMs: 0 };
-    const done = await journey.settle(message, letter, attempt, { kind: 'deadLetter', reason: 'malformed' });
-    journey.record(message, letter, attempt, done);
-  }
-
-  return journey;
 }
 
 function tooLarge(id: string, endpoints: number): Unsendable {

@@ -97,9 +97,10 @@ export function assembleOrdered(parts: OrderedParts) {
       return outcome;
     },
     async fanOut(message, fanOut) {
-      await around.fanOut(message, fanOut);
-      for (const endpointKey of fanOut.endpointKeys)
+      const tooLarge = await around.fanOut(message, fanOut);
+      for (const endpointKey of tooLarge === null ? fanOut.endpointKeys : [])
         keys.noticed(orderedCopySubject(settings.STREAM_NAME, message.queue!, endpointKey));
+      return tooLarge;
     },
     async settle(message, delivery, attempt, verdict) {
       const done = await around.settle(message, delivery, attempt, verdict);

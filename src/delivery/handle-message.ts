@@ -20,8 +20,12 @@ export interface Surroundings<M extends Message> {
   /** The rows of `rule_webhooks`, as they are known now; null while they have never been read. */
   rows(): KnownRows | null;
   parse(message: M): Parsed;
-  /** Puts a copy into the queue of each of its endpoints: each is a delivery of its own from then on. */
-  fanOut(message: M, fanOut: FanOut): Promise<void>;
+  /**
+   * Puts a copy into the queue of each of its endpoints: each is a delivery of its own from then on.
+   *
+   * @returns null; or why no copy of it can ever be stored.
+   */
+  fanOut(message: M, fanOut: FanOut): Promise<Unsendable | null>;
   /** Lets it in where its endpoint has room, after a while perhaps, or turns it away. */
   enter(message: M, delivery: Delivery): Pass | NoRoom | Promise<Pass | NoRoom>;
   /** One HTTP request, unless that is over before it can begin. Never throws: what went wrong is an outcome. */
@@ -42,8 +46,9 @@ export async function handleMessage<M extends Message>(message: M, around: Surro
   const parsed = around.parse(message);
   const times = timesOf(message, around.maxAgeMs);
   const rows = around.rows();
-  const delivery = untimely(parsed, times, message, rows, around.now()) ?? resolve(parsed, message, rows);
-  if (isFanOut(delivery)) return around.fanOut(message, delivery);
+  const routed = untimely(parsed, times, message, rows, around.now()) ?? resolve(parsed, message, rows);
+  const delivery = isFanOut(routed) ? await around.fanOut(message, routed) : routed;
+  if (delivery === null) return;
   const attempt = await attemptOnce(delivery, times, message, around);
   const policy = policyOf(delivery, around);
   const waitsIn = around.waitsIn(message, delivery);

@@ -2,14 +2,32 @@ import { describe, expect, it } from 'vitest';
 import type { Attempt, Outcome } from '../../src/core/attempt.ts';
 import type { Delivery } from '../../src/core/delivery.ts';
 import { createMessageParser } from '../../src/core/envelope.ts';
-import { Registry } from '../../src/core/registry.ts';
+import { endpointOf, Registry } from '../../src/core/registry.ts';
 import type { Verdict, WaitsIn } from '../../src/core/verdict.ts';
 import { handleMessage, type Surroundings } from '../../src/delivery/handle-message.ts';
 import type { Message } from '../../src/delivery/message.ts';
+import type { Unsendable } from '../../src/delivery/resolve.ts';
 import type { NoRoom, Pass } from '../../src/delivery/room-place.ts';
+import { registeredRow } from '../core/registered-row.ts';
 import { ENVELOPE, message } from './messages.ts';
 
 const NO_ROWS = new Registry([]);
+const RETRIES = {
+  maxAttempts: 3,
+  terminalStatuses: new Set<number>(),
+  backoff: { baseMs: 1000, maxMs: 60_000, multiplier: 2, retryAfterMaxMs: 60_000 },
+};
+const ROW_POLICY = { retries: RETRIES, disabled: 'park' } as const;
+const TWO_ROWS = new Registry(
+  ['one', 'two'].map((name, id) =>
+    endpointOf(registeredRow({ id, name, natsSubject: 'webhooks.orders' }), ROW_POLICY),
+  ),
+);
+const TOO_LARGE: Unsendable = {
+  id: 'orders:1',
+  endpointKey: 'none',
+  outcome: { kind: 'unsendable', reason: 'malformed', detail: 'too large' },
+};
 const OK: Outcome = { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null };
 const FAILED: Outcome = { kind: 'responded', status: 500, retryAfterMs: null, excerpt: 'oops' };
 
@@ -21,6 +39,9 @@ type World = {
   readonly waitsIn?: WaitsIn;
   readonly hasHandedBack?: boolean;
   readonly now?: () => number;
+  readonly rows?: Registry;
+  /** Why it cannot be copied. @default it is copied */
+  readonly uncopied?: Unsendable;
   /** What the server does in place of what it is told. */
   readonly settled?: Verdict;
 };
@@ -32,11 +53,7 @@ async function handle(given: Message, outcome: Outcome = OK, world: World = {}) 
   const steps: string[] = [];
   const recorded: { attempt: Attempt; done: Verdict }[] = [];
   const around: Surroundings<Message> = {
-    policy: {
-      maxAttempts: 3,
-      terminalStatuses: new Set(),
-      backoff: { baseMs: 1000, maxMs: 60_000, multiplier: 2, retryAfterMaxMs: 60_000 },
-    },
+    policy: RETRIES,
     maxAgeMs: 0,
     parse: createMessageParser(),
     enter: (_message, delivery) => {
@@ -50,8 +67,11 @@ async function handle(given: Message, outcome: Outcome = OK, world: World = {}) 
       };
       return world.room ?? pass;
     },
-    rows: () => ({ registry: NO_ROWS, asOf: 1 }),
-    fanOut: async () => void steps.push('fan out'),
+    rows: () => ({ registry: world.rows ?? NO_ROWS, asOf: 1 }),
+    async fanOut(_message, { endpointKeys }) {
+      steps.push(`copy for ${endpointKeys.length}`);
+      return world.uncopied ?? null;
+    },
     hasHandedBack: () => world.hasHandedBack ?? false,
     waitsIn: () => world.waitsIn ?? 'stream',
     async send(delivery) {
@@ -164,6 +184,18 @@ describe('the journey of a message', () => {
     const { sent, recorded } = await handle(message(body));
     expect(sent).toEqual([]);
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason });
+  });
+
+  it('for several endpoints is copied for each, and that is all', async () => {
+    const orders = message({ event: 'x' }, { subject: 'webhooks.orders' });
+    expect((await handle(orders, OK, { rows: TWO_ROWS })).steps).toEqual(['copy for 2']);
+  });
+
+  it('for several endpoints that cannot be copied is a dead letter, without a request', async () => {
+    const orders = message({ event: 'x' }, { subject: 'webhooks.orders' });
+    const { steps, recorded } = await handle(orders, OK, { rows: TWO_ROWS, uncopied: TOO_LARGE });
+    expect(steps).toEqual(['copy for 2', 'settle deadLetter', 'record deadLetter']);
+    expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'malformed' });
   });
 
   it('waits for its time before anybody is asked who gets it, and whether there is room', async () => {
