@@ -38,7 +38,7 @@ export type WorkerParts = {
 
 /** A message that a bug of ours stumbled over waits this long before it is tried again, in milliseconds. */
 const STUMBLED_MS = 5000;
-/** What is due comes even while no slot is free, so many at once: it waits in its endpoint's queue then, no more in that of its time. */
+/** What is due comes even while no slot is free, so many at once: from then on it waits in the queue of its endpoint. */
 const DUE_AT_ONCE = 8;
 /** Of the slots, what messages have at once that waited for news of their row: the others are for healthy endpoints. */
 const SHARE_OF_NEWS = 1 / 4;

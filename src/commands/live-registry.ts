@@ -30,11 +30,11 @@ export type LiveRegistryOptions = {
 /** Rows that nobody tells us about are read this often, in milliseconds. */
 const READ_EVERY_MS = 30_000;
 const NEVER_READ = 'rule_webhooks cannot be read yet; until it is, messages without a URL are parked';
-/** By then, rows that do not come count as those that cannot be read, in milliseconds: a server that hangs fails no query for a minute. */
+/** Rows that take longer count as ones that cannot be read, in milliseconds: a server that hangs fails no query for a minute. */
 const SLOW_MS = 5000;
 /** How long deliveries wait for the first answer. */
 const FIRST_READ_MS = 2000;
-/** Messages that nobody seems to be registered for make us read no more often than this, and a tenth of the time, in milliseconds. */
+/** For messages that nobody seems to be registered for, we read no more often than this, in milliseconds, and a tenth of the time. */
 const RENEWED_EVERY_MS = 250;
 const SHARE_OF_READING = 1 / 10;
 

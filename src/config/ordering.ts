@@ -3,7 +3,10 @@ import { items, jetStreamName, parseSubject } from './validators.ts';
 
 /** Webhooks that are delivered one after the other. */
 export const ordering = {
-  /** The stream that ordered webhooks are published to. Made where it is missing. @default <STREAM_NAME>_ORDERED. Env ORDERED_STREAM_NAME. */
+  /**
+   * The stream that ordered webhooks are published to. Made where it is missing.
+   * @default <STREAM_NAME>_ORDERED. Env ORDERED_STREAM_NAME.
+   */
   ORDERED_STREAM_NAME: jetStreamName({
     default: undefined,
     desc: 'stream that ordered webhooks are published to',

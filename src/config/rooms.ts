@@ -79,9 +79,9 @@ export const rooms = {
   )({ default: 256, desc: 'queues drained at once: of endpoints, and of ordered keys' }),
 
   /**
-   * How much of the messages that could not be parked, since that stream is full or they are too large for it, or must keep their
-   * order, one worker keeps in memory until there is room, in bytes. What comes beyond it is handed back to NATS, again and again, and each time
-   * counts as an attempt. Too high: a full stream costs the worker as much memory.
+   * How much one worker keeps in memory, in bytes, of the messages that wait for room and cannot be parked: since that stream is
+   * full, or they are too large for it, or must keep their order. Too low: what comes beyond it is handed back to NATS, again and
+   * again, and each time counts as an attempt. Too high: a full stream, or an ordered endpoint that is down, costs as much memory.
    * @default 67_108_864. Range 0 to 4_294_967_296. Env SET_ASIDE_BYTES.
    */
   SET_ASIDE_BYTES: wholeNumber(

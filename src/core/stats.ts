@@ -12,9 +12,9 @@ export type Counters = {
   readonly deadLettered: number;
   /** Of `delivered`: those that the server had handed out before. */
   readonly redelivered: number;
-  /** Hand-outs handed back: neither the parked stream nor the dead letters took them, or they keep their order; not in `delivered`. */
+  /** Hand-outs handed back: no stream took them, or they keep their order; not in `delivered`. */
   readonly handedBack: number;
-  /** Hand-outs copied to the parked stream, for want of room, before their time, at a shutdown or for several endpoints; not in `delivered`. */
+  /** Hand-outs copied, for want of room, before their time, at a shutdown or for several endpoints; not in `delivered`. */
   readonly parked: number;
   /** Hand-outs that none of their endpoints wanted; not in `delivered`. */
   readonly dropped: number;

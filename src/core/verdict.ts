@@ -29,7 +29,10 @@ export type Verdict =
   | { readonly kind: 'schedule'; readonly dueAt: number }
   /** Its queue did not take it: this worker keeps it for a while, unsettled. Never decided, only done. */
   | { readonly kind: 'setAside' }
-  /** Neither its queue nor the dead letters took it, or it must keep its order: it goes back to where it came from. Never decided, only done. */
+  /**
+   * Neither its queue nor the dead letters took it, or it must keep its order: it goes back to where it came from, for so many
+   * milliseconds. Never decided, only done.
+   */
   | { readonly kind: 'handBack'; readonly delayMs: number };
 
 export type WaitsIn = 'stream' | 'queue';

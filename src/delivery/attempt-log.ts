@@ -6,7 +6,10 @@ import type { Logger } from '../runtime/logger.ts';
 import type { Message } from './message.ts';
 import { type FanOut, isUnsendable, type Unsendable } from './resolve.ts';
 
-/** One wide line a hand-out: debug where nothing went wrong and where it waits, warn for everything else. No header, no body, no query. */
+/**
+ * One wide line a hand-out: debug where nothing went wrong and where it waits, warn for everything else. No header, no body, no
+ * query.
+ */
 export function logAttempt(
   log: Logger,
   message: Message,

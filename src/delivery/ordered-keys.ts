@@ -8,7 +8,7 @@ import type { Drain } from './room-place.ts';
 export interface OrderedQueues {
   /** Messages by queue: the only source of who has any. Null where that cannot be known now. */
   list(): Promise<ReadonlyMap<string, number> | null>;
-  /** Pulls from a queue, which hands out one message, and the next when that one is settled. Null where that is not possible now. */
+  /** Pulls from a queue, which hands out the next message when the one before is settled. Null where that is not possible now. */
   open(queue: string, owner: DrainOwner): Promise<Drain | null>;
   /** Tells of some messages as they are published. @returns what ends it. */
   listen(noticed: (queue: string) => void): () => void;

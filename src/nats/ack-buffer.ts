@@ -10,7 +10,7 @@ type Word = {
   readonly lease: Lease | undefined;
 };
 
-/** Of a message that is one of a row: a word that comes when the server has given it to somebody else would let the next one out. */
+/** Of an ordered message: a word that comes when the server has given it to somebody else would let the next one out. */
 export type Lease = {
   /** Until when the word may be said at all, on the clock of `performance.now()`. */
   readonly until: number;

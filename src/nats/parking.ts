@@ -37,8 +37,8 @@ export type Parked =
 
 export interface ParkingLot {
   /**
-   * Copies a message into the parked stream, for one endpoint or several, an ordered one into its own; once all copies are stored, its source is acked,
-   * until the server confirms it.
+   * Copies a message into the parked stream, for one endpoint or several; an ordered one into the stream of ordered webhooks.
+   * Once all copies are stored, its source is acked, until the server confirms it.
    */
   park(handOut: HandOut, ...parkings: readonly Parking[]): Promise<Parked>;
   /** Whether its copy, headers and all, is not larger than NATS takes. */
@@ -52,7 +52,7 @@ export interface ParkingLot {
 }
 
 const ACK = Buffer.from('+ACK');
-/** Of our headers on a copy. One of a copy has about as many as that one. */
+/** What a copy is larger than its message, in bytes, by our headers; a copy of a copy has about as many as that one. */
 const HEADERS_BYTES = { atMost: 2048, ofCopy: 256 };
 /** Wait before a copy is sent again that the stream could not take just now, in milliseconds. */
 const PAUSE_MS = 250;
