@@ -1,8 +1,6 @@
-import { AckPolicy, DeliverPolicy, ErrorCode, nanos } from 'nats';
-import { errorCode, errorMessage } from '../runtime/failure.ts';
-import { ApiErrorCode, apiErrorCode, isTemporary } from './api-error.ts';
 import type { NatsClient } from './client.ts';
 import { consumerName } from './consumer-name.ts';
+import { ensureQueueDurable, type QueueDurable } from './queue-durable.ts';
 
 export type OrderedDurableWanted = {
   /** ORDERED_STREAM_NAME. */
@@ -11,11 +9,6 @@ export type OrderedDurableWanted = {
   /** ACK_WAIT_MS. */
   readonly ackWaitMs: number;
 };
-
-export type OrderedDurable =
-  | { readonly name: string }
-  /** It cannot be made now, which may be over in a moment, or waits for somebody's cure. */
-  | { readonly failed: string };
 
 /**
  * How much longer than the ack wait the server keeps a durable that nobody pulls from, in milliseconds. Our words about a message
@@ -29,39 +22,22 @@ export function orderedDurableName(subject: string): string {
 }
 
 /**
- * Makes the durable from which all workers take the messages of one ordered subject, or finds it, with one request. It lets one
- * message out at a time, to whichever worker: the next one comes when that is acked or ended, whatever happens meanwhile.
- *
- * @throws what is neither an answer of JetStream nor the lack of one.
+ * The durable of one ordered subject. It lets one message out at a time, to whichever worker: the next one comes when that is
+ * acked or ended, whatever happens meanwhile.
  */
-export async function ensureOrderedDurable(
+export function ensureOrderedDurable(
   client: NatsClient,
   { stream, subject, ackWaitMs }: OrderedDurableWanted,
-): Promise<OrderedDurable> {
-  const name = orderedDurableName(subject);
-  const config = {
-    name,
-    durable_name: name,
-    filter_subject: subject,
-    deliver_policy: DeliverPolicy.All,
-    ack_policy: AckPolicy.Explicit,
-    ack_wait: nanos(ackWaitMs),
-    max_deliver: -1,
-    max_ack_pending: 1,
-    inactive_threshold: nanos(ackWaitMs + OUTLIVES_MS),
-  };
-  const { consumers } = client.manager;
-  try {
-    await consumers.add(stream, config).catch(async (error) => {
-      if (apiErrorCode(error) !== ApiErrorCode.consumerExists) throw error;
-      // Of before ACK_WAIT_MS changed, or of somebody who lets out more than one: order rests on these values.
-      await consumers.update(stream, name, config);
-    });
-    return { name };
-  } catch (error) {
-    const isDenied = errorCode(error) === ErrorCode.PermissionsViolation;
-    if (isTemporary(error) || isDenied || apiErrorCode(error) !== undefined)
-      return { failed: `cannot take ${subject} from ${stream}: ${errorMessage(error)}` };
-    throw error;
-  }
+): Promise<QueueDurable> {
+  return ensureQueueDurable(client, {
+    stream,
+    subject,
+    name: orderedDurableName(subject),
+    purpose: `take ${subject} from ${stream}`,
+    ackWaitMs,
+    maxAckPending: 1,
+    inactiveMs: ackWaitMs + OUTLIVES_MS,
+    // It may be of before ACK_WAIT_MS changed, or of somebody who lets out more than one: order rests on these values.
+    isUpdated: true,
+  });
 }

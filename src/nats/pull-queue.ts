@@ -1,6 +1,7 @@
 import type { NatsClient } from './client.ts';
 import { type HandedOutBy, HandOut } from './hand-out.ts';
 import { createPullConsumer } from './pull-consumer.ts';
+import type { QueueDurable } from './queue-durable.ts';
 
 /** Who pulls from a queue. */
 export type QueueOwner = {
@@ -34,7 +35,7 @@ export type QueuesOptions = {
 export async function pullQueue(
   client: NatsClient,
   { stream, by, maxBatch, lanes, streamCreated, isStreamKnown, take }: QueuesOptions,
-  ensure: () => Promise<{ readonly name: string } | { readonly failed: string }>,
+  ensure: () => Promise<QueueDurable>,
   { free, came }: QueueOwner,
 ) {
   const durable = await ensure();
