@@ -6,7 +6,7 @@ import { lastToken } from '../core/subject.ts';
 import type { HeaderEntries } from './headers.ts';
 import { headersOf, separate, sizeOf } from './message-headers.ts';
 import { ORDERED_COPIES } from './ordered-stream.ts';
-import { type Journey, publishedHeaders, readJourney } from './parked-copy.ts';
+import { type Origin, publishedHeaders, readOrigin } from './parked-copy.ts';
 import { parkedKey } from './parked-stream.ts';
 
 /** Where a message is stored. A stream that is made again starts its sequences again: `created` tells them apart. */
@@ -58,7 +58,7 @@ export class HandOut {
   readonly receivedAt = performance.now();
 
   readonly #message: Msg;
-  readonly #journey: Journey | null;
+  readonly #origin: Origin | null;
   /** Read when first asked for: most messages have none, and few are asked. */
   #headers: MsgHdrs | undefined | null = null;
 
@@ -68,21 +68,21 @@ export class HandOut {
     this.#message = message;
     this.place = { stream: info.stream, created, sequence: info.streamSequence };
     const isCopy = by === 'parked' || (by === 'ordered' && message.subject.startsWith(ORDERED_COPIES));
-    this.#journey = isCopy ? readJourney(headersOf(message)) : null;
-    const published = this.#journey?.place ?? this.place;
-    this.subject = this.#journey?.subject ?? message.subject;
+    this.#origin = isCopy ? readOrigin(headersOf(message)) : null;
+    const published = this.#origin?.place ?? this.place;
+    this.subject = this.#origin?.subject ?? message.subject;
     this.data = message.data;
     this.stream = published.stream;
     this.streamCreated = published.created;
     this.sequence = published.sequence;
-    this.firstSeen = this.#journey?.firstSeen ?? Math.floor(info.timestampNanos / 1e6);
+    this.firstSeen = this.#origin?.firstSeen ?? Math.floor(info.timestampNanos / 1e6);
     this.isParkedCopy = by === 'parked';
     this.queue = by === 'ordered' ? message.subject : null;
-    this.parkedFor = this.#journey === null ? null : endpointOf(message.subject, by);
-    this.notBefore = this.#journey?.notBefore ?? null;
+    this.parkedFor = this.#origin === null ? null : endpointOf(message.subject, by);
+    this.notBefore = this.#origin?.notBefore ?? null;
     this.handOuts = info.deliveryCount;
     // The first hand-out of a copy that waits only brings it here, to be handed back until its time has come.
-    this.attemptNumber = (this.#journey?.attempts ?? 0) + this.handOuts - (this.notBefore === null ? 0 : 1);
+    this.attemptNumber = (this.#origin?.attempts ?? 0) + this.handOuts - (this.notBefore === null ? 0 : 1);
     this.pending = info.pending;
     this.reply = message.reply!;
   }
@@ -128,7 +128,7 @@ export class HandOut {
   #read(): MsgHdrs | undefined {
     if (this.#headers === null) {
       const headers = headersOf(this.#message);
-      this.#headers = headers === undefined || this.#journey === null ? headers : publishedHeaders(headers);
+      this.#headers = headers === undefined || this.#origin === null ? headers : publishedHeaders(headers);
     }
     return this.#headers;
   }

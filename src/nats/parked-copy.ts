@@ -3,8 +3,8 @@ import { scheduledQueue } from '../core/scheduled-queue.ts';
 import type { HandOut, Place } from './hand-out.ts';
 import { Header, headerText, isOurs, keptName, originalName } from './headers.ts';
 
-/** What a parked copy says of the message that it is a copy of. */
-export type Journey = {
+/** What a copy says of the message that it is a copy of. */
+export type Origin = {
   /** Where the message was published. */
   readonly subject: string;
   readonly place: Place;
@@ -29,7 +29,7 @@ export type Parking = {
 const DELIVERY_ID = Header.deliveryId.toLowerCase();
 
 /** Null for a message in the parked stream that is no copy of ours: it does not say where it comes from. */
-export function readJourney(copy: MsgHdrs | undefined): Journey | null {
+export function readOrigin(copy: MsgHdrs | undefined): Origin | null {
   const subject = copy?.get(Header.originalSubject);
   const stream = copy?.get(Header.originalStream);
   const created = count(copy?.get(Header.originalStreamCreated));
