@@ -9,6 +9,9 @@ import { joined, type UrlTemplate } from './url-template.ts';
  */
 const PLACEHOLDER = /\{([A-Za-z_][\w-]*(?:\.[\w-]+){0,31})\}/g;
 
+/** `{{name}}`, as a body_template has it, and `{name` without its brace: nobody means them as they are written. */
+const MISWRITTEN = /\{\{[\w.-]+\}\}|\{[A-Za-z_][\w.-]*(?=[/?&#]|$)/;
+
 /** The value would become a part of it. */
 const HALF_AN_ESCAPE = new RegExp(`%[0-9a-f]?(${PLACEHOLDER.source})`, 'i');
 
@@ -35,6 +38,10 @@ export function parseUrl(
     return malformed(
       `${field} has the placeholder ${before[0]} before its path: scheme, host and port cannot come from the payload`,
     );
+  }
+  const miswritten = MISWRITTEN.exec(bare);
+  if (miswritten !== null) {
+    return malformed(`${field} has ${miswritten[0]}: a placeholder in it is written {name} or {a.b.0}`);
   }
   const half = HALF_AN_ESCAPE.exec(bare);
   if (half !== null) return malformed(`${field} has half an escape (%) before the placeholder ${half[1]}`);

@@ -119,6 +119,18 @@ describe('a placeholder in a URL', () => {
   });
 
   it.each([
+    ['{{user_id}}', 'https://a.example/{{user_id}}/hook'],
+    ['{{data.id}}', 'https://a.example/?u={{data.id}}&v=1'],
+    ['{user_id', 'https://a.example/?u={user_id'],
+    ['{user.id', 'https://a.example/?u={user.id&v=1'],
+    ['{user_id', 'https://a.example/{user_id/{x}'],
+  ])('would be sent as it is written, %s: malformed', (written, url) => {
+    expect(parseUrl(url, 'url')).toMatchObject({
+      detail: `url has ${written}: a placeholder in it is written {name} or {a.b.0}`,
+    });
+  });
+
+  it.each([
     'https://a.example/%{x}',
     'https://a.example/?q=%2{x}',
   ])('in %s would become a part of an escape: malformed', (url) => {
