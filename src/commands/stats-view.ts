@@ -50,6 +50,9 @@ function rowLines(rows: readonly ConsumerStats[], now: Date): string[] {
   ]);
   if (rows.length > 1) cells.push(['all', null, ...countsOf(sumOf(rows)), null, null]);
   const lines = [textTable(COLUMNS, cells).trimEnd()];
+  const unwanted = rows.reduce((sum, row) => sum + row.dropped, 0);
+  if (unwanted > 0)
+    lines.push(`${unwanted} dropped, since no row for their subject has them among its event_types`);
   const dropped = rows.reduce((sum, row) => sum + row.rowsDropped, 0);
   if (dropped > 0) lines.push(`${dropped} attempt rows were dropped while PostgreSQL was away`);
   return lines;

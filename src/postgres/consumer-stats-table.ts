@@ -59,7 +59,8 @@ const RETIRE_DEAD = `
 
 const READ = `
   SELECT consumer_name, queue_group, messages_delivered, messages_acknowledged, messages_redelivered, messages_pending,
-    messages_retried, messages_dead_lettered, messages_handed_back, messages_parked, http_attempts, rows_dropped,
+    messages_retried, messages_dead_lettered, messages_handed_back, messages_parked, messages_dropped,
+    http_attempts, rows_dropped,
     avg_processing_time_ms::double precision AS avg_processing_time_ms, last_active_at, active
   FROM rule_nats_consumer_stats WHERE stream_name = $1 ORDER BY consumer_name`;
 
@@ -74,6 +75,8 @@ export type ConsumerStats = {
   readonly deadLettered: number;
   readonly handedBack: number;
   readonly parked: number;
+  /** No row of `rule_webhooks` wanted their event. */
+  readonly dropped: number;
   readonly attempts: number;
   readonly rowsDropped: number;
   readonly pending: number;
@@ -121,6 +124,7 @@ export async function readConsumerStats(pool: pg.Pool, streamName: string): Prom
     deadLettered: Number(row.messages_dead_lettered),
     handedBack: Number(row.messages_handed_back),
     parked: Number(row.messages_parked),
+    dropped: Number(row.messages_dropped),
     attempts: Number(row.http_attempts),
     rowsDropped: Number(row.rows_dropped),
     pending: Number(row.messages_pending),

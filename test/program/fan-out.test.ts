@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { outcomeOf } from '../commands/programs.ts';
 import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { died, startVictim } from './dying.ts';
@@ -104,6 +105,7 @@ describe('a message for several endpoints', () => {
     await drained(scene);
     expect([all.requests.length, orders.requests.length]).toEqual([3, 2]);
     expect(await lettersOf()).toEqual([]);
+    expect((await outcomeOf(['stats', '--once'], scene.env)).stdout).toContain('1 dropped, since no row');
   });
 
   it('that no row wanted reaches one that is made to want it before it is published', async () => {
