@@ -2,6 +2,7 @@ import { addressSet, type Family, familyOf, ipv4Inside, REFUSED_RANGES } from '.
 
 const REFUSED = addressSet(REFUSED_RANGES.map(([cidr]) => cidr));
 const REFUSED_BY_RANGE = REFUSED_RANGES.map(([cidr, name]) => ({ cidr, name, set: addressSet([cidr]) }));
+const CURE = 'which ALLOWED_PRIVATE_CIDRS does not name';
 
 /** Where deliveries may go. Each check answers null, or why not, for a person. */
 export interface AddressRules {
@@ -50,7 +51,7 @@ export function createAddressRules(options: AddressRulesOptions): AddressRules {
         return why === null ? null : `${host} stands for a refused address: ${why}`;
       }
     }
-    return REFUSED[family].check(host, family) ? `${host} is ${nameOfRange(host, family)}` : null;
+    return REFUSED[family].check(host, family) ? `${host} is ${nameOfRange(host, family)}, ${CURE}` : null;
   }
 
   return {
@@ -60,9 +61,10 @@ export function createAddressRules(options: AddressRulesOptions): AddressRules {
       if (familyOf(host) !== null) return check(host);
       if (!/(^|\.)localhost\.?$/i.test(host)) return null;
       const loopbackAllowed = check('127.0.0.1') === null || check('::1') === null;
-      return loopbackAllowed ? null : `${host} is this machine (loopback)`;
+      return loopbackAllowed ? null : `${host} is this machine (loopback), ${CURE}`;
     },
-    checkPort: (port) => (ports.size === 0 || ports.has(port) ? null : `port ${port} is not allowed`),
+    checkPort: (port) =>
+      ports.size === 0 || ports.has(port) ? null : `port ${port} is not in ALLOWED_PORTS`,
   };
 }
 

@@ -67,7 +67,8 @@ export function parseHeaders(json: Uint8Array): RequestHeaders | Malformed {
   for (const [name, raw] of members) {
     const lowerCase = name.toLowerCase();
     if (!NAME.test(name)) return malformed(`header ${quoted(name)} is not a valid header name`);
-    if (FORBIDDEN.has(lowerCase)) return malformed(`header ${quoted(name)} cannot be set by a message`);
+    if (FORBIDDEN.has(lowerCase))
+      return malformed(`header ${quoted(name)} is the connection's own: leave it out`);
     const value = scalarText(raw);
     if (value === null) return malformed(`header ${quoted(name)} is not a string, number or boolean`);
     if (!VALUE.test(value))

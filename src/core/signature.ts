@@ -28,7 +28,7 @@ export function parseSecret(text: string): KeyObject | null {
 export function signingOf(secrets: readonly string[], hub: boolean): Signing | string | null {
   if (secrets.length === 0) return null;
   const keys = secrets.map(parseSecret);
-  if (keys.includes(null)) return `a signing secret is not ${PREFIX}<base64>`;
+  if (keys.includes(null)) return `a signing_secret of it in rule_webhook_secrets is not ${PREFIX}<base64>`;
   // Its receivers know the secret as it is written.
   const hubKey = hub ? createSecretKey(Buffer.from(secrets[0]!, 'utf8')) : null;
   return { keys: keys as KeyObject[], hubKey };

@@ -152,7 +152,7 @@ function whyUnroutable(message: Message): string {
   }
   return (
     `the message has no webhook_url, and no row of rule_webhooks has nats_subject ${subject} or is named ` +
-    `${lastToken(subject)}: add one, SELECT rule_webhook_register('${lastToken(subject)}', 'https://…')`
+    `${lastToken(subject)}: add one, SELECT rule_webhook_register('${lastToken(subject)}', 'https://…'), and replay this dead letter`
   );
 }
 

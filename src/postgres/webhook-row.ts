@@ -47,7 +47,7 @@ export function webhookOf(row: Json, secrets: readonly string[]): EndpointRow {
     disabledReason: textOf(row.disabled_reason),
     failingSince: timeOf(row.failing_since),
     secrets,
-    problem: problemOf(row, [
+    problem: problemOf([
       !METHODS.some((each) => each === method) && `method is not one of ${METHODS.join(', ')}`,
       headers === null && 'headers is not an object of strings, as in {"Authorization": "Bearer ..."}',
       !isParams && 'params is not an object, as in {"source": "crm"}',
@@ -55,10 +55,10 @@ export function webhookOf(row: Json, secrets: readonly string[]): EndpointRow {
   };
 }
 
-function problemOf(row: Json, problems: readonly (string | false)[]): string | null {
+function problemOf(problems: readonly (string | false)[]): string | null {
   const found = problems.filter((problem) => problem !== false);
   if (found.length === 0) return null;
-  return `rule_webhooks, row ${row.webhook_id} (${row.webhook_name}): ${found.join('; ')}. UPDATE that row.`;
+  return found.join('; ');
 }
 
 function isObject(value: unknown): value is Json {

@@ -41,7 +41,7 @@ it('says what it cannot read, and does not speak of last known rows where there 
 it('says which row is wrong before a message meets it, and nothing of a secret', async () => {
   const { registry, said } = await started(async () => [registeredRow({ secrets: ['no$ense'] })]);
   expect(registry.trouble).toBeNull();
-  expect(said).toContain('a signing secret is not whsec_<base64>');
+  expect(said).toContain('a signing_secret of it in rule_webhook_secrets is not whsec_<base64>');
   expect(said).not.toContain('no$ense');
 });
 

@@ -59,8 +59,12 @@ describe('without allowed ranges', () => {
   });
 
   it('says which range an address is in', () => {
-    expect(strict.check('10.1.2.3')).toBe('10.1.2.3 is private (10.0.0.0/8)');
-    expect(strict.check('fe80::1%eth0')).toBe('fe80::1 is link-local (fe80::/10)');
+    expect(strict.check('10.1.2.3')).toBe(
+      '10.1.2.3 is private (10.0.0.0/8), which ALLOWED_PRIVATE_CIDRS does not name',
+    );
+    expect(strict.check('fe80::1%eth0')).toBe(
+      'fe80::1 is link-local (fe80::/10), which ALLOWED_PRIVATE_CIDRS does not name',
+    );
   });
 
   it.each([
@@ -179,6 +183,6 @@ describe('ports', () => {
   it('are refused when others are named', () => {
     const rules = createAddressRules({ allowedCidrs: [], allowedPorts: [80, 443] });
     expect(rules.checkPort(443)).toBeNull();
-    expect(rules.checkPort(25)).toBe('port 25 is not allowed');
+    expect(rules.checkPort(25)).toBe('port 25 is not in ALLOWED_PORTS');
   });
 });

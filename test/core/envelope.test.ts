@@ -109,7 +109,7 @@ describe('an envelope', () => {
   it('is malformed with a header that would break the request', () => {
     expect(parse(`{${URL_FIELD},"headers":{"Host":"other"}}`)).toEqual({
       kind: 'malformed',
-      detail: 'header "Host" cannot be set by a message',
+      detail: `header "Host" is the connection's own: leave it out`,
     });
   });
 

@@ -68,7 +68,7 @@ describe('the headers of a message', () => {
   ])('are malformed with %s', (name) => {
     expect(parse(`{"${name}":"x"}`)).toEqual({
       kind: 'malformed',
-      detail: `header "${name}" cannot be set by a message`,
+      detail: `header "${name}" is the connection's own: leave it out`,
     });
   });
 

@@ -49,7 +49,9 @@ describe('a secret', () => {
   });
 
   it('that is none is not repeated in what is said of it', () => {
-    expect(signingOf([SECRET, 'hunter 2'], false)).toBe('a signing secret is not whsec_<base64>');
+    expect(signingOf([SECRET, 'hunter 2'], false)).toBe(
+      'a signing_secret of it in rule_webhook_secrets is not whsec_<base64>',
+    );
   });
 
   it('need not be there', () => {

@@ -14,7 +14,8 @@ const HERE: LookupAddress = { address: '127.0.0.1', family: 4 };
 const FORBIDDEN: LookupAddress = { address: '127.0.0.2', family: 4 };
 const REFUSAL = {
   code: 'ERR_ADDRESS_REFUSED',
-  message: 'hook.test resolves to 127.0.0.2, which is refused: 127.0.0.2 is loopback (127.0.0.0/8)',
+  message:
+    'hook.test resolves to 127.0.0.2, which is refused: 127.0.0.2 is loopback (127.0.0.0/8), which ALLOWED_PRIVATE_CIDRS does not name',
 };
 
 /** A resolver that gives one answer after the other, and then the last one for ever. */

@@ -33,7 +33,7 @@ describe('a problem is told', () => {
     ['--data is not valid JSON: it breaks at line 2, column 1', { url, data: Buffer.from('[1,\n]') }],
     ['--data is not valid JSON: it ends too soon', { url, data: Buffer.from('{"a":1') }],
     ['--header: "X-A" is not of the form "Name: value"', { url, headers: ['X-A'] }],
-    ['header "Host" cannot be set by a message', { url, headers: ['Host: other'] }],
+    [`header "Host" is the connection's own: leave it out`, { url, headers: ['Host: other'] }],
     ['--header and --method stand in an envelope', { data: Buffer.from('1'), headers: ['X-A: 1'] }],
     ['webhook_url is not an http or https URL', { url: 'ftp://example.com' }],
     ['method is none of GET', { url, method: 'FETCH' }],

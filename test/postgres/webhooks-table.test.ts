@@ -125,13 +125,11 @@ describe('an endpoint', () => {
     ['a value that is an object', '{"Authorization": {"Bearer": "secret"}}'],
     ['a value that is null', '{"Authorization": null}'],
     ['a number with more digits than ours', '{"X-Id": 12345678901234567890}'],
-  ])('with headers that are %s names row, column and cure, and nothing that is in them', async (_, headers) => {
+  ])('with headers that are %s names column and cure, and nothing that is in them', async (_, headers) => {
     await addRow('headers', `'${headers}'`);
     expect(await only()).toMatchObject({
       headers: {},
-      problem:
-        'rule_webhooks, row 1 (slack): headers is not an object of strings, as in {"Authorization": "Bearer ..."}. ' +
-        'UPDATE that row.',
+      problem: 'headers is not an object of strings, as in {"Authorization": "Bearer ..."}',
     });
   });
 

@@ -143,7 +143,7 @@ describe('with ALLOWED_PRIVATE_CIDRS=127.0.0.1', () => {
     for (const sequence of await Promise.all(refused)) {
       const { header } = await deadLetterOf(scene, sequence);
       expect(header.get('Webhook-Dead-Letter-Reason')).toBe('forbidden');
-      expect(header.get('Webhook-Dead-Letter-Detail')).toBe(`port ${closed.port} is not allowed`);
+      expect(header.get('Webhook-Dead-Letter-Detail')).toBe(`port ${closed.port} is not in ALLOWED_PORTS`);
     }
     await until(() => open.requests.length === 1);
     expect(closed.connections).toEqual([]);
