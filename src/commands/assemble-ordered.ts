@@ -64,6 +64,9 @@ export function assembleOrdered(parts: OrderedParts) {
         // Not there any more, perhaps: then it is made again.
         return (await queues.list()) ?? ((await orderedTopology.isKnown()) ? queues.list() : null);
       },
+      // Messages are heard of in a stream that is not as it must be, too: a durable on one that keeps what was delivered, say,
+      // would send all of it again.
+      open: async (queue, owner) => ((await orderedTopology.isReady()) ? queues.open(queue, owner) : null),
     },
     mostOpen: settings.MAX_DRAINS,
     mostKnown: settings.ENDPOINTS_KEPT,

@@ -1,3 +1,4 @@
+import { RetentionPolicy } from 'nats';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { outcomeOf } from '../commands/programs.ts';
 import { until } from '../support/wait.ts';
@@ -190,6 +191,17 @@ describe('ordered webhooks', () => {
     await until(() => endpoint.taken('k') === 2);
     expect(Date.now()).toBeGreaterThanOrEqual(dueAt);
     expect(endpoint.seen('k').map(({ n }) => n)).toEqual([1, 2]);
+  });
+
+  it('wait while their stream is not as it must be', async () => {
+    const [endpoint, subjects] = [await startEndpoint(), ['webhooks.ordered.*']];
+    const stream = { name: 'WEBHOOKS_ORDERED', retention: RetentionPolicy.Workqueue, subjects };
+    await scene.manager.streams.add(stream);
+    await scene.startWorker();
+    await scene.publish({ webhook_url: endpoint.url }, { subject: 'webhooks.ordered.k' });
+    await scene.manager.streams.update(stream.name, { subjects: [...subjects, 'ordered.WEBHOOKS.>'] });
+    await until(() => endpoint.requests.length === 1);
+    expect(endpoint.requests[0]!.headers['webhook-id']).not.toContain('-0-');
   });
 
   it('are counted, and published from a shell', async () => {
