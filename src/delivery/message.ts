@@ -22,6 +22,6 @@ export interface Message {
   readonly firstSeen: number;
   /** Until when it has waited in a queue, in milliseconds since 1970; null: until there was room. */
   readonly notBefore: number | null;
-  /** A NATS header, by its exact name; undefined where there is none. */
+  /** A NATS header, in whatever case its name is written; undefined where there is none. */
   header(name: string): string | undefined;
 }

@@ -43,9 +43,10 @@ const VAIN_MS = { first: 1000, most: 16_000 };
 
 /**
  * One whose message comes again later is left alone until then, at most for so long, in milliseconds: somebody may remove that
- * message, and the next one waits for nothing.
+ * message, and the next one waits for nothing; and to older servers a durable that nobody pulls from is idle, also while its
+ * message waits, so that its end would begin the attempts anew.
  */
-const LATER_MS = 600_000;
+const LATER_MS = 15_000;
 
 /** `knownAt`: since when it is known to hold something, `notBefore`: before when it is left alone, on the clock of the options. */
 type Key = {

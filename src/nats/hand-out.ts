@@ -1,4 +1,4 @@
-import type { Msg, MsgHdrs } from 'nats';
+import { Match, type Msg, type MsgHdrs } from 'nats';
 // The client's own parser of ack subjects: newer servers add tokens to them. It is not among the package's exports.
 import { parseInfo } from 'nats/lib/jetstream/jsmsg.js';
 import { scheduledQueue } from '../core/scheduled-queue.ts';
@@ -113,10 +113,12 @@ export class HandOut {
     this.data = this.#message.data;
   }
 
-  /** A header that it was published with, or `Webhook-Delivery-Id` as it was parked with. */
+  /** A header that it was published with, or `Webhook-Delivery-Id` as it was parked with; in whatever case its name is written. */
   header(name: string): string | undefined {
     const headers = this.#read();
-    return headers?.has(name) ? headers.get(name) : undefined;
+    if (headers === undefined) return undefined;
+    if (headers.has(name)) return headers.get(name);
+    return headers.has(name, Match.IgnoreCase) ? headers.get(name, Match.IgnoreCase) : undefined;
   }
 
   /** Every NATS header that it was published with, for a copy that keeps them. */

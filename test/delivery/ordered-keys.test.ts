@@ -109,7 +109,7 @@ test('one whose message waits for a retry is left alone until then', async () =>
 test('one whose message comes again in days is looked at before, since somebody may remove it', async () => {
   const { keys, opened, pass } = await open({ a: 2 });
   keys.settled('a', 1, 30 * 86_400_000);
-  await pass(599_000);
+  await pass(14_000);
   expect(opened).toEqual(['a']);
   await pass(2000);
   expect(opened).toEqual(['a', 'a']);
