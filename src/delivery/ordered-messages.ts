@@ -42,6 +42,8 @@ const LOOK_EVERY_MS = 50;
 const WAIT_MS = { first: 50, most: 2000 };
 /** The most that ordered messages have of the slots, so that the others go on meanwhile. */
 const MOST = 0.75;
+/** A single slot cannot be shared but by turns: of this time, in milliseconds, they have it for that share. */
+const ROUND_MS = 200;
 
 /** Messages that wait for room at one endpoint; the first has waited longest. */
 type Bench<M> = {
@@ -99,11 +101,10 @@ export class OrderedMessages<M extends Ordered> {
       this.#options.handBack(message);
       return;
     }
-    const queue = message.queue!;
-    const before = this.#here.get(queue);
+    const before = this.#here.get(message.queue!);
     if (before !== undefined) before.push(message);
     else {
-      this.#here.set(queue, [message]);
+      this.#here.set(message.queue!, [message]);
       this.#due.add(message);
       this.slotFreed();
     }
@@ -176,10 +177,9 @@ export class OrderedMessages<M extends Ordered> {
   stop(): void {
     this.#stopped = true;
     clearInterval(this.#timer);
-    const idle = new Set(this.#due);
-    for (const { messages } of this.#benches.values()) for (const message of messages) idle.add(message);
-    for (const [, ...behind] of this.#here.values()) for (const message of behind) idle.add(message);
-    for (const message of idle) this.#options.handBack(message);
+    const benched = [...this.#benches.values()].flatMap(({ messages }) => [...messages]);
+    const behind = [...this.#here.values()].flatMap(([, ...others]) => others);
+    for (const message of new Set([...this.#due, ...benched, ...behind])) this.#options.handBack(message);
     this.#due.clear();
     this.#benches.clear();
     this.#waiting = 0;
@@ -211,7 +211,9 @@ export class OrderedMessages<M extends Ordered> {
   }
 
   #left(): number {
-    return Math.max(1, Math.floor(MOST * this.#options.slots)) - this.#busy;
+    const { slots, now } = this.#options;
+    const isTheirTurn = now() % ROUND_MS < MOST * ROUND_MS;
+    return (slots > 1 ? Math.floor(MOST * slots) : Number(isTheirTurn)) - this.#busy;
   }
 
   #count(message: M, sign: 1 | -1): void {

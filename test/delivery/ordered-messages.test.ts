@@ -81,6 +81,19 @@ test('a quarter of the slots is left to what has no order', () => {
   expect(inSlots.has(all[6]!)).toBe(true);
 });
 
+test('a single slot is left to what has no order for a quarter of the time', () => {
+  vi.setSystemTime(1000);
+  const { messages, inSlots, end } = open({ slots: 1 });
+  const all = Array.from({ length: 3 }, (_, n) => message(`k${n}`));
+  for (const each of all) messages.came(each);
+  expect([...inSlots]).toEqual([all[0]]);
+  vi.advanceTimersByTime(150);
+  end(all[0]!);
+  expect([inSlots.size, messages.wish()]).toEqual([0, 0]);
+  vi.advanceTimersByTime(50);
+  expect([...inSlots]).toEqual([all[1]]);
+});
+
 test('one without room keeps no slot, and is taken up when there is room, those that wait longest first', () => {
   const { messages, inSlots, said, space, turnAway } = open();
   const all = ['a', 'b', 'c'].map((queue) => message(queue));
