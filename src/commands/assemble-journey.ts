@@ -103,7 +103,7 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
       }
       const done = await settlement.settle(message, { id, endpointKey }, attempt, verdict);
       if (isParked(done)) drainer.parked(endpointKey);
-      if (done.kind === 'schedule') schedule.parked(waitsFor(done.dueAt, Date.now()).key);
+      if (done.kind === 'schedule') schedule.parked(waitsFor(done.dueAt, Date.now()));
       if (done.kind === 'deadLetter' && done.reason === 'gone' && !isUnsendable(delivery))
         registry.gone(delivery);
       if (done.kind === 'retry') pressure.retried();

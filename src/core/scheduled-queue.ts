@@ -23,21 +23,17 @@ export type ScheduledQueue = {
   readonly endsAt: number;
 };
 
-/** Where a message waits. */
-export type Waiting = {
-  readonly key: string;
-  /** Before when its copy is not to be sent; null: it is moved on when it comes out. */
-  readonly notBefore: number | null;
-};
-
 /**
  * Where what is due at this time waits: by its minute (`at.2027-01-31T12:00`, in UTC), or by its day (`at.2027-01-31`) where that
  * is far. So there are never many queues, and each is left alone until it is near, however many messages wait for years.
  */
-export function waitsFor(dueAt: number, now: number): Waiting {
-  return dueAt - now < BY_MINUTE_MS
-    ? { key: `at.${isoTime(dueAt).slice(0, 16)}`, notBefore: dueAt }
-    : { key: `at.${isoTime(dueAt).slice(0, 10)}`, notBefore: null };
+export function waitsFor(dueAt: number, now: number): string {
+  return `at.${isoTime(dueAt).slice(0, dueAt - now < BY_MINUTE_MS ? 16 : 10)}`;
+}
+
+/** Whether what comes out of this queue is not due yet, and is moved to the queue of its minute. */
+export function isOfDay(key: string): boolean {
+  return KEY.test(key) && !key.includes('T');
 }
 
 /** Null where it is the key of another queue. */

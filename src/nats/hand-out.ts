@@ -1,7 +1,7 @@
 import { Match, type Msg, type MsgHdrs } from 'nats';
 // The client's own parser of ack subjects: newer servers add tokens to them. It is not among the package's exports.
 import { parseInfo } from 'nats/lib/jetstream/jsmsg.js';
-import { scheduledQueue } from '../core/scheduled-queue.ts';
+import { isOfDay, scheduledQueue } from '../core/scheduled-queue.ts';
 import { lastToken } from '../core/subject.ts';
 import type { HeaderEntries } from './headers.ts';
 import { headersOf, separate, sizeOf } from './message-headers.ts';
@@ -38,7 +38,7 @@ export class HandOut {
   readonly isParkedCopy: boolean;
   /** The key of the endpoint whose queue it waited in; null where it is no copy of ours, or waited for its time. */
   readonly parkedFor: string | null;
-  /** Before when a parked copy is not to be sent, in milliseconds since 1970; null: at once. */
+  /** Before when a parked copy is not to be sent, in milliseconds since 1970; null: at once, or it is moved to another queue until then. */
   readonly notBefore: number | null;
   /** The number of an attempt that is made now, from 1: those made before it was parked count, and every hand-out. */
   readonly attemptNumber: number;
@@ -79,7 +79,8 @@ export class HandOut {
     this.isParkedCopy = by === 'parked';
     this.queue = by === 'ordered' ? message.subject : null;
     this.parkedFor = this.#origin === null ? null : endpointOf(message.subject, by);
-    this.notBefore = this.#origin?.notBefore ?? null;
+    const notBefore = this.#origin?.notBefore ?? null;
+    this.notBefore = notBefore !== null && isOfDay(parkedKey(message.subject)) ? null : notBefore;
     this.handOuts = info.deliveryCount;
     // The first hand-out of a copy that waits only brings it here, to be handed back until its time has come.
     this.attemptNumber = (this.#origin?.attempts ?? 0) + this.handOuts - (this.notBefore === null ? 0 : 1);

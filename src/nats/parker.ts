@@ -70,9 +70,16 @@ export function createParker({ parking, setAside, handBack, moved, random }: Par
     verdict: Extract<Verdict, { kind: 'schedule' }>,
   ): Promise<Verdict> {
     const now = Date.now();
-    const { key, notBefore } = waitsFor(verdict.dueAt, now);
+    const key = waitsFor(verdict.dueAt, now);
+    // Older workers open every queue at once, and look only at that time.
     if (handOut.queue === null && parking.fits(handOut))
-      return parkOrKeep(handOut, [{ id, endpointKey: key }], handOut.attemptNumber - 1, notBefore, verdict);
+      return parkOrKeep(
+        handOut,
+        [{ id, endpointKey: key }],
+        handOut.attemptNumber - 1,
+        verdict.dueAt,
+        verdict,
+      );
     // No copy of it can be stored, or others of its order wait behind it: it waits where it is.
     return handBack(handOut, Math.min(LONGEST_NAK_MS, Math.max(0, verdict.dueAt - now)));
   }

@@ -172,6 +172,15 @@ test('a copy says whose queue it waited in, unless it waited for its time', asyn
   expect(due).toMatchObject({ parkedFor: null, notBefore: LATER, isDeferred: true, isParkedCopy: true });
 });
 
+test('a copy in the queue of a day says when it is due to older workers, and is moved by this one', async () => {
+  const { lot, main, drain } = await startScene(client);
+  await publish(client, 1);
+  const endpointKey = 'at.2027-01-31';
+  await lot.park(await main.next(), parking({ endpointKey, notBefore: LATER }));
+  const copy = await (await drain(client, 1000, endpointKey)).next();
+  expect(copy).toMatchObject({ parkedFor: null, notBefore: null, isDeferred: false, attemptNumber: 1 });
+});
+
 test('each hand-out of a message is an attempt, on the main stream too', async () => {
   const { main } = await startScene(client);
   await publish(client, 1);

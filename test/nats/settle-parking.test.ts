@@ -158,6 +158,16 @@ describe('what is to be sent later', () => {
     expect(await journeyOfLast()).toEqual({ attempts: '0', notBefore: new Date(dueAt).toISOString() });
   });
 
+  test('says on its copy when that is, also in the queue of its day, which older workers open at once', async () => {
+    const { next, settle } = await startSettling(client);
+    const dueAt = Date.now() + 72 * 3_600_000;
+    await publish(client, 1);
+    await settle(await next(), later(dueAt), early(dueAt));
+    const day = new Date(dueAt).toISOString().slice(0, 10);
+    expect((await lastCopy(client)).subject).toBe(`parked.${STREAM}.at.${day}`);
+    expect((await journeyOfLast()).notBefore).toBe(new Date(dueAt).toISOString());
+  });
+
   test('is one copy, though it is parked again by another worker, in the queue of another time', async () => {
     const { parking, next } = await startSettling(client);
     await publish(client, 1);
