@@ -91,15 +91,21 @@ export function assembleOrdered(parts: OrderedParts) {
       }
       // Parked ones do not go before it: they have a queue of their own.
       const room = await rooms.enter(target, { isParkedCopy: true, mustSend: false });
-      if (room.kind === 'noRoom' || settlement.isOurs(message)) return room;
+      // An attempt takes at most half of the ack wait, and must be over before another worker can have it.
+      if (room.kind === 'noRoom' || settlement.isOurs(message, topology.ackWaitMs / 2)) return room;
       const outcome = {
         kind: 'noRoom',
-        why: 'NATS did not hear of it in time, and may have given it to another worker',
+        why: 'NATS did not hear of it lately, and may give it to another worker',
       } as const;
       room.left({ outcome, startedAt: around.now(), durationMs: 0 });
       return outcome;
     },
     async fanOut(message, fanOut) {
+      // Its copies may have been made by another worker, and those of the next one, too.
+      if (!settlement.isOurs(message)) {
+        settlement.letGo(message);
+        return null;
+      }
       const tooLarge = await around.fanOut(message, fanOut);
       for (const endpointKey of tooLarge === null ? fanOut.endpointKeys : [])
         keys.noticed(orderedCopySubject(settings.STREAM_NAME, message.queue!, endpointKey));

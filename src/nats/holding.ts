@@ -8,8 +8,10 @@ const IN_PROGRESS = Buffer.from('+WPI');
  * earlier, and a word takes its time.
  */
 const SURE = 0.9;
-/** How often it is noted that this process runs: a share of the ack wait, and at most so often, in milliseconds. */
-const PULSE = { share: 1 / 20, mostMs: 500 };
+/** How long after the server last heard of one it is told again: a share of the ack wait. An ordered one may be sent only for a while after that. */
+const TOLD_AFTER = { ordered: 1 / 6, other: 1 / 3 };
+/** How often the server is asked for a sign of life: a share of the ack wait, and at least so often, in milliseconds. */
+const PING = { share: 1 / 20, mostMs: 500 };
 
 export type HoldingOptions = {
   readonly client: NatsClient;
@@ -21,7 +23,7 @@ export type HoldingOptions = {
 };
 
 /**
- * The messages that are held here. The server is told so at each third of the ack wait, so that a long attempt is not handed to a
+ * The messages that are held here. The server is told so at each third of the ack wait, or sooner, so that a long attempt is not handed to a
  * second worker. An ordered one is ours only as long as the server has surely heard of us: behind it waits the next one.
  */
 export class Holding {
@@ -30,39 +32,40 @@ export class Holding {
   readonly #heardAt = new Map<HandOut, number>();
   readonly #release: () => void;
   /**
-   * When this process ran for sure, lately. What it reads after it stood still may have lain there all that time, so that is
-   * when an ordered message is taken to have come. The last pulse may be of just now, before anything is read.
+   * When the last ping was said that is answered, on the clock of `performance.now()`. What is read behind its answer was sent
+   * after that time, however long it lay on the way, or here while this process stood still: that is when an ordered message is
+   * taken to have come.
    */
-  #pulses: readonly [last: number, before: number] = [performance.now(), performance.now()];
+  #answeredAt = performance.now();
+  #isPinging = false;
 
   constructor(options: HoldingOptions) {
     this.#options = options;
     const progress = setInterval(() => this.#sayProgress(), options.ackWaitMs / 6);
-    const pulseMs = Math.min(PULSE.mostMs, PULSE.share * options.ackWaitMs);
-    const pulse = setInterval(() => {
-      this.#pulses = [performance.now(), this.#pulses[0]];
-    }, pulseMs);
+    const ping = setInterval(() => this.#ping(), Math.min(PING.mostMs, PING.share * options.ackWaitMs));
     const stopListening = options.client.listen({ onReconnect: () => this.#sayProgress() });
     this.#release = () => {
       clearInterval(progress);
-      clearInterval(pulse);
+      clearInterval(ping);
       stopListening();
     };
   }
 
   hold(handOut: HandOut): void {
-    const [, runningAt] = this.#pulses;
-    this.#heardAt.set(handOut, handOut.queue === null ? handOut.receivedAt : runningAt);
+    this.#heardAt.set(handOut, handOut.queue === null ? handOut.receivedAt : this.#answeredAt);
   }
 
   drop(handOut: HandOut): void {
     this.#heardAt.delete(handOut);
   }
 
-  /** Whether nobody else can have it: of an ordered message, once it is too late for our word, it may be with another worker. */
-  isOurs(handOut: HandOut): boolean {
+  /**
+   * Whether nobody else can have it, also after `forMs` in which NATS hears nothing of us: of an ordered message, once it is too
+   * late for our word, it may be with another worker.
+   */
+  isOurs(handOut: HandOut, forMs = 0): boolean {
     const lease = this.#leaseOf(handOut);
-    return lease === undefined || performance.now() < lease.until;
+    return lease === undefined || performance.now() + forMs < lease.until;
   }
 
   /** Says the last word about it, where it may still be said. */
@@ -82,14 +85,29 @@ export class Holding {
     return { until: heardAt + SURE * this.#options.ackWaitMs };
   }
 
+  #ping(): void {
+    const { connection, isConnected } = this.#options.client;
+    if (this.#isPinging || !isConnected()) return;
+    const at = performance.now();
+    this.#isPinging = true;
+    const isOver = () => {
+      this.#isPinging = false;
+    };
+    connection.flush().then(() => {
+      this.#answeredAt = at;
+      isOver();
+    }, isOver);
+  }
+
   #sayProgress(): void {
     const { client, acks, ackWaitMs, isGone } = this.#options;
     // Words that the server cannot hear, or does not take, would only pile up, for as long as that lasts.
     if (!client.isConnected() || acks.trouble() !== null) return;
     const at = performance.now();
     for (const [handOut, heardAt] of this.#heardAt) {
-      if (at - heardAt < ackWaitMs / 3 || isGone(handOut)) continue;
       const lease = this.#leaseOf(handOut);
+      const toldAfter = lease === undefined ? TOLD_AFTER.other : TOLD_AFTER.ordered;
+      if (at - heardAt < toldAfter * ackWaitMs || isGone(handOut)) continue;
       if (lease === undefined) {
         acks.say(handOut.reply, IN_PROGRESS);
         this.#heardAt.set(handOut, at);

@@ -60,8 +60,8 @@ export interface Settlement {
   ackAgain(handOut: HandOut): void;
   /** Lets go of an ordered message about which there is nothing to be said any more. */
   letGo(handOut: HandOut): void;
-  /** Whether nobody else can have it: an ordered one that NATS did not hear of in time may be with another worker. */
-  isOurs(handOut: HandOut): boolean;
+  /** Whether nobody else can have it for so long: an ordered one that NATS did not hear of in time may be with another worker. */
+  isOurs(handOut: HandOut, forMs?: number): boolean;
   /** Whether messages were handed back that had no room and could not be parked either. */
   hasHandedBack(): boolean;
   /** Null while dead letters can be stored; else why not, for health. */
@@ -189,7 +189,7 @@ export function createSettlement({
     handBack: nak,
     ackAgain: (handOut) => holding.end(handOut, ACK),
     letGo: (handOut) => holding.drop(handOut),
-    isOurs: (handOut) => holding.isOurs(handOut),
+    isOurs: (handOut, forMs) => holding.isOurs(handOut, forMs),
     hasHandedBack: parker.hasHandedBack,
     trouble: () => (trouble !== null && now() < trouble.until ? trouble.why : null),
     stop: () => holding.stop(),

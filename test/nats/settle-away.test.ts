@@ -10,13 +10,24 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A settlement that holds one message, for which it says every 20 s that it has it still. */
+/** A settlement that holds one message, for which it says every 20 s, or every 10 s where it is ordered, that it has it still. */
 function holdOne(queue: string | null = null) {
-  const server = { isConnected: true, trouble: null as string | null, reconnected: () => {} };
+  const server = {
+    isConnected: true,
+    trouble: null as string | null,
+    reconnected: () => {},
+    answer: () => {},
+  };
   const said: string[] = [];
   const settlement = createSettlement({
     client: {
       isConnected: () => server.isConnected,
+      connection: {
+        flush: () =>
+          new Promise<void>((resolve) => {
+            server.answer = resolve;
+          }),
+      },
       listen({ onReconnect }: { onReconnect: () => void }) {
         server.reconnected = onReconnect;
         return () => {};
@@ -62,6 +73,27 @@ test('an ordered one is ours for as long as NATS has heard of it, and may be wit
   server.isConnected = true;
   server.reconnected();
   expect(said).toEqual([]);
+});
+
+test('an ordered one is ours for an attempt more only where NATS has heard of it lately', () => {
+  const { settlement, handOut } = holdOne('webhooks.ordered.k');
+  vi.advanceTimersByTime(20_000);
+  expect(settlement.isOurs(handOut, 30_000)).toBe(true);
+  vi.advanceTimersByTime(5000);
+  expect([settlement.isOurs(handOut, 30_000), settlement.isOurs(handOut)]).toEqual([false, true]);
+});
+
+test('an ordered one may have been on its way since the last ping that is answered was said', async () => {
+  const { server, settlement } = holdOne();
+  vi.advanceTimersByTime(500);
+  server.answer();
+  await Promise.resolve();
+  vi.advanceTimersByTime(53_500);
+  const late = { reply: '$JS.ACK.2', receivedAt: performance.now(), queue: 'webhooks.ordered.k' } as HandOut;
+  settlement.hold(late);
+  expect(settlement.isOurs(late)).toBe(true);
+  vi.advanceTimersByTime(1000);
+  expect(settlement.isOurs(late)).toBe(false);
 });
 
 test('nothing piles up while NATS denies us its words', () => {
