@@ -2,6 +2,7 @@ import type { Settings } from '../config/settings.ts';
 import type { Surroundings } from '../delivery/handle-message.ts';
 import { OrderedKeys } from '../delivery/ordered-keys.ts';
 import { OrderedMessages } from '../delivery/ordered-messages.ts';
+import { isTurnOfOrdered } from '../delivery/ordered-turn.ts';
 import type { Rooms } from '../delivery/rooms.ts';
 import type { NatsClient } from '../nats/client.ts';
 import type { HandOut } from '../nats/hand-out.ts';
@@ -35,7 +36,10 @@ export function assembleOrdered(parts: OrderedParts) {
   const messages = new OrderedMessages<HandOut>({
     slots: settings.CONCURRENCY,
     free: parts.free,
-    spaceFor: (endpointKey) => rooms.spaceFor(rooms.placeOf(endpointKey)),
+    spaceFor(endpointKey) {
+      const place = rooms.placeOf(endpointKey);
+      return place.isQueueing && !isTurnOfOrdered(now()) ? 0 : rooms.spaceFor(place);
+    },
     begin: parts.begin,
     leftBytes: parts.leftBytes,
     benched: (queue) => keys.benched(queue),

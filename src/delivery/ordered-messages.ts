@@ -1,6 +1,7 @@
 import type { Verdict } from '../core/verdict.ts';
 import { memoryCost } from './memory-cost.ts';
 import type { Message } from './message.ts';
+import { isTurnOfOrdered, ORDERED_SHARE } from './ordered-turn.ts';
 
 /** A message of which one at a time of its queue is here. */
 export interface Ordered extends Pick<Message, 'queue' | 'sequence'> {
@@ -40,10 +41,6 @@ export type OrderedMessagesOptions<M extends Ordered> = {
 const LOOK_EVERY_MS = 50;
 /** Wait before an endpoint is tried again whose message came back without having been sent, in milliseconds; doubled each time. */
 const WAIT_MS = { first: 50, most: 2000 };
-/** The most that ordered messages have of the slots, so that the others go on meanwhile. */
-const MOST = 0.75;
-/** A single slot cannot be shared but by turns: of this time, in milliseconds, they have it for that share. */
-const ROUND_MS = 200;
 
 /** Messages that wait for room at one endpoint; the first has waited longest. */
 type Bench<M> = {
@@ -212,8 +209,8 @@ export class OrderedMessages<M extends Ordered> {
 
   #left(): number {
     const { slots, now } = this.#options;
-    const isTheirTurn = now() % ROUND_MS < MOST * ROUND_MS;
-    return (slots > 1 ? Math.floor(MOST * slots) : Number(isTheirTurn)) - this.#busy;
+    const most = slots > 1 ? Math.floor(ORDERED_SHARE * slots) : Number(isTurnOfOrdered(now()));
+    return most - this.#busy;
   }
 
   #count(message: M, sign: 1 | -1): void {
