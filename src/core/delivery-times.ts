@@ -22,7 +22,7 @@ export type Times = {
 const NONE: Times = { deliverAt: null, expiry: null, problem: null };
 
 /** What came out of the queue of its time is not sent back for clocks of workers that differ by less, in milliseconds. */
-const CLOCKS_DIFFER_MS = 1000;
+const CLOCKS_DIFFER_MS = 100;
 
 /**
  * When a message is to be delivered, by its NATS headers and MAX_AGE_HOURS. The age counts from when it was published, or

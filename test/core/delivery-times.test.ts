@@ -36,9 +36,9 @@ describe('a message', () => {
     expect(judge({ deliver: at(1), expires: at(2) })).toEqual({ kind: 'early', dueAt: NOW + HOUR });
   });
 
-  it('that has waited until then is sent, though this clock is a little behind, but not a minute before', () => {
+  it('that has waited until then is sent, though this clock is a little behind, but not much before', () => {
     const dueIn = (ms: number) => judge({ deliver: String((NOW + ms) / 1000) }, NOW + ms);
-    expect([dueIn(1000), dueIn(60_000)?.kind]).toEqual([null, 'early']);
+    expect([dueIn(100), dueIn(500)?.kind]).toEqual([null, 'early']);
     expect(judge({ deliver: at(1) }, NOW)?.kind).toBe('early');
   });
 
