@@ -205,7 +205,8 @@ describe('the journey of a message', () => {
       expect(steps).toEqual(['settle schedule', 'record schedule']);
       expect(recorded.done).toEqual({ kind: 'schedule', dueAt: 2000 });
     }
-    const due = message(ENVELOPE, { headers, notBefore: 2000, isParkedCopy: true });
+    const dueNow = { 'Webhook-Deliver-At': '1' };
+    const due = message(ENVELOPE, { headers: dueNow, notBefore: 1000, isParkedCopy: true });
     expect((await handle(due)).sent).toHaveLength(1);
   });
 

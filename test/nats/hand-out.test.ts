@@ -23,14 +23,3 @@ test('one that is kept for long lets go of what came over the wire with it, and 
   ]);
   expect(await settle(handOut, { kind: 'ack' })).toEqual({ kind: 'ack' });
 });
-
-test('a header is found in whatever case its name is written', async () => {
-  const client = await connectTo((await startTestNats()).url);
-  const { next } = await startSettling(client);
-  const written = headers();
-  written.set('webhook-deliver-at', '2027-01-31T12:00:00Z');
-  client.connection.publish(`webhooks.${STREAM}`, Buffer.from('{}'), { headers: written });
-  const handOut = await next();
-  expect(handOut.header('Webhook-Deliver-At')).toBe('2027-01-31T12:00:00Z');
-  expect(handOut.header('Webhook-Expires-At')).toBeUndefined();
-});

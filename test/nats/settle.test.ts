@@ -153,12 +153,13 @@ test('a message is told by its stream, its place there and its hand-out', async 
   });
 });
 
-test('a NATS header is found by its exact name', async () => {
+test('a NATS header is found in whatever case its name is written', async () => {
   const { next } = await startSettling(client);
   await publish(client, 1);
   const handOut = await next();
   expect(handOut.header('order')).toBe('0');
-  expect(handOut.header('Order')).toBeUndefined();
+  expect(handOut.header('Order')).toBe('0');
+  expect(handOut.header('Orders')).toBeUndefined();
   expect([...handOut.headers()]).toEqual([['order', ['0']]]);
 });
 
