@@ -108,6 +108,7 @@ export function assembleWorker({
   const registry = new LiveRegistry({
     policy: { retries: retryPolicy(settings), disabled: settings.DISABLED_ENDPOINT },
     rows: webhookRows(pool, settings.DATABASE_URL, log),
+    subjects: [...settings.SUBJECT, ...settings.ORDERED_SUBJECT],
     log,
     changed: () => rules.registryChanged(registry),
     notified: () => rules.look(),

@@ -1,6 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Delivery } from '../core/delivery.ts';
-import { type EndpointRow, endpointOf, Registry, type RegistryPolicy } from '../core/registry.ts';
+import {
+  type Endpoint,
+  type EndpointRow,
+  endpointOf,
+  Registry,
+  type RegistryPolicy,
+} from '../core/registry.ts';
+import { matches } from '../core/subject.ts';
 import type { KnownRows } from '../delivery/resolve.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -20,6 +27,8 @@ export interface WebhookRows {
 export type LiveRegistryOptions = {
   readonly policy: RegistryPolicy;
   readonly rows: WebhookRows;
+  /** SUBJECT and ORDERED_SUBJECT: what messages come from. */
+  readonly subjects: readonly string[];
   readonly log: Logger;
   /** Told whenever the rows are others, and when they cannot be read any more, or can again. */
   changed(): void;
@@ -147,7 +156,7 @@ export class LiveRegistry {
   }
 
   async #readOnce(): Promise<void> {
-    const { rows, policy, log, changed } = this.#options;
+    const { rows, policy, changed } = this.#options;
     const begun = performance.now();
     const slow = setTimeout(() => this.#cannotRead(`no answer within ${SLOW_MS / 1000} s`), SLOW_MS);
     try {
@@ -163,13 +172,7 @@ export class LiveRegistry {
       this.#last = text;
       const endpoints = read.map((row) => endpointOf(row, policy));
       this.#known = { registry: new Registry(endpoints), asOf: begun };
-      for (const { row, request } of endpoints) {
-        if (request.kind !== 'request' && request.kind !== 'disabled')
-          log.warn(
-            { endpoint: row.name, error: request.detail },
-            'an endpoint gets nothing: its row is wrong',
-          );
-      }
+      for (const endpoint of endpoints) this.#sayWhatIsWrong(endpoint);
       changed();
     } catch (error) {
       this.#cannotRead(errorMessage(error));
@@ -178,6 +181,18 @@ export class LiveRegistry {
       this.#begun = begun;
       this.#ended = performance.now();
     }
+  }
+
+  /** Before a message meets it. */
+  #sayWhatIsWrong({ row, request }: Endpoint): void {
+    const { log, subjects } = this.#options;
+    if (request.kind !== 'request' && request.kind !== 'disabled')
+      log.warn({ endpoint: row.name, error: request.detail }, 'an endpoint gets nothing: its row is wrong');
+    else if (!isTaken(row.natsSubject, subjects))
+      log.warn(
+        { endpoint: row.name, natsSubject: row.natsSubject, subjects },
+        'this group takes nothing from the nats_subject of an endpoint: correct the row, or SUBJECT',
+      );
   }
 
   #cannotRead(error: string): void {
@@ -191,4 +206,10 @@ export class LiveRegistry {
     );
     changed();
   }
+}
+
+/** Of a pattern it is not said: what it takes may be anywhere. */
+function isTaken(natsSubject: string | null, subjects: readonly string[]): boolean {
+  if (natsSubject === null || /[*>]/.test(natsSubject)) return true;
+  return subjects.some((pattern) => matches(pattern, natsSubject));
 }

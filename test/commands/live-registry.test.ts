@@ -14,6 +14,7 @@ async function started(read: () => Promise<readonly EndpointRow[]>) {
   const said: string[] = [];
   const registry = new LiveRegistry({
     policy: { retries: RETRIES, disabled: 'park' },
+    subjects: ['webhooks.*', 'webhooks.ordered.*'],
     rows: {
       read,
       listen: () => ({ stop() {} }),
@@ -87,4 +88,16 @@ it('counts rows that do not come as those that cannot be read, until they do', a
   answer([registeredRow()]);
   await renewed;
   expect([registry.trouble, said]).toEqual([null, '']);
+});
+
+it.each([
+  ['webhook.orders', true],
+  ['webhooks.orders.created', true],
+  ['webhooks.orders', false],
+  ['webhooks.ordered.customer-17', false],
+  ['webhooks.orders.*', false],
+  [null, false],
+])('says of a row for %s that nothing is taken from there: %s', async (natsSubject, isSaid) => {
+  const { said } = await started(async () => [registeredRow({ natsSubject })]);
+  expect(said.includes('takes nothing from the nats_subject')).toBe(isSaid);
 });
