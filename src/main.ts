@@ -12,9 +12,6 @@ process.exit(
       stats: () => import('./commands/stats.ts'),
       sql: () => import('./commands/sql.ts'),
       migrate: () => import('./commands/migrate.ts'),
-      bench: () => import('./commands/bench.ts'),
-      'bench-memory': () => import('./commands/bench-memory.ts'),
-      chaos: () => import('./commands/chaos.ts'),
     },
     {
       name: howCalled(process.argv[1] ?? '', process.cwd()),

@@ -1,13 +1,13 @@
 import type pg from 'pg';
-import { connectProblem } from '../postgres/connect-problem.ts';
+import { connectProblem } from '../postgres/connection/connect-problem.ts';
 import { migrate, readMigrations } from '../postgres/migrate.ts';
-import { readApplied } from '../postgres/migrations-table.ts';
+import { readApplied } from '../postgres/tables/migrations-table.ts';
 import { type Command, parseFlags } from '../runtime/command.ts';
 import { errorCode, UserError } from '../runtime/failure.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { textTable } from '../runtime/text-table.ts';
-import { withDatabase } from './open-database.ts';
-import { toolSettings } from './tool-settings.ts';
+import { withDatabase } from './connect/open-database.ts';
+import { toolSettings } from './connect/tool-settings.ts';
 
 export const command: Command = {
   summary: 'makes the tables and views in PostgreSQL',

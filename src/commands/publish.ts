@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
-import { composeMessage, jsonProblem, messageProblem } from '../load/compose-message.ts';
-import { linesOf } from '../load/lines.ts';
-import { type Publication, type PublishReport, publishAll } from '../load/publish-all.ts';
-import { createPublisher } from '../nats/publisher.ts';
+import { createPublisher } from '../nats/publishing/publisher.ts';
+import { composeMessage, jsonProblem, messageProblem } from '../publishing/compose-message.ts';
+import { linesOf } from '../publishing/lines.ts';
+import { type Publication, type PublishReport, publishAll } from '../publishing/publish-all.ts';
 import { type Command, parseFlags, wholeNumberFlag } from '../runtime/command.ts';
 import { errorMessage, UserError } from '../runtime/failure.ts';
-import { GIVE_UP_MS, openNats } from './open-nats.ts';
-import { toolSettings } from './tool-settings.ts';
+import { GIVE_UP_MS, openNats } from './connect/open-nats.ts';
+import { toolSettings } from './connect/tool-settings.ts';
 
 export const command: Command = {
   summary: 'stores webhooks in the stream, for workers to deliver',

@@ -1,6 +1,6 @@
-import { type ReceiverOptions, startReceiver } from '../load/receiver.ts';
-import { requestLine } from '../load/request-line.ts';
-import type { ReceivedTotals } from '../load/seen-ids.ts';
+import { type ReceiverOptions, startReceiver } from '../receiver/receiver.ts';
+import { requestLine } from '../receiver/request-line.ts';
+import type { ReceivedTotals } from '../receiver/seen-ids.ts';
 import { type Command, parseFlags, wholeNumberFlag } from '../runtime/command.ts';
 import { stopSignal } from '../runtime/stopping.ts';
 

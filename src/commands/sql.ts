@@ -1,10 +1,10 @@
 import { text } from 'node:stream/consumers';
-import { type QueryResult, runQuery } from '../postgres/query.ts';
+import { type QueryResult, runQuery } from '../postgres/connection/query.ts';
 import { type Command, parseFlags } from '../runtime/command.ts';
 import { UserError } from '../runtime/failure.ts';
 import { textTable } from '../runtime/text-table.ts';
-import { withDatabase } from './open-database.ts';
-import { toolSettings } from './tool-settings.ts';
+import { withDatabase } from './connect/open-database.ts';
+import { toolSettings } from './connect/tool-settings.ts';
 
 export const command: Command = {
   summary: 'runs a query on PostgreSQL, for machines without psql',

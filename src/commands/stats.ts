@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Command, parseFlags } from '../runtime/command.ts';
 import { stopSignal } from '../runtime/stopping.ts';
-import { openStatsSources } from './stats-sources.ts';
-import { statsView } from './stats-view.ts';
-import { toolSettings } from './tool-settings.ts';
+import { toolSettings } from './connect/tool-settings.ts';
+import { openStatsSources } from './stats/sources.ts';
+import { statsView } from './stats/view.ts';
 
 const REDRAW_MS = 2000;
 /** To the top left corner, and clear what is below. */

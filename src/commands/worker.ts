@@ -2,7 +2,7 @@ import { readSettings } from '../config/settings.ts';
 import { type Command, parseFlags } from '../runtime/command.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { stopSignal } from '../runtime/stopping.ts';
-import { runWorker } from './run-worker.ts';
+import { runWorker } from '../worker/run-worker.ts';
 
 export const command: Command = {
   summary: 'delivers what is published (the default)',

@@ -1,4 +1,4 @@
-import { checkCidr } from '../core/address.ts';
+import { checkCidr } from '../core/endpoint/address.ts';
 import { listOf, numberBetween, parsePort, parseStatus, proxyUrl, wholeNumber } from './validators.ts';
 
 /** One attempt, and when there is another. */

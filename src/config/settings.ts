@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs';
 import { type CleanedEnv, customCleanEnv } from 'envalid';
 import { UserError } from '../runtime/failure.ts';
 import { attempting } from './attempting.ts';
+import { rooms } from './capacity.ts';
 import { connections } from './connections.ts';
 import { consuming } from './consuming.ts';
 import { operating } from './operating.ts';
 import { orderedBeside, ordering } from './ordering.ts';
 import { registry } from './registry.ts';
-import { rooms } from './rooms.ts';
 
 /** Every setting, by its env name: the same word in the code, in `.env` and in the README. */
 export const specifications = {

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { makeValidator } from 'envalid';
-import { parseSecret } from '../core/signature.ts';
+import { parseSecret } from '../core/endpoint/signature.ts';
 
 /** A whole number within a range, both ends included. */
 export const wholeNumber = (min: number, max: number) =>

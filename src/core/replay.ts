@@ -1,4 +1,4 @@
-import type { NatsHeaders } from './headers.ts';
+import type { NatsHeaders } from './request/headers.ts';
 
 const HEADER = 'Webhook-Replayed';
 

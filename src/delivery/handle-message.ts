@@ -1,13 +1,13 @@
-import type { Attempt, Outcome } from '../core/attempt.ts';
-import type { Delivery } from '../core/delivery.ts';
-import { isOver, judgeTimes, type Times, timesOf } from '../core/delivery-times.ts';
-import type { Parsed } from '../core/envelope.ts';
-import { decide, type RetryPolicy, type Verdict, type WaitsIn } from '../core/verdict.ts';
+import type { Delivery } from '../core/message/delivery.ts';
+import type { Parsed } from '../core/message/envelope.ts';
+import type { Attempt, Outcome } from '../core/retry/attempt.ts';
+import { isOver, judgeTimes, type Times, timesOf } from '../core/retry/delivery-window.ts';
+import { decide, type RetryPolicy, type Verdict, type WaitsIn } from '../core/retry/verdict.ts';
 import { faultPoint } from '../runtime/fault-point.ts';
+import type { NoRoom, Pass } from './admission/tracked-endpoint.ts';
+import { untimely } from './check-timing.ts';
 import type { Message } from './message.ts';
 import { type FanOut, isFanOut, isUnsendable, type KnownRows, resolve, type Unsendable } from './resolve.ts';
-import type { NoRoom, Pass } from './room-place.ts';
-import { untimely } from './untimely.ts';
 
 const answered = faultPoint('attempt.answered');
 

@@ -1,12 +1,12 @@
-import type { Outcome, UnsendableReason } from '../core/attempt.ts';
-import type { Delivery } from '../core/delivery.ts';
-import { deliveryId } from '../core/delivery-id.ts';
-import { NO_ENDPOINT_KEY } from '../core/endpoint.ts';
-import { fillRequest, nameOf } from '../core/endpoint-request.ts';
-import type { Parsed } from '../core/envelope.ts';
-import { eventTypesOf } from '../core/event-type.ts';
-import { completeHeaders } from '../core/headers.ts';
-import { type Endpoint, type Registry, wants } from '../core/registry.ts';
+import { fillRequest, nameOf } from '../core/endpoint/endpoint-request.ts';
+import { type Endpoint, type Registry, wants } from '../core/endpoint/registry.ts';
+import type { Delivery } from '../core/message/delivery.ts';
+import { deliveryId } from '../core/message/delivery-id.ts';
+import type { Parsed } from '../core/message/envelope.ts';
+import { eventTypesOf } from '../core/request/event-type.ts';
+import { completeHeaders } from '../core/request/headers.ts';
+import { NO_ENDPOINT_KEY } from '../core/request/target.ts';
+import type { Outcome, UnsendableReason } from '../core/retry/attempt.ts';
 import { lastToken } from '../core/subject.ts';
 import type { Message } from './message.ts';
 

@@ -1,6 +1,6 @@
 import type { LookupAddress, LookupOptions } from 'node:dns';
 import type { LookupFunction } from 'node:net';
-import type { AddressRules } from '../core/address.ts';
+import type { AddressRules } from '../core/endpoint/address.ts';
 
 /** The code of an error for an address that our own rules refuse. */
 export const ADDRESS_REFUSED = 'ERR_ADDRESS_REFUSED';

@@ -1,5 +1,5 @@
 import { type Dispatcher, ProxyAgent } from 'undici';
-import type { AddressRules } from '../core/address.ts';
+import type { AddressRules } from '../core/endpoint/address.ts';
 import { checkedLookup, type ResolveAll } from './checked-lookup.ts';
 import { OriginPools } from './origin-pools.ts';
 import { type ClientOptions, createProxyPool } from './proxy-pool.ts';

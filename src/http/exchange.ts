@@ -1,8 +1,8 @@
 import { isIPv4 } from 'node:net';
 import type { Dispatcher } from 'undici';
-import type { Outcome } from '../core/attempt.ts';
-import { parseRetryAfter } from '../core/backoff.ts';
-import { ownText } from '../core/own-text.ts';
+import { ownText } from '../core/detached-text.ts';
+import type { Outcome } from '../core/retry/attempt.ts';
+import { parseRetryAfter } from '../core/retry/backoff.ts';
 import { errorCode, errorMessage } from '../runtime/failure.ts';
 import { ADDRESS_REFUSED } from './checked-lookup.ts';
 import { EGRESS_PROXY_AWAY, EGRESS_PROXY_LOGIN } from './proxy-pool.ts';

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
-import type { Attempt } from '../core/attempt.ts';
-import type { Delivery } from '../core/delivery.ts';
-import { type Signing, signatureHeaders } from '../core/signature.ts';
+import { type Signing, signatureHeaders } from '../core/endpoint/signature.ts';
+import type { Delivery } from '../core/message/delivery.ts';
+import type { Attempt } from '../core/retry/attempt.ts';
 import { createDispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { Exchange } from './exchange.ts';
 

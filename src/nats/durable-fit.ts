@@ -1,7 +1,7 @@
 import { type ConsumerConfig, type ConsumerInfo, nanos } from 'nats';
 import { UserError } from '../runtime/failure.ts';
-import type { DurableWanted } from './durable.ts';
-import { filtersOf } from './durable-start.ts';
+import type { DurableWanted } from './consumers/group-consumer.ts';
+import { filtersOf } from './consumers/start-position.ts';
 
 /** @throws {UserError} where a worker cannot deliver from this consumer at all. */
 export function requireUsable({ config, name, stream_name: stream }: ConsumerInfo): void {

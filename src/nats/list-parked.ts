@@ -1,6 +1,6 @@
-import type { NatsClient } from './client.ts';
-import { listSubjects } from './list-subjects.ts';
-import { parkedSubject } from './parked-stream.ts';
+import type { NatsClient } from './connection/client.ts';
+import { listSubjects } from './streams/list-subjects.ts';
+import { parkedSubject } from './streams/parked-stream.ts';
 
 /**
  * How many copies wait for each endpoint: the only source of who has any, so nothing is forgotten over restarts.

@@ -1,6 +1,6 @@
-import type { NatsClient } from './client.ts';
-import { consumerName } from './consumer-name.ts';
-import { ensureQueueDurable, type QueueDurable } from './queue-durable.ts';
+import type { NatsClient } from './connection/client.ts';
+import { consumerName } from './consumers/consumer-name.ts';
+import { ensureQueueDurable, type QueueDurable } from './consumers/queue-consumer.ts';
 
 export type OrderedDurableWanted = {
   /** ORDERED_STREAM_NAME. */

@@ -1,8 +1,8 @@
 import { scheduledQueue } from '../core/scheduled-queue.ts';
-import type { NatsClient } from './client.ts';
-import { consumerName } from './consumer-name.ts';
-import { parkedSubject } from './parked-stream.ts';
-import { ensureQueueDurable, type QueueDurable } from './queue-durable.ts';
+import type { NatsClient } from './connection/client.ts';
+import { consumerName } from './consumers/consumer-name.ts';
+import { ensureQueueDurable, type QueueDurable } from './consumers/queue-consumer.ts';
+import { parkedSubject } from './streams/parked-stream.ts';
 
 export type DrainWanted = {
   /** PARKED_STREAM_NAME. */

@@ -1,7 +1,7 @@
-import type { NatsClient } from './client.ts';
-import { type HandedOutBy, HandOut } from './hand-out.ts';
-import { createPullConsumer } from './pull-consumer.ts';
-import type { QueueDurable } from './queue-durable.ts';
+import type { NatsClient } from './connection/client.ts';
+import { createPullConsumer } from './consumers/pull-consumer.ts';
+import type { QueueDurable } from './consumers/queue-consumer.ts';
+import { type HandedOutBy, HandOut } from './messages/received-message.ts';
 
 /** Who pulls from a queue. */
 export type QueueOwner = {

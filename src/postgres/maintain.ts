@@ -1,11 +1,11 @@
 import type pg from 'pg';
 import { errorCode } from '../runtime/failure.ts';
-import { TRY_MAINTENANCE_LOCK } from './advisory-lock.ts';
-import { dropOldestPartition, ensurePartitions } from './attempt-partitions-table.ts';
-import { deleteOldEndpointStates } from './endpoint-states-table.ts';
-import { deleteOldInstances } from './instances-table.ts';
-import { deleteExpired } from './publish-history-table.ts';
-import { inTransaction } from './transaction.ts';
+import { TRY_MAINTENANCE_LOCK } from './connection/advisory-lock.ts';
+import { inTransaction } from './connection/transaction.ts';
+import { dropOldestPartition, ensurePartitions } from './tables/attempt-partitions-table.ts';
+import { deleteOldEndpointStates } from './tables/endpoint-states-table.ts';
+import { deleteOldInstances } from './tables/instances-table.ts';
+import { deleteExpired } from './tables/publish-history-table.ts';
 
 const DAY_MS = 86_400_000;
 

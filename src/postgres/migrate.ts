@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type pg from 'pg';
 import { errorCode, errorMessage, UserError } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
-import { WAIT_FOR_MIGRATION_LOCK } from './advisory-lock.ts';
-import { readApplied, readAppliedToChange, recordApplied } from './migrations-table.ts';
-import { inTransaction } from './transaction.ts';
+import { PACKAGE_ROOT } from '../runtime/package-root.ts';
+import { WAIT_FOR_MIGRATION_LOCK } from './connection/advisory-lock.ts';
+import { inTransaction } from './connection/transaction.ts';
+import { readApplied, readAppliedToChange, recordApplied } from './tables/migrations-table.ts';
 
-/** The same path from src/postgres and from dist/postgres. */
-const FOLDER = new URL('../../sql/migrations/', import.meta.url);
+const FOLDER = join(PACKAGE_ROOT, 'sql', 'migrations');
 
 /** How long a worker waits for another one's migration, and for its own, in milliseconds. */
 const TIMEOUT_MS = 600_000;
@@ -41,7 +42,7 @@ export async function readMigrations(): Promise<Migration[]> {
   return Promise.all(
     names.map(async (name) => {
       // Git may have given the file the line endings of the platform.
-      const sql = (await readFile(new URL(name, FOLDER), 'utf8')).replaceAll('\r\n', '\n');
+      const sql = (await readFile(join(FOLDER, name), 'utf8')).replaceAll('\r\n', '\n');
       return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
     }),
   );

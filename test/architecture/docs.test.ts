@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { specifications } from '../../src/config/settings.ts';
@@ -61,6 +61,6 @@ describe('the README', () => {
       ([, path]) => path!,
     );
     expect(paths.length).toBeGreaterThan(5);
-    for (const path of paths) expect(() => readFileSync(new URL(path, root)), path).not.toThrow(/ENOENT/);
+    for (const path of paths) expect(existsSync(new URL(path, root)), path).toBe(true);
   });
 });

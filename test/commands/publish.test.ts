@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import type { NatsClient } from '../../src/nats/client.ts';
-import { connectToNats } from '../../src/nats/connection.ts';
-import { durableStream, ensureStream } from '../../src/nats/stream.ts';
+import type { NatsClient } from '../../src/nats/connection/client.ts';
+import { connectToNats } from '../../src/nats/connection/connection.ts';
+import { durableStream, ensureStream } from '../../src/nats/streams/stream.ts';
 import { atEndOfFile, temporaryFolder } from '../support/end-of-file.ts';
 import { startTestNats } from '../support/servers.ts';
 import { outcomeOf } from './programs.ts';

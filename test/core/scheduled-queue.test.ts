@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { endpointKey } from '../../src/core/endpoint.ts';
+import { endpointKey } from '../../src/core/request/target.ts';
 import { isOfDay, scheduledQueue, waitsFor } from '../../src/core/scheduled-queue.ts';
 
 const NOW = Date.parse('2027-01-31T12:34:56.789Z');

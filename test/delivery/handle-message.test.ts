@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import type { Attempt, Outcome } from '../../src/core/attempt.ts';
-import type { Delivery } from '../../src/core/delivery.ts';
-import { createMessageParser } from '../../src/core/envelope.ts';
-import { endpointOf, Registry } from '../../src/core/registry.ts';
-import type { Verdict, WaitsIn } from '../../src/core/verdict.ts';
+import { endpointOf, Registry } from '../../src/core/endpoint/registry.ts';
+import type { Delivery } from '../../src/core/message/delivery.ts';
+import { createMessageParser } from '../../src/core/message/envelope.ts';
+import type { Attempt, Outcome } from '../../src/core/retry/attempt.ts';
+import type { Verdict, WaitsIn } from '../../src/core/retry/verdict.ts';
+import type { NoRoom, Pass } from '../../src/delivery/admission/tracked-endpoint.ts';
 import { handleMessage, type Surroundings } from '../../src/delivery/handle-message.ts';
 import type { Message } from '../../src/delivery/message.ts';
 import type { Unsendable } from '../../src/delivery/resolve.ts';
-import type { NoRoom, Pass } from '../../src/delivery/room-place.ts';
-import { registeredRow } from '../core/registered-row.ts';
+import { registeredRow } from '../core/endpoint/registered-row.ts';
 import { ENVELOPE, message } from './messages.ts';
 
 const NO_ROWS = new Registry([]);

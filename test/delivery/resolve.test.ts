@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { createMessageParser } from '../../src/core/envelope.ts';
-import { type EndpointRow, endpointOf, Registry } from '../../src/core/registry.ts';
+import { type EndpointRow, endpointOf, Registry } from '../../src/core/endpoint/registry.ts';
+import { createMessageParser } from '../../src/core/message/envelope.ts';
 import { isFanOut, resolve } from '../../src/delivery/resolve.ts';
-import { registeredRow } from '../core/registered-row.ts';
+import { registeredRow } from '../core/endpoint/registered-row.ts';
 import { ENVELOPE, message } from './messages.ts';
 
 const RETRIES = {

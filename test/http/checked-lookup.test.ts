@@ -5,7 +5,7 @@ import { type AddressInfo, connect, type LookupFunction } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { Agent } from 'undici';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createAddressRules } from '../../src/core/address.ts';
+import { createAddressRules } from '../../src/core/endpoint/address.ts';
 import { checkedLookup, type ResolveAll } from '../../src/http/checked-lookup.ts';
 
 /** Only this address of the machine is allowed: any other stands for one that is not. */

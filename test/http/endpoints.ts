@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { createAddressRules } from '../../src/core/address.ts';
-import type { Delivery } from '../../src/core/delivery.ts';
-import { parseTarget } from '../../src/core/endpoint.ts';
+import { createAddressRules } from '../../src/core/endpoint/address.ts';
+import type { Delivery } from '../../src/core/message/delivery.ts';
+import { parseTarget } from '../../src/core/request/target.ts';
 import { createSender, type Sender, type SenderOptions } from '../../src/http/sender.ts';
 
 /** A sender for one test, which may reach this machine. */

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import type { Delivery } from '../../src/core/delivery.ts';
+import type { Delivery } from '../../src/core/message/delivery.ts';
 import { until } from '../support/wait.ts';
 import { deliveryTo, senderFor, startHttp, startTcp } from './endpoints.ts';
 

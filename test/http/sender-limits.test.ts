@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, onTestFinished, test } from 'vitest';
-import { createAddressRules } from '../../src/core/address.ts';
+import { createAddressRules } from '../../src/core/endpoint/address.ts';
 import { runCommand } from '../support/program.ts';
 import { until } from '../support/wait.ts';
 import { closedPort, deliveryTo, senderFor, startHttp, startTcp } from './endpoints.ts';
@@ -144,7 +144,7 @@ test('a machine without file descriptors is our own fault, not the endpoint’s'
   const built = (path: string) => new URL(`../../dist/${path}`, import.meta.url).href;
   const program = `
     const { createSender } = await import('${built('http/sender.js')}');
-    const { createAddressRules } = await import('${built('core/address.js')}');
+    const { createAddressRules } = await import('${built('core/endpoint/address.js')}');
     const addressRules = createAddressRules({ allowedCidrs: ['127.0.0.1'] });
     const sender = createSender({
       attemptTimeoutMs: 1000,

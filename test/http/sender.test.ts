@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { METHODS } from '../../src/core/delivery.ts';
+import { METHODS } from '../../src/core/message/delivery.ts';
 import { until } from '../support/wait.ts';
 import { bodyOf, closedPort, deliveryTo, senderFor, startHttp, startTcp } from './endpoints.ts';
 import { SELF_SIGNED } from './self-signed.ts';
@@ -187,7 +187,7 @@ test('an address literal that is not allowed is refused, and nothing is dialed',
 });
 
 test('localhost is refused where no loopback address is allowed', async () => {
-  const { createAddressRules } = await import('../../src/core/address.ts');
+  const { createAddressRules } = await import('../../src/core/endpoint/address.ts');
   const sender = senderFor({ addressRules: createAddressRules({ allowedCidrs: [] }) });
   expect((await sender.send(deliveryTo('http://localhost/'))).outcome.kind).toBe('refused');
 });

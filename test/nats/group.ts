@@ -1,13 +1,13 @@
 import { AckPolicy, type ConsumerConfig, nanos, headers as natsHeaders, RetentionPolicy } from 'nats';
 import { onTestFinished } from 'vitest';
 import { Slots } from '../../src/delivery/slots.ts';
-import { createAckBuffer } from '../../src/nats/ack-buffer.ts';
-import type { NatsClient } from '../../src/nats/client.ts';
-import type { PullLimits } from '../../src/nats/durable.ts';
-import type { HandOut } from '../../src/nats/hand-out.ts';
-import { createParking } from '../../src/nats/parking.ts';
-import { createPullConsumer } from '../../src/nats/pull-consumer.ts';
-import { createSettlement } from '../../src/nats/settle.ts';
+import type { NatsClient } from '../../src/nats/connection/client.ts';
+import type { PullLimits } from '../../src/nats/consumers/group-consumer.ts';
+import { createPullConsumer } from '../../src/nats/consumers/pull-consumer.ts';
+import type { HandOut } from '../../src/nats/messages/received-message.ts';
+import { createAckBuffer } from '../../src/nats/settlement/ack-buffer.ts';
+import { createParking } from '../../src/nats/settlement/parked-writer.ts';
+import { createSettlement } from '../../src/nats/settlement/settlement.ts';
 
 export const STREAM = 'WEBHOOKS';
 export const DURABLE = 'webhook-workers';

@@ -4,10 +4,10 @@ import { writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { findNatsServer } from '../../src/embedded/nats-binary.ts';
-import { freePort } from '../../src/embedded/ports.ts';
-import type { NatsClient } from '../../src/nats/client.ts';
-import { connectToNats, type NatsOptions } from '../../src/nats/connection.ts';
+import { findNatsServer } from '../../src/embedded/nats/binary.ts';
+import { freePort } from '../../src/embedded/process/ports.ts';
+import type { NatsClient } from '../../src/nats/connection/client.ts';
+import { connectToNats, type NatsOptions } from '../../src/nats/connection/connection.ts';
 import { UserError } from '../../src/runtime/failure.ts';
 import { temporaryFolder } from '../support/end-of-file.ts';
 

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { migrate } from '../../src/postgres/migrate.ts';
-import { storeFlush } from '../../src/postgres/statistics-table.ts';
-import { disableWebhook } from '../../src/postgres/webhooks-table.ts';
+import { storeFlush } from '../../src/postgres/store-flush.ts';
+import { disableWebhook } from '../../src/postgres/tables/webhooks-table.ts';
 import { UserError } from '../../src/runtime/failure.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 import { deadLetterOf, flushOf } from './records.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { maintain } from '../../src/postgres/maintain.ts';
 import { migrate } from '../../src/postgres/migrate.ts';
-import { storeFlush } from '../../src/postgres/statistics-table.ts';
+import { storeFlush } from '../../src/postgres/store-flush.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 import { attemptOf, deadLetterOf, flushOf } from './records.ts';
 

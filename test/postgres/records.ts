@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { EndpointState } from '../../src/core/endpoint-state.ts';
+import type { EndpointState } from '../../src/core/records/endpoint-state.ts';
 import {
   type AttemptRecord,
   type Counters,
   type DeadLetterRecord,
   NO_COUNTERS,
   type StatisticsFlush,
-} from '../../src/core/stats.ts';
+} from '../../src/core/records/statistics.ts';
 
 /** A flush of a new instance of `webhook-worker-1` that did nothing, save what the test says. */
 export function flushOf(

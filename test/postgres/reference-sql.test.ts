@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../../src/postgres/migrate.ts';
-import { storeFlush } from '../../src/postgres/statistics-table.ts';
-import { readStreamRow } from '../../src/postgres/streams-table.ts';
+import { storeFlush } from '../../src/postgres/store-flush.ts';
+import { readStreamRow } from '../../src/postgres/tables/streams-table.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 import { attemptOf, deadLetterOf, failedAttemptOf, flushOf } from './records.ts';
 

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readTroubledEndpoints } from '../../src/postgres/endpoint-health-table.ts';
-import { readEndpointRules } from '../../src/postgres/endpoints-table.ts';
+import { inTransaction } from '../../src/postgres/connection/transaction.ts';
 import { maintain } from '../../src/postgres/maintain.ts';
 import { migrate, readMigrations } from '../../src/postgres/migrate.ts';
-import { readAppliedToChange, recordApplied } from '../../src/postgres/migrations-table.ts';
-import { storeFlush } from '../../src/postgres/statistics-table.ts';
-import { inTransaction } from '../../src/postgres/transaction.ts';
-import { disableWebhook, readWebhooks } from '../../src/postgres/webhooks-table.ts';
+import { storeFlush } from '../../src/postgres/store-flush.ts';
+import { readTroubledEndpoints } from '../../src/postgres/tables/endpoint-health-view.ts';
+import { readEndpointRules } from '../../src/postgres/tables/endpoints-table.ts';
+import { readAppliedToChange, recordApplied } from '../../src/postgres/tables/migrations-table.ts';
+import { disableWebhook, readWebhooks } from '../../src/postgres/tables/webhooks-table.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 import { endpointStateOf, flushOf } from './records.ts';
 

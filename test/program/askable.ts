@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { freePort } from '../../src/embedded/ports.ts';
+import { freePort } from '../../src/embedded/process/ports.ts';
 import { until } from '../support/wait.ts';
 import type { Environment, Scene } from './scene.ts';
 

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { ReceivedRequest } from '../../src/load/receiver.ts';
+import type { ReceivedRequest } from '../../src/receiver/receiver.ts';
 import { until } from '../support/wait.ts';
 import { deadLetterOf, type Endpoint, openScene, type Scene, startEndpoint } from './scene.ts';
 

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type NatsCluster, startNatsCluster } from '../../src/embedded/nats-cluster.ts';
 import { atEndOfFile, temporaryFolder } from '../support/end-of-file.ts';
+import { type NatsCluster, startNatsCluster } from '../support/nats-cluster.ts';
 import type { RunningProgram } from '../support/program.ts';
 import { until } from '../support/wait.ts';
 import { type Endpoint, type Environment, openSceneOn, type Scene, startEndpoint } from './scene.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { freePort } from '../../src/embedded/ports.ts';
+import { freePort } from '../../src/embedded/process/ports.ts';
 import { atEndOfFile } from '../support/end-of-file.ts';
 import { until } from '../support/wait.ts';
 import { deadLetterOf, openScene, startEndpoint } from './scene.ts';

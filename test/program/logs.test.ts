@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from '../../src/embedded/ports.ts';
+import { freePort } from '../../src/embedded/process/ports.ts';
 import { type RunningProgram, runProgram } from '../support/program.ts';
 import { startTestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';

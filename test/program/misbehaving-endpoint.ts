@@ -1,7 +1,7 @@
 import {
   type MisbehavingEndpoint,
   startMisbehavingEndpoint as start,
-} from '../../src/load/misbehaving-endpoint.ts';
+} from '../../src/receiver/misbehaving-endpoint.ts';
 import { atEndOfFile } from '../support/end-of-file.ts';
 
 export type { MisbehavingEndpoint };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { freePort } from '../../src/embedded/ports.ts';
+import { freePort } from '../../src/embedded/process/ports.ts';
 import { outcomeOf } from '../commands/programs.ts';
 import { startByHand } from '../nats/servers.ts';
 import { startTestNats } from '../support/servers.ts';

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { credsAuthenticator, nkeys } from 'nats';
 import { describe, expect, it } from 'vitest';
-import { makeOperator } from '../nats/jwt.ts';
+import { makeOperator } from '../nats/connection/jwt.ts';
 import { makeAuthority } from '../support/certificates.ts';
 import { temporaryFolder } from '../support/end-of-file.ts';
 import { runProgram } from '../support/program.ts';

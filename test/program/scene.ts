@@ -13,7 +13,7 @@ import {
   type Receiver,
   type ReceiverOptions,
   startReceiver,
-} from '../../src/load/receiver.ts';
+} from '../../src/receiver/receiver.ts';
 import { atEndOfFile } from '../support/end-of-file.ts';
 import { type RunningProgram, type RunOptions, runProgram } from '../support/program.ts';
 import { createTestDatabase, startTestNats, type TestNats } from '../support/servers.ts';

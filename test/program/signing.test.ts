@@ -1,6 +1,6 @@
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it } from 'vitest';
-import type { ReceivedRequest } from '../../src/load/receiver.ts';
+import type { ReceivedRequest } from '../../src/receiver/receiver.ts';
 import { until } from '../support/wait.ts';
 import { logOf, openScene, startEndpoint, stopWorker } from './scene.ts';
 

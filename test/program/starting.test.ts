@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { freePort } from '../../src/embedded/ports.ts';
+import { freePort } from '../../src/embedded/process/ports.ts';
 import { atEndOfFile, temporaryFolder } from '../support/end-of-file.ts';
 import { type RunningProgram, runProgram } from '../support/program.ts';
 import { createTestDatabase, startPrivatePostgres, startTestNats } from '../support/servers.ts';

@@ -3,8 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { inject } from 'vitest';
-import { type NatsServer, startNatsServer } from '../../src/embedded/nats-server.ts';
-import { startPostgres } from '../../src/embedded/postgres.ts';
+import { type NatsServer, startNatsServer } from '../../src/embedded/nats/server.ts';
+import { startPostgres } from '../../src/embedded/postgres/server.ts';
 import { atEndOfFile, temporaryFolder } from './end-of-file.ts';
 
 interface Restartable {

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { startPostgres } from '../../src/embedded/postgres.ts';
+import { startPostgres } from '../../src/embedded/postgres/server.ts';
 import { errorMessage } from '../../src/runtime/failure.ts';
 import { makeFolder } from './folders.ts';
 

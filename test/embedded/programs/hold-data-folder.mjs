@@ -1,5 +1,5 @@
 // A program that holds a data folder until it is ended: `node hold-data-folder.mjs <folder>`.
-import { openDataFolder } from '../../../dist/embedded/data-folder.js';
+import { openDataFolder } from '../../../dist/embedded/files/data-folder.js';
 
 try {
   await openDataFolder(process.argv[2]);

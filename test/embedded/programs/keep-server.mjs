@@ -1,5 +1,5 @@
 // A program that starts a server and then waits: `node keep-server.mjs <log file>`.
-import { startKept } from '../../../dist/embedded/kept-process.js';
+import { startKept } from '../../../dist/embedded/process/supervised-process.js';
 
 const server = await startKept({
   command: process.execPath,

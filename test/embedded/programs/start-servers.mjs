@@ -1,7 +1,7 @@
 // A program that starts both servers and keeps a session open: `node start-servers.mjs <folder>`.
 import pg from 'pg';
-import { startNatsServer } from '../../../dist/embedded/nats-server.js';
-import { startPostgres } from '../../../dist/embedded/postgres.js';
+import { startNatsServer } from '../../../dist/embedded/nats/server.js';
+import { startPostgres } from '../../../dist/embedded/postgres/server.js';
 
 const options = { env: process.env, log: console.log, port: 0 };
 console.log('starting');

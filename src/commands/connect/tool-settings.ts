@@ -1,0 +1,7 @@
+import { readSettings, type Settings } from '../../config/settings.ts';
+import { withRunningServers } from '../../embedded/files/running-servers.ts';
+
+/** Settings for a command that a person runs: where they name no servers, those of an `up` that runs from this clone. */
+export function toolSettings(): Settings {
+  return withRunningServers(readSettings());
+}

@@ -1,0 +1,157 @@
+import type pg from 'pg';
+import type { Settings } from '../../config/settings.ts';
+import { SCHEDULED_KEYS } from '../../core/scheduled-queue.ts';
+import type { NatsClient } from '../../nats/connection/client.ts';
+import { connectToNats } from '../../nats/connection/connection.ts';
+import { type GroupInfo, groupInfo } from '../../nats/consumers/consumer-info.ts';
+import { listParked } from '../../nats/list-parked.ts';
+import { connectProblem } from '../../postgres/connection/connect-problem.ts';
+import { createPool } from '../../postgres/connection/pool.ts';
+import { type ConsumerStats, readConsumerStats } from '../../postgres/tables/consumer-stats-table.ts';
+import { readTroubledEndpoints, type TroubledEndpoints } from '../../postgres/tables/endpoint-health-view.ts';
+import { errorCode, errorMessage } from '../../runtime/failure.ts';
+import { createLogger } from '../../runtime/logger.ts';
+import { within } from '../../runtime/within.ts';
+import { natsOptions } from '../../worker/connections/servers.ts';
+import { ENDPOINTS_SHOWN } from './endpoints-view.ts';
+
+/** What is known at one moment. A string says why it is not known. */
+export type Snapshot = {
+  readonly rows: readonly ConsumerStats[] | string;
+  readonly endpoints: TroubledEndpoints | string;
+  readonly group: GroupInfo | string;
+  /** In the queues of their endpoints, and before their time; null where that is not known. */
+  readonly parked: number | null;
+  readonly scheduled: number | null;
+  /** Ordered ones that wait, or are under way; null where that is not known. */
+  readonly ordered: number | null;
+  /** Dead letters kept; null where that is not known. */
+  readonly deadLetters: number | null;
+};
+
+export interface StatsSources {
+  read(): Promise<Snapshot>;
+  close(): Promise<void>;
+}
+
+/** How long one look at NATS or PostgreSQL may take before it is said to be away, in milliseconds. */
+const PATIENCE_MS = 3000;
+const UNDEFINED = new Set(['42P01', '42703']);
+const INSUFFICIENT_PRIVILEGE = '42501';
+const NOTHING_KNOWN = { parked: null, scheduled: null, ordered: null, deadLetters: null };
+const NONE: TroubledEndpoints = { endpoints: [], total: 0 };
+
+/** Both servers, each of which may be away, come back, and go. */
+export async function openStatsSources(settings: Settings): Promise<StatsSources> {
+  const log = await createLogger({ level: 'silent', format: 'json' });
+  const pool = createPool({ url: settings.DATABASE_URL, size: 1, log });
+  const nats = natsInBackground(settings);
+  return {
+    async read() {
+      const [known, client] = await Promise.all([fromPostgres(pool, settings), nats.client()]);
+      if (typeof client === 'string') return { ...known, group: client, ...NOTHING_KNOWN };
+      const [group, waiting, scheduled, ordered, deadLetters] = await Promise.all([
+        groupOf(client, settings),
+        messagesIn(client, settings.PARKED_STREAM_NAME),
+        scheduledIn(client, settings),
+        messagesIn(client, settings.ORDERED_STREAM_NAME),
+        messagesIn(client, settings.DLQ_STREAM_NAME),
+      ]);
+      const parked = waiting === null ? null : Math.max(0, waiting - (scheduled ?? 0));
+      return { ...known, group, parked, scheduled, ordered, deadLetters };
+    },
+    async close() {
+      await Promise.all([nats.close(), pool.end()]);
+    },
+  };
+}
+
+async function fromPostgres(
+  pool: pg.Pool,
+  settings: Settings,
+): Promise<Pick<Snapshot, 'rows' | 'endpoints'>> {
+  try {
+    const rows = await readConsumerStats(pool, settings.STREAM_NAME);
+    return { rows, endpoints: await endpointsOf(pool, settings) };
+  } catch (error) {
+    // Said once, in place of the workers.
+    return { rows: problemOf(error, settings), endpoints: NONE };
+  }
+}
+
+function problemOf(error: unknown, settings: Settings): string {
+  return UNDEFINED.has(errorCode(error) ?? '')
+    ? 'The tables are not there yet, or of an older version: start a worker, or run migrate.'
+    : connectProblem(error, settings.DATABASE_URL);
+}
+
+/** A role of before this view may not read it; the workers' rows are worth showing all the same. */
+async function endpointsOf(pool: pg.Pool, settings: Settings): Promise<TroubledEndpoints | string> {
+  try {
+    return await readTroubledEndpoints(pool, settings.STREAM_NAME, ENDPOINTS_SHOWN);
+  } catch (error) {
+    if (errorCode(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+    return `The endpoints cannot be shown: ${errorMessage(error)}`;
+  }
+}
+
+/** Connects while others are looked at, for as long as it takes. */
+function natsInBackground(settings: Settings) {
+  const closing = new AbortController();
+  let trouble = 'NATS does not answer';
+  let connected: NatsClient | undefined;
+  const warn = (message: string) => {
+    trouble = message;
+  };
+  const connecting = connectToNats({
+    ...natsOptions(settings),
+    name: 'nats-webhook-worker stats',
+    log: { info: () => {}, warn, error: warn },
+    signal: closing.signal,
+  }).then(
+    (client) => {
+      connected = client;
+    },
+    (error) => {
+      trouble = errorMessage(error);
+    },
+  );
+  return {
+    async client(): Promise<NatsClient | string> {
+      await within(PATIENCE_MS, connecting);
+      return connected?.isConnected() ? connected : trouble;
+    },
+    async close() {
+      closing.abort();
+      await connecting;
+      await connected?.close();
+    },
+  };
+}
+
+function noGroup({ QUEUE_GROUP, STREAM_NAME }: Settings): string {
+  return `The group ${QUEUE_GROUP} is not on the stream ${STREAM_NAME} yet: a worker makes it.`;
+}
+
+async function groupOf(client: NatsClient, settings: Settings): Promise<GroupInfo | string> {
+  try {
+    return (await groupInfo(client, settings.STREAM_NAME, settings.QUEUE_GROUP)) ?? noGroup(settings);
+  } catch (error) {
+    return `What waits cannot be asked for: ${errorMessage(error)}`;
+  }
+}
+
+async function scheduledIn(client: NatsClient, settings: Settings): Promise<number | null> {
+  const { PARKED_STREAM_NAME, STREAM_NAME } = settings;
+  const listed = await listParked(client, PARKED_STREAM_NAME, STREAM_NAME, SCHEDULED_KEYS).catch(() => null);
+  return listed === null ? null : [...listed.values()].reduce((sum, count) => sum + count, 0);
+}
+
+async function messagesIn(client: NatsClient, stream: string): Promise<number | null> {
+  try {
+    return (await client.manager.streams.info(stream)).state.messages;
+  } catch {
+    // Not there before the first worker; while NATS is away, the group's line says so.
+    return null;
+  }
+}

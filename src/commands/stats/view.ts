@@ -1,0 +1,81 @@
+import type { ConsumerStats } from '../../postgres/tables/consumer-stats-table.ts';
+import { type Column, textTable } from '../../runtime/text-table.ts';
+import { ago } from './ago.ts';
+import { endpointLines } from './endpoints-view.ts';
+import type { Snapshot } from './sources.ts';
+
+const COLUMNS: readonly Column[] = [
+  { name: 'worker' },
+  { name: 'active' },
+  ...[
+    'delivered',
+    'acknowledged',
+    'retried',
+    'dead letters',
+    'parked',
+    'redelivered',
+    'avg ms',
+    'last active',
+  ].map((name) => ({ name, align: 'right' as const })),
+];
+
+/** What `stats` prints: a row a worker, and below it what waits for all of them, and the endpoints in trouble. */
+export function statsView(
+  { rows, endpoints, group, parked, scheduled, ordered, deadLetters }: Snapshot,
+  now: Date,
+): string {
+  const lines = typeof rows === 'string' ? [rows] : rowLines(rows, now);
+  if (typeof group === 'string') {
+    lines.push(group);
+  } else {
+    lines.push(
+      `${group.pending} pending, ${group.ackPending} in flight or waiting for a retry, ` +
+        `${parked ?? 'none'} parked, ${scheduled ?? 'none'} scheduled, ${ordered ?? 'none'} ordered, ` +
+        `${deadLetters ?? 'no'} dead letters`,
+    );
+  }
+  if (typeof endpoints === 'string') lines.push(endpoints);
+  else lines.push(...endpointLines(endpoints, now));
+  return `${lines.join('\n')}\n`;
+}
+
+function rowLines(rows: readonly ConsumerStats[], now: Date): string[] {
+  if (rows.length === 0) return ['No worker has written statistics for this stream yet.'];
+  const cells = rows.map((row) => [
+    row.consumerName,
+    row.active ? 'yes' : 'no',
+    ...countsOf(row),
+    row.avgProcessingMs === null ? null : Number(row.avgProcessingMs).toFixed(1),
+    row.lastActiveAt === null ? null : ago(now, row.lastActiveAt),
+  ]);
+  if (rows.length > 1) cells.push(['all', null, ...countsOf(sumOf(rows)), null, null]);
+  const lines = [textTable(COLUMNS, cells).trimEnd()];
+  const unwanted = rows.reduce((sum, row) => sum + row.dropped, 0);
+  if (unwanted > 0)
+    lines.push(`${unwanted} dropped, since no row for their subject has them among its event_types`);
+  const dropped = rows.reduce((sum, row) => sum + row.rowsDropped, 0);
+  if (dropped > 0) lines.push(`${dropped} attempt rows were dropped while PostgreSQL was away`);
+  return lines;
+}
+
+type Counts = Pick<
+  ConsumerStats,
+  'delivered' | 'acknowledged' | 'retried' | 'deadLettered' | 'parked' | 'redelivered'
+>;
+
+function countsOf(counts: Counts): string[] {
+  const { delivered, acknowledged, retried, deadLettered, parked, redelivered } = counts;
+  return [delivered, acknowledged, retried, deadLettered, parked, redelivered].map(String);
+}
+
+function sumOf(rows: readonly ConsumerStats[]): Counts {
+  const sum = (name: keyof Counts) => rows.reduce((total, row) => total + row[name], 0);
+  return {
+    delivered: sum('delivered'),
+    acknowledged: sum('acknowledged'),
+    retried: sum('retried'),
+    deadLettered: sum('deadLettered'),
+    parked: sum('parked'),
+    redelivered: sum('redelivered'),
+  };
+}

@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import type { RunningServers } from '../../embedded/files/running-servers.ts';
+import { quoted } from '../../runtime/invocation.ts';
+import { PACKAGE_ROOT } from '../../runtime/package-root.ts';
+
+type Facts = {
+  /** The port that each was to have; none for a server that is not ours. */
+  readonly ports: { readonly [name in 'nats' | 'postgres' | 'receiver' | 'page']?: number };
+  /** How old statistics may be, in milliseconds. */
+  readonly statsDelayMs: number;
+};
+
+/** What a newcomer needs next: where the servers are, and lines that work as they are pasted, from any folder. */
+export function guide({ natsUrl, databaseUrl, receiverUrl, httpUrl }: RunningServers, facts: Facts): string {
+  const { ports, statsDelayMs } = facts;
+  const program = `node ${quoted(join(PACKAGE_ROOT, 'dist', 'main.js'))}`;
+  return `
+Your first webhook went through NATS and was delivered: the line "received" above.
+
+  NATS        ${natsUrl}${elsewhere(natsUrl, ports.nats)}
+  PostgreSQL  ${databaseUrl}${elsewhere(databaseUrl, ports.postgres)}
+  Receiver    ${receiverUrl}   prints here what arrives${elsewhere(receiverUrl, ports.receiver)}
+  Page        ${httpUrl === '' ? 'off (HTTP_PORT=0)' : `${httpUrl}/${elsewhere(httpUrl, ports.page)}`}
+
+Paste these in another terminal (statistics are written every ${statsDelayMs / 1000} s):
+
+  ${program} publish --url ${receiverUrl}/hello --data '{"hello":"world"}'
+  ${program} stats
+  ${program} sql "SELECT delivery_id, status, attempts, url FROM nats_deliveries"
+
+Ctrl-C stops everything. The data stays for the next start.
+`;
+}
+
+function elsewhere(url: string, wanted: number | undefined): string {
+  return wanted === undefined || new URL(url).port === String(wanted) ? '' : `   (port ${wanted} is taken)`;
+}

@@ -1,0 +1,93 @@
+import { METHODS, type Method, type Target } from '../message/delivery.ts';
+import { type BodyTemplate, compileBody, fillBody, type Given } from '../request/body-template.ts';
+import { parseHeaders, type RequestHeaders } from '../request/headers.ts';
+import { parseParams } from '../request/params.ts';
+import { appendQuery, type Malformed, type TargetResult } from '../request/target.ts';
+import { parseUrl } from '../request/url.ts';
+import { fillUrl, type UrlTemplate } from '../request/url-template.ts';
+import type { EndpointRow } from './registry.ts';
+
+/** What is sent to an endpoint of `rule_webhooks`, as far as its row says it: checked, and compiled once. */
+export type EndpointRequest = {
+  readonly kind: 'request';
+  /** With the row's params behind it; where `url` is a template, that template itself. */
+  readonly target: Target;
+  /** Null: every message has the same URL. */
+  readonly url: UrlTemplate | null;
+  /** The row's params, encoded. */
+  readonly query: string;
+  readonly method: Method;
+  readonly headers: RequestHeaders;
+  /** Null: the payload is sent as it is. */
+  readonly body: BodyTemplate | null;
+};
+
+/** What a row asks for, or what is wrong with it, for a person. */
+export function requestOf(
+  row: EndpointRow,
+  key: string,
+): EndpointRequest | Exclude<TargetResult, { kind: 'target' }> {
+  const malformed = (what: string) => ({ kind: 'malformed', detail: `${nameOf(row)}: ${what}` }) as const;
+  if (row.problem !== null) return malformed(row.problem);
+  const method = METHODS.find((each) => each === row.method.toUpperCase());
+  if (method === undefined) return malformed(`method is none of ${METHODS.join(', ')}`);
+  const url = parseUrl(row.url, 'url');
+  if (url.kind !== 'target' && url.kind !== 'template')
+    return { kind: url.kind, detail: `${nameOf(row)}: ${url.detail}` };
+  const query = row.params === null ? '' : parseParams(Buffer.from(row.params));
+  if (typeof query !== 'string') return malformed(query.detail);
+  const headers = parseHeaders(Buffer.from(JSON.stringify(row.headers)));
+  if (headers.kind === 'malformed') return malformed(headers.detail);
+  const body = bodyOf(row, method, headers);
+  if (body?.kind === 'malformed') return malformed(body.detail);
+  const target = { ...url.target, endpointKey: key };
+  const template = url.kind === 'template' ? { ...url, target } : null;
+  return {
+    kind: 'request',
+    target: template === null ? appendQuery(target, query) : target,
+    url: template,
+    query,
+    method,
+    // The Content-Type of the NATS message is that of the payload, which is not what a template makes of it.
+    headers: body === null ? headers : { ...headers, list: headers.listForJson, hasContentType: true },
+    body,
+  };
+}
+
+function bodyOf(row: EndpointRow, method: Method, headers: RequestHeaders): BodyTemplate | Malformed | null {
+  if (row.bodyTemplate === null) return null;
+  if (method === 'GET') {
+    return {
+      kind: 'malformed',
+      detail: 'body_template says what a GET cannot send: set it to null, or the method to POST',
+    };
+  }
+  return compileBody(row.bodyTemplate, headers.contentType);
+}
+
+/**
+ * What this message makes of it.
+ *
+ * @param id Of the delivery.
+ * @param data The payload.
+ */
+export function fillRequest(
+  { target, url, query, method, body }: EndpointRequest,
+  id: string,
+  data: Uint8Array,
+  message: Given['message'],
+): { readonly target: Target; readonly body: Uint8Array | null } | Malformed {
+  const filled = url === null ? target : fillUrl(url, data, 'the payload');
+  if ('kind' in filled) return filled;
+  const bytes = body === null ? data : fillBody(body, { id, data, message });
+  if ('kind' in bytes) return bytes;
+  return {
+    target: url === null ? filled : appendQuery(filled, query),
+    body: method === 'GET' ? null : bytes,
+  };
+}
+
+/** How a row is called in a `detail`. */
+export function nameOf(row: EndpointRow): string {
+  return `rule_webhooks, webhook_name ${JSON.stringify(row.name)}`;
+}

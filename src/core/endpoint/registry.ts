@@ -1,0 +1,166 @@
+import { takes } from '../request/event-type.ts';
+import { endpointKey } from '../request/target.ts';
+import type { RetryPolicy } from '../retry/verdict.ts';
+import { lastToken, matches } from '../subject.ts';
+import { type EndpointRequest, nameOf, requestOf } from './endpoint-request.ts';
+import { type Signing, signingOf } from './signature.ts';
+
+/** A row of `rule_webhooks`, as far as deliveries go. */
+export type EndpointRow = {
+  readonly id: number;
+  readonly name: string;
+  readonly url: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Of one attempt, in milliseconds. */
+  readonly timeoutMs: number;
+  /** The first attempt counts. */
+  readonly maxAttempts: number;
+  /** Before the second attempt, in milliseconds. */
+  readonly retryDelayMs: number;
+  /** How much longer each further delay is. At least 1. */
+  readonly retryMultiplier: number;
+  readonly enabled: boolean;
+  /** Why it is not enabled, where somebody said; for a person. */
+  readonly disabledReason: string | null;
+  /** May hold NATS wildcards. */
+  readonly natsSubject: string | null;
+  /** Of the events that it wants, with wildcards; null: all. */
+  readonly eventTypes: readonly string[] | null;
+  /** Of answers that count as delivered beside 2xx; null: none. */
+  readonly successStatuses: readonly number[] | null;
+  /** What is sent in place of the payload; null: the payload. */
+  readonly bodyTemplate: string | null;
+  /** A JSON object, appended to the URL's query; null: nothing. As text, so that numbers keep their digits. */
+  readonly params: string | null;
+  readonly paused: boolean;
+  readonly pausedReason: string | null;
+  /** Attempts under way at once, over all workers of the group; null: as the settings say. */
+  readonly maxConcurrency: number | null;
+  /** Requests a second, over all workers of the group; null: as the settings say. */
+  readonly rateLimit: number | null;
+  /** The newest first; none: requests are not signed. Never shown. */
+  readonly secrets: readonly string[];
+  /** Whether `X-Hub-Signature-256` is sent, too. */
+  readonly hubSignature: boolean;
+  /** Since when it answers nothing but failures, in milliseconds since 1970; null: it does not. */
+  readonly failingSince: number | null;
+  /** What is wrong with the row, and the cure; null: nothing. */
+  readonly problem: string | null;
+};
+
+/** An endpoint of `rule_webhooks`, checked once and shared by all its deliveries. */
+export type Endpoint = {
+  readonly row: EndpointRow;
+  /** `<name>-<8 hex>`: names it in subjects, columns and logs. */
+  readonly key: string;
+  readonly policy: RetryPolicy;
+  /** Of answers that count as delivered beside 2xx. */
+  readonly successStatuses: ReadonlySet<number>;
+  readonly signing: Signing | null;
+  /** What is sent to it, or what is wrong with its row. */
+  readonly request:
+    | EndpointRequest
+    | { readonly kind: 'malformed'; readonly detail: string }
+    | { readonly kind: 'forbidden'; readonly detail: string }
+    | { readonly kind: 'disabled'; readonly detail: string };
+};
+
+export type RegistryPolicy = {
+  /** What the settings say, for what a row does not. */
+  readonly retries: RetryPolicy;
+  /** What becomes of messages for an endpoint that is not enabled. DISABLED_ENDPOINT. */
+  readonly disabled: 'park' | 'dead-letter';
+};
+
+export function endpointOf(row: EndpointRow, { retries, disabled }: RegistryPolicy): Endpoint {
+  const key = endpointKey(`rule_webhooks:${row.id}`, row.name);
+  const signing = signingOf(row.secrets, row.hubSignature);
+  return {
+    row,
+    key,
+    policy: {
+      ...retries,
+      maxAttempts: row.maxAttempts,
+      backoff: { ...retries.backoff, baseMs: row.retryDelayMs, multiplier: row.retryMultiplier },
+    },
+    successStatuses: new Set(row.successStatuses),
+    request:
+      !row.enabled && disabled === 'dead-letter'
+        ? { kind: 'disabled', detail: `${nameOf(row)}: ${whyDisabled(row)}` }
+        : typeof signing === 'string'
+          ? { kind: 'malformed', detail: `${nameOf(row)}: ${signing}` }
+          : requestOf(row, key),
+    signing: typeof signing === 'string' ? null : signing,
+  };
+}
+
+/** For a person. */
+export function whyDisabled({ disabledReason }: EndpointRow): string {
+  return disabledReason === null ? 'enabled is false' : `enabled is false: ${disabledReason}`;
+}
+
+/** Whether the row wants an event of one of these types. One that wants all wants also what does not say its type. */
+export function wants({ eventTypes }: EndpointRow, types: readonly string[]): boolean {
+  return eventTypes === null || types.some((type) => eventTypes.some((filter) => takes(filter, type)));
+}
+
+/** Which endpoints a message without a URL goes to. */
+export class Registry {
+  readonly #bySubject = new Map<string, Endpoint[]>();
+  readonly #byPattern: Endpoint[] = [];
+  readonly #byName = new Map<string, Endpoint>();
+  readonly #byKey = new Map<string, Endpoint>();
+  readonly #byHash = new Map<string, Endpoint>();
+  readonly #byNameInKey = new Map<string, Endpoint | null>();
+
+  constructor(endpoints: Iterable<Endpoint>) {
+    for (const endpoint of endpoints) {
+      const { natsSubject, name } = endpoint.row;
+      this.#byName.set(name, endpoint);
+      this.#byKey.set(endpoint.key, endpoint);
+      this.#byHash.set(hashIn(endpoint.key), endpoint);
+      const nameInKey = nameIn(endpoint.key);
+      // Two names may be written alike there: then it tells neither.
+      this.#byNameInKey.set(nameInKey, this.#byNameInKey.has(nameInKey) ? null : endpoint);
+      if (natsSubject === null) continue;
+      if (/(^|\.)[*>](\.|$)/.test(natsSubject)) this.#byPattern.push(endpoint);
+      else this.#bySubject.set(natsSubject, [...(this.#bySubject.get(natsSubject) ?? []), endpoint]);
+    }
+  }
+
+  /** Those whose `nats_subject` matches, else the one that is named as the subject's last token. */
+  find(subject: string): readonly Endpoint[] {
+    const exact = this.#bySubject.get(subject) ?? [];
+    const wild = this.#byPattern.filter(({ row }) => matches(row.natsSubject!, subject));
+    if (exact.length + wild.length > 0) return wild.length === 0 ? exact : [...exact, ...wild];
+    const named = this.#byName.get(lastToken(subject));
+    return named === undefined ? [] : [named];
+  }
+
+  /**
+   * Whose queue has this key: also after it was renamed, since the hash at the end is of its id alone; or deleted and
+   * registered anew, under its name.
+   */
+  ofQueue(key: string): Endpoint | undefined {
+    return (
+      this.#byKey.get(key) ?? this.#byHash.get(hashIn(key)) ?? this.#byNameInKey.get(nameIn(key)) ?? undefined
+    );
+  }
+
+  byKey(key: string): Endpoint | undefined {
+    return this.#byKey.get(key);
+  }
+
+  endpoints(): IterableIterator<Endpoint> {
+    return this.#byKey.values();
+  }
+}
+
+function nameIn(key: string): string {
+  return key.slice(0, key.lastIndexOf('-'));
+}
+
+function hashIn(key: string): string {
+  return key.slice(key.lastIndexOf('-') + 1);
+}

@@ -1,0 +1,128 @@
+import { asKey, isNull, scalarText, topLevelFields } from '../json/fields.ts';
+import { RecentMap } from '../lru-map.ts';
+import {
+  completeHeaders,
+  type NatsHeaders,
+  NO_HEADERS,
+  parseHeaders,
+  type RequestHeaders,
+} from '../request/headers.ts';
+import { parseParams } from '../request/params.ts';
+import {
+  appendQuery,
+  type EndpointKeyOf,
+  type Forbidden,
+  type Malformed,
+  malformed,
+  type TargetResult,
+} from '../request/target.ts';
+import { parseUrl } from '../request/url.ts';
+import { fillUrl, type UrlTemplate } from '../request/url-template.ts';
+import { METHODS, type Method, type Target } from './delivery.ts';
+
+export type IncomingMessage = NatsHeaders & { readonly data: Uint8Array };
+
+/** What a message asks for. Bodies are views of its bytes: nothing is copied. */
+export type Parsed =
+  | {
+      readonly kind: 'envelope';
+      readonly target: Target;
+      readonly method: Method;
+      /** As `Delivery.headers`. */
+      readonly headers: readonly string[];
+      /** Null: the request has no body. */
+      readonly body: Uint8Array | null;
+    }
+  /** No URL in it: its subject says where it goes. The whole message is the body. */
+  | { readonly kind: 'bare'; readonly body: Uint8Array }
+  | Malformed
+  | Forbidden;
+
+/** URLs and headers seen lately are parsed once. */
+const URLS_KEPT = 10_000;
+const LONGEST_URL_KEPT = 1024;
+const HEADERS_KEPT = 1000;
+const LONGEST_HEADERS_KEPT = 4096;
+
+/** What placeholders are filled from where an envelope has no `data`. */
+const NO_DATA = Buffer.from('{}');
+
+const METHOD_AS_WRITTEN: ReadonlyMap<string, Method> = new Map(
+  METHODS.map((method) => [`"${method}"`, method]),
+);
+
+/**
+ * A function that parses messages by DESIGN.md part 5, with its own memory of the URLs and headers it saw lately. It
+ * never throws, whatever the bytes and headers.
+ *
+ * A field `headers`, `method` or `params` that is null counts as absent. A GET has no body; other methods
+ * send the whole message where there is no `data`. Placeholders in the URL are filled from `data`.
+ *
+ * @param keyOf What counts as one endpoint.
+ */
+export function createMessageParser(keyOf: EndpointKeyOf = 'origin'): (message: IncomingMessage) => Parsed {
+  const urls = new RecentMap<TargetResult | UrlTemplate>(URLS_KEPT, LONGEST_URL_KEPT);
+  const headers = new RecentMap<RequestHeaders | Malformed>(HEADERS_KEPT, LONGEST_HEADERS_KEPT);
+  const urlOf = remembering(urls, (json) => urlFrom(json, keyOf));
+  const headersOf = remembering(headers, parseHeaders);
+
+  return (message) => {
+    const scan = topLevelFields(message.data);
+    if (scan.kind === 'broken' && scan.urlSeen) {
+      const end = scan.offset === message.data.length;
+      return malformed(
+        `the envelope is not valid JSON: it ${end ? 'ends too soon' : 'breaks'} at byte ${scan.offset}`,
+      );
+    }
+    const fields = scan.kind === 'object' ? scan.fields : {};
+    if (fields.webhook_url === undefined) return { kind: 'bare', body: message.data };
+
+    const found = urlOf(fields.webhook_url);
+    if (found.kind !== 'target' && found.kind !== 'template') return found;
+    const url = found.kind === 'target' ? found.target : fillUrl(found, fields.data ?? NO_DATA, 'data');
+    if ('kind' in url) return url;
+    const method = fields.method === undefined ? 'POST' : methodFrom(fields.method);
+    if (typeof method !== 'string') return method;
+    const target = fields.params === undefined ? url : withParams(url, fields.params);
+    if ('kind' in target) return target;
+    const asked = fields.headers === undefined ? NO_HEADERS : headersOf(fields.headers);
+    if (asked.kind === 'malformed') return asked;
+    const body = bodyFor(method, fields.data, message.data);
+    const list = completeHeaders(asked, message, body !== null);
+    return 'kind' in list ? list : { kind: 'envelope', target, method, headers: list, body };
+  };
+}
+
+function remembering<V extends object>(known: RecentMap<V>, compute: (json: Uint8Array) => V) {
+  return (json: Uint8Array): V => {
+    const key = asKey(json);
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const value = compute(json);
+    known.set(key, value);
+    return value;
+  };
+}
+
+function urlFrom(json: Uint8Array, keyOf: EndpointKeyOf): TargetResult | UrlTemplate {
+  const text = json[0] === 0x22 ? scalarText(json) : null;
+  return text === null ? malformed('webhook_url is not a string') : parseUrl(text, 'webhook_url', keyOf);
+}
+
+function methodFrom(json: Uint8Array): Method | Malformed {
+  if (isNull(json)) return 'POST';
+  const asWritten = METHOD_AS_WRITTEN.get(asKey(json));
+  if (asWritten !== undefined) return asWritten;
+  const text = scalarText(json)?.toUpperCase();
+  return METHODS.find((method) => method === text) ?? malformed(`method is none of ${METHODS.join(', ')}`);
+}
+
+function withParams(target: Target, json: Uint8Array): Target | Malformed {
+  const query = parseParams(json);
+  return typeof query === 'string' ? appendQuery(target, query) : query;
+}
+
+function bodyFor(method: Method, data: Uint8Array | undefined, whole: Uint8Array): Uint8Array | null {
+  if (method === 'GET') return null;
+  return data ?? whole;
+}

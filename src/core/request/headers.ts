@@ -1,0 +1,127 @@
+import { isNull, membersOf, scalarText } from '../json/fields.ts';
+import { isReplay } from '../replay.ts';
+import { type Malformed, malformed } from './target.ts';
+
+/** Headers asked for by a message or a row, checked: each name once, ready to be sent. */
+export type RequestHeaders = {
+  readonly kind: 'headers';
+  /** Name, value, name, value, … */
+  readonly list: readonly string[];
+  /** `list` with `Content-Type: application/json` where it has no Content-Type. */
+  readonly listForJson: readonly string[];
+  readonly hasContentType: boolean;
+  /** Of `listForJson`. */
+  readonly contentType: string;
+  readonly hasTraceparent: boolean;
+  readonly hasTracestate: boolean;
+};
+
+/** Where the headers of the NATS message are looked up. */
+export type NatsHeaders = { header(name: string): string | undefined };
+
+/**
+ * These would change how the request itself is framed or routed, and the sending client writes them. Proxy-Authorization
+ * and the like belong to the hop to a proxy, which is ours to configure, never a message's.
+ */
+const FORBIDDEN: ReadonlySet<string> = new Set([
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'upgrade',
+  'expect',
+]);
+
+/** Ours to write. A signature covers id and timestamp, so those of a message could only be wrong: left out. */
+const OURS: ReadonlySet<string> = new Set([
+  'webhook-id',
+  'webhook-timestamp',
+  'webhook-signature',
+  'webhook-replayed',
+]);
+
+/** RFC 9110: a token. */
+const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** RFC 9110: visible characters, spaces, tabs and what is past ASCII in Latin-1. No line breaks, no NUL. */
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+export const NO_HEADERS: RequestHeaders = requestHeaders(new Map());
+
+/**
+ * The headers of a message or a row. Strings, and numbers and booleans as they are written; a name given twice, in
+ * whatever case, counts with its last value. Malformed: names or values that HTTP does not allow, names that would
+ * break the request, other values. `webhook-id`, `-timestamp`, `-signature` and `-replayed` are left out: ours are sent.
+ *
+ * @param json Valid JSON; null counts as no headers.
+ */
+export function parseHeaders(json: Uint8Array): RequestHeaders | Malformed {
+  if (isNull(json)) return NO_HEADERS;
+  const members = membersOf(json);
+  if (members === null) return malformed('headers is not an object');
+  const byName = new Map<string, readonly [name: string, value: string]>();
+  for (const [name, raw] of members) {
+    const lowerCase = name.toLowerCase();
+    if (!NAME.test(name)) return malformed(`header ${quoted(name)} is not a valid header name`);
+    if (FORBIDDEN.has(lowerCase))
+      return malformed(`header ${quoted(name)} is the connection's own: leave it out`);
+    const value = scalarText(raw);
+    if (value === null) return malformed(`header ${quoted(name)} is not a string, number or boolean`);
+    if (!VALUE.test(value))
+      return malformed(`header ${quoted(name)} has characters that HTTP does not allow`);
+    if (!OURS.has(lowerCase)) byName.set(lowerCase, [name, value]);
+  }
+  return requestHeaders(byName);
+}
+
+/**
+ * What is sent: `headers`, then a Content-Type where there is a body (the NATS header's, else application/json),
+ * `webhook-replayed` of a replay, then the trace context of the NATS headers, unless `headers` has its own.
+ */
+export function completeHeaders(
+  headers: RequestHeaders,
+  nats: NatsHeaders,
+  hasBody: boolean,
+): readonly string[] | Malformed {
+  const contentType = hasBody && !headers.hasContentType ? nats.header('Content-Type') : undefined;
+  if (contentType !== undefined && !VALUE.test(contentType)) {
+    return malformed('the NATS header Content-Type has characters that HTTP does not allow');
+  }
+  const list = contentType ? [...headers.list, 'content-type', contentType] : null;
+  const replay = isReplay(nats);
+  if (typeof replay === 'object') return malformed(replay.problem);
+  const first = list ?? (hasBody ? headers.listForJson : headers.list);
+  const base = replay ? [...first, 'webhook-replayed', 'true'] : first;
+  const trace = headers.hasTraceparent ? undefined : nats.header('traceparent');
+  // Tracing must not stop a delivery: what HTTP does not allow is not passed on. A tracestate means nothing without
+  // the traceparent that it came with.
+  if (!trace || !VALUE.test(trace)) return base;
+  const traced = [...base, 'traceparent', trace];
+  const state = headers.hasTracestate ? undefined : nats.header('tracestate');
+  if (state && VALUE.test(state)) traced.push('tracestate', state);
+  return traced;
+}
+
+/** A name as it can be shown: printable, and not for ever. */
+export function quoted(name: string): string {
+  const short = name.length > 60 ? `${name.slice(0, 60)}…` : name;
+  return JSON.stringify(short.toWellFormed()).replace(/[\x7f-\x9f\u2028\u2029]/g, '?');
+}
+
+function requestHeaders(byName: ReadonlyMap<string, readonly [string, string]>): RequestHeaders {
+  const list = [...byName.values()].flat();
+  const hasContentType = byName.has('content-type');
+  return {
+    kind: 'headers',
+    list,
+    listForJson: hasContentType ? list : [...list, 'content-type', 'application/json'],
+    hasContentType,
+    contentType: byName.get('content-type')?.[1] ?? 'application/json',
+    hasTraceparent: byName.has('traceparent'),
+    hasTracestate: byName.has('tracestate'),
+  };
+}

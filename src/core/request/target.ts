@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+import type { Target } from '../message/delivery.ts';
+
+/** A message that no attempt can be made of, and why, for a person. Holds no header's value, no password, no query. */
+export type Malformed = { readonly kind: 'malformed'; readonly detail: string };
+
+/** What our own rules forbid, whatever it resolves to, and why, for a person. */
+export type Forbidden = { readonly kind: 'forbidden'; readonly detail: string };
+
+export type TargetResult = { readonly kind: 'target'; readonly target: Target } | Malformed | Forbidden;
+
+/** In place of a key, where there is no endpoint, or none is known yet. */
+export const NO_ENDPOINT_KEY = 'none';
+
+/** ENDPOINT_KEY: scheme, host and port, or the URL without its query. */
+export type EndpointKeyOf = 'origin' | 'url';
+
+/** With a hyphen and 8 hex digits the key stays under 80 characters. */
+const LONGEST_HOST_IN_KEY = 70;
+
+/**
+ * `<host>-<8 hex>`, the digits a hash of the origin (or of the whole URL without its query): names the endpoint in subjects, columns and logs. Lower case
+ * letters, digits and hyphens only, so it is one token of a subject; at most 79 characters.
+ *
+ * @param origin As the URL standard writes it: `https://example.com:8443`, or with its path.
+ * @param hostname As the URL standard writes it; the brackets of an IPv6 literal may be left out.
+ */
+export function endpointKey(origin: string, hostname: string): string {
+  const host = hostname
+    .toLowerCase()
+    .replace(/^\[|\]$|\.$/g, '')
+    .replace(/[^a-z0-9-]/g, '-')
+    .slice(0, LONGEST_HOST_IN_KEY);
+  return `${host}-${createHash('sha256').update(origin).digest('hex').slice(0, 8)}`;
+}
+
+/**
+ * A URL of a message or a row as a target: http or https, its fragment dropped. Addresses and ports are judged
+ * elsewhere (`address.ts`); only userinfo is forbidden here, where it is last seen.
+ *
+ * @param field How the URL is called in `detail`.
+ * @param keyOf What counts as one endpoint.
+ */
+export function parseTarget(text: string, field: string, keyOf: EndpointKeyOf = 'origin'): TargetResult {
+  if (!URL.canParse(text)) {
+    return malformed(/^\s*https?:/i.test(text) ? `${field} is not a valid URL` : notHttp(field));
+  }
+  const url = new URL(text);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return malformed(notHttp(field));
+  if (url.username !== '' || url.password !== '') {
+    return {
+      kind: 'forbidden',
+      detail: `${field} holds a user name or password; use an Authorization header`,
+    };
+  }
+  if (url.port === '0') return malformed(`${field} has port 0`);
+  const path = url.pathname + url.search;
+  return {
+    kind: 'target',
+    target: {
+      href: url.origin + path,
+      origin: url.origin,
+      path,
+      hostname: url.hostname.replace(/^\[|\]$/g, ''),
+      port: url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port),
+      endpointKey: endpointKey(keyOf === 'url' ? url.origin + url.pathname : url.origin, url.hostname),
+    },
+  };
+}
+
+/** The target with `query` (encoded, without a question mark) behind the query that it has. */
+export function appendQuery(target: Target, query: string): Target {
+  if (query === '') return target;
+  const separator = !target.path.includes('?') ? '?' : /[?&]$/.test(target.path) ? '' : '&';
+  const path = target.path + separator + query;
+  return { ...target, path, href: target.origin + path };
+}
+
+export function malformed(detail: string): Malformed {
+  return { kind: 'malformed', detail };
+}
+
+// The scheme is not quoted: what was meant as `user:password@host` has `user` as its scheme.
+function notHttp(field: string): string {
+  return `${field} is not an http or https URL: it must begin with https:// or http://`;
+}

@@ -1,0 +1,94 @@
+import { JsonPaths } from '../json/paths.ts';
+import type { Target } from '../message/delivery.ts';
+import { type EndpointKeyOf, endpointKey, malformed, parseTarget, type TargetResult } from './target.ts';
+import { joined, type UrlTemplate } from './url-template.ts';
+
+/**
+ * A letter or `_` first, then letters, digits, `_` and `-`; dots before further keys and indexes. Other braces are none, nor
+ * is a path of more than 32 keys: each costs a pass over the payload.
+ */
+const PLACEHOLDER = /\{([A-Za-z_][\w-]*(?:\.[\w-]+){0,31})\}/g;
+
+/** `{{name}}`, as a body_template has it, and `{name` without its brace: nobody means them as they are written. */
+const MISWRITTEN = /\{\{[\w.-]+\}\}|\{[A-Za-z_][\w.-]*(?=[/?&#]|$)/;
+
+/** The value would become a part of it. */
+const HALF_AN_ESCAPE = new RegExp(`%[0-9a-f]?(${PLACEHOLDER.source})`, 'i');
+
+/** Up to where the path begins, as lenient as URLs are: any number of slashes, of either kind. */
+const BEFORE_PATH = /^(?:[^:/\\?#]*:)?[/\\]*[^/\\?#]*/;
+
+/**
+ * A URL of a message or a row: a target, or where it has placeholders, `{name}` or `{a.b.0}`, a template. Malformed where
+ * one stands in scheme, host, port or userinfo: a payload must never choose the host.
+ *
+ * @param field How the URL is called in a `detail`.
+ * @param keyOf What counts as one endpoint: with `url` the template does, not each URL that is made of it.
+ */
+export function parseUrl(
+  text: string,
+  field: string,
+  keyOf: EndpointKeyOf = 'origin',
+): TargetResult | UrlTemplate {
+  if (!text.includes('{')) return parseTarget(text, field, keyOf);
+  // URLs are read without them.
+  const bare = text.replace(/[\t\n\r]/g, '');
+  const before = BEFORE_PATH.exec(bare)![0].match(PLACEHOLDER);
+  if (before !== null) {
+    return malformed(
+      `${field} has the placeholder ${before[0]} before its path: scheme, host and port cannot come from the payload`,
+    );
+  }
+  const miswritten = MISWRITTEN.exec(bare);
+  if (miswritten !== null) {
+    return malformed(`${field} has ${miswritten[0]}: a placeholder in it is written {name} or {a.b.0}`);
+  }
+  const half = HALF_AN_ESCAPE.exec(bare);
+  if (half !== null) return malformed(`${field} has half an escape (%) before the placeholder ${half[1]}`);
+
+  const placeholders: string[] = [];
+  const mark = unusedMark(bare);
+  const marked = bare.replace(PLACEHOLDER, (written) => `${mark}${placeholders.push(written) - 1}z`);
+  const found = parseTarget(marked, field, keyOf);
+  // What stood in the fragment, or before a `..`, is gone.
+  if (found.kind !== 'target' || !found.target.path.includes(mark)) return found;
+  return templateOf(found.target, field, placeholders, new RegExp(`${mark}(\\d+)z`), keyOf);
+}
+
+/** What stands for placeholders while the URL is parsed, which changes nothing of it: small letters and digits. */
+function unusedMark(text: string): string {
+  const used = new Set(text.toLowerCase().match(/z\d+i/g));
+  let number = 0;
+  while (used.has(`z${number}i`)) number++;
+  return `z${number}i`;
+}
+
+function templateOf(
+  marked: Target,
+  field: string,
+  written: readonly string[],
+  mark: RegExp,
+  keyOf: EndpointKeyOf,
+): UrlTemplate {
+  // What stands around the marks, and between those the numbers in them.
+  const parts = marked.path.split(mark);
+  const literals = parts.filter((_, index) => index % 2 === 0);
+  const placeholders = parts.filter((_, index) => index % 2 === 1).map((number) => written[Number(number)]!);
+  const path = joined(literals, placeholders);
+  const pathname = path.split('?', 1)[0]!;
+  const key = keyOf === 'url' ? endpointKey(marked.origin + pathname, marked.hostname) : marked.endpointKey;
+  const open = new Map<number, string>();
+  for (const [index, segment] of pathname.split('/').entries()) {
+    const [first] = segment.match(PLACEHOLDER) ?? [];
+    if (first !== undefined) open.set(index, first);
+  }
+  return {
+    kind: 'template',
+    target: { ...marked, path, href: marked.origin + path, endpointKey: key },
+    field,
+    literals,
+    placeholders,
+    paths: new JsonPaths(placeholders.map((each) => each.slice(1, -1).split('.'))),
+    open,
+  };
+}

@@ -1,0 +1,74 @@
+import type { EndpointRow } from '../../core/endpoint/registry.ts';
+import { errorMessage } from '../../runtime/failure.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import type { Rooms } from '../admission/admission.ts';
+import type { LiveRegistry } from './webhook-registry.ts';
+
+export type WatchOptions = {
+  readonly rooms: Rooms;
+  readonly registry: LiveRegistry;
+  /** DISABLE_AFTER_HOURS; 0: never. */
+  readonly disableAfterHours: number;
+  readonly log: Logger;
+  /** Milliseconds since 1970. */
+  now(): number;
+};
+
+const LOOK_EVERY_MS = 60_000;
+/** Fewer in a row are no sign of anything, whatever was noted long ago. */
+const FEWEST = 3;
+const HOUR_MS = 3_600_000;
+
+/**
+ * Endpoints of `rule_webhooks` that fail, and for how long: what answers nothing but failures for DISABLE_AFTER_HOURS is
+ * disabled, after a warning half-way. Since when is kept in the row, so that restarts do not begin it anew.
+ *
+ * @returns what ends it.
+ */
+export function watchFailing(options: WatchOptions): () => void {
+  const warned = new Set<number>();
+  const timer = setInterval(() => void look(options, warned), LOOK_EVERY_MS);
+  return () => clearInterval(timer);
+}
+
+/** One look at all of them. @param warned Those that the log has warned of. */
+export async function look(options: WatchOptions, warned: Set<number>): Promise<void> {
+  const { rooms, registry, now, log } = options;
+  try {
+    for (const place of rooms.places()) {
+      const row = registry.known?.byKey(place.key)?.row;
+      if (row === undefined || !row.enabled) continue;
+      if (row.failingSince !== null && place.deliveredAt >= row.failingSince) {
+        warned.delete(row.id);
+        await registry.noteFailing(row, null);
+      } else if (place.failures >= FEWEST) {
+        if (row.failingSince === null) await registry.noteFailing(row, now());
+        else await judge(row, now() - row.failingSince, options, warned);
+      }
+    }
+  } catch (error) {
+    // PostgreSQL is away: the next look will do.
+    log.debug({ error: errorMessage(error) }, 'failing endpoints cannot be noted now');
+  }
+}
+
+async function judge(
+  row: EndpointRow,
+  failingMs: number,
+  { registry, disableAfterHours, log }: WatchOptions,
+  warned: Set<number>,
+): Promise<void> {
+  if (disableAfterHours === 0) return;
+  const hours = Math.floor(failingMs / HOUR_MS);
+  if (hours >= disableAfterHours) {
+    await registry.disable(row, `it has answered nothing but failures for ${hours} hours`, {
+      failingSince: row.failingSince!,
+    });
+  } else if (2 * hours >= disableAfterHours && !warned.has(row.id)) {
+    warned.add(row.id);
+    log.warn(
+      { endpoint: row.name, hours },
+      `an endpoint has answered nothing but failures for ${hours} hours: it is disabled after ${disableAfterHours}`,
+    );
+  }
+}

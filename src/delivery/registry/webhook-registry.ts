@@ -1,0 +1,215 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import {
+  type Endpoint,
+  type EndpointRow,
+  endpointOf,
+  Registry,
+  type RegistryPolicy,
+} from '../../core/endpoint/registry.ts';
+import type { Delivery } from '../../core/message/delivery.ts';
+import { matches } from '../../core/subject.ts';
+import { errorMessage } from '../../runtime/failure.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import { within } from '../../runtime/within.ts';
+import type { KnownRows } from '../resolve.ts';
+
+/** Where the rows are kept. */
+export interface WebhookRows {
+  read(): Promise<readonly EndpointRow[]>;
+  /** Calls `changed` soon after every change, of what operators say in `rule_nats_endpoints` too, and whenever some may have gone unheard. */
+  listen(changed: () => void): { stop(): void };
+  /** Not enabled any more, with time and reason, if the row is still as it was known; once, whoever says it. */
+  disable(id: number, reason: string, onlyIf: { url?: string; failingSince?: number }): Promise<boolean>;
+  /** Since when it answers nothing but failures, in milliseconds since 1970; null: it does not. */
+  noteFailing(id: number, since: number | null): Promise<boolean>;
+}
+
+export type LiveRegistryOptions = {
+  readonly policy: RegistryPolicy;
+  readonly rows: WebhookRows;
+  /** SUBJECT and ORDERED_SUBJECT: what messages come from. */
+  readonly subjects: readonly string[];
+  readonly log: Logger;
+  /** Told whenever the rows are others, and when they cannot be read any more, or can again. */
+  changed(): void;
+  /** Told of every notification. */
+  notified(): void;
+};
+
+/** Rows that nobody tells us about are read this often, in milliseconds. */
+const READ_EVERY_MS = 30_000;
+const NEVER_READ = 'rule_webhooks cannot be read yet; until it is, messages without a URL are parked';
+/** Rows that take longer count as ones that cannot be read, in milliseconds: a server that hangs fails no query for a minute. */
+const SLOW_MS = 5000;
+/** How long deliveries wait for the first answer. */
+const FIRST_READ_MS = 2000;
+/** For messages that nobody seems to be registered for, we read no more often than this, in milliseconds, and a tenth of the time. */
+const RENEWED_EVERY_MS = 250;
+const SHARE_OF_READING = 1 / 10;
+
+/** The rows of `rule_webhooks` as they are now. While PostgreSQL is away, the last known ones serve. */
+export class LiveRegistry {
+  readonly #options: LiveRegistryOptions;
+  #known: KnownRows | null = null;
+  #last = '';
+  #reading: Promise<void> | null = null;
+  #again = false;
+  #renewing: Promise<void> | null = null;
+  /** When the last read began and ended, on the clock of `performance.now()`. */
+  #begun = Number.NEGATIVE_INFINITY;
+  #ended = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #listening: { stop(): void } | null = null;
+  #trouble: string | null = null;
+
+  constructor(options: LiveRegistryOptions) {
+    this.#options = options;
+  }
+
+  /** Null while they have never been read. */
+  get rows(): KnownRows | null {
+    return this.#known;
+  }
+
+  get known(): Registry | null {
+    return this.#known?.registry ?? null;
+  }
+
+  /** Why the rows cannot be read now; null: they can. */
+  get trouble(): string | null {
+    return this.#trouble;
+  }
+
+  async start(): Promise<void> {
+    const { rows, notified } = this.#options;
+    this.#listening = rows.listen(() => {
+      this.#read();
+      notified();
+    });
+    this.#timer = setInterval(() => this.#read(), READ_EVERY_MS);
+    this.#read();
+    await within(FIRST_READ_MS, this.#reading ?? Promise.resolve());
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#listening?.stop();
+    await this.#reading;
+  }
+
+  /** Resolves when the rows were read, or could not be, once more: soon, and once for all that ask meanwhile. */
+  renewed(): Promise<void> {
+    this.#renewing ??= this.#renew().finally(() => {
+      this.#renewing = null;
+    });
+    return this.#renewing;
+  }
+
+  /** It answered 410: its row is not enabled any more. */
+  gone(delivery: Pick<Partial<Delivery>, 'endpoint'>): void {
+    const row = delivery.endpoint?.row;
+    if (row != null) void this.disable(row, 'it answered 410 Gone', { url: row.url });
+  }
+
+  async disable(
+    { id, name }: EndpointRow,
+    reason: string,
+    onlyIf: Parameters<WebhookRows['disable']>[2],
+  ): Promise<void> {
+    const { rows, log } = this.#options;
+    try {
+      if (!(await rows.disable(id, reason, onlyIf))) return;
+      // Not when the notification comes: each message until then would be one more 410, and given up.
+      this.#read();
+      await this.#reading;
+      log.warn({ endpoint: name, reason }, 'an endpoint is disabled');
+    } catch (error) {
+      log.error({ endpoint: name, error: errorMessage(error) }, 'an endpoint cannot be disabled now');
+    }
+  }
+
+  async noteFailing({ id }: EndpointRow, since: number | null): Promise<void> {
+    if (await this.#options.rows.noteFailing(id, since)) this.#read();
+  }
+
+  async #renew(): Promise<void> {
+    const pauseMs = Math.max(RENEWED_EVERY_MS, (this.#ended - this.#begun) / SHARE_OF_READING);
+    const leftMs = this.#ended + pauseMs - performance.now();
+    if (leftMs > 0) await wait(leftMs);
+    this.#read();
+    await this.#reading;
+  }
+
+  /** One at a time; a change while one is under way is read after it. */
+  #read(): void {
+    this.#again = true;
+    this.#reading ??= this.#readAll().finally(() => {
+      this.#reading = null;
+    });
+  }
+
+  async #readAll(): Promise<void> {
+    while (this.#again) {
+      this.#again = false;
+      await this.#readOnce();
+    }
+  }
+
+  async #readOnce(): Promise<void> {
+    const { rows, policy, changed } = this.#options;
+    const begun = performance.now();
+    const slow = setTimeout(() => this.#cannotRead(`no answer within ${SLOW_MS / 1000} s`), SLOW_MS);
+    try {
+      const read = await rows.read();
+      const wasInTrouble = this.#trouble !== null;
+      this.#trouble = null;
+      const text = JSON.stringify(read);
+      if (text === this.#last && this.#known !== null) {
+        this.#known = { ...this.#known, asOf: begun };
+        if (wasInTrouble) changed();
+        return;
+      }
+      this.#last = text;
+      const endpoints = read.map((row) => endpointOf(row, policy));
+      this.#known = { registry: new Registry(endpoints), asOf: begun };
+      for (const endpoint of endpoints) this.#sayWhatIsWrong(endpoint);
+      changed();
+    } catch (error) {
+      this.#cannotRead(errorMessage(error));
+    } finally {
+      clearTimeout(slow);
+      this.#begun = begun;
+      this.#ended = performance.now();
+    }
+  }
+
+  /** Before a message meets it. */
+  #sayWhatIsWrong({ row, request }: Endpoint): void {
+    const { log, subjects } = this.#options;
+    if (request.kind !== 'request' && request.kind !== 'disabled')
+      log.warn({ endpoint: row.name, error: request.detail }, 'an endpoint gets nothing: its row is wrong');
+    else if (!isTaken(row.natsSubject, subjects))
+      log.warn(
+        { endpoint: row.name, natsSubject: row.natsSubject, subjects },
+        'this group takes nothing from the nats_subject of an endpoint: correct the row, or SUBJECT',
+      );
+  }
+
+  #cannotRead(error: string): void {
+    const { log, changed } = this.#options;
+    const wasInTrouble = this.#trouble !== null;
+    this.#trouble = `rule_webhooks: ${error}`;
+    if (wasInTrouble) return;
+    log.warn(
+      { error },
+      this.#known === null ? NEVER_READ : 'rule_webhooks cannot be read now; the last known rows serve',
+    );
+    changed();
+  }
+}
+
+/** Of a pattern it is not said: what it takes may be anywhere. */
+function isTaken(natsSubject: string | null, subjects: readonly string[]): boolean {
+  if (natsSubject === null || /[*>]/.test(natsSubject)) return true;
+  return subjects.some((pattern) => matches(pattern, natsSubject));
+}

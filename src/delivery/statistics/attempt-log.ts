@@ -1,0 +1,64 @@
+import { type Delivery, withoutQuery } from '../../core/message/delivery.ts';
+import type { Counters } from '../../core/records/statistics.ts';
+import { type Attempt, describeFailure } from '../../core/retry/attempt.ts';
+import { type Verdict, whyGivenUp } from '../../core/retry/verdict.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import type { Message } from '../message.ts';
+import { type FanOut, isUnsendable, type Unsendable } from '../resolve.ts';
+
+/**
+ * One wide line a hand-out: debug where nothing went wrong and where it waits, warn for everything else. No header, no body, no
+ * query.
+ */
+export function logAttempt(
+  log: Logger,
+  message: Message,
+  delivery: Delivery | Unsendable,
+  attempt: Attempt,
+  done: Verdict,
+): void {
+  const { outcome } = attempt;
+  // That a message waits is no failure, and no attempt.
+  const waits = outcome.kind === 'noRoom' || outcome.kind === 'early' || done.kind === 'setAside';
+  const isQuiet = done.kind === 'ack' || done.kind === 'drop' || waits;
+  const level = isQuiet ? 'debug' : 'warn';
+  if (!log.isLevelEnabled(level)) return;
+  log[level](
+    {
+      deliveryId: delivery.id,
+      subject: message.subject,
+      sequence: message.sequence,
+      ...(isUnsendable(delivery) ? {} : { method: delivery.method, url: withoutQuery(delivery.target) }),
+      attemptNumber: message.attemptNumber,
+      outcome: outcome.kind,
+      ...(outcome.kind === 'responded' ? { status: outcome.status } : {}),
+      error: done.kind === 'deadLetter' ? whyGivenUp(attempt, done) : (describeFailure(outcome) ?? undefined),
+      durationMs: Math.round(attempt.durationMs),
+      verdict: done.kind,
+      ...('delayMs' in done ? { delayMs: done.delayMs } : {}),
+      ...(done.kind === 'deadLetter' ? { reason: done.reason } : {}),
+    },
+    waits ? 'delivery.waits' : 'delivery.attempted',
+  );
+}
+
+/** What was published for several endpoints. */
+export function logFanOut(log: Logger, message: Message, { id, endpointKeys }: FanOut, done: Verdict): void {
+  if (!log.isLevelEnabled('debug')) return;
+  const { subject, sequence } = message;
+  log.debug(
+    { deliveryId: id, subject, sequence, endpoints: endpointKeys, verdict: done.kind },
+    'delivery.fannedOut',
+  );
+}
+
+/** The statistics line that the reference worker prints. `uptime` in seconds, `average` in milliseconds. */
+export function statisticsLine(total: Counters, uptimeMs: number) {
+  return {
+    processed: total.delivered,
+    succeeded: total.acknowledged,
+    failed: total.delivered - total.acknowledged,
+    average: total.delivered === 0 ? 0 : Math.round((100 * total.processingMs) / total.delivered) / 100,
+    uptime: Math.round(uptimeMs / 1000),
+  };
+}

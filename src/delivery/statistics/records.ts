@@ -1,0 +1,95 @@
+import { type Delivery, withoutQuery } from '../../core/message/delivery.ts';
+import type { AttemptRecord, DeadLetterRecord } from '../../core/records/statistics.ts';
+import { storedPayload } from '../../core/records/stored-payload.ts';
+import { NO_ENDPOINT_KEY } from '../../core/request/target.ts';
+import { type Attempt, attemptsMade, describeFailure, wasSent } from '../../core/retry/attempt.ts';
+import { type Verdict, whyGivenUp } from '../../core/retry/verdict.ts';
+import type { Message } from '../message.ts';
+import { endpointKeyOf, isUnsendable, type Unsendable } from '../resolve.ts';
+
+/** Which attempts become rows. */
+export type AttemptLog = 'all' | 'failures' | 'off';
+
+/** The row of an attempt, or null: nothing was sent, or it is not wanted. */
+export function attemptRecord(
+  message: Message,
+  delivery: Delivery | Unsendable,
+  attempt: Attempt,
+  done: Verdict,
+  wanted: AttemptLog,
+): AttemptRecord | null {
+  const { outcome, startedAt, durationMs } = attempt;
+  if (wanted === 'off' || isUnsendable(delivery) || !wasSent(outcome)) return null;
+  // A success after failures is kept with them: else the delivery would seem to be retried for ever.
+  if (wanted === 'failures' && done.kind === 'ack' && message.attemptNumber === 1) return null;
+  const responded = outcome.kind === 'responded' ? outcome : null;
+  return {
+    deliveryId: delivery.id,
+    attemptNumber: message.attemptNumber,
+    subject: message.subject,
+    endpointKey: delivery.target.endpointKey,
+    url: withoutQuery(delivery.target),
+    method: delivery.method,
+    outcome: outcome.kind,
+    status: responded?.status ?? null,
+    error: describeFailure(outcome),
+    responseExcerpt: responded?.excerpt ?? null,
+    startedAt,
+    durationMs,
+    verdict: done.kind,
+    deadLetterReason: done.kind === 'deadLetter' ? done.reason : null,
+    nextAttemptAt: done.kind === 'retry' ? startedAt + durationMs + done.delayMs : null,
+  };
+}
+
+/**
+ * The row of a dead letter, or null where the message did not become one.
+ *
+ * @param storedBytes How much of the body is stored with it; 0: none.
+ */
+export function deadLetterRecord(
+  message: Message,
+  delivery: Delivery | Unsendable,
+  attempt: Attempt,
+  done: Verdict,
+  storedBytes: number,
+): DeadLetterRecord | null {
+  if (done.kind !== 'deadLetter') return null;
+  const endpointKey = endpointKeyOf(delivery);
+  const intended = intendedOf(delivery);
+  return {
+    deliveryId: delivery.id,
+    subject: message.subject,
+    sequence: message.sequence,
+    endpointKey: endpointKey === NO_ENDPOINT_KEY ? null : endpointKey,
+    attempts: attemptsMade(message.attemptNumber, attempt.outcome),
+    reason: done.reason,
+    error: whyGivenUp(attempt, done),
+    url: intended === undefined ? null : withoutQuery(intended.target),
+    durationMs: attempt.durationMs,
+    at: attempt.startedAt + attempt.durationMs,
+    payload: storedBytes === 0 ? null : payloadOf(message, delivery, storedBytes),
+  };
+}
+
+/**
+ * The body alone; for an endpoint of `rule_webhooks` the payload, since its row's template may hold a secret. An envelope that
+ * cannot be sent is not stored: it may hold headers.
+ */
+function payloadOf(message: Message, delivery: Delivery | Unsendable, storedBytes: number): string | null {
+  const intended = intendedOf(delivery);
+  // What is bare has no headers in it.
+  if (intended === undefined) return isBare(delivery) ? storedPayload(message.data, storedBytes) : null;
+  if (intended.endpoint !== null) return storedPayload(message.data, storedBytes);
+  return intended.body === null ? null : storedPayload(intended.body, storedBytes);
+}
+
+function isBare(delivery: Delivery | Unsendable): boolean {
+  if (!isUnsendable(delivery) || delivery.outcome.kind !== 'unsendable') return false;
+  return delivery.outcome.reason === 'unroutable' || delivery.outcome.reason === 'disabled';
+}
+
+/** What would have been sent, where that is known. */
+function intendedOf(delivery: Delivery | Unsendable): Delivery | undefined {
+  return isUnsendable(delivery) ? delivery.intended : delivery;
+}

@@ -1,0 +1,126 @@
+import type { EndpointState } from '../../core/records/endpoint-state.ts';
+import { sizeOfAttempt, sizeOfDeadLetter } from '../../core/records/row-size.ts';
+import {
+  type AttemptRecord,
+  type Counters,
+  type DeadLetterRecord,
+  type GroupProgress,
+  mergeCounters,
+  NO_COUNTERS,
+  type StatisticsFlush,
+} from '../../core/records/statistics.ts';
+
+export type StatisticsBufferOptions = Pick<
+  StatisticsFlush,
+  'instanceId' | 'streamName' | 'consumerName' | 'queueGroup' | 'silentAfterMs'
+> & {
+  /** Rows kept while the store does not answer, attempts and dead letters together. */
+  readonly maxRows: number;
+  /** What they take in memory at most, in bytes. */
+  readonly maxBytes: number;
+  /** Endpoints whose state changed since it was asked before. Asked once for each flush. */
+  endpoints(): readonly EndpointState[];
+};
+
+/** Where statistics go. Storing the same flush twice counts it once; what it throws means "not known to be stored". */
+export interface StatisticsStore {
+  store(flush: StatisticsFlush): Promise<void>;
+}
+
+/**
+ * Collects what happened until the next flush. Counters always fit; rows are kept up to a bound, and beyond it counted
+ * as dropped. A flush that may or may not have been stored is kept, and sent again unchanged before anything newer.
+ */
+export class StatisticsBuffer {
+  readonly #options: StatisticsBufferOptions;
+  readonly #store: StatisticsStore;
+  #counters: Counters = NO_COUNTERS;
+  #attempts: AttemptRecord[] = [];
+  #deadLetters: DeadLetterRecord[] = [];
+  /** Of the rows, those of an uncertain flush aside. */
+  #bytes = 0;
+  #uncertain: StatisticsFlush | null = null;
+  #uncertainBytes = 0;
+  #number = 0;
+  #total: Counters = NO_COUNTERS;
+
+  constructor(options: StatisticsBufferOptions, store: StatisticsStore) {
+    this.#options = options;
+    this.#store = store;
+  }
+
+  add(counters: Counters, attempt: AttemptRecord | null, deadLetter: DeadLetterRecord | null): void {
+    this.#count(counters);
+    if (attempt !== null) this.#keep(this.#attempts, attempt, sizeOfAttempt(attempt));
+    if (deadLetter !== null) this.#keep(this.#deadLetters, deadLetter, sizeOfDeadLetter(deadLetter));
+  }
+
+  /** Rows that wait for a flush. */
+  get rows(): number {
+    const uncertain = this.#uncertain;
+    return (
+      this.#attempts.length +
+      this.#deadLetters.length +
+      (uncertain === null ? 0 : uncertain.attempts.length + uncertain.deadLetters.length)
+    );
+  }
+
+  /** What this process counted since it started. */
+  get total(): Counters {
+    return this.#total;
+  }
+
+  /**
+   * Stores what was collected. Not while another flush is under way. Throws what the store throws, and nothing is lost
+   * then.
+   *
+   * @param progress Of the group; null where it is not known.
+   * @param active False for the last flush of a process.
+   */
+  async flush(progress: GroupProgress | null, active: boolean): Promise<void> {
+    if (this.#uncertain !== null) await this.#send(this.#uncertain);
+    const { instanceId, streamName, consumerName, queueGroup, silentAfterMs } = this.#options;
+    const flush: StatisticsFlush = {
+      instanceId,
+      streamName,
+      consumerName,
+      queueGroup,
+      silentAfterMs,
+      number: ++this.#number,
+      counters: this.#counters,
+      progress,
+      active,
+      attempts: this.#attempts,
+      deadLetters: this.#deadLetters,
+      endpoints: this.#options.endpoints(),
+    };
+    this.#counters = NO_COUNTERS;
+    this.#attempts = [];
+    this.#deadLetters = [];
+    this.#uncertainBytes = this.#bytes;
+    this.#bytes = 0;
+    await this.#send(flush);
+  }
+
+  async #send(flush: StatisticsFlush): Promise<void> {
+    this.#uncertain = flush;
+    await this.#store.store(flush);
+    this.#uncertain = null;
+    this.#uncertainBytes = 0;
+  }
+
+  #keep<T>(rows: T[], row: T, bytes: number): void {
+    const { maxRows, maxBytes } = this.#options;
+    if (this.rows >= maxRows || this.#bytes + this.#uncertainBytes + bytes > maxBytes) {
+      this.#count({ ...NO_COUNTERS, rowsDropped: 1 });
+      return;
+    }
+    rows.push(row);
+    this.#bytes += bytes;
+  }
+
+  #count(counters: Counters): void {
+    this.#counters = mergeCounters(this.#counters, counters);
+    this.#total = mergeCounters(this.#total, counters);
+  }
+}

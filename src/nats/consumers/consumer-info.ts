@@ -1,0 +1,36 @@
+import { ApiErrorCode, apiErrorCode, isTemporary } from '../connection/api-error.ts';
+import type { NatsClient } from '../connection/client.ts';
+
+/** How far a group is. */
+export type GroupInfo = {
+  /** When its durable was made, in milliseconds since 1970: another one when it is made again. */
+  readonly created: number;
+  /** Messages in the stream that were never handed out. */
+  readonly pending: number;
+  /** Handed out and not yet acked: in flight, or waiting for a retry. */
+  readonly ackPending: number;
+  /** Stream sequence up to which everything is acked. */
+  readonly ackFloor: number;
+};
+
+/** Null where it cannot be known now: NATS is away, or the durable or stream is not there. */
+export async function groupInfo(
+  client: NatsClient,
+  stream: string,
+  durable: string,
+): Promise<GroupInfo | null> {
+  if (!client.isConnected()) return null;
+  try {
+    const info = await client.manager.consumers.info(stream, durable);
+    return {
+      created: Date.parse(info.created),
+      pending: info.num_pending,
+      ackPending: info.num_ack_pending,
+      ackFloor: info.ack_floor.stream_seq,
+    };
+  } catch (error) {
+    const gone = [ApiErrorCode.consumerNotFound, ApiErrorCode.streamNotFound] as (number | undefined)[];
+    if (isTemporary(error) || gone.includes(apiErrorCode(error))) return null;
+    throw error;
+  }
+}

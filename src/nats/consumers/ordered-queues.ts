@@ -1,0 +1,91 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { NatsClient } from '../connection/client.ts';
+import type { HandOut } from '../messages/received-message.ts';
+import { ensureOrderedDurable, orderedDurableName } from '../ordered-durable.ts';
+import { pullQueue, type QueueOwner, type QueuesOptions } from '../pull-queue.ts';
+import { listSubjects } from '../streams/list-subjects.ts';
+import { isPublishable } from '../subjects.ts';
+
+/** `stream`: ORDERED_STREAM_NAME. */
+export type OrderedQueuesOptions = Omit<QueuesOptions, 'by' | 'lanes' | 'maxBatch'> & {
+  /** ORDERED_SUBJECT. */
+  readonly subjects: readonly string[];
+  /** QUEUE_GROUP: each message that is published is told to one worker of it. */
+  readonly group: string;
+  /** Of the durables, in milliseconds. */
+  ackWaitMs(): number;
+};
+
+/** How long a late ack may be on its way while its message is handed out again, in milliseconds. */
+const LATE_MS = 25;
+/** A queue that cannot be opened is spoken of now and then: thousands may be alike. In milliseconds. */
+const SAY_AGAIN_MS = 60_000;
+
+/** The queues of ordered webhooks, one for each subject: which ones hold something, and what pulls from them. */
+export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOptions) {
+  const { stream } = options;
+  // Of one queue, one message is out at a time.
+  const queues = { ...options, by: 'ordered', lanes: 1, maxBatch: 1 } as const;
+  let quietUntil = 0;
+
+  function say(what: string): void {
+    if (performance.now() < quietUntil) return;
+    quietUntil = performance.now() + SAY_AGAIN_MS;
+    client.log.warn(what);
+  }
+
+  return {
+    /** Messages by subject: the only source of who has any. Null where that cannot be known now. */
+    async list(): Promise<ReadonlyMap<string, number> | null> {
+      const listed = await listSubjects(client, stream, '>');
+      for (const subject of listed?.keys() ?? []) {
+        if (isPublishable(subject)) continue;
+        // Its durable would take what others have.
+        listed!.delete(subject);
+        say(`stream ${stream} holds messages on ${subject}, which is a pattern: they are left there`);
+      }
+      return listed;
+    },
+
+    /**
+     * Tells of each message, as it is published, one worker of the group. Not of all: what nobody heard is found when the queues
+     * are listed.
+     *
+     * @returns what ends it.
+     */
+    listen(noticed: (subject: string) => void): () => void {
+      const subscriptions = options.subjects.map((pattern) =>
+        client.connection.subscribe(pattern, {
+          queue: options.group,
+          callback: (error, { subject }) => {
+            // Without the right to hear of them, which is said, they are found by the next list.
+            if (error === null) noticed(subject);
+          },
+        }),
+      );
+      return () => {
+        for (const subscription of subscriptions) subscription.unsubscribe();
+      };
+    },
+
+    /**
+     * Whether a message that was handed out before is acked by now: whoever had it was late, or NATS was, and the next message is
+     * out already. False where that cannot be known.
+     */
+    async isOver({ queue, place, handOuts }: HandOut): Promise<boolean> {
+      if (queue === null || handOuts === 1) return false;
+      await wait(LATE_MS);
+      const info = await client.manager.consumers.info(stream, orderedDurableName(queue)).catch(() => null);
+      return info !== null && info.ack_floor.stream_seq >= place.sequence;
+    },
+
+    /** Pulls from a queue. Null where that is not possible now, which is said. */
+    async open(subject: string, owner: QueueOwner) {
+      const ensure = () => ensureOrderedDurable(client, { stream, subject, ackWaitMs: options.ackWaitMs() });
+      const drain = await pullQueue(client, queues, ensure, owner);
+      if (!('failed' in drain)) return drain;
+      say(drain.failed);
+      return null;
+    },
+  };
+}

@@ -1,0 +1,223 @@
+import type { Msg } from 'nats';
+import type { NatsClient } from '../connection/client.ts';
+import { HandOut } from '../messages/received-message.ts';
+import type { PullLimits } from './group-consumer.ts';
+import { PullLanes } from './pull-requests.ts';
+
+export type PullOptions = {
+  readonly stream: string;
+  readonly durable: string;
+  /** When the stream was made, in milliseconds since 1970: another one when it is made again. */
+  streamCreated(): number;
+  /** The most messages that one pull asks for. */
+  readonly maxBatch: number;
+  /** What the durable allows beside. */
+  limits(): PullLimits;
+  /**
+   * Whether stream and durable are still those that are known. Asked when the server turned a pull away and after a
+   * reconnect, before anything more is pulled: they may have been made again, and their sequences start again then.
+   */
+  isKnown(): Promise<boolean>;
+  /**
+   * Pulls that may be open at once, each with an inbox of its own. A few large ones carry all; their number bounds what
+   * waits on the server.
+   * @default 16
+   */
+  readonly lanes?: number;
+  /** What a message of this durable is. @default one of a stream that publishers write to */
+  readonly handOut?: (message: Msg, streamCreated: number) => HandOut;
+};
+
+/** Who takes the messages. */
+export interface Taker {
+  /** Slots without a message. */
+  free(): number;
+  /** Takes a message into a slot. Called only while one is free. */
+  take(message: HandOut): void;
+  /** Hands back, at once, a message that no slot is free for. */
+  handBack(message: HandOut): void;
+}
+
+export interface PullConsumer {
+  start(): void;
+  /** Tells that a slot became free. */
+  slotFreed(): void;
+  /** No new pulls; resolves when every message that was already on its way has been taken, and nothing is left behind. */
+  stop(): Promise<void>;
+  /** What is asked for and has not come. */
+  credits(): number;
+  /** What is asked for and may come any moment: nothing, where nothing has come for a while. */
+  coming(): number;
+  /** Asks at once, since what kept pulls from being answered is mended. */
+  retry(): void;
+  /** Null while pulls are answered; else what the server said last, for health. */
+  trouble(): string | null;
+}
+
+/**
+ * How long the server keeps a pull that it cannot fill, in milliseconds. Short, so that a pull that was lost (an
+ * election, a broken link) is missed soon; an idle worker sends one small request in this time.
+ */
+const EXPIRES_MS = 3000;
+/** A freed slot waits this long for company, unless an eighth of all that is asked for at once has gathered. */
+const COALESCE_MS = 5;
+/** Wait after a pull was turned away, so that a stream without a leader is not asked in a loop; doubles, in milliseconds. */
+const SETBACK_MS = { first: 100, most: 2000 };
+const NOBODY = 'nobody answers: no such consumer, no leader, or JetStream is off or out of disk';
+const LANES = 16;
+/** What is asked for has come within this time where there is any, in milliseconds. */
+const COMING_MS = 100;
+
+/**
+ * The pull loop: asks for as many messages as there are free slots, and never for more. What was asked for and has not
+ * come is a credit, counted exactly: the server says when it gives up on a pull, and one that it never answers
+ * ends with its time. So nothing waits here without a slot, whatever happens to the connection or the event loop.
+ */
+export function createPullConsumer(client: NatsClient, options: PullOptions, taker: Taker): PullConsumer {
+  const subject = `${client.apiPrefix}.CONSUMER.MSG.NEXT.${options.stream}.${options.durable}`;
+  const { lanes: laneCount = LANES, handOut = publishedMessage } = options;
+  let lanes: PullLanes | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let wakesAt = Number.POSITIVE_INFINITY;
+  let notBefore = 0;
+  let setbackMs = SETBACK_MS.first;
+  let stopped = false;
+  let stopListening = () => {};
+  let known: 'yes' | 'no' | 'asking' = 'yes';
+  let trouble: string | null = null;
+  let cameAt = Number.NEGATIVE_INFINITY;
+
+  const credits = () => lanes?.credits ?? 0;
+
+  function ask(): void {
+    if (lanes === undefined || stopped || !client.isConnected()) return;
+    if (lanes.forgetOverdue()) trouble = 'pulls are not answered';
+    const now = performance.now();
+    if (now < notBefore) {
+      wakeWithin(notBefore - now);
+      return;
+    }
+    if (known === 'no') void getToKnow();
+    if (known !== 'yes') return;
+    const free = taker.free();
+    if (wantsMore(free)) {
+      const expiresMs = Math.min(EXPIRES_MS, options.limits().expiresMs ?? EXPIRES_MS);
+      lanes.ask(free - lanes.credits, mostAtOnce(), expiresMs);
+    }
+    if (lanes.nextEnd !== null) wakeWithin(lanes.nextEnd - now);
+  }
+
+  async function getToKnow(): Promise<void> {
+    known = 'asking';
+    known = (await options.isKnown()) ? 'yes' : 'no';
+    if (known === 'no') setBack();
+    ask();
+  }
+
+  function mostAtOnce(): number {
+    return Math.min(options.maxBatch, options.limits().batch ?? options.maxBatch);
+  }
+
+  /** Fewer, larger pulls: while half of the free slots are asked for already, more would only litter the server. */
+  function wantsMore(free: number): boolean {
+    return credits() < free && credits() <= free / 2;
+  }
+
+  /** Asks at once where that is worth a pull of its own, else soon. */
+  function consider(): void {
+    const free = taker.free();
+    if (!wantsMore(free)) return;
+    if (free - credits() >= mostAtOnce() / 8) ask();
+    else wakeWithin(COALESCE_MS);
+  }
+
+  /** Asks again after this time, or earlier where that is planned already. */
+  function wakeWithin(ms: number): void {
+    if (stopped) return;
+    const at = performance.now() + ms;
+    if (at >= wakesAt) return;
+    clearTimeout(timer);
+    wakesAt = at;
+    timer = setTimeout(() => {
+      wakesAt = Number.POSITIVE_INFINITY;
+      // After what has arrived is read: when the event loop stood still, that may answer pulls whose time is over.
+      setImmediate(ask);
+    }, ms);
+  }
+
+  function onMessage(message: Msg): void {
+    answered();
+    cameAt = performance.now();
+    const handedOut = handOut(message, options.streamCreated());
+    if (taker.free() > 0) taker.take(handedOut);
+    else taker.handBack(handedOut);
+    consider();
+  }
+
+  function onStatus(message: Msg): void {
+    const code = message.headers?.code ?? 0;
+    if (code === 404 || code === 408) answered();
+    else {
+      trouble = `${code} ${message.headers?.description || NOBODY}`;
+      doubt();
+      setBack();
+    }
+    wakeWithin(COALESCE_MS);
+  }
+
+  function setBack(): void {
+    notBefore = performance.now() + setbackMs;
+    setbackMs = Math.min(2 * setbackMs, SETBACK_MS.most);
+  }
+
+  function doubt(): void {
+    if (known === 'yes') known = 'no';
+  }
+
+  function answered(): void {
+    trouble = null;
+    setbackMs = SETBACK_MS.first;
+    notBefore = 0;
+  }
+
+  function onReconnect(): void {
+    // The server may have forgotten the pulls of the old connection. Where it has not, and brings more than we
+    // have slots for, the surplus goes back.
+    lanes?.closeAll();
+    doubt();
+    retry();
+  }
+
+  function retry(): void {
+    setbackMs = SETBACK_MS.first;
+    notBefore = 0;
+    ask();
+  }
+
+  return {
+    start() {
+      stopListening = client.listen({ onReconnect });
+      const onError = (error: Error) => {
+        trouble = error.message;
+      };
+      lanes = new PullLanes(client, subject, laneCount, { onMessage, onStatus, onError });
+      ask();
+    },
+    slotFreed: consider,
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      stopListening();
+      // Drained, not cut: what the server has already sent still arrives, and is settled.
+      await lanes?.end();
+    },
+    credits,
+    coming: () => (performance.now() - cameAt > COMING_MS ? 0 : credits()),
+    retry,
+    trouble: () => trouble,
+  };
+}
+
+function publishedMessage(message: Msg, streamCreated: number): HandOut {
+  return new HandOut(message, streamCreated);
+}

@@ -1,0 +1,89 @@
+import { type ConsumerInfo, DeliverPolicy, type StreamInfo } from 'nats';
+import { overlap } from '../subjects.ts';
+
+/** Where a durable starts, as its config says it, and a sentence to say loudly where that is not obvious. */
+export type Start = {
+  readonly config:
+    | { readonly deliver_policy: DeliverPolicy.All | DeliverPolicy.New }
+    | { readonly deliver_policy: DeliverPolicy.StartSequence; readonly opt_start_seq: number }
+    | { readonly deliver_policy: DeliverPolicy.StartTime; readonly opt_start_time: string };
+  readonly says: string | null;
+};
+
+export type StartWanted = {
+  readonly subjects: readonly string[];
+  /** START_FROM: `all`, `new`, or a time (ISO 8601). */
+  readonly startFrom: string | undefined;
+  /** The last known ack floor (stream sequence) of a durable that vanished and is made again. */
+  readonly lastAckFloor: number | undefined;
+};
+
+/**
+ * Where a durable that is made now starts. A workqueue stream holds only what nobody has acked, so from its start. With
+ * limits retention, what others delivered long ago is still kept: so behind what durables on the same
+ * subjects have acked, the one furthest behind deciding, since a message too many is better than one too few.
+ */
+export function chooseStart(
+  stream: StreamInfo,
+  consumers: readonly ConsumerInfo[],
+  wanted: StartWanted,
+): Start {
+  if (wanted.lastAckFloor !== undefined) {
+    return after(
+      wanted.lastAckFloor,
+      'where this group had acknowledged everything before its durable vanished',
+    );
+  }
+  if (wanted.startFrom !== undefined) return asked(wanted.startFrom);
+  if (stream.config.retention !== 'limits' || stream.state.messages === 0) return fromTheStart(null);
+  const sharing = consumers.filter((consumer) => filtersAnyOf(consumer, wanted.subjects));
+  const [behind] = sharing.sort((a, b) => a.ack_floor.stream_seq - b.ack_floor.stream_seq);
+  if (behind !== undefined) {
+    return after(
+      behind.ack_floor.stream_seq,
+      `where the durable ${behind.name} on the same subjects has acknowledged everything before`,
+    );
+  }
+  return fromTheStart(
+    `starts at the beginning: all ${stream.state.messages} messages that the stream keeps will be delivered (START_FROM=new skips them)`,
+  );
+}
+
+function asked(startFrom: string): Start {
+  if (startFrom === 'all') return fromTheStart('starts at the beginning, as START_FROM says');
+  if (startFrom === 'new') {
+    return {
+      config: { deliver_policy: DeliverPolicy.New },
+      says: 'starts with what is published from now on, as START_FROM says',
+    };
+  }
+  const time = new Date(startFrom).toISOString();
+  return {
+    config: { deliver_policy: DeliverPolicy.StartTime, opt_start_time: time },
+    says: `starts with what was published from ${time} on, as START_FROM says`,
+  };
+}
+
+function fromTheStart(says: string | null): Start {
+  return { config: { deliver_policy: DeliverPolicy.All }, says };
+}
+
+function after(ackFloor: number, why: string): Start {
+  return {
+    config: { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: ackFloor + 1 },
+    says: `starts at sequence ${ackFloor + 1}, ${why}`,
+  };
+}
+
+/** The subjects a consumer takes; none given means all. */
+export function filtersOf({ config }: ConsumerInfo): readonly string[] {
+  if (config.filter_subjects !== undefined && config.filter_subjects.length > 0)
+    return config.filter_subjects;
+  return config.filter_subject ? [config.filter_subject] : ['>'];
+}
+
+/** Whether a durable takes some of these subjects too. Consumers that are not durable prove nothing about what was delivered. */
+export function filtersAnyOf(consumer: ConsumerInfo, subjects: readonly string[]): boolean {
+  if (!consumer.config.durable_name) return false;
+  return filtersOf(consumer).some((filter) => subjects.some((subject) => overlap(filter, subject)));
+}

@@ -1,0 +1,119 @@
+import { headers, type MsgHdrs, type NatsError } from 'nats';
+import { errorMessage } from '../../runtime/failure.ts';
+import { ApiErrorCode, apiErrorCode } from '../connection/api-error.ts';
+import type { NatsClient } from '../connection/client.ts';
+import { copyHeaders, Header, type HeaderEntries, headerText } from '../messages/headers.ts';
+import type { MessageToStore, Stored } from '../publishing/store-failure.ts';
+import { storeMessage } from '../publishing/store-message.ts';
+import { storeInParts } from './chunked-dead-letter.ts';
+
+/** A delivery that was given up. */
+export type DeadLetter = {
+  /** The stream of ordered webhooks, where its message is in that one; null: it is in the source stream. */
+  readonly orderedStream: string | null;
+  /** Of the stream its message is in, milliseconds since 1970. */
+  readonly sourceStreamCreated: number;
+  readonly sequence: number;
+  /** `none` where there was no endpoint to send to. */
+  readonly endpointKey: string;
+  readonly deliveryId: string;
+  readonly reason: string;
+  /** What went wrong, for a person. */
+  readonly detail: string;
+  /** Attempts made. */
+  readonly attempts: number;
+  readonly originalSubject: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** All NATS headers of the message. */
+  readonly messageHeaders: HeaderEntries;
+  readonly data: Uint8Array;
+};
+
+export type DeadLetterWritten =
+  | 'stored'
+  /** An earlier try stored it, and a crash or a broken link kept us from knowing. */
+  | 'alreadyStored'
+  /** Not stored: the message must not be ended. A sentence with the cure, for the log and for health. */
+  | { readonly failed: string };
+
+export type DeadLetterOptions = {
+  /** DLQ_STREAM_NAME. */
+  readonly streamName: string;
+  /** The stream whose dead letters these are. */
+  readonly sourceStream: string;
+  /** How long a letter is tried while NATS cannot confirm it, in milliseconds. @default 10_000 */
+  readonly retryForMs?: number;
+};
+
+export interface DeadLetterWriter {
+  write(letter: DeadLetter): Promise<DeadLetterWritten>;
+}
+
+/**
+ * Stores dead letters. The subject holds the place of the message in its stream, and the dead-letter stream keeps one
+ * message a subject: so a letter that is written again after a crash is refused, however long ago the first was.
+ */
+export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOptions): DeadLetterWriter {
+  const { streamName, sourceStream, retryForMs = 10_000 } = options;
+
+  async function write(letter: DeadLetter): Promise<DeadLetterWritten> {
+    const subject = `${prefixOf(letter)}.${placeOf(letter).join('.')}.${letter.endpointKey}`;
+    const whole = {
+      subject,
+      data: letter.data,
+      headers: describe(letter, copyHeaders(letter.messageHeaders)),
+    };
+    let result = await store(whole);
+    if ('failed' in result && result.failed === 'tooLarge') {
+      const bare = { subject, data: new Uint8Array(), headers: describe(letter, headers()) };
+      result = await storeInParts(client, bare, { headers: letter.messageHeaders, data: letter.data }, store);
+    }
+    if ('stored' in result) return result.stored.duplicate ? 'alreadyStored' : 'stored';
+    return { failed: `dead letter not stored in ${streamName}: ${result.detail}` };
+  }
+
+  function placeOf({ orderedStream, sourceStreamCreated, sequence }: DeadLetter) {
+    return [orderedStream ?? sourceStream, sourceStreamCreated, sequence];
+  }
+
+  /** Letters of ordered webhooks are kept with the others, and have a token more, so that none is ever taken for another. */
+  function prefixOf({ orderedStream }: DeadLetter) {
+    return orderedStream === null ? 'dlq' : `dlq.${sourceStream}`;
+  }
+
+  function describe(letter: DeadLetter, on: MsgHdrs): MsgHdrs {
+    // Never the delivery's id: that one may be in the window already, from something else.
+    on.set(Header.messageId, [...placeOf(letter), letter.endpointKey].join(':'));
+    on.set(Header.deliveryId, headerText(letter.deliveryId));
+    on.set(Header.deadLetterReason, letter.reason);
+    on.set(Header.deadLetterDetail, headerText(letter.detail));
+    on.set(Header.deadLetteredAt, new Date(letter.at).toISOString());
+    on.set(Header.attempts, String(letter.attempts));
+    on.set(Header.originalSubject, letter.originalSubject);
+    on.set(Header.originalStream, letter.orderedStream ?? sourceStream);
+    on.set(Header.originalSequence, String(letter.sequence));
+    return on;
+  }
+
+  async function store(message: MessageToStore): Promise<Stored> {
+    const result = await storeMessage(client, message, retryForMs);
+    // A full stream and a letter that is there already are answered alike: only a look tells them apart.
+    if ('stored' in result || result.failed !== 'streamFull' || !(await holds(message))) return result;
+    return { stored: { stream: streamName, sequence: 0, duplicate: true } };
+  }
+
+  async function holds({ subject, headers }: MessageToStore): Promise<boolean> {
+    try {
+      const last = await client.manager.streams.getMessage(streamName, { last_by_subj: subject });
+      return last.header.get(Header.deliveryId) === headers.get(Header.deliveryId);
+    } catch (error) {
+      if (apiErrorCode(error) !== ApiErrorCode.noMessageFound) {
+        client.log.warn(`cannot look up ${subject} in ${streamName}: ${errorMessage(error as NatsError)}`);
+      }
+      return false;
+    }
+  }
+
+  return { write };
+}

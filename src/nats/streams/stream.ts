@@ -1,0 +1,164 @@
+import { type DiscardPolicy, nanos, type RetentionPolicy, type StorageType, type StreamInfo } from 'nats';
+import { UserError } from '../../runtime/failure.ts';
+import { ApiErrorCode, apiErrorCode, refusal, whenAvailable } from '../connection/api-error.ts';
+import type { NatsClient } from '../connection/client.ts';
+import { covers } from '../subjects.ts';
+import { FOLLOWS_ROW, followsRow, updateStream } from './stream-update.ts';
+import { limit, streamWarnings } from './stream-warnings.ts';
+
+/** A stream as it should be made: a row of `rule_nats_streams`. */
+export type StreamWanted = {
+  readonly name: string;
+  readonly subjects: readonly string[];
+  readonly storage: 'file' | 'memory';
+  readonly retention: 'limits' | 'interest' | 'workqueue';
+  readonly discard: 'old' | 'new';
+  /** 0 or less: no limit. */
+  readonly maxMessages: number;
+  /** 0 or less: no limit. */
+  readonly maxBytes: number;
+  /** 0 or less: no limit. */
+  readonly maxAgeSeconds: number;
+  readonly replicas: number;
+  /** In which a `Nats-Msg-Id` is known again. 0: the server's default, two minutes. */
+  readonly duplicateWindowSeconds: number;
+  readonly description?: string | undefined;
+  /** Whether a stream that is there is changed to fit; `following`: one that we made or changed before. @default never */
+  readonly change?: 'always' | 'following' | 'never';
+};
+
+export type StreamFound = {
+  readonly name: string;
+  /** Milliseconds since 1970. A stream that is made again starts its sequences again: this tells them apart. */
+  readonly created: number;
+  readonly retention: StreamWanted['retention'];
+  readonly subjects: readonly string[];
+  /** Made just now. */
+  readonly isNew: boolean;
+  /** What was changed in it just now, or could not be: a sentence each. */
+  readonly changes: readonly string[];
+  /** How it differs from what was wanted, and what that means: a sentence each, with the cure. */
+  readonly warnings: readonly string[];
+};
+
+/** A stream that loses nothing that waits: where no row says otherwise. */
+export function durableStream(name: string, subjects: readonly string[]): StreamWanted {
+  return {
+    name,
+    subjects,
+    storage: 'file',
+    retention: 'workqueue',
+    discard: 'new',
+    maxMessages: -1,
+    maxBytes: -1,
+    maxAgeSeconds: 0,
+    replicas: 1,
+    duplicateWindowSeconds: 120,
+  };
+}
+
+/**
+ * Makes the stream where it is missing. One that is there is changed only as `wanted.change`
+ * says: other programs may live on it.
+ *
+ * @param delivered Subjects that we deliver (SUBJECT), and which the stream must carry.
+ * @throws {UserError} where it cannot be made, or does not carry what we deliver.
+ */
+export async function ensureStream(
+  client: NatsClient,
+  wanted: StreamWanted,
+  delivered: readonly string[] = wanted.subjects,
+): Promise<StreamFound> {
+  const what = `make the stream ${wanted.name}${wanted.change === undefined ? '' : ' as its row of rule_nats_streams says'}`;
+  const { info, isNew } = await whenAvailable(client, what, () =>
+    findOrMake(client, wanted, delivered),
+  ).catch(async (error) => {
+    throw apiErrorCode(error) === ApiErrorCode.subjectsOverlap
+      ? await subjectsTaken(client, wanted, error)
+      : refusal(what, error);
+  });
+  // A mirror and a stream of sources carry what others have.
+  const ownSubjects = info.config.mirror === undefined && (info.config.sources ?? []).length === 0;
+  const { change = 'never' } = wanted;
+  const follows = change === 'always' || (change === 'following' && followsRow(info.config));
+  const updated =
+    follows && ownSubjects && !isNew
+      ? await whenAvailable(client, what, () => updateStream(client, info, wanted))
+      : { info, says: [] };
+  const { config } = updated.info;
+  if (ownSubjects) requireCovered(config.name, config.subjects, delivered);
+  return {
+    name: config.name,
+    created: Date.parse(info.created),
+    retention: config.retention,
+    subjects: config.subjects,
+    isNew,
+    changes: updated.says,
+    warnings: streamWarnings(config, wanted),
+  };
+}
+
+async function findOrMake(
+  client: NatsClient,
+  wanted: StreamWanted,
+  delivered: readonly string[],
+): Promise<{ info: StreamInfo; isNew: boolean }> {
+  const { streams } = client.manager;
+  try {
+    return { info: await streams.info(wanted.name), isNew: false };
+  } catch (error) {
+    if (apiErrorCode(error) !== ApiErrorCode.streamNotFound) throw error;
+  }
+  requireCovered(wanted.name, wanted.subjects, delivered);
+  try {
+    return { info: await streams.add(asConfig(wanted)), isNew: true };
+  } catch (error) {
+    // Another worker was faster, and wanted it otherwise.
+    if (apiErrorCode(error) !== ApiErrorCode.streamNameInUse) throw error;
+    return { info: await streams.info(wanted.name), isNew: false };
+  }
+}
+
+function asConfig(wanted: StreamWanted) {
+  return {
+    name: wanted.name,
+    subjects: [...wanted.subjects],
+    storage: wanted.storage as StorageType,
+    retention: wanted.retention as RetentionPolicy,
+    discard: wanted.discard as DiscardPolicy,
+    max_msgs: limit(wanted.maxMessages),
+    max_bytes: limit(wanted.maxBytes),
+    max_age: nanos(Math.max(0, wanted.maxAgeSeconds) * 1000),
+    num_replicas: wanted.replicas,
+    duplicate_window: nanos(Math.max(0, wanted.duplicateWindowSeconds) * 1000),
+    ...(wanted.description !== undefined && { description: wanted.description }),
+    metadata: FOLLOWS_ROW,
+  };
+}
+
+function requireCovered(stream: string, subjects: readonly string[], delivered: readonly string[]): void {
+  const missing = delivered.filter((subject) => !subjects.some((carried) => covers(carried, subject)));
+  if (missing.length === 0) return;
+  throw new UserError(
+    `SUBJECT: the stream ${stream} carries ${subjects.join(', ')}, and so not all of ${missing.join(', ')}. ` +
+      `Set SUBJECT to what it carries, STREAM_NAME to another stream, or add the subjects: ` +
+      `\`nats stream edit ${stream} --subjects ${[...subjects, ...missing].join(',')}\`.`,
+  );
+}
+
+async function subjectsTaken(client: NatsClient, wanted: StreamWanted, cause: unknown): Promise<UserError> {
+  const names = new Set<string>();
+  for (const subject of wanted.subjects) {
+    try {
+      for await (const name of client.manager.streams.names(subject)) names.add(name);
+    } catch {
+      // Only for the sentence below, which does without.
+    }
+  }
+  const other = names.size === 0 ? 'another stream' : `the stream ${[...names].join(', ')}`;
+  return new UserError(
+    `STREAM_NAME: the stream ${wanted.name} cannot be made, since ${other} carries ${wanted.subjects.join(', ')} already. ` +
+      `Set STREAM_NAME=${[...names][0] ?? '<that stream>'} to deliver from there, or SUBJECT to other subjects.`,
+    { cause },
+  );
+}

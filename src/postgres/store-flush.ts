@@ -1,0 +1,59 @@
+import type pg from 'pg';
+import type { StatisticsFlush } from '../core/records/statistics.ts';
+import { errorCode } from '../runtime/failure.ts';
+import { faultPoint } from '../runtime/fault-point.ts';
+import { inTransaction } from './connection/transaction.ts';
+import { ensurePartitions } from './tables/attempt-partitions-table.ts';
+import { insertAttempts } from './tables/attempts-table.ts';
+import { addToConsumer, retireDeadConsumers } from './tables/consumer-stats-table.ts';
+import { writeEndpointStates } from './tables/endpoint-states-table.ts';
+import { noteProgress } from './tables/group-progress-table.ts';
+import { claimFlush, retireSilentInstances } from './tables/instances-table.ts';
+import { insertDeadLetters } from './tables/publish-history-table.ts';
+
+/** check_violation: PostgreSQL has no code of its own for a row without a partition. */
+const NO_PARTITION = '23514';
+const MAX_TRIES = 3;
+
+const written = faultPoint('flush.written');
+const committed = faultPoint('flush.committed');
+
+/**
+ * Stores a flush in one transaction: all of it, or, where it was stored before, nothing. So a flush whose commit is
+ * uncertain is simply sent again. Marks peers that went silent as inactive on the way.
+ *
+ * The order matters: our own instance first, so that a second sending waits for the first; rows that others may wait
+ * for last, so that they don't wait for long; and those of others only where nobody holds them, so that workers that
+ * all come back after PostgreSQL was away cannot wait for each other in a circle.
+ */
+export async function storeFlush(pool: pg.Pool, flush: StatisticsFlush): Promise<'stored' | 'alreadyStored'> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await storeOnce(pool, flush);
+    } catch (error) {
+      // A peer's maintenance dropped the partition of an old attempt just after we had looked for it.
+      if (errorCode(error) !== NO_PARTITION || tries === MAX_TRIES) throw error;
+    }
+  }
+}
+
+async function storeOnce(pool: pg.Pool, flush: StatisticsFlush): Promise<'stored' | 'alreadyStored'> {
+  await ensurePartitions(
+    pool,
+    flush.attempts.map((attempt) => attempt.startedAt),
+  );
+  const done = await inTransaction(pool, async (client) => {
+    if (!(await claimFlush(client, flush))) return 'alreadyStored';
+    await insertAttempts(client, flush.consumerName, flush.attempts);
+    await insertDeadLetters(client, flush.deadLetters);
+    await writeEndpointStates(client, flush.instanceId, flush.endpoints);
+    await addToConsumer(client, flush);
+    await noteProgress(client, flush);
+    await retireSilentInstances(client);
+    await retireDeadConsumers(client);
+    written();
+    return 'stored' as const;
+  });
+  committed();
+  return done;
+}

@@ -1,0 +1,54 @@
+import type pg from 'pg';
+import type { EndpointCondition } from '../../core/records/endpoint-state.ts';
+
+/** A row of `nats_endpoint_health`, for people. */
+export type EndpointHealth = {
+  readonly endpointKey: string;
+  readonly url: string;
+  /** The worst that a worker sees. */
+  readonly state: EndpointCondition;
+  readonly inFlight: number;
+  /** Null where it is not known. */
+  readonly parked: number | null;
+  /** 0 to 1; null without attempts. */
+  readonly successShare: number | null;
+  readonly lastError: string | null;
+  readonly since: Date;
+  readonly why: string | null;
+};
+
+export type TroubledEndpoints = {
+  readonly endpoints: readonly EndpointHealth[];
+  /** How many there are, those that are not among `endpoints` too. */
+  readonly total: number;
+};
+
+const READ_TROUBLED = `
+  SELECT endpoint_key, url, state, in_flight::double precision AS in_flight,
+    parked::double precision AS parked, success_share::double precision AS success_share, last_error, since, why,
+    count(*) OVER ()::integer AS total
+  FROM nats_endpoint_health
+  WHERE stream_name = $1 AND state <> 'flowing'
+  ORDER BY parked DESC NULLS LAST, since, endpoint_key
+  LIMIT $2`;
+
+/** The endpoints of a stream that are anything but flowing; first those with most parked. */
+export async function readTroubledEndpoints(
+  pool: pg.Pool,
+  streamName: string,
+  limit: number,
+): Promise<TroubledEndpoints> {
+  const { rows } = await pool.query(READ_TROUBLED, [streamName, limit]);
+  const endpoints = rows.map((row) => ({
+    endpointKey: row.endpoint_key,
+    url: row.url,
+    state: row.state,
+    inFlight: row.in_flight,
+    parked: row.parked,
+    successShare: row.success_share,
+    lastError: row.last_error,
+    since: row.since,
+    why: row.why,
+  }));
+  return { endpoints, total: rows[0]?.total ?? 0 };
+}

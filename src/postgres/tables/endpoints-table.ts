@@ -1,0 +1,34 @@
+import type pg from 'pg';
+import type { EndpointRule, EndpointRules } from '../../core/capacity/endpoint-limits.ts';
+import { nameText } from './storable.ts';
+
+/** An instance that says no group is of a version that wrote none: rather a cap not used up than one exceeded. */
+const READ = `
+  SELECT live.workers, rule.endpoint_key, rule.paused, rule.paused_reason, rule.max_concurrency,
+    rule.rate_limit::double precision AS rate_limit
+  FROM (
+    SELECT count(*)::integer AS workers FROM rule_nats_worker_instances
+    WHERE active AND stream_name = $1 AND coalesce(queue_group, $2) = $2
+      AND last_active_at >= now() - silent_after_ms * interval '1 millisecond'
+  ) live
+  LEFT JOIN rule_nats_endpoints rule
+    ON rule.paused OR rule.max_concurrency IS NOT NULL OR rule.rate_limit IS NOT NULL`;
+
+/** One query, cheap enough to be asked every second. */
+export async function readEndpointRules(
+  pool: pg.Pool,
+  { streamName, queueGroup }: { readonly streamName: string; readonly queueGroup: string },
+): Promise<EndpointRules> {
+  const { rows } = await pool.query(READ, [nameText(streamName), nameText(queueGroup)]);
+  const rules = new Map<string, EndpointRule>();
+  for (const row of rows) {
+    if (row.endpoint_key === null) continue;
+    rules.set(row.endpoint_key, {
+      paused: row.paused,
+      pausedReason: row.paused_reason,
+      maxConcurrency: row.max_concurrency,
+      rateLimit: row.rate_limit,
+    });
+  }
+  return { rules, liveWorkers: Math.max(1, rows[0]?.workers ?? 0) };
+}

@@ -1,0 +1,38 @@
+import type pg from 'pg';
+import type { GroupProgress, StatisticsFlush } from '../../core/records/statistics.ts';
+import { nameText } from './storable.ts';
+
+/** Flushes of several workers come in any order: only forward, unless the stream was made again. */
+const NOTE = `
+  INSERT INTO rule_nats_group_progress AS row (stream_name, queue_group, stream_created_at, ack_floor)
+  VALUES ($1, $2, to_timestamp($3 / 1000.0), $4)
+  ON CONFLICT (stream_name, queue_group) DO UPDATE
+  SET stream_created_at = EXCLUDED.stream_created_at, ack_floor = EXCLUDED.ack_floor, updated_at = now()
+  WHERE EXCLUDED.stream_created_at > row.stream_created_at
+    OR (EXCLUDED.stream_created_at = row.stream_created_at AND EXCLUDED.ack_floor > row.ack_floor)`;
+
+const READ = `
+  SELECT round(extract(epoch FROM stream_created_at) * 1000)::double precision AS stream_created, ack_floor
+  FROM rule_nats_group_progress WHERE stream_name = $1 AND queue_group = $2`;
+
+export async function noteProgress(client: pg.PoolClient, flush: StatisticsFlush): Promise<void> {
+  const { streamName, queueGroup, progress } = flush;
+  if (progress === null) return;
+  await client.query(NOTE, [
+    nameText(streamName),
+    nameText(queueGroup),
+    progress.streamCreated,
+    progress.ackFloor,
+  ]);
+}
+
+/** How far the group had come when it was last noted; null where it never was. */
+export async function readProgress(
+  pool: pg.Pool,
+  streamName: string,
+  queueGroup: string,
+): Promise<Omit<GroupProgress, 'pending'> | null> {
+  const { rows } = await pool.query(READ, [nameText(streamName), nameText(queueGroup)]);
+  const row = rows[0];
+  return row === undefined ? null : { streamCreated: row.stream_created, ackFloor: Number(row.ack_floor) };
+}

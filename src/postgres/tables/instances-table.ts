@@ -1,0 +1,50 @@
+import type pg from 'pg';
+import type { StatisticsFlush } from '../../core/records/statistics.ts';
+import { nameText, storableCount } from './storable.ts';
+
+/** A flush that is not newer than the last one changes nothing, and returns no row. */
+const CLAIM = `
+  INSERT INTO rule_nats_worker_instances AS instance
+    (instance_id, stream_name, consumer_name, queue_group, last_number, silent_after_ms, active)
+  VALUES ($1, $2, $3, $4, $5, $6, $7)
+  ON CONFLICT (instance_id) DO UPDATE
+  SET last_number = EXCLUDED.last_number, silent_after_ms = EXCLUDED.silent_after_ms, last_active_at = now(),
+    queue_group = EXCLUDED.queue_group, active = EXCLUDED.active
+  WHERE instance.last_number < EXCLUDED.last_number`;
+
+/** A row that is locked belongs to an instance that is flushing just now: anything but silent. */
+const RETIRE_SILENT = `
+  UPDATE rule_nats_worker_instances SET active = false
+  WHERE instance_id IN (
+    SELECT instance_id FROM rule_nats_worker_instances
+    WHERE active AND last_active_at < now() - silent_after_ms * interval '1 millisecond'
+    FOR UPDATE SKIP LOCKED
+  )`;
+
+const DELETE_OLD = `
+  DELETE FROM rule_nats_worker_instances
+  WHERE NOT active AND last_active_at < to_timestamp($1 / 1000.0) - interval '30 days'`;
+
+/** Notes that the instance lives. False where this flush, or a later one, was stored before. */
+export async function claimFlush(client: pg.PoolClient, flush: StatisticsFlush): Promise<boolean> {
+  const { rowCount } = await client.query(CLAIM, [
+    flush.instanceId,
+    nameText(flush.streamName),
+    nameText(flush.consumerName),
+    nameText(flush.queueGroup),
+    flush.number,
+    Math.max(1, storableCount(flush.silentAfterMs)),
+    flush.active,
+  ]);
+  return rowCount === 1;
+}
+
+/** Marks the instances that went silent, of any stream, as inactive. */
+export async function retireSilentInstances(client: pg.PoolClient): Promise<void> {
+  await client.query(RETIRE_SILENT);
+}
+
+/** @param now In milliseconds since 1970. @returns How many were deleted. */
+export async function deleteOldInstances(client: pg.PoolClient, now: number): Promise<number> {
+  return (await client.query(DELETE_OLD, [now])).rowCount ?? 0;
+}

@@ -1,0 +1,107 @@
+import type { EndpointRow } from '../../core/endpoint/registry.ts';
+import { METHODS } from '../../core/message/delivery.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** The range of ATTEMPT_TIMEOUT_MS, in milliseconds. */
+const LONGEST_TIMEOUT_MS = 300_000;
+const MOST_RETRIES = 1000;
+const LONGEST_DELAY_MS = 2_147_483_647;
+const LARGEST_MULTIPLIER = 1000;
+const MAX_RATE = 1_000_000;
+
+/**
+ * Reads a row, whatever is in it: the extension lets most columns be NULL, and `NaN` pass for a multiplier. A number that
+ * makes no sense is its column's default, since the message should go out; headers or params that make none are a
+ * `problem`, since the endpoint would get something else than it was to.
+ *
+ * @param row As `to_jsonb` writes it, `params` as text in it; columns may be missing.
+ */
+export function webhookOf(row: Json, secrets: readonly string[]): EndpointRow {
+  const method = (textOf(row.method) ?? 'POST').toUpperCase();
+  const headers = stringsOf(row.headers ?? {});
+  const params = row.params === 'null' ? null : textOf(row.params);
+  const isParams = params?.startsWith('{') ?? true;
+  const retries = row.retry_enabled === false ? 0 : integerOf(row.max_retries, 0, MOST_RETRIES, 3);
+  return {
+    id: Number(row.webhook_id),
+    name: String(row.webhook_name),
+    url: String(row.url),
+    method,
+    headers: headers ?? {},
+    timeoutMs: integerOf(row.timeout_ms, 1, LONGEST_TIMEOUT_MS, 5000),
+    maxAttempts: retries + 1,
+    retryDelayMs: integerOf(row.retry_delay_ms, 0, LONGEST_DELAY_MS, 1000),
+    retryMultiplier: numberOf(row.retry_backoff_multiplier, 1, LARGEST_MULTIPLIER) ?? 2,
+    enabled: row.enabled !== false,
+    natsSubject: textOf(row.nats_subject),
+    paused: row.paused === true,
+    pausedReason: textOf(row.paused_reason),
+    maxConcurrency: integerOf(row.max_concurrency, 1, Number.MAX_SAFE_INTEGER, null),
+    rateLimit: numberOf(row.rate_limit, Number.MIN_VALUE, MAX_RATE),
+    eventTypes: listOf(row.event_types, (value) => typeof value === 'string'),
+    successStatuses: listOf(row.success_statuses, Number.isInteger),
+    bodyTemplate: textOf(row.body_template),
+    params: isParams ? params : null,
+    hubSignature: row.hub_signature === true,
+    disabledReason: textOf(row.disabled_reason),
+    failingSince: timeOf(row.failing_since),
+    secrets,
+    problem: problemOf([
+      !METHODS.some((each) => each === method) && `method is not one of ${METHODS.join(', ')}`,
+      headers === null && 'headers is not an object of strings, as in {"Authorization": "Bearer ..."}',
+      !isParams && 'params is not an object, as in {"source": "crm"}',
+    ]),
+  };
+}
+
+function problemOf(problems: readonly (string | false)[]): string | null {
+  const found = problems.filter((problem) => problem !== false);
+  if (found.length === 0) return null;
+  return found.join('; ');
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Null where a value is no string, and not written as one without loss: a number with more digits than ours have. */
+function stringsOf(value: unknown): Record<string, string> | null {
+  if (!isObject(value)) return null;
+  const entries = Object.entries(value);
+  const isText = (one: unknown) =>
+    typeof one === 'string' || typeof one === 'boolean' || Number.isSafeInteger(one);
+  if (!entries.every(([, one]) => isText(one))) return null;
+  return Object.fromEntries(entries.map(([name, one]) => [name, String(one)]));
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+/** Null below `least`, and where it is no number; at most `most`. PostgreSQL's NaN and Infinity come as text. */
+function numberOf(value: unknown, least: number, most: number): number | null {
+  if (value === 'Infinity') return most;
+  return typeof value === 'number' && value >= least ? Math.min(value, most) : null;
+}
+
+function integerOf<Fallback>(
+  value: unknown,
+  least: number,
+  most: number,
+  fallback: Fallback,
+): number | Fallback {
+  return Number.isInteger(value) ? (numberOf(value, least, most) ?? fallback) : fallback;
+}
+
+/** Null where nothing is left: a list that says nothing. */
+function listOf<T>(value: unknown, belongs: (one: unknown) => boolean): T[] | null {
+  if (!Array.isArray(value)) return null;
+  const list = value.flat(Number.POSITIVE_INFINITY).filter(belongs) as T[];
+  return list.length > 0 ? list : null;
+}
+
+function timeOf(value: unknown): number | null {
+  const time = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(time) ? null : time;
+}

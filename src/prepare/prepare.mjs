@@ -1,0 +1,147 @@
+// Makes a checkout ready to run: `npm start` and `npm test` begin with it, before node_modules exists, so it uses Node's
+// built-ins only. It installs the packages when package-lock.json changed, and builds dist/ when the sources changed.
+// With arguments, it then becomes the program, dist/main.js, with these arguments. With `--tool FILE` first, it also builds
+// the development tools, and becomes dist-tools/FILE.
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { acquireLock } from './lock.mjs';
+import { explainNpm, npmCi, registryIsAway } from './npm.mjs';
+import { runStep } from './step.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const at = (...names) => join(root, ...names);
+const lockFolder = at('.cache', 'prepare');
+const BUILD_STAMP = '.sources-sha256';
+const installStamp = at('node_modules', '.package-lock-sha256');
+const toolFlag = process.argv.indexOf('--tool', 2);
+const tool = toolFlag === 2 ? process.argv[3] : undefined;
+
+/** What tsc makes of which sources. A build holds the hash of its sources, so that it is made again when they change. */
+const builds = [
+  { folder: 'dist', config: 'tsconfig.build.json', sources: ['src'] },
+  ...(tool === undefined
+    ? []
+    : [
+        {
+          folder: 'dist-tools',
+          config: 'tsconfig.tools.json',
+          sources: ['src', 'test/bench', 'test/chaos', 'test/support'],
+        },
+      ]),
+];
+
+/** A failure that the user can cure; printed without a stack. */
+class Failure extends Error {}
+
+try {
+  checkNode();
+  if (!isInstalled() || !builds.every(isBuilt)) await prepare();
+} catch (error) {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exitCode = 1;
+}
+if (process.exitCode === undefined && process.argv.length > 2) {
+  // In this process: of a shell that runs two, npm's SIGTERM would end the shell alone, and the first would go on.
+  if (tool === undefined) process.argv[1] = at('dist', 'main.js');
+  else process.argv.splice(1, 3, at('dist-tools', tool));
+  await import(pathToFileURL(process.argv[1]).href);
+}
+
+function explain(error) {
+  if (error instanceof Failure) return error.message;
+  const isOfSystem = error.syscall !== undefined;
+  return isOfSystem ? `Cannot prepare ${root}: ${error.message}` : error.stack;
+}
+
+async function prepare() {
+  const waiting = (pid) => process.stderr.write(`Waiting for process ${pid}, which prepares this folder …\n`);
+  const lock = await acquireLock(lockFolder, waiting);
+  try {
+    if (!isInstalled()) await install();
+    for (const one of builds) if (!isBuilt(one)) await build(one);
+  } finally {
+    lock.release();
+  }
+}
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > 20 || (major === 20 && minor >= 19)) return;
+  throw new Failure(
+    `Node ${process.versions.node} is too old: install Node 20.19 or newer (https://nodejs.org).`,
+  );
+}
+
+function isInstalled() {
+  return existsSync(installStamp) && readFileSync(installStamp, 'utf8') === lockHash();
+}
+
+/** node_modules holds programs for one platform, so a folder that is shared with a container is installed again there. */
+function lockHash() {
+  if (!existsSync(at('package-lock.json')))
+    throw new Failure(`${at('package-lock.json')} is missing: restore it.`);
+  return hash([process.platform, process.arch, readFileSync(at('package-lock.json'))]);
+}
+
+async function install() {
+  // First of all, so that an installation that is interrupted is never taken for a whole one.
+  rmSync(installStamp, { force: true });
+  const stamp = lockHash();
+  const { ok, output } = await run(
+    'Installing packages (npm ci)',
+    npmCi(at('.cache', 'npm')),
+    registryIsAway,
+  );
+  if (!ok) throw new Failure(explainNpm(output));
+  writeFileSync(installStamp, stamp);
+}
+
+function isBuilt({ folder, sources }) {
+  const stamp = at(folder, BUILD_STAMP);
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === sourcesHash(sources);
+}
+
+function sourcesHash(sources) {
+  const names = sources
+    .flatMap((folder) => readdirSync(at(folder), { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+  const configs = readdirSync(root).filter((name) => /^tsconfig.*\.json$/.test(name));
+  const files = [...names, ...configs.map((name) => at(name)), at('package-lock.json')];
+  return hash(files.flatMap((file) => [file.slice(root.length), readFileSync(file)]));
+}
+
+/** Builds beside the folder and moves it there in one piece: it is whole or missing, and has nothing of removed sources. */
+async function build({ folder, config, sources }) {
+  const [building, old] = [at(`${folder}.building`), at(`${folder}.old`)];
+  for (const leftover of [building, old]) rmSync(leftover, { recursive: true, force: true });
+  const stamp = sourcesHash(sources);
+  const tsc = at('node_modules', 'typescript', 'bin', 'tsc');
+  const args = [tsc, '-p', at(config), '--outDir', building];
+  const { ok, output } = await run(`Building ${folder}/ (tsc)`, [process.execPath, ...args]);
+  if (!ok) {
+    rmSync(building, { recursive: true, force: true });
+    throw new Failure(`${output.trimEnd()}\n\nBuilding failed: cure the errors above, then start again.`);
+  }
+  writeFileSync(join(building, BUILD_STAMP), stamp);
+  if (existsSync(at(folder))) renameSync(at(folder), old);
+  renameSync(building, at(folder));
+  rmSync(old, { recursive: true, force: true });
+}
+
+async function run(step, command, isHopeless) {
+  try {
+    return await runStep(step, command, { cwd: root, lockFolder, isHopeless });
+  } catch (error) {
+    throw error.code === 'ENOENT' ? new Failure(`${command[0]} was not found: put it on PATH.`) : error;
+  }
+}
+
+function hash(parts) {
+  const sum = createHash('sha256');
+  for (const part of parts) sum.update(part).update('\0');
+  return sum.digest('hex');
+}

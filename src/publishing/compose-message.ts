@@ -1,0 +1,72 @@
+import { scanJson } from '../core/json/scan.ts';
+import { createMessageParser } from '../core/message/envelope.ts';
+
+export type MessageParts = {
+  /** Undefined: a bare payload, `data` alone. */
+  readonly url?: string | undefined;
+  /** Kept byte for byte. */
+  readonly data?: Buffer | undefined;
+  readonly method?: string | undefined;
+  /** `Name: value`, each. */
+  readonly headers?: readonly string[];
+};
+
+/** `problem`: what is wrong, for a person, beginning with the name of the part. */
+export type Composed =
+  | { readonly kind: 'message'; readonly bytes: Buffer }
+  | { readonly kind: 'problem'; readonly problem: string };
+
+/** A message as DESIGN.md part 5 has it; one that a worker would dead-letter at once is a problem here. */
+export function composeMessage({ url, data, method, headers = [] }: MessageParts): Composed {
+  if (url === undefined) {
+    if (data === undefined) return problem('give --data, --url, or both');
+    return headers.length === 0 && method === undefined
+      ? checked(data)
+      : problem('--header and --method stand in an envelope: give --url as well');
+  }
+  const members = [`"webhook_url":${JSON.stringify(url)}`];
+  if (method !== undefined) members.push(`"method":${JSON.stringify(method)}`);
+  if (headers.length > 0) {
+    const pairs = headers.map(splitHeader);
+    const broken = headers[pairs.indexOf(null)];
+    if (broken !== undefined) return problem(`--header: "${broken}" is not of the form "Name: value"`);
+    members.push(`"headers":${JSON.stringify(Object.fromEntries(pairs as [string, string][]))}`);
+  }
+  if (data === undefined) return checked(Buffer.from(`{${members.join(',')}}`));
+  const broken = jsonProblem(data);
+  if (broken !== null) return problem(`--data is ${broken}`);
+  return checked(Buffer.concat([Buffer.from(`{${members.join(',')},"data":`), data, Buffer.from('}')]));
+}
+
+/** Where bytes stop being JSON, for a person; null where all of them are. */
+export function jsonProblem(bytes: Buffer): string | null {
+  const offset = scanJson(bytes, { key: () => {}, value: () => {} });
+  if (offset < 0) return null;
+  if (offset === bytes.length) return 'not valid JSON: it ends too soon';
+  const before = bytes.subarray(0, offset).toString();
+  const line = before.split('\n').length;
+  const column = [...before.slice(before.lastIndexOf('\n') + 1)].length + 1;
+  const near = bytes.subarray(offset, offset + 20).toString();
+  const place = bytes.includes('\n') ? `line ${line}, column ${column}` : `column ${column}`;
+  return `not valid JSON: it breaks at ${place} (byte ${offset}), near ${JSON.stringify(near)}`;
+}
+
+/** As a worker would read it. */
+export function messageProblem(bytes: Buffer): string | null {
+  const parsed = createMessageParser()({ data: bytes, header: () => undefined });
+  return 'detail' in parsed ? parsed.detail : null;
+}
+
+function checked(bytes: Buffer): Composed {
+  const wrong = messageProblem(bytes);
+  return wrong === null ? { kind: 'message', bytes } : problem(`it would become a dead letter: ${wrong}`);
+}
+
+function splitHeader(text: string): [string, string] | null {
+  const [, name, value] = /^([^:]+):\s*(.*)$/s.exec(text) ?? [];
+  return name === undefined || value === undefined ? null : [name.trim(), value];
+}
+
+function problem(text: string): Composed {
+  return { kind: 'problem', problem: text };
+}

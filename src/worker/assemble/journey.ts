@@ -1,0 +1,147 @@
+import type { Settings } from '../../config/settings.ts';
+import { createMessageParser } from '../../core/message/envelope.ts';
+import { countSettled } from '../../core/records/statistics.ts';
+import { NO_ENDPOINT_KEY } from '../../core/request/target.ts';
+import { isParked, type RetryPolicy } from '../../core/retry/verdict.ts';
+import { waitsFor } from '../../core/scheduled-queue.ts';
+import type { Pressure } from '../../delivery/ack-pending-monitor.ts';
+import type { Rooms } from '../../delivery/admission/admission.ts';
+import type { EndpointRules } from '../../delivery/admission/limits-watcher.ts';
+import type { SetAside } from '../../delivery/deferred-messages.ts';
+import type { Surroundings } from '../../delivery/handle-message.ts';
+import type { Drainer } from '../../delivery/parked/parked-reader.ts';
+import type { Schedule } from '../../delivery/parked/scheduled-reader.ts';
+import type { LiveRegistry } from '../../delivery/registry/webhook-registry.ts';
+import { endpointKeyOf, isUnsendable, type Unsendable } from '../../delivery/resolve.ts';
+import { logAttempt, logFanOut } from '../../delivery/statistics/attempt-log.ts';
+import { attemptRecord, deadLetterRecord } from '../../delivery/statistics/records.ts';
+import type { Statistics } from '../../delivery/statistics/statistics.ts';
+import type { HandOut } from '../../nats/messages/received-message.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import type { Topology } from '../topology/topology.ts';
+import type { Settling } from './settlement.ts';
+
+const HOUR_MS = 3_600_000;
+
+export type JourneyParts = Settling & {
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly topology: Topology;
+  readonly statistics: Statistics;
+  readonly rooms: Rooms;
+  readonly drainer: Drainer;
+  readonly schedule: Schedule;
+  readonly pressure: Pressure;
+  readonly registry: LiveRegistry;
+  readonly rules: EndpointRules;
+  readonly setAside: SetAside<HandOut>;
+  readonly send: Surroundings<HandOut>['send'];
+};
+
+/** Wires what the journey of a message needs. */
+export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
+  const {
+    settings,
+    log,
+    topology,
+    statistics,
+    rooms,
+    drainer,
+    schedule,
+    pressure,
+    registry,
+    rules,
+    setAside,
+    parking,
+    settlement,
+    send,
+  } = parts;
+  const storedBytes = settings.STORE_PAYLOADS === 'none' ? 0 : settings.STORE_PAYLOAD_BYTES;
+  return {
+    policy: retryPolicy(settings),
+    maxAgeMs: settings.MAX_AGE_HOURS * HOUR_MS,
+    parse: createMessageParser(settings.ENDPOINT_KEY),
+    enter(message, { target }) {
+      const fits = parking.fits(message);
+      // The worker that was lost may have parked it again: then this copy is one too many, and parking it once more is its end.
+      if (message.isLostCopy && fits && parking.trouble() === null)
+        return { kind: 'noRoom', why: 'a worker was lost with it' };
+      return rooms.enter(target, { isParkedCopy: message.isParkedCopy, mustSend: !fits });
+    },
+    rows: () => registry.rows,
+    send,
+    // Workers before this one, and peers, do not tell: those that may have had to hand back count, too.
+    hasHandedBack: (message) =>
+      settlement.hasHandedBack() ||
+      topology.parkedCanFill ||
+      parking.trouble() !== null ||
+      !parking.fits(message),
+    waitsIn(message, delivery) {
+      const isQueued = message.isParkedCopy || pressure.isHigh();
+      return isQueued || (!isUnsendable(delivery) && rooms.isShut(delivery.target)) ? 'queue' : 'stream';
+    },
+    async fanOut(message, fanOut) {
+      const { id, endpointKeys } = fanOut;
+      if (!parking.fits(message)) return tooLarge(id, endpointKeys.length);
+      const done = await settlement.fanOut(message, id, endpointKeys);
+      if (isParked(done) && message.queue === null) for (const key of endpointKeys) drainer.parked(key);
+      logFanOut(log, message, fanOut, done);
+      statistics.add(countSettled(null, done, message.isRedelivery), null, null);
+      return null;
+    },
+    async settle(message, delivery, attempt, verdict) {
+      const { id } = delivery;
+      const endpointKey = endpointKeyOf(delivery);
+      const { outcome } = attempt;
+      if (outcome.kind === 'faulted' && isUnsendable(delivery)) {
+        // Somebody may have registered it a moment ago.
+        if (registry.trouble === null && setAside.keepUntil(message, registry.renewed())) {
+          message.separate();
+          return { kind: 'setAside' };
+        }
+        rules.waitsForRegistry(endpointKey);
+      }
+      const done = await settlement.settle(message, { id, endpointKey }, attempt, verdict);
+      if (isParked(done)) drainer.parked(endpointKey);
+      if (done.kind === 'schedule') schedule.parked(waitsFor(done.dueAt, Date.now()));
+      if (done.kind === 'deadLetter' && done.reason === 'gone' && !isUnsendable(delivery))
+        registry.gone(delivery);
+      if (done.kind === 'retry') pressure.retried();
+      return done;
+    },
+    record(message, delivery, attempt, done) {
+      logAttempt(log, message, delivery, attempt, done);
+      statistics.add(
+        countSettled(attempt, done, message.isRedelivery),
+        attemptRecord(message, delivery, attempt, done, settings.ATTEMPT_LOG),
+        deadLetterRecord(message, delivery, attempt, done, storedBytes),
+      );
+    },
+    now: Date.now,
+    random: Math.random,
+  };
+}
+
+function tooLarge(id: string, endpoints: number): Unsendable {
+  const detail =
+    `it is for ${endpoints} endpoints, and too large for a copy to each, which has a few headers more: raise max_payload ` +
+    'of nats-server, or publish less in one message';
+  return {
+    id,
+    endpointKey: NO_ENDPOINT_KEY,
+    outcome: { kind: 'unsendable', reason: 'malformed', detail },
+  };
+}
+
+export function retryPolicy(settings: Settings): RetryPolicy {
+  return {
+    maxAttempts: settings.MAX_ATTEMPTS,
+    terminalStatuses: new Set(settings.TERMINAL_STATUSES),
+    backoff: {
+      baseMs: settings.BACKOFF_BASE_MS,
+      maxMs: settings.BACKOFF_MAX_MS,
+      multiplier: 2,
+      retryAfterMaxMs: settings.RETRY_AFTER_MAX_MS,
+    },
+  };
+}

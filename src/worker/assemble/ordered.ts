@@ -1,0 +1,125 @@
+import type { Settings } from '../../config/settings.ts';
+import type { Rooms } from '../../delivery/admission/admission.ts';
+import type { Surroundings } from '../../delivery/handle-message.ts';
+import { OrderedMessages } from '../../delivery/ordered/ordered-dispatcher.ts';
+import { OrderedKeys } from '../../delivery/ordered/ordered-reader.ts';
+import { isTurnOfOrdered } from '../../delivery/ordered/ordered-share.ts';
+import type { NatsClient } from '../../nats/connection/client.ts';
+import { createOrderedQueues } from '../../nats/consumers/ordered-queues.ts';
+import type { HandOut } from '../../nats/messages/received-message.ts';
+import { orderedCopySubject } from '../../nats/streams/ordered-stream.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import type { OrderedTopology } from '../topology/ordered-topology.ts';
+import type { Topology } from '../topology/topology.ts';
+import type { Settling } from './settlement.ts';
+
+export type OrderedParts = Pick<Settling, 'settlement' | 'acks'> & {
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly client: NatsClient;
+  readonly topology: Topology;
+  readonly orderedTopology: OrderedTopology;
+  readonly rooms: Rooms;
+  readonly around: Surroundings<HandOut>;
+  /** Slots without a message, and without one that is about to come. */
+  free(): number;
+  /** Takes a message into a slot. */
+  begin(message: HandOut): void;
+  /** How much more may be kept in memory, in bytes. */
+  leftBytes(): number;
+};
+
+/** Wires the queues of ordered webhooks, and the journey of their messages: none is parked, and each waits in its stream. */
+export function assembleOrdered(parts: OrderedParts) {
+  const { settings, log, client, topology, orderedTopology, rooms, around, settlement, acks } = parts;
+  const now = () => performance.now();
+  const messages = new OrderedMessages<HandOut>({
+    slots: settings.CONCURRENCY,
+    free: parts.free,
+    spaceFor(endpointKey) {
+      const place = rooms.placeOf(endpointKey);
+      return place.isQueueing && !isTurnOfOrdered(now()) ? 0 : rooms.spaceFor(place);
+    },
+    begin: parts.begin,
+    leftBytes: parts.leftBytes,
+    benched: (queue) => keys.benched(queue),
+    settled: (queue, pending, delayMs) => keys.settled(queue, pending, delayMs),
+    handBack: (message) => settlement.handBack(message, 0),
+    ackAgain: (message) => settlement.ackAgain(message),
+    now,
+  });
+  const queues = createOrderedQueues(client, {
+    stream: settings.ORDERED_STREAM_NAME,
+    subjects: settings.ORDERED_SUBJECT,
+    group: settings.QUEUE_GROUP,
+    ackWaitMs: () => topology.ackWaitMs,
+    streamCreated: () => orderedTopology.created,
+    isStreamKnown: () => orderedTopology.isKnown(),
+    take(message) {
+      settlement.hold(message);
+      messages.came(message);
+    },
+  });
+  const keys = new OrderedKeys({
+    queues: {
+      ...queues,
+      async list() {
+        if (!(await orderedTopology.isReady())) return null;
+        // Not there any more, perhaps: then it is made again.
+        return (await queues.list()) ?? ((await orderedTopology.isKnown()) ? queues.list() : null);
+      },
+      // Messages are heard of in a stream that is not as it must be, too: a durable on one that keeps what was delivered, say,
+      // would send all of it again.
+      open: async (queue, owner) => ((await orderedTopology.isReady()) ? queues.open(queue, owner) : null),
+    },
+    mostOpen: settings.MAX_DRAINS,
+    mostKnown: settings.ENDPOINTS_KEPT,
+    mayPull: () => acks.trouble() === null,
+    log,
+    now,
+  });
+  const inOrder: Surroundings<HandOut> = {
+    ...around,
+    // It may have been handed back unsent, by any worker that stopped: then it is sent at least once.
+    hasHandedBack: () => true,
+    waitsIn: () => 'stream',
+    async enter(message, { target, endpoint }) {
+      const copies = orderedCopySubject(settings.STREAM_NAME, message.queue!, target.endpointKey);
+      // Its endpoint was one of several a moment ago, and has still to get what was copied for it then.
+      const isEarly = endpoint !== null && message.parkedFor === null && keys.holds(copies);
+      if (messages.isBehind(message, target.endpointKey) || isEarly)
+        return { kind: 'noRoom', why: 'others wait for room there' };
+      if (await queues.isOver(message)) {
+        settlement.letGo(message);
+        return { kind: 'noRoom', why: 'it is acked by now' };
+      }
+      // Parked ones do not go before it: they have a queue of their own.
+      const room = await rooms.enter(target, { isParkedCopy: true, mustSend: false });
+      // An attempt takes at most half of the ack wait, and must be over before another worker can have it.
+      if (room.kind === 'noRoom' || settlement.isOurs(message, topology.ackWaitMs / 2)) return room;
+      const outcome = {
+        kind: 'noRoom',
+        why: 'NATS did not hear of it lately, and may give it to another worker',
+      } as const;
+      room.left({ outcome, startedAt: around.now(), durationMs: 0 });
+      return outcome;
+    },
+    async fanOut(message, fanOut) {
+      // Its copies may have been made by another worker, and those of the next one, too.
+      if (!settlement.isOurs(message)) {
+        settlement.letGo(message);
+        return null;
+      }
+      const tooLarge = await around.fanOut(message, fanOut);
+      for (const endpointKey of tooLarge === null ? fanOut.endpointKeys : [])
+        keys.noticed(orderedCopySubject(settings.STREAM_NAME, message.queue!, endpointKey));
+      return tooLarge;
+    },
+    async settle(message, delivery, attempt, verdict) {
+      const done = await around.settle(message, delivery, attempt, verdict);
+      messages.settled(message, done);
+      return done;
+    },
+  };
+  return { messages, keys, inOrder };
+}

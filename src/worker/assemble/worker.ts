@@ -1,0 +1,248 @@
+import { randomUUID } from 'node:crypto';
+import type { Settings } from '../../config/settings.ts';
+import { Pressure } from '../../delivery/ack-pending-monitor.ts';
+import { SetAside } from '../../delivery/deferred-messages.ts';
+import { handleMessage, type Surroundings } from '../../delivery/handle-message.ts';
+import { patientSender } from '../../delivery/local-fault-retry.ts';
+import { LiveRegistry } from '../../delivery/registry/webhook-registry.ts';
+import { Slots } from '../../delivery/slots.ts';
+import { Statistics } from '../../delivery/statistics/statistics.ts';
+import type { NatsClient } from '../../nats/connection/client.ts';
+import { createPullConsumer } from '../../nats/consumers/pull-consumer.ts';
+import type { HandOut } from '../../nats/messages/received-message.ts';
+import { errorMessage } from '../../runtime/failure.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import type { Database } from '../connections/database.ts';
+import type { OrderedTopology } from '../topology/ordered-topology.ts';
+import type { Topology } from '../topology/topology.ts';
+import { assembleLimits, assembleRooms } from './admission.ts';
+import { assembleHealth } from './health.ts';
+import { assembleJourney, retryPolicy } from './journey.ts';
+import { sayOwnFaults } from './local-fault-log.ts';
+import { assembleOrdered } from './ordered.ts';
+import { assembleSender } from './sender.ts';
+import { assembleSettling } from './settlement.ts';
+import { webhookRows } from './webhook-rows.ts';
+
+export type WorkerParts = {
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly client: NatsClient;
+  readonly topology: Topology;
+  readonly orderedTopology: OrderedTopology;
+  readonly database: Pick<Database, 'pool' | 'keeper'>;
+  /** Beyond ALLOWED_PRIVATE_CIDRS: where `up` has its own receiver. */
+  readonly alsoAllowedCidrs?: readonly string[];
+};
+
+/** A message that a bug of ours stumbled over waits this long before it is tried again, in milliseconds. */
+const STUMBLED_MS = 5000;
+/** What is due comes even while no slot is free, so many at once: from then on it waits in the queue of its endpoint. */
+const DUE_AT_ONCE = 8;
+/** Of the slots, what messages have at once that waited for news of their row: the others are for healthy endpoints. */
+const SHARE_OF_NEWS = 1 / 4;
+/** Peers take a worker for dead after this many flushes that did not come, and not before 30 s. */
+const SILENT = { intervals: 4, atLeastMs: 30_000 };
+
+/** Wires the parts of one worker. Nothing comes before its consumer and its drains are started. */
+export function assembleWorker({
+  settings,
+  log,
+  client,
+  topology,
+  orderedTopology,
+  database: { pool, keeper },
+  alsoAllowedCidrs = [],
+}: WorkerParts) {
+  const stopping = new AbortController();
+  const sender = assembleSender(settings, alsoAllowedCidrs);
+  const statistics = new Statistics(
+    {
+      instanceId: randomUUID(),
+      streamName: settings.STREAM_NAME,
+      consumerName: settings.CONSUMER_NAME,
+      queueGroup: settings.QUEUE_GROUP,
+      silentAfterMs: Math.max(SILENT.intervals * settings.STATS_INTERVAL_MS, SILENT.atLeastMs),
+      maxRows: settings.ATTEMPT_BUFFER_ROWS,
+      maxBytes: settings.ATTEMPT_BUFFER_BYTES,
+      intervalMs: settings.STATS_INTERVAL_MS,
+      log,
+      async progress() {
+        const progress = await topology.progress();
+        return progress && { ...progress, pending: progress.pending + ordered.keys.pending };
+      },
+      endpoints: () => report.changed(),
+    },
+    keeper,
+  );
+  const settling = assembleSettling({
+    settings,
+    client,
+    topology,
+    orderedTopology,
+    heard: () => consumer.slotFreed(),
+    setAside(message, endpointKey) {
+      const isKept =
+        message.queue === null ? setAside.keep(message) : ordered.messages.keep(message, endpointKey);
+      if (isKept) message.separate();
+      return isKept;
+    },
+  });
+  const { acks, parking, settlement } = settling;
+  const pressure = new Pressure(() => topology.isPressed());
+  const { rooms, drainer, schedule, share, report } = assembleRooms({
+    settings,
+    log,
+    client,
+    topology,
+    slots: {
+      free: () => (acks.trouble() === null ? slots.free() : 0),
+      asked: () => consumer.credits(),
+    },
+    freeForDue: () => (acks.trouble() === null ? Math.max(DUE_AT_ONCE, slots.free()) : 0),
+    take: takeCopy,
+  });
+
+  const rules = assembleLimits({ settings, log, pool, rooms });
+  const registry = new LiveRegistry({
+    policy: { retries: retryPolicy(settings), disabled: settings.DISABLED_ENDPOINT },
+    rows: webhookRows(pool, settings.DATABASE_URL, log),
+    subjects: [...settings.SUBJECT, ...settings.ORDERED_SUBJECT],
+    log,
+    changed: () => rules.registryChanged(registry),
+    notified: () => rules.look(),
+  });
+  const leftBytes = () => settings.SET_ASIDE_BYTES - setAside.bytes - ordered.messages.bytes;
+  const setAside: SetAside<HandOut> = new SetAside({
+    leftBytes,
+    again: proceed,
+    mostAtOnce: Math.max(1, Math.floor(SHARE_OF_NEWS * settings.CONCURRENCY)),
+    random: Math.random,
+  });
+
+  const around = assembleJourney({
+    ...settling,
+    settings,
+    log,
+    topology,
+    statistics,
+    rooms,
+    drainer,
+    schedule,
+    pressure,
+    registry,
+    rules,
+    setAside,
+    send: patientSender(sender.send, stopping.signal, sayOwnFaults(log)),
+  });
+  /** More came than there are slots: it is parked, wherever it goes. */
+  const overflowing: Surroundings<HandOut> = {
+    ...around,
+    enter: () => ({ kind: 'noRoom', why: 'this worker has no slot for it' }),
+  };
+
+  const handle = (message: HandOut, surroundings: Surroundings<HandOut>) =>
+    handleMessage(message, surroundings).catch((error) => {
+      log.error(
+        { error: errorMessage(error), stack: error?.stack, sequence: message.sequence },
+        'a bug of ours',
+      );
+      settlement.handBack(message, STUMBLED_MS);
+    });
+
+  const slots = new Slots<HandOut>(
+    settings.CONCURRENCY,
+    async (message) => {
+      if (message.isParkedCopy) share.began();
+      await handle(message, message.queue === null ? around : ordered.inOrder);
+      if (message.isParkedCopy) share.ended();
+      if (message.queue !== null) ordered.messages.ended(message);
+    },
+    () => {
+      ordered.messages.slotFreed();
+      consumer.slotFreed();
+    },
+  );
+
+  function take(message: HandOut): void {
+    settlement.hold(message);
+    void proceed(message);
+  }
+
+  async function proceed(message: HandOut): Promise<void> {
+    if (message.queue !== null) ordered.messages.came(message);
+    else await (slots.free() > 0 ? slots.take(message) : handle(message, overflowing));
+  }
+
+  const ordered = assembleOrdered({
+    ...settling,
+    settings,
+    log,
+    client,
+    topology,
+    orderedTopology,
+    rooms,
+    around,
+    free: () => (acks.trouble() === null ? slots.free() - consumer.coming() : 0),
+    begin: (message) => void slots.take(message),
+    leftBytes,
+  });
+
+  /** One that owes a wait came only to be handed back until that is over. */
+  function takeCopy(copy: HandOut): void {
+    if (copy.isDeferred) settlement.handBack(copy, Math.max(0, copy.notBefore! - Date.now()));
+    else take(copy);
+  }
+
+  const consumer = createPullConsumer(
+    client,
+    {
+      stream: settings.STREAM_NAME,
+      durable: settings.QUEUE_GROUP,
+      streamCreated: () => topology.streamCreated,
+      maxBatch: settings.BATCH_SIZE ?? settings.CONCURRENCY,
+      limits: () => topology.pullLimits,
+      isKnown: () => topology.isKnown(),
+    },
+    {
+      free: () => (acks.trouble() === null ? slots.free() - share.wish() - ordered.messages.wish() : 0),
+      take,
+      handBack: take,
+    },
+  );
+
+  const { health, inTrouble } = assembleHealth({
+    ...settling,
+    client,
+    topology,
+    orderedTopology,
+    consumer,
+    statistics,
+    registry,
+    stopping: stopping.signal,
+  });
+
+  return {
+    stopping,
+    sender,
+    statistics,
+    acks,
+    parking,
+    settlement,
+    slots,
+    rooms,
+    drainer,
+    schedule,
+    report,
+    pressure,
+    setAside,
+    ordered,
+    rules,
+    registry,
+    consumer,
+    health,
+    inTrouble,
+  };
+}
+
+export type AssembledWorker = ReturnType<typeof assembleWorker>;

@@ -1,0 +1,55 @@
+import type pg from 'pg';
+import type { Settings } from '../../config/settings.ts';
+import type { StatisticsKeeper } from '../../delivery/statistics/statistics.ts';
+import { classifyConnectError, connectProblem } from '../../postgres/connection/connect-problem.ts';
+import { createPool } from '../../postgres/connection/pool.ts';
+import { maintain } from '../../postgres/maintain.ts';
+import { migrate } from '../../postgres/migrate.ts';
+import { storeFlush } from '../../postgres/store-flush.ts';
+import { readStreamRow, type StreamRow } from '../../postgres/tables/streams-table.ts';
+import { UserError } from '../../runtime/failure.ts';
+import type { Logger } from '../../runtime/logger.ts';
+
+export type Database = {
+  readonly pool: pg.Pool;
+  readonly keeper: StatisticsKeeper;
+  /** The row of `rule_nats_streams` for STREAM_NAME; null where there is none, or PostgreSQL is away. */
+  readonly streamRow: StreamRow | null;
+};
+
+/**
+ * Opens PostgreSQL and makes its tables. One that is away is left for later: the statistics make the tables when
+ * it comes.
+ *
+ * @throws {UserError} where waiting cannot cure it: a wrong password, no such database, missing rights.
+ */
+export async function openDatabase(settings: Settings, log: Logger): Promise<Database> {
+  const pool = createPool({ url: settings.DATABASE_URL, size: settings.DATABASE_POOL_SIZE, log });
+  const keeper: StatisticsKeeper = {
+    async maintain() {
+      await migrate(pool, { log });
+      await maintain(pool, { attemptRetentionDays: settings.ATTEMPT_RETENTION_DAYS, now: Date.now() });
+    },
+    async store(flush) {
+      await storeFlush(pool, flush);
+    },
+  };
+  try {
+    await migrate(pool, { log });
+    return { pool, keeper, streamRow: await readStreamRow(pool, settings.STREAM_NAME) };
+  } catch (error) {
+    const away = !(error instanceof UserError) && classifyConnectError(error) === 'away';
+    if (!away) {
+      await pool.end();
+      throw asUserError(error, settings.DATABASE_URL);
+    }
+    log.warn(
+      `${connectProblem(error, settings.DATABASE_URL)} Deliveries start without it; statistics follow when it comes.`,
+    );
+    return { pool, keeper, streamRow: null };
+  }
+}
+
+function asUserError(error: unknown, url: string): UserError {
+  return error instanceof UserError ? error : new UserError(connectProblem(error, url), { cause: error });
+}

@@ -1,0 +1,180 @@
+import type pg from 'pg';
+import type { Settings } from '../config/settings.ts';
+import { tellHealth } from '../delivery/health-log.ts';
+import { watchFailing } from '../delivery/registry/auto-disable.ts';
+import { statisticsLine } from '../delivery/statistics/attempt-log.ts';
+import { HttpServer } from '../http/server.ts';
+import { errorMessage } from '../runtime/failure.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { json, type Route } from '../runtime/route.ts';
+import { within } from '../runtime/within.ts';
+import { type AssembledWorker, assembleWorker } from './assemble/worker.ts';
+import { openServers } from './connections/servers.ts';
+import { stopDelivering } from './stop-worker.ts';
+import { OrderedTopology } from './topology/ordered-topology.ts';
+import { Topology } from './topology/topology.ts';
+
+/** How often the statistics line is printed while something happens, in milliseconds. */
+const STATISTICS_LINE_EVERY_MS = 60_000;
+/** How long the last statistics, and the closing of connections, may take, in milliseconds. */
+const FLUSH_MS = 5000;
+
+export type RunningWorker = {
+  /** The port of /health, or null where none is open. */
+  readonly httpPort: number | null;
+  /** Resolves when NATS is lost for good, which reconnecting cannot cure. */
+  readonly broken: Promise<Error>;
+  /** Drains, aborts, flushes, and says on one line what became of it. */
+  stop(): Promise<void>;
+};
+
+type Extras = {
+  /** Beside /health. */
+  readonly routes?: (pool: pg.Pool, worker: AssembledWorker) => readonly Route[];
+  readonly alsoAllowedCidrs?: readonly string[];
+  /** The address that HTTP_PORT is opened on. @default all of this machine's */
+  readonly httpHost?: string;
+};
+
+/**
+ * Connects, makes what is missing, and delivers until it is stopped.
+ *
+ * @param signal Ends the waiting for a NATS that is away.
+ * @throws {UserError} for what the user can cure; the signal's reason when it is aborted.
+ */
+export async function runWorker(
+  settings: Settings,
+  log: Logger,
+  signal: AbortSignal,
+  extras: Extras = {},
+): Promise<RunningWorker> {
+  const { database, client } = await openServers(settings, log, signal);
+  const { pool } = database;
+  const topology = new Topology(client, settings, database, log);
+  await topology.ensure().catch(async (error) => {
+    await Promise.all([pool.end(), client.close()]);
+    throw error;
+  });
+  const orderedTopology = new OrderedTopology(client, settings, topology, log);
+  const isOrdered = await orderedTopology.start();
+  const { alsoAllowedCidrs = [], httpHost, routes = () => [] } = extras;
+  const worker = assembleWorker({
+    settings,
+    log,
+    client,
+    topology,
+    orderedTopology,
+    database,
+    alsoAllowedCidrs,
+  });
+  const http = await serveHealth(settings, log, [healthRoute(worker), ...routes(pool, worker)], httpHost);
+  const startedAt = performance.now();
+  await worker.statistics.start();
+  // Peers count us among those who share what the group may do.
+  await within(FLUSH_MS, worker.statistics.flush());
+  await Promise.all([worker.registry.start(), worker.rules.start()]);
+  worker.consumer.start();
+  await worker.schedule.start();
+  await worker.drainer.start();
+  if (isOrdered) await worker.ordered.keys.start();
+  await worker.report.start();
+  const stopSaying = sayStatistics(worker, log, startedAt);
+  const stopMending = topology.keepMended(worker.inTrouble, worker.consumer.retry);
+  const stopTelling = tellHealth(worker.health, log);
+  const stopFollowing = topology.followRow();
+  const stopWatching = watchFailing({
+    rooms: worker.rooms,
+    registry: worker.registry,
+    disableAfterHours: settings.DISABLE_AFTER_HOURS,
+    log,
+    now: Date.now,
+  });
+  log.info(
+    {
+      worker: settings.CONSUMER_NAME,
+      group: settings.QUEUE_GROUP,
+      stream: settings.STREAM_NAME,
+      subjects: settings.SUBJECT,
+      slots: settings.CONCURRENCY,
+    },
+    'delivering',
+  );
+
+  async function stop(): Promise<void> {
+    stopSaying();
+    stopMending();
+    stopTelling();
+    stopFollowing();
+    stopWatching();
+    worker.rules.stop();
+    await worker.report.stop();
+    const drained = await stopDelivering(worker, settings.SHUTDOWN_DRAIN_MS);
+    await within(FLUSH_MS, worker.registry.stop());
+    const flushed = await within(FLUSH_MS, worker.statistics.stop());
+    await within(
+      FLUSH_MS,
+      Promise.all([client.close(), worker.sender.close(), http?.stop(), flushed && pool.end()]),
+    );
+    const unflushedRows = worker.statistics.rows;
+    log.info(
+      {
+        ...statisticsLine(worker.statistics.total, performance.now() - startedAt),
+        ...drained,
+        unflushedRows,
+      },
+      'stopped',
+    );
+  }
+
+  const broken = client.closed.then((error) => error ?? new Error('the connection to NATS is closed'));
+  return { httpPort: http?.port ?? null, broken, stop };
+}
+
+function healthRoute(worker: AssembledWorker): Route {
+  return {
+    method: 'GET',
+    path: '/health',
+    async handle() {
+      const health = worker.health();
+      const serves = health.status === 'ok' || health.status === 'degraded';
+      return json(serves ? 200 : 503, {
+        ...health,
+        slots: { busy: worker.slots.busy(), free: worker.slots.free(), waiting: worker.rooms.waiting },
+        setAside: worker.setAside.count,
+        ordered: { pending: worker.ordered.keys.pending, waiting: worker.ordered.messages.waiting },
+      });
+    },
+  };
+}
+
+/** Deliveries matter more than a port: one that is taken is said, and goes without. */
+async function serveHealth(
+  settings: Settings,
+  log: Logger,
+  routes: readonly Route[],
+  host?: string,
+): Promise<HttpServer | null> {
+  if (settings.HTTP_PORT === 0) return null;
+  const server = new HttpServer(
+    { port: settings.HTTP_PORT, log, ...(host !== undefined && { host }) },
+    routes,
+  );
+  try {
+    await server.start();
+    return server;
+  } catch (error) {
+    log.error(`${errorMessage(error)} This worker delivers, but /health is not served.`);
+    return null;
+  }
+}
+
+function sayStatistics(worker: AssembledWorker, log: Logger, startedAt: number): () => void {
+  let said = 0;
+  const timer = setInterval(() => {
+    const { total } = worker.statistics;
+    if (total.delivered === said) return;
+    said = total.delivered;
+    log.info(statisticsLine(total, performance.now() - startedAt), 'statistics');
+  }, STATISTICS_LINE_EVERY_MS);
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,63 @@
+import type { Settings } from '../../config/settings.ts';
+import type { GroupProgress } from '../../core/records/statistics.ts';
+import type { NatsClient } from '../../nats/connection/client.ts';
+import { createPatience } from '../../nats/connection/retry-delay.ts';
+import { classifyConnectError } from '../../postgres/connection/connect-problem.ts';
+import { readProgress } from '../../postgres/tables/group-progress-table.ts';
+import { errorCode, errorMessage } from '../../runtime/failure.ts';
+import type { Database } from '../connections/database.ts';
+
+/** Nothing was ever stored there. */
+const UNDEFINED_TABLE = '42P01';
+/** How long PostgreSQL is waited for, in milliseconds. After it, all that the stream keeps is delivered. */
+const AWAY_MS = 30_000;
+
+/** How far the group was when that was last known: in memory, and in PostgreSQL with the statistics. */
+export class GroupFloor {
+  readonly #client: NatsClient;
+  readonly #settings: Settings;
+  readonly #database: Database;
+  #lastSeen: GroupProgress | null = null;
+
+  constructor(client: NatsClient, settings: Settings, database: Database) {
+    this.#client = client;
+    this.#settings = settings;
+    this.#database = database;
+  }
+
+  see(progress: GroupProgress): void {
+    this.#lastSeen = progress;
+  }
+
+  /**
+   * The last floor that was noted in this stream; a floor counts only in the stream that it was taken in. A PostgreSQL that is
+   * away is waited for, for a while, where nothing else says where to start: to send again all that is kept would be worse.
+   *
+   * @param only Nothing else says where to start.
+   */
+  async last(created: number, only: boolean): Promise<number | undefined> {
+    const seen = this.#lastSeen?.streamCreated === created ? this.#lastSeen.ackFloor : undefined;
+    const { isSet } = this.#settings;
+    const waits = only && seen === undefined && isSet('DATABASE_URL') && !isSet('START_FROM');
+    const stored = await this.#stored(waits ? AWAY_MS : 0);
+    if (stored?.streamCreated !== created) return seen;
+    return Math.max(stored.ackFloor, seen ?? 0);
+  }
+
+  async #stored(awayMs: number) {
+    const { STREAM_NAME, QUEUE_GROUP } = this.#settings;
+    const patience = createPatience(this.#client.log, this.#client.signal);
+    const until = performance.now() + awayMs;
+    for (;;) {
+      try {
+        return await readProgress(this.#database.pool, STREAM_NAME, QUEUE_GROUP);
+      } catch (error) {
+        const isAway = classifyConnectError(error) === 'away' && errorCode(error) !== UNDEFINED_TABLE;
+        if (!isAway || performance.now() >= until) return null;
+        await patience.pause(
+          `the durable ${QUEUE_GROUP} is missing, and where it was is noted in PostgreSQL: waiting for it, ${AWAY_MS / 1000} s at most (${errorMessage(error)})`,
+        );
+      }
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Settings } from '../../config/settings.ts';
+import type { NatsClient } from '../../nats/connection/client.ts';
+import type { HandOut } from '../../nats/messages/received-message.ts';
+import { ensureOrderedStream } from '../../nats/streams/ordered-stream.ts';
+import { overlap } from '../../nats/subjects.ts';
+import { errorMessage } from '../../runtime/failure.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import { within } from '../../runtime/within.ts';
+import type { Topology } from './topology.ts';
+
+/** How long an answer about the stream is waited for, in milliseconds. */
+const ANSWER_MS = 1000;
+/** How long the start waits for the stream, in milliseconds: other webhooks are delivered without it. */
+const START_MS = 5000;
+/** How often it is tried again to make it, where that was refused, in milliseconds. */
+const AGAIN_MS = 5000;
+
+/** The stream of ordered webhooks: made where it is missing, also while we run. Where it cannot be, all else goes on. */
+export class OrderedTopology {
+  readonly #client: NatsClient;
+  readonly #settings: Settings;
+  readonly #topology: Topology;
+  readonly #log: Logger;
+  /** 0: it was never there. */
+  #created = 0;
+  #trouble: string | null = null;
+  #againAt = 0;
+  #ensuring: Promise<boolean> | null = null;
+  #looking: Promise<boolean> | null = null;
+
+  constructor(client: NatsClient, settings: Settings, topology: Topology, log: Logger) {
+    this.#client = client;
+    this.#settings = settings;
+    this.#topology = topology;
+    this.#log = log;
+  }
+
+  /** When the stream was made, in milliseconds since 1970. */
+  get created(): number {
+    return this.#created;
+  }
+
+  /** Why there is no order, though it is wanted; null where there is. */
+  trouble(): string | null {
+    return this.#trouble;
+  }
+
+  /** Whether the stream that this was handed out from was made again meanwhile. */
+  isGone({ place }: HandOut): boolean {
+    return place.created !== this.#created;
+  }
+
+  /**
+   * Makes the stream where it is missing, for a while; what is in the way is said, and tried again while we run.
+   *
+   * @returns Whether there is to be order. What stands against it in the settings is said, and deliveries go on without.
+   */
+  async start(): Promise<boolean> {
+    const { ORDERED_SUBJECT, isSet } = this.#settings;
+    if (ORDERED_SUBJECT.length === 0) return false;
+    const obstacle = this.#obstacle();
+    if (obstacle !== null) {
+      this.#log.warn(obstacle);
+      // Where it is the default, nobody asked for order.
+      if (isSet('ORDERED_SUBJECT')) this.#trouble = obstacle;
+      return false;
+    }
+    await within(START_MS, this.#ensure());
+    return true;
+  }
+
+  /** Whether the stream is there, as far as is known. */
+  async isReady(): Promise<boolean> {
+    if (this.#created !== 0 && this.#trouble === null) return true;
+    return performance.now() >= this.#againAt && (await this.#ensure());
+  }
+
+  /** Whether the stream is the one that we know, or could be made known. One look tells it for all who ask meanwhile. */
+  isKnown(): Promise<boolean> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = null;
+    });
+    return this.#looking;
+  }
+
+  /** The server refuses a stream whose subjects another one carries. */
+  #obstacle(): string | null {
+    const { ORDERED_SUBJECT, SUBJECT, STREAM_NAME } = this.#settings;
+    for (const carried of new Set([...SUBJECT, ...this.#topology.subjects])) {
+      const ordered = ORDERED_SUBJECT.find((subject) => overlap(carried, subject));
+      if (ordered === undefined) continue;
+      return (
+        `ORDERED_SUBJECT: the stream ${STREAM_NAME} carries ${carried}, which overlaps ${ordered}, so nothing is delivered in ` +
+        'order: set ORDERED_SUBJECT to subjects that it does not carry, or have it carry less (SUBJECT, and its row of ' +
+        'rule_nats_streams); ORDERED_SUBJECT=off silences this'
+      );
+    }
+    return null;
+  }
+
+  async #look(): Promise<boolean> {
+    const late = wait(ANSWER_MS, null, { ref: false });
+    const asked = this.#client.manager.streams.info(this.#settings.ORDERED_STREAM_NAME).catch(() => null);
+    const info = await Promise.race([asked, late]);
+    return (info !== null && Date.parse(info.created) === this.#created) || (await this.#ensure());
+  }
+
+  #ensure(): Promise<boolean> {
+    this.#ensuring ??= this.#make()
+      .then(
+        () => null,
+        (error) => errorMessage(error),
+      )
+      .then((trouble) => {
+        if (trouble !== null && trouble !== this.#trouble)
+          this.#log.error(`${trouble} Until then nothing is delivered in order; all other webhooks are.`);
+        if (trouble === null && this.#trouble !== null)
+          this.#log.info('webhooks are delivered in order again');
+        this.#trouble = trouble;
+        this.#againAt = performance.now() + AGAIN_MS;
+        this.#ensuring = null;
+        return trouble === null;
+      });
+    return this.#ensuring;
+  }
+
+  async #make(): Promise<void> {
+    const { ORDERED_STREAM_NAME, ORDERED_SUBJECT, STREAM_NAME } = this.#settings;
+    const { ackWaitMs, replicas } = this.#topology;
+    const found = await ensureOrderedStream(this.#client, {
+      name: ORDERED_STREAM_NAME,
+      subjects: ORDERED_SUBJECT,
+      sourceStream: STREAM_NAME,
+      replicas,
+      ackWaitMs,
+    });
+    const isFirst = this.#created === 0;
+    this.#created = found.created;
+    const about = { stream: ORDERED_STREAM_NAME, subjects: ORDERED_SUBJECT };
+    if (found.isNew && isFirst) this.#log.info(about, 'made the stream of ordered webhooks');
+    else if (found.isNew)
+      this.#log.warn(about, 'made the stream of ordered webhooks again, which was gone with all in it');
+    if (isFirst) for (const warning of found.warnings) this.#log.warn(warning);
+  }
+}

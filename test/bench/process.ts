@@ -1,0 +1,77 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { UserError } from '../../src/runtime/failure.ts';
+
+/** A worker under measurement: a process of its own. */
+export interface BenchProcess {
+  readonly pid: number;
+  /** Rejects when it ends before it is stopped, with what it said last. */
+  readonly failed: Promise<never>;
+  pause(): void;
+  resume(): void;
+  stop(): Promise<void>;
+}
+
+const TAIL_CHARACTERS = 2000;
+const CPU_TICKS_A_SECOND = 100;
+
+/** @param file A built program, as a URL. */
+export function startBenchProcess(
+  name: string,
+  file: URL,
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): BenchProcess {
+  // Away from any .env: what is measured is what is told.
+  const child = spawn(process.execPath, [file.pathname, ...args], {
+    cwd: tmpdir(),
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let tail = '';
+  const keepTail = (text: Buffer) => {
+    tail = (tail + text).slice(-TAIL_CHARACTERS);
+  };
+  child.stdout.on('data', keepTail);
+  child.stderr.on('data', keepTail);
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  // A bench that is stopped in the middle takes it along.
+  const endWithUs = () => endProcess(child);
+  process.once('exit', endWithUs);
+  void ended.then(() => process.off('exit', endWithUs));
+  let stopping = false;
+  const failed = ended.then((): Promise<never> => {
+    if (stopping) return new Promise(() => {});
+    throw new UserError(`${name}: it ended in the middle of its run. It said last:\n${tail}`);
+  });
+  failed.catch(() => {});
+  return {
+    pid: child.pid!,
+    failed,
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
+    async stop() {
+      stopping = true;
+      endProcess(child);
+      await ended;
+    },
+  };
+}
+
+function endProcess(child: ChildProcess): void {
+  child.kill('SIGCONT');
+  child.kill('SIGKILL');
+}
+
+/** CPU time of a process so far, user and system, in seconds; null where the system does not tell (only Linux does). */
+export function cpuSeconds(pid: number | undefined): number | null {
+  if (pid === undefined) return null;
+  try {
+    // The second field, the program's name in brackets, may hold spaces.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / CPU_TICKS_A_SECOND;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,65 @@
+import { pathToFileURL } from 'node:url';
+import { environment, type Settings } from '../../src/config/settings.ts';
+import { type BenchProcess, startBenchProcess } from './process.ts';
+import type { BenchTarget } from './target.ts';
+
+/** A worker to be measured. */
+export type Variant = {
+  readonly name: string;
+  readonly start: (target: BenchTarget, databaseUrl: string | null) => BenchProcess;
+  /** Whether it writes statistics, where there is a database. */
+  readonly records: boolean;
+};
+
+/** The program as everybody runs it, in the working folder. */
+const OUR_WORKER = pathToFileURL('dist/main.js');
+
+/** How often our worker writes statistics; a bench should not wait for long until all is written. */
+const STATS_INTERVAL_MS = '1000';
+/** Where nothing listens: our worker delivers without PostgreSQL. */
+const NO_DATABASE = 'postgresql://127.0.0.1:1/none';
+
+export const floor = program('floor: bare dispatch, pull and ack', './floor.js');
+export const naive = program('consume, JSON.parse, request, ack', './naive.js');
+
+function program(name: string, path: string): Variant {
+  return {
+    name,
+    records: false,
+    start: (target) =>
+      startBenchProcess(name, new URL(path, import.meta.url), [JSON.stringify(target)], inherited()),
+  };
+}
+
+/** Our own worker, the built program as everybody runs it. */
+export function ourWorker(attemptLog: Settings['ATTEMPT_LOG']): Variant {
+  const name = `this worker, ATTEMPT_LOG=${attemptLog}`;
+  return {
+    name,
+    records: true,
+    start: (target, databaseUrl) =>
+      startBenchProcess(name, OUR_WORKER, ['worker'], {
+        ...inherited(),
+        NATS_URL: target.servers.join(','),
+        NATS_USER: target.user,
+        NATS_PASS: target.pass,
+        DATABASE_URL: databaseUrl ?? NO_DATABASE,
+        STREAM_NAME: target.stream,
+        SUBJECT: `${target.stream}.*`,
+        QUEUE_GROUP: target.durable,
+        CONSUMER_NAME: 'bench',
+        CONCURRENCY: String(target.concurrency),
+        ATTEMPT_LOG: attemptLog,
+        STATS_INTERVAL_MS,
+        ALLOWED_PRIVATE_CIDRS: '127.0.0.0/8',
+        HTTP_PORT: '0',
+        LOG_LEVEL: 'warn',
+        LOG_FORMAT: 'json',
+      }),
+  };
+}
+
+function inherited() {
+  const { PATH, HOME, TZ, NODE_EXTRA_CA_CERTS } = environment();
+  return { PATH, HOME, TZ, NODE_EXTRA_CA_CERTS };
+}

@@ -1,0 +1,52 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Plannable, type PlanOptions, planOf } from './plan.ts';
+
+const FAULTS: readonly Plannable[] = [
+  { name: 'one of three', short: true, blows: { times: [2, 4], among: 3, forMs: [100, 300] } },
+  { name: 'quick', blows: {} },
+];
+const ALL: PlanOptions = { short: false, only: '' };
+
+/** Each blow as `after, whom, for`, by the name of its fault. */
+function planned(seed: number, options: PlanOptions = ALL): Record<string, string[]> {
+  return Object.fromEntries(
+    planOf(seed, FAULTS, options).map(({ fault, blows }) => [
+      fault.name,
+      blows.map(({ afterMs, whom, forMs }) => `${afterMs}, ${whom}, ${forMs}`),
+    ]),
+  );
+}
+
+describe('the plan of a seed', () => {
+  it.each([
+    { seed: 0, three: ['106, 2, 174', '344, 0, 230'], quick: ['30, 0, 480'] },
+    { seed: 1, three: ['337, 1, 253', '263, 0, 110', '479, 2, 288', '123, 2, 185'], quick: ['321, 0, 188'] },
+    { seed: 2 ** 32 - 1, three: ['43, 1, 217', '387, 1, 164', '220, 1, 263'], quick: ['180, 0, 1867'] },
+  ])('$seed is the same everywhere and always', ({ seed, three, quick }) => {
+    expect(planned(seed)).toEqual({ 'one of three': three, quick });
+  });
+
+  it('strikes a fault alike when others are left out', () => {
+    expect(planned(1, { ...ALL, only: 'quick' })).toEqual({ quick: planned(1).quick });
+  });
+
+  it('strikes once in the short run, and only the faults that are in it', () => {
+    expect(planned(1, { ...ALL, short: true })).toEqual({ 'one of three': ['337, 1, 253'] });
+  });
+
+  it('stays within the ranges', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 2 ** 32 - 1 }), (seed) => {
+        const [{ blows } = { blows: [] }] = planOf(seed, FAULTS, ALL);
+        return (
+          blows.length >= 2 &&
+          blows.length <= 4 &&
+          blows.every(
+            ({ whom, forMs, afterMs }) => whom < 3 && forMs >= 100 && forMs <= 300 && afterMs <= 500,
+          )
+        );
+      }),
+    );
+  });
+});

@@ -1,0 +1,59 @@
+import { between, seededRandom } from '../../src/core/seeded-random.ts';
+
+/** One blow of a fault: when, whom and for how long, all drawn from the seed. */
+export type Blow = {
+  /** Since deliveries go well, in milliseconds. */
+  readonly afterMs: number;
+  /** Which of several is hit, from 0. */
+  readonly whom: number;
+  /** How long it stays broken, in milliseconds. */
+  readonly forMs: number;
+};
+
+type Range = readonly [least: number, most: number];
+
+/** What the blows of a fault are drawn from; both ends of a range included. */
+export type BlowRanges = {
+  /** How many. @default one */
+  readonly times?: Range;
+  /** @default 0 to 500 */
+  readonly afterMs?: Range;
+  /** @default 0 to 2_000 */
+  readonly forMs?: Range;
+  /** How many there are to hit. @default 1 */
+  readonly among?: number;
+};
+
+export type Plannable = {
+  readonly name: string;
+  readonly blows: BlowRanges;
+  /** Whether it is in the short run, with one blow. */
+  readonly short?: boolean;
+};
+
+export type PlanOptions = {
+  readonly short: boolean;
+  /** Only faults whose name holds this text; empty: all. */
+  readonly only: string;
+};
+
+/** Who is hit when: the same for the same seed. A fault has the same blows whether others are left out or not. */
+export function planOf<T extends Plannable>(
+  seed: number,
+  faults: readonly T[],
+  { short, only }: PlanOptions,
+): { readonly fault: T; readonly blows: readonly Blow[] }[] {
+  return faults
+    .filter((fault) => (fault.short === true || !short) && fault.name.includes(only))
+    .map((fault) => ({ fault, blows: blowsOf(seed, fault).slice(0, short ? 1 : undefined) }));
+}
+
+function blowsOf(seed: number, { name, blows }: Plannable): Blow[] {
+  const { times = [1, 1], afterMs = [0, 500], forMs = [0, 2000], among = 1 } = blows;
+  const random = seededRandom(seed, name);
+  return Array.from({ length: between(random, times) }, () => ({
+    afterMs: between(random, afterMs),
+    whom: between(random, [0, among - 1]),
+    forMs: between(random, forMs),
+  }));
+}

@@ -1,0 +1,79 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { withDatabase } from '../../src/commands/connect/open-database.ts';
+import { countAttempts } from '../../src/postgres/tables/attempts-table.ts';
+import { readConsumerStats } from '../../src/postgres/tables/consumer-stats-table.ts';
+import type { ChaosCase, Check } from './case.ts';
+import { STREAM } from './queue.ts';
+import type { ChaosScene } from './scene.ts';
+
+/** The least that ATTEMPT_BUFFER_ROWS may be. */
+const BUFFER_ROWS = 1000;
+/** More than the buffers of two workers hold. */
+const BURST = 3 * BUFFER_ROWS;
+/** No attempt may time out, also on a busy machine: each request is to be one delivery. */
+const PATIENT = { ATTEMPT_TIMEOUT_MS: '15000', ACK_WAIT_MS: '30000' };
+
+export const POSTGRES_CASES: readonly ChaosCase[] = [
+  {
+    name: 'PostgreSQL gone for longer than the buffers hold',
+    scene: {
+      database: true,
+      settings: { ...PATIENT, ATTEMPT_BUFFER_ROWS: String(BUFFER_ROWS), CONCURRENCY: '100' },
+    },
+    blows: { forMs: [500, 2000] },
+    async strike({ database, load }, { forMs }) {
+      await database!.kill();
+      await load.burst(BURST);
+      await load.arrived(BURST);
+      await wait(forMs);
+      await database!.restart();
+      return null;
+    },
+    check: countsAddUp,
+  },
+  {
+    name: 'PostgreSQL killed (kill -9) and started again',
+    scene: { database: true, settings: PATIENT },
+    blows: { times: [2, 3] },
+    async strike({ database }, { forMs }) {
+      await database!.kill();
+      await wait(forMs);
+      await database!.restart();
+      return null;
+    },
+    check: countsAddUp,
+  },
+  {
+    name: 'PostgreSQL stopped (SIGSTOP), and woken',
+    scene: { database: true, settings: PATIENT },
+    blows: { forMs: [3000, 6000] },
+    async strike({ database }, { forMs }) {
+      await database!.pause();
+      await wait(forMs);
+      await database!.resume();
+      return null;
+    },
+    check: countsAddUp,
+  },
+];
+
+/** No worker was killed: so each delivery is counted just once, and each attempt is a row or counted as dropped. */
+async function countsAddUp({ workers, database, load }: ChaosScene): Promise<Check> {
+  await Promise.all(workers.map((worker) => worker.terminate()));
+  return withDatabase(database!.url, async (pool) => {
+    const stats = await readConsumerStats(pool, STREAM);
+    const sum = (column: 'acknowledged' | 'attempts' | 'rowsDropped') =>
+      stats.reduce((total, row) => total + row[column], 0);
+    const rows = await countAttempts(pool);
+    const delivered = load.accepted() - load.missing().length + load.doubled();
+    return {
+      holds:
+        sum('acknowledged') === delivered &&
+        sum('attempts') === rows + sum('rowsDropped') &&
+        (load.accepted() < BURST || sum('rowsDropped') > 0),
+      says:
+        `rule_nats_consumer_stats counts ${sum('acknowledged')} of ${delivered} deliveries; ` +
+        `${rows} rows of attempts and ${sum('rowsDropped')} dropped make ${sum('attempts')} attempts`,
+    };
+  });
+}

@@ -1,0 +1,104 @@
+import { join } from 'node:path';
+import type { NatsClient } from '../../src/nats/connection/client.ts';
+import { connectToNats } from '../../src/nats/connection/connection.ts';
+import { createPublisher } from '../../src/nats/publishing/publisher.ts';
+import { durableStream, ensureStream } from '../../src/nats/streams/stream.ts';
+import { type ChaosLoad, startChaosLoad } from './load.ts';
+import { chaosQueue, STREAM } from './queue.ts';
+import { type ChaosQueue, settle } from './run.ts';
+import {
+  type ChaosDatabase,
+  type ChaosServers,
+  privateFolder,
+  startChaosDatabase,
+  startChaosNats,
+} from './servers.ts';
+import { type ChaosWorker, makeWorker, type WorkerSettings } from './workers.ts';
+
+/** How long a message is tried to be stored, in milliseconds. One that is not confirmed then does not count. */
+const PUBLISH_FOR_MS = 5000;
+
+/** That servers go and come is what is measured here. */
+const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
+
+/** What a fault needs. */
+export type SceneOptions = {
+  /** How many nats-servers. @default 1 */
+  readonly nodes?: 1 | 3;
+  /** Of a single nats-server. */
+  readonly config?: string;
+  /** With a PostgreSQL. @default false: workers look for one where there is none */
+  readonly database?: boolean;
+  /** Of the workers, beside those of all. */
+  readonly settings?: WorkerSettings;
+  /** Paths of the troubled endpoint, which half of the messages are for. @default none: all are for the healthy one */
+  readonly troubledPaths?: readonly string[];
+};
+
+/** Real servers, two workers and a load, for one fault. */
+export interface ChaosScene extends Omit<ChaosServers, 'url' | 'stop'> {
+  readonly client: NatsClient;
+  readonly load: ChaosLoad;
+  readonly queue: ChaosQueue;
+  readonly workers: readonly ChaosWorker[];
+  readonly database: ChaosDatabase | null;
+  /** Rejects when a worker ends of its own accord. */
+  readonly failed: Promise<never>;
+  /** Publishes no more, until `load.resume`. Resolves when all has come to its end. */
+  settled(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** @param givesUpAt When waiting is given up, on the clock of `performance.now()`. */
+export async function openChaosScene(
+  options: SceneOptions,
+  givesUpAt: number,
+  say: (line: string) => void,
+): Promise<ChaosScene> {
+  const { nodes = 1, config = '', settings = {}, troubledPaths = [] } = options;
+  const folder = await privateFolder();
+  const stops: (() => Promise<unknown>)[] = [folder.remove];
+  const stop = async () => {
+    for (const stopOne of stops.splice(0).reverse()) await stopOne();
+  };
+  try {
+    const database =
+      options.database === true ? await startChaosDatabase(join(folder.path, 'postgres'), say) : null;
+    stops.push(async () => database?.stop());
+    const servers = await startChaosNats(join(folder.path, 'nats'), { nodes, config }, say);
+    stops.push(servers.stop);
+    const client = await connectToNats({ servers: servers.url.split(','), name: 'chaos', log: SILENT });
+    stops.push(() => client.close());
+    await ensureStream(client, { ...durableStream(STREAM, ['webhooks.*']), replicas: nodes });
+    let fail: (error: unknown) => void = () => {};
+    const failed = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    failed.catch(() => {});
+    const workers = ['worker-1', 'worker-2'].map((name) =>
+      makeWorker({
+        name,
+        folder: folder.path,
+        natsUrl: servers.url,
+        databaseUrl: database?.url,
+        settings,
+        failed: fail,
+      }),
+    );
+    stops.push(() => Promise.all(workers.map((worker) => worker.kill())));
+    await Promise.race([Promise.all(workers.map((worker) => worker.start())), failed]);
+    const publisher = createPublisher(client, { maxInFlight: 1000, retryForMs: PUBLISH_FOR_MS });
+    const publish = async (id: string, url: string) => {
+      const data = Buffer.from(JSON.stringify({ webhook_url: url }));
+      return 'stored' in (await publisher.publish('webhooks.load', data, { 'Nats-Msg-Id': id }));
+    };
+    const load = await startChaosLoad(publish, { troubledPaths, givesUpAt });
+    stops.push(() => load.stop());
+    const queue = chaosQueue(client);
+    const settled = async () => void (await settle(load, queue, givesUpAt));
+    return { ...servers, client, load, queue, workers, database, failed, settled, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

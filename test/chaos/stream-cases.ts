@@ -1,0 +1,80 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { UserError } from '../../src/runtime/failure.ts';
+import { type ChaosCase, now } from './case.ts';
+import type { Blow } from './plan.ts';
+import { DEAD_LETTERS, DURABLE, PARKED, STREAM } from './queue.ts';
+import type { ChaosScene } from './scene.ts';
+
+/** Messages that a stream has room for while it is to be full. */
+const LIMIT = 10;
+
+export const STREAM_CASES: readonly ChaosCase[] = [
+  {
+    name: 'durable deleted',
+    blows: { times: [1, 3], afterMs: [0, 1000] },
+    async strike({ client }) {
+      await client.manager.consumers.delete(STREAM, DURABLE);
+      return now();
+    },
+  },
+  {
+    name: 'stream deleted when empty',
+    blows: { times: [1, 3] },
+    async strike({ client, load, settled }) {
+      // What waits in it would go with it.
+      await settled();
+      await client.manager.streams.delete(STREAM);
+      load.resume();
+      return now();
+    },
+  },
+  {
+    name: 'stream full: publishers refused, then room',
+    short: true,
+    blows: { forMs: [1000, 3000] },
+    async strike({ client, workers }, { forMs }) {
+      for (const worker of workers) worker.pause();
+      const { state } = await client.manager.streams.info(STREAM);
+      await client.manager.streams.update(STREAM, { max_msgs: state.messages + LIMIT });
+      await wait(forMs);
+      await client.manager.streams.update(STREAM, { max_msgs: -1 });
+      for (const worker of workers) worker.resume();
+      return now();
+    },
+    check: wereRefused,
+  },
+  {
+    name: 'dead-letter stream full, beside an endpoint that answers 410',
+    scene: { troubledPaths: ['/status/410'] },
+    blows: { forMs: [2000, 4000] },
+    async strike(scene, blow) {
+      await fillWhileTroubled(scene, blow, DEAD_LETTERS);
+      return null;
+    },
+  },
+  {
+    name: 'parked stream full, beside an endpoint that hangs',
+    scene: { troubledPaths: ['/hang'] },
+    blows: { forMs: [4000, 6000] },
+    async strike(scene, blow) {
+      await fillWhileTroubled(scene, blow, PARKED);
+      scene.load.troubled.recover();
+      return null;
+    },
+  },
+];
+
+/** The stream has hardly any room for a while from when the endpoint misbehaves. */
+async function fillWhileTroubled({ client, load }: ChaosScene, { forMs }: Blow, stream: string) {
+  await client.manager.streams.update(stream, { max_msgs: LIMIT });
+  load.troubled.misbehave();
+  await wait(forMs);
+  const { messages } = (await client.manager.streams.info(stream)).state;
+  // Else nothing would have been shown.
+  if (messages < LIMIT) throw new UserError(`${stream} was not full: it had ${messages} messages.`);
+  await client.manager.streams.update(stream, { max_msgs: -1 });
+}
+
+async function wereRefused({ load }: ChaosScene) {
+  return { holds: load.refused() > 0, says: `${load.refused()} messages refused, and so not accepted` };
+}

@@ -1,0 +1,108 @@
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { environment } from '../../src/config/settings.ts';
+import { type KeptProcess, startKept } from '../../src/embedded/process/supervised-process.ts';
+import { whenReady } from '../../src/embedded/process/when-ready.ts';
+import { UserError } from '../../src/runtime/failure.ts';
+
+/** Of the workers here, in milliseconds. The default, a minute, would only make the run longer. */
+export const ACK_WAIT_MS = 3000;
+
+/** Quick, and with few slots, so that an endpoint in trouble can fill them. */
+const SETTINGS = {
+  ACK_WAIT_MS: String(ACK_WAIT_MS),
+  ATTEMPT_TIMEOUT_MS: '1500',
+  CONCURRENCY: '20',
+  // Enough for an endpoint that comes back: none of its messages is given up.
+  MAX_ATTEMPTS: '100',
+  BACKOFF_BASE_MS: '100',
+  BACKOFF_MAX_MS: '1000',
+  STATS_INTERVAL_MS: '500',
+  ALLOWED_PRIVATE_CIDRS: '127.0.0.0/8',
+  HTTP_PORT: '0',
+  LOG_FORMAT: 'json',
+};
+const NO_DATABASE = 'postgresql://127.0.0.1:1/none';
+
+/** A worker that may end and start again. */
+export interface ChaosWorker {
+  /** Resolves when it delivers. */
+  start(): Promise<void>;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  /** SIGTERM. @throws {UserError} where it does not end well. */
+  terminate(): Promise<void>;
+  pause(): void;
+  resume(): void;
+}
+
+export type WorkerSettings = Readonly<Record<string, string>>;
+
+const MAIN = resolve('dist/main.js');
+/** Longer than a worker may take to stop. */
+const GRACE_MS = 30_000;
+
+type WorkerOptions = {
+  readonly name: string;
+  /** Where its log is. */
+  readonly folder: string;
+  readonly natsUrl: string;
+  /** @default one that is not there */
+  readonly databaseUrl: string | undefined;
+  readonly settings: WorkerSettings;
+  /** Told when it ends though nobody has ended it. */
+  readonly failed: (error: UserError) => void;
+};
+
+/** It never outlives this program. */
+export function makeWorker(options: WorkerOptions): ChaosWorker {
+  const { name, folder, natsUrl, databaseUrl = NO_DATABASE, failed } = options;
+  const logFile = join(folder, `${name}.log`);
+  let running: KeptProcess | null = null;
+
+  /** The process, which is ended on purpose from now on. */
+  function take(): KeptProcess {
+    const taken = running;
+    if (taken === null) throw new Error(`${name} does not run`);
+    running = null;
+    return taken;
+  }
+
+  return {
+    async start() {
+      const started = await startKept({
+        command: process.execPath,
+        args: [MAIN, 'worker'],
+        env: environment(),
+        settings: {
+          ...SETTINGS,
+          NATS_URL: natsUrl,
+          DATABASE_URL: databaseUrl,
+          CONSUMER_NAME: name,
+          ...options.settings,
+        },
+        logFile,
+        stopSignal: 'SIGTERM',
+        graceMs: GRACE_MS,
+      });
+      running = started;
+      void started.exited.then(async () => {
+        if (running === started)
+          failed(new UserError(`${name} ended. It said last:\n${await started.logTail()}`));
+      });
+      const delivers = async () => (await readFile(logFile, 'utf8')).includes('"delivering"') || undefined;
+      await whenReady(name, started, delivers, undefined, () => undefined);
+    },
+    async kill() {
+      if (running !== null) await take().kill();
+    },
+    async terminate() {
+      const ending = take();
+      await ending.stop();
+      const { code, signal } = await ending.exited;
+      if (code !== 0) throw new UserError(`${name} ended with ${signal ?? `code ${code}`} at SIGTERM.`);
+    },
+    pause: () => void process.kill(running!.pid, 'SIGSTOP'),
+    resume: () => void process.kill(running!.pid, 'SIGCONT'),
+  };
+}

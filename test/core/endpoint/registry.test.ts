@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest';
+import { type EndpointRow, endpointOf, Registry } from '../../../src/core/endpoint/registry.ts';
+import { registeredRow } from './registered-row.ts';
+
+const RETRIES = {
+  maxAttempts: 7,
+  terminalStatuses: new Set<number>(),
+  backoff: { baseMs: 1, maxMs: 60_000, multiplier: 2, retryAfterMaxMs: 5000 },
+};
+const endpoint = (row: Partial<EndpointRow> = {}, disabled: 'park' | 'dead-letter' = 'park') =>
+  endpointOf(registeredRow(row), { retries: RETRIES, disabled });
+
+describe('a row of rule_webhooks', () => {
+  it('rules the attempts; what it does not say, the settings do', () => {
+    expect(endpoint({ maxAttempts: 4, retryDelayMs: 500, retryMultiplier: 3 }).policy).toEqual({
+      ...RETRIES,
+      maxAttempts: 4,
+      backoff: { baseMs: 500, maxMs: 60_000, multiplier: 3, retryAfterMaxMs: 5000 },
+    });
+  });
+
+  it('has a key of its own, whatever its URL', () => {
+    const [one, other] = [endpoint({ id: 1 }), endpoint({ id: 2 })];
+    expect(one.key).toMatch(/^orders-[0-9a-f]{8}$/);
+    expect(one.key).not.toBe(other.key);
+    expect(one.request).toMatchObject({ kind: 'request', target: { endpointKey: one.key } });
+    expect(endpoint({ id: 1, url: 'https://other.example/' }).key).toBe(one.key);
+  });
+
+  it.each<[string, Partial<EndpointRow>, string, RegExp]>([
+    ['a URL that is none', { url: 'nonsense' }, 'malformed', /"orders": url is not an http/],
+    ['a password in its URL', { url: 'https://u:p@a.example/' }, 'forbidden', /user name or password/],
+    [
+      'a header that HTTP does not allow',
+      { headers: { 'a b': 'x' } },
+      'malformed',
+      /not a valid header name/,
+    ],
+    ['a method that is none', { method: 'BREW' }, 'malformed', /method is none of/],
+    [
+      'a placeholder in its host',
+      { url: 'https://{tenant}.example/' },
+      'malformed',
+      /url has the placeholder \{tenant\}/,
+    ],
+    ['params that are no scalars', { params: '{"a": {}}' }, 'malformed', /param "a" is not a string/],
+    ['a template that is no JSON', { bodyTemplate: '{' }, 'malformed', /"orders": body_template is not JSON/],
+    ['a template for a GET', { method: 'GET', bodyTemplate: '{}' }, 'malformed', /what a GET cannot send/],
+    ['a problem that was seen before', { problem: 'url is empty' }, 'malformed', /"orders": url is empty/],
+  ])('with %s gets no requests, and the reason names it', (_what, row, kind, detail) => {
+    expect(endpoint(row).request).toMatchObject({ kind, detail: expect.stringMatching(detail) });
+  });
+
+  it('that is not enabled keeps its messages, or gives them up, as the settings say', () => {
+    const row = { enabled: false, disabledReason: 'it answered 410 Gone' };
+    expect(endpoint(row, 'park').request.kind).toBe('request');
+    expect(endpoint(row, 'dead-letter').request).toMatchObject({
+      kind: 'disabled',
+      detail: expect.stringContaining('it answered 410 Gone'),
+    });
+  });
+
+  it('has one key, whatever its URL is filled with', () => {
+    const { key, request } = endpoint({ url: 'https://a.example/{id}' });
+    expect(request).toMatchObject({ target: { endpointKey: key }, url: { target: { endpointKey: key } } });
+  });
+
+  it('may have its method in small letters', () => {
+    expect(endpoint({ method: 'put' }).request).toMatchObject({ method: 'PUT' });
+  });
+});
+
+describe('a message goes', () => {
+  const registry = new Registry(
+    [
+      { id: 1, name: 'orders', natsSubject: null },
+      { id: 2, name: 'exact', natsSubject: 'webhooks.invoices' },
+      { id: 3, name: 'wild', natsSubject: 'webhooks.invoices.*' },
+      { id: 4, name: 'all', natsSubject: 'events.>' },
+      { id: 5, name: 'again', natsSubject: 'webhooks.invoices' },
+    ].map((row) => endpoint(row)),
+  );
+
+  it.each([
+    ['webhooks.orders', ['orders']],
+    ['webhooks.invoices', ['exact', 'again']],
+    ['webhooks.invoices.eu', ['wild']],
+    ['events.a.b', ['all']],
+    ['webhooks.wild', ['wild']],
+    ['webhooks.nobody', []],
+  ])('from %s to %j', (subject, names) => {
+    expect(registry.find(subject).map(({ row }) => row.name)).toEqual(names);
+  });
+
+  it('by the key of the endpoint that it waited for', () => {
+    const [orders] = registry.find('webhooks.orders');
+    expect(registry.byKey(orders!.key)).toBe(orders);
+    expect(registry.ofQueue(orders!.key)).toBe(orders);
+  });
+
+  it('from the queue of an endpoint that was renamed meanwhile to that endpoint', () => {
+    const before = endpoint({ id: 5, name: 'as-it-was', natsSubject: 'webhooks.invoices' });
+    expect(registry.ofQueue(before.key)?.row.name).toBe('again');
+    expect(registry.ofQueue('none')).toBeUndefined();
+  });
+});

@@ -1,0 +1,305 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createMessageParser, type Parsed } from '../../../src/core/message/envelope.ts';
+
+const URL_FIELD = '"webhook_url":"https://example.com/hook"';
+
+function parse(text: string | Uint8Array, natsHeaders: Record<string, string> = {}): Parsed {
+  const data = typeof text === 'string' ? Buffer.from(text) : text;
+  return createMessageParser()({ data, header: (name) => natsHeaders[name] });
+}
+
+function envelope(text: string, natsHeaders?: Record<string, string>): Extract<Parsed, { kind: 'envelope' }> {
+  const parsed = parse(text, natsHeaders);
+  if (parsed.kind !== 'envelope') throw new Error(JSON.stringify(parsed));
+  return parsed;
+}
+
+const bodyOf = (text: string) => {
+  const { body } = envelope(text);
+  return body === null ? null : Buffer.from(body).toString('utf8');
+};
+
+describe('an envelope', () => {
+  it('is a JSON object with a webhook_url', () => {
+    expect(envelope(`{${URL_FIELD},"data":{"a":1}}`)).toMatchObject({
+      target: { href: 'https://example.com/hook' },
+      method: 'POST',
+      headers: ['content-type', 'application/json'],
+    });
+  });
+
+  it.each([
+    '{"n":12345678901234567890, "a":1.0}',
+    ' [ 1 ,\n2 ] '.trim(),
+    '"text \\u00e9 é"',
+    'null',
+    '0',
+    '{"b":1,"a":2,"b":3}',
+  ])('sends its data byte for byte: %s', (data) => {
+    expect(bodyOf(`{ "data" : ${data} , ${URL_FIELD} }`)).toBe(data);
+  });
+
+  it('sends the whole message where there is no data', () => {
+    const text = `{${URL_FIELD}, "event": "user.created"}`;
+    expect(bodyOf(text)).toBe(text);
+  });
+
+  it('has no body for a GET, and no Content-Type', () => {
+    expect(envelope(`{${URL_FIELD},"method":"GET","data":{"a":1}}`)).toMatchObject({
+      body: null,
+      headers: [],
+    });
+  });
+
+  it.each(['PUT', 'PATCH', 'DELETE'])('may have a body for %s', (method) => {
+    expect(bodyOf(`{${URL_FIELD},"method":"${method}","data":[1]}`)).toBe('[1]');
+  });
+
+  it.each([
+    ['"POST"', 'POST'],
+    ['"get"', 'GET'],
+    ['"Patch"', 'PATCH'],
+    ['"\\u0044elete"', 'DELETE'],
+    ['null', 'POST'],
+  ])('takes the method %s for %s', (written, method) => {
+    expect(envelope(`{${URL_FIELD},"method":${written}}`).method).toBe(method);
+  });
+
+  it.each([
+    '"HEAD"',
+    '"CONNECT"',
+    '"OPTIONS"',
+    '""',
+    '"POST "',
+    '"PO\\u0000ST"',
+    '1',
+    'true',
+    '["POST"]',
+    '{}',
+  ])('is malformed with the method %s', (method) => {
+    expect(parse(`{${URL_FIELD},"method":${method}}`)).toEqual({
+      kind: 'malformed',
+      detail: 'method is none of GET, POST, PUT, PATCH, DELETE',
+    });
+  });
+
+  it.each([
+    'null',
+    '1',
+    'true',
+    '["https://example.com"]',
+    '{"href":"https://example.com"}',
+  ])('is malformed when its webhook_url is %s', (url) => {
+    expect(parse(`{"webhook_url":${url}}`)).toEqual({
+      kind: 'malformed',
+      detail: 'webhook_url is not a string',
+    });
+  });
+
+  it('is malformed with a URL that is none, and does not quote it', () => {
+    const parsed = parse('{"webhook_url":"http://exa mple.com/?token=secret"}');
+    expect(parsed).toEqual({ kind: 'malformed', detail: 'webhook_url is not a valid URL' });
+  });
+
+  it('is forbidden with a user name or password in its URL', () => {
+    expect(parse('{"webhook_url":"https://user:pass@example.com/"}').kind).toBe('forbidden');
+  });
+
+  it('is malformed with a header that would break the request', () => {
+    expect(parse(`{${URL_FIELD},"headers":{"Host":"other"}}`)).toEqual({
+      kind: 'malformed',
+      detail: `header "Host" is the connection's own: leave it out`,
+    });
+  });
+
+  it('appends its params to the query', () => {
+    const parsed = envelope(
+      '{"webhook_url":"https://example.com/hook?a=1#part","params":{"b":"x y","n":12345678901234567890}}',
+    );
+    expect(parsed.target).toMatchObject({
+      path: '/hook?a=1&b=x%20y&n=12345678901234567890',
+      href: 'https://example.com/hook?a=1&b=x%20y&n=12345678901234567890',
+    });
+  });
+
+  it.each([
+    'GET',
+    'POST',
+    'DELETE',
+  ])('with placeholders in its URL has them filled from data (%s)', (method) => {
+    const url = '"webhook_url":"https://example.com/{user.id}?v={value}"';
+    const data = '{"value":"+1","user":{"id":12345678901234567890}}';
+    const given = `{${url},"method":"${method}","params":{"p":"{value}"},"data":${data},"value":"not this one"}`;
+    expect(envelope(given)).toMatchObject({
+      target: { path: '/12345678901234567890?v=%2B1&p=%7Bvalue%7D' },
+      body: method === 'GET' ? null : Buffer.from(data),
+    });
+  });
+
+  it.each([
+    ['"webhook_url":"https://example.com/{id}","data":{"ID":1}', 'webhook_url: {id} is not in data'],
+    ['"webhook_url":"https://example.com/{id}","id":1', 'webhook_url: {id} is not in data'],
+    [
+      '"webhook_url":"https://{id}/","data":{"id":"evil.example"}',
+      /^webhook_url has the placeholder \{id\} before/,
+    ],
+  ])('is malformed with %s', (fields, detail) => {
+    expect(parse(`{${fields}}`)).toEqual({
+      kind: 'malformed',
+      detail: typeof detail === 'string' ? detail : expect.stringMatching(detail),
+    });
+  });
+
+  it('is malformed with params that are no scalars', () => {
+    expect(parse(`{${URL_FIELD},"params":{"a":{"b":1}}}`).kind).toBe('malformed');
+  });
+
+  it('takes headers and params of null for none', () => {
+    expect(envelope(`{${URL_FIELD},"headers":null,"params":null,"method":"GET"}`)).toMatchObject({
+      headers: [],
+      target: { path: '/hook' },
+    });
+  });
+
+  it('finds keys that are written with escapes', () => {
+    expect(envelope('{"webhook\\u005furl":"https:\\/\\/example.com\\/a"}').target.href).toBe(
+      'https://example.com/a',
+    );
+  });
+
+  it('that breaks after its webhook_url is malformed, with the place', () => {
+    expect(parse(`{${URL_FIELD},}`)).toEqual({
+      kind: 'malformed',
+      detail: 'the envelope is not valid JSON: it breaks at byte 42',
+    });
+  });
+
+  it('that was cut off is malformed, with the place', () => {
+    expect(parse(`{${URL_FIELD},"data":{"a":`)).toEqual({
+      kind: 'malformed',
+      detail: 'the envelope is not valid JSON: it ends too soon at byte 54',
+    });
+  });
+});
+
+describe('a bare payload', () => {
+  it.each([
+    '{"url":"http://x","data":1}',
+    '[1]',
+    '"text"',
+    'plain text',
+    '',
+    '{"broken":',
+    '{"a":{"webhook_url":"http://x"}}',
+  ])('is %j, whole', (text) => {
+    const data = Buffer.from(text);
+    expect(parse(data)).toEqual({ kind: 'bare', body: data });
+  });
+});
+
+describe('one parser for many messages', () => {
+  it('parses a URL once', () => {
+    const parser = createMessageParser();
+    const targets = [1, 2].map((n) => {
+      const parsed = parser({ data: Buffer.from(`{${URL_FIELD},"data":${n}}`), header: () => undefined });
+      return parsed.kind === 'envelope' && parsed.target;
+    });
+    expect(targets[0]).toBe(targets[1]);
+  });
+
+  it('fills the same URL anew for each, and keeps one key for its endpoint', () => {
+    const parse = createMessageParser('url');
+    const targets = [1, 2].map((id) => {
+      const text = `{"webhook_url":"https://example.com/{id}","data":{"id":${id}}}`;
+      const parsed = parse({ data: Buffer.from(text), header: () => undefined });
+      return parsed.kind === 'envelope' ? parsed.target : null;
+    });
+    expect(targets.map((target) => target?.path)).toEqual(['/1', '/2']);
+    expect(targets[0]?.endpointKey).toBe(targets[1]?.endpointKey);
+  });
+
+  it('keeps params of one message out of the next', () => {
+    const parser = createMessageParser();
+    const paths = [`,"params":{"a":1}`, ''].map((rest) => {
+      const parsed = parser({ data: Buffer.from(`{${URL_FIELD}${rest}}`), header: () => undefined });
+      return parsed.kind === 'envelope' && parsed.target.path;
+    });
+    expect(paths).toEqual(['/hook?a=1', '/hook']);
+  });
+
+  it('keeps the NATS headers of one message out of the next', () => {
+    const parser = createMessageParser();
+    const data = Buffer.from(`{${URL_FIELD},"headers":{"X-A":"1"}}`);
+    parser({ data, header: (name) => (name === 'traceparent' ? '00-a' : 'text/plain') });
+    expect(parser({ data, header: () => undefined })).toMatchObject({
+      headers: ['X-A', '1', 'content-type', 'application/json'],
+    });
+  });
+});
+
+describe('the parser never throws', () => {
+  const parser = createMessageParser();
+  const kinds = ['envelope', 'bare', 'malformed', 'forbidden'];
+
+  it('on URLs with placeholders anywhere, filled with anything', () => {
+    const piece = fc.constantFrom(
+      'https:',
+      '/',
+      '{a}',
+      '{a.b.0}',
+      '?',
+      '#',
+      '..',
+      '%',
+      '2e',
+      'x',
+      '{',
+      '}',
+      ' ',
+    );
+    fc.assert(
+      fc.property(fc.array(piece), fc.jsonValue(), fc.jsonValue(), (url, a, b) => {
+        const given = { webhook_url: `https://a.example/${url.join('')}`, data: { a, ...(b as object) } };
+        const parsed = parser({ data: Buffer.from(JSON.stringify(given)), header: () => undefined });
+        expect(['envelope', 'malformed']).toContain(parsed.kind);
+        if (parsed.kind === 'envelope') expect(parsed.target.origin).toBe('https://a.example');
+      }),
+    );
+  });
+
+  it('on arbitrary bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (data) => {
+        expect(kinds).toContain(parser({ data, header: () => undefined }).kind);
+      }),
+    );
+  });
+
+  it('on envelopes whose fields are anything, with any NATS headers', () => {
+    const anything = fc.oneof(
+      fc.jsonValue(),
+      fc.dictionary(fc.string({ unit: 'binary' }), fc.oneof(fc.string({ unit: 'binary' }), fc.jsonValue())),
+      fc.webUrl({ withFragments: true, withQueryParameters: true }),
+      fc.string({ unit: 'binary' }),
+    );
+    const field = (share: number) => fc.option(anything, { nil: undefined, freq: share });
+    fc.assert(
+      fc.property(
+        fc.record({
+          webhook_url: fc.oneof(fc.webUrl(), anything),
+          data: field(2),
+          headers: field(4),
+          method: field(1),
+          params: field(4),
+        }),
+        fc.option(fc.string({ unit: 'binary' }), { nil: undefined }),
+        (message, natsHeader) => {
+          const data = Buffer.from(JSON.stringify(message));
+          expect(kinds).toContain(parser({ data, header: () => natsHeader }).kind);
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+});

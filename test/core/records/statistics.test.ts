@@ -1,0 +1,134 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  type Counters,
+  countSettled,
+  mergeCounters,
+  NO_COUNTERS,
+} from '../../../src/core/records/statistics.ts';
+import type { Attempt, Outcome } from '../../../src/core/retry/attempt.ts';
+import type { Verdict } from '../../../src/core/retry/verdict.ts';
+
+const attempt = (outcome: Outcome): Attempt => ({ outcome, startedAt: 0, durationMs: 12 });
+const answered = attempt({ kind: 'responded', status: 200, retryAfterMs: null, excerpt: null });
+const unsent = attempt({ kind: 'unsendable', reason: 'malformed', detail: 'x' });
+const noRoom = attempt({ kind: 'noRoom', why: 'its circuit breaker is open' });
+const aborted = attempt({ kind: 'aborted' });
+
+const RETRY = { kind: 'retry', delayMs: 1, waitsIn: 'stream' } as const;
+
+const settled = { ...NO_COUNTERS, delivered: 1, processingMs: 12 };
+
+describe('what a settled hand-out adds', () => {
+  it.each<[string, Attempt, Verdict, boolean, Counters]>([
+    ['an ack', answered, { kind: 'ack' }, false, { ...settled, acknowledged: 1, attempts: 1 }],
+    [
+      'an ack of a hand-out made before',
+      answered,
+      { kind: 'ack' },
+      true,
+      { ...settled, acknowledged: 1, attempts: 1, redelivered: 1 },
+    ],
+    ['a retry', answered, RETRY, false, { ...settled, retried: 1, attempts: 1 }],
+    [
+      "a retry that waits in its endpoint's own queue: settled here, not parked",
+      answered,
+      { ...RETRY, waitsIn: 'queue' },
+      false,
+      { ...settled, retried: 1, attempts: 1 },
+    ],
+    [
+      'a dead letter',
+      answered,
+      { kind: 'deadLetter', reason: 'exhausted' },
+      true,
+      { ...settled, deadLettered: 1, attempts: 1, redelivered: 1 },
+    ],
+    [
+      'a dead letter that was never sent',
+      unsent,
+      { kind: 'deadLetter', reason: 'malformed' },
+      false,
+      { ...settled, deadLettered: 1 },
+    ],
+    [
+      'one handed back',
+      aborted,
+      { kind: 'handBack', delayMs: 0 },
+      true,
+      { ...NO_COUNTERS, handedBack: 1, attempts: 1 },
+    ],
+    ['one parked, since there was no room', noRoom, { kind: 'park' }, true, { ...NO_COUNTERS, parked: 1 }],
+    [
+      'one parked at a shutdown, whose attempt was aborted',
+      aborted,
+      { kind: 'park' },
+      false,
+      { ...NO_COUNTERS, parked: 1, attempts: 1 },
+    ],
+  ])('%s', (_, done, verdict, isRedelivery, counters) => {
+    expect(countSettled(done, verdict, isRedelivery)).toEqual(counters);
+  });
+});
+
+describe('merging counters', () => {
+  const counters = fc.record(
+    Object.fromEntries(Object.keys(NO_COUNTERS).map((name) => [name, fc.nat()])) as Record<
+      keyof Counters,
+      fc.Arbitrary<number>
+    >,
+  );
+
+  it('does not depend on the order', () => {
+    fc.assert(
+      fc.property(counters, counters, (a, b) => {
+        expect(mergeCounters(a, b)).toEqual(mergeCounters(b, a));
+      }),
+    );
+  });
+
+  it('does not depend on the grouping', () => {
+    fc.assert(
+      fc.property(counters, counters, counters, (a, b, c) => {
+        expect(mergeCounters(mergeCounters(a, b), c)).toEqual(mergeCounters(a, mergeCounters(b, c)));
+      }),
+    );
+  });
+
+  it('with nothing changes nothing', () => {
+    fc.assert(
+      fc.property(counters, (a) => {
+        expect(mergeCounters(a, NO_COUNTERS)).toEqual(a);
+      }),
+    );
+  });
+
+  it('sums each field', () => {
+    fc.assert(
+      fc.property(counters, counters, (a, b) => {
+        const sum = mergeCounters(a, b);
+        for (const name of Object.keys(NO_COUNTERS) as (keyof Counters)[])
+          expect(sum[name]).toBe(a[name] + b[name]);
+      }),
+    );
+  });
+
+  it('never counts a hand-out twice: each is delivered, handed back or parked', () => {
+    const outcome = fc.constantFrom(answered, unsent, aborted);
+    const verdict = fc.constantFrom<Verdict>(
+      { kind: 'ack' },
+      RETRY,
+      { ...RETRY, waitsIn: 'queue' },
+      { kind: 'deadLetter', reason: 'gone' },
+      { kind: 'handBack', delayMs: 0 },
+      { kind: 'park' },
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(outcome, verdict, fc.boolean())), (handOuts) => {
+        const sum = handOuts.map((handOut) => countSettled(...handOut)).reduce(mergeCounters, NO_COUNTERS);
+        expect(sum.delivered + sum.handedBack + sum.parked).toBe(handOuts.length);
+        expect(sum.acknowledged + sum.retried + sum.deadLettered).toBe(sum.delivered);
+      }),
+    );
+  });
+});

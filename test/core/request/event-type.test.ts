@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { eventTypesOf, takes } from '../../../src/core/request/event-type.ts';
+
+describe('the kind of an event', () => {
+  it.each([
+    ['{"event":"order.paid"}', undefined, ['order.paid']],
+    ['{"event_type":"order.paid"}', undefined, ['order.paid']],
+    [' \n{"type":"order.paid"}', undefined, ['order.paid']],
+    ['{"type":"webhook","x":{"event":"no"},"event":"order.paid"}', undefined, ['order.paid', 'webhook']],
+    ['{"event":"order.paid"}', 'refund', ['order.paid', 'refund']],
+    ['{"event":{"type":"no"},"type":7,"event_type":null}', undefined, []],
+    ['{"type":"caf\\u00e9"}', undefined, ['caf\u00e9']],
+    ['["type"]', undefined, []],
+    ['{"type":"x"', 'refund', ['refund']],
+    ['', undefined, []],
+    ['no JSON', '', []],
+  ])('of %s with X-Event-Type %s is %j', (payload, header, types) => {
+    expect(eventTypesOf(Buffer.from(payload), header)).toEqual(types);
+  });
+});
+
+describe('a filter', () => {
+  it.each([
+    ['order.paid', 'order.paid', true],
+    ['order.paid', 'order.paid.twice', false],
+    ['order.*', 'order.paid', true],
+    ['order.*', 'order.line.added', true],
+    ['order.*', 'order', false],
+    ['order.*', 'orders.paid', false],
+    ['*', '', true],
+    ['*', 'anything', true],
+    ['*.paid', 'order.paid', true],
+    ['*.paid', 'order.paid.no', false],
+    ['a*b*c', 'a.b.b.c', true],
+    ['a*b*c', 'a.c', false],
+    ['ab*bc', 'abc', false],
+    ['>', 'anything', true],
+    ['>', '', false],
+    ['order.>', 'order.line.added', true],
+    ['order.>', 'order.', false],
+    ['order+', 'order+', true],
+    ['order.paid', 'orderXpaid', false],
+    ['ORDER_*', 'ORDER_CREATED', true],
+  ])('%s takes %j: %s', (filter, type, taken) => {
+    expect(takes(filter, type)).toBe(taken);
+  });
+});

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { describeFailure, type Outcome, wasSent } from '../../../src/core/retry/attempt.ts';
+
+const responded = (status: number): Outcome => ({
+  kind: 'responded',
+  status,
+  retryAfterMs: null,
+  excerpt: 'secret',
+});
+
+describe('an attempt', () => {
+  it.each<[Outcome, boolean, string | null]>([
+    [responded(200), true, null],
+    [responded(299), true, null],
+    [responded(302), true, 'HTTP 302'],
+    [{ ...responded(409), isDeclaredSuccess: true } as Outcome, true, null],
+    [responded(500), true, 'HTTP 500'],
+    [{ kind: 'timedOut', phase: 'connect', afterMs: 5000 }, true, 'no connection within 5000 ms'],
+    [{ kind: 'timedOut', phase: 'response', afterMs: 30_000 }, true, 'no complete answer within 30000 ms'],
+    [{ kind: 'unreachable', code: 'ENOTFOUND', detail: 'no such host' }, true, 'ENOTFOUND: no such host'],
+    [{ kind: 'aborted' }, true, 'aborted by the shutdown of this worker'],
+    [{ kind: 'refused', detail: '10.0.0.1 is private' }, false, '10.0.0.1 is private'],
+    [{ kind: 'faulted', code: 'EMFILE' }, false, 'this worker cannot send: EMFILE'],
+    [{ kind: 'unsendable', reason: 'malformed', detail: 'no method' }, false, 'no method'],
+    [
+      { kind: 'spent', handOuts: 8 },
+      false,
+      'handed out 8 times before, without a word of it: lost with its worker, or handed back for want of a place to park it',
+    ],
+  ])('%j: the endpoint may have seen it: %s; in words: %s', (outcome, sent, words) => {
+    expect(wasSent(outcome)).toBe(sent);
+    expect(describeFailure(outcome)).toBe(words);
+  });
+});

@@ -1,0 +1,118 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Backoff, delayBeforeNext, parseRetryAfter } from '../../../src/core/retry/backoff.ts';
+
+const DEFAULTS: Backoff = { baseMs: 1000, maxMs: 300_000, multiplier: 2, retryAfterMaxMs: 3_600_000 };
+/** The random number that neither shortens nor lengthens a delay. */
+const NO_JITTER = 0.5;
+
+describe('the delay before the next attempt', () => {
+  it.each([
+    [1, 1000],
+    [2, 2000],
+    [3, 4000],
+    [4, 8000],
+    [5, 16_000],
+    [6, 32_000],
+    [9, 256_000],
+    [10, 300_000],
+    [100, 300_000],
+    [5000, 300_000],
+  ])('after attempt %i is %i ms by default', (attemptNumber, delay) => {
+    expect(delayBeforeNext(attemptNumber, null, DEFAULTS, NO_JITTER)).toBe(delay);
+  });
+
+  it.each([
+    [0, 750],
+    [0.5, 1000],
+    [0.999999, 1250],
+  ])('with the random number %d is %i ms', (random, delay) => {
+    expect(delayBeforeNext(1, null, DEFAULTS, random)).toBe(delay);
+  });
+
+  it('stays the same with a multiplier of 1', () => {
+    expect(delayBeforeNext(5, null, { ...DEFAULTS, multiplier: 1 }, NO_JITTER)).toBe(1000);
+  });
+
+  it.each([
+    ['a longer Retry-After', 60_000, 60_000],
+    ['not by a shorter one', 10, 1000],
+    ['not by one that is over', 0, 1000],
+    ['an endless one, up to the longest that is believed', 1e15, 3_600_000],
+  ])('is ruled by %s', (_, retryAfterMs, delay) => {
+    expect(delayBeforeNext(1, retryAfterMs, DEFAULTS, NO_JITTER)).toBe(delay);
+  });
+
+  it('is a whole number, within 25 % of the exponential delay, or the Retry-After', () => {
+    const policy = fc.record({
+      baseMs: fc.integer({ min: 1, max: 3_600_000 }),
+      maxMs: fc.integer({ min: 1, max: 86_400_000 }),
+      multiplier: fc.double({ min: 1, max: 10, noNaN: true }),
+      retryAfterMaxMs: fc.integer({ min: 0, max: 86_400_000 }),
+    });
+    const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+    const retryAfter = fc.option(fc.nat({ max: 1e12 }));
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 200 }),
+        retryAfter,
+        policy,
+        random,
+        (attempt, retryAfterMs, backoff, number) => {
+          const delay = delayBeforeNext(attempt, retryAfterMs, backoff, number);
+          const exponential = Math.min(backoff.maxMs, backoff.baseMs * backoff.multiplier ** (attempt - 1));
+          const asked = Math.min(retryAfterMs ?? 0, backoff.retryAfterMaxMs);
+          expect(Number.isInteger(delay)).toBe(true);
+          expect(delay).toBeGreaterThanOrEqual(Math.max(Math.floor(exponential * 0.75), asked));
+          expect(delay).toBeLessThanOrEqual(Math.max(Math.ceil(exponential * 1.25), asked));
+        },
+      ),
+    );
+  });
+});
+
+describe('a Retry-After header', () => {
+  const now = Date.parse('2026-03-01T12:00:00Z');
+
+  it.each([
+    ['120', 120_000],
+    ['0', 0],
+    [' 5 ', 5000],
+    ['Sun, 01 Mar 2026 12:01:00 GMT', 60_000],
+    ['sun, 01 mar 2026 12:01:00 gmt', 60_000],
+    ['Sunday, 01-Mar-26 12:01:00 GMT', 60_000],
+    ['Sun, 01 Mar 2026 11:59:00 GMT', 0],
+  ])('of %j is %i ms', (value, delay) => {
+    expect(parseRetryAfter(value, now)).toBe(delay);
+  });
+
+  it.each([
+    '',
+    '-5',
+    '1.5',
+    '1e3',
+    '0x10',
+    'soon',
+    'Sunday',
+    '2026-03-01T12:01:00Z',
+    '12:01',
+    'Sun, 99 Xyz 2026',
+  ])('of %j is none', (value) => {
+    expect(parseRetryAfter(value, now)).toBeNull();
+  });
+
+  it('is never negative, and never throws', () => {
+    const value = fc.oneof(
+      fc.string(),
+      fc.integer().map(String),
+      fc.date().map(String),
+      fc.string().map((text) => `Mon ${text}`),
+    );
+    fc.assert(
+      fc.property(value, (text) => {
+        const delay = parseRetryAfter(text, now);
+        if (delay !== null) expect(delay).toBeGreaterThanOrEqual(0);
+      }),
+    );
+  });
+});

@@ -1,0 +1,176 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Outcome } from '../../../src/core/retry/attempt.ts';
+import {
+  decide,
+  isParked,
+  type RetryPolicy,
+  type Verdict,
+  type WaitsIn,
+  whyGivenUp,
+} from '../../../src/core/retry/verdict.ts';
+
+const POLICY: RetryPolicy = {
+  maxAttempts: 3,
+  backoff: { baseMs: 1000, maxMs: 300_000, multiplier: 2, retryAfterMaxMs: 3_600_000 },
+  terminalStatuses: new Set([400, 404]),
+};
+
+function verdict(outcome: Outcome, attemptNumber = 1, policy = POLICY, waitsIn: WaitsIn = 'stream'): Verdict {
+  return decide({ outcome, startedAt: 0, durationMs: 1 }, attemptNumber, waitsIn, policy, 0.5);
+}
+
+const responded = (status: number, retryAfterMs: number | null = null): Outcome => ({
+  kind: 'responded',
+  status,
+  retryAfterMs,
+  excerpt: null,
+});
+const declared = (status: number): Outcome => ({
+  kind: 'responded',
+  status,
+  retryAfterMs: null,
+  excerpt: null,
+  isDeclaredSuccess: true,
+});
+const retryAfter = (delayMs: number): Verdict => ({ kind: 'retry', delayMs, waitsIn: 'stream' });
+const RETRY = retryAfter(1000);
+const PARK: Verdict = { kind: 'park' };
+const deadLetter = (reason: Extract<Verdict, { kind: 'deadLetter' }>['reason']): Verdict => ({
+  kind: 'deadLetter',
+  reason,
+});
+
+const timedOut: Outcome = { kind: 'timedOut', phase: 'response', afterMs: 30_000 };
+const unreachable: Outcome = { kind: 'unreachable', code: 'ECONNREFUSED', detail: 'refused' };
+
+describe('what follows from an attempt', () => {
+  it.each<[string, Outcome, Verdict]>([
+    ['200', responded(200), { kind: 'ack' }],
+    ['204', responded(204), { kind: 'ack' }],
+    ['299', responded(299), { kind: 'ack' }],
+    ['410', responded(410), deadLetter('gone')],
+    ['a redirect that its row counts as delivered', declared(302), { kind: 'ack' }],
+    ['404, terminal but for its row', declared(404), { kind: 'ack' }],
+    ['410, where its row counts it as delivered', declared(410), { kind: 'ack' }],
+    ['a terminal status', responded(404), deadLetter('rejected')],
+    ['a redirect', responded(302), RETRY],
+    ['a status that is not modified', responded(304), RETRY],
+    ['401', responded(401), RETRY],
+    ['429', responded(429), RETRY],
+    ['500', responded(500), RETRY],
+    ['999', responded(999), RETRY],
+    ['a time-out', timedOut, RETRY],
+    ['a time-out while connecting', { ...timedOut, phase: 'connect' }, RETRY],
+    ['an endpoint that cannot be reached', unreachable, RETRY],
+    ['an address that is not allowed', { kind: 'refused', detail: 'private' }, deadLetter('forbidden')],
+    [
+      'a malformed message',
+      { kind: 'unsendable', reason: 'malformed', detail: 'x' },
+      deadLetter('malformed'),
+    ],
+    [
+      'a message without an endpoint',
+      { kind: 'unsendable', reason: 'unroutable', detail: 'x' },
+      deadLetter('unroutable'),
+    ],
+    ['a message that kills workers', { kind: 'spent', handOuts: 4 }, deadLetter('exhausted')],
+    ['a message that is too late', { kind: 'expired', detail: 'x' }, deadLetter('expired')],
+    ['a message that is too early', { kind: 'early', dueAt: 7 }, { kind: 'schedule', dueAt: 7 }],
+    ['an endpoint without room', { kind: 'noRoom', why: 'paused: maintenance' }, PARK],
+    ['our own shutdown', { kind: 'aborted' }, PARK],
+    ['our own fault', { kind: 'faulted', code: 'EMFILE' }, PARK],
+  ])('%s', (_, outcome, expected) => {
+    expect(verdict(outcome)).toEqual(expected);
+  });
+
+  it.each<[string, Outcome]>([
+    ['500', responded(500)],
+    ['a time-out', timedOut],
+    ['an endpoint that cannot be reached', unreachable],
+  ])('%s is retried until the last attempt, and then given up', (_, outcome) => {
+    expect([1, 2, 3, 4].map((attemptNumber) => verdict(outcome, attemptNumber))).toEqual([
+      retryAfter(1000),
+      retryAfter(2000),
+      deadLetter('exhausted'),
+      deadLetter('exhausted'),
+    ]);
+  });
+
+  it('a single attempt is never retried', () => {
+    expect(verdict(responded(500), 1, { ...POLICY, maxAttempts: 1 })).toEqual(deadLetter('exhausted'));
+  });
+
+  it('a longer Retry-After is waited for', () => {
+    expect(verdict(responded(503, 60_000))).toEqual(retryAfter(60_000));
+  });
+
+  it.each<[string, Outcome]>([
+    ['a shutdown', { kind: 'aborted' }],
+    ['an endpoint without room', { kind: 'noRoom', why: 'others wait in its queue' }],
+    ['our own fault', { kind: 'faulted', code: 'EMFILE' }],
+  ])('%s is not counted, not even at the last attempt', (_, outcome) => {
+    expect(verdict(outcome, 3)).toEqual(PARK);
+  });
+
+  it.each<WaitsIn>(['stream', 'queue'])('a retry waits in the %s where it is told to', (waitsIn) => {
+    expect(verdict(timedOut, 1, POLICY, waitsIn)).toEqual({ kind: 'retry', delayMs: 1000, waitsIn });
+  });
+
+  it('a message waits in the queue of its endpoint when it is parked, or is to be tried again from there', () => {
+    const done: Verdict[] = [
+      PARK,
+      { kind: 'retry', delayMs: 1, waitsIn: 'queue' },
+      retryAfter(1),
+      { kind: 'ack' },
+      deadLetter('gone'),
+      { kind: 'handBack', delayMs: 0 },
+    ];
+    expect(done.map(isParked)).toEqual([true, true, false, false, false, false]);
+  });
+
+  describe('where a message expires', () => {
+    const failed = { outcome: responded(503, 2000), startedAt: 1000, durationMs: 1 };
+    const expiringAt = (at: number, attemptNumber = 1) =>
+      decide(failed, attemptNumber, 'stream', POLICY, 0.5, { at, by: 'Webhook-Expires-At' });
+
+    it('a retry is waited for that comes before', () => {
+      expect(expiringAt(3002)).toEqual(retryAfter(2000));
+    });
+
+    it('one that would come too late is not: it is given up at once, and says why', () => {
+      const verdict = expiringAt(3001);
+      expect(verdict).toMatchObject({ kind: 'deadLetter', reason: 'expired' });
+      expect(whyGivenUp(failed, verdict as Extract<Verdict, { kind: 'deadLetter' }>)).toBe(
+        'HTTP 503; the next attempt would come at 1970-01-01T00:00:03.001Z, and Webhook-Expires-At is over by then, ' +
+          '1970-01-01T00:00:03.001Z',
+      );
+    });
+
+    it('its last attempt exhausts it all the same, and a success is one', () => {
+      expect(expiringAt(0, 3)).toEqual(deadLetter('exhausted'));
+      const answered = { ...failed, outcome: responded(200) };
+      const expiry = { at: 0, by: 'MAX_AGE_HOURS' } as const;
+      expect(decide(answered, 1, 'stream', POLICY, 0.5, expiry)).toEqual({ kind: 'ack' });
+    });
+  });
+
+  it('410 is gone even where it is a terminal status', () => {
+    expect(verdict(responded(410), 1, { ...POLICY, terminalStatuses: new Set([410]) })).toEqual(
+      deadLetter('gone'),
+    );
+  });
+
+  it('an answer is acked if and only if it is a 2xx', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 100, max: 999 }),
+        fc.integer({ min: 1, max: 10 }),
+        (status, attemptNumber) => {
+          const acked = verdict(responded(status), attemptNumber).kind === 'ack';
+          expect(acked).toBe(Math.floor(status / 100) === 2);
+        },
+      ),
+    );
+  });
+});

@@ -1,0 +1,95 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { SetAside } from '../../src/delivery/deferred-messages.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Of each message, beside its own bytes. */
+const BESIDE = 2048;
+
+function open(mostBytes = 10_000, work = Promise.resolve()) {
+  const again: { size: number }[] = [];
+  const aside: SetAside<{ size: number }> = new SetAside({
+    leftBytes: () => mostBytes - aside.bytes,
+    again: (message) => {
+      again.push(message);
+      return work;
+    },
+    mostAtOnce: 2,
+    random: () => 0.5,
+  });
+  return { aside, again };
+}
+
+describe('a message that is set aside', () => {
+  it('is taken up again, later each time, up to 15 s', () => {
+    const { aside, again } = open();
+    const message = { size: 10 };
+    for (const waitMs of [2000, 4000, 8000, 15_000, 15_000]) {
+      again.length = 0;
+      expect(aside.keep(message)).toBe(true);
+      vi.advanceTimersByTime(waitMs - 1);
+      expect([again.length, aside.count]).toEqual([0, 1]);
+      vi.advanceTimersByTime(1);
+      expect([again, aside.count]).toEqual([[message], 0]);
+    }
+  });
+
+  it('is refused where there is no place for it', () => {
+    const { aside } = open(25 + 2 * BESIDE);
+    expect([1, 2, 3].map(() => aside.keep({ size: 10 }))).toEqual([true, true, false]);
+    vi.advanceTimersByTime(2000);
+    expect(aside.keep({ size: 25 + BESIDE })).toBe(true);
+  });
+
+  it('counts as what it takes in memory, not only as its bytes', () => {
+    const { aside } = open(100 * BESIDE);
+    for (let kept = 0; kept < 1000; kept++) aside.keep({ size: 1 });
+    expect(aside.count).toBe(99);
+  });
+
+  it('is given back when it is given up, and not taken up any more', () => {
+    const { aside, again } = open();
+    const messages = [{ size: 1 }, { size: 2 }];
+    for (const message of messages) aside.keep(message);
+    expect(aside.release()).toEqual(messages);
+    vi.advanceTimersByTime(100_000);
+    expect([again, aside.count]).toEqual([[], 0]);
+  });
+
+  it('that waits for news is taken up when they are there, unless it was given up before', async () => {
+    const { aside, again } = open();
+    const [one, other] = [{ size: 10 }, { size: 10 }];
+    let tell = () => {};
+    const news = new Promise<void>((resolve) => {
+      tell = resolve;
+    });
+    expect([aside.keepUntil(one!, news), aside.count, again.length]).toEqual([true, 1, 0]);
+    tell();
+    await vi.waitFor(() => expect([again, aside.count]).toEqual([[one], 0]));
+    aside.keepUntil(other!, news);
+    expect(aside.release()).toEqual([other]);
+    await news;
+    expect(again).toEqual([one]);
+  });
+
+  it('is taken up with few others at once when the news is there', async () => {
+    let done = () => {};
+    const work = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    const { aside, again } = open(100_000, work);
+    const news = Promise.resolve();
+    for (let size = 0; size < 5; size++) aside.keepUntil({ size }, news);
+    await news;
+    expect([again.length, aside.count]).toEqual([2, 3]);
+    done();
+    await vi.waitFor(() =>
+      expect([again.map(({ size }) => size), aside.count]).toEqual([[0, 1, 2, 3, 4], 0]),
+    );
+  });
+});

@@ -1,0 +1,150 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { OrderedKeys } from '../../../src/delivery/ordered/ordered-reader.ts';
+import type { DrainOwner } from '../../../src/delivery/queue-pool.ts';
+import { createLogger } from '../../../src/runtime/logger.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+async function open(queues: Record<string, number>, { mostOpen = 2, mostKnown = 1000 } = {}) {
+  const held = new Map(Object.entries(queues));
+  const owners = new Map<string, DrainOwner>();
+  const opened: string[] = [];
+  let hint = (_queue: string) => {};
+  let isRefused = false;
+  const keys = new OrderedKeys({
+    queues: {
+      list: async () => new Map(held),
+      async open(queue, owner) {
+        opened.push(queue);
+        if (isRefused) return null;
+        owners.set(queue, owner);
+        return {
+          credits: () => 1,
+          wake: () => {},
+          stop: async () => void owners.delete(queue),
+        };
+      },
+      listen(noticed) {
+        hint = noticed;
+        return () => {
+          hint = () => {};
+        };
+      },
+    },
+    mostOpen,
+    mostKnown,
+    mayPull: () => true,
+    log: await createLogger({ level: 'silent', format: 'json' }),
+    now: () => Date.now(),
+  });
+  await keys.start();
+  const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+  await pass(100);
+  return {
+    keys,
+    held,
+    opened,
+    pass,
+    notice: (queue: string) => hint(queue),
+    refuse: () => {
+      isRefused = true;
+    },
+    isOpen: (queue: string) => owners.has(queue),
+    come: (queue: string, pending: number) => owners.get(queue)!.came(pending),
+    /** A message comes, and is settled. */
+    deliver(queue: string, pending: number) {
+      owners.get(queue)!.came(pending);
+      held.set(queue, pending);
+      if (pending === 0) held.delete(queue);
+      keys.settled(queue, pending, 0);
+    },
+  };
+}
+
+test('queues that hold something are opened, those that it hears of at once', async () => {
+  const { notice, isOpen, pass } = await open({ a: 3 });
+  expect(isOpen('a')).toBe(true);
+  notice('b');
+  await pass(0);
+  expect(isOpen('b')).toBe(true);
+});
+
+test('with more than may be open they take turns, and one that is empty makes room soon', async () => {
+  const { isOpen, pass, deliver } = await open({ a: 1, b: 1, c: 1 });
+  expect([isOpen('a'), isOpen('b'), isOpen('c')]).toEqual([true, true, false]);
+  deliver('a', 0);
+  await pass(400);
+  expect(isOpen('c')).toBe(true);
+});
+
+test('one whose message waits for room makes room at once, and is opened again when that is settled', async () => {
+  const { keys, isOpen, pass, come } = await open({ a: 2, b: 1 }, { mostOpen: 1 });
+  come('a', 1);
+  keys.benched('a');
+  await pass(50);
+  expect([isOpen('a'), isOpen('b')]).toEqual([false, true]);
+  await pass(30_000);
+  expect(isOpen('a')).toBe(false);
+  keys.settled('a', 1, 0);
+  await pass(1000);
+  expect(isOpen('a')).toBe(true);
+});
+
+test('one whose message waits for a retry is left alone until then', async () => {
+  const { keys, opened, isOpen, pass, notice } = await open({ a: 2 });
+  keys.settled('a', 1, 8000);
+  expect(isOpen('a')).toBe(false);
+  notice('a');
+  await pass(7900);
+  expect(opened).toEqual(['a']);
+  await pass(200);
+  expect(opened).toEqual(['a', 'a']);
+});
+
+test('one whose message comes again in days is looked at before, since somebody may remove it', async () => {
+  const { keys, opened, pass } = await open({ a: 2 });
+  keys.settled('a', 1, 30 * 86_400_000);
+  await pass(14_000);
+  expect(opened).toEqual(['a']);
+  await pass(2000);
+  expect(opened).toEqual(['a', 'a']);
+});
+
+test('one that hands out nothing, while others wait, is tried less and less often', async () => {
+  const { opened, pass } = await open({ a: 1, b: 1, c: 1, d: 1 }, { mostOpen: 1 });
+  await pass(60_000);
+  const inAMinute = opened.length;
+  expect(inAMinute).toBeGreaterThan(10);
+  expect(inAMinute).toBeLessThan(60);
+});
+
+test('one that cannot be opened is tried again later', async () => {
+  const { opened, pass, refuse, notice } = await open({});
+  refuse();
+  notice('a');
+  await pass(900);
+  expect(opened).toEqual(['a']);
+});
+
+test('no more are remembered than it may, and those beyond have their turn later', async () => {
+  const many = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`k${n}`, 1]));
+  const { opened, pass, isOpen, deliver } = await open(many, { mostOpen: 4, mostKnown: 5 });
+  for (let round = 0; round < 100; round++) {
+    for (const queue of Object.keys(many)) if (isOpen(queue)) deliver(queue, 0);
+    await pass(1000);
+  }
+  expect(new Set(opened).size).toBe(50);
+});
+
+test('at a stop, nothing is pulled any more', async () => {
+  const { keys, isOpen, notice, pass } = await open({ a: 1 });
+  await keys.stop();
+  notice('b');
+  await pass(10_000);
+  expect([isOpen('a'), isOpen('b')]).toEqual([false, false]);
+});

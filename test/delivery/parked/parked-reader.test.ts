@@ -1,0 +1,238 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { NO_RULE } from '../../../src/core/capacity/endpoint-limiter.ts';
+import type { Target } from '../../../src/core/message/delivery.ts';
+import type { Attempt } from '../../../src/core/retry/attempt.ts';
+import { Rooms } from '../../../src/delivery/admission/admission.ts';
+import type { Pass } from '../../../src/delivery/admission/tracked-endpoint.ts';
+import { Drainer } from '../../../src/delivery/parked/parked-reader.ts';
+import { DrainShare } from '../../../src/delivery/parked/parked-share.ts';
+import type { DrainOwner } from '../../../src/delivery/queue-pool.ts';
+import type { Logger } from '../../../src/runtime/logger.ts';
+
+const SLOTS = 64;
+
+/** The queues as NATS would keep them; a drain takes nothing by itself. */
+let queued: Map<string, number>;
+let drains: Map<string, DrainOwner>;
+let opened: string[];
+/** What NATS waits for before it makes a drain. */
+let opening: Promise<void>;
+let rooms: Rooms;
+let drainer: Drainer;
+let share: DrainShare;
+
+function start(maxDrains = 4): Promise<void> {
+  share = new DrainShare({
+    rooms,
+    slots: SLOTS,
+    free: () => SLOTS,
+    asked: () => 0,
+    now: () => performance.now(),
+  });
+  drainer = new Drainer({
+    rooms,
+    maxDrains,
+    share,
+    log: { error() {} } as unknown as Logger,
+    now: () => performance.now(),
+    queues: {
+      list: async () => queued,
+      async open(key, owner) {
+        opened.push(key);
+        await opening;
+        drains.set(key, owner);
+        return {
+          credits: () => 0,
+          wake() {},
+          async stop() {
+            drains.delete(key);
+          },
+        };
+      },
+    },
+  });
+  return drainer.start();
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setImmediate', 'performance'] });
+  queued = new Map();
+  drains = new Map();
+  opened = [];
+  opening = Promise.resolve();
+  rooms = new Rooms({
+    slots: SLOTS,
+    silentAfterMs: 200,
+    failureShare: 0.8,
+    windowMs: 10_000,
+    retryAfterMaxMs: 3_600_000,
+    mostEndpoints: 16,
+    isBusy: () => false,
+    rule: NO_RULE,
+    now: () => performance.now(),
+    random: () => 0.5,
+  });
+});
+afterEach(async () => {
+  await drainer.stop();
+  vi.useRealTimers();
+});
+
+const target = (key: string) => ({ endpointKey: key, origin: `https://${key}.example` }) as unknown as Target;
+const answer = (status: number): Attempt => ({
+  outcome: { kind: 'responded', status, retryAfterMs: null, excerpt: null },
+  startedAt: 0,
+  durationMs: 5,
+});
+const pass = (key: string, isParkedCopy: boolean) =>
+  rooms.enter(target(key), { isParkedCopy, mustSend: false }) as Pass;
+const passes = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+
+function fail(key: string): void {
+  const all = Array.from({ length: 5 }, () => pass(key, false));
+  for (const one of all) one.left(answer(503));
+}
+
+describe('more queues than endpoints that are remembered', () => {
+  it('have their turns, each probed by and by though none of them answers', async () => {
+    for (let number = 0; number < 100; number++) queued.set(`down-${number}`, 5);
+    await start();
+    const seen = new Set<string>();
+    for (let second = 0; second < 120; second++) {
+      await passes(1000);
+      for (const key of drains.keys()) {
+        seen.add(key);
+        const answered = rooms.enter(target(key), { isParkedCopy: true, mustSend: false });
+        if ('left' in answered) answered.left(answer(503));
+      }
+      expect([...rooms.places()].length).toBeLessThanOrEqual(16);
+    }
+    expect(seen.size).toBe(100);
+  });
+});
+
+describe('a queue that holds something', () => {
+  it('of a worker before this one is tried with one message, and drained when that goes well', async () => {
+    queued.set('a', 500);
+    await start();
+    await passes(100);
+    expect(drains.get('a')!.free()).toBe(1);
+    pass('a', true).left(answer(200));
+    expect(drains.get('a')!.free()).toBeGreaterThan(1);
+  });
+
+  it('is drained as soon as this worker parked there, while its endpoint has room', async () => {
+    await start();
+    drainer.parked('b');
+    await passes(50);
+    expect(opened).toEqual(['b']);
+  });
+
+  it('is drained once, though more is parked while NATS makes the drain', async () => {
+    let made = () => {};
+    opening = new Promise((resolve) => {
+      made = resolve;
+    });
+    await start();
+    drainer.parked('b');
+    await passes(50);
+    drainer.parked('b');
+    await passes(200);
+    made();
+    await passes(200);
+    expect(opened).toEqual(['b']);
+  });
+
+  it('is left alone while its endpoint fails, and probed when the time has come', async () => {
+    await start();
+    fail('down');
+    drainer.parked('down');
+    await passes(150);
+    expect(opened).toEqual([]);
+    await passes(200);
+    expect(drains.get('down')!.free()).toBe(1);
+  });
+
+  it('is given up for now when its probe fails', async () => {
+    await start();
+    fail('down');
+    drainer.parked('down');
+    await passes(1100);
+    pass('down', true).left(answer(503));
+    await passes(50);
+    expect([...drains.keys()]).toEqual([]);
+    await passes(2100);
+    expect([...drains.keys()]).toEqual(['down']);
+  });
+
+  it('sends those that come now behind it, until its last message is handed out', async () => {
+    queued.set('a', 500);
+    await start();
+    await passes(100);
+    expect(rooms.enter(target('a'), { isParkedCopy: false, mustSend: false })).toMatchObject({
+      kind: 'noRoom',
+    });
+    pass('a', true).left(answer(200));
+    queued.clear();
+    drains.get('a')!.came(0);
+    expect(pass('a', false).kind).toBe('pass');
+  });
+
+  it('is asked for no more than it holds', async () => {
+    queued.set('a', 3);
+    await start();
+    await passes(100);
+    pass('a', true).left(answer(200));
+    expect(drains.get('a')!.free()).toBe(3);
+  });
+
+  it('leaves a quarter of the slots to messages of others', async () => {
+    queued.set('a', 500);
+    await start();
+    await passes(100);
+    pass('a', true).left(answer(200));
+    for (let count = 0; count < 47; count++) share.began();
+    expect(drains.get('a')!.free()).toBe(1);
+  });
+});
+
+describe('more queues than may be drained at once', () => {
+  it('take turns', async () => {
+    for (let number = 0; number < 10; number++) queued.set(`q${number}`, 1);
+    await start(4);
+    await passes(100);
+    expect(drains.size).toBe(4);
+    await passes(3500);
+    expect(new Set(opened).size).toBe(10);
+  });
+});
+
+describe('a queue that is empty', () => {
+  it('is known to be when it is listed no more', async () => {
+    queued.set('a', 500);
+    await start();
+    await passes(100);
+    queued.delete('a');
+    await passes(5100);
+    expect(rooms.placeOf('a')).toMatchObject({ parked: 0, isQueueing: false });
+  });
+
+  it('is not drained for ever', async () => {
+    await start();
+    drainer.parked('a');
+    await passes(50);
+    drains.get('a')!.came(0);
+    await passes(25_000);
+    expect(drains.size).toBe(0);
+  });
+});
+
+it('slots are left to parked messages as far as there are any', async () => {
+  await start();
+  expect(share.wish()).toBe(Math.floor(SLOTS / 40));
+  queued.set('a', 5);
+  await passes(5100);
+  pass('a', true).left(answer(200));
+  await passes(10);
+  expect(share.wish()).toBe(5);
+});

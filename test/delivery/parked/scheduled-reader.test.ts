@@ -1,0 +1,129 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Schedule } from '../../../src/delivery/parked/scheduled-reader.ts';
+import type { DrainOwner } from '../../../src/delivery/queue-pool.ts';
+import type { Logger } from '../../../src/runtime/logger.ts';
+
+const NOON = Date.parse('2027-01-31T12:00:00Z');
+const MINUTE = 'at.2027-01-31T12:05';
+const DAY = 'at.2027-02-02';
+
+/** A drain takes nothing by itself. */
+let drains: Map<string, DrainOwner>;
+let opened: string[];
+let fails: boolean;
+let free: number;
+let schedule: Schedule;
+
+beforeEach(async () => {
+  vi.useFakeTimers({ now: NOON, toFake: ['setInterval', 'clearInterval', 'performance', 'Date'] });
+  drains = new Map();
+  opened = [];
+  fails = false;
+  free = 100;
+  schedule = new Schedule({
+    free: () => free,
+    log: { error() {} } as unknown as Logger,
+    now: () => performance.now(),
+    at: () => Date.now(),
+    queues: {
+      async open(key, owner) {
+        opened.push(key);
+        if (fails) return null;
+        drains.set(key, owner);
+        return {
+          credits: () => 0,
+          wake() {},
+          async stop() {
+            drains.delete(key);
+          },
+        };
+      },
+    },
+  });
+  await schedule.start();
+});
+afterEach(async () => {
+  await schedule.stop();
+  vi.useRealTimers();
+});
+
+const listed = (...keys: string[]) => schedule.sift(new Map(keys.map((key) => [key, 3])));
+const pass = (seconds: number) => vi.advanceTimersByTimeAsync(1000 * seconds);
+const until = (time: string) => pass((Date.parse(time) - Date.now()) / 1000);
+
+describe('the queues of messages that wait for their time', () => {
+  it('are taken out of what is listed, and the others left to their endpoints', () => {
+    expect([...listed('example-com-0a1b2c3d', MINUTE, 'none', DAY)]).toEqual([
+      ['example-com-0a1b2c3d', 3],
+      ['none', 3],
+    ]);
+  });
+
+  it('are left alone until shortly before their minute', async () => {
+    listed(MINUTE);
+    await until('2027-01-31T12:04:57Z');
+    expect(opened).toEqual([]);
+    await until('2027-01-31T12:04:59Z');
+    expect(opened).toEqual([MINUTE]);
+  });
+
+  it('are opened at once for what was parked here, and has begun', async () => {
+    await until('2027-01-31T12:05:30Z');
+    schedule.parked(MINUTE);
+    await pass(0.2);
+    expect([...drains.keys()]).toEqual([MINUTE]);
+  });
+
+  it('stay open for their minute, and as long as something comes, and then no more', async () => {
+    listed(MINUTE);
+    await until('2027-01-31T12:05:59Z');
+    expect(drains.size).toBe(1);
+    await until('2027-01-31T12:06:00Z');
+    drains.get(MINUTE)!.came(0);
+    await pass(0.9);
+    expect(drains.size).toBe(1);
+    await pass(0.5);
+    expect(drains.size).toBe(0);
+    listed(MINUTE);
+    await pass(0.2);
+    expect(opened).toEqual([MINUTE, MINUTE]);
+  });
+
+  it('of a far day are moved an hour before it begins, and closed when nothing comes', async () => {
+    listed(DAY);
+    await until('2027-02-01T22:59:59Z');
+    expect(opened).toEqual([]);
+    await until('2027-02-01T23:00:01Z');
+    expect(opened).toEqual([DAY]);
+    await pass(2);
+    expect(drains.size).toBe(0);
+  });
+
+  it('that nobody took out in time come first, a bounded number at once, and share the room there is', async () => {
+    const overdue = Array.from({ length: 40 }, (_, day) => `at.2026-12-${String(day + 1).padStart(2, '0')}`);
+    listed(...overdue.slice(0, 31).reverse(), MINUTE);
+    listed('at.2026-11-30T00:00', 'at.2026-11-30T00:01', 'at.2026-11-30T00:02');
+    await pass(0.1);
+    expect(opened.length).toBe(32);
+    expect(opened.slice(0, 4)).toEqual([
+      'at.2026-11-30T00:00',
+      'at.2026-11-30T00:01',
+      'at.2026-11-30T00:02',
+      'at.2026-12-01',
+    ]);
+    expect(drains.get('at.2026-12-01')!.free()).toBe(4);
+    await pass(1.2);
+    expect(opened.length).toBe(34);
+  });
+
+  it('that could not be opened are tried again, after a second', async () => {
+    fails = true;
+    listed(MINUTE);
+    await until('2027-01-31T12:05:00Z');
+    const tries = opened.length;
+    expect(tries).toBeLessThan(4);
+    fails = false;
+    await pass(1.2);
+    expect([...drains.keys()]).toEqual([MINUTE]);
+  });
+});

@@ -1,0 +1,62 @@
+import { pino } from 'pino';
+import { expect, it } from 'vitest';
+import { endpointOf, Registry } from '../../../src/core/endpoint/registry.ts';
+import type { Rooms } from '../../../src/delivery/admission/admission.ts';
+import { look } from '../../../src/delivery/registry/auto-disable.ts';
+import type { LiveRegistry } from '../../../src/delivery/registry/webhook-registry.ts';
+import { registeredRow } from '../../core/endpoint/registered-row.ts';
+
+const HOUR = 3_600_000;
+const NOW = 1000 * HOUR;
+const RETRIES = {
+  maxAttempts: 7,
+  terminalStatuses: new Set<number>(),
+  backoff: { baseMs: 1, maxMs: 60_000, multiplier: 2, retryAfterMaxMs: 5000 },
+};
+
+/** One look at an endpoint. @returns what was done about it. */
+async function lookAt(
+  failingSince: number | null,
+  place: { deliveredAt?: number; failures: number },
+  disableAfterHours = 120,
+) {
+  const endpoint = endpointOf(registeredRow({ failingSince }), { retries: RETRIES, disabled: 'park' });
+  const done: unknown[] = [];
+  const registry = {
+    known: new Registry([endpoint]),
+    noteFailing: async (_row: unknown, since: number | null) => void done.push(['note', since]),
+    disable: async (_row: unknown, reason: string) => void done.push(['disable', reason]),
+  };
+  const places = [{ key: endpoint.key, deliveredAt: Number.NEGATIVE_INFINITY, ...place }];
+  const log = pino({ base: null, timestamp: false }, { write: (line) => done.push(JSON.parse(line).hours) });
+  await look(
+    {
+      rooms: { places: () => places } as unknown as Rooms,
+      registry: registry as unknown as LiveRegistry,
+      disableAfterHours,
+      log,
+      now: () => NOW,
+    },
+    new Set(),
+  );
+  return done;
+}
+
+it.each([
+  ['fails, whatever it answers', null, { failures: 3 }, [['note', NOW]]],
+  ['failed once', null, { failures: 1 }, []],
+  ['has failed for some hours', NOW - 3 * HOUR, { failures: 9 }, []],
+  ['has failed for half of the time', NOW - 60 * HOUR, { failures: 9 }, [60]],
+  ['has taken one since', NOW - 130 * HOUR, { failures: 9, deliveredAt: NOW - HOUR }, [['note', null]]],
+  ['failed long ago, and once now', NOW - 500 * HOUR, { failures: 1 }, []],
+  ['is to fail in the future', NOW + 500 * HOUR, { failures: 9 }, []],
+] as const)('an endpoint that %s', async (_what, failingSince, place, done) => {
+  expect(await lookAt(failingSince, place)).toEqual(done);
+});
+
+it('disables an endpoint that has failed for all of the time, and none where that is 0', async () => {
+  expect(await lookAt(NOW - 120 * HOUR, { failures: 9 })).toEqual([
+    ['disable', 'it has answered nothing but failures for 120 hours'],
+  ]);
+  expect(await lookAt(NOW - 120 * HOUR, { failures: 9 }, 0)).toEqual([]);
+});

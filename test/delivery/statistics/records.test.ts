@@ -1,0 +1,147 @@
+import { describe, expect, it } from 'vitest';
+import { endpointOf, Registry } from '../../../src/core/endpoint/registry.ts';
+import type { Delivery } from '../../../src/core/message/delivery.ts';
+import { createMessageParser } from '../../../src/core/message/envelope.ts';
+import type { Attempt } from '../../../src/core/retry/attempt.ts';
+import type { Verdict } from '../../../src/core/retry/verdict.ts';
+import { resolve, type Unsendable } from '../../../src/delivery/resolve.ts';
+import { attemptRecord, deadLetterRecord } from '../../../src/delivery/statistics/records.ts';
+import { registeredRow } from '../../core/endpoint/registered-row.ts';
+import { ENVELOPE, message } from '../messages.ts';
+
+const parse = createMessageParser();
+const given = message(ENVELOPE, { attemptNumber: 2 });
+const delivery = resolve(parse(given), given, null) as Delivery;
+const unsendable = resolve(parse(message('{"webhook_url":')), given, null) as Unsendable;
+
+const RETRIES = {
+  maxAttempts: 7,
+  terminalStatuses: new Set<number>(),
+  backoff: { baseMs: 1, maxMs: 60_000, multiplier: 2, retryAfterMaxMs: 5000 },
+};
+
+const ACCEPTED: Attempt = {
+  outcome: { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null },
+  startedAt: 1000,
+  durationMs: 20,
+};
+const FAILED: Attempt = {
+  outcome: { kind: 'responded', status: 503, retryAfterMs: 9000, excerpt: 'busy' },
+  startedAt: 1000,
+  durationMs: 20,
+};
+const ACK: Verdict = { kind: 'ack' };
+const RETRY: Verdict = { kind: 'retry', delayMs: 9000, waitsIn: 'stream' };
+const GONE: Verdict = { kind: 'deadLetter', reason: 'gone' };
+
+describe('the row of an attempt', () => {
+  it('says what was done, and when there will be another', () => {
+    expect(attemptRecord(given, delivery, FAILED, RETRY, 'all')).toMatchObject({
+      attemptNumber: 2,
+      outcome: 'responded',
+      status: 503,
+      error: 'HTTP 503',
+      responseExcerpt: 'busy',
+      verdict: 'retry',
+      nextAttemptAt: 10_020,
+    });
+  });
+
+  it('shows no failure where the status counts as delivered', () => {
+    const outcome = {
+      kind: 'responded',
+      status: 409,
+      retryAfterMs: null,
+      excerpt: null,
+      isDeclaredSuccess: true,
+    } as const;
+    expect(attemptRecord(given, delivery, { ...ACCEPTED, outcome }, ACK, 'all')).toMatchObject({
+      status: 409,
+      error: null,
+      responseExcerpt: null,
+      verdict: 'ack',
+    });
+  });
+
+  it('never holds the query of the URL', () => {
+    expect(attemptRecord(given, delivery, ACCEPTED, ACK, 'all')!.url).toBe('https://example.com/hook');
+  });
+
+  it.each([
+    ['all', ACCEPTED, ACK, true],
+    ['failures', ACCEPTED, ACK, false],
+    ['failures', FAILED, RETRY, true],
+    ['off', FAILED, RETRY, false],
+  ] as const)('with ATTEMPT_LOG=%s is kept as wanted', (wanted, attempt, done, kept) => {
+    const first = message(ENVELOPE);
+    expect(attemptRecord(first, delivery, attempt, done, wanted) !== null).toBe(kept);
+  });
+
+  it('with ATTEMPT_LOG=failures is kept for a success after failures', () => {
+    expect(attemptRecord(given, delivery, ACCEPTED, ACK, 'failures')).toMatchObject({ verdict: 'ack' });
+  });
+
+  it('is not written where nothing was sent', () => {
+    const notSent: Attempt = {
+      outcome: { kind: 'refused', detail: 'loopback' },
+      startedAt: 1000,
+      durationMs: 0,
+    };
+    expect(
+      attemptRecord(given, delivery, notSent, { kind: 'deadLetter', reason: 'forbidden' }, 'all'),
+    ).toBeNull();
+  });
+});
+
+describe('the row of a dead letter', () => {
+  it('is written only for a dead letter', () => {
+    expect(deadLetterRecord(given, delivery, ACCEPTED, ACK, 0)).toBeNull();
+    expect(deadLetterRecord(given, delivery, FAILED, RETRY, 0)).toBeNull();
+  });
+
+  it('counts the attempts that were made', () => {
+    expect(deadLetterRecord(given, delivery, FAILED, GONE, 0)).toMatchObject({
+      attempts: 2,
+      reason: 'gone',
+      error: 'HTTP 503',
+    });
+  });
+
+  it('holds no body unless that is wished', () => {
+    expect(deadLetterRecord(given, delivery, FAILED, GONE, 0)!.payload).toBeNull();
+    expect(deadLetterRecord(given, delivery, FAILED, GONE, 100)!.payload).toBe('{"n":1}');
+  });
+
+  it('holds the payload where a row makes another body of it: its template may hold a secret', () => {
+    const row = registeredRow({ bodyTemplate: '{"key":"s3cr3t","data":{{data}}}' });
+    const endpoint = endpointOf(row, { retries: RETRIES, disabled: 'park' });
+    const bare = message({ n: 1 }, { subject: 'webhooks.orders' });
+    const made = resolve(parse(bare), bare, { registry: new Registry([endpoint]), asOf: 0 }) as Delivery;
+    expect(Buffer.from(made.body!).toString()).toContain('s3cr3t');
+    expect(deadLetterRecord(bare, made, FAILED, GONE, 100)!.payload).toBe('{"n":1}');
+  });
+
+  it('never holds an envelope that cannot be sent: it may have headers', () => {
+    const broken = message('{"webhook_url":"https://example.com","headers":{"Authorization":"secret"},');
+    const attempt: Attempt = {
+      outcome: { kind: 'unsendable', reason: 'malformed', detail: 'x' },
+      startedAt: 1,
+      durationMs: 0,
+    };
+    const done: Verdict = { kind: 'deadLetter', reason: 'malformed' };
+    expect(
+      deadLetterRecord(broken, resolve(parse(broken), broken, null) as Unsendable, attempt, done, 100)!
+        .payload,
+    ).toBeNull();
+  });
+
+  it('has no URL and one attempt less where nothing could be sent', () => {
+    const attempt: Attempt = {
+      outcome: { kind: 'unsendable', reason: 'unroutable', detail: 'no webhook_url' },
+      startedAt: 1000,
+      durationMs: 0,
+    };
+    const done: Verdict = { kind: 'deadLetter', reason: 'unroutable' };
+    expect(deadLetterRecord(given, unsendable, attempt, done, 0)).toMatchObject({ attempts: 1, url: null });
+  });
+});

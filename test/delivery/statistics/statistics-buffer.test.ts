@@ -1,0 +1,175 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { EndpointState } from '../../../src/core/records/endpoint-state.ts';
+import {
+  type AttemptRecord,
+  type Counters,
+  mergeCounters,
+  NO_COUNTERS,
+  type StatisticsFlush,
+} from '../../../src/core/records/statistics.ts';
+import { StatisticsBuffer } from '../../../src/delivery/statistics/statistics-buffer.ts';
+
+const ONE: Counters = { ...NO_COUNTERS, delivered: 1, acknowledged: 1, attempts: 1, processingMs: 3 };
+const at = (pending: number) => ({ pending, streamCreated: 0, ackFloor: 0 });
+const ROW = {
+  deliveryId: 'a',
+  attemptNumber: 1,
+  subject: 's',
+  url: 'u',
+  error: null,
+  responseExcerpt: null,
+} as AttemptRecord;
+const LARGE = { ...ROW, responseExcerpt: 'x'.repeat(10_000) };
+
+/** Stores each flush once, as the table does; `fails` says how each call goes. */
+function store(fails: ('no' | 'before' | 'after')[] = []) {
+  const stored = new Map<number, StatisticsFlush>();
+  const calls: StatisticsFlush[] = [];
+  return {
+    stored,
+    calls,
+    sum: () => [...stored.values()].reduce((sum, flush) => mergeCounters(sum, flush.counters), NO_COUNTERS),
+    async store(flush: StatisticsFlush) {
+      calls.push(flush);
+      const how = fails.shift() ?? 'no';
+      if (how === 'before') throw new Error('PostgreSQL is away');
+      if (!stored.has(flush.number)) stored.set(flush.number, flush);
+      if (how === 'after') throw new Error('the connection broke, who knows');
+    },
+  };
+}
+
+const buffer = (to: ReturnType<typeof store>, maxRows = 100, endpoints = (): EndpointState[] => []) =>
+  new StatisticsBuffer(
+    {
+      instanceId: 'i',
+      streamName: 's',
+      consumerName: 'c',
+      queueGroup: 'g',
+      silentAfterMs: 30_000,
+      maxRows,
+      maxBytes: 100_000,
+      endpoints,
+    },
+    to,
+  );
+
+describe('the statistics buffer', () => {
+  it('flushes what happened since the last flush', async () => {
+    const to = store();
+    const statistics = buffer(to);
+    statistics.add(ONE, ROW, null);
+    await statistics.flush(at(5), true);
+    statistics.add(ONE, null, null);
+    statistics.add(ONE, null, null);
+    await statistics.flush(at(0), false);
+    expect(
+      to.calls.map(({ number, counters, progress, active, attempts }) => [
+        number,
+        counters.delivered,
+        progress?.pending,
+        active,
+        attempts.length,
+      ]),
+    ).toEqual([
+      [1, 1, 5, true, 1],
+      [2, 2, 0, false, 0],
+    ]);
+  });
+
+  it('sends a flush again unchanged before anything newer', async () => {
+    const to = store(['after']);
+    const statistics = buffer(to);
+    statistics.add(ONE, ROW, null);
+    await expect(statistics.flush(at(1), true)).rejects.toThrow('who knows');
+    statistics.add(ONE, null, null);
+    await statistics.flush(at(2), true);
+    expect(to.calls[1]).toBe(to.calls[0]);
+    expect(to.sum().delivered).toBe(2);
+  });
+
+  it('asks for the endpoints once for each flush, and not while it sends one again', async () => {
+    const to = store(['before', 'after']);
+    let asked = 0;
+    const statistics = buffer(to, 100, () => [{ endpointKey: `asked-${++asked}` } as EndpointState]);
+    await expect(statistics.flush(null, true)).rejects.toThrow('away');
+    await expect(statistics.flush(null, true)).rejects.toThrow('who knows');
+    await statistics.flush(null, true);
+    expect(to.calls.map(({ number, endpoints }) => [number, endpoints[0]?.endpointKey])).toEqual([
+      [1, 'asked-1'],
+      [1, 'asked-1'],
+      [1, 'asked-1'],
+      [2, 'asked-2'],
+    ]);
+  });
+
+  it('counts rows beyond its bound as dropped, and loses no counter', async () => {
+    const to = store();
+    const statistics = buffer(to, 3);
+    for (let i = 0; i < 10; i++) statistics.add(ONE, ROW, null);
+    await statistics.flush(null, true);
+    expect(to.calls[0]!.attempts).toHaveLength(3);
+    expect(to.sum()).toMatchObject({ delivered: 10, rowsDropped: 7 });
+  });
+
+  it('counts rows beyond its bytes as dropped, those of an uncertain flush included, and takes others once it is stored', async () => {
+    const to = store(['before', 'before']);
+    const statistics = buffer(to);
+    for (let i = 0; i < 6; i++) statistics.add(ONE, LARGE, null);
+    await expect(statistics.flush(null, true)).rejects.toThrow();
+    for (let i = 0; i < 6; i++) statistics.add(ONE, LARGE, null);
+    expect([statistics.rows, statistics.total.rowsDropped]).toEqual([9, 3]);
+    await expect(statistics.flush(null, true)).rejects.toThrow();
+    await statistics.flush(null, true);
+    for (let i = 0; i < 12; i++) statistics.add(ONE, LARGE, null);
+    expect([statistics.rows, statistics.total.rowsDropped]).toEqual([9, 6]);
+  });
+
+  it('counts the rows of an uncertain flush against the bound', async () => {
+    const to = store(['before', 'before']);
+    const statistics = buffer(to, 3);
+    for (let i = 0; i < 3; i++) statistics.add(ONE, ROW, null);
+    await expect(statistics.flush(null, true)).rejects.toThrow();
+    statistics.add(ONE, ROW, null);
+    expect(statistics.rows).toBe(3);
+    expect(statistics.total.rowsDropped).toBe(1);
+  });
+
+  it('stores every count exactly once, however the store fails', async () => {
+    const action = fc.oneof(
+      fc.record({ kind: fc.constant('add' as const), times: fc.integer({ min: 1, max: 5 }) }),
+      fc.record({
+        kind: fc.constant('flush' as const),
+        how: fc.constantFrom('no' as const, 'before' as const, 'after' as const),
+      }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(action, { maxLength: 40 }), async (actions) => {
+        const fails: ('no' | 'before' | 'after')[] = [];
+        const to = store(fails);
+        const statistics = buffer(to);
+        let added = 0;
+        for (const next of actions) {
+          if (next.kind === 'add') {
+            for (let i = 0; i < next.times; i++) statistics.add(ONE, null, null);
+            added += next.times;
+          } else {
+            fails.push(next.how);
+            await statistics.flush(null, true).catch(() => undefined);
+          }
+        }
+        fails.length = 0;
+        await statistics.flush(null, false);
+        expect(to.sum()).toEqual({
+          ...NO_COUNTERS,
+          delivered: added,
+          acknowledged: added,
+          attempts: added,
+          processingMs: 3 * added,
+        });
+        expect(statistics.total.delivered).toBe(added);
+      }),
+    );
+  });
+});

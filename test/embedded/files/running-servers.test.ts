@@ -1,0 +1,58 @@
+import { spawnSync } from 'node:child_process';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { settingsFrom } from '../../../src/config/settings.ts';
+import {
+  readRunningServers,
+  removeRunningServers,
+  withRunningServers,
+  writeRunningServers,
+} from '../../../src/embedded/files/running-servers.ts';
+import { temporaryFolder } from '../../support/end-of-file.ts';
+
+const SERVERS = {
+  natsUrl: 'nats://127.0.0.1:4333',
+  databaseUrl: 'postgresql://postgres:secret@127.0.0.1:5433/postgres',
+  receiverUrl: 'http://127.0.0.1:9001',
+  httpUrl: 'http://127.0.0.1:8081',
+};
+
+async function folderOfRunning(): Promise<string> {
+  const folder = await temporaryFolder();
+  await writeRunningServers(SERVERS, folder);
+  return folder;
+}
+
+test('the servers of a running process are found', async () => {
+  expect(readRunningServers(await folderOfRunning())).toMatchObject({ ...SERVERS, pid: process.pid });
+});
+
+test('the file, which holds a password, is for its user alone', async () => {
+  const { mode } = await stat(join(await folderOfRunning(), 'servers.json'));
+  expect(mode & 0o777).toBe(0o600);
+});
+
+test('those of a process that has ended are not found', async () => {
+  const folder = await folderOfRunning();
+  const file = join(folder, 'servers.json');
+  const { pid } = spawnSync('true');
+  await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), pid }));
+  expect(readRunningServers(folder)).toBeUndefined();
+});
+
+test('those that were removed are not found', async () => {
+  const folder = await folderOfRunning();
+  await removeRunningServers(folder);
+  expect(readRunningServers(folder)).toBeUndefined();
+});
+
+test('they stand in for what is not set', async () => {
+  const settings = withRunningServers(settingsFrom({}), await folderOfRunning());
+  expect(settings).toMatchObject({ NATS_URL: [SERVERS.natsUrl], DATABASE_URL: SERVERS.databaseUrl });
+});
+
+test('what is set stays', async () => {
+  const given = settingsFrom({ NATS_URL: 'nats://elsewhere:4222' });
+  expect(withRunningServers(given, await folderOfRunning()).NATS_URL).toEqual(['nats://elsewhere:4222']);
+});

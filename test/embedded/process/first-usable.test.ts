@@ -1,0 +1,30 @@
+import { describe, expect, it } from 'vitest';
+import { firstUsable, type Place } from '../../../src/embedded/process/first-usable.ts';
+import { UserError } from '../../../src/runtime/failure.ts';
+
+const empty: Place = ['the cache', async () => undefined];
+const old: Place = ['PATH', async () => '/bin/old'];
+const broken: Place = [
+  'the registry',
+  async () => {
+    throw new Error('it does not answer');
+  },
+];
+const good: Place = ['GitHub', async () => '/bin/good'];
+const inspect = async (path: string) => (path === '/bin/good' ? { path } : 'it is too old');
+
+describe('the search for a program', () => {
+  it('takes the first that can be used', async () => {
+    const places = [empty, old, broken, good, old];
+    expect(await firstUsable(places, inspect, (tries) => tries)).toEqual({ path: '/bin/good' });
+  });
+
+  it('names each try when there is none', async () => {
+    const search = firstUsable([empty, old, broken], inspect, (tries) => `None:\n${tries}`);
+    await expect(search).rejects.toThrow(
+      new UserError(
+        'None:\n  - the cache: there is none\n  - PATH: it is too old\n  - the registry: it does not answer',
+      ),
+    );
+  });
+});

@@ -1,0 +1,249 @@
+import { headers, nanos } from 'nats';
+import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import type { NatsClient } from '../../../src/nats/connection/client.ts';
+import { createOrderedQueues } from '../../../src/nats/consumers/ordered-queues.ts';
+import type { HandOut } from '../../../src/nats/messages/received-message.ts';
+import { ensureOrderedDurable } from '../../../src/nats/ordered-durable.ts';
+import { createAckBuffer } from '../../../src/nats/settlement/ack-buffer.ts';
+import { Holding } from '../../../src/nats/settlement/ack-lease.ts';
+import { ensureOrderedStream, orderedCopySubject } from '../../../src/nats/streams/ordered-stream.ts';
+import { startTestNats, type TestNats } from '../../support/servers.ts';
+import { until } from '../../support/wait.ts';
+import { ACCOUNT_PER_TEST, connectTo, failure, freshAccount } from '../servers.ts';
+
+const STREAM = 'WEBHOOKS_ORDERED';
+const SUBJECT = 'webhooks.ordered.k';
+const WANTED = {
+  name: STREAM,
+  subjects: ['webhooks.ordered.*'],
+  sourceStream: 'WEBHOOKS',
+  replicas: 1,
+  ackWaitMs: 60_000,
+};
+const ACK = Buffer.from('+ACK');
+
+let server: TestNats;
+beforeAll(async () => {
+  server = await startTestNats({ config: ACCOUNT_PER_TEST });
+});
+
+let client: NatsClient;
+let login: { user: string; pass: string };
+beforeEach(async () => {
+  login = freshAccount().all;
+  client = await connectTo(server.url, login);
+});
+
+const ensure = (more: { subject?: string; ackWaitMs?: number } = {}) =>
+  ensureOrderedDurable(client, { stream: STREAM, subject: SUBJECT, ackWaitMs: 60_000, ...more });
+const nameOf = async () => ((await ensure()) as { name: string }).name;
+const store = async (subject: string, headers?: Parameters<NatsClient['connection']['request']>[2]) =>
+  client.connection.request(subject, '{}', { timeout: 5000, ...headers });
+
+/** What one worker takes from a queue, which stays with it until the test settles it. */
+async function take(of: NatsClient, subject = SUBJECT, ackWaitMs = 60_000) {
+  const handOuts: HandOut[] = [];
+  const queues = createOrderedQueues(of, {
+    stream: STREAM,
+    subjects: WANTED.subjects,
+    group: 'g',
+    ackWaitMs: () => ackWaitMs,
+    streamCreated: () => 7,
+    isStreamKnown: () => Promise.resolve(true),
+    take: (handOut) => void handOuts.push(handOut),
+  });
+  const drain = await queues.open(subject, { free: () => 1, came: () => {} });
+  onTestFinished(() => drain!.stop());
+  return { handOuts, queues, drain: drain! };
+}
+
+describe('the stream of ordered webhooks', () => {
+  it('is a work queue that refuses what it has no place for, and carries copies, too', async () => {
+    expect(await ensureOrderedStream(client, WANTED)).toMatchObject({ isNew: true, warnings: [] });
+    expect(await ensureOrderedStream(client, WANTED)).toMatchObject({ isNew: false, warnings: [] });
+    expect((await client.manager.streams.info(STREAM)).config).toMatchObject({
+      subjects: ['webhooks.ordered.*', 'ordered.WEBHOOKS.>'],
+      retention: 'workqueue',
+      discard: 'new',
+    });
+  });
+
+  it('is refused where it keeps what was delivered, or lacks subjects, with the cure', async () => {
+    await client.manager.streams.add({ name: STREAM, subjects: WANTED.subjects });
+    const lacking = await failure(ensureOrderedStream(client, WANTED));
+    expect(lacking.message).toContain(
+      '`nats stream edit WEBHOOKS_ORDERED --subjects webhooks.ordered.*,ordered.WEBHOOKS.>`',
+    );
+    await client.manager.streams.update(STREAM, { subjects: ['webhooks.ordered.*', 'ordered.>'] });
+    const kept = await failure(ensureOrderedStream(client, WANTED));
+    expect(kept.message).toContain('has retention limits, and must be a work queue');
+  });
+
+  it('cannot be made beside one that carries its subjects, which is said', async () => {
+    await client.manager.streams.add({ name: 'OTHER', subjects: ['webhooks.>'] });
+    const taken = await failure(ensureOrderedStream(client, WANTED));
+    expect(taken.message).toMatch(/refuses to make the stream WEBHOOKS_ORDERED.*no other stream carries/);
+  });
+});
+
+describe('an ordered queue', () => {
+  beforeEach(async () => {
+    await ensureOrderedStream(client, WANTED);
+  });
+
+  it('lets out one message at a time, to one of its workers, and the next when that is acked', async () => {
+    for (let n = 0; n < 20; n++) await store(SUBJECT);
+    const other = await connectTo(server.url, login);
+    const [a, b] = [await take(client), await take(other)];
+    const seen: number[] = [];
+    for (let n = 0; n < 20; n++) {
+      await until(() => a.handOuts.length + b.handOuts.length > 0);
+      expect(a.handOuts.length + b.handOuts.length).toBe(1);
+      const handOut = a.handOuts.pop() ?? b.handOuts.pop()!;
+      seen.push(handOut.sequence);
+      client.connection.publish(handOut.reply, ACK);
+    }
+    expect(seen).toEqual(Array.from({ length: 20 }, (_, n) => n + 1));
+  });
+
+  it('hands out the same message again before the next one', async () => {
+    for (let n = 0; n < 2; n++) await store(SUBJECT);
+    const { handOuts } = await take(client);
+    for (const word of ['-NAK', '-NAK {"delay":50000000}', '+ACK', '+ACK']) {
+      const before = handOuts.length;
+      await until(() => handOuts.length > before || before === 0);
+      await until(() => handOuts.length > 0);
+      client.connection.publish(handOuts.at(-1)!.reply, word);
+      await until(() => handOuts.length > before || handOuts.length === 4);
+    }
+    expect(handOuts.map(({ sequence, handOuts: times }) => [sequence, times])).toEqual([
+      [1, 1],
+      [1, 2],
+      [1, 3],
+      [2, 1],
+    ]);
+  });
+
+  it('tells of a message that was handed out again whether it is acked by now', async () => {
+    await store(SUBJECT);
+    const { handOuts, queues } = await take(client);
+    await until(() => handOuts.length === 1);
+    client.connection.publish(handOuts[0]!.reply, '-NAK');
+    await until(() => handOuts.length === 2);
+    expect(await queues.isOver(handOuts[1]!)).toBe(false);
+    client.connection.publish(handOuts[0]!.reply, ACK);
+    await until(() => queues.isOver(handOuts[1]!));
+  });
+
+  it('is made as order needs it, whatever was made there before', async () => {
+    const name = await nameOf();
+    await client.manager.consumers.update(STREAM, name, { max_ack_pending: 100 });
+    expect(await ensure({ ackWaitMs: 30_000 })).toEqual({ name });
+    expect((await client.manager.consumers.info(STREAM, name)).config).toMatchObject({
+      filter_subject: SUBJECT,
+      max_ack_pending: 1,
+      max_deliver: -1,
+      ack_wait: nanos(30_000),
+      inactive_threshold: nanos(50_000),
+    });
+  });
+
+  it('stays while its message is held, or waits for a retry, though nobody pulls', async () => {
+    const waiting = 'webhooks.ordered.waiting';
+    for (const subject of [SUBJECT, waiting]) await store(subject);
+    const acks = createAckBuffer(client);
+    const holding = new Holding({ client, acks, ackWaitMs: 1000, isGone: () => false });
+    onTestFinished(() => holding.stop());
+    const [held, retried] = [await take(client, SUBJECT, 1000), await take(client, waiting, 1000)];
+    await until(() => held.handOuts.length + retried.handOuts.length === 2);
+    holding.hold(held.handOuts[0]!);
+    await Promise.all([held.drain.stop(), retried.drain.stop()]);
+    client.connection.publish(retried.handOuts[0]!.reply, '-NAK {"delay":5000000000}');
+    const short = { inactive_threshold: nanos(1100) };
+    for (const { name } of await client.manager.consumers.list(STREAM).next())
+      await client.manager.consumers.update(STREAM, name, short);
+    // One that nobody holds anything of is gone later than they would be.
+    await client.manager.consumers.add(STREAM, {
+      name: 'control',
+      filter_subject: 'webhooks.ordered.control',
+      ack_policy: 'explicit' as never,
+      inactive_threshold: nanos(3000),
+    });
+    const left = async () => (await client.manager.consumers.list(STREAM).next()).map(({ name }) => name);
+    await until(async () => !(await left()).includes('control'));
+    expect((await left()).length).toBe(2);
+    expect(holding.isOurs(held.handOuts[0]!)).toBe(true);
+    const again = await take(client, waiting, 1000);
+    await until(() => again.handOuts.length === 1);
+    expect(again.handOuts[0]!.handOuts).toBe(2);
+  });
+
+  it('is listed with what waits in it, but one that is a pattern is left alone', async () => {
+    for (const subject of [SUBJECT, SUBJECT, 'webhooks.ordered.other', 'webhooks.ordered.*'])
+      await store(subject);
+    const { queues } = await take(client, 'webhooks.ordered.none');
+    expect(await queues.list()).toEqual(
+      new Map([
+        [SUBJECT, 2],
+        ['webhooks.ordered.other', 1],
+      ]),
+    );
+  });
+
+  it('hands out a copy as what it is a copy of, and believes no publisher that it published one', async () => {
+    const origin = headers();
+    for (const [name, value] of [
+      ['Original-Subject', SUBJECT],
+      ['Original-Stream', STREAM],
+      ['Original-Stream-Created', '1790000000000'],
+      ['Original-Sequence', '9'],
+    ])
+      origin.set(`Webhook-${name}`, value!);
+    const copy = orderedCopySubject('WEBHOOKS', SUBJECT, 'shop-0a1b2c3d');
+    for (const subject of [copy, SUBJECT]) await store(subject, { headers: origin, timeout: 5000 });
+    const [copies, published] = [await take(client, copy), await take(client)];
+    await until(() => copies.handOuts.length + published.handOuts.length === 2);
+    expect(copies.handOuts[0]).toMatchObject({
+      subject: SUBJECT,
+      queue: copy,
+      sequence: 9,
+      streamCreated: 1_790_000_000_000,
+      parkedFor: 'shop-0a1b2c3d',
+      isParkedCopy: false,
+    });
+    expect(published.handOuts[0]).toMatchObject({
+      subject: SUBJECT,
+      queue: SUBJECT,
+      sequence: 2,
+      parkedFor: null,
+    });
+  });
+
+  it('tells one worker of each message that is published', async () => {
+    const other = await connectTo(server.url, login);
+    const heard: string[] = [];
+    for (const { queues } of [await take(client, 'x.a'), await take(other, 'x.b')])
+      onTestFinished(queues.listen((subject) => void heard.push(subject)));
+    await Promise.all([client.connection.flush(), other.connection.flush()]);
+    for (let n = 0; n < 10; n++) await store(`webhooks.ordered.k${n}`);
+    await until(() => heard.length === 10);
+    expect(new Set(heard).size).toBe(10);
+  });
+});
+
+describe('a word about an ordered message', () => {
+  it('is not said when it is too late, and tells when it is heard', async () => {
+    const said: string[] = [];
+    client.connection.subscribe('words', { callback: (_, { data }) => void said.push(String(data)) });
+    const acks = createAckBuffer(client);
+    let isHeard = false;
+    const heard = () => {
+      isHeard = true;
+    };
+    acks.say('words', Buffer.from('late'), undefined, { until: performance.now() - 1, heard: () => {} });
+    acks.say('words', Buffer.from('in time'), undefined, { until: performance.now() + 60_000, heard });
+    expect(await acks.drain(5000)).toBe(true);
+    await until(() => said.length > 0 && isHeard);
+    expect(said).toEqual(['in time']);
+  });
+});

@@ -1,0 +1,218 @@
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+import type { NatsClient } from '../../../src/nats/connection/client.ts';
+import { startTestNats, type TestNats } from '../../support/servers.ts';
+import { publish, STREAM } from '../group.ts';
+import { ACCOUNT_PER_TEST, connectTo, freshAccount } from '../servers.ts';
+import {
+  CREATED,
+  KEY,
+  lastCopy,
+  PARKED,
+  parking,
+  publishRaw,
+  SUBJECT,
+  startScene,
+  stored,
+} from '../settlement/parking-scene.ts';
+
+let server: TestNats;
+beforeAll(async () => {
+  server = await startTestNats({ config: ACCOUNT_PER_TEST });
+});
+
+let client: NatsClient;
+beforeEach(async () => {
+  client = await connectTo(server.url, freshAccount().all);
+});
+
+const LATER = Date.parse('2027-01-02T03:04:05.678Z');
+const NAK = '-NAK';
+
+const ours = (id: string, firstSeen: number, attempts = 0) => [
+  ['Nats-Msg-Id', [id]],
+  ['Webhook-Attempts', [String(attempts)]],
+  ['Webhook-Delivery-Id', ['order-1']],
+  ['Webhook-First-Seen', [new Date(firstSeen).toISOString()]],
+  ['Webhook-Original-Sequence', ['1']],
+  ['Webhook-Original-Stream', [STREAM]],
+  ['Webhook-Original-Stream-Created', [String(CREATED)]],
+  ['Webhook-Original-Subject', ['webhooks.orders']],
+];
+
+const byName = (entries: readonly unknown[][]) => [...entries].sort(([a], [b]) => (a! < b! ? -1 : 1));
+
+test('a copy holds the bytes of the message, its headers, and where it comes from; what steers the server is kept aside', async () => {
+  const { lot, main } = await startScene(client);
+  const data = Buffer.from([0, 255, 13, 10, 13, 10, 0x7b]);
+  await publishRaw(client, ['Nats-Msg-Id: theirs', 'traceparent: 00-a', 'X-Twice: a', 'X-Twice: b'], data);
+  const handOut = await main.next();
+  await lot.park(handOut, parking());
+  const copy = await lastCopy(client);
+  expect(copy.data).toEqual(data);
+  expect(copy.headers).toEqual(
+    byName([
+      ...ours(`${STREAM}:${CREATED}:1:${KEY}`, handOut.firstSeen),
+      ['Webhook-Original-Nats-Msg-Id', ['theirs']],
+      ['X-Twice', ['a', 'b']],
+      ['traceparent', ['00-a']],
+    ]),
+  );
+});
+
+test('what a publisher writes in our headers means nothing, and a line that is no header breaks nothing', async () => {
+  const { lot, main } = await startScene(client);
+  const lines = [
+    'Webhook-Attempts: 99',
+    'webhook-not-before: 2099-01-01T00:00:00Z',
+    'Webhook-Not-Before: 2099-01-01T00:00:00Z',
+    'Webhook-Original-Stream: OTHER',
+    'Webhook-Original-Sequence: 5',
+    'Webhook-Original-Stream-Created: 6',
+    'Webhook-Original-Subject: other.subject',
+    'Webhook-First-Seen: 1999-01-01T00:00:00Z',
+    'bad name: x',
+    'no colon',
+    'X-Good: y',
+  ];
+  await publishRaw(client, lines, Buffer.from('{}'));
+  const handOut = await main.next();
+  expect(handOut).toMatchObject({
+    attemptNumber: 1,
+    notBefore: null,
+    isDeferred: false,
+    stream: STREAM,
+    sequence: 1,
+  });
+  await lot.park(handOut, parking());
+  expect((await lastCopy(client)).headers).toEqual(
+    byName([...ours(`${STREAM}:${CREATED}:1:${KEY}`, handOut.firstSeen), ['X-Good', ['y']]]),
+  );
+});
+
+test('a parked copy is handed out as the message that was published', async () => {
+  const { lot, main, drain, parkedCreated } = await startScene(client);
+  await publishRaw(client, ['Nats-Msg-Id: theirs', 'X-Mine: a', 'X-Mine: b'], Buffer.from('{"a":1}'));
+  const source = await main.next();
+  await lot.park(source, parking({ attempts: 2 }));
+  const copy = await (await drain()).next();
+  expect(copy).toMatchObject({
+    subject: 'webhooks.orders',
+    stream: STREAM,
+    streamCreated: CREATED,
+    sequence: 1,
+    firstSeen: source.firstSeen,
+    isParkedCopy: true,
+    attemptNumber: 3,
+    isRedelivery: true,
+    notBefore: null,
+    isDeferred: false,
+    handOuts: 1,
+    pending: 0,
+    place: { stream: PARKED, created: parkedCreated, sequence: 1 },
+  });
+  expect(Buffer.from(copy.data).toString()).toBe('{"a":1}');
+  expect(copy.headers()).toEqual([
+    ['Webhook-Delivery-Id', ['order-1']],
+    ['Nats-Msg-Id', ['theirs']],
+    ['X-Mine', ['a', 'b']],
+  ]);
+  expect(copy.header('Webhook-Attempts')).toBe(undefined);
+  expect([copy.header('Webhook-Delivery-Id'), copy.header('Nats-Msg-Id')]).toEqual(['order-1', 'theirs']);
+});
+
+test('a message that is parked again and again keeps its headers and does not grow, and there is one copy of it', async () => {
+  const { lot, main, drain, parkedCreated } = await startScene(client);
+  await publishRaw(client, ['Nats-Msg-Id: theirs', 'X-Mine: a'], Buffer.from('{}'));
+  const source = await main.next();
+  await lot.park(source, parking());
+  const drained = await drain();
+  const sizes: number[] = [];
+  for (let time = 0; time < 4; time++) {
+    const copy = await drained.next(time);
+    sizes.push(copy.size);
+    expect(copy).toMatchObject({ stream: STREAM, sequence: 1, place: { sequence: time + 1 } });
+    expect(await lot.park(copy, parking({ attempts: time + 1 }))).toBe('parked');
+  }
+  expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThan(10);
+  await lot.drain(5000);
+  expect(await stored(client, PARKED)).toBe(1);
+  expect((await lastCopy(client)).headers).toEqual(
+    byName([
+      ...ours(`${PARKED}:${parkedCreated}:4:${KEY}`, source.firstSeen, 4),
+      ['Webhook-Original-Nats-Msg-Id', ['theirs']],
+      ['X-Mine', ['a']],
+    ]),
+  );
+});
+
+test('a copy that waits is deferred at its first hand-out, and counts from the second on', async () => {
+  const { lot, main, drain } = await startScene(client);
+  await publish(client, 1);
+  await lot.park(await main.next(), parking({ attempts: 3, notBefore: LATER }));
+  const drained = await drain();
+  for (const expected of [
+    { handOuts: 1, isDeferred: true, isLostCopy: false },
+    { handOuts: 2, isDeferred: false, attemptNumber: 4, isRedelivery: true, isLostCopy: false },
+    { handOuts: 3, isDeferred: false, attemptNumber: 5, isLostCopy: true },
+  ]) {
+    const handOut = await drained.next(expected.handOuts - 1);
+    expect(handOut).toMatchObject({ notBefore: LATER, ...expected });
+    client.connection.publish(handOut.reply, NAK);
+  }
+});
+
+test('a copy says whose queue it waited in, unless it waited for its time', async () => {
+  const { lot, main, drain } = await startScene(client);
+  await publish(client, 2);
+  await lot.park(await main.next(), parking());
+  expect((await (await drain()).next()).parkedFor).toBe(KEY);
+  const endpointKey = 'at.2027-01-31T12:00';
+  await lot.park(await main.next(1), parking({ endpointKey, notBefore: LATER }));
+  const due = await (await drain(client, 1000, endpointKey)).next();
+  expect(due).toMatchObject({ parkedFor: null, notBefore: LATER, isDeferred: true, isParkedCopy: true });
+});
+
+test('a copy in the queue of a day says when it is due to older workers, and is moved by this one', async () => {
+  const { lot, main, drain } = await startScene(client);
+  await publish(client, 1);
+  const endpointKey = 'at.2027-01-31';
+  await lot.park(await main.next(), parking({ endpointKey, notBefore: LATER }));
+  const copy = await (await drain(client, 1000, endpointKey)).next();
+  expect(copy).toMatchObject({ parkedFor: null, notBefore: null, isDeferred: false, attemptNumber: 1 });
+});
+
+test('each hand-out of a message is an attempt, on the main stream too', async () => {
+  const { main } = await startScene(client);
+  await publish(client, 1);
+  const first = await main.next();
+  expect(first).toMatchObject({
+    attemptNumber: 1,
+    isRedelivery: false,
+    isParkedCopy: false,
+    isDeferred: false,
+  });
+  expect(Math.abs(first.firstSeen - Date.now())).toBeLessThan(60_000);
+  client.connection.publish(first.reply, NAK);
+  expect(await main.next(1)).toMatchObject({
+    attemptNumber: 2,
+    isRedelivery: true,
+    isLostCopy: false,
+    firstSeen: first.firstSeen,
+  });
+});
+
+test('a message that somebody else put into the parked stream counts as published there', async () => {
+  const { lot, drain, parkedCreated } = await startScene(client);
+  await client.connection.request(SUBJECT, '{"theirs":1}', { timeout: 5000 });
+  const drained = await drain();
+  const handOut = await drained.next();
+  const place = { stream: PARKED, created: parkedCreated, sequence: 1 };
+  expect(handOut).toMatchObject({ subject: SUBJECT, stream: PARKED, sequence: 1, attemptNumber: 1, place });
+  await lot.park(handOut, parking({ attempts: 1 }));
+  expect(await drained.next(1)).toMatchObject({
+    subject: SUBJECT,
+    stream: PARKED,
+    sequence: 1,
+    attemptNumber: 2,
+  });
+});

@@ -1,0 +1,172 @@
+import { DiscardPolicy } from 'nats';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+import type { NatsClient } from '../../../src/nats/connection/client.ts';
+import { createPublisher } from '../../../src/nats/publishing/publisher.ts';
+import { startTestNats, type TestNats } from '../../support/servers.ts';
+import { until } from '../../support/wait.ts';
+import { ACCOUNT_PER_TEST, connectTo, freshAccount } from '../servers.ts';
+
+let server: TestNats;
+beforeAll(async () => {
+  server = await startTestNats({ config: ACCOUNT_PER_TEST });
+});
+
+let account: ReturnType<typeof freshAccount>;
+let client: NatsClient;
+beforeEach(async () => {
+  account = freshAccount();
+  client = await connectTo(server.url, account.all);
+});
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const last = (subject: string) => client.manager.streams.getMessage('WEBHOOKS', { last_by_subj: subject });
+
+test('a message is stored, and the answer says where', async () => {
+  await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
+  const result = await createPublisher(client).publish('webhooks.a', bytes('{"n":1}'));
+  expect(result).toEqual({ stored: { stream: 'WEBHOOKS', sequence: 1, duplicate: false } });
+  expect((await last('webhooks.a')).string()).toBe('{"n":1}');
+});
+
+test('headers go with the message', async () => {
+  await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
+  await createPublisher(client).publish('webhooks.a', bytes('1'), {
+    'X-Event': 'ü',
+    'Nats-Msg-Id': 'orders:1',
+  });
+  const { header } = await last('webhooks.a');
+  expect([header.get('X-Event'), header.get('Nats-Msg-Id')]).toEqual(['ü', 'orders:1']);
+});
+
+test('a message with a known Nats-Msg-Id is not stored twice', async () => {
+  await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
+  const publisher = createPublisher(client);
+  const once = () => publisher.publish('webhooks.a', bytes('1'), { 'Nats-Msg-Id': 'orders:1' });
+  expect([await once(), await once()]).toEqual([
+    { stored: { stream: 'WEBHOOKS', sequence: 1, duplicate: false } },
+    { stored: { stream: 'WEBHOOKS', sequence: 1, duplicate: true } },
+  ]);
+});
+
+test('messages without an id are each stored, however alike', async () => {
+  await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
+  const publisher = createPublisher(client);
+  await Promise.all(Array.from({ length: 20 }, () => publisher.publish('webhooks.a', bytes('1'))));
+  expect((await client.manager.streams.info('WEBHOOKS')).state.messages).toBe(20);
+});
+
+test('no more messages are on their way at once than allowed', async () => {
+  const answers: (() => void)[] = [];
+  client.connection.subscribe('slow', {
+    callback: (_, message) => answers.push(() => message.respond(bytes('{"stream":"S","seq":1}'))),
+  });
+  const publisher = createPublisher(client, { maxInFlight: 2 });
+  const all = Promise.all([1, 2, 3].map((n) => publisher.publish('slow', bytes(String(n)))));
+  await until(() => answers.length === 2);
+  await client.connection.flush();
+  expect(answers).toHaveLength(2);
+  for (let n = 0; n < 3; n++) {
+    await until(() => answers.length > n);
+    answers[n]?.();
+  }
+  await all;
+});
+
+test('room is there again as soon as one message is stored', async () => {
+  await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
+  const publisher = createPublisher(client, { maxInFlight: 5 });
+  for (let n = 0; n < 200; n++) {
+    await publisher.room();
+    void publisher.publish('webhooks.a', bytes(String(n)));
+  }
+  await until(async () => (await client.manager.streams.info('WEBHOOKS')).state.messages === 200);
+});
+
+test('a subject that no stream carries fails at once', async () => {
+  const result = await createPublisher(client, { retryForMs: 3_600_000 }).publish('nowhere.a', bytes('1'));
+  expect(result).toMatchObject({ failed: 'noStream', detail: expect.stringContaining('nowhere.a') });
+});
+
+test('a full stream fails, with the cure', async () => {
+  await client.manager.streams.add({
+    name: 'WEBHOOKS',
+    subjects: ['webhooks.*'],
+    max_msgs: 1,
+    discard: DiscardPolicy.New,
+  });
+  const publisher = createPublisher(client);
+  await publisher.publish('webhooks.a', bytes('1'));
+  const result = await publisher.publish('webhooks.a', bytes('2'));
+  expect(result).toMatchObject({
+    failed: 'streamFull',
+    detail: expect.stringMatching(/maximum messages.*raise its limits/),
+  });
+});
+
+test('a message larger than NATS takes fails, with the limit', async () => {
+  await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
+  const result = await createPublisher(client).publish('webhooks.a', new Uint8Array(1_048_577));
+  expect(result).toMatchObject({
+    failed: 'tooLarge',
+    detail: expect.stringMatching(/1048576.*raise max_payload/),
+  });
+});
+
+test('a message larger than the stream takes fails, with the cure', async () => {
+  await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'], max_msg_size: 100 });
+  const result = await createPublisher(client).publish('webhooks.a', new Uint8Array(200));
+  expect(result).toMatchObject({
+    failed: 'tooLarge',
+    detail: expect.stringContaining('raise its max_msg_size'),
+  });
+});
+
+test('a subject that we may not publish to fails, with the subject', async () => {
+  const limited = await connectTo(server.url, account.limited);
+  const result = await createPublisher(limited).publish('denied.a', bytes('1'));
+  expect(result).toMatchObject({ failed: 'denied', detail: expect.stringContaining('denied.a') });
+});
+
+test.each(['webhooks.*', 'a b', ''])('"%s" is not a subject to publish to', async (subject) => {
+  expect(await createPublisher(client).publish(subject, bytes('1'))).toMatchObject({ failed: 'invalid' });
+});
+
+test('a header with a line break fails, and nothing is sent', async () => {
+  const result = await createPublisher(client).publish('webhooks.a', bytes('1'), { 'X-Event': 'a\r\nb: c' });
+  expect(result).toMatchObject({ failed: 'invalid' });
+});
+
+test('what the stream refuses for a reason of its own is told as it says it', async () => {
+  await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
+  const result = await createPublisher(client).publish('webhooks.a', bytes('1'), {
+    'Nats-Expected-Stream': 'OTHER',
+  });
+  expect(result).toMatchObject({
+    failed: 'refused',
+    detail: expect.stringContaining('expected stream does not match'),
+  });
+});
+
+test('without a confirmation in time it fails, and says that the message may be stored', async () => {
+  client.connection.subscribe('silent', { callback: () => {} });
+  const result = await createPublisher(client, { retryForMs: 100 }).publish('silent', bytes('1'));
+  expect(result).toMatchObject({
+    failed: 'timeout',
+    detail: expect.stringContaining('may be stored or not'),
+  });
+});
+
+test('a restart of the server in the middle loses and doubles nothing', async () => {
+  const other = await startTestNats();
+  const here = await connectTo(other.url);
+  await here.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
+  const publisher = createPublisher(here);
+  const results = Promise.all(
+    Array.from({ length: 2000 }, (_, n) => publisher.publish('webhooks.a', bytes(String(n)))),
+  );
+  await until(async () => (await here.manager.streams.info('WEBHOOKS')).state.messages > 100);
+  await other.kill();
+  await other.restart();
+  expect((await results).every((result) => 'stored' in result)).toBe(true);
+  expect((await here.manager.streams.info('WEBHOOKS')).state.messages).toBe(2000);
+});

@@ -1,0 +1,281 @@
+import { headers, type StoredMsg } from 'nats';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+import type { NatsClient } from '../../../src/nats/connection/client.ts';
+import type { HeaderEntries } from '../../../src/nats/messages/headers.ts';
+import { createDeadLetterWriter, type DeadLetter } from '../../../src/nats/settlement/dead-letter-writer.ts';
+import { ensureDeadLetterStream } from '../../../src/nats/streams/dead-letter-stream.ts';
+import { startTestNats, type TestNats } from '../../support/servers.ts';
+import { until } from '../../support/wait.ts';
+import { ACCOUNT_PER_TEST, connectTo, freshAccount, refusal } from '../servers.ts';
+
+let server: TestNats;
+beforeAll(async () => {
+  server = await startTestNats({ config: ACCOUNT_PER_TEST });
+});
+
+let client: NatsClient;
+beforeEach(async () => {
+  client = await connectTo(server.url, freshAccount().all);
+});
+
+const DLQ = { name: 'WEBHOOKS_DLQ', sourceStream: 'WEBHOOKS', replicas: 1 };
+const CREATED = 1_790_000_000_000;
+const SUBJECT = `dlq.WEBHOOKS.${CREATED}.7.example-com-0a1b2c3d`;
+
+const letter = (more: Partial<DeadLetter> = {}): DeadLetter => ({
+  orderedStream: null,
+  sourceStreamCreated: CREATED,
+  sequence: 7,
+  endpointKey: 'example-com-0a1b2c3d',
+  deliveryId: 'orders:1',
+  reason: 'exhausted',
+  detail: 'HTTP 500',
+  attempts: 7,
+  originalSubject: 'webhooks.orders',
+  at: CREATED,
+  messageHeaders: [],
+  data: new TextEncoder().encode('{"n":12345678901234567890, "a":1.0}'),
+  ...more,
+});
+
+async function writer(of: NatsClient = client) {
+  await ensureDeadLetterStream(of, DLQ);
+  return createDeadLetterWriter(of, { streamName: DLQ.name, sourceStream: DLQ.sourceStream });
+}
+
+const stored = (subject = SUBJECT) => client.manager.streams.getMessage(DLQ.name, { last_by_subj: subject });
+const count = async () => (await client.manager.streams.info(DLQ.name)).state.messages;
+
+/**
+ * Waits until a stream with a short duplicate window has forgotten the `Nats-Msg-Id` of all letters, as two minutes
+ * would do: ids are forgotten in order, so the one of this probe last.
+ */
+async function messageIdForgotten(): Promise<void> {
+  const probe = headers();
+  probe.set('Nats-Msg-Id', 'probe');
+  await client.connection.request('dlq.WEBHOOKS.probe', '', { headers: probe, timeout: 5000 });
+  await until(async () => {
+    const answer = await client.connection.request('dlq.WEBHOOKS.probe', '', {
+      headers: probe,
+      timeout: 5000,
+    });
+    return answer.json<{ duplicate?: boolean }>().duplicate !== true;
+  });
+}
+
+test('the stream for dead letters keeps one message a subject, for ever, and refuses a second', async () => {
+  expect(await ensureDeadLetterStream(client, DLQ)).toEqual({ isNew: true, warnings: [] });
+  expect((await client.manager.streams.info(DLQ.name)).config).toMatchObject({
+    subjects: ['dlq.WEBHOOKS.>'],
+    retention: 'limits',
+    storage: 'file',
+    max_msgs: -1,
+    max_bytes: -1,
+    max_age: 0,
+    max_msgs_per_subject: 1,
+    discard: 'new',
+    discard_new_per_subject: true,
+    allow_direct: true,
+  });
+});
+
+test('workers that make it at once all find it', async () => {
+  const found = await Promise.all([1, 2, 3, 4].map(() => ensureDeadLetterStream(client, DLQ)));
+  expect(found.flatMap(({ warnings }) => warnings)).toEqual([]);
+});
+
+test('one that is there is not changed, and what it may lose is said', async () => {
+  await client.manager.streams.add({ name: DLQ.name, subjects: ['dlq.>'], max_msgs: 100, max_age: 1e12 });
+  const { isNew, warnings } = await ensureDeadLetterStream(client, DLQ);
+  expect(isNew).toBe(false);
+  expect(warnings).toEqual([
+    expect.stringContaining('may keep a dead letter twice'),
+    expect.stringContaining('can become full'),
+    expect.stringContaining('forgets dead letters after a time'),
+  ]);
+});
+
+test('one that does not carry our dead letters is refused, with the cure', async () => {
+  await client.manager.streams.add({ name: DLQ.name, subjects: ['something.else'] });
+  expect(await refusal(ensureDeadLetterStream(client, DLQ))).toMatch(
+    /DLQ_STREAM_NAME: .* does not carry dlq\.WEBHOOKS\.>/,
+  );
+});
+
+test('a dead letter keeps the bytes of its message', async () => {
+  expect(await (await writer()).write(letter())).toBe('stored');
+  expect((await stored()).string()).toBe('{"n":12345678901234567890, "a":1.0}');
+});
+
+test('a dead letter says what happened in its headers', async () => {
+  await (await writer()).write(letter());
+  const { header } = await stored();
+  expect(Object.fromEntries(header.keys().map((name) => [name, header.get(name)]))).toEqual({
+    'Nats-Msg-Id': `WEBHOOKS:${CREATED}:7:example-com-0a1b2c3d`,
+    'Webhook-Delivery-Id': 'orders:1',
+    'Webhook-Dead-Letter-Reason': 'exhausted',
+    'Webhook-Dead-Letter-Detail': 'HTTP 500',
+    'Webhook-Dead-Lettered-At': '2026-09-21T14:13:20.000Z',
+    'Webhook-Attempts': '7',
+    'Webhook-Original-Subject': 'webhooks.orders',
+    'Webhook-Original-Stream': 'WEBHOOKS',
+    'Webhook-Original-Sequence': '7',
+  });
+});
+
+test('a dead letter keeps the headers of its message, also several of one name', async () => {
+  const messageHeaders: HeaderEntries = [
+    ['traceparent', ['00-abc']],
+    ['X-Tag', ['a', 'b']],
+  ];
+  await (await writer()).write(letter({ messageHeaders }));
+  const { header } = await stored();
+  expect([header.values('traceparent'), header.values('X-Tag')]).toEqual([['00-abc'], ['a', 'b']]);
+});
+
+test('headers that steer the server are kept under another name', async () => {
+  const messageHeaders: HeaderEntries = [
+    ['Nats-Msg-Id', ['orders:1']],
+    ['Nats-Expected-Stream', ['WEBHOOKS']],
+    ['Nats-Rollup', ['all']],
+    ['Nats-TTL', ['1s']],
+  ];
+  expect(await (await writer()).write(letter({ messageHeaders }))).toBe('stored');
+  const { header } = await stored();
+  expect(header.keys().filter((name) => name.startsWith('Nats-'))).toEqual(['Nats-Msg-Id']);
+  expect(header.get('Webhook-Original-Nats-Msg-Id')).toBe('orders:1');
+  expect(header.get('Webhook-Original-Nats-TTL')).toBe('1s');
+});
+
+test('of one message for two endpoints there are two letters', async () => {
+  const writing = await writer();
+  for (const endpointKey of ['one-0a1b2c3d', 'two-0a1b2c3d']) {
+    expect(await writing.write(letter({ endpointKey }))).toBe('stored');
+    expect((await stored(`dlq.WEBHOOKS.${CREATED}.7.${endpointKey}`)).seq).toBeGreaterThan(0);
+  }
+});
+
+test('a letter without an endpoint is kept too', async () => {
+  await (await writer()).write(letter({ endpointKey: 'none', reason: 'malformed' }));
+  expect((await stored(`dlq.WEBHOOKS.${CREATED}.7.none`)).header.get('Webhook-Dead-Letter-Reason')).toBe(
+    'malformed',
+  );
+});
+
+test('a detail of several lines, and long, becomes one short line', async () => {
+  await (await writer()).write(letter({ detail: `first\r\nX-Evil: yes\0 ${'ü'.repeat(2000)}` }));
+  const detail = (await stored()).header.get('Webhook-Dead-Letter-Detail');
+  expect(detail).toMatch(/^first X-Evil: yes ü+…$/);
+  expect(detail).toHaveLength(512);
+});
+
+test('a letter written twice is stored once', async () => {
+  const { write } = await writer();
+  expect([await write(letter()), await write(letter())]).toEqual(['stored', 'alreadyStored']);
+  expect(await count()).toBe(1);
+});
+
+test('a letter written twice is stored once, also long after the duplicate window', async () => {
+  const { write } = await writer();
+  await client.manager.streams.update(DLQ.name, { duplicate_window: 100_000_000 });
+  await write(letter());
+  await messageIdForgotten();
+  expect(await write(letter())).toBe('alreadyStored');
+  expect((await stored()).header.get('Nats-Msg-Id')).toBe(`WEBHOOKS:${CREATED}:7:example-com-0a1b2c3d`);
+});
+
+test('the same sequence of a stream that was made again is another letter', async () => {
+  const { write } = await writer();
+  await write(letter());
+  expect(await write(letter({ sourceStreamCreated: CREATED + 1, deliveryId: 'orders:2' }))).toBe('stored');
+  expect(await count()).toBe(2);
+});
+
+test('a letter of an ordered webhook is never taken for one of another', async () => {
+  const { write } = await writer();
+  await write(letter());
+  const ordered = letter({ orderedStream: 'WEBHOOKS_ORDERED' });
+  expect([await write(ordered), await write(ordered)]).toEqual(['stored', 'alreadyStored']);
+  expect(await count()).toBe(2);
+  const { header } = await stored(`dlq.WEBHOOKS.WEBHOOKS_ORDERED.${CREATED}.7.example-com-0a1b2c3d`);
+  expect(header.get('Webhook-Original-Stream')).toBe('WEBHOOKS_ORDERED');
+});
+
+test('a full stream stores nothing, and says so with the cure', async () => {
+  const { write } = await writer();
+  await write(letter());
+  await client.manager.streams.update(DLQ.name, { max_msgs: 1 });
+  const result = await write(letter({ sequence: 8, deliveryId: 'orders:2' }));
+  expect(result).toEqual({ failed: expect.stringMatching(/not stored in WEBHOOKS_DLQ: .*maximum messages/) });
+});
+
+test('a letter that is there already is known as such by a full stream', async () => {
+  const { write } = await writer();
+  await client.manager.streams.update(DLQ.name, { duplicate_window: 100_000_000 });
+  await write(letter());
+  await messageIdForgotten();
+  await client.manager.streams.update(DLQ.name, { max_msgs: 1 });
+  expect(await write(letter())).toBe('alreadyStored');
+});
+
+test('what lies on the subject with another delivery id is not taken for our letter', async () => {
+  const { write } = await writer();
+  await client.connection.jetstream().publish(SUBJECT, 'of somebody else');
+  expect(await write(letter())).toEqual({ failed: expect.stringContaining('not stored') });
+});
+
+test('where the stream is gone, that is said', async () => {
+  const { write } = await writer();
+  await client.manager.streams.delete(DLQ.name);
+  expect(await write(letter())).toEqual({ failed: expect.stringContaining('no stream carries') });
+});
+
+test('a letter that the stream takes in no size is not stored, and says so', async () => {
+  const { write } = await writer();
+  await client.manager.streams.update(DLQ.name, { max_msg_size: 100 });
+  expect(await write(letter())).toEqual({ failed: expect.stringContaining('raise its max_msg_size') });
+});
+
+test('a letter is stored though the server restarts in between', async () => {
+  const other = await startTestNats();
+  const here = await connectTo(other.url);
+  const { write } = await writer(here);
+  await other.kill();
+  const writing = write(letter());
+  await other.restart();
+  expect(await writing).toBe('stored');
+});
+
+/** The message of a letter that is in parts, as it went over the wire. */
+async function joined(stream: string, head: StoredMsg): Promise<string> {
+  const parts = Number(head.header.get('Webhook-Dead-Letter-Parts'));
+  const bytes: Uint8Array[] = [];
+  for (let number = 1; number <= parts; number++) {
+    const subject = `${SUBJECT}.${head.header.get('Webhook-Dead-Letter-Part-Bytes')}.${number}`;
+    bytes.push((await client.manager.streams.getMessage(stream, { last_by_subj: subject })).data);
+  }
+  return Buffer.concat(bytes).toString();
+}
+
+test('a letter too large for one message is stored in parts that make up the message, headers and all', async () => {
+  const largest = client.connection.info!.max_payload;
+  const data = Buffer.alloc(largest - 100, 'x');
+  const { write } = await writer();
+  const large = letter({ data, messageHeaders: [['Nats-Msg-Id', ['orders:1']]] });
+  expect(await write(large)).toBe('stored');
+  const head = await stored();
+  expect(head.data).toHaveLength(0);
+  expect(head.header.get('Webhook-Dead-Letter-Reason')).toBe('exhausted');
+  expect(await joined(DLQ.name, head)).toBe(`NATS/1.0\r\nNats-Msg-Id: orders:1\r\n\r\n${data}`);
+  const letters = await count();
+  expect(await write(large)).toBe('alreadyStored');
+  expect(await count()).toBe(letters);
+});
+
+test('parts are as small as the dead-letter stream takes them', async () => {
+  const { write } = await writer();
+  await client.manager.streams.update(DLQ.name, { max_msg_size: 5000 });
+  const data = Buffer.alloc(20_000, 'x');
+  expect(await write(letter({ data }))).toBe('stored');
+  expect(await joined(DLQ.name, await stored())).toBe(`NATS/1.0\r\n\r\n${data}`);
+});

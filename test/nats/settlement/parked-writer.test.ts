@@ -1,0 +1,215 @@
+import { headers } from 'nats';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+import type { NatsClient } from '../../../src/nats/connection/client.ts';
+import { startTestNats, type TestNats } from '../../support/servers.ts';
+import { until } from '../../support/wait.ts';
+import { startLink } from '../connection/link.ts';
+import { publish, STREAM } from '../group.ts';
+import { ACCOUNT_PER_TEST, connectTo, freshAccount, recordedLog } from '../servers.ts';
+import { KEY, lastCopy, PARKED, parking, SUBJECT, startScene, stored } from './parking-scene.ts';
+
+let server: TestNats;
+beforeAll(async () => {
+  server = await startTestNats({ config: ACCOUNT_PER_TEST });
+});
+
+let client: NatsClient;
+let login: { user: string; pass: string };
+beforeEach(async () => {
+  login = freshAccount().all;
+  client = await connectTo(server.url, login);
+});
+
+/** Lets the first message that fits go out without a way to answer it. */
+function loseFirstAnswer(of: NatsClient, fits: (subject: string) => boolean): void {
+  const { connection } = of;
+  const whole = connection.publish.bind(connection);
+  let lost = false;
+  connection.publish = (subject, data, options = {}) => {
+    if (lost || !fits(subject)) return whole(subject, data, options);
+    lost = true;
+    const { reply: _, ...rest } = options;
+    whole(subject, data, rest);
+  };
+}
+
+test('a parked message is in the parked stream, and its source is gone once that is confirmed', async () => {
+  const { lot, main } = await startScene(client);
+  await publish(client, 1);
+  expect(await lot.park(await main.next(), parking())).toBe('parked');
+  expect(await lot.drain(5000)).toBe(true);
+  expect(await stored(client, STREAM)).toBe(0);
+  expect((await lastCopy(client)).data.toString()).toBe('{"n":0}');
+});
+
+test('a copy whose confirmation is lost is sent again, and stays one', async () => {
+  const { lot, main } = await startScene(client);
+  await publish(client, 1);
+  loseFirstAnswer(client, (subject) => subject === SUBJECT);
+  expect(await lot.park(await main.next(), parking())).toBe('parked');
+  await lot.drain(5000);
+  expect([await stored(client, STREAM), await stored(client, PARKED)]).toEqual([0, 1]);
+});
+
+test('the ack of the source is said again until the server confirms it', async () => {
+  const { lot, main } = await startScene(client);
+  await publish(client, 1);
+  const handOut = await main.next();
+  const acks: string[] = [];
+  client.connection.subscribe('$JS.ACK.>', { callback: (_, message) => void acks.push(message.string()) });
+  loseFirstAnswer(client, (subject) => subject === handOut.reply);
+  await lot.park(handOut, parking());
+  expect(await lot.drain(100)).toBe(false);
+  expect(await lot.drain(10_000)).toBe(true);
+  expect(acks).toEqual(['+ACK', '+ACK']);
+});
+
+test('the same message for two endpoints is two copies', async () => {
+  const { lot, main } = await startScene(client);
+  await publish(client, 1);
+  const handOut = await main.next();
+  await Promise.all(
+    [KEY, 'other-com-00000000'].map((endpointKey) => lot.park(handOut, parking({ endpointKey }))),
+  );
+  expect(await stored(client, PARKED)).toBe(2);
+});
+
+test('where the source stream was made again meanwhile, nothing is acked', async () => {
+  const { lot, main } = await startScene(client, { isGone: () => true });
+  await publish(client, 1);
+  expect(await lot.park(await main.next(), parking())).toBe('parked');
+  expect(await lot.drain(0)).toBe(true);
+  expect(await stored(client, STREAM)).toBe(1);
+});
+
+test('a full parked stream fails a park, is said once, and is over when something is parked', async () => {
+  const log = recordedLog();
+  const worker = await connectTo(server.url, { ...login, log });
+  const { lot, main } = await startScene(client, { worker });
+  const { config } = await client.manager.streams.info(PARKED);
+  await client.manager.streams.update(PARKED, { ...config, max_msgs: 1 });
+  await publish(client, 3);
+  await main.next(2);
+  const results = await Promise.all(main.handOuts.map((handOut) => lot.park(handOut, parking())));
+  const why = `webhook not parked in ${PARKED}: the stream refuses the message to parked.${STREAM}.>: maximum messages exceeded (10077); deliver or remove messages, or raise its limits with \`nats stream edit\``;
+  expect(results).toEqual(['parked', { failed: why }, { failed: why }]);
+  expect(lot.trouble()).toBe(why);
+  await lot.drain(5000);
+  expect(await stored(client, STREAM)).toBe(2);
+  await client.manager.streams.purge(PARKED);
+  expect(await lot.park(main.handOuts[1]!, parking())).toBe('parked');
+  expect(lot.trouble()).toBe(null);
+  expect(log.lines.filter((line) => line.includes('parked'))).toEqual([
+    `error: ${why}; its message is kept, and tried again`,
+    `info: webhooks are parked again in ${PARKED}`,
+  ]);
+});
+
+test('without the parked stream a park fails soon', async () => {
+  const { lot, main } = await startScene(client, { retryForMs: 60_000 });
+  await client.manager.streams.delete(PARKED);
+  await publish(client, 2);
+  await main.next(1);
+  const results = await Promise.all(main.handOuts.map((handOut) => lot.park(handOut, parking())));
+  for (const result of results) {
+    expect(result).toEqual({
+      failed: expect.stringContaining(`no stream carries the subject parked.${STREAM}.>`),
+    });
+  }
+  expect(await stored(client, STREAM)).toBe(2);
+});
+
+test('a copy that NATS does not confirm in time fails, and may be parked again as the same one', async () => {
+  const link = await startLink(server.port);
+  const worker = await connectTo(link.url, login);
+  const { lot, main } = await startScene(client, { worker, retryForMs: 300 });
+  await publish(client, 1);
+  const handOut = await main.next();
+  link.swallow();
+  expect(await lot.park(handOut, parking())).toEqual({ failed: expect.stringContaining('did not confirm') });
+  expect(lot.trouble()).toContain('within 300 ms');
+  link.cut();
+  await until(async () => (await lot.park(handOut, parking())) === 'parked');
+  expect(await stored(client, PARKED)).toBe(1);
+});
+
+test('a broken link in the midst of parks loses none and doubles none', async () => {
+  const link = await startLink(server.port);
+  const worker = await connectTo(link.url, login);
+  const { lot, main } = await startScene(client, { worker });
+  await publish(client, 1000);
+  await main.next(999);
+  const parks = main.handOuts.slice(0, 1000).map((handOut) => lot.park(handOut, parking()));
+  await Promise.race(parks);
+  link.cut();
+  expect(new Set(await Promise.all(parks))).toEqual(new Set(['parked']));
+  expect(await lot.drain(20_000)).toBe(true);
+  expect([await stored(client, STREAM), await stored(client, PARKED)]).toEqual([0, 1000]);
+});
+
+test('nats-server that is killed and started again in the midst of parks loses none and doubles none', async () => {
+  const own = await startTestNats();
+  const ours = await connectTo(own.url);
+  const { lot, main } = await startScene(ours, { retryForMs: 30_000 });
+  await publish(ours, 1000);
+  await main.next(999);
+  const parks = main.handOuts.slice(0, 1000).map((handOut) => lot.park(handOut, parking()));
+  await Promise.race(parks);
+  await own.kill();
+  await own.restart();
+  expect(new Set(await Promise.all(parks))).toEqual(new Set(['parked']));
+  expect(await lot.drain(20_000)).toBe(true);
+  await until(async () => (await stored(ours, STREAM)) === 0);
+  expect(await stored(ours, PARKED)).toBe(1000);
+});
+
+test('a user who may not publish copies is told so, by the subject that is missing', async () => {
+  const config = `authorization { users: [
+    { user: all, password: x }
+    { user: limited, password: x, permissions: { publish: { deny: ["parked.>"] } } }
+  ] }`;
+  const own = await startTestNats({ config });
+  const worker = await connectTo(own.url, { user: 'limited', pass: 'x' });
+  const all = await connectTo(own.url, { user: 'all', pass: 'x' });
+  const { lot, main } = await startScene(all, { worker });
+  await publish(all, 1);
+  expect(await lot.park(await main.next(), parking())).toEqual({
+    failed: `webhook not parked in ${PARKED}: NATS denies our user the right to publish to "${SUBJECT}"`,
+  });
+});
+
+test('a message whose copy would be larger than NATS takes does not fit, and is no trouble of the others', async () => {
+  const { lot, main } = await startScene(client);
+  const most = client.connection.info!.max_payload;
+  await client.connection.request('webhooks.orders', new Uint8Array(most), { timeout: 5000 });
+  await client.connection.request('webhooks.orders', new Uint8Array(most - 2048), { timeout: 5000 });
+  await main.next(1);
+  expect(main.handOuts.map((handOut) => lot.fits(handOut))).toEqual([false, true]);
+  expect(await lot.park(main.handOuts[0]!, parking())).toEqual({
+    failed: expect.stringContaining('larger than NATS'),
+  });
+  expect(lot.trouble()).toBe(null);
+  expect(await lot.park(main.handOuts[1]!, parking({ deliveryId: 'x'.repeat(255) }))).toBe('parked');
+});
+
+test('a lot that is stopped fails what is under way', async () => {
+  const link = await startLink(server.port);
+  const worker = await connectTo(link.url, login);
+  const { lot, main } = await startScene(client, { worker });
+  await publish(client, 1);
+  const handOut = await main.next();
+  link.swallow();
+  const park = lot.park(handOut, parking());
+  lot.stop();
+  expect(await park).toEqual({ failed: expect.any(String) });
+  link.cut();
+});
+
+test('a message that was published with a Nats-Msg-Id can be parked in the window of it', async () => {
+  const { lot, main } = await startScene(client);
+  const withId = headers();
+  withId.set('Nats-Msg-Id', 'order-1');
+  await client.connection.request('webhooks.orders', '{}', { headers: withId, timeout: 5000 });
+  expect(await lot.park(await main.next(), parking())).toBe('parked');
+  expect(await stored(client, PARKED)).toBe(1);
+});

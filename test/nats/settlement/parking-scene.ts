@@ -1,0 +1,109 @@
+import { type MsgHdrs, nanos } from 'nats';
+import { onTestFinished } from 'vitest';
+import type { NatsClient } from '../../../src/nats/connection/client.ts';
+import { createPullConsumer } from '../../../src/nats/consumers/pull-consumer.ts';
+import type { Parking } from '../../../src/nats/messages/parked-copy.ts';
+import { HandOut } from '../../../src/nats/messages/received-message.ts';
+import { ensureDrain } from '../../../src/nats/parked-drain.ts';
+import { createParking, type ParkingOptions } from '../../../src/nats/settlement/parked-writer.ts';
+import { ensureParkedStream } from '../../../src/nats/streams/parked-stream.ts';
+import { until } from '../../support/wait.ts';
+import { DURABLE, makeGroup, NO_LIMITS, STREAM } from '../group.ts';
+
+export const PARKED = 'WEBHOOKS_PARKED';
+export const KEY = 'example-com-0a1b2c3d';
+export const SUBJECT = `parked.${STREAM}.${KEY}`;
+/** When the source stream was made, as far as the tests say. */
+export const CREATED = 1_790_000_000_000;
+export const WANTED = { name: PARKED, sourceStream: STREAM, replicas: 1, ackWaitMs: 60_000 };
+
+export const parking = (more: Partial<Parking> = {}): Parking => ({
+  deliveryId: 'order-1',
+  endpointKey: KEY,
+  attempts: 0,
+  notBefore: null,
+  ...more,
+});
+
+/** Hand-outs of one durable, that come one by one to the test. */
+export function handOutsOf(
+  client: NatsClient,
+  stream: string,
+  durable: string,
+  created: number,
+  slots = 1000,
+) {
+  const handOuts: HandOut[] = [];
+  const consumer = createPullConsumer(
+    client,
+    {
+      stream,
+      durable,
+      streamCreated: () => created,
+      maxBatch: slots,
+      limits: () => NO_LIMITS,
+      isKnown: () => Promise.resolve(true),
+      lanes: 2,
+      handOut: (message, at) => new HandOut(message, at, stream === PARKED ? 'parked' : 'stream'),
+    },
+    { free: () => slots, take: (handOut) => void handOuts.push(handOut), handBack: () => {} },
+  );
+  consumer.start();
+  onTestFinished(() => consumer.stop());
+  const next = async (n = 0) => {
+    await until(() => handOuts.length > n);
+    return handOuts[n]!;
+  };
+  return { handOuts, next, consumer };
+}
+
+/** A group with a parking lot; `worker` is the client that parks. */
+export async function startScene(
+  client: NatsClient,
+  {
+    worker = client,
+    ackWaitMs = 60_000,
+    ...options
+  }: Partial<ParkingOptions> & {
+    worker?: NatsClient;
+    ackWaitMs?: number;
+  } = {},
+) {
+  await makeGroup(client, { ack_wait: nanos(ackWaitMs) });
+  const { created } = await ensureParkedStream(client, WANTED);
+  const lot = createParking(worker, { streamName: PARKED, sourceStream: STREAM, ...options });
+  onTestFinished(() => lot.stop());
+  const main = handOutsOf(worker, STREAM, DURABLE, CREATED);
+  const drain = async (of: NatsClient = worker, slots?: number, endpointKey = KEY) => {
+    const made = await ensureDrain(of, {
+      parkedStream: PARKED,
+      sourceStream: STREAM,
+      endpointKey,
+      ackWaitMs,
+    });
+    if ('failed' in made) throw new Error(made.failed);
+    return handOutsOf(of, PARKED, made.name, created, slots);
+  };
+  return { lot, main, drain, parkedCreated: created };
+}
+
+/** Stores a message whose headers are these lines, as they stand. */
+export async function publishRaw(
+  client: NatsClient,
+  lines: readonly string[],
+  data: Uint8Array,
+): Promise<void> {
+  const block = Buffer.from(`NATS/1.0\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`);
+  const headers = { encode: () => block } as unknown as MsgHdrs;
+  await client.connection.request('webhooks.orders', data, { headers, timeout: 5000 });
+}
+
+/** The last copy that is stored: its headers, name and values, its data, and where it is. */
+export async function lastCopy(client: NatsClient) {
+  const last = { last_by_subj: `parked.${STREAM}.>` };
+  const { header, data, seq, subject } = await client.manager.streams.getMessage(PARKED, last);
+  return { subject, headers: [...header].sort(([a], [b]) => (a < b ? -1 : 1)), data: Buffer.from(data), seq };
+}
+
+export const stored = async (client: NatsClient, stream: string) =>
+  (await client.manager.streams.info(stream)).state.messages;

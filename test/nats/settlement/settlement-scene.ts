@@ -1,0 +1,89 @@
+import { nanos } from 'nats';
+import { onTestFinished } from 'vitest';
+import type { Outcome } from '../../../src/core/retry/attempt.ts';
+import type { Verdict } from '../../../src/core/retry/verdict.ts';
+import type { NatsClient } from '../../../src/nats/connection/client.ts';
+import { createPullConsumer } from '../../../src/nats/consumers/pull-consumer.ts';
+import type { HandOut } from '../../../src/nats/messages/received-message.ts';
+import { createAckBuffer } from '../../../src/nats/settlement/ack-buffer.ts';
+import { createDeadLetterWriter } from '../../../src/nats/settlement/dead-letter-writer.ts';
+import { createParking } from '../../../src/nats/settlement/parked-writer.ts';
+import { createSettlement } from '../../../src/nats/settlement/settlement.ts';
+import { ensureDeadLetterStream } from '../../../src/nats/streams/dead-letter-stream.ts';
+import { ensureParkedStream } from '../../../src/nats/streams/parked-stream.ts';
+import { until } from '../../support/wait.ts';
+import { DURABLE, makeGroup, NO_LIMITS, STREAM } from '../group.ts';
+import { KEY, PARKED, WANTED } from './parking-scene.ts';
+
+export const DLQ = 'WEBHOOKS_DLQ';
+const FAILED: Outcome = { kind: 'responded', status: 500, retryAfterMs: null, excerpt: '' };
+
+/** A group whose hand-outs come one by one to the test, which settles them; `worker` is the client that does. */
+export async function startSettling(
+  client: NatsClient,
+  {
+    worker = client,
+    ackWaitMs = 60_000,
+    random = Math.random,
+    setAside,
+  }: {
+    worker?: NatsClient;
+    ackWaitMs?: number;
+    random?: () => number;
+    setAside?: (handOut: HandOut) => boolean;
+  } = {},
+) {
+  await makeGroup(client, { ack_wait: nanos(ackWaitMs) });
+  await ensureDeadLetterStream(client, { name: DLQ, sourceStream: STREAM, replicas: 1 });
+  const { created: parkedCreated } = await ensureParkedStream(client, WANTED);
+  const handOuts: HandOut[] = [];
+  const clock = { now: 0 };
+  const parking = createParking(worker, { streamName: PARKED, sourceStream: STREAM });
+  const settlement = createSettlement({
+    client: worker,
+    acks: createAckBuffer(worker),
+    deadLetters: createDeadLetterWriter(worker, { streamName: DLQ, sourceStream: STREAM }),
+    parking,
+    ...(setAside && { setAside }),
+    ackWaitMs,
+    now: () => clock.now,
+    random,
+  });
+  const consumer = createPullConsumer(
+    worker,
+    {
+      stream: STREAM,
+      durable: DURABLE,
+      streamCreated: () => 7,
+      maxBatch: 100,
+      limits: () => NO_LIMITS,
+      isKnown: () => Promise.resolve(true),
+    },
+    {
+      free: () => 100,
+      take(handOut) {
+        settlement.hold(handOut);
+        handOuts.push(handOut);
+      },
+      handBack: () => {},
+    },
+  );
+  consumer.start();
+  onTestFinished(() => {
+    settlement.stop();
+    parking.stop();
+    return consumer.stop();
+  });
+  const next = async (n = 0) => {
+    await until(() => handOuts.length > n);
+    return handOuts[n]!;
+  };
+  const settle = (handOut: HandOut, verdict: Verdict, outcome = FAILED) =>
+    settlement.settle(
+      handOut,
+      { id: 'orders:1', endpointKey: KEY },
+      { outcome, startedAt: 0, durationMs: 1 },
+      verdict,
+    );
+  return { settlement, parking, handOuts, next, settle, clock, parkedCreated };
+}

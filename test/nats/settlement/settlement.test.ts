@@ -1,0 +1,203 @@
+import { connect } from 'node:net';
+import { beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import type { Verdict } from '../../../src/core/retry/verdict.ts';
+import type { NatsClient } from '../../../src/nats/connection/client.ts';
+import { startTestNats, type TestNats } from '../../support/servers.ts';
+import { until } from '../../support/wait.ts';
+import { groupState, publish, STREAM } from '../group.ts';
+import { connectTo, recordedLog } from '../servers.ts';
+import { DLQ, startSettling } from './settlement-scene.ts';
+
+const GONE: Verdict = { kind: 'deadLetter', reason: 'gone' };
+
+let server: TestNats;
+beforeAll(async () => {
+  server = await startTestNats();
+});
+
+let client: NatsClient;
+beforeEach(async () => {
+  client = await connectTo(server.url);
+  for await (const name of client.manager.streams.names()) await client.manager.streams.delete(name);
+});
+
+const stored = async (stream: string) => (await client.manager.streams.info(stream)).state.messages;
+
+test('an acked message is gone from the stream', async () => {
+  const { next, settle } = await startSettling(client);
+  await publish(client, 1);
+  expect(await settle(await next(), { kind: 'ack' })).toEqual({ kind: 'ack' });
+  await until(async () => (await stored(STREAM)) === 0);
+});
+
+test('a message to be tried again comes after its delay, as its second hand-out', async () => {
+  const { next, settle } = await startSettling(client);
+  await publish(client, 1);
+  const first = await next();
+  const settledAt = performance.now();
+  await settle(first, { kind: 'retry', delayMs: 700, waitsIn: 'stream' });
+  const second = await next(1);
+  expect(second).toMatchObject({ sequence: first.sequence, handOuts: 2 });
+  expect(second.receivedAt - settledAt).toBeGreaterThanOrEqual(700);
+});
+
+test('a message that is handed back comes again', async () => {
+  const { next, settle } = await startSettling(client);
+  await publish(client, 1);
+  const first = await next();
+  expect(await settle(first, { kind: 'handBack', delayMs: 0 }, { kind: 'aborted' })).toMatchObject({
+    kind: 'handBack',
+  });
+  expect(await next(1)).toMatchObject({ sequence: first.sequence, handOuts: 2 });
+});
+
+test('a message that waits for its next attempt holds up no other', async () => {
+  const { next, settle, handOuts } = await startSettling(client);
+  await publish(client, 1);
+  await settle(await next(), { kind: 'retry', delayMs: 3_600_000, waitsIn: 'stream' });
+  await publish(client, 5);
+  await until(() => handOuts.length === 6);
+});
+
+test('a message that is held for long is not handed out again', async () => {
+  const { next, settle, handOuts } = await startSettling(client, { ackWaitMs: 1000 });
+  await publish(client, 1);
+  const held = await next();
+  await until(() => performance.now() - held.receivedAt > 3500);
+  await settle(held, { kind: 'ack' });
+  await until(async () => (await stored(STREAM)) === 0);
+  expect(handOuts.length).toBe(1);
+  expect((await groupState(client)).delivered.consumer_seq).toBe(1);
+});
+
+test('a message that is not settled when its worker ends is handed out again after the ack wait', async () => {
+  const { settlement, next } = await startSettling(client, { ackWaitMs: 1000 });
+  await publish(client, 1);
+  const first = await next();
+  settlement.stop();
+  expect(await next(1)).toMatchObject({ sequence: first.sequence, handOuts: 2 });
+});
+
+test('a dead letter is stored, and then its message is gone', async () => {
+  const { settlement, next, settle } = await startSettling(client);
+  await publish(client, 1);
+  expect(await settle(await next(), GONE)).toEqual(GONE);
+  // Both are confirmed by now.
+  expect(await stored(DLQ)).toBe(1);
+  expect(await stored(STREAM)).toBe(0);
+  expect(settlement.trouble()).toBe(null);
+});
+
+test('a dead letter keeps the message as it was, with its headers', async () => {
+  const { next, settle } = await startSettling(client);
+  await publish(client, 1);
+  await settle(await next(), GONE);
+  const letter = await client.manager.streams.getMessage(DLQ, { seq: 1 });
+  expect(letter.string()).toBe('{"n":0}');
+  expect(letter.header.get('order')).toBe('0');
+});
+
+test('the end of a dead letter is told by the server with its reason', async () => {
+  const advisories: { reason?: string }[] = [];
+  client.connection.subscribe('$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>', {
+    callback: (_error, message) => void advisories.push(message.json()),
+  });
+  const { next, settle } = await startSettling(client);
+  await publish(client, 1);
+  await settle(await next(), GONE);
+  await until(() => advisories[0]?.reason === 'gone');
+});
+
+test('a dead letter that finds no room is handed back and named, once in the log, and stored once there is room', async () => {
+  const log = recordedLog();
+  const { settlement, next, settle } = await startSettling(client, {
+    worker: await connectTo(server.url, { log }),
+  });
+  const { config } = await client.manager.streams.info(DLQ);
+  await client.manager.streams.update(DLQ, { ...config, max_bytes: 1 });
+  await publish(client, 2);
+  expect(await settle(await next(), GONE)).toMatchObject({ kind: 'handBack' });
+  expect(await settle(await next(1), GONE)).toMatchObject({ kind: 'handBack' });
+  expect(settlement.trouble()).toContain(DLQ);
+  expect(await stored(STREAM)).toBe(2);
+  await client.manager.streams.update(DLQ, { ...config, max_bytes: -1 });
+  expect([await settle(await next(2), GONE), await settle(await next(3), GONE)]).toEqual([GONE, GONE]);
+  expect(settlement.trouble()).toBe(null);
+  expect(log.lines.filter((line) => /dead letter/.test(line))).toEqual([
+    expect.stringMatching(`^error: dead letter not stored in ${DLQ}`),
+    'info: dead letters are stored again',
+  ]);
+  expect([await stored(DLQ), await stored(STREAM)]).toEqual([2, 0]);
+});
+
+test('a dead letter that found no room here, and was stored by a peer, is a trouble no longer', async () => {
+  const { settlement, next, settle, clock } = await startSettling(client);
+  await client.manager.streams.delete(DLQ);
+  await publish(client, 1);
+  await settle(await next(), GONE);
+  expect(settlement.trouble()).toContain(DLQ);
+  clock.now += 30_000;
+  expect(settlement.trouble()).toBe(null);
+});
+
+test('a message is told by its stream, its place there and its hand-out', async () => {
+  const { next } = await startSettling(client);
+  await publish(client, 2);
+  await next(1);
+  expect(await next()).toMatchObject({
+    subject: 'webhooks.orders',
+    stream: STREAM,
+    sequence: 1,
+    handOuts: 1,
+    streamCreated: 7,
+  });
+});
+
+test('a NATS header is found in whatever case its name is written', async () => {
+  const { next } = await startSettling(client);
+  await publish(client, 1);
+  const handOut = await next();
+  expect(handOut.header('order')).toBe('0');
+  expect(handOut.header('Order')).toBe('0');
+  expect(handOut.header('Orders')).toBeUndefined();
+  expect([...handOut.headers()]).toEqual([['order', ['0']]]);
+});
+
+test('a message without headers has none', async () => {
+  const { next } = await startSettling(client);
+  client.connection.publish('webhooks.orders', '{}');
+  const handOut = await next();
+  expect(handOut.header('order')).toBeUndefined();
+  expect([...handOut.headers()]).toEqual([]);
+});
+
+/** As a program may send it that builds headers itself: the server takes any. */
+async function publishRaw(header: string): Promise<void> {
+  const socket = connect(server.port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  const block = `NATS/1.0\r\n${header}\r\n\r\n`;
+  const size = Buffer.byteLength(block);
+  socket.resume();
+  socket.write(
+    `CONNECT {"verbose":false,"headers":true}\r\nHPUB webhooks.orders ${size} ${size + 2}\r\n${block}{}\r\n`,
+  );
+}
+
+test.each([
+  'X Y: 1',
+  'Ключ: 1',
+  'A\0: 1',
+  'X: a\nb',
+  'X: a\rb',
+])('a NATS header that our client would not write (%j) is left out, and stops neither the others nor a dead letter', async (odd) => {
+  const { next, settle } = await startSettling(client);
+  await publishRaw(`before: 1\r\n${odd}\r\nNats-Msg-Id: ключ`);
+  const handOut = await next();
+  expect(handOut.header('Nats-Msg-Id')).toBe('ключ');
+  expect([...handOut.headers()]).toEqual([
+    ['before', ['1']],
+    ['Nats-Msg-Id', ['ключ']],
+  ]);
+  expect(await settle(handOut, GONE)).toEqual(GONE);
+  expect([await stored(DLQ), await stored(STREAM)]).toEqual([1, 0]);
+});

@@ -1,0 +1,134 @@
+import { DiscardPolicy, nanos, RetentionPolicy, StorageType } from 'nats';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { SCHEDULED_KEYS } from '../../../src/core/scheduled-queue.ts';
+import type { NatsClient } from '../../../src/nats/connection/client.ts';
+import { listParked } from '../../../src/nats/list-parked.ts';
+import { ensureParkedStream } from '../../../src/nats/streams/parked-stream.ts';
+import { startTestNats, type TestNats } from '../../support/servers.ts';
+import { until } from '../../support/wait.ts';
+import { ACCOUNT_PER_TEST, connectTo, freshAccount, refusal } from '../servers.ts';
+import { stored, WANTED } from '../settlement/parking-scene.ts';
+
+let server: TestNats;
+beforeAll(async () => {
+  server = await startTestNats({ config: ACCOUNT_PER_TEST });
+});
+
+let client: NatsClient;
+beforeEach(async () => {
+  client = await connectTo(server.url, freshAccount().all);
+});
+
+const PARKED = WANTED.name;
+const list = () => listParked(client, PARKED, WANTED.sourceStream);
+
+test('the stream for parked webhooks is a work queue that refuses what it cannot keep', async () => {
+  const made = await ensureParkedStream(client, WANTED);
+  const { config, created } = await client.manager.streams.info(PARKED);
+  expect(made).toEqual({ isNew: true, created: Date.parse(created), canFill: false, warnings: [] });
+  expect(config).toMatchObject({
+    subjects: ['parked.WEBHOOKS.>'],
+    retention: 'workqueue',
+    storage: 'file',
+    discard: 'new',
+    max_msgs: -1,
+    max_bytes: -1,
+    max_age: 0,
+    allow_direct: true,
+    duplicate_window: nanos(120_000),
+  });
+  expect(await ensureParkedStream(client, WANTED)).toEqual({ ...made, isNew: false });
+});
+
+test('what waits for its time is listed alone where only that is asked for', async () => {
+  await ensureParkedStream(client, WANTED);
+  for (const key of ['example-com-0a1b2c3d', 'at.2027-01-31', 'at.2027-01-31T12:00', 'at.2027-01-31T12:00'])
+    await client.connection.request(`parked.${WANTED.sourceStream}.${key}`, '{}', { timeout: 5000 });
+  expect(await listParked(client, PARKED, WANTED.sourceStream, SCHEDULED_KEYS)).toEqual(
+    new Map([
+      ['at.2027-01-31', 1],
+      ['at.2027-01-31T12:00', 2],
+    ]),
+  );
+  expect((await list())?.size).toBe(3);
+});
+
+test('knows a copy for at least twice the time after which it may be parked once more', async () => {
+  await ensureParkedStream(client, { ...WANTED, ackWaitMs: 600_000 });
+  const { config } = await client.manager.streams.info(PARKED);
+  expect(config.duplicate_window).toBe(nanos(1_200_000));
+});
+
+test('a stream that may lose what is parked, or become full, is said', async () => {
+  await client.manager.streams.add({
+    name: PARKED,
+    subjects: ['parked.>'],
+    retention: RetentionPolicy.Workqueue,
+    storage: StorageType.Memory,
+    discard: DiscardPolicy.Old,
+    max_msgs: 10,
+    max_age: nanos(60_000),
+    max_msg_size: 1000,
+    duplicate_window: nanos(30_000),
+  });
+  const { warnings, canFill } = await ensureParkedStream(client, WANTED);
+  expect(canFill).toBe(true);
+  expect(warnings.map((warning) => warning.split(':')[0])).toEqual([
+    `stream ${PARKED} drops its oldest webhooks when it is full`,
+    `stream ${PARKED} drops webhooks that wait for more than 60 s`,
+    `stream ${PARKED} can become full, and then endpoints without room hold up the others`,
+    `stream ${PARKED} takes no webhook of more than 1000 bytes, headers included`,
+    `stream ${PARKED} may hold two copies of a webhook whose worker died`,
+    `stream ${PARKED} forgets all that wait in it when nats-server restarts`,
+  ]);
+});
+
+test.each([
+  [RetentionPolicy.Limits, 'delivered again and again'],
+  [RetentionPolicy.Interest, 'drops copies while nobody drains it'],
+])('a stream with retention %s is refused: %s', async (retention, why) => {
+  await client.manager.streams.add({ name: PARKED, subjects: ['parked.>'], retention });
+  expect(await refusal(ensureParkedStream(client, WANTED))).toContain(why);
+});
+
+test('a stream that does not carry our copies is refused, with the cure', async () => {
+  await client.manager.streams.add({ name: PARKED, subjects: ['other.>'] });
+  expect(await refusal(ensureParkedStream(client, WANTED))).toBe(
+    'PARKED_STREAM_NAME: the stream WEBHOOKS_PARKED does not carry parked.WEBHOOKS.>. Set PARKED_STREAM_NAME to another name, ' +
+      'or add the subject: `nats stream edit WEBHOOKS_PARKED --subjects other.>,parked.WEBHOOKS.>`.',
+  );
+});
+
+test('the list tells how many are parked for each endpoint, of our stream alone', async () => {
+  await client.manager.streams.add({
+    name: PARKED,
+    subjects: ['parked.>'],
+    retention: RetentionPolicy.Workqueue,
+  });
+  expect(await list()).toEqual(new Map());
+  for (const subject of ['WEBHOOKS.a', 'WEBHOOKS.a', 'WEBHOOKS.b', 'OTHER.c']) {
+    await client.connection.request(`parked.${subject}`, '{}', { timeout: 5000 });
+  }
+  expect(await list()).toEqual(
+    new Map([
+      ['a', 2],
+      ['b', 1],
+    ]),
+  );
+});
+
+test('the list goes over pages: the server names 100 000 endpoints at once', async () => {
+  await ensureParkedStream(client, WANTED);
+  for (let n = 0; n < 100_010; n++) client.connection.publish(`parked.WEBHOOKS.k${n}`);
+  await until(async () => (await stored(client, PARKED)) === 100_010);
+  const parked = await list();
+  expect(parked?.size).toBe(100_010);
+  expect(parked?.get('k100009')).toBe(1);
+});
+
+test('the list is not known while the stream or NATS is away', async () => {
+  expect(await list()).toBe(null);
+  await ensureParkedStream(client, WANTED);
+  await client.close();
+  expect(await list()).toBe(null);
+});

@@ -1,0 +1,88 @@
+import { nanos } from 'nats';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+import type { NatsClient } from '../../../src/nats/connection/client.ts';
+import { durableStream, ensureStream, type StreamWanted } from '../../../src/nats/streams/stream.ts';
+import { startTestNats, type TestNats } from '../../support/servers.ts';
+import { ACCOUNT_PER_TEST, connectTo, freshAccount } from '../servers.ts';
+
+let server: TestNats;
+beforeAll(async () => {
+  server = await startTestNats({ config: ACCOUNT_PER_TEST });
+});
+
+let client: NatsClient;
+beforeEach(async () => {
+  client = await connectTo(server.url, freshAccount().all);
+});
+
+const row = (more: Partial<StreamWanted> = {}): StreamWanted => ({
+  ...durableStream('WEBHOOKS', ['webhooks.*']),
+  change: 'always',
+  ...more,
+});
+const live = async () => (await client.manager.streams.info('WEBHOOKS')).config;
+const madeBySomebodyElse = () =>
+  client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'], max_msgs: 77 });
+
+test('changed limits of the row are applied to the live stream, and said', async () => {
+  await ensureStream(client, row());
+  const { changes } = await ensureStream(
+    client,
+    row({
+      maxMessages: 1000,
+      maxBytes: 1_000_000,
+      maxAgeSeconds: 3600,
+      duplicateWindowSeconds: 60,
+      subjects: ['webhooks.*', 'events.>'],
+    }),
+  );
+  expect(await live()).toMatchObject({
+    max_msgs: 1000,
+    max_bytes: 1_000_000,
+    max_age: nanos(3_600_000),
+    duplicate_window: nanos(60_000),
+    subjects: ['webhooks.*', 'events.>'],
+  });
+  expect(changes.join()).toContain('max_msgs -1 -> 1000');
+});
+
+test('nothing is changed where the stream is as the row says', async () => {
+  await ensureStream(client, row());
+  expect((await ensureStream(client, row())).changes).toEqual([]);
+});
+
+test('what cannot change is said with the cure, and the rest stays', async () => {
+  await ensureStream(client, row());
+  const { changes, warnings } = await ensureStream(client, row({ replicas: 3, storage: 'memory' }));
+  expect(changes.join()).toContain('cannot follow rule_nats_streams: 3 replicas need a cluster');
+  expect(warnings.join()).toContain('has storage file, not memory as wanted');
+  expect(await live()).toMatchObject({ num_replicas: 1, storage: 'file' });
+});
+
+test('a row that nobody has touched leaves the stream of somebody else alone', async () => {
+  await madeBySomebodyElse();
+  expect((await ensureStream(client, row({ change: 'following' }))).changes).toEqual([]);
+  expect(await live()).toMatchObject({ max_msgs: 77 });
+});
+
+test('a stream that followed its row follows it back to the defaults, too', async () => {
+  await madeBySomebodyElse();
+  await ensureStream(client, row({ maxMessages: 1000 }));
+  await ensureStream(client, row({ change: 'following' }));
+  expect(await live()).toMatchObject({ max_msgs: -1 });
+});
+
+test('without a row, as while PostgreSQL is away, nothing is changed', async () => {
+  await ensureStream(client, row({ maxMessages: 1000 }));
+  await ensureStream(client, durableStream('WEBHOOKS', ['webhooks.*']));
+  expect(await live()).toMatchObject({ max_msgs: 1000 });
+});
+
+test('what waits in the stream survives a lower limit', async () => {
+  await ensureStream(client, row());
+  const js = client.connection.jetstream();
+  for (let i = 0; i < 5; i++) await js.publish('webhooks.a', `${i}`);
+  await ensureStream(client, row({ maxMessages: 2 }));
+  expect((await client.manager.streams.info('WEBHOOKS')).state.messages).toBe(5);
+  await expect(js.publish('webhooks.a', 'refused')).rejects.toMatchObject({ api_error: { err_code: 10077 } });
+});

@@ -1,0 +1,170 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { migrate } from '../../../src/postgres/migrate.ts';
+import { storeFlush } from '../../../src/postgres/store-flush.ts';
+import { openDatabase, type TestDatabase } from '../database.ts';
+import { attemptOf, deadLetterOf, failedAttemptOf, flushOf } from '../records.ts';
+
+describe('nats_deliveries', () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await openDatabase();
+    await migrate(database.pool, database);
+  });
+  afterAll(() => database.close());
+  beforeEach(() => database.pool.query('TRUNCATE rule_nats_delivery_attempts, rule_nats_publish_history'));
+
+  const start = Date.now() - 60_000;
+  const deliveries = async () => (await database.pool.query('SELECT * FROM nats_deliveries')).rows;
+  const failed = (attemptNumber: number) =>
+    failedAttemptOf({ attemptNumber, startedAt: start + attemptNumber * 1000 });
+
+  it('shows a webhook that failed as retrying, with its next attempt', async () => {
+    const nextAttemptAt = start + 9000;
+    const attempts = [failed(1), { ...failed(2), nextAttemptAt }];
+    await storeFlush(database.pool, flushOf({ attempts }));
+    expect(await deliveries()).toEqual([
+      {
+        delivery_id: 'delivery-1',
+        subject: 'webhooks.orders',
+        endpoint: 'example.com-0a1b2c3d',
+        url: 'https://example.com/hook',
+        status: 'retrying',
+        attempts: 2,
+        last_status: 503,
+        last_error: 'HTTP 503',
+        dead_letter_reason: null,
+        next_retry_at: new Date(nextAttemptAt),
+        first_attempt_at: new Date(start + 1000),
+        completed_at: null,
+      },
+    ]);
+  });
+
+  it('shows a webhook that got through as delivered, and what had gone wrong before', async () => {
+    const attempts = [failed(1), attemptOf({ attemptNumber: 2, startedAt: start + 2000, durationMs: 500 })];
+    await storeFlush(database.pool, flushOf({ attempts }));
+    expect(await deliveries()).toMatchObject([
+      {
+        status: 'delivered',
+        attempts: 2,
+        last_status: 200,
+        last_error: 'HTTP 503',
+        next_retry_at: null,
+        completed_at: new Date(start + 2500),
+      },
+    ]);
+  });
+
+  it('shows a row for each endpoint of a webhook that several get', async () => {
+    const [one, two] = ['one-00000001', 'two-00000002'];
+    const attempts = [
+      attemptOf({ endpointKey: one, startedAt: start }),
+      { ...failed(1), endpointKey: two },
+      { ...failed(2), endpointKey: two, verdict: 'deadLetter' as const },
+    ];
+    const deadLetters = [two, 'three-00000003'].map((endpointKey) =>
+      deadLetterOf({ endpointKey, attempts: 2 }),
+    );
+    await storeFlush(database.pool, flushOf({ attempts, deadLetters }));
+    const shown = (await deliveries()).map(({ endpoint, status, attempts: made }) => [
+      endpoint,
+      status,
+      made,
+    ]);
+    expect(shown.sort()).toEqual([
+      [one, 'delivered', 1],
+      ['three-00000003', 'dead-lettered', 2],
+      [two, 'dead-lettered', 2],
+    ]);
+  });
+
+  it('shows one row of an endpoint that was renamed between two attempts', async () => {
+    const attempts = [
+      { ...failed(1), endpointKey: 'before-0a1b2c3d' },
+      attemptOf({ endpointKey: 'after-0a1b2c3d', attemptNumber: 2, startedAt: start + 2000 }),
+    ];
+    await storeFlush(database.pool, flushOf({ attempts }));
+    expect(await deliveries()).toMatchObject([
+      { endpoint: 'after-0a1b2c3d', status: 'delivered', attempts: 2 },
+    ]);
+  });
+
+  it('says the same when the flush with the first attempt comes last', async () => {
+    const second = attemptOf({ attemptNumber: 2, startedAt: start + 2000 });
+    await storeFlush(database.pool, flushOf({ attempts: [second] }));
+    await storeFlush(database.pool, flushOf({ attempts: [failed(1)] }));
+    expect(await deliveries()).toMatchObject([{ status: 'delivered', attempts: 2 }]);
+  });
+
+  it('shows a webhook that was given up as dead-lettered, once', async () => {
+    const last = { ...failed(7), verdict: 'deadLetter' as const, deadLetterReason: 'exhausted' as const };
+    const flush = flushOf({ attempts: [{ ...last, nextAttemptAt: null }], deadLetters: [deadLetterOf()] });
+    await storeFlush(database.pool, flush);
+    expect(await deliveries()).toMatchObject([
+      { status: 'dead-lettered', attempts: 7, dead_letter_reason: 'exhausted', next_retry_at: null },
+    ]);
+  });
+
+  it('counts a webhook that was given up once among the errors', async () => {
+    const last = { ...failed(7), verdict: 'deadLetter' as const, deadLetterReason: 'exhausted' as const };
+    await storeFlush(database.pool, flushOf({ attempts: [last], deadLetters: [deadLetterOf()] }));
+    const { rows } = await database.pool.query(
+      'SELECT dead_letter_reason, occurrences FROM nats_error_patterns',
+    );
+    expect(rows).toEqual([{ dead_letter_reason: 'exhausted', occurrences: '1' }]);
+  });
+
+  it('shows a webhook without an endpoint, which never had an attempt', async () => {
+    const deadLetter = deadLetterOf({ reason: 'unroutable', error: 'no endpoint', url: null, attempts: 0 });
+    await storeFlush(database.pool, flushOf({ deadLetters: [deadLetter] }));
+    expect(await deliveries()).toMatchObject([
+      {
+        status: 'dead-lettered',
+        attempts: 0,
+        url: null,
+        last_error: 'no endpoint',
+        dead_letter_reason: 'unroutable',
+        first_attempt_at: null,
+        completed_at: new Date(deadLetter.at),
+      },
+    ]);
+  });
+
+  it('does not count a hand-out that our own shutdown cut off', async () => {
+    const aborted = { ...failed(1), outcome: 'aborted' as const, verdict: 'handBack' as const, status: null };
+    await storeFlush(database.pool, flushOf({ attempts: [{ ...aborted, nextAttemptAt: null }] }));
+    expect(await deliveries()).toMatchObject([{ status: 'retrying', attempts: 0, next_retry_at: null }]);
+  });
+
+  it('finds one webhook by the index', async () => {
+    await storeFlush(database.pool, flushOf({ attempts: [failed(1)], deadLetters: [deadLetterOf()] }));
+    const client = await database.pool.connect();
+    await client.query('SET enable_seqscan = off');
+    const { rows } = await client.query(
+      `EXPLAIN SELECT * FROM nats_deliveries WHERE delivery_id = 'delivery-1'`,
+    );
+    client.release(true);
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+    expect(plan).toContain('delivery_id_idx');
+    expect(plan).not.toContain('Seq Scan');
+  });
+
+  it('puts errors that differ in numbers and ids together', async () => {
+    const errors = [
+      'ECONNREFUSED: connect 10.0.0.1:8080',
+      'ECONNREFUSED: connect 10.0.0.22:9090',
+      'HTTP 503',
+      'HTTP 404',
+    ];
+    const attempts = errors.map((error) => ({ ...failed(1), error }));
+    await storeFlush(database.pool, flushOf({ attempts }));
+    const { rows } = await database.pool.query(
+      'SELECT pattern, occurrences FROM nats_error_patterns ORDER BY occurrences DESC, pattern',
+    );
+    expect(rows).toEqual([
+      { pattern: 'ECONNREFUSED: connect <n>:<n>', occurrences: '2' },
+      { pattern: 'HTTP 404', occurrences: '1' },
+      { pattern: 'HTTP 503', occurrences: '1' },
+    ]);
+  });
+});

@@ -1,0 +1,175 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parseTarget } from '../../../src/core/request/target.ts';
+import { migrate } from '../../../src/postgres/migrate.ts';
+import { storeFlush } from '../../../src/postgres/store-flush.ts';
+import { readEndpointRules } from '../../../src/postgres/tables/endpoints-table.ts';
+import { readmeBlock } from '../../program/readme.ts';
+import { openDatabase, type TestDatabase } from '../database.ts';
+import { flushOf } from '../records.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await openDatabase();
+  await migrate(database.pool, database);
+});
+afterAll(() => database.close());
+const run = async (sql: string, values: unknown[] = []) => (await database.pool.query(sql, values)).rows;
+
+describe("an operator's word on endpoints", () => {
+  beforeEach(() => run('TRUNCATE rule_nats_endpoints, rule_nats_worker_instances'));
+  const read = () =>
+    readEndpointRules(database.pool, { streamName: 'WEBHOOKS', queueGroup: 'webhook-workers' });
+
+  it('is read as it is written', async () => {
+    await run(`INSERT INTO rule_nats_endpoints (endpoint_key, paused, paused_reason)
+      VALUES (nats_endpoint_key('https://example.com/hook'), true, 'moves to another host')`);
+    await run(
+      `INSERT INTO rule_nats_endpoints (endpoint_key, max_concurrency, rate_limit) VALUES ('b', 5, 0.5)`,
+    );
+    expect((await read()).rules).toEqual(
+      new Map([
+        [
+          'example-com-100680ad',
+          { paused: true, pausedReason: 'moves to another host', maxConcurrency: null, rateLimit: null },
+        ],
+        ['b', { paused: false, pausedReason: null, maxConcurrency: 5, rateLimit: 0.5 }],
+      ]),
+    );
+  });
+
+  it('pauses an endpoint and lets it go on, as the README says', async () => {
+    const [trouble, pause, goOn] = readmeBlock('SELECT endpoint_key, state,').split(/;.*\n\n?/);
+    const paused = async () => (await read()).rules.get('example-com-100680ad')?.pausedReason;
+    expect(await run(trouble!)).toEqual([]);
+    for (const [sql, reason] of [
+      [pause, 'moving house'],
+      [goOn, undefined],
+      [pause, 'moving house'],
+    ]) {
+      await run(sql!);
+      expect(await paused()).toBe(reason);
+    }
+  });
+
+  it('is not read where it says nothing', async () => {
+    await run(`INSERT INTO rule_nats_endpoints (endpoint_key, paused_reason) VALUES ('a', 'it was')`);
+    expect((await read()).rules).toEqual(new Map());
+  });
+
+  it.each([
+    ['a URL for a key', `('https://example.com', 1, 1)`, 'endpoint_key_is_one_token'],
+    ['no room at all', `('a', 0, 1)`, 'max_concurrency_is_positive'],
+    ['a rate of nothing', `('a', 1, 0)`, 'rate_limit_is_positive'],
+    ['a rate that is no number', `('a', 1, 'NaN')`, 'rate_limit_is_positive'],
+    ['a rate that no number can hold', `('a', 1, 1e400)`, 'rate_limit_is_positive'],
+  ])('is refused with %s', async (_, values, constraint) => {
+    const sql = `INSERT INTO rule_nats_endpoints (endpoint_key, max_concurrency, rate_limit) VALUES ${values}`;
+    await expect(run(sql)).rejects.toMatchObject({ constraint });
+  });
+
+  it('notes when it was changed', async () => {
+    await run(`INSERT INTO rule_nats_endpoints (endpoint_key, updated_at) VALUES ('a', '2020-01-01')`);
+    await run(`UPDATE rule_nats_endpoints SET paused = true`);
+    expect(await run(`SELECT updated_at > '2021-01-01' AS new FROM rule_nats_endpoints`)).toEqual([
+      { new: true },
+    ]);
+  });
+
+  it('comes with the number of workers that share its caps: those of the group that run', async () => {
+    const stopped = flushOf();
+    const silent = flushOf({ silentAfterMs: 1000 });
+    for (const flush of [
+      flushOf(),
+      flushOf({ consumerName: 'other name' }),
+      flushOf({ queueGroup: 'other group' }),
+      flushOf({ streamName: 'OTHERS' }),
+      silent,
+      stopped,
+      { ...stopped, number: 2, active: false },
+    ])
+      await storeFlush(database.pool, flush);
+    await run(
+      `UPDATE rule_nats_worker_instances SET active = true, last_active_at = now() - interval '2 seconds'
+       WHERE instance_id = $1`,
+      [silent.instanceId],
+    );
+    expect(await read()).toEqual({ rules: new Map(), liveWorkers: 2 });
+  });
+
+  it('counts a worker that does not say its group yet', async () => {
+    await storeFlush(database.pool, flushOf());
+    await storeFlush(database.pool, flushOf());
+    await run('UPDATE rule_nats_worker_instances SET queue_group = NULL');
+    expect((await read()).liveWorkers).toBe(2);
+  });
+
+  it('counts one worker before the first has flushed', async () => {
+    expect((await read()).liveWorkers).toBe(1);
+  });
+});
+
+describe('nats_endpoint_key', () => {
+  const keyOf = async (url: string) => (await run('SELECT nats_endpoint_key($1) AS key', [url]))[0].key;
+
+  it.each([
+    'https://example.com/hook',
+    'https://example.com',
+    'https://example.com?a=b',
+    'https://example.com#a',
+    ' https://example.com/\n',
+    'HTTPS://API.Example.COM/Hook',
+    'https://example.com:443/a',
+    'http://example.com:80',
+    'http://example.com:443',
+    'https://example.com:0443/',
+    'https://example.com:/',
+    'https://example.com:8443/a?b#c',
+    'http://localhost:9000/hook',
+    'http://receiver:9000/hook',
+    'https://example.com./',
+    'https://my_host.example.com/',
+    'https://a-b.example.com/a@b:c',
+    'https://xn--bcher-kva.example/',
+    'https://istanbul.example/II',
+    'http://127.0.0.1:9000/hook',
+    'http://[::1]:9000/',
+    'http://[2001:DB8:0:0:0:0:0:1]/',
+    'http://[2001:db8::1]:80/',
+    'http://[2001:db8:0:1:1:1:1:1]/',
+    'http://[1:0:0:2:0:0:0:3]/',
+    'http://[::ffff:10.0.0.1]/',
+    'http://[::10.0.0.1]/',
+    'http://[fe80::]/',
+    'http://[::]/',
+    'https://host.123a/',
+    `https://${'a'.repeat(60)}.${'b'.repeat(60)}.example.com/`,
+  ])('is the key that workers use: %j', async (url) => {
+    const result = parseTarget(url, 'url');
+    expect(result).toMatchObject({ kind: 'target' });
+    expect(await keyOf(url)).toBe(result.kind === 'target' && result.target.endpointKey);
+  });
+
+  it.each([
+    '',
+    'example.com',
+    'ftp://example.com',
+    'https://',
+    'https://user:secret@example.com/',
+    'https://bücher.example/',
+    'https://a%2eb/',
+    'https://exa mple.com/',
+    'http://127.1/',
+    'http://2130706433/',
+    'http://0x7f.0.0.1/',
+    'http://1.2.3.04/',
+    'http://256.0.0.1/',
+  ])('is an error rather than a key of nobody: %j', async (url) => {
+    const failure = await keyOf(url).catch((error) => error);
+    expect(failure).toMatchObject({ code: '22023' });
+    expect(failure.message).not.toContain('secret');
+  });
+
+  it('is null for null', async () => {
+    expect(await run('SELECT nats_endpoint_key(NULL) AS key')).toEqual([{ key: null }]);
+  });
+});

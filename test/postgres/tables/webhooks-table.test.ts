@@ -1,0 +1,289 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { migrate } from '../../../src/postgres/migrate.ts';
+import { disableWebhook, noteFailing, readWebhooks } from '../../../src/postgres/tables/webhooks-table.ts';
+import { openDatabase, type TestDatabase } from '../database.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await openDatabase();
+  await migrate(database.pool, database);
+});
+afterAll(() => database.close());
+beforeEach(() => run('TRUNCATE rule_webhooks RESTART IDENTITY CASCADE'));
+
+const run = async (sql: string, values: unknown[] = []) => (await database.pool.query(sql, values)).rows;
+const read = () => readWebhooks(database.pool);
+const addRow = async (columns = '', values = '') => {
+  await run(
+    `INSERT INTO rule_webhooks (webhook_name, url ${columns && `, ${columns}`})
+     VALUES ('slack', 'https://slack.test/hook' ${values && `, ${values}`})`,
+  );
+};
+const only = async () => {
+  const rows = await read();
+  expect(rows).toHaveLength(1);
+  return rows[0]!;
+};
+
+describe('an endpoint', () => {
+  const DEFAULTS = {
+    id: 1,
+    name: 'slack',
+    url: 'https://slack.test/hook',
+    method: 'POST',
+    headers: {},
+    timeoutMs: 5000,
+    maxAttempts: 4,
+    retryDelayMs: 1000,
+    retryMultiplier: 2,
+    enabled: true,
+    natsSubject: null,
+    paused: false,
+    pausedReason: null,
+    maxConcurrency: null,
+    rateLimit: null,
+    eventTypes: null,
+    successStatuses: null,
+    bodyTemplate: null,
+    params: null,
+    hubSignature: false,
+    disabledReason: null,
+    failingSince: null,
+    secrets: [],
+    problem: null,
+  };
+
+  it('of which only name and URL are said is read with the defaults of the table', async () => {
+    await addRow();
+    expect(await only()).toEqual(DEFAULTS);
+  });
+
+  it('whose columns are NULL is read with the same defaults', async () => {
+    await addRow(
+      'method, headers, timeout_ms, retry_enabled, max_retries, retry_delay_ms, retry_backoff_multiplier, enabled, nats_enabled',
+      'NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL',
+    );
+    expect(await only()).toEqual(DEFAULTS);
+  });
+
+  it('is read as it is written', async () => {
+    await addRow(
+      `method, headers, timeout_ms, max_retries, retry_delay_ms, retry_backoff_multiplier, enabled, nats_subject,
+       paused, paused_reason, max_concurrency, rate_limit, event_types, success_statuses, body_template, params,
+       hub_signature, disabled_reason, failing_since`,
+      `'PUT', '{"Authorization": "Bearer t", "X-Version": 2, "X-Live": true}', 60000, 10, 0, 1.5, false, 'webhooks.*',
+       true, 'moves', 5, 0.5, '{user.*,order.paid}', '{409,304}', '{"payload": {{data}}}', '{"source": ["a", 1]}',
+       true, 'it answered 410', '2026-01-02 03:04:05.678Z'`,
+    );
+    expect(await only()).toEqual({
+      ...DEFAULTS,
+      method: 'PUT',
+      headers: { Authorization: 'Bearer t', 'X-Version': '2', 'X-Live': 'true' },
+      timeoutMs: 60_000,
+      maxAttempts: 11,
+      retryDelayMs: 0,
+      retryMultiplier: 1.5,
+      enabled: false,
+      natsSubject: 'webhooks.*',
+      paused: true,
+      pausedReason: 'moves',
+      maxConcurrency: 5,
+      rateLimit: 0.5,
+      eventTypes: ['user.*', 'order.paid'],
+      successStatuses: [409, 304],
+      bodyTemplate: '{"payload": {{data}}}',
+      params: '{"source": ["a", 1]}',
+      hubSignature: true,
+      disabledReason: 'it answered 410',
+      failingSince: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
+    });
+  });
+
+  it('without retries has one attempt', async () => {
+    await addRow('retry_enabled, max_retries', 'false, 10');
+    expect(await only()).toMatchObject({ maxAttempts: 1 });
+  });
+
+  it.each([
+    ['a multiplier that is no number', 'retry_backoff_multiplier', `'NaN'`, { retryMultiplier: 2 }],
+    ['an endless multiplier', 'retry_backoff_multiplier', `'Infinity'`, { retryMultiplier: 1000 }],
+    ['a multiplier past all numbers', 'retry_backoff_multiplier', '1e400', { retryMultiplier: 1000 }],
+    ['no event types', 'event_types', `'{}'`, { eventTypes: null }],
+    ['event types of NULL', 'event_types', '{NULL}', { eventTypes: null }],
+    ['event types in a table', 'event_types', `'{{a,b},{NULL,c}}'`, { eventTypes: ['a', 'b', 'c'] }],
+    ['statuses of NULL', 'success_statuses', '{NULL,409}', { successStatuses: [409] }],
+    ['a failure since ever', 'failing_since', `'-infinity'`, { failingSince: null }],
+    ['a failure long before Christ', 'failing_since', `'4000-01-01 BC'`, { failingSince: null }],
+  ])('with %s is usable', async (_, column, value, expected) => {
+    await addRow(column, value.startsWith('{') ? `'${value}'` : value);
+    expect(await only()).toMatchObject({ ...DEFAULTS, ...expected });
+  });
+
+  it.each([
+    ['a list', '["secret"]'],
+    ['text', '"secret"'],
+    ['a value that is an object', '{"Authorization": {"Bearer": "secret"}}'],
+    ['a value that is null', '{"Authorization": null}'],
+    ['a number with more digits than ours', '{"X-Id": 12345678901234567890}'],
+  ])('with headers that are %s names column and cure, and nothing that is in them', async (_, headers) => {
+    await addRow('headers', `'${headers}'`);
+    expect(await only()).toMatchObject({
+      headers: {},
+      problem: 'headers is not an object of strings, as in {"Authorization": "Bearer ..."}',
+    });
+  });
+
+  it('that another tool wrote past the constraints names every problem', async () => {
+    const client = await database.pool.connect();
+    try {
+      await client.query(`BEGIN; ALTER TABLE rule_webhooks DROP CONSTRAINT rule_webhooks_method_check,
+        DROP CONSTRAINT params_is_an_object, DROP CONSTRAINT rule_webhooks_timeout_ms_check;
+        INSERT INTO rule_webhooks (webhook_name, url, method, params, timeout_ms)
+        VALUES ('slack', 'https://slack.test', 'HEAD', '[1]', -5)`);
+      const [row] = await readWebhooks({ query: client.query.bind(client) } as never);
+      expect(row).toMatchObject({
+        params: null,
+        timeoutMs: 5000,
+        problem: expect.stringMatching(/method is not one of GET.*; params is not an object/),
+      });
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
+  });
+
+  it('is read where a dump that was restored came without our columns', async () => {
+    const other = await openDatabase();
+    await other.pool.query(`
+      CREATE TABLE rule_webhooks (webhook_id serial, webhook_name text, url text);
+      CREATE TABLE rule_webhook_secrets (secret_id serial, webhook_id int, secret_name text, secret_value text, created_at timestamptz);
+      INSERT INTO rule_webhooks (webhook_name, url) VALUES ('slack', 'https://slack.test/hook')`);
+    expect(await readWebhooks(other.pool)).toEqual([DEFAULTS]);
+    await other.close();
+  });
+
+  it('is one of many: 5 000 are read in the order of their ids', async () => {
+    await run(`INSERT INTO rule_webhooks (webhook_name, url, headers, nats_subject)
+      SELECT 'hook-' || n, 'https://host-' || n || '.test/hook', '{"Authorization": "Bearer token"}', 'webhooks.hook-' || n
+      FROM generate_series(1, 5000) n`);
+    await run(`INSERT INTO rule_webhook_secrets (webhook_id, secret_name, secret_value)
+      SELECT webhook_id, 'signing_secret', 'whsec_' || webhook_id FROM rule_webhooks`);
+    const rows = await read();
+    expect(rows.map(({ id }) => id)).toEqual(Array.from({ length: 5000 }, (_, index) => index + 1));
+    expect(rows[4999]).toMatchObject({ name: 'hook-5000', secrets: ['whsec_5000'] });
+  });
+});
+
+describe('signing secrets', () => {
+  const set = (name: string, value: string, age = 0) =>
+    run(
+      `INSERT INTO rule_webhook_secrets (webhook_id, secret_name, secret_value, created_at)
+       VALUES (1, $1, $2, now() - $3 * interval '1 hour')`,
+      [name, value, age],
+    );
+
+  it('are those named signing_secret, and during a rotation signing_secret_…, the newest first', async () => {
+    await addRow();
+    await set('signing_secret', 'whsec_old', 2);
+    await set('signing_secret_2026', 'whsec_new', 1);
+    await set('signing_secret_oldest', 'whsec_oldest', 3);
+    await set('api_key', 'not this');
+    await set('signing_secrets', 'nor this');
+    await set('signing_secret_empty', '');
+    expect(await only()).toMatchObject({ secrets: ['whsec_new', 'whsec_old', 'whsec_oldest'] });
+  });
+});
+
+describe('disabling an endpoint', () => {
+  const state = async () =>
+    (await run('SELECT enabled, disabled_at, disabled_reason, failing_since FROM rule_webhooks'))[0];
+  const REASON = 'it answered 410';
+
+  it('is done by one worker of several, with time and reason', async () => {
+    await addRow();
+    const done = await Promise.all(Array.from({ length: 8 }, () => disableWebhook(database.pool, 1, REASON)));
+    expect(done.filter(Boolean)).toEqual([true]);
+    expect(await state()).toEqual({
+      enabled: false,
+      disabled_at: expect.any(Date),
+      disabled_reason: REASON,
+      failing_since: null,
+    });
+    expect(await only()).toMatchObject({ enabled: false, disabledReason: REASON });
+  });
+
+  it('is not done where an operator has changed the URL meanwhile', async () => {
+    await addRow();
+    expect(await disableWebhook(database.pool, 1, REASON, { url: 'https://slack.test/old' })).toBe(false);
+    expect(await disableWebhook(database.pool, 1, REASON, { url: 'https://slack.test/hook' })).toBe(true);
+  });
+
+  it('is not done where something was delivered meanwhile', async () => {
+    await addRow();
+    const failingSince = Date.UTC(2026, 0, 1) + 1;
+    expect(await disableWebhook(database.pool, 1, REASON, { failingSince })).toBe(false);
+    await run(`UPDATE rule_webhooks SET failing_since = '2026-01-02'`);
+    expect(await disableWebhook(database.pool, 1, REASON, { failingSince })).toBe(false);
+    await run(`UPDATE rule_webhooks SET failing_since = '2026-01-01 00:00:00.001999Z'`);
+    expect(await disableWebhook(database.pool, 1, REASON, { failingSince })).toBe(true);
+  });
+
+  it('takes any reason that can be stored', async () => {
+    await addRow();
+    await disableWebhook(database.pool, 1, `\0\ud800${'x'.repeat(100_000)}`);
+    expect((await only()).disabledReason).toHaveLength(16_384);
+  });
+
+  it('is forgotten when the endpoint is enabled again', async () => {
+    await addRow();
+    await noteFailing(database.pool, 1, Date.UTC(2026, 0, 1));
+    await disableWebhook(database.pool, 1, REASON);
+    await run('SELECT rule_webhook_update(1, p_enabled => true)');
+    expect(await state()).toEqual({
+      enabled: true,
+      disabled_at: null,
+      disabled_reason: null,
+      failing_since: null,
+    });
+  });
+
+  it('of one that is gone is not done', async () => {
+    expect(await disableWebhook(database.pool, 99, REASON)).toBe(false);
+  });
+});
+
+describe('an endpoint that fails', () => {
+  const SINCE = Date.UTC(2026, 0, 1, 12, 30, 0, 5);
+
+  it('is noted by the first worker, and cleared by the first that delivers', async () => {
+    await addRow();
+    expect(await noteFailing(database.pool, 1, SINCE)).toBe(true);
+    expect(await noteFailing(database.pool, 1, SINCE + 1000)).toBe(false);
+    expect((await only()).failingSince).toBe(SINCE);
+    expect(await noteFailing(database.pool, 1, null)).toBe(true);
+    expect(await noteFailing(database.pool, 1, null)).toBe(false);
+    expect((await only()).failingSince).toBeNull();
+  });
+
+  it('starts anew with another URL, and goes on with any other change', async () => {
+    await addRow();
+    await noteFailing(database.pool, 1, SINCE);
+    await run(`UPDATE rule_webhooks SET headers = '{"a": "b"}', paused = true`);
+    expect((await only()).failingSince).toBe(SINCE);
+    await run(`UPDATE rule_webhooks SET url = 'https://slack.test/cured'`);
+    expect((await only()).failingSince).toBeNull();
+  });
+});
+
+describe('what an operator writes', () => {
+  it.each([
+    ['max_concurrency', '0', 'max_concurrency_is_positive'],
+    ['rate_limit', '0', 'rate_limit_is_positive'],
+    ['rate_limit', `'NaN'`, 'rate_limit_is_positive'],
+    ['rate_limit', '1e400', 'rate_limit_is_positive'],
+    ['success_statuses', `'{409,1000}'`, 'success_statuses_are_statuses'],
+    ['params', `'["a"]'`, 'params_is_an_object'],
+  ])('is refused with %s = %s', async (column, value, constraint) => {
+    await expect(addRow(column, value)).rejects.toMatchObject({ constraint });
+  });
+});

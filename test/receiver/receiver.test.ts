@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import { type ReceivedRequest, type ReceiverOptions, startReceiver } from '../../src/receiver/receiver.ts';
+import { requestLine } from '../../src/receiver/request-line.ts';
+import { UserError } from '../../src/runtime/failure.ts';
+import { atEndOfFile } from '../support/end-of-file.ts';
+
+async function receiver(options: ReceiverOptions = {}) {
+  const requests: ReceivedRequest[] = [];
+  const started = await startReceiver(options, (request) => requests.push(request));
+  atEndOfFile(started.close);
+  const post = async (id: string, body = '{}', headers: Record<string, string> = {}) => {
+    const response = await fetch(`${started.url}/hook?a=1`, {
+      method: 'POST',
+      headers: { 'webhook-id': id, ...headers },
+      body,
+    });
+    await response.text();
+    return response.status;
+  };
+  return { ...started, post, requests };
+}
+
+test('a webhook-id that comes again after a 2xx is counted as doubled', async () => {
+  const { post, received } = await receiver();
+  await post('a');
+  await post('b');
+  await post('a');
+  expect(received()).toEqual({ requests: 3, webhookIds: 2, retries: 0, doubled: 1, withoutId: 0 });
+});
+
+test('a webhook-id that comes again after a failure is a retry, not doubled', async () => {
+  const { post, received } = await receiver({ failFirst: 1 });
+  await post('a');
+  await post('a');
+  expect(received()).toMatchObject({ retries: 1, doubled: 0 });
+});
+
+test('the first attempts of each webhook-id fail, as many as were asked for', async () => {
+  const { post } = await receiver({ failFirst: 2, status: 503 });
+  expect([await post('a'), await post('a'), await post('b'), await post('a')]).toEqual([503, 503, 503, 200]);
+});
+
+test('every request is answered with the status that was asked for', async () => {
+  const { post } = await receiver({ status: 410 });
+  expect([await post('a'), await post('a')]).toEqual([410, 410]);
+});
+
+test('a request is told with its body byte for byte', async () => {
+  const { post, requests } = await receiver();
+  await post('a', '{"n":12345678901234567890, "a":1.0}');
+  expect(requests[0]?.body.toString()).toBe('{"n":12345678901234567890, "a":1.0}');
+});
+
+test('of a long body only the start is kept, and all of it counted', async () => {
+  const { post, requests } = await receiver({ keepBodyBytes: 4 });
+  await post('a', 'x'.repeat(200_000));
+  expect(requests[0]).toMatchObject({ body: Buffer.from('xxxx'), bodyBytes: 200_000 });
+});
+
+test('a port in use is an error that names the port and the flag', async () => {
+  const { port } = await receiver();
+  const second = startReceiver({ port });
+  await expect(second).rejects.toThrow(UserError);
+  await expect(second).rejects.toThrow(`Port ${port} is in use`);
+  await expect(second).rejects.toThrow('--port');
+});
+
+test('a line shows time, method, path, status, id, attempt, event headers and the start of the body', async () => {
+  const { post, requests } = await receiver({ failFirst: 1 });
+  await post('id-1', '{"hello":"world"}', {
+    'X-Event-Type': 'user.created',
+    'content-type': 'application/json',
+  });
+  expect(requestLine({ ...requests[0]!, at: new Date(2026, 0, 1, 12, 3, 4, 5) }, 9)).toBe(
+    '12:03:04.005  POST /hook?a=1  500  webhook-id=id-1 attempt=1  x-event-type: user.created  {"hello":… (17 bytes)',
+  );
+});
+
+test('a line shows no credentials', async () => {
+  const { post, requests } = await receiver();
+  await post('a', '{}', { authorization: 'Bearer hunter2', 'x-api-key': 'hunter2', cookie: 'hunter2' });
+  expect(requestLine(requests[0]!, 100)).not.toContain('hunter2');
+});
+
+test('a body cannot move the cursor of the terminal that shows it', async () => {
+  const { post, requests } = await receiver();
+  await post('a', 'x\x1b[2Jy\nz');
+  expect(requestLine(requests[0]!, 100)).toContain('x\\u001b[2Jy\\nz');
+});
