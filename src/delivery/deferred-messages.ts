@@ -1,5 +1,3 @@
-import { memoryCost } from './memory-cost.ts';
-
 /** Wait before a message that was set aside is taken up again, in milliseconds; doubled each time, and never in step with others. */
 const WAIT_MS = { first: 2000, most: 15_000 };
 
@@ -103,4 +101,12 @@ export class SetAside<M extends { readonly size: number }> {
     this.#bytes -= memoryCost(message);
     await this.#options.again(message);
   }
+}
+
+/** What a message takes in memory beside the bytes of its headers and data: more than a small one itself. */
+const BESIDE_BYTES = 2048;
+
+/** What it costs to keep a message, in bytes. */
+export function memoryCost({ size }: { readonly size: number }): number {
+  return size + BESIDE_BYTES;
 }

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Settings } from '../config/settings.ts';
-import { tellHealth } from '../delivery/health-log.ts';
+import { tellHealth } from '../delivery/health.ts';
 import { watchFailing } from '../delivery/registry/auto-disable.ts';
 import { statisticsLine } from '../delivery/statistics/attempt-log.ts';
 import { HttpServer } from '../http/server.ts';
@@ -16,6 +16,7 @@ import { Topology } from './topology/topology.ts';
 
 /** How often the statistics line is printed while something happens, in milliseconds. */
 const STATISTICS_LINE_EVERY_MS = 60_000;
+
 /** How long the last statistics, and the closing of connections, may take, in milliseconds. */
 const FLUSH_MS = 5000;
 

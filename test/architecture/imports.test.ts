@@ -49,7 +49,32 @@ function forbiddenImports(path: string): string[] {
   });
 }
 
+/** The files of ours that a file imports, types included. */
+function filesImportedBy(path: string): string[] {
+  return importsOf(path)
+    .filter((specifier) => specifier.startsWith('.'))
+    .map((specifier) => new URL(specifier, new URL(path, src)).href.slice(src.href.length));
+}
+
+/** Each circle of imports once, as the files on its way. */
+function importCircles(): string[] {
+  const finished = new Set<string>();
+  const circles: string[] = [];
+  const visit = (path: string, way: readonly string[]): void => {
+    if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(' -> '));
+    else if (!finished.has(path))
+      for (const imported of filesImportedBy(path)) visit(imported, [...way, path]);
+    finished.add(path);
+  };
+  for (const path of files) visit(path, []);
+  return circles;
+}
+
 describe('the source', () => {
+  it('has no circle of imports', () => {
+    expect(importCircles()).toEqual([]);
+  });
+
   it.each(files)('%s imports only what its folder may', (path) => {
     expect(forbiddenImports(path)).toEqual([]);
   });
@@ -82,6 +107,15 @@ describe('the source', () => {
           ),
       ),
     ).toEqual([]);
+  });
+
+  it('wires and decides nothing in commands/: of a stage, they import what a stage offers, not the delivery journey', () => {
+    const reaching = files.filter(
+      (path) =>
+        folderOf(path) === 'commands' &&
+        filesImportedBy(path).some((imported) => folderOf(imported) === 'delivery'),
+    );
+    expect(reaching).toEqual([]);
   });
 
   it('has only folders that are stages or outside things', () => {

@@ -2,7 +2,8 @@ import type { NatsClient } from '../../src/nats/connection/client.ts';
 import { groupInfo } from '../../src/nats/consumers/consumer-info.ts';
 import { ensureDurable, MAX_ACK_PENDING } from '../../src/nats/consumers/group-consumer.ts';
 import { createPublisher } from '../../src/nats/publishing/publisher.ts';
-import { durableStream, ensureStream } from '../../src/nats/streams/stream.ts';
+import { ensureStream } from '../../src/nats/streams/stream.ts';
+import { durableStream } from '../../src/nats/streams/stream-config.ts';
 import { UserError } from '../../src/runtime/failure.ts';
 import type { BenchQueue } from './run.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { covers, isPublishable, overlap } from '../../src/nats/subjects.ts';
+import { covers, isPublishable, overlap } from '../../src/core/subject.ts';
 
 test.each([
   ['webhooks.*', 'webhooks.a'],

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type Health, judgeHealth } from '../../src/delivery/health.ts';
-import { tellHealth } from '../../src/delivery/health-log.ts';
+import { type Health, judgeHealth, tellHealth } from '../../src/delivery/health.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
 
 const SECOND_MS = 1000;

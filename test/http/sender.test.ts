@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { METHODS } from '../../src/core/message/delivery.ts';
+import { METHODS } from '../../src/core/request/target.ts';
 import { until } from '../support/wait.ts';
 import { bodyOf, closedPort, deliveryTo, senderFor, startHttp, startTcp } from './endpoints.ts';
 import { SELF_SIGNED } from './self-signed.ts';

@@ -4,7 +4,7 @@ import { SCHEDULED_KEYS } from '../../core/scheduled-queue.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { connectToNats } from '../../nats/connection/connection.ts';
 import { type GroupInfo, groupInfo } from '../../nats/consumers/consumer-info.ts';
-import { listParked } from '../../nats/list-parked.ts';
+import { listParked } from '../../nats/consumers/parked-queues.ts';
 import { connectProblem } from '../../postgres/connection/connect-problem.ts';
 import { createPool } from '../../postgres/connection/pool.ts';
 import { type ConsumerStats, readConsumerStats } from '../../postgres/tables/consumer-stats-table.ts';

@@ -1,11 +1,11 @@
-import { METHODS, type Method, type Target } from '../message/delivery.ts';
 import { type BodyTemplate, compileBody, fillBody, type Given } from '../request/body-template.ts';
 import { parseHeaders, type RequestHeaders } from '../request/headers.ts';
+import type { Malformed } from '../request/malformed.ts';
 import { parseParams } from '../request/params.ts';
-import { appendQuery, type Malformed, type TargetResult } from '../request/target.ts';
+import { appendQuery, METHODS, type Method, type Target, type TargetResult } from '../request/target.ts';
 import { parseUrl } from '../request/url.ts';
 import { fillUrl, type UrlTemplate } from '../request/url-template.ts';
-import type { EndpointRow } from './registry.ts';
+import type { EndpointRow } from './row.ts';
 
 /** What is sent to an endpoint of `rule_webhooks`, as far as its row says it: checked, and compiled once. */
 export type EndpointRequest = {

@@ -7,18 +7,18 @@ import {
   parseHeaders,
   type RequestHeaders,
 } from '../request/headers.ts';
+import { type Forbidden, type Malformed, malformed } from '../request/malformed.ts';
 import { parseParams } from '../request/params.ts';
 import {
   appendQuery,
   type EndpointKeyOf,
-  type Forbidden,
-  type Malformed,
-  malformed,
+  METHODS,
+  type Method,
+  type Target,
   type TargetResult,
 } from '../request/target.ts';
 import { parseUrl } from '../request/url.ts';
 import { fillUrl, type UrlTemplate } from '../request/url-template.ts';
-import { METHODS, type Method, type Target } from './delivery.ts';
 
 export type IncomingMessage = NatsHeaders & { readonly data: Uint8Array };
 

@@ -3,7 +3,7 @@ import { scanJson } from '../json/scan.ts';
 import { type BodyForm, formOf, writeJson, writeText } from './body-encoding.ts';
 import { eventTypesOf } from './event-type.ts';
 import { quoted } from './headers.ts';
-import { type Malformed, malformed } from './target.ts';
+import { type Malformed, malformed } from './malformed.ts';
 
 /** What a row's `body_template` is filled from. */
 export type Given = {

@@ -1,6 +1,5 @@
 import { isNull, membersOf, scalarText } from '../json/fields.ts';
-import { isReplay } from '../replay.ts';
-import { type Malformed, malformed } from './target.ts';
+import { type Malformed, malformed } from './malformed.ts';
 
 /** Headers asked for by a message or a row, checked: each name once, ready to be sent. */
 export type RequestHeaders = {
@@ -47,6 +46,7 @@ const OURS: ReadonlySet<string> = new Set([
 
 /** RFC 9110: a token. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
 /** RFC 9110: visible characters, spaces, tabs and what is past ASCII in Latin-1. No line breaks, no NUL. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
@@ -124,4 +124,17 @@ function requestHeaders(byName: ReadonlyMap<string, readonly [string, string]>):
     hasTraceparent: byName.has('traceparent'),
     hasTracestate: byName.has('tracestate'),
   };
+}
+const HEADER = 'Webhook-Replayed';
+
+/**
+ * Whether a message is sent once more by the will of an operator: its NATS header `Webhook-Replayed` is `true`, in
+ * whatever case. `false`, and one that is empty, count as none.
+ *
+ * @returns What is wrong with it, where it says anything else.
+ */
+export function isReplay(nats: NatsHeaders): boolean | { readonly problem: string } {
+  const given = nats.header(HEADER)?.trim().toLowerCase();
+  if (!given || given === 'false') return false;
+  return given === 'true' ? true : { problem: `the NATS header ${HEADER} is neither true nor false` };
 }

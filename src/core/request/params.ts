@@ -1,6 +1,6 @@
 import { elementsOf, isNull, membersOf, scalarText } from '../json/fields.ts';
 import { quoted } from './headers.ts';
-import { type Malformed, malformed } from './target.ts';
+import { type Malformed, malformed } from './malformed.ts';
 
 /**
  * The `params` of an envelope as a query, encoded, without a question mark. Strings, and numbers and booleans as they

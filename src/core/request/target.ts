@@ -1,11 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Target } from '../message/delivery.ts';
-
-/** A message that no attempt can be made of, and why, for a person. Holds no header's value, no password, no query. */
-export type Malformed = { readonly kind: 'malformed'; readonly detail: string };
-
-/** What our own rules forbid, whatever it resolves to, and why, for a person. */
-export type Forbidden = { readonly kind: 'forbidden'; readonly detail: string };
+import { type Forbidden, type Malformed, malformed } from './malformed.ts';
 
 export type TargetResult = { readonly kind: 'target'; readonly target: Target } | Malformed | Forbidden;
 
@@ -76,11 +70,30 @@ export function appendQuery(target: Target, query: string): Target {
   return { ...target, path, href: target.origin + path };
 }
 
-export function malformed(detail: string): Malformed {
-  return { kind: 'malformed', detail };
-}
-
 // The scheme is not quoted: what was meant as `user:password@host` has `user` as its scheme.
 function notHttp(field: string): string {
   return `${field} is not an http or https URL: it must begin with https:// or http://`;
+}
+
+/** Where a delivery goes, ready for the sending client: parsed once, shared by all deliveries to the same URL. */
+export type Target = {
+  /** Without userinfo and fragment. Holds the query, so never logged or stored whole: see `withoutQuery`. */
+  readonly href: string;
+  readonly origin: string;
+  /** Path and query. */
+  readonly path: string;
+  /** Without the brackets of an IPv6 literal. */
+  readonly hostname: string;
+  readonly port: number;
+  /** `<host>-<8 hex>`: names the endpoint in subjects, columns and logs. Has no dot. */
+  readonly endpointKey: string;
+};
+
+export const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+
+export type Method = (typeof METHODS)[number];
+/** What can be shown and stored of a URL: a query often holds a token. */
+export function withoutQuery(target: Target): string {
+  const query = target.path.indexOf('?');
+  return target.origin + (query < 0 ? target.path : target.path.slice(0, query));
 }

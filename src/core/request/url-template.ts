@@ -1,8 +1,8 @@
 import { scalarText } from '../json/fields.ts';
 import { type JsonPaths, whyNoText } from '../json/paths.ts';
-import type { Target } from '../message/delivery.ts';
+import { type Malformed, malformed } from './malformed.ts';
 import { encoded } from './params.ts';
-import { type Malformed, malformed } from './target.ts';
+import type { Target } from './target.ts';
 
 /** A URL with placeholders in its path or query, checked. Its scheme, host and port are its own: no value changes them. */
 export type UrlTemplate = {

@@ -1,6 +1,7 @@
 import { JsonPaths } from '../json/paths.ts';
-import type { Target } from '../message/delivery.ts';
-import { type EndpointKeyOf, endpointKey, malformed, parseTarget, type TargetResult } from './target.ts';
+import { malformed } from './malformed.ts';
+import type { Target } from './target.ts';
+import { type EndpointKeyOf, endpointKey, parseTarget, type TargetResult } from './target.ts';
 import { joined, type UrlTemplate } from './url-template.ts';
 
 /**

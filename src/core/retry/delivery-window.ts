@@ -1,5 +1,5 @@
-import { isReplay } from '../replay.ts';
 import type { NatsHeaders } from '../request/headers.ts';
+import { isReplay } from '../request/headers.ts';
 import { ACCEPTED_TIMES, isoTime, parseTime } from '../time.ts';
 import type { Outcome } from './attempt.ts';
 

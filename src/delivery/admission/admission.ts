@@ -1,5 +1,5 @@
 import { Room, type RoomRule, signOf } from '../../core/capacity/endpoint-limiter.ts';
-import type { Target } from '../../core/message/delivery.ts';
+import type { Target } from '../../core/request/target.ts';
 import { type Attempt, describeFailure, isDelivered } from '../../core/retry/attempt.ts';
 import type { RoomsOptions } from './options.ts';
 import { Crowd } from './slot-accounting.ts';
@@ -19,6 +19,7 @@ import { Places } from './tracked-endpoints.ts';
 
 /** How often it is looked who has waited long enough, and who has fallen silent, in milliseconds. */
 const LOOK_EVERY_MS = 25;
+
 /** A pause of this worker that is long enough to be taken for an endpoint's, in milliseconds. */
 const STOOD_STILL_MS = 100;
 const STOPS = 'this worker stops';

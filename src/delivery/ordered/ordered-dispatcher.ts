@@ -1,5 +1,5 @@
 import type { Verdict } from '../../core/retry/verdict.ts';
-import { memoryCost } from '../memory-cost.ts';
+import { memoryCost } from '../deferred-messages.ts';
 import type { Message } from '../message.ts';
 import { isTurnOfOrdered, ORDERED_SHARE } from './ordered-share.ts';
 
@@ -39,6 +39,7 @@ export type OrderedMessagesOptions<M extends Ordered> = {
 
 /** How often it is looked which endpoints have room again, in milliseconds. */
 const LOOK_EVERY_MS = 50;
+
 /** Wait before an endpoint is tried again whose message came back without having been sent, in milliseconds; doubled each time. */
 const WAIT_MS = { first: 50, most: 2000 };
 

@@ -1,4 +1,4 @@
-import type { EndpointRow } from '../../core/endpoint/registry.ts';
+import type { EndpointRow } from '../../core/endpoint/row.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Rooms } from '../admission/admission.ts';
@@ -15,6 +15,7 @@ export type WatchOptions = {
 };
 
 const LOOK_EVERY_MS = 60_000;
+
 /** Fewer in a row are no sign of anything, whatever was noted long ago. */
 const FEWEST = 3;
 const HOUR_MS = 3_600_000;

@@ -1,11 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import {
-  type Endpoint,
-  type EndpointRow,
-  endpointOf,
-  Registry,
-  type RegistryPolicy,
-} from '../../core/endpoint/registry.ts';
+import { type Endpoint, endpointOf, Registry, type RegistryPolicy } from '../../core/endpoint/registry.ts';
+import type { EndpointRow } from '../../core/endpoint/row.ts';
 import type { Delivery } from '../../core/message/delivery.ts';
 import { matches } from '../../core/subject.ts';
 import { errorMessage } from '../../runtime/failure.ts';
@@ -39,10 +34,13 @@ export type LiveRegistryOptions = {
 /** Rows that nobody tells us about are read this often, in milliseconds. */
 const READ_EVERY_MS = 30_000;
 const NEVER_READ = 'rule_webhooks cannot be read yet; until it is, messages without a URL are parked';
+
 /** Rows that take longer count as ones that cannot be read, in milliseconds: a server that hangs fails no query for a minute. */
 const SLOW_MS = 5000;
+
 /** How long deliveries wait for the first answer. */
 const FIRST_READ_MS = 2000;
+
 /** For messages that nobody seems to be registered for, we read no more often than this, in milliseconds, and a tenth of the time. */
 const RENEWED_EVERY_MS = 250;
 const SHARE_OF_READING = 1 / 10;

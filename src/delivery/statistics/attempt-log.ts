@@ -1,5 +1,6 @@
-import { type Delivery, withoutQuery } from '../../core/message/delivery.ts';
+import type { Delivery } from '../../core/message/delivery.ts';
 import type { Counters } from '../../core/records/statistics.ts';
+import { withoutQuery } from '../../core/request/target.ts';
 import { type Attempt, describeFailure } from '../../core/retry/attempt.ts';
 import { type Verdict, whyGivenUp } from '../../core/retry/verdict.ts';
 import type { Logger } from '../../runtime/logger.ts';

@@ -1,7 +1,7 @@
-import { type Delivery, withoutQuery } from '../../core/message/delivery.ts';
+import type { Delivery } from '../../core/message/delivery.ts';
 import type { AttemptRecord, DeadLetterRecord } from '../../core/records/statistics.ts';
 import { storedPayload } from '../../core/records/stored-payload.ts';
-import { NO_ENDPOINT_KEY } from '../../core/request/target.ts';
+import { NO_ENDPOINT_KEY, withoutQuery } from '../../core/request/target.ts';
 import { type Attempt, attemptsMade, describeFailure, wasSent } from '../../core/retry/attempt.ts';
 import { type Verdict, whyGivenUp } from '../../core/retry/verdict.ts';
 import type { Message } from '../message.ts';

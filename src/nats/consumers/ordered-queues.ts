@@ -1,10 +1,16 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { isPublishable } from '../../core/subject.ts';
 import type { NatsClient } from '../connection/client.ts';
 import type { HandOut } from '../messages/received-message.ts';
-import { ensureOrderedDurable, orderedDurableName } from '../ordered-durable.ts';
-import { pullQueue, type QueueOwner, type QueuesOptions } from '../pull-queue.ts';
 import { listSubjects } from '../streams/list-subjects.ts';
-import { isPublishable } from '../subjects.ts';
+import { consumerName } from './consumer-name.ts';
+import {
+  ensureQueueDurable,
+  pullQueue,
+  type QueueDurable,
+  type QueueOwner,
+  type QueuesOptions,
+} from './queue-consumer.ts';
 
 /** `stream`: ORDERED_STREAM_NAME. */
 export type OrderedQueuesOptions = Omit<QueuesOptions, 'by' | 'lanes' | 'maxBatch'> & {
@@ -18,6 +24,7 @@ export type OrderedQueuesOptions = Omit<QueuesOptions, 'by' | 'lanes' | 'maxBatc
 
 /** How long a late ack may be on its way while its message is handed out again, in milliseconds. */
 const LATE_MS = 25;
+
 /** A queue that cannot be opened is spoken of now and then: thousands may be alike. In milliseconds. */
 const SAY_AGAIN_MS = 60_000;
 
@@ -88,4 +95,44 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
       return null;
     },
   };
+}
+
+export type OrderedDurableWanted = {
+  /** ORDERED_STREAM_NAME. */
+  readonly stream: string;
+  readonly subject: string;
+  /** ACK_WAIT_MS. */
+  readonly ackWaitMs: number;
+};
+
+/**
+ * How much longer than the ack wait the server keeps a durable that nobody pulls from, in milliseconds. Our words about a message
+ * count as life, and while we hold one they come more often than that: a durable that vanished under a message would be made
+ * again, and hand out that message a second time, while the first one is with a worker.
+ */
+const OUTLIVES_MS = 20_000;
+
+export function orderedDurableName(subject: string): string {
+  return consumerName(`ordered-${subject}`);
+}
+
+/**
+ * The durable of one ordered subject. It lets one message out at a time, to whichever worker: the next one comes when that is
+ * acked or ended, whatever happens meanwhile.
+ */
+export function ensureOrderedDurable(
+  client: NatsClient,
+  { stream, subject, ackWaitMs }: OrderedDurableWanted,
+): Promise<QueueDurable> {
+  return ensureQueueDurable(client, {
+    stream,
+    subject,
+    name: orderedDurableName(subject),
+    purpose: `take ${subject} from ${stream}`,
+    ackWaitMs,
+    maxAckPending: 1,
+    inactiveMs: ackWaitMs + OUTLIVES_MS,
+    // It may be of before ACK_WAIT_MS changed, or of somebody who lets out more than one: order rests on these values.
+    isUpdated: true,
+  });
 }

@@ -1,7 +1,15 @@
+import { scheduledQueue } from '../../core/scheduled-queue.ts';
 import type { NatsClient } from '../connection/client.ts';
-import { listParked } from '../list-parked.ts';
-import { ensureDrain } from '../parked-drain.ts';
-import { pullQueue, type QueueOwner, type QueuesOptions } from '../pull-queue.ts';
+import { listSubjects } from '../streams/list-subjects.ts';
+import { parkedSubject } from '../streams/parked-stream.ts';
+import { consumerName } from './consumer-name.ts';
+import {
+  ensureQueueDurable,
+  pullQueue,
+  type QueueDurable,
+  type QueueOwner,
+  type QueuesOptions,
+} from './queue-consumer.ts';
 
 /** `stream`: PARKED_STREAM_NAME. `take` has parked copies, and somebody else's messages there. */
 export type ParkedQueuesOptions = Omit<QueuesOptions, 'by' | 'lanes'> & {
@@ -31,4 +39,55 @@ export function createParkedQueues(client: NatsClient, options: ParkedQueuesOpti
       return null;
     },
   };
+}
+
+/**
+ * How many copies wait for each endpoint: the only source of who has any, so nothing is forgotten over restarts.
+ *
+ * @param keys Of which queues, as NATS has it with wildcards. @default all
+ * @returns null where it cannot be known now: NATS is away, or the stream is not there.
+ */
+export async function listParked(
+  client: NatsClient,
+  name: string,
+  sourceStream: string,
+  keys = '>',
+): Promise<ReadonlyMap<string, number> | null> {
+  const prefix = parkedSubject(sourceStream, '');
+  const listed = await listSubjects(client, name, prefix + keys);
+  return listed && new Map([...listed].map(([subject, count]) => [subject.slice(prefix.length), count]));
+}
+
+export type DrainWanted = {
+  /** PARKED_STREAM_NAME. */
+  readonly parkedStream: string;
+  /** The stream whose messages are parked there. */
+  readonly sourceStream: string;
+  readonly endpointKey: string;
+  /** ACK_WAIT_MS. */
+  readonly ackWaitMs: number;
+};
+
+/** Handed out and not yet acked, by one endpoint; and of what is due within one minute, which all waits for its second. */
+const MAX_ACK_PENDING = { ofEndpoint: 10_000, ofMinute: 100_000 };
+
+/** How long the server keeps a drain that nobody pulls from. It holds nothing that the next one would not find in the stream. */
+const INACTIVE_MS = 20_000;
+
+/** The durable from which all workers drain what is parked for one endpoint, or is due within one minute or day. */
+export function ensureDrain(client: NatsClient, wanted: DrainWanted): Promise<QueueDurable> {
+  const { parkedStream, sourceStream, endpointKey, ackWaitMs } = wanted;
+  return ensureQueueDurable(client, {
+    stream: parkedStream,
+    subject: parkedSubject(sourceStream, endpointKey),
+    // What somebody else parked may have any key.
+    name: consumerName(`drain-${sourceStream}-${endpointKey}`),
+    purpose: `drain ${endpointKey} from ${parkedStream}`,
+    ackWaitMs,
+    maxAckPending:
+      scheduledQueue(endpointKey) === null ? MAX_ACK_PENDING.ofEndpoint : MAX_ACK_PENDING.ofMinute,
+    inactiveMs: INACTIVE_MS,
+    // A peer made it, with another ACK_WAIT_MS.
+    isUpdated: false,
+  });
 }

@@ -1,5 +1,5 @@
 import { type ConsumerInfo, DeliverPolicy, type StreamInfo } from 'nats';
-import { overlap } from '../subjects.ts';
+import { overlap } from '../../core/subject.ts';
 
 /** Where a durable starts, as its config says it, and a sentence to say loudly where that is not obvious. */
 export type Start = {

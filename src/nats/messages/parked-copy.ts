@@ -1,7 +1,6 @@
 import { headers, type MsgHdrs } from 'nats';
-import { scheduledQueue } from '../../core/scheduled-queue.ts';
-import { Header, headerText, isOurs, keptName, originalName } from './headers.ts';
-import type { HandOut, Place } from './received-message.ts';
+import { Header, isOurs, keptName, originalName } from './headers.ts';
+import type { Place } from './stream-position.ts';
 
 /** What a copy says of the message that it is a copy of. */
 export type Origin = {
@@ -15,18 +14,6 @@ export type Origin = {
   /** Before when it is not to be sent, in milliseconds since 1970; null: at once. */
   readonly notBefore: number | null;
 };
-
-/** What is written on a copy. */
-export type Parking = {
-  readonly deliveryId: string;
-  readonly endpointKey: string;
-  /** Attempts made so far. */
-  readonly attempts: number;
-  /** Milliseconds since 1970; null: it may be sent at once. */
-  readonly notBefore: number | null;
-};
-
-const DELIVERY_ID = Header.deliveryId.toLowerCase();
 
 /** Null for a message in the parked stream that is no copy of ours: it does not say where it comes from. */
 export function readOrigin(copy: MsgHdrs | undefined): Origin | null {
@@ -53,37 +40,6 @@ export function publishedHeaders(copy: MsgHdrs): MsgHdrs {
     for (const value of values) published.append(originalName(name), value);
   }
   return published;
-}
-
-/**
- * The headers of a copy, as they go over the wire. They hold nothing of the copy that is itself copied, so that a
- * message that is parked again and again does not grow.
- */
-export function copyHeaderBlock(handOut: HandOut, parking: Parking): Uint8Array {
-  const { stream, created, sequence } = handOut.place;
-  let block =
-    'NATS/1.0\r\n' +
-    `${Header.messageId}: ${stream}:${created}:${sequence}:${messageIdKey(parking.endpointKey)}\r\n` +
-    `${Header.deliveryId}: ${headerText(parking.deliveryId)}\r\n` +
-    `${Header.attempts}: ${parking.attempts}\r\n` +
-    `${Header.originalSubject}: ${handOut.subject}\r\n` +
-    `${Header.originalStream}: ${handOut.stream}\r\n` +
-    `${Header.originalStreamCreated}: ${handOut.streamCreated}\r\n` +
-    `${Header.originalSequence}: ${handOut.sequence}\r\n` +
-    `${Header.firstSeen}: ${new Date(handOut.firstSeen).toISOString()}\r\n`;
-  if (parking.notBefore !== null) {
-    block += `${Header.notBefore}: ${new Date(parking.notBefore).toISOString()}\r\n`;
-  }
-  for (const [name, values] of handOut.headers()) {
-    if (isOurs(name) || name.toLowerCase() === DELIVERY_ID) continue;
-    for (const value of values) block += `${keptName(name)}: ${value}\r\n`;
-  }
-  return Buffer.from(`${block}\r\n`);
-}
-
-/** The queue of one time is another one later, when that time is nearer: both copies would be one too many. */
-function messageIdKey(endpointKey: string): string {
-  return scheduledQueue(endpointKey) === null ? endpointKey : 'at';
 }
 
 function count(text: string | undefined): number | null {

@@ -8,14 +8,7 @@ import { parkedKey } from '../streams/parked-stream.ts';
 import type { HeaderEntries } from './headers.ts';
 import { type Origin, publishedHeaders, readOrigin } from './parked-copy.ts';
 import { headersOf, separate, sizeOf } from './raw-message.ts';
-
-/** Where a message is stored. A stream that is made again starts its sequences again: `created` tells them apart. */
-export type Place = {
-  readonly stream: string;
-  /** Of the stream, in milliseconds since 1970. */
-  readonly created: number;
-  readonly sequence: number;
-};
+import type { Place } from './stream-position.ts';
 
 /** Which kind of stream hands out: the one that webhooks are published to, that of parked copies, or that of ordered webhooks. */
 export type HandedOutBy = 'stream' | 'parked' | 'ordered';

@@ -1,7 +1,7 @@
 import { nuid } from 'nats';
+import { isPublishable } from '../../core/subject.ts';
 import type { NatsClient } from '../connection/client.ts';
 import { Header, headersFrom } from '../messages/headers.ts';
-import { isPublishable } from '../subjects.ts';
 import type { Stored } from './store-failure.ts';
 import { storeMessage } from './store-message.ts';
 

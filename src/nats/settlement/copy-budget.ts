@@ -1,5 +1,3 @@
-import type { Parked } from './parked-writer.ts';
-
 /** What is under way to the parked stream for messages of several endpoints, in bytes. */
 const MOST_BYTES = 4 * 1024 * 1024;
 
@@ -39,3 +37,9 @@ export class CopyTurns {
     }
   }
 }
+
+export type Parked =
+  /** The copy is stored. */
+  | 'parked'
+  /** The source is as it was: nothing was said of it. A sentence with the cure, for the log. */
+  | { readonly failed: string };

@@ -2,7 +2,6 @@ import { ErrorCode, NatsError } from 'nats';
 import { errorMessage } from '../../runtime/failure.ts';
 import { faultPoint } from '../../runtime/fault-point.ts';
 import type { NatsClient } from '../connection/client.ts';
-import { copyHeaderBlock, type Parking } from '../messages/parked-copy.ts';
 import type { HandOut } from '../messages/received-message.ts';
 import { Asks, isNoResponders } from '../publishing/retrying-requests.ts';
 import {
@@ -15,7 +14,8 @@ import {
 } from '../publishing/store-failure.ts';
 import { orderedCopySubject } from '../streams/ordered-stream.ts';
 import { parkedSubject } from '../streams/parked-stream.ts';
-import { CopyTurns } from './copy-budget.ts';
+import { CopyTurns, type Parked } from './copy-budget.ts';
+import { copyHeaderBlock, type Parking } from './copy-headers.ts';
 import { ParkingTrouble } from './parked-writer-status.ts';
 
 export type ParkingOptions = {
@@ -28,12 +28,6 @@ export type ParkingOptions = {
   /** How long a copy is tried while NATS cannot confirm it, in milliseconds. @default 10_000 */
   readonly retryForMs?: number;
 };
-
-export type Parked =
-  /** The copy is stored. */
-  | 'parked'
-  /** The source is as it was: nothing was said of it. A sentence with the cure, for the log. */
-  | { readonly failed: string };
 
 export interface ParkingLot {
   /**
@@ -52,11 +46,14 @@ export interface ParkingLot {
 }
 
 const ACK = Buffer.from('+ACK');
+
 /** What a copy is larger than its message, in bytes, by our headers; a copy of a copy has about as many as that one. */
 const HEADERS_BYTES = { atMost: 2048, ofCopy: 256 };
+
 /** Wait before a copy is sent again that the stream could not take just now, in milliseconds. */
 const PAUSE_MS = 250;
 const ACK_PAUSE_MS = 2000;
+
 /** Then its durable is gone for good. What it hands out again meanwhile is parked with the same `Nats-Msg-Id`, and so is one. */
 const MOST_ACKS = 30;
 

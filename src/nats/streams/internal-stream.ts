@@ -1,8 +1,8 @@
 import { StorageType, type StreamConfig, type StreamInfo } from 'nats';
+import { covers } from '../../core/subject.ts';
 import { UserError } from '../../runtime/failure.ts';
 import { ApiErrorCode, apiErrorCode, refusal, whenAvailable } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
-import { covers } from '../subjects.ts';
 
 /** A stream that is made as workers need it, whatever rows of `rule_nats_streams` say. */
 export type OwnStream = {

@@ -2,8 +2,8 @@ import { type DiscardPolicy, nanos, type StreamConfig, type StreamInfo } from 'n
 import { errorMessage } from '../../runtime/failure.ts';
 import { isTemporary } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
-import type { StreamWanted } from './stream.ts';
-import { limit } from './stream-warnings.ts';
+import type { StreamWanted } from './stream-config.ts';
+import { limit } from './stream-config.ts';
 
 /** Marks a stream that follows its row of `rule_nats_streams`: we made it, or have changed it before. */
 export const FOLLOWS_ROW = { 'nats-webhook-worker': 'follows rule_nats_streams' };

@@ -1,5 +1,5 @@
 import { nanos, type StreamConfig } from 'nats';
-import type { StreamWanted } from './stream.ts';
+import { limit, type StreamWanted } from './stream-config.ts';
 
 /** What is said about a stream that is not as wanted, or that may lose what still waits in it. */
 export function streamWarnings(actual: StreamConfig, wanted: StreamWanted): string[] {
@@ -84,9 +84,4 @@ function differences(actual: StreamConfig, wanted: StreamWanted): string[] {
 
 function listed(subjects: readonly string[]): string {
   return [...subjects].sort().join(',');
-}
-
-/** The server writes "no limit" as -1. */
-export function limit(value: number): number {
-  return value > 0 ? value : -1;
 }

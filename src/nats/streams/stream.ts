@@ -1,31 +1,12 @@
 import { type DiscardPolicy, nanos, type RetentionPolicy, type StorageType, type StreamInfo } from 'nats';
+import { covers } from '../../core/subject.ts';
 import { UserError } from '../../runtime/failure.ts';
 import { ApiErrorCode, apiErrorCode, refusal, whenAvailable } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
-import { covers } from '../subjects.ts';
+import type { StreamWanted } from './stream-config.ts';
+import { limit } from './stream-config.ts';
 import { FOLLOWS_ROW, followsRow, updateStream } from './stream-update.ts';
-import { limit, streamWarnings } from './stream-warnings.ts';
-
-/** A stream as it should be made: a row of `rule_nats_streams`. */
-export type StreamWanted = {
-  readonly name: string;
-  readonly subjects: readonly string[];
-  readonly storage: 'file' | 'memory';
-  readonly retention: 'limits' | 'interest' | 'workqueue';
-  readonly discard: 'old' | 'new';
-  /** 0 or less: no limit. */
-  readonly maxMessages: number;
-  /** 0 or less: no limit. */
-  readonly maxBytes: number;
-  /** 0 or less: no limit. */
-  readonly maxAgeSeconds: number;
-  readonly replicas: number;
-  /** In which a `Nats-Msg-Id` is known again. 0: the server's default, two minutes. */
-  readonly duplicateWindowSeconds: number;
-  readonly description?: string | undefined;
-  /** Whether a stream that is there is changed to fit; `following`: one that we made or changed before. @default never */
-  readonly change?: 'always' | 'following' | 'never';
-};
+import { streamWarnings } from './stream-warnings.ts';
 
 export type StreamFound = {
   readonly name: string;
@@ -40,22 +21,6 @@ export type StreamFound = {
   /** How it differs from what was wanted, and what that means: a sentence each, with the cure. */
   readonly warnings: readonly string[];
 };
-
-/** A stream that loses nothing that waits: where no row says otherwise. */
-export function durableStream(name: string, subjects: readonly string[]): StreamWanted {
-  return {
-    name,
-    subjects,
-    storage: 'file',
-    retention: 'workqueue',
-    discard: 'new',
-    maxMessages: -1,
-    maxBytes: -1,
-    maxAgeSeconds: 0,
-    replicas: 1,
-    duplicateWindowSeconds: 120,
-  };
-}
 
 /**
  * Makes the stream where it is missing. One that is there is changed only as `wanted.change`

@@ -1,5 +1,5 @@
-import type { EndpointRow } from '../../core/endpoint/registry.ts';
-import { METHODS } from '../../core/message/delivery.ts';
+import type { EndpointRow } from '../../core/endpoint/row.ts';
+import { METHODS } from '../../core/request/target.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { EndpointRow } from '../../core/endpoint/registry.ts';
+import type { EndpointRow } from '../../core/endpoint/row.ts';
 import { storableText, storableTime } from './storable.ts';
 import { webhookOf } from './webhook-row.ts';
 

@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Settings } from '../../config/settings.ts';
+import { overlap } from '../../core/subject.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import type { HandOut } from '../../nats/messages/received-message.ts';
 import { ensureOrderedStream } from '../../nats/streams/ordered-stream.ts';
-import { overlap } from '../../nats/subjects.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { within } from '../../runtime/within.ts';
@@ -11,8 +11,10 @@ import type { Topology } from './topology.ts';
 
 /** How long an answer about the stream is waited for, in milliseconds. */
 const ANSWER_MS = 1000;
+
 /** How long the start waits for the stream, in milliseconds: other webhooks are delivered without it. */
 const START_MS = 5000;
+
 /** How often it is tried again to make it, where that was refused, in milliseconds. */
 const AGAIN_MS = 5000;
 

@@ -1,6 +1,6 @@
 import type { Settings } from '../../config/settings.ts';
-import { durableStream, type StreamWanted } from '../../nats/streams/stream.ts';
-import { covers, overlap } from '../../nats/subjects.ts';
+import { covers, overlap } from '../../core/subject.ts';
+import { durableStream, type StreamWanted } from '../../nats/streams/stream-config.ts';
 import type { StreamRow } from '../../postgres/tables/streams-table.ts';
 import { UserError } from '../../runtime/failure.ts';
 

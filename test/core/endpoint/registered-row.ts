@@ -1,4 +1,4 @@
-import type { EndpointRow } from '../../../src/core/endpoint/registry.ts';
+import type { EndpointRow } from '../../../src/core/endpoint/row.ts';
 
 /** A row of `rule_webhooks` as the extension would make it. */
 export function registeredRow(row: Partial<EndpointRow> = {}): EndpointRow {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type EndpointRow, endpointOf, Registry } from '../../../src/core/endpoint/registry.ts';
+import { endpointOf, Registry } from '../../../src/core/endpoint/registry.ts';
+import type { EndpointRow } from '../../../src/core/endpoint/row.ts';
 import { registeredRow } from './registered-row.ts';
 
 const RETRIES = {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { eventTypesOf, takes } from '../../../src/core/request/event-type.ts';
+import { takes } from '../../../src/core/endpoint/event-filter.ts';
+import { eventTypesOf } from '../../../src/core/request/event-type.ts';
 
 describe('the kind of an event', () => {
   it.each([

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { isReplay } from '../../../src/core/replay.ts';
+import { isReplay } from '../../../src/core/request/headers.ts';
 
 const replayed = (value?: string) =>
   isReplay({ header: (name) => (name === 'Webhook-Replayed' ? value : undefined) });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Target } from '../../../src/core/message/delivery.ts';
+import type { Target } from '../../../src/core/request/target.ts';
 import { appendQuery, endpointKey, parseTarget } from '../../../src/core/request/target.ts';
 
 function target(url: string): Target {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { NO_RULE } from '../../../src/core/capacity/endpoint-limiter.ts';
-import type { Target } from '../../../src/core/message/delivery.ts';
+import type { Target } from '../../../src/core/request/target.ts';
 import type { Attempt, Outcome } from '../../../src/core/retry/attempt.ts';
 import { Rooms } from '../../../src/delivery/admission/admission.ts';
 import type { NoRoom, Pass } from '../../../src/delivery/admission/tracked-endpoint.ts';

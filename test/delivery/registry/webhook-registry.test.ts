@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import type { EndpointRow } from '../../../src/core/endpoint/registry.ts';
+import type { EndpointRow } from '../../../src/core/endpoint/row.ts';
 import { LiveRegistry } from '../../../src/delivery/registry/webhook-registry.ts';
 import { registeredRow } from '../../core/endpoint/registered-row.ts';
 

@@ -1,9 +1,8 @@
 import { headers, nanos } from 'nats';
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
-import { createOrderedQueues } from '../../../src/nats/consumers/ordered-queues.ts';
+import { createOrderedQueues, ensureOrderedDurable } from '../../../src/nats/consumers/ordered-queues.ts';
 import type { HandOut } from '../../../src/nats/messages/received-message.ts';
-import { ensureOrderedDurable } from '../../../src/nats/ordered-durable.ts';
 import { createAckBuffer } from '../../../src/nats/settlement/ack-buffer.ts';
 import { Holding } from '../../../src/nats/settlement/ack-lease.ts';
 import { ensureOrderedStream, orderedCopySubject } from '../../../src/nats/streams/ordered-stream.ts';

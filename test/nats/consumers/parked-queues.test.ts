@@ -1,7 +1,7 @@
 import { nanos } from 'nats';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
-import { ensureDrain } from '../../../src/nats/parked-drain.ts';
+import { ensureDrain } from '../../../src/nats/consumers/parked-queues.ts';
 import { ensureParkedStream } from '../../../src/nats/streams/parked-stream.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';

@@ -1,10 +1,10 @@
 import { type MsgHdrs, nanos } from 'nats';
 import { onTestFinished } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
+import { ensureDrain } from '../../../src/nats/consumers/parked-queues.ts';
 import { createPullConsumer } from '../../../src/nats/consumers/pull-consumer.ts';
-import type { Parking } from '../../../src/nats/messages/parked-copy.ts';
 import { HandOut } from '../../../src/nats/messages/received-message.ts';
-import { ensureDrain } from '../../../src/nats/parked-drain.ts';
+import type { Parking } from '../../../src/nats/settlement/copy-headers.ts';
 import { createParking, type ParkingOptions } from '../../../src/nats/settlement/parked-writer.ts';
 import { ensureParkedStream } from '../../../src/nats/streams/parked-stream.ts';
 import { until } from '../../support/wait.ts';

@@ -1,7 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Verdict } from '../../../src/core/retry/verdict.ts';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
-import { ensureDrain } from '../../../src/nats/parked-drain.ts';
+import { ensureDrain } from '../../../src/nats/consumers/parked-queues.ts';
 import { createParking } from '../../../src/nats/settlement/parked-writer.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';

@@ -2,7 +2,7 @@ import { DiscardPolicy, nanos, RetentionPolicy, StorageType } from 'nats';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { SCHEDULED_KEYS } from '../../../src/core/scheduled-queue.ts';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
-import { listParked } from '../../../src/nats/list-parked.ts';
+import { listParked } from '../../../src/nats/consumers/parked-queues.ts';
 import { ensureParkedStream } from '../../../src/nats/streams/parked-stream.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';

@@ -1,7 +1,8 @@
 import { nanos } from 'nats';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
-import { durableStream, ensureStream, type StreamWanted } from '../../../src/nats/streams/stream.ts';
+import { ensureStream } from '../../../src/nats/streams/stream.ts';
+import { durableStream, type StreamWanted } from '../../../src/nats/streams/stream-config.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { ACCOUNT_PER_TEST, connectTo, freshAccount } from '../servers.ts';
 
