@@ -1,9 +1,19 @@
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { VERSION } from '../../src/runtime/version.ts';
-import { runProgram } from '../support/program.ts';
+import { runCommand, runProgram } from '../support/program.ts';
 import { outcomeOf } from './programs.ts';
 
-const COMMANDS = ['receive', 'publish', 'stats', 'sql', 'migrate', 'bench', 'chaos'];
+const COMMANDS = ['receive', 'publish', 'stats', 'sql', 'migrate'];
+/** Development tools, and their npm scripts: no commands of the program. */
+const TOOLS = ['chaos', 'bench', 'bench:memory'];
+
+const runScript = async (...args: string[]) => {
+  const cwd = fileURLToPath(new URL('../..', import.meta.url));
+  const { waitForExit, stdout, stderr } = await runCommand('npm', ['run', '-s', ...args], { cwd });
+  const { code } = await waitForExit({ timeoutMs: 120_000 });
+  return { code, stdout: stdout.join('\n'), stderr: stderr.join('\n') };
+};
 
 test.each([...COMMANDS, 'worker', 'up'])('%s --help shows its usage', async (command) => {
   const { code, stdout } = await outcomeOf([command, '--help']);
@@ -24,6 +34,26 @@ test.each(COMMANDS)('%s exits with 2 at a flag that it does not have', async (co
   const { code, stderr } = await outcomeOf([command, '--nonsense']);
   expect(stderr).toContain('--nonsense');
   expect(code).toBe(2);
+});
+
+test.each(TOOLS)('npm run %s -- --help shows its usage', { timeout: 130_000 }, async (script) => {
+  const { code, stdout } = await runScript(script, '--', '--help');
+  expect(stdout).toMatch(new RegExp(`^Usage: npm run ${script} -- \\[flags\\]`, 'm'));
+  expect(code).toBe(0);
+});
+
+test.each(TOOLS)('npm run %s exits with 2 at a flag that it does not have', {
+  timeout: 130_000,
+}, async (script) => {
+  const { code, stderr } = await runScript(script, '--', '--nonsense');
+  expect(stderr).toContain('--nonsense');
+  expect(code).toBe(2);
+});
+
+test('the help of the program lists no development tool', async () => {
+  const { stdout } = await outcomeOf(['--help']);
+  expect(stdout).toMatch(/^ {2}publish /m);
+  expect(stdout).not.toMatch(/chaos|bench/);
 });
 
 test('receive prints a line a request, and at Ctrl-C what came in all', async () => {
