@@ -1,13 +1,18 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import type { FromReceiver, ToReceiver } from './receiver.ts';
+import type { FromReceiver, Mark, ToReceiver } from './receiver.ts';
 
 /** The receiver of a bench, in its own process. */
 export interface BenchEndpoint {
   readonly url: string;
   totals(): Promise<{ requests: number; webhookIds: number }>;
-  /** Resolves to when so many more requests had come than there are now: milliseconds since 1970. */
-  afterRequests(more: number): Promise<{ reached: Promise<number> }>;
+  /**
+   * Resolves once the receiver listens for it.
+   *
+   * @param more How many more requests are to come than there are now.
+   * @param watch The processes whose CPU time is read when they have come.
+   */
+  afterRequests(more: number, watch?: readonly number[]): Promise<{ reached: Promise<Mark> }>;
   stop(): Promise<void>;
 }
 
@@ -19,12 +24,17 @@ export async function startBenchEndpoint(delayMs: number, status = 200): Promise
   const child = fork(new URL('./receiver.js', import.meta.url), [String(delayMs), String(status)]);
   const send = (message: ToReceiver) => void child.send(message);
 
-  function told<K extends FromReceiver['say']>(kind: K): Promise<Extract<FromReceiver, { say: K }>> {
+  function told<K extends FromReceiver['say']>(
+    kind: K,
+    fits: (message: Extract<FromReceiver, { say: K }>) => boolean = () => true,
+  ): Promise<Extract<FromReceiver, { say: K }>> {
     return new Promise((resolve) => {
       const onMessage = (message: FromReceiver) => {
         if (message.say !== kind) return;
+        const told = message as Extract<FromReceiver, { say: K }>;
+        if (!fits(told)) return;
         child.off('message', onMessage);
-        resolve(message as Extract<FromReceiver, { say: K }>);
+        resolve(told);
       };
       child.on('message', onMessage);
     });
@@ -40,10 +50,10 @@ export async function startBenchEndpoint(delayMs: number, status = 200): Promise
   return {
     url,
     totals,
-    async afterRequests(more) {
-      const { requests } = await totals();
-      const reached = told('reached').then(({ at }) => at);
-      send({ ask: 'tell', atRequests: requests + more });
+    async afterRequests(more, watch = []) {
+      const atRequests = (await totals()).requests + more;
+      const reached = told('reached', (message) => message.atRequests === atRequests);
+      send({ ask: 'tell', atRequests, watch });
       // Messages keep their order: once it answers, it has also heard what was said before.
       await totals();
       return { reached };

@@ -1,33 +1,39 @@
+import { existsSync } from 'node:fs';
 import { readSettings } from '../../src/config/settings.ts';
 import { type Command, parseFlags, wholeNumberFlag } from '../../src/runtime/command.ts';
 import { UserError } from '../../src/runtime/failure.ts';
 import { stopSignal } from '../../src/runtime/stopping.ts';
 import { machine } from '../support/machine.ts';
 import { runTool } from '../support/tool.ts';
+import { measureCeiling } from './ceiling.ts';
 import { startBenchEndpoint } from './endpoint.ts';
-import { comparison, sweepTable } from './report.ts';
+import { comparison, median, pairTable, rawTable, sweepTable } from './report.ts';
 import type { Measurement } from './run.ts';
 import { startBenchServers } from './servers.ts';
 import { type BenchSession, openBenchSession } from './session.ts';
-import { floor, naive, ourWorker } from './variants.ts';
+import { floor, naive, ourWorker, type Variant } from './variants.ts';
 
 const command: Command = {
   summary: 'measures throughput and CPU time, beside the least that is possible',
   help: `
 Usage: bench -- [flags]
 
-  --messages N               deliveries in each run, 100 to 1000000 (default 10000)
-  --rounds N                 runs of each worker, 1 to 100; the table shows medians (default 3)
+  --messages N               deliveries in each run, 100 to 1000000 (default 25000)
+  --rounds N                 rounds, 1 to 100 (default 7)
   --concurrency N            slots of each worker, 1 to 10000 (default CONCURRENCY)
   --endpoint-delay-ms N      how long the endpoint takes, in milliseconds, up to 10000 (default 0)
   --no-database              without PostgreSQL: the worker with ATTEMPT_LOG=all is left out
+  --against FILE             also measures the worker of another build, its dist/main.js, and compares it with this one
+  --raw                      also prints each round
   --concurrency-sweep LIST   instead: this worker with each of these slots, such as 16,64,256, and endpoints that take
                              0, 5 and 50 ms
 
 Runs on a nats-server and a PostgreSQL that it starts, or on NATS_URL and DATABASE_URL where these are set (rows of
 statistics stay there). Compared are a loop that only pulls, sends and acks (the floor), this worker without and with
-attempt rows, and a worker as it is often written. Each is a process of its own; CPU seconds, user and system, are for
-10 000 deliveries. Ends with an error when a message came twice or not at all.
+attempt rows, and a worker as it is often written. Each is a process of its own, and runs once in every round, in another
+order each time. Start-up, warm-up and the first fifth of the messages are left out. CPU seconds, user and system, are for
+10 000 deliveries; the table shows medians, and medians of the ratios within a round. Ends with an error when a message
+came twice or not at all. About 5 minutes.
 `,
   async run(args) {
     const options = readFlags(args);
@@ -41,7 +47,7 @@ attempt rows, and a worker as it is often written. Each is a process of its own;
       const running =
         options.sweep === undefined ? compare(session, options, say) : sweep(session, options, say);
       const table = await Promise.race([running, stopped]);
-      process.stdout.write(`${machine()}\n${table}`);
+      process.stdout.write(`${machine()}, ${await session.versions()}\n${table}`);
       await session.close();
       return 0;
     } finally {
@@ -63,20 +69,30 @@ function readFlags(args: string[]) {
     args,
     allowNegative: true,
     options: {
-      messages: { type: 'string', default: '10000' },
-      rounds: { type: 'string', default: '3' },
+      messages: { type: 'string', default: '25000' },
+      rounds: { type: 'string', default: '7' },
       concurrency: { type: 'string', default: String(readSettings().CONCURRENCY) },
       'endpoint-delay-ms': { type: 'string', default: '0' },
       database: { type: 'boolean', default: true },
+      against: { type: 'string' },
+      raw: { type: 'boolean', default: false },
       'concurrency-sweep': { type: 'string' },
     },
   });
+  if (values.against !== undefined && !existsSync(values.against)) {
+    throw new UserError(
+      `--against: ${values.against} is not there: name the dist/main.js of a checkout that is built`,
+      { exitCode: 2 },
+    );
+  }
   return {
     messages: wholeNumberFlag('messages', values.messages, FEWEST_MESSAGES, 1_000_000),
     rounds: wholeNumberFlag('rounds', values.rounds, 1, 100),
     concurrency: wholeNumberFlag('concurrency', values.concurrency, 1, 10_000),
     delayMs: wholeNumberFlag('endpoint-delay-ms', values['endpoint-delay-ms'], 0, 10_000),
     database: values.database,
+    against: values.against,
+    raw: values.raw,
     sweep: values['concurrency-sweep']
       ?.split(',')
       .map((text) => wholeNumberFlag('concurrency-sweep', text, 1, 10_000)),
@@ -84,21 +100,47 @@ function readFlags(args: string[]) {
 }
 
 async function compare(session: BenchSession, options: Options, say: Say): Promise<string> {
-  const { messages, concurrency, rounds, delayMs, database } = options;
-  const variants = [floor, ourWorker('off'), ...(database ? [ourWorker('all')] : []), naive];
-  const measured = variants.map(({ name }) => ({ name, rounds: [] as Measurement[] }));
+  const { messages, concurrency, rounds, delayMs, database, against, raw } = options;
+  const logs = database ? (['off', 'all'] as const) : (['off'] as const);
+  const ours = logs.map((log) => ourWorker(log));
+  const theirs = against === undefined ? [] : logs.map((log) => ourWorker(log, against));
+  const measured = [floor, ...ours, ...theirs, naive].map((variant) => ({
+    variant,
+    name: variant.name,
+    rounds: [] as Measurement[],
+  }));
+  const ceilings: number[] = [];
   const endpoint = await startBenchEndpoint(delayMs);
   try {
-    for (let round = 1; round <= rounds; round++) {
-      for (const [index, variant] of variants.entries()) {
-        say(`round ${round} of ${rounds}: ${variant.name}`);
-        measured[index]!.rounds.push(await session.run(variant, { endpoint, messages, concurrency }));
+    for (let round = 0; round < rounds; round++) {
+      say(`round ${round + 1} of ${rounds}: the receiver alone`);
+      ceilings.push(await measureCeiling(endpoint, messages, concurrency));
+      for (const { variant, rounds: done } of rotated(measured, round)) {
+        say(`round ${round + 1} of ${rounds}: ${variant.name}`);
+        done.push(await session.run(variant, { endpoint, messages, concurrency }));
       }
     }
   } finally {
     await endpoint.stop();
   }
-  return `${messages} deliveries, ${concurrency} slots, endpoint delay ${delayMs} ms\n${comparison(measured)}`;
+  const isOf = (variants: readonly Variant[]) => measured.filter(({ variant }) => variants.includes(variant));
+  const pairs = isOf(ours).flatMap((one, index) => {
+    const other = isOf(theirs)[index];
+    return other === undefined ? [] : [[one, other] as const];
+  });
+  return [
+    `${rounds} rounds of ${messages} deliveries, the first fifth left out; ${concurrency} slots, endpoint delay ${delayMs} ms\n`,
+    comparison(measured),
+    `The receiver alone takes ${median(ceilings)!.toFixed(0)} requests/s from a loop that only sends.\n`,
+    ...(pairs.length === 0 ? [] : [`\n${pairTable(pairs)}`]),
+    ...(raw ? [`\n${rawTable(measured)}`] : []),
+  ].join('');
+}
+
+/** In each round another one begins: whatever the first one of a round pays, each pays in turn. */
+function rotated<T>(all: readonly T[], round: number): readonly T[] {
+  const first = round % all.length;
+  return [...all.slice(first), ...all.slice(0, first)];
 }
 
 async function sweep(session: BenchSession, { messages, sweep = [] }: Options, say: Say): Promise<string> {

@@ -8,7 +8,7 @@ import { UserError } from '../../src/runtime/failure.ts';
 import type { BenchQueue } from './run.ts';
 
 /** Messages are about as long as these events are in practice. */
-const EVENT = {
+export const EVENT = {
   type: 'invoice.paid',
   created_at: '2026-01-31T12:00:00.000Z',
   customer: { id: 'cus_4QpVd', name: 'Ada Lovelace', email: 'ada@example.com' },

@@ -1,7 +1,10 @@
 import { type Column, textTable } from '../../src/runtime/text-table.ts';
 import type { Measurement } from './run.ts';
 
+/** The rounds of one worker; round n of each stands beside round n of the others, and ran next to it. */
 export type Measured = { readonly name: string; readonly rounds: readonly Measurement[] };
+
+type Figure = keyof Measurement;
 
 const right = (name: string): Column => ({ name, align: 'right' });
 
@@ -14,26 +17,54 @@ const COLUMNS: readonly Column[] = [
   right('nats-server CPU s'),
 ];
 
-/** Medians over the rounds, a row each, and the ratio of the worker's CPU time to the first row's. */
+/**
+ * One row per worker: medians over the rounds, and the median of the paired ratios of its CPU time to the first worker's,
+ * with the least and the greatest of these ratios.
+ */
 export function comparison(measured: readonly Measured[]): string {
-  const floor = median(measured[0]?.rounds.map((round) => round.workerCpu) ?? []);
-  const rows = measured.map(({ name, rounds }) => {
-    const cpu = rounds.map((round) => round.workerCpu);
-    const typical = median(cpu);
-    const known = cpu.filter((value) => value !== null);
+  const [floor] = measured;
+  const rows = measured.map((worker) => {
+    const ratios = pairedRatios(worker, floor!, 'workerCpu');
     return [
-      name,
-      shown(median(rounds.map((round) => round.perSecond)), 0),
-      shown(typical, 2),
-      typical === null || floor === null ? '' : shown(typical / floor, 2),
-      known.length === 0 ? '' : `${Math.min(...known).toFixed(2)} … ${Math.max(...known).toFixed(2)}`,
-      shown(median(rounds.map((round) => round.natsCpu)), 2),
+      worker.name,
+      shown(median(figures(worker, 'perSecond')), 0),
+      shown(median(figures(worker, 'workerCpu')), 2),
+      shown(median(ratios), 2),
+      spread(ratios),
+      shown(median(figures(worker, 'natsCpu')), 2),
     ];
   });
   return textTable(COLUMNS, rows);
 }
 
-/** A row a concurrency, and for each delay of the endpoint what it reached. */
+/** One row per pair of workers: the paired ratios of the first one's CPU time and rate to the second one's. */
+export function pairTable(pairs: readonly (readonly [Measured, Measured])[]): string {
+  const columns = [{ name: '' }, right('CPU'), right('min … max'), right('rate'), right('min … max')];
+  const rows = pairs.map(([one, other]) => {
+    const cpu = pairedRatios(one, other, 'workerCpu');
+    const rate = pairedRatios(one, other, 'perSecond');
+    const name = `${one.name} to ${other.name}`;
+    return [name, shown(median(cpu), 2), spread(cpu), shown(median(rate), 2), spread(rate)];
+  });
+  return textTable(columns, rows);
+}
+
+/** One row per round and worker, as they were measured. */
+export function rawTable(measured: readonly Measured[]): string {
+  const columns = [right('round'), { name: '' }, ...[COLUMNS[1]!, COLUMNS[2]!, COLUMNS[5]!]];
+  const count = Math.max(...measured.map(({ rounds }) => rounds.length));
+  const rows = Array.from({ length: count }, (_, index) =>
+    measured.flatMap(({ name, rounds }) => {
+      const round = rounds[index];
+      if (round === undefined) return [];
+      const { perSecond, workerCpu, natsCpu } = round;
+      return [[String(index + 1), name, shown(perSecond, 0), shown(workerCpu, 3), shown(natsCpu, 3)]];
+    }),
+  );
+  return textTable(columns, rows.flat());
+}
+
+/** One row per concurrency, and for each delay of the endpoint what it reached. */
 export function sweepTable(
   delaysMs: readonly number[],
   rows: readonly { readonly concurrency: number; readonly byDelay: readonly Measurement[] }[],
@@ -48,11 +79,28 @@ export function sweepTable(
   );
 }
 
-function median(values: readonly (number | null)[]): number | null {
+/** Of each round in which both are known: the first one's figure, divided by the second one's. */
+export function pairedRatios(one: Measured, other: Measured, figure: Figure): number[] {
+  return one.rounds.flatMap((round, index) => {
+    const [above, below] = [round[figure], other.rounds[index]?.[figure]];
+    return above === null || !below ? [] : [above / below];
+  });
+}
+
+/** Null of nothing. */
+export function median(values: readonly (number | null)[]): number | null {
   const sorted = values.filter((value) => value !== null).sort((a, b) => a - b);
   if (sorted.length === 0) return null;
   const middle = sorted.length / 2;
   return sorted.length % 2 === 1 ? sorted[Math.floor(middle)]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function figures({ rounds }: Measured, figure: Figure): (number | null)[] {
+  return rounds.map((round) => round[figure]);
+}
+
+function spread(values: readonly number[]): string {
+  return values.length === 0 ? '' : `${Math.min(...values).toFixed(2)} … ${Math.max(...values).toFixed(2)}`;
 }
 
 function shown(value: number | null, digits: number): string {

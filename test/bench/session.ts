@@ -18,6 +18,8 @@ export type BenchRunOptions = {
 
 export interface BenchSession {
   run(variant: Variant, options: BenchRunOptions): Promise<Measurement>;
+  /** Of the servers, for the line above the figures. */
+  versions(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -64,6 +66,12 @@ export async function openBenchSession({
 
   return {
     run,
+    async versions() {
+      const nats = `nats-server ${client.connection.info?.version}`;
+      if (pool === null) return nats;
+      const { rows } = await pool.query('SHOW server_version');
+      return `${nats}, PostgreSQL ${rows[0].server_version}`;
+    },
     async close() {
       await Promise.all([client.close(), pool?.end()]);
     },

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { environment, type Settings } from '../../src/config/settings.ts';
 import { type BenchProcess, startBenchProcess } from './process.ts';
@@ -12,7 +13,7 @@ export type Variant = {
 };
 
 /** The program as everybody runs it, in the working folder. */
-const OUR_WORKER = pathToFileURL('dist/main.js');
+export const OUR_PROGRAM = 'dist/main.js';
 
 /** How often our worker writes statistics; a bench should not wait for long until all is written. */
 const STATS_INTERVAL_MS = '1000';
@@ -23,22 +24,26 @@ export const floor = program('floor: bare dispatch, pull and ack', './floor.js')
 export const naive = program('consume, JSON.parse, request, ack', './naive.js');
 
 function program(name: string, path: string): Variant {
+  const file = new URL(path, import.meta.url);
   return {
     name,
     records: false,
-    start: (target) =>
-      startBenchProcess(name, new URL(path, import.meta.url), [JSON.stringify(target)], inherited()),
+    start: (target) => startBenchProcess(name, file, [JSON.stringify(target)], inherited()),
   };
 }
 
-/** Our own worker, the built program as everybody runs it. */
-export function ourWorker(attemptLog: Settings['ATTEMPT_LOG']): Variant {
-  const name = `this worker, ATTEMPT_LOG=${attemptLog}`;
+/**
+ * Our own worker, with the default settings but for ATTEMPT_LOG.
+ *
+ * @param main The built program.
+ */
+export function ourWorker(attemptLog: Settings['ATTEMPT_LOG'], main: string = OUR_PROGRAM): Variant {
+  const name = `${main === OUR_PROGRAM ? 'this worker' : main}, ATTEMPT_LOG=${attemptLog}`;
   return {
     name,
     records: true,
     start: (target, databaseUrl) =>
-      startBenchProcess(name, OUR_WORKER, ['worker'], {
+      startBenchProcess(name, pathToFileURL(resolve(main)), ['worker'], {
         ...inherited(),
         NATS_URL: target.servers.join(','),
         NATS_USER: target.user,
@@ -59,7 +64,8 @@ export function ourWorker(attemptLog: Settings['ATTEMPT_LOG']): Variant {
   };
 }
 
-function inherited() {
+/** What a program under measurement has of our own environment. */
+export function inherited() {
   const { PATH, HOME, TZ, NODE_EXTRA_CA_CERTS } = environment();
   return { PATH, HOME, TZ, NODE_EXTRA_CA_CERTS };
 }

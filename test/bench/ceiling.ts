@@ -1,0 +1,33 @@
+import type { BenchEndpoint } from './endpoint.ts';
+import type { GeneratorTarget } from './generator.ts';
+import { startBenchProcess } from './process.ts';
+import { EVENT } from './queue.ts';
+import { leftOut } from './run.ts';
+import { inherited } from './variants.ts';
+
+/**
+ * How many requests a second the receiver takes from a loop that only sends, with as many under way at once as a worker has.
+ * A worker near this rate is held back by the receiver and not by itself. The first fifth of the requests is left out.
+ */
+export async function measureCeiling(
+  endpoint: BenchEndpoint,
+  requests: number,
+  concurrency: number,
+): Promise<number> {
+  const target: GeneratorTarget = {
+    url: `${endpoint.url}/hook`,
+    requests,
+    concurrency,
+    body: JSON.stringify(EVENT),
+  };
+  const { reached: begun } = await endpoint.afterRequests(leftOut(requests));
+  const { reached: ended } = await endpoint.afterRequests(requests);
+  const file = new URL('./generator.js', import.meta.url);
+  const generator = startBenchProcess('the generator', file, [JSON.stringify(target)], inherited());
+  try {
+    const [start, end] = await Promise.race([Promise.all([begun, ended]), generator.failed]);
+    return (requests - leftOut(requests)) / ((end.at - start.at) / 1000);
+  } finally {
+    await generator.stop();
+  }
+}
