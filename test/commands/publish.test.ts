@@ -5,7 +5,7 @@ import type { NatsClient } from '../../src/nats/connection/client.ts';
 import { connectToNats } from '../../src/nats/connection/connection.ts';
 import { ensureStream } from '../../src/nats/streams/stream.ts';
 import { durableStream } from '../../src/nats/streams/stream-config.ts';
-import { atEndOfFile, temporaryFolder } from '../support/end-of-file.ts';
+import { cleanUpAfter, temporaryFolder } from '../support/clean-up.ts';
 import { startTestNats } from '../support/servers.ts';
 import { outcomeOf } from './programs.ts';
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
   env = { NATS_URL: nats.url };
   const quiet = { info: () => {}, warn: () => {}, error: () => {} };
   client = await connectToNats({ servers: [nats.url], name: 'test', log: quiet });
-  atEndOfFile(() => client.close());
+  cleanUpAfter(() => client.close());
   await ensureStream(client, durableStream('WEBHOOKS', ['webhooks.*']));
 });
 

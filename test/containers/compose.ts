@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { atEndOfFile, temporaryFolder } from '../support/end-of-file.ts';
+import { cleanUpAfter, temporaryFolder } from '../support/clean-up.ts';
 import { runCommand } from '../support/program.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -71,7 +71,7 @@ export async function composeProject(): Promise<Project> {
   const inWorker = (...args: string[]) =>
     run('exec', '-T', '--index', '1', 'worker', 'node', 'dist/main.js', ...args);
 
-  atEndOfFile(async () => {
+  cleanUpAfter(async () => {
     await run('down', '--volumes', '--timeout', '1');
     await docker(['image', 'rm', '--force', IMAGE]);
   });

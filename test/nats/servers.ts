@@ -9,7 +9,7 @@ import { freePort } from '../../src/embedded/process/ports.ts';
 import type { NatsClient } from '../../src/nats/connection/client.ts';
 import { connectToNats, type NatsOptions } from '../../src/nats/connection/connection.ts';
 import { UserError } from '../../src/runtime/failure.ts';
-import { temporaryFolder } from '../support/end-of-file.ts';
+import { temporaryFolder } from '../support/clean-up.ts';
 
 const quiet = () => {};
 

@@ -7,7 +7,7 @@ import { connectProblem } from '../../src/postgres/connection/connect-problem.ts
 import { createPool } from '../../src/postgres/connection/pool.ts';
 import { outcomeOf } from '../commands/programs.ts';
 import { type Authority, type Certificate, makeAuthority } from '../support/certificates.ts';
-import { atEndOfFile } from '../support/end-of-file.ts';
+import { cleanUpAfter } from '../support/clean-up.ts';
 import { runCommand } from '../support/program.ts';
 import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
@@ -25,7 +25,7 @@ beforeAll(async () => {
   admin = new pg.Pool({ connectionString: plainUrl, max: 1 });
   // The server may stop before it has read that we leave, and says so to a client that nobody listens to any more.
   admin.on('connect', (client) => client.on('error', () => {}));
-  atEndOfFile(() => admin.end());
+  cleanUpAfter(() => admin.end());
 });
 
 /** The server writes its files itself, so that they are its user's, whoever runs the tests. */

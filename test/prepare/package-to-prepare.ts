@@ -1,6 +1,6 @@
 import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { temporaryFolder } from '../support/end-of-file.ts';
+import { temporaryFolder } from '../support/clean-up.ts';
 import { runCommand } from '../support/program.ts';
 
 const PREPARE = new URL('../../src/prepare/', import.meta.url).pathname;

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { atEndOfFile } from '../support/end-of-file.ts';
+import { cleanUpAfter } from '../support/clean-up.ts';
 import { until } from '../support/wait.ts';
 import { deadLetterOf, type Environment, openScene, type Scene } from './scene.ts';
 
@@ -20,7 +20,7 @@ async function startEverywhere() {
   });
   server.on('connection', (socket) => connections.push(socket.localAddress!));
   await once(server.listen(0, '0.0.0.0'), 'listening');
-  atEndOfFile(() => {
+  cleanUpAfter(() => {
     server.close();
     server.closeAllConnections();
   });

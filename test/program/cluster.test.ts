@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { atEndOfFile, temporaryFolder } from '../support/end-of-file.ts';
+import { cleanUpAfter, temporaryFolder } from '../support/clean-up.ts';
 import { type NatsCluster, startNatsCluster } from '../support/nats-cluster.ts';
 import type { RunningProgram } from '../support/program.ts';
 import { until } from '../support/wait.ts';
@@ -14,7 +14,7 @@ const env: Environment = { ACK_WAIT_MS: '2000', ATTEMPT_TIMEOUT_MS: '1000', BACK
 beforeAll(async () => {
   const options = { dataDir: await temporaryFolder(), env: process.env, log: console.log };
   cluster = await startNatsCluster(options);
-  atEndOfFile(() => cluster.stop());
+  cleanUpAfter(() => cluster.stop());
   scene = await openSceneOn(cluster.url);
   endpoint = await startEndpoint();
   const migrated = await scene.startWorker(env);

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { freePort } from '../../src/embedded/process/ports.ts';
-import { atEndOfFile } from '../support/end-of-file.ts';
+import { cleanUpAfter } from '../support/clean-up.ts';
 import { until } from '../support/wait.ts';
 import { deadLetterOf, openScene, startEndpoint } from './scene.ts';
 
@@ -28,7 +28,7 @@ async function startProxy(answer: { port?: number; status?: number }, listenOn =
     near.on('close', () => far.destroy());
   });
   await once(server.listen(listenOn, '127.0.0.1'), 'listening');
-  atEndOfFile(() => {
+  cleanUpAfter(() => {
     server.close();
     for (const socket of sockets) socket.destroy();
   });

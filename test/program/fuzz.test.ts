@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import fc from 'fast-check';
 import { headers } from 'nats';
 import { describe, expect, it } from 'vitest';
-import { atEndOfFile } from '../support/end-of-file.ts';
+import { cleanUpAfter } from '../support/clean-up.ts';
 import { drained, logOf, openScene, type Scene, stopWorker } from './scene.ts';
 
 /** Messages of one run. Each is generated from a seed that vitest prints when a test fails. */
@@ -23,7 +23,7 @@ async function startGarbageServer(answers: readonly Buffer[]): Promise<string> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  atEndOfFile(() => server.close());
+  cleanUpAfter(() => server.close());
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 }
 

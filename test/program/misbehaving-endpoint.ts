@@ -2,13 +2,13 @@ import {
   type MisbehavingEndpoint,
   startMisbehavingEndpoint as start,
 } from '../../src/receiver/misbehaving-endpoint.ts';
-import { atEndOfFile } from '../support/end-of-file.ts';
+import { cleanUpAfter } from '../support/clean-up.ts';
 
 export type { MisbehavingEndpoint };
 
-/** One that ends with the test file. */
+/** One that ends as `cleanUpAfter` says. */
 export async function startMisbehavingEndpoint(): Promise<MisbehavingEndpoint> {
   const endpoint = await start();
-  atEndOfFile(() => endpoint.close());
+  cleanUpAfter(() => endpoint.close());
   return endpoint;
 }

@@ -4,7 +4,7 @@ import { credsAuthenticator, nkeys } from 'nats';
 import { describe, expect, it } from 'vitest';
 import { makeOperator } from '../nats/connection/jwt.ts';
 import { makeAuthority } from '../support/certificates.ts';
-import { temporaryFolder } from '../support/end-of-file.ts';
+import { temporaryFolder } from '../support/clean-up.ts';
 import { runProgram } from '../support/program.ts';
 import { createTestDatabase, startTestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
-import { atEndOfFile } from '../support/end-of-file.ts';
+import { cleanUpAfter } from '../support/clean-up.ts';
 import { until } from '../support/wait.ts';
 import type { Scene } from './scene.ts';
 
@@ -20,7 +20,7 @@ export async function startOrderedEndpoint(
     response.writeHead(isTaken ? 200 : 500).end();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  atEndOfFile(() => {
+  cleanUpAfter(() => {
     server.close();
     server.closeAllConnections();
   });

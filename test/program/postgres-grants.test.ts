@@ -9,7 +9,7 @@ import { readEndpointRules } from '../../src/postgres/tables/endpoints-table.ts'
 import { disableWebhook, noteFailing, readWebhooks } from '../../src/postgres/tables/webhooks-table.ts';
 import { outcomeOf } from '../commands/programs.ts';
 import { endpointStateOf, flushOf } from '../postgres/records.ts';
-import { atEndOfFile } from '../support/end-of-file.ts';
+import { cleanUpAfter } from '../support/clean-up.ts';
 import { createTestDatabase } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { readmeBlock } from './readme.ts';
@@ -37,7 +37,7 @@ async function onServer<T>(url: string, work: (client: pg.Client) => Promise<T>)
 async function openRoles() {
   const suffix = randomUUID().replaceAll('-', '');
   const named = (sql: string) => sql.replace(/webhook_(owner|worker)/g, `webhook_$1_${suffix}`);
-  atEndOfFile(() =>
+  cleanUpAfter(() =>
     onServer(inject('postgresUrl'), (client) =>
       client.query(named('DROP ROLE IF EXISTS webhook_owner, webhook_worker')),
     ),

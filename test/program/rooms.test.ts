@@ -3,7 +3,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { atEndOfFile } from '../support/end-of-file.ts';
+import { cleanUpAfter } from '../support/clean-up.ts';
 import { until } from '../support/wait.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
 import {
@@ -51,7 +51,7 @@ async function startTold(
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  atEndOfFile(() => {
+  cleanUpAfter(() => {
     server.close();
     server.closeAllConnections();
   });

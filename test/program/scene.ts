@@ -14,7 +14,7 @@ import {
   type ReceiverOptions,
   startReceiver,
 } from '../../src/receiver/receiver.ts';
-import { atEndOfFile } from '../support/end-of-file.ts';
+import { cleanUpAfter } from '../support/clean-up.ts';
 import { type RunningProgram, type RunOptions, runProgram } from '../support/program.ts';
 import { createTestDatabase, startTestNats, type TestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
@@ -28,7 +28,7 @@ const SETTINGS: Environment = {
   HTTP_PORT: '0',
 };
 
-/** A NATS and a database of their own, and workers on them. Everything ends with the test file. */
+/** A NATS and a database of their own, and workers on them. Everything ends as `cleanUpAfter` says. */
 export interface Scene {
   readonly nats: TestNats;
   /** The settings that workers start with. */
@@ -82,7 +82,7 @@ export async function openSceneOn(
   // Tests kill the server: an idle connection that breaks is replaced by the next query.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
-  atEndOfFile(() => pool.end());
+  cleanUpAfter(() => pool.end());
 
   const query = async <T extends pg.QueryResultRow>(sql: string, values: unknown[] = []) =>
     (await pool.query<T>(sql, values)).rows;
@@ -132,7 +132,7 @@ export async function openJetStream(url: string, login: ConnectionOptions = {}) 
     reconnectTimeWait: 50,
     ...login,
   });
-  atEndOfFile(() => connection.close());
+  cleanUpAfter(() => connection.close());
   return {
     connection,
     js: connection.jetstream(),
@@ -148,7 +148,7 @@ export interface Endpoint extends Receiver {
 export async function startEndpoint(options: ReceiverOptions = {}): Promise<Endpoint> {
   const requests: ReceivedRequest[] = [];
   const receiver = await startReceiver(options, (request) => requests.push(request));
-  atEndOfFile(() => receiver.close());
+  cleanUpAfter(() => receiver.close());
   return { ...receiver, requests };
 }
 

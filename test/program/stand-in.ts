@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { atEndOfFile } from '../support/end-of-file.ts';
+import { cleanUpAfter } from '../support/clean-up.ts';
 
 export type Answer = { readonly status: number; readonly body: unknown };
 
@@ -21,7 +21,7 @@ export interface StandIn {
   loseNextAnswer(): void;
 }
 
-/** A service of somebody else's, as its API is published; it ends with the test file. */
+/** A service of somebody else's, as its API is published; it ends as `cleanUpAfter` says. */
 export async function startStandIn(answerTo: (asked: Asked) => Answer): Promise<StandIn> {
   const answers: Answer[] = [];
   let isLost = false;
@@ -37,7 +37,7 @@ export async function startStandIn(answerTo: (asked: Asked) => Answer): Promise<
     response.end(JSON.stringify(answer.body));
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
-  atEndOfFile(() => {
+  cleanUpAfter(() => {
     server.close();
     server.closeAllConnections();
   });

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { freePort } from '../../src/embedded/process/ports.ts';
-import { atEndOfFile, temporaryFolder } from '../support/end-of-file.ts';
+import { cleanUpAfter, temporaryFolder } from '../support/clean-up.ts';
 import { type RunningProgram, runProgram } from '../support/program.ts';
 import { createTestDatabase, startPrivatePostgres, startTestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
@@ -136,7 +136,7 @@ describe('a worker whose HTTP_PORT is in use', () => {
   it('says so and delivers', async () => {
     const other = createServer();
     await new Promise<void>((listening) => other.listen(0, listening));
-    atEndOfFile(() => other.close());
+    cleanUpAfter(() => other.close());
     const { port } = other.address() as { port: number };
     const [scene, endpoint] = [await openScene(), await startEndpoint()];
     const worker = await scene.startWorker({ HTTP_PORT: String(port) });

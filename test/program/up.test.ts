@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../src/embedded/process/ports.ts';
 import { isRunning } from '../../src/embedded/process/process-identity.ts';
-import { temporaryFolder } from '../support/end-of-file.ts';
+import { temporaryFolder } from '../support/clean-up.ts';
 import { type RunningProgram, runCommand } from '../support/program.ts';
 import { until } from '../support/wait.ts';
 

@@ -2,12 +2,12 @@ import { expect, test } from 'vitest';
 import { type ReceivedRequest, type ReceiverOptions, startReceiver } from '../../src/receiver/receiver.ts';
 import { requestLine } from '../../src/receiver/request-line.ts';
 import { UserError } from '../../src/runtime/failure.ts';
-import { atEndOfFile } from '../support/end-of-file.ts';
+import { cleanUpAfter } from '../support/clean-up.ts';
 
 async function receiver(options: ReceiverOptions = {}) {
   const requests: ReceivedRequest[] = [];
   const started = await startReceiver(options, (request) => requests.push(request));
-  atEndOfFile(started.close);
+  cleanUpAfter(started.close);
   const post = async (id: string, body = '{}', headers: Record<string, string> = {}) => {
     const response = await fetch(`${started.url}/hook?a=1`, {
       method: 'POST',

@@ -2,7 +2,7 @@ import { generateKeyPairSync, type KeyObject, randomBytes, sign as signBytes } f
 import { writeFile } from 'node:fs/promises';
 import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
-import { temporaryFolder } from './end-of-file.ts';
+import { temporaryFolder } from './clean-up.ts';
 
 export interface Certificate {
   readonly certFile: string;
@@ -29,7 +29,7 @@ const OID = {
   isAuthority: '551d13',
 };
 
-/** A certificate authority of its own, in a folder that goes with the test file. Made here, since not every machine has openssl. */
+/** A certificate authority of its own, in a folder that is removed as `cleanUpAfter` says. Made here, since not every machine has openssl. */
 export async function makeAuthority(): Promise<Authority> {
   const folder = await temporaryFolder();
   const keys = newKeys();

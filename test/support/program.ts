@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { atEndOfFile, temporaryFolder } from './end-of-file.ts';
+import { cleanUpAfter, temporaryFolder } from './clean-up.ts';
 import { collectLines, type LinePattern } from './lines.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -43,7 +43,7 @@ export interface RunningProgram {
   kill(signal?: NodeJS.Signals): void;
 }
 
-/** Runs the built program, `node dist/main.js <args>`. It is killed at the end of the test file if it still runs. */
+/** Runs the built program, `node dist/main.js <args>`. It is killed as `cleanUpAfter` says if it still runs. */
 export async function runProgram(args: readonly string[], options: RunOptions = {}): Promise<RunningProgram> {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run "npm run build".`);
   return runCommand(process.execPath, [MAIN, ...args], options);
@@ -69,7 +69,7 @@ export async function runCommand(
     if (child.exitCode === null && child.signalCode === null) process.kill(ownGroup ? -pid : pid, signal);
   };
   const output = collectLines(child.stdout, child.stderr);
-  endWithFile(child, kill);
+  endWithTest(child, kill);
 
   /** Fails when `goal` is not reached in time, or cannot be reached any more since the program has ended. */
   const within = async <T>(
@@ -116,10 +116,10 @@ process.on('exit', () => {
   for (const kill of running) kill('SIGKILL');
 });
 
-function endWithFile(child: ChildProcess, kill: (signal: NodeJS.Signals) => void): void {
+function endWithTest(child: ChildProcess, kill: (signal: NodeJS.Signals) => void): void {
   running.add(kill);
   child.once('exit', () => running.delete(kill));
-  atEndOfFile(async () => {
+  cleanUpAfter(async () => {
     if (!running.has(kill)) return;
     const exited = once(child, 'exit');
     kill('SIGKILL');

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { inject } from 'vitest';
 import { type NatsServer, startNatsServer } from '../../src/embedded/nats/server.ts';
 import { startPostgres } from '../../src/embedded/postgres/server.ts';
-import { atEndOfFile, temporaryFolder } from './end-of-file.ts';
+import { cleanUpAfter, temporaryFolder } from './clean-up.ts';
 
 interface Restartable {
   readonly url: string;
@@ -27,7 +27,7 @@ export interface TestNats extends Restartable {
 }
 
 /**
- * A real nats-server with JetStream, for this test file alone: it ends, and its data is removed, with the file.
+ * A real nats-server with JetStream, of its own: it ends, and its data is removed, as `cleanUpAfter` says.
  * @param options.config contents of its configuration file: clusters, TLS, accounts, limits
  * @param options.port @default any free one
  */
@@ -47,7 +47,7 @@ export async function startTestNats(options: { config?: string; port?: number } 
 }
 
 /**
- * A real PostgreSQL for this test file alone, which its tests may stop and kill. Where that is not needed,
+ * A real PostgreSQL of its own, which tests may stop and kill. Where that is not needed,
  * `createTestDatabase` is quicker.
  */
 export async function startPrivatePostgres(): Promise<Restartable> {
@@ -64,7 +64,7 @@ async function restartable(
 ): Promise<Restartable> {
   let server = await start(firstPort);
   const { url, port } = server;
-  atEndOfFile(() => server.stop());
+  cleanUpAfter(() => server.stop());
   return {
     url,
     port,
@@ -82,7 +82,7 @@ async function restartable(
 
 export interface TestDatabase {
   readonly url: string;
-  /** Drops it now, clients or not; else it is dropped at the end of the test file. */
+  /** Drops it now, clients or not; else it is dropped as `cleanUpAfter` says. */
   drop(): Promise<void>;
 }
 
@@ -91,7 +91,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   await administer(`CREATE DATABASE ${name}`);
   const drop = () => administer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-  atEndOfFile(drop);
+  cleanUpAfter(drop);
   const url = new URL(inject('postgresUrl'));
   url.pathname = `/${name}`;
   return { url: url.href, drop };

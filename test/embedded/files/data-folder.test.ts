@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openDataFolder } from '../../../src/embedded/files/data-folder.ts';
 import { UserError } from '../../../src/runtime/failure.ts';
-import { temporaryFolder } from '../../support/end-of-file.ts';
+import { temporaryFolder } from '../../support/clean-up.ts';
 import { runCommand } from '../../support/program.ts';
 
 const PROGRAM = new URL('../programs/hold-data-folder.mjs', import.meta.url).pathname;

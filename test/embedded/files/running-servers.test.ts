@@ -9,7 +9,7 @@ import {
   withRunningServers,
   writeRunningServers,
 } from '../../../src/embedded/files/running-servers.ts';
-import { temporaryFolder } from '../../support/end-of-file.ts';
+import { temporaryFolder } from '../../support/clean-up.ts';
 
 const SERVERS = {
   natsUrl: 'nats://127.0.0.1:4333',

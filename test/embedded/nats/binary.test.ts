@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findNatsServer } from '../../../src/embedded/nats/binary.ts';
 import { UserError } from '../../../src/runtime/failure.ts';
-import { temporaryFolder } from '../../support/end-of-file.ts';
+import { temporaryFolder } from '../../support/clean-up.ts';
 
 /** An environment with an empty cache, and without a NATS_SERVER_BIN. */
 async function emptyEnvironment() {

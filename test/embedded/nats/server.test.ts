@@ -5,21 +5,21 @@ import { describe, expect, it } from 'vitest';
 import { type NatsServerOptions, startNatsServer } from '../../../src/embedded/nats/server.ts';
 import { isRunning } from '../../../src/embedded/process/process-identity.ts';
 import { UserError } from '../../../src/runtime/failure.ts';
-import { atEndOfFile, temporaryFolder } from '../../support/end-of-file.ts';
+import { cleanUpAfter, temporaryFolder } from '../../support/clean-up.ts';
 import { startTestNats } from '../../support/servers.ts';
 
 async function start(options: Partial<NatsServerOptions> = {}) {
   const port = options.preferredPort === undefined ? { port: 0 } : {};
   const dataDir = await temporaryFolder();
   const server = await startNatsServer({ dataDir, env: process.env, log: () => {}, ...port, ...options });
-  atEndOfFile(server.stop);
+  cleanUpAfter(server.stop);
   return server;
 }
 
 /** A port that something else listens on. */
 async function takenPort(): Promise<number> {
   const other = createServer().listen(0, '127.0.0.1');
-  atEndOfFile(() => other.close());
+  cleanUpAfter(() => other.close());
   await once(other, 'listening');
   return (other.address() as AddressInfo).port;
 }

@@ -4,7 +4,7 @@ import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { type PostgresOptions, startPostgres } from '../../../src/embedded/postgres/server.ts';
 import { isRunning } from '../../../src/embedded/process/process-identity.ts';
-import { atEndOfFile, temporaryFolder } from '../../support/end-of-file.ts';
+import { cleanUpAfter, temporaryFolder } from '../../support/clean-up.ts';
 import { runCommand } from '../../support/program.ts';
 import { startPrivatePostgres } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
@@ -17,7 +17,7 @@ async function start(dataDir: string, options: Partial<PostgresOptions> = {}) {
   const said: string[] = [];
   const log = (line: string) => said.push(line);
   const server = await startPostgres({ dataDir, port: 0, fsync: false, env: process.env, log, ...options });
-  atEndOfFile(server.stop);
+  cleanUpAfter(server.stop);
   return { ...server, said };
 }
 

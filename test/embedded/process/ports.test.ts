@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { freePort } from '../../../src/embedded/process/ports.ts';
-import { atEndOfFile } from '../../support/end-of-file.ts';
+import { cleanUpAfter } from '../../support/clean-up.ts';
 
 async function listenOn(host: string): Promise<number> {
   const server = createServer().listen(0, host);
-  atEndOfFile(() => server.close());
+  cleanUpAfter(() => server.close());
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { isRunning } from '../../../src/embedded/process/process-identity.ts';
 import { type KeptProcessOptions, startKept } from '../../../src/embedded/process/supervised-process.ts';
 import { UserError } from '../../../src/runtime/failure.ts';
-import { temporaryFolder } from '../../support/end-of-file.ts';
+import { temporaryFolder } from '../../support/clean-up.ts';
 import { type RunOptions, runCommand } from '../../support/program.ts';
 import { until } from '../../support/wait.ts';
 

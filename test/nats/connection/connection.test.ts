@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { startNatsServer } from '../../../src/embedded/nats/server.ts';
 import { freePort } from '../../../src/embedded/process/ports.ts';
 import { connectToNats } from '../../../src/nats/connection/connection.ts';
-import { temporaryFolder } from '../../support/end-of-file.ts';
+import { temporaryFolder } from '../../support/clean-up.ts';
 import { startTestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
 import { connectTo, failure, recordedLog, refusal, startSayer, startWithoutJetStream } from '../servers.ts';

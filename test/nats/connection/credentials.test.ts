@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseAddress } from '../../../src/nats/connection/address.ts';
 import { credentialsFrom } from '../../../src/nats/connection/credentials.ts';
-import { temporaryFolder } from '../../support/end-of-file.ts';
+import { temporaryFolder } from '../../support/clean-up.ts';
 import { startTestNats } from '../../support/servers.ts';
 import { connectTo, refusal } from '../servers.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../../src/embedded/process/ports.ts';
 import { type Authority, type Certificate, makeAuthority } from '../../support/certificates.ts';
-import { temporaryFolder } from '../../support/end-of-file.ts';
+import { temporaryFolder } from '../../support/clean-up.ts';
 import { startTestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
 import { connectTo, failure, recordedLog, refusal, startByHand } from '../servers.ts';
