@@ -34,6 +34,7 @@ beforeAll(async () => {
   await scene.query(`SELECT rule_webhook_secret_set(webhook_id, 'signing_secret', $1) FROM rule_webhooks`, [
     SECRET,
   ]);
+  await scene.startWorker();
 });
 
 const requestOf = (id: string) => until(() => endpoint.requests.find(({ webhookId }) => webhookId === id));
@@ -42,7 +43,6 @@ const publishTo = (name: string, id: string, data: unknown) =>
 
 describe('a postback', () => {
   it('is a GET without a body, its URL filled from the payload, and signed', async () => {
-    await scene.startWorker();
     await publishTo('credits', 'credit', Buffer.from('{"user_id":"a&b/ü","value":12345678901234567.10}'));
     const request = await requestOf('credit');
     expect(request).toMatchObject({
