@@ -30,7 +30,7 @@ export type Measurement = {
 };
 
 /** Delivered before a run begins: the programs are compiled and their connections open by then. */
-const WARM_UP = 2000;
+export const WARM_UP = 2000;
 /** This share of the messages is delivered before the clock starts: a worker that resumes is at its full rate by then. */
 const SHARE_LEFT_OUT = 0.2;
 const PATIENCE_MS = 120_000;
