@@ -4,7 +4,7 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
 /** What is due within this time waits in the queue of its minute. Longer than a day and the hour by which one is opened early. */
-const BY_MINUTE_MS = 26 * HOUR_MS;
+const MINUTE_BUCKET_HORIZON_MS = 26 * HOUR_MS;
 /** How long before its span begins a queue is opened: a day is then moved to its minutes, a minute taken out. */
 const OPENED_BEFORE_MS = { day: HOUR_MS, minute: 2000 };
 
@@ -15,7 +15,7 @@ const KEY = /^at\.(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d))?$/;
 export const SCHEDULED_KEYS = 'at.*';
 
 /** A part of the parked stream where messages wait for their time. Times in milliseconds since 1970. */
-export type ScheduledQueue = {
+export type ScheduledBucket = {
   readonly key: string;
   /** When it is taken out. */
   readonly opensAt: number;
@@ -27,17 +27,17 @@ export type ScheduledQueue = {
  * Where what is due at this time waits: by its minute (`at.2027-01-31T12:00`, in UTC), or by its day (`at.2027-01-31`) where that
  * is far. So there are never many queues, and each is left alone until it is near, however many messages wait for years.
  */
-export function waitsFor(dueAt: number, now: number): string {
-  return `at.${isoTime(dueAt).slice(0, dueAt - now < BY_MINUTE_MS ? 16 : 10)}`;
+export function scheduledKeyFor(dueAt: number, now: number): string {
+  return `at.${isoTime(dueAt).slice(0, dueAt - now < MINUTE_BUCKET_HORIZON_MS ? 16 : 10)}`;
 }
 
 /** Whether what comes out of this queue is not due yet, and is moved to the queue of its minute. */
-export function isOfDay(key: string): boolean {
+export function isDayBucket(key: string): boolean {
   return KEY.test(key) && !key.includes('T');
 }
 
 /** Null where it is the key of another queue. */
-export function scheduledQueue(key: string): ScheduledQueue | null {
+export function scheduledBucket(key: string): ScheduledBucket | null {
   const [, day, minute] = KEY.exec(key) ?? [];
   const beginsAt = Date.parse(`${day}T${minute ?? '00:00'}Z`);
   if (Number.isNaN(beginsAt)) return null;

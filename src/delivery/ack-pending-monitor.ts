@@ -1,27 +1,27 @@
-const ASK_EVERY_MS = 1000;
+const POLL_EVERY_MS = 1000;
 
 /**
  * Whether too many messages wait on the group's durable for a retry: each holds a place there, and when all are taken nothing
  * is handed out to anyone. Asked while there are retries.
  */
-export class Pressure {
+export class AckPendingMonitor {
   readonly #ask: () => Promise<boolean | null>;
   readonly #timer: NodeJS.Timeout;
-  #isHigh = false;
+  #isNearLimit = false;
   #hasRetried = false;
 
   /** @param ask Null where that cannot be known now. */
   constructor(ask: () => Promise<boolean | null>) {
     this.#ask = ask;
-    this.#timer = setInterval(() => void this.#look(), ASK_EVERY_MS);
+    this.#timer = setInterval(() => void this.#check(), POLL_EVERY_MS);
   }
 
-  isHigh(): boolean {
-    return this.#isHigh;
+  isNearLimit(): boolean {
+    return this.#isNearLimit;
   }
 
   /** A message failed, and waits for its next attempt. */
-  retried(): void {
+  onRetry(): void {
     this.#hasRetried = true;
   }
 
@@ -29,9 +29,9 @@ export class Pressure {
     clearInterval(this.#timer);
   }
 
-  async #look(): Promise<void> {
-    if (!this.#hasRetried && !this.#isHigh) return;
+  async #check(): Promise<void> {
+    if (!this.#hasRetried && !this.#isNearLimit) return;
     this.#hasRetried = false;
-    this.#isHigh = (await this.#ask()) ?? this.#isHigh;
+    this.#isNearLimit = (await this.#ask()) ?? this.#isNearLimit;
   }
 }

@@ -4,7 +4,7 @@ import type { Attempt, Outcome } from '../core/retry/attempt.ts';
 import { isOver, judgeTimes, type Times, timesOf } from '../core/retry/delivery-window.ts';
 import { decide, type RetryPolicy, type Verdict, type WaitsIn } from '../core/retry/verdict.ts';
 import { faultPoint } from '../runtime/fault-point.ts';
-import type { NoRoom, Pass } from './admission/tracked-endpoint.ts';
+import type { Permit, Rejected } from './admission/tracked-endpoint.ts';
 import { untimely } from './check-timing.ts';
 import type { Message } from './message.ts';
 import { type FanOut, isFanOut, isUnsendable, type KnownRows, resolve, type Unsendable } from './resolve.ts';
@@ -27,7 +27,7 @@ export interface Surroundings<M extends Message> {
    */
   fanOut(message: M, fanOut: FanOut): Promise<Unsendable | null>;
   /** Lets it in where its endpoint has room, after a while perhaps, or turns it away. */
-  enter(message: M, delivery: Delivery): Pass | NoRoom | Promise<Pass | NoRoom>;
+  admit(message: M, delivery: Delivery): Permit | Rejected | Promise<Permit | Rejected>;
   /** One HTTP request, unless that is over before it can begin. Never throws: what went wrong is an outcome. */
   send(delivery: Delivery, isOver: () => boolean): Promise<Attempt>;
   /** Whether messages may have been handed back unsent: then the number of their hand-outs says nothing of attempts. */
@@ -68,8 +68,8 @@ async function attemptOnce<M extends Message>(
   const lost = message.attemptNumber - 1;
   if (lost >= policyOf(delivery, around).maxAttempts && !around.hasHandedBack(message))
     return notSent({ kind: 'spent', handOuts: lost }, around.now());
-  const room = await around.enter(message, delivery);
-  if (room.kind === 'noRoom') return notSent(room, around.now());
+  const permit = await around.admit(message, delivery);
+  if (permit.kind === 'noCapacity') return notSent(permit, around.now());
   // It may have waited for room.
   const late = judgeTimes(times, around.now(), message.notBefore);
   const attempt =
@@ -77,7 +77,7 @@ async function attemptOnce<M extends Message>(
       ? await around.send(delivery, () => isOver(times.expiry, around.now()))
       : notSent(late, around.now());
   answered();
-  room.left(attempt);
+  permit.release(attempt);
   return attempt;
 }
 

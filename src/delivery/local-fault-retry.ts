@@ -3,7 +3,7 @@ import type { Delivery } from '../core/message/delivery.ts';
 import type { Attempt } from '../core/retry/attempt.ts';
 
 /** Wait before our own machine is tried again, in milliseconds. */
-const OWN_FAULT_PAUSE_MS = 1000;
+const LOCAL_FAULT_DELAY_MS = 1000;
 
 /**
  * Waits out the faults of our own machine (no sockets left) in the slot: they are nobody's attempt, and taking
@@ -12,7 +12,7 @@ const OWN_FAULT_PAUSE_MS = 1000;
  * @param stopping Once aborted, a fault is returned at once.
  * @param tell Told of a fault, once for all the deliveries that wait for the same pause.
  */
-export function patientSender(
+export function withLocalFaultRetry(
   send: (delivery: Delivery) => Promise<Attempt>,
   stopping: AbortSignal,
   tell: (code: string) => void,
@@ -22,7 +22,7 @@ export function patientSender(
 
   function waitOut(code: string): Promise<void> {
     tell(code);
-    return pause(OWN_FAULT_PAUSE_MS, undefined, { signal: stopping })
+    return pause(LOCAL_FAULT_DELAY_MS, undefined, { signal: stopping })
       .catch(() => undefined)
       .finally(() => {
         pausing = null;

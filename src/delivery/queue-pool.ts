@@ -1,18 +1,18 @@
-import type { Drain } from './admission/tracked-endpoint.ts';
+import type { QueueConsumer } from './admission/tracked-endpoint.ts';
 
 /** What a drain asks, and tells. */
-export type DrainOwner = {
+export type QueueSink = {
   /** How many messages may come now. */
-  free(): number;
+  capacity(): number;
   /** One came; `pending` more are to be handed out after it. */
-  came(pending: number): void;
+  onMessage(pending: number): void;
 };
 
 /** The queues that are pulled from, each by a drain: those being opened, those open, and those whose drain is being ended. */
-export class OpenQueues<O extends { readonly drain: Drain }> {
+export class QueuePool<O extends { readonly consumer: QueueConsumer }> {
   readonly #opening = new Set<string>();
   readonly #open = new Map<string, O>();
-  readonly #ending = new Set<Promise<void>>();
+  readonly #closing = new Set<Promise<void>>();
 
   /** How many are open, or being opened. */
   get size(): number {
@@ -35,7 +35,7 @@ export class OpenQueues<O extends { readonly drain: Drain }> {
   }
 
   /** Those that are open. */
-  all(): Iterable<O> {
+  values(): Iterable<O> {
     return this.#open.values();
   }
 
@@ -44,7 +44,7 @@ export class OpenQueues<O extends { readonly drain: Drain }> {
    *
    * @param open Resolves to null where it cannot be opened now.
    */
-  async begin(queue: string, open: () => Promise<O | null>): Promise<O | null> {
+  async open(queue: string, open: () => Promise<O | null>): Promise<O | null> {
     this.#opening.add(queue);
     try {
       const opened = await open();
@@ -56,16 +56,16 @@ export class OpenQueues<O extends { readonly drain: Drain }> {
   }
 
   /** Its drain takes nothing more; another one may be opened at once. */
-  end(queue: string): void {
+  close(queue: string): void {
     const open = this.#open.get(queue);
     if (open === undefined) return;
     this.#open.delete(queue);
-    const ending = open.drain.stop().finally(() => this.#ending.delete(ending));
-    this.#ending.add(ending);
+    const closing = open.consumer.stop().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
   }
 
   /** Resolves when all that were ended take nothing any more. */
-  async ended(): Promise<void> {
-    await Promise.all(this.#ending);
+  async closed(): Promise<void> {
+    await Promise.all(this.#closing);
   }
 }

@@ -8,18 +8,18 @@ export class Slots<M> {
   readonly #limit;
   readonly #concurrency: number;
   readonly #handle: (message: M) => Promise<void>;
-  readonly #freed: () => void;
-  #whenIdle: (() => void)[] = [];
+  readonly #onFreed: () => void;
+  #idleListeners: (() => void)[] = [];
 
   /**
    * @param handle The journey of one message. Must not reject.
-   * @param freed Called whenever a slot became free.
+   * @param onFreed Called whenever a slot became free.
    */
-  constructor(concurrency: number, handle: (message: M) => Promise<void>, freed: () => void) {
+  constructor(concurrency: number, handle: (message: M) => Promise<void>, onFreed: () => void) {
     this.#limit = pLimit(concurrency);
     this.#concurrency = concurrency;
     this.#handle = handle;
-    this.#freed = freed;
+    this.#onFreed = onFreed;
   }
 
   free(): number {
@@ -31,27 +31,27 @@ export class Slots<M> {
   }
 
   /** Resolves when its hand-out is settled. */
-  async take(message: M): Promise<void> {
+  async run(message: M): Promise<void> {
     await this.#limit(this.#handle, message);
-    queueMicrotask(() => this.#slotFreed());
+    queueMicrotask(() => this.#onFinished());
   }
 
   /** Resolves to true when no slot is busy any more, or to false after this many milliseconds. */
-  idle(withinMs: number): Promise<boolean> {
+  whenIdle(withinMs: number): Promise<boolean> {
     if (this.busy() === 0) return Promise.resolve(true);
     return new Promise((resolve) => {
       const giveUp = setTimeout(() => resolve(false), withinMs);
-      this.#whenIdle.push(() => {
+      this.#idleListeners.push(() => {
         clearTimeout(giveUp);
         resolve(true);
       });
     });
   }
 
-  #slotFreed(): void {
-    this.#freed();
+  #onFinished(): void {
+    this.#onFreed();
     if (this.busy() > 0) return;
-    for (const wake of this.#whenIdle) wake();
-    this.#whenIdle = [];
+    for (const wake of this.#idleListeners) wake();
+    this.#idleListeners = [];
   }
 }

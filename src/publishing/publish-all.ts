@@ -9,7 +9,7 @@ export type Publication = {
 
 /** What an adapter to NATS gives us: see `src/nats/publisher.ts`. */
 export interface PublishPort {
-  room(): Promise<void>;
+  whenFree(): Promise<void>;
   publish(
     subject: string,
     data: Uint8Array,
@@ -88,7 +88,7 @@ export async function publishAll(
       fail(name, message.problem);
       continue;
     }
-    await port.room();
+    await port.whenFree();
     const publishing = publish(name, id, message).finally(() => underWay.delete(publishing));
     underWay.add(publishing);
   }

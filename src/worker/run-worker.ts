@@ -73,18 +73,18 @@ export async function runWorker(
   await worker.statistics.start();
   // Peers count us among those who share what the group may do.
   await within(FLUSH_MS, worker.statistics.flush());
-  await Promise.all([worker.registry.start(), worker.rules.start()]);
+  await Promise.all([worker.registry.start(), worker.limits.start()]);
   worker.consumer.start();
-  await worker.schedule.start();
-  await worker.drainer.start();
+  await worker.scheduledQueues.start();
+  await worker.parkedQueues.start();
   if (isOrdered) await worker.ordered.keys.start();
-  await worker.report.start();
+  await worker.reporter.start();
   const stopSaying = sayStatistics(worker, log, startedAt);
   const stopMending = topology.keepMended(worker.inTrouble, worker.consumer.retry);
   const stopTelling = tellHealth(worker.health, log);
   const stopFollowing = topology.followRow();
   const stopWatching = watchFailing({
-    rooms: worker.rooms,
+    admission: worker.admission,
     registry: worker.registry,
     disableAfterHours: settings.DISABLE_AFTER_HOURS,
     log,
@@ -107,8 +107,8 @@ export async function runWorker(
     stopTelling();
     stopFollowing();
     stopWatching();
-    worker.rules.stop();
-    await worker.report.stop();
+    worker.limits.stop();
+    await worker.reporter.stop();
     const drained = await stopDelivering(worker, settings.SHUTDOWN_DRAIN_MS);
     await within(FLUSH_MS, worker.registry.stop());
     const flushed = await within(FLUSH_MS, worker.statistics.stop());
@@ -140,8 +140,8 @@ function healthRoute(worker: AssembledWorker): Route {
       const serves = health.status === 'ok' || health.status === 'degraded';
       return json(serves ? 200 : 503, {
         ...health,
-        slots: { busy: worker.slots.busy(), free: worker.slots.free(), waiting: worker.rooms.waiting },
-        setAside: worker.setAside.count,
+        slots: { busy: worker.slots.busy(), free: worker.slots.free(), waiting: worker.admission.waiting },
+        setAside: worker.deferred.count,
         ordered: { pending: worker.ordered.keys.pending, waiting: worker.ordered.messages.waiting },
       });
     },

@@ -43,7 +43,7 @@ export async function makeBenchQueue(
       const data = Buffer.from(JSON.stringify({ webhook_url: `${url}/hook`, data: EVENT }));
       const all: Promise<void>[] = [];
       for (let number = 0; number < count; number++) {
-        await publisher.room();
+        await publisher.whenFree();
         const id = `${stream}-${published++}`;
         all.push(publisher.publish(subject, data, { 'Nats-Msg-Id': id }).then(requireStored));
       }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { endpointKey } from '../../src/core/request/target.ts';
-import { isOfDay, scheduledQueue, waitsFor } from '../../src/core/scheduled-queue.ts';
+import { isDayBucket, scheduledBucket, scheduledKeyFor } from '../../src/core/scheduled-queue.ts';
 
 const NOW = Date.parse('2027-01-31T12:34:56.789Z');
 const HOUR = 3_600_000;
@@ -9,39 +9,41 @@ const times = fc.date({ min: new Date(NOW), max: new Date('9999-12-31T23:59:59Z'
 
 describe('what waits for its time', () => {
   it('waits by its minute where that is near, to be sent then', () => {
-    expect(waitsFor(NOW + HOUR, NOW)).toBe('at.2027-01-31T13:34');
+    expect(scheduledKeyFor(NOW + HOUR, NOW)).toBe('at.2027-01-31T13:34');
   });
 
   it('waits by its day where that is far, to be moved to its minute', () => {
-    expect(waitsFor(NOW + 48 * HOUR, NOW)).toBe('at.2027-02-02');
+    expect(scheduledKeyFor(NOW + 48 * HOUR, NOW)).toBe('at.2027-02-02');
   });
 
   it('comes out before it is due, and from its day for its minute', () => {
     fc.assert(
       fc.property(times, (due) => {
-        const queue = scheduledQueue(waitsFor(due.getTime(), NOW))!;
+        const queue = scheduledBucket(scheduledKeyFor(due.getTime(), NOW))!;
         expect(queue.opensAt).toBeLessThan(due.getTime());
         const opened = Math.max(NOW, queue.opensAt);
-        expect(isOfDay(waitsFor(due.getTime(), opened))).toBe(false);
+        expect(isDayBucket(scheduledKeyFor(due.getTime(), opened))).toBe(false);
       }),
     );
   });
 
   it('waits in one of few queues, however many messages wait', () => {
-    const year = Array.from({ length: 365 * 24 * 60 }, (_, minute) => waitsFor(NOW + minute * 60_000, NOW));
+    const year = Array.from({ length: 365 * 24 * 60 }, (_, minute) =>
+      scheduledKeyFor(NOW + minute * 60_000, NOW),
+    );
     expect(new Set(year).size).toBeLessThan(2000);
   });
 });
 
 describe('the key of such a queue', () => {
   it('says when it is opened, and from when on all of it comes out', () => {
-    expect(scheduledQueue('at.2027-01-31T13:34')).toEqual({
+    expect(scheduledBucket('at.2027-01-31T13:34')).toEqual({
       key: 'at.2027-01-31T13:34',
       opensAt: Date.parse('2027-01-31T13:33:58Z'),
       endsAt: Date.parse('2027-01-31T13:35:00Z'),
     });
     const opensAt = Date.parse('2027-02-01T23:00:00Z');
-    expect(scheduledQueue('at.2027-02-02')).toEqual({ key: 'at.2027-02-02', opensAt, endsAt: opensAt });
+    expect(scheduledBucket('at.2027-02-02')).toEqual({ key: 'at.2027-02-02', opensAt, endsAt: opensAt });
   });
 
   it.each([
@@ -53,13 +55,13 @@ describe('the key of such a queue', () => {
     'at.2027-01-31T25:00',
     'xat.2027-01-31',
   ])('is not %s', (key) => {
-    expect(scheduledQueue(key)).toBe(null);
+    expect(scheduledBucket(key)).toBe(null);
   });
 
   it('is never that of an endpoint', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (what, name) => {
-        expect(scheduledQueue(endpointKey(what, name))).toBe(null);
+        expect(scheduledBucket(endpointKey(what, name))).toBe(null);
       }),
     );
   });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { SetAside } from '../../src/delivery/deferred-messages.ts';
+import { DeferredMessages } from '../../src/delivery/deferred-messages.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -13,13 +13,13 @@ const BESIDE = 2048;
 
 function open(mostBytes = 10_000, work = Promise.resolve()) {
   const again: { size: number }[] = [];
-  const aside: SetAside<{ size: number }> = new SetAside({
+  const aside: DeferredMessages<{ size: number }> = new DeferredMessages({
     leftBytes: () => mostBytes - aside.bytes,
-    again: (message) => {
+    resume: (message) => {
       again.push(message);
       return work;
     },
-    mostAtOnce: 2,
+    maxResumedAtOnce: 2,
     random: () => 0.5,
   });
   return { aside, again };
@@ -31,7 +31,7 @@ describe('a message that is set aside', () => {
     const message = { size: 10 };
     for (const waitMs of [2000, 4000, 8000, 15_000, 15_000]) {
       again.length = 0;
-      expect(aside.keep(message)).toBe(true);
+      expect(aside.defer(message)).toBe(true);
       vi.advanceTimersByTime(waitMs - 1);
       expect([again.length, aside.count]).toEqual([0, 1]);
       vi.advanceTimersByTime(1);
@@ -41,22 +41,22 @@ describe('a message that is set aside', () => {
 
   it('is refused where there is no place for it', () => {
     const { aside } = open(25 + 2 * BESIDE);
-    expect([1, 2, 3].map(() => aside.keep({ size: 10 }))).toEqual([true, true, false]);
+    expect([1, 2, 3].map(() => aside.defer({ size: 10 }))).toEqual([true, true, false]);
     vi.advanceTimersByTime(2000);
-    expect(aside.keep({ size: 25 + BESIDE })).toBe(true);
+    expect(aside.defer({ size: 25 + BESIDE })).toBe(true);
   });
 
   it('counts as what it takes in memory, not only as its bytes', () => {
     const { aside } = open(100 * BESIDE);
-    for (let kept = 0; kept < 1000; kept++) aside.keep({ size: 1 });
+    for (let kept = 0; kept < 1000; kept++) aside.defer({ size: 1 });
     expect(aside.count).toBe(99);
   });
 
   it('is given back when it is given up, and not taken up any more', () => {
     const { aside, again } = open();
     const messages = [{ size: 1 }, { size: 2 }];
-    for (const message of messages) aside.keep(message);
-    expect(aside.release()).toEqual(messages);
+    for (const message of messages) aside.defer(message);
+    expect(aside.takeAll()).toEqual(messages);
     vi.advanceTimersByTime(100_000);
     expect([again, aside.count]).toEqual([[], 0]);
   });
@@ -68,11 +68,11 @@ describe('a message that is set aside', () => {
     const news = new Promise<void>((resolve) => {
       tell = resolve;
     });
-    expect([aside.keepUntil(one!, news), aside.count, again.length]).toEqual([true, 1, 0]);
+    expect([aside.deferUntil(one!, news), aside.count, again.length]).toEqual([true, 1, 0]);
     tell();
     await vi.waitFor(() => expect([again, aside.count]).toEqual([[one], 0]));
-    aside.keepUntil(other!, news);
-    expect(aside.release()).toEqual([other]);
+    aside.deferUntil(other!, news);
+    expect(aside.takeAll()).toEqual([other]);
     await news;
     expect(again).toEqual([one]);
   });
@@ -84,7 +84,7 @@ describe('a message that is set aside', () => {
     });
     const { aside, again } = open(100_000, work);
     const news = Promise.resolve();
-    for (let size = 0; size < 5; size++) aside.keepUntil({ size }, news);
+    for (let size = 0; size < 5; size++) aside.deferUntil({ size }, news);
     await news;
     expect([again.length, aside.count]).toEqual([2, 3]);
     done();

@@ -4,7 +4,7 @@ import type { Delivery } from '../../src/core/message/delivery.ts';
 import { createMessageParser } from '../../src/core/message/envelope.ts';
 import type { Attempt, Outcome } from '../../src/core/retry/attempt.ts';
 import type { Verdict, WaitsIn } from '../../src/core/retry/verdict.ts';
-import type { NoRoom, Pass } from '../../src/delivery/admission/tracked-endpoint.ts';
+import type { Permit, Rejected } from '../../src/delivery/admission/tracked-endpoint.ts';
 import { handleMessage, type Surroundings } from '../../src/delivery/handle-message.ts';
 import type { Message } from '../../src/delivery/message.ts';
 import type { Unsendable } from '../../src/delivery/resolve.ts';
@@ -31,11 +31,11 @@ const TOO_LARGE: Unsendable = {
 const OK: Outcome = { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null };
 const FAILED: Outcome = { kind: 'responded', status: 500, retryAfterMs: null, excerpt: 'oops' };
 
-const NO_ROOM: NoRoom = { kind: 'noRoom', why: 'its circuit breaker is open' };
+const NO_ROOM: Rejected = { kind: 'noCapacity', reason: 'its circuit breaker is open' };
 
 type World = {
   /** @default a pass that says nothing */
-  readonly room?: NoRoom | Promise<NoRoom>;
+  readonly room?: Rejected | Promise<Rejected>;
   readonly waitsIn?: WaitsIn;
   readonly hasHandedBack?: boolean;
   readonly now?: () => number;
@@ -56,11 +56,11 @@ async function handle(given: Message, outcome: Outcome = OK, world: World = {}) 
     policy: RETRIES,
     maxAgeMs: 0,
     parse: createMessageParser(),
-    enter: (_message, delivery) => {
+    admit: (_message, delivery) => {
       steps.push(`enter ${delivery.target.endpointKey}`);
-      const pass: Pass = {
-        kind: 'pass',
-        left(attempt) {
+      const pass: Permit = {
+        kind: 'permit',
+        release(attempt) {
           steps.push('leave');
           left.push(attempt);
         },

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Delivery } from '../../src/core/message/delivery.ts';
 import type { Attempt, Outcome } from '../../src/core/retry/attempt.ts';
-import { patientSender } from '../../src/delivery/local-fault-retry.ts';
+import { withLocalFaultRetry } from '../../src/delivery/local-fault-retry.ts';
 import { until } from '../support/wait.ts';
 
 const DELIVERY = { id: 'orders:1' } as Delivery;
@@ -17,7 +17,7 @@ function patientOn(...outcomes: Outcome[]) {
     const outcome = outcomes[Math.min(sent++, outcomes.length - 1)]!;
     return { outcome, startedAt: sent, durationMs: 1 };
   };
-  const deliver = patientSender(send, stopping.signal, (code) => told.push(code));
+  const deliver = withLocalFaultRetry(send, stopping.signal, (code) => told.push(code));
   return { stopping, told, sent: () => sent, deliver: (isOver = () => false) => deliver(DELIVERY, isOver) };
 }
 

@@ -25,22 +25,22 @@ test('all slots are free at first', () => {
 
 test('a message has its slot from the moment it is taken', () => {
   const { slots } = makeSlots(3);
-  slots.take(1);
-  slots.take(2);
+  slots.run(1);
+  slots.run(2);
   expect([slots.free(), slots.busy()]).toEqual([1, 2]);
 });
 
 test('every message that is taken starts at once', async () => {
   const { slots, started } = makeSlots(3);
-  for (const message of [1, 2, 3]) slots.take(message);
+  for (const message of [1, 2, 3]) slots.run(message);
   await until(() => started.length === 3);
   expect(started).toEqual([1, 2, 3]);
 });
 
 test('a slot is free when it is told that it is', async () => {
   const { slots, started, freeWhenTold, letGo } = makeSlots(2);
-  slots.take(1);
-  slots.take(2);
+  slots.run(1);
+  slots.run(2);
   await until(() => started.length === 2);
   letGo(1);
   await until(() => freeWhenTold.length === 1);
@@ -50,15 +50,15 @@ test('a slot is free when it is told that it is', async () => {
 });
 
 test('slots without a message are idle', async () => {
-  expect(await makeSlots(1).slots.idle(0)).toBe(true);
+  expect(await makeSlots(1).slots.whenIdle(0)).toBe(true);
 });
 
 test('slots are idle when the last message is done', async () => {
   const { slots, started, letGo } = makeSlots(2);
-  slots.take(1);
-  slots.take(2);
+  slots.run(1);
+  slots.run(2);
   await until(() => started.length === 2);
-  const idle = Promise.all([slots.idle(60_000), slots.idle(60_000)]);
+  const idle = Promise.all([slots.whenIdle(60_000), slots.whenIdle(60_000)]);
   letGo(1);
   letGo(2);
   expect(await idle).toEqual([true, true]);
@@ -66,6 +66,6 @@ test('slots are idle when the last message is done', async () => {
 
 test('waiting for idle slots ends after its time', async () => {
   const { slots } = makeSlots(1);
-  slots.take(1);
-  expect(await slots.idle(10)).toBe(false);
+  slots.run(1);
+  expect(await slots.whenIdle(10)).toBe(false);
 });

@@ -109,7 +109,7 @@ export function startWorker(client: NatsClient, options: WorkerOptions) {
       take(message) {
         seen.push(message);
         settlement.hold(message);
-        slots.take(message);
+        slots.run(message);
         mostHeld = Math.max(mostHeld, slots.busy());
       },
       handBack(message) {

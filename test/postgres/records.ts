@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { EndpointState } from '../../src/core/records/endpoint-state.ts';
+import type { EndpointStateRow } from '../../src/core/records/endpoint-state.ts';
 import {
   type AttemptRecord,
   type Counters,
@@ -80,7 +80,7 @@ export function deadLetterOf(parts: Partial<DeadLetterRecord> = {}): DeadLetterR
 }
 
 /** An endpoint that fails: nothing is sent to it for a while. */
-export function endpointStateOf(parts: Partial<EndpointState> = {}): EndpointState {
+export function endpointStateOf(parts: Partial<EndpointStateRow> = {}): EndpointStateRow {
   return {
     endpointKey: 'example-com-0a1b2c3d',
     url: 'https://example.com',

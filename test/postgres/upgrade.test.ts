@@ -4,7 +4,7 @@ import { maintain } from '../../src/postgres/maintain.ts';
 import { migrate, readMigrations } from '../../src/postgres/migrate.ts';
 import { storeFlush } from '../../src/postgres/store-flush.ts';
 import { readTroubledEndpoints } from '../../src/postgres/tables/endpoint-health-view.ts';
-import { readEndpointRules } from '../../src/postgres/tables/endpoints-table.ts';
+import { readEndpointLimits } from '../../src/postgres/tables/endpoints-table.ts';
 import { readAppliedToChange, recordApplied } from '../../src/postgres/tables/migrations-table.ts';
 import { disableWebhook, readWebhooks } from '../../src/postgres/tables/webhooks-table.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
@@ -36,7 +36,7 @@ describe('an upgrade from before endpoints had states', () => {
       GRANT SELECT, INSERT, UPDATE, DELETE ON rule_nats_worker_instances TO ${database.stranger}`);
     await migrate(database.pool, database);
     expect(await storeFlush(worker, flushOf({ endpoints: [endpointStateOf()] }))).toBe('stored');
-    expect(await readEndpointRules(worker, GROUP)).toMatchObject({ liveWorkers: 1 });
+    expect(await readEndpointLimits(worker, GROUP)).toMatchObject({ liveWorkers: 1 });
     expect(await readTroubledEndpoints(worker, 'WEBHOOKS', 20)).toMatchObject({ total: 1 });
     expect(await readWebhooks(worker)).toEqual([]);
     expect(await disableWebhook(worker, 1, 'it answered 410')).toBe(false);
@@ -66,6 +66,6 @@ describe('an upgrade from before endpoints had states', () => {
       'SELECT messages_delivered, messages_retried, messages_parked FROM rule_nats_consumer_stats',
     );
     expect(rows).toEqual([{ messages_delivered: '6', messages_retried: '2', messages_parked: '3' }]);
-    expect(await readEndpointRules(database.pool, GROUP)).toMatchObject({ liveWorkers: 2 });
+    expect(await readEndpointLimits(database.pool, GROUP)).toMatchObject({ liveWorkers: 2 });
   });
 });

@@ -5,7 +5,7 @@ import { describe, expect, inject, it } from 'vitest';
 import { freePort } from '../../src/embedded/process/ports.ts';
 import { listenForChanges } from '../../src/postgres/connection/listen.ts';
 import { storeFlush } from '../../src/postgres/store-flush.ts';
-import { readEndpointRules } from '../../src/postgres/tables/endpoints-table.ts';
+import { readEndpointLimits } from '../../src/postgres/tables/endpoints-table.ts';
 import { disableWebhook, noteFailing, readWebhooks } from '../../src/postgres/tables/webhooks-table.ts';
 import { outcomeOf } from '../commands/programs.ts';
 import { endpointStateOf, flushOf } from '../postgres/records.ts';
@@ -127,7 +127,9 @@ describe('the grants that the README gives', () => {
     await storeFlush(pool, flush);
     await storeFlush(pool, { ...flush, number: 2 });
     const group = { streamName: flush.streamName, queueGroup: flush.queueGroup };
-    expect(await readEndpointRules(pool, group)).toMatchObject({ rules: new Map([['a', { paused: true }]]) });
+    expect(await readEndpointLimits(pool, group)).toMatchObject({
+      rules: new Map([['a', { paused: true }]]),
+    });
     await pool.end();
     expect((await outcomeOf(['stats', '--once'], env)).stdout).toMatch(
       /^ https:..example.com \| example-com-0a1b2c3d \| failing/m,

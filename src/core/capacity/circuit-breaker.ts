@@ -1,39 +1,39 @@
 /** When a circuit breaker opens. */
 export type BreakerLimits = {
   /** Share of failed attempts, above 0 and up to 1, from which on it opens. BREAKER_FAILURE_SHARE. */
-  readonly failureShare: number;
+  readonly failureRateThreshold: number;
   /** Over how long the share is taken, in milliseconds. BREAKER_WINDOW_MS. */
   readonly windowMs: number;
 };
 
 /** Fewer attempts say nothing about a share; and as many failures in a row, however slow, say enough. */
-const FEWEST = 10;
+const MIN_ATTEMPTS = 10;
 /** So many of what has never succeeded. */
-const FEWEST_AT_FIRST = 3;
+const MIN_FAILURES_UNTESTED = 3;
 /** How long it stays open at least and at most, in milliseconds, give or take 25 %. */
-const OPEN_MS = { least: 250, most: 30_000 };
+const OPEN_MS = { min: 250, max: 30_000 };
 /**
  * Between these, a share of the time that the endpoint has been failing: one that is back after a blip is found at once, its
  * messages have their attempts in about the time that they would have had, and an outage of hours uses up few of them.
  */
-const SHARE_OF_OUTAGE = 1 / 30;
+const OPEN_SHARE_OF_OUTAGE = 1 / 30;
 /** And so many times as long as the probe took: one that hangs is not to have a slot all the time. */
-const TIMES_PROBE = 5;
+const OPEN_PER_PROBE_DURATION = 5;
 const JITTER = 0.25;
 
-type Tally = { successes: number; failures: number };
+type Counts = { successes: number; failures: number };
 
 /**
  * A circuit breaker. Closed: everything passes. Open: nothing does, until its time is over. Half-open then: one probe at
  * a time passes; a success closes it, a failure opens it again, the longer the longer it has failed. Times in milliseconds, on
  * the caller's clock.
  */
-export class Breaker {
+export class CircuitBreaker {
   readonly #limits: BreakerLimits;
   /** Two halves of the window: the share is taken over the current one and the one before. */
-  #current: Tally = { successes: 0, failures: 0 };
-  #before: Tally = { successes: 0, failures: 0 };
-  #halfBegan = 0;
+  #current: Counts = { successes: 0, failures: 0 };
+  #previous: Counts = { successes: 0, failures: 0 };
+  #halfStartedAt = 0;
   #failuresInARow = 0;
   #hasSucceeded = false;
   #openUntil: number | null = null;
@@ -59,23 +59,23 @@ export class Breaker {
   }
 
   /** What the attempts of the last window came to. */
-  tally(now: number): Readonly<Tally> {
-    this.#roll(now);
+  counts(now: number): Readonly<Counts> {
+    this.#rotate(now);
     return {
-      successes: this.#current.successes + this.#before.successes,
-      failures: this.#current.failures + this.#before.failures,
+      successes: this.#current.successes + this.#previous.successes,
+      failures: this.#current.failures + this.#previous.failures,
     };
   }
 
   /** Half-open from now on, where it was closed: what is known is old, and one probe is to say whether it still holds. */
-  doubt(now: number): void {
+  halfOpen(now: number): void {
     if (this.#openUntil !== null) return;
     this.#openUntil = now;
     this.#openSince = now;
   }
 
-  succeeded(now: number): void {
-    this.#roll(now);
+  onSuccess(now: number): void {
+    this.#rotate(now);
     this.#failuresInARow = 0;
     this.#hasSucceeded = true;
     if (this.#openUntil !== null) this.#close();
@@ -88,12 +88,12 @@ export class Breaker {
    * @param retryAfterMs How long the endpoint itself asked for, or 0.
    * @param random From 0 (included) to 1 (excluded).
    */
-  failed(now: number, isProbe: boolean, durationMs: number, retryAfterMs: number, random: number): void {
-    this.#roll(now);
+  onFailure(now: number, isProbe: boolean, durationMs: number, retryAfterMs: number, random: number): void {
+    this.#rotate(now);
     this.#failuresInARow++;
     this.#current.failures++;
     if (this.#openUntil === null) {
-      if (!this.#isEnough(now)) return;
+      if (!this.#hasTripped(now)) return;
       this.#openSince = now;
       this.#open(now, durationMs, retryAfterMs, random);
     } else if (isProbe) {
@@ -103,16 +103,19 @@ export class Breaker {
     }
   }
 
-  #isEnough(now: number): boolean {
-    if (this.#failuresInARow >= (this.#hasSucceeded ? FEWEST : FEWEST_AT_FIRST)) return true;
-    const { successes, failures } = this.tally(now);
+  #hasTripped(now: number): boolean {
+    if (this.#failuresInARow >= (this.#hasSucceeded ? MIN_ATTEMPTS : MIN_FAILURES_UNTESTED)) return true;
+    const { successes, failures } = this.counts(now);
     const attempts = successes + failures;
-    return attempts >= FEWEST && failures >= this.#limits.failureShare * attempts;
+    return attempts >= MIN_ATTEMPTS && failures >= this.#limits.failureRateThreshold * attempts;
   }
 
   #open(now: number, durationMs: number, retryAfterMs: number, random: number): void {
-    const wanted = Math.max(SHARE_OF_OUTAGE * (now - this.#openSince), TIMES_PROBE * durationMs);
-    const openMs = Math.min(Math.max(wanted, OPEN_MS.least), OPEN_MS.most);
+    const wanted = Math.max(
+      OPEN_SHARE_OF_OUTAGE * (now - this.#openSince),
+      OPEN_PER_PROBE_DURATION * durationMs,
+    );
+    const openMs = Math.min(Math.max(wanted, OPEN_MS.min), OPEN_MS.max);
     const jittered = openMs * (1 - JITTER + 2 * JITTER * random);
     this.#openUntil = now + Math.max(jittered, retryAfterMs);
   }
@@ -121,14 +124,14 @@ export class Breaker {
   #close(): void {
     this.#openUntil = null;
     this.#current = { successes: 0, failures: 0 };
-    this.#before = { successes: 0, failures: 0 };
+    this.#previous = { successes: 0, failures: 0 };
   }
 
-  #roll(now: number): void {
+  #rotate(now: number): void {
     const halfMs = this.#limits.windowMs / 2;
-    if (now - this.#halfBegan < halfMs) return;
-    this.#before = now - this.#halfBegan < 2 * halfMs ? this.#current : { successes: 0, failures: 0 };
+    if (now - this.#halfStartedAt < halfMs) return;
+    this.#previous = now - this.#halfStartedAt < 2 * halfMs ? this.#current : { successes: 0, failures: 0 };
     this.#current = { successes: 0, failures: 0 };
-    this.#halfBegan = now;
+    this.#halfStartedAt = now;
   }
 }

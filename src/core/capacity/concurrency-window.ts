@@ -5,22 +5,22 @@ const GROWTH = 2;
  * How many attempts an endpoint has shown to bear at once: a window as TCP's, which grows with every success and is halved when
  * the endpoint is overloaded. Never below its first size: what answers nothing at all is the circuit breaker's.
  */
-export class Window {
-  readonly #first: number;
-  readonly #most: number;
+export class ConcurrencyWindow {
+  readonly #initial: number;
+  readonly #max: number;
   #size: number;
   #usedAt = Number.NEGATIVE_INFINITY;
   #halvedAt = Number.NEGATIVE_INFINITY;
   #grownAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param first Of an endpoint that has not answered yet.
-   * @param most All slots of this worker.
+   * @param initial Of an endpoint that has not answered yet.
+   * @param max All slots of this worker.
    */
-  constructor(first: number, most: number) {
-    this.#first = first;
-    this.#most = most;
-    this.#size = first;
+  constructor(initial: number, max: number) {
+    this.#initial = initial;
+    this.#max = max;
+    this.#size = initial;
   }
 
   get size(): number {
@@ -33,26 +33,26 @@ export class Window {
   }
 
   /** @param inFlight Attempts under way, the one that begins included. */
-  entered(inFlight: number, now: number): void {
+  onAcquired(inFlight: number, now: number): void {
     if (2 * inFlight >= this.#size) this.#usedAt = now;
   }
 
   /** @param responseMs What an attempt may take: a window that was not used within this time proves nothing by a success. */
-  succeeded(now: number, responseMs: number): void {
-    if (now - this.#usedAt > responseMs || this.#size >= this.#most) return;
-    this.#size = Math.min(this.#size + GROWTH, this.#most);
+  onSuccess(now: number, responseMs: number): void {
+    if (now - this.#usedAt > responseMs || this.#size >= this.#max) return;
+    this.#size = Math.min(this.#size + GROWTH, this.#max);
     this.#grownAt = now;
   }
 
   /** @param responseMs What the endpoint usually takes: halved once for all attempts that were under way together. */
-  overloaded(now: number, responseMs: number): void {
+  onOverload(now: number, responseMs: number): void {
     if (now - this.#halvedAt < responseMs) return;
-    this.#size = Math.max(this.#first, Math.floor(this.#size / 2));
+    this.#size = Math.max(this.#initial, Math.floor(this.#size / 2));
     this.#halvedAt = now;
   }
 
   /** What it was is long ago. */
   reset(): void {
-    this.#size = this.#first;
+    this.#size = this.#initial;
   }
 }

@@ -2,16 +2,16 @@
  * How far those that come late may catch up, in milliseconds. Longer than the time between two looks at a queue (50 ms):
  * what is lost between them is lost for good, half of a rate of 20 a second.
  */
-const CATCH_UP_MS = 75;
+const BURST_MS = 75;
 
 /**
  * A rate: so many a second, evenly, with bursts of at most what comes in 75 ms, and one more.
  * Times in milliseconds, on the caller's clock.
  */
-export class Rate {
+export class RateLimiter {
   readonly #intervalMs: number;
   /** When the allowance would be whole again. */
-  #wholeAt = Number.NEGATIVE_INFINITY;
+  #theoreticalArrivalAt = Number.NEGATIVE_INFINITY;
 
   /** @param perSecond Above 0; 0.1 is one in ten seconds. */
   constructor(perSecond: number) {
@@ -20,16 +20,16 @@ export class Rate {
 
   /** From when on the next one is allowed. */
   get nextAt(): number {
-    return this.#wholeAt - CATCH_UP_MS;
+    return this.#theoreticalArrivalAt - BURST_MS;
   }
 
   /** How many are allowed now. */
-  allowed(now: number): number {
+  available(now: number): number {
     if (now < this.nextAt) return 0;
-    return 1 + Math.floor((now - Math.max(this.nextAt, now - CATCH_UP_MS)) / this.#intervalMs);
+    return 1 + Math.floor((now - Math.max(this.nextAt, now - BURST_MS)) / this.#intervalMs);
   }
 
-  use(now: number): void {
-    this.#wholeAt = Math.max(this.#wholeAt, now) + this.#intervalMs;
+  take(now: number): void {
+    this.#theoreticalArrivalAt = Math.max(this.#theoreticalArrivalAt, now) + this.#intervalMs;
   }
 }

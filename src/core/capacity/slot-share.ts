@@ -1,23 +1,23 @@
-import type { Share } from './endpoint-limiter.ts';
+import type { SlotShare } from './endpoint-limiter.ts';
 
-export type Crowd = {
+export type SlotUsage = {
   /** Attempts that may be under way at once in this worker. */
   readonly slots: number;
   /** The most attempts that each of the other endpoints that answer had under way lately, summed up. */
-  readonly othersPeaks: number;
+  readonly reservedByOthers: number;
   /** Attempts under way at endpoints that have yet to answer. */
-  readonly trial: number;
+  readonly untested: number;
   /** Attempts under way at endpoints that answered, and have fallen silent. */
-  readonly stuck: number;
+  readonly unresponsive: number;
   /** Probes under way. */
   readonly probes: number;
 };
 
 /** Endpoints together that have yet to answer may always have this many, where there are more slots than that. */
-const TRIALS = 10;
+const MIN_UNTESTED_SLOTS = 10;
 
 /** Up to this share of what silent endpoints leave, one that was never tried gets one attempt, so that a crowd of others keeps it out of nothing. */
-const FIRST_CONTACTS = 0.75;
+const FIRST_ATTEMPT_SHARE = 0.75;
 
 /**
  * How the slots are shared out.
@@ -27,15 +27,15 @@ const FIRST_CONTACTS = 0.75;
  *   to the next one, so that a handful of them cannot keep a new one out.
  * - Probes have an eighth.
  */
-export function shareOf({ slots, othersPeaks, trial, stuck, probes }: Crowd): Share {
-  const least = Math.max(Math.floor(slots / 40), slots >= 8 ? 1 : 0);
-  const reserve = Math.min(Math.max(2 * othersPeaks, least), Math.floor(slots / 4));
-  const free = slots - stuck;
-  const trials = Math.max(1, Math.floor(free / 2), Math.min(free - 1, TRIALS));
+export function slotShare({ slots, reservedByOthers, untested, unresponsive, probes }: SlotUsage): SlotShare {
+  const minReserve = Math.max(Math.floor(slots / 40), slots >= 8 ? 1 : 0);
+  const reserve = Math.min(Math.max(2 * reservedByOthers, minReserve), Math.floor(slots / 4));
+  const free = slots - unresponsive;
+  const untestedSlots = Math.max(1, Math.floor(free / 2), Math.min(free - 1, MIN_UNTESTED_SLOTS));
   return {
-    proven: slots - reserve,
-    unproven: trials - trial,
-    contact: trial < FIRST_CONTACTS * free,
+    responsive: slots - reserve,
+    untested: untestedSlots - untested,
+    firstAttempt: untested < FIRST_ATTEMPT_SHARE * free,
     probe: probes < Math.max(1, slots / 8),
   };
 }

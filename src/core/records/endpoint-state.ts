@@ -3,14 +3,14 @@
  * `flowing`; `full` (no room for more now); `silent` (attempts hang); `probing` (one attempt tries whether it is back);
  * `failing` (nothing is sent for a while); `paused` (by an operator).
  */
-export type EndpointCondition = 'flowing' | 'full' | 'silent' | 'probing' | 'failing' | 'paused';
+export type EndpointStatus = 'flowing' | 'full' | 'silent' | 'probing' | 'failing' | 'paused';
 
 /** How one worker sees one endpoint: a row of `rule_nats_endpoint_states`. */
-export type EndpointState = {
+export type EndpointStateRow = {
   readonly endpointKey: string;
   /** The origin, or a URL without its query. */
   readonly url: string;
-  readonly state: EndpointCondition;
+  readonly state: EndpointStatus;
   /** Attempts under way. */
   readonly inFlight: number;
   /** Messages that wait in this worker for room. */

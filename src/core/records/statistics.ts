@@ -1,6 +1,6 @@
 import { type Attempt, wasSent } from '../retry/attempt.ts';
 import type { DeadLetterReason, Verdict } from '../retry/verdict.ts';
-import type { EndpointState } from './endpoint-state.ts';
+import type { EndpointStateRow } from './endpoint-state.ts';
 
 /** What one worker counted since its last flush. Additive: two workers' counters, or two flushes', may be summed. */
 export type Counters = {
@@ -152,5 +152,5 @@ export type StatisticsFlush = {
   readonly attempts: readonly AttemptRecord[];
   readonly deadLetters: readonly DeadLetterRecord[];
   /** Endpoints whose state changed since the flush before. */
-  readonly endpoints: readonly EndpointState[];
+  readonly endpoints: readonly EndpointStateRow[];
 };

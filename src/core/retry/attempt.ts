@@ -33,7 +33,7 @@ export type Outcome =
   /** It is too early: nothing is sent before `dueAt`, in milliseconds since 1970. */
   | { readonly kind: 'early'; readonly dueAt: number }
   /** Its endpoint has no room for it now; nothing was sent. `why` for a person. */
-  | { readonly kind: 'noRoom'; readonly why: string }
+  | { readonly kind: 'noCapacity'; readonly reason: string }
   /** Workers that died used up the attempts: the hand-out count is past MAX_ATTEMPTS. */
   | { readonly kind: 'spent'; readonly handOuts: number };
 
@@ -60,7 +60,7 @@ export function wasSent(outcome: Outcome): boolean {
     case 'unsendable':
     case 'expired':
     case 'early':
-    case 'noRoom':
+    case 'noCapacity':
     case 'spent':
       return false;
   }
@@ -99,8 +99,8 @@ export function describeFailure(outcome: Outcome): string | null {
       return 'aborted by the shutdown of this worker';
     case 'faulted':
       return `this worker cannot send: ${outcome.code}`;
-    case 'noRoom':
-      return `no room at its endpoint: ${outcome.why}`;
+    case 'noCapacity':
+      return `no room at its endpoint: ${outcome.reason}`;
     case 'spent':
       return `handed out ${outcome.handOuts} times before, without a word of it: lost with its worker, or handed back for want of a place to park it`;
   }

@@ -88,7 +88,7 @@ export function decide(
       return { kind: 'deadLetter', reason: 'expired' };
     case 'early':
       return { kind: 'schedule', dueAt: outcome.dueAt };
-    case 'noRoom':
+    case 'noCapacity':
     case 'aborted':
     case 'faulted':
       return { kind: 'park' };

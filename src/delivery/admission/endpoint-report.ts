@@ -1,12 +1,12 @@
-import type { EndpointState } from '../../core/records/endpoint-state.ts';
+import type { EndpointStateRow } from '../../core/records/endpoint-state.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Service } from '../../runtime/service.ts';
-import type { Rooms } from './admission.ts';
-import { stateOf } from './endpoint-status.ts';
-import type { Place } from './tracked-endpoint.ts';
+import type { Admission } from './admission.ts';
+import { stateRowOf } from './endpoint-status.ts';
+import type { TrackedEndpoint } from './tracked-endpoint.ts';
 
-export type RoomReportOptions = {
-  readonly rooms: Rooms;
+export type EndpointReporterOptions = {
+  readonly admission: Admission;
   readonly log: Logger;
   /** Milliseconds on a clock that never goes back. */
   now(): number;
@@ -15,29 +15,29 @@ export type RoomReportOptions = {
 };
 
 /** How often it is looked who is to be spoken of, or forgotten, in milliseconds. */
-const LOOK_EVERY_MS = 5000;
+const CHECK_EVERY_MS = 5000;
 /** Rows of one flush; the others follow in the next one. */
-const MOST_STATES = 5000;
+const MAX_STATES = 5000;
 /** Lines of the log at each look; the others follow at the next one. */
-const MOST_LINES = 20;
+const MAX_LINES = 20;
 /** What lasts is told again after this long: rows that nobody writes are deleted, in milliseconds. */
-const TELL_AGAIN_MS = 3_600_000;
+const REPORT_AGAIN_MS = 3_600_000;
 
 /**
  * Tells how the endpoints are: as rows for PostgreSQL, whenever it asks; and in the log, whether it asks or not, when one
  * gets into trouble or out of it.
  */
-export class RoomReport implements Service {
-  readonly name = 'room report';
-  readonly #options: RoomReportOptions;
+export class EndpointReporter implements Service {
+  readonly name = 'endpoint reporter';
+  readonly #options: EndpointReporterOptions;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: RoomReportOptions) {
+  constructor(options: EndpointReporterOptions) {
     this.#options = options;
   }
 
   async start(): Promise<void> {
-    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
   }
 
   async stop(): Promise<void> {
@@ -45,41 +45,42 @@ export class RoomReport implements Service {
   }
 
   /** The states that changed since they were last told; of too many, those that were told of longest ago. */
-  changed(): EndpointState[] {
-    const { rooms, now, at } = this.#options;
-    const news: { place: Place; state: EndpointState }[] = [];
-    for (const place of rooms.places()) {
-      const state = stateOf(place, now(), at());
-      if (isNews(place, state, now())) news.push({ place, state });
+  takeChanges(): EndpointStateRow[] {
+    const { admission, now, at } = this.#options;
+    const changes: { endpoint: TrackedEndpoint; state: EndpointStateRow }[] = [];
+    for (const endpoint of admission.endpoints()) {
+      const state = stateRowOf(endpoint, now(), at());
+      if (hasChanged(endpoint, state, now())) changes.push({ endpoint, state });
     }
-    if (news.length > MOST_STATES) news.sort((one, other) => one.place.toldAt - other.place.toldAt);
-    return news.slice(0, MOST_STATES).map(({ place, state }) => {
-      place.told = state;
-      place.toldAt = now();
+    if (changes.length > MAX_STATES)
+      changes.sort((one, other) => one.endpoint.reportedAt - other.endpoint.reportedAt);
+    return changes.slice(0, MAX_STATES).map(({ endpoint, state }) => {
+      endpoint.lastReported = state;
+      endpoint.reportedAt = now();
       return state;
     });
   }
 
-  #look(): void {
-    const { rooms, now, at } = this.#options;
-    rooms.forgetIdle();
+  #check(): void {
+    const { admission, now, at } = this.#options;
+    admission.evictIdle();
     let lines = 0;
-    for (const place of rooms.places()) {
-      const state = stateOf(place, now(), at());
+    for (const endpoint of admission.endpoints()) {
+      const state = stateRowOf(endpoint, now(), at());
       // A probe is to find out: until then, what was said holds.
-      if (state.state === 'probing' || isTrouble(state) === place.isSaid) continue;
-      place.isSaid = !place.isSaid;
-      this.#say(state);
-      if (++lines === MOST_LINES) return;
+      if (state.state === 'probing' || isUnhealthyState(state) === endpoint.isReported) continue;
+      endpoint.isReported = !endpoint.isReported;
+      this.#log(state);
+      if (++lines === MAX_LINES) return;
     }
   }
 
-  #say(state: EndpointState): void {
+  #log(state: EndpointStateRow): void {
     const { log } = this.#options;
     const { endpointKey: endpoint, url, state: condition, why, parked, lastError } = state;
     if (condition === 'paused')
       log.warn({ endpoint, url, why, parked }, 'an endpoint is paused: its messages wait in its queue');
-    else if (isTrouble(state))
+    else if (isUnhealthyState(state))
       log.warn(
         { endpoint, url, state: condition, why, parked, lastError },
         'an endpoint is in trouble: its messages wait in its queue',
@@ -88,12 +89,18 @@ export class RoomReport implements Service {
   }
 }
 
-function isTrouble({ state }: EndpointState): boolean {
+function isUnhealthyState({ state }: EndpointStateRow): boolean {
   return state !== 'flowing' && state !== 'full' && state !== 'probing';
 }
 
-function isNews({ told, toldAt }: Place, state: EndpointState, now: number): boolean {
-  if (told === null) return true;
-  if (state.state !== 'flowing' && now - toldAt > TELL_AGAIN_MS) return true;
-  return (Object.keys(state) as (keyof EndpointState)[]).some((field) => state[field] !== told[field]);
+function hasChanged(
+  { lastReported, reportedAt }: TrackedEndpoint,
+  state: EndpointStateRow,
+  now: number,
+): boolean {
+  if (lastReported === null) return true;
+  if (state.state !== 'flowing' && now - reportedAt > REPORT_AGAIN_MS) return true;
+  return (Object.keys(state) as (keyof EndpointStateRow)[]).some(
+    (field) => state[field] !== lastReported[field],
+  );
 }

@@ -1,65 +1,66 @@
-import type { Share } from '../../core/capacity/endpoint-limiter.ts';
-import { shareOf } from '../../core/capacity/slot-share.ts';
-import type { Place } from './tracked-endpoint.ts';
+import type { SlotShare } from '../../core/capacity/endpoint-limiter.ts';
+import { slotShare } from '../../core/capacity/slot-share.ts';
+import type { TrackedEndpoint } from './tracked-endpoint.ts';
 
 /** What an endpoint had under way at once counts as its need for this long, in milliseconds, and for as long again. */
-const PEAK_LASTS_MS = 10_000;
+const PEAK_WINDOW_MS = 10_000;
 
 /** All endpoints of this worker together: what they hold, and what is left for each. The sums are kept, never counted anew. */
-export class Crowd {
+export class SlotAccounting {
   readonly #slots: number;
-  readonly #inFlight = { proven: 0, trial: 0, stuck: 0 };
+  readonly #inFlight = { responsive: 0, untested: 0, unresponsive: 0 };
   #probes = 0;
-  #needs = 0;
-  #peaksBegan = 0;
+  #reserved = 0;
+  #peaksStartedAt = 0;
 
   constructor(slots: number) {
     this.#slots = slots;
   }
 
-  shareOf(place: Place): Share {
-    return shareOf({
+  shareFor(endpoint: TrackedEndpoint): SlotShare {
+    return slotShare({
       slots: this.#slots,
-      othersPeaks: this.#needs - place.need,
-      trial: this.#inFlight.trial,
-      stuck: this.#inFlight.stuck,
+      reservedByOthers: this.#reserved - endpoint.reservedSlots,
+      untested: this.#inFlight.untested,
+      unresponsive: this.#inFlight.unresponsive,
       probes: this.#probes,
     });
   }
 
   /** Whatever changes in a room changes within this, so that the sums stay right. */
-  account(place: Place, change: () => void): void {
-    const { room } = place;
-    this.#inFlight[room.standing] -= room.inFlight;
-    this.#probes -= room.probes;
+  track(endpoint: TrackedEndpoint, change: () => void): void {
+    const { limiter } = endpoint;
+    this.#inFlight[limiter.responsiveness] -= limiter.inFlight;
+    this.#probes -= limiter.probes;
     change();
-    this.#inFlight[room.standing] += room.inFlight;
-    this.#probes += room.probes;
-    place.peak = Math.max(place.peak, room.inFlight);
-    this.#sumUp(place);
+    this.#inFlight[limiter.responsiveness] += limiter.inFlight;
+    this.#probes += limiter.probes;
+    endpoint.peak = Math.max(endpoint.peak, limiter.inFlight);
+    this.#updateReserve(endpoint);
   }
 
   /** Forgets an endpoint that holds nothing. */
-  drop(place: Place): void {
-    this.#needs -= place.need;
+  remove(endpoint: TrackedEndpoint): void {
+    this.#reserved -= endpoint.reservedSlots;
   }
 
   /** Peaks of long ago are forgotten. Call it now and then. */
-  roll(now: number, places: Iterable<Place>): void {
-    const agoMs = now - this.#peaksBegan;
-    if (agoMs < PEAK_LASTS_MS) return;
-    this.#peaksBegan = now;
-    for (const place of places) {
-      place.peakBefore = agoMs < 2 * PEAK_LASTS_MS ? place.peak : 0;
-      place.peak = place.room.inFlight;
-      this.#sumUp(place);
+  rotate(now: number, endpoints: Iterable<TrackedEndpoint>): void {
+    const agoMs = now - this.#peaksStartedAt;
+    if (agoMs < PEAK_WINDOW_MS) return;
+    this.#peaksStartedAt = now;
+    for (const endpoint of endpoints) {
+      endpoint.previousPeak = agoMs < 2 * PEAK_WINDOW_MS ? endpoint.peak : 0;
+      endpoint.peak = endpoint.limiter.inFlight;
+      this.#updateReserve(endpoint);
     }
   }
 
-  #sumUp(place: Place): void {
+  #updateReserve(endpoint: TrackedEndpoint): void {
     // What does not answer needs no reserve.
-    const need = place.room.standing === 'proven' ? Math.max(place.peak, place.peakBefore) : 0;
-    this.#needs += need - place.need;
-    place.need = need;
+    const reserved =
+      endpoint.limiter.responsiveness === 'responsive' ? Math.max(endpoint.peak, endpoint.previousPeak) : 0;
+    this.#reserved += reserved - endpoint.reservedSlots;
+    endpoint.reservedSlots = reserved;
   }
 }

@@ -1,65 +1,66 @@
-import { isIdle, type Place } from './tracked-endpoint.ts';
+import { isIdle, type TrackedEndpoint } from './tracked-endpoint.ts';
 
-export type PlacesOptions = {
+export type TrackedEndpointsOptions = {
   /** Endpoints that are remembered at most, those that hold a slot aside. ENDPOINTS_KEPT. */
-  readonly most: number;
+  readonly max: number;
   /** Whether it has attempts under way, or messages that wait in their slots. */
-  isBusy(place: Place): boolean;
+  isBusy(endpoint: TrackedEndpoint): boolean;
   /** Told of each that is forgotten. */
-  forgotten(place: Place): void;
+  onEvicted(endpoint: TrackedEndpoint): void;
 };
 
 /** How many are forgotten at once when there are too many: to find them, all are looked at. */
-const SHARE_FORGOTTEN = 1 / 8;
+const EVICTED_SHARE = 1 / 8;
 
 /** The endpoints that this worker remembers. One that it has forgotten is met as one never seen before. */
-export class Places {
-  readonly #options: PlacesOptions;
-  readonly #byKey = new Map<string, Place>();
+export class TrackedEndpoints {
+  readonly #options: TrackedEndpointsOptions;
+  readonly #byKey = new Map<string, TrackedEndpoint>();
 
-  constructor(options: PlacesOptions) {
+  constructor(options: TrackedEndpointsOptions) {
     this.#options = options;
   }
 
-  get(key: string): Place | undefined {
+  get(key: string): TrackedEndpoint | undefined {
     return this.#byKey.get(key);
   }
 
-  values(): IterableIterator<Place> {
+  values(): IterableIterator<TrackedEndpoint> {
     return this.#byKey.values();
   }
 
   /** Remembers one more: where there are too many, those without trouble that had no attempt for longest make room, then the others. */
-  add(place: Place): void {
-    if (this.#byKey.size >= this.#options.most) this.#makeRoom();
-    this.#byKey.set(place.key, place);
+  add(endpoint: TrackedEndpoint): void {
+    if (this.#byKey.size >= this.#options.max) this.#evictSome();
+    this.#byKey.set(endpoint.key, endpoint);
   }
 
   /** Drops endpoints that nobody has wanted anything of for long, once nobody takes them for troubled any more. */
-  forgetIdle(now: number): void {
-    for (const place of this.#byKey.values()) {
-      const isSpokenOf = place.isSaid || (place.told !== null && place.told.state !== 'flowing');
-      if (this.#isFree(place) && !isSpokenOf && isIdle(place, now)) this.#forget(place);
+  evictIdle(now: number): void {
+    for (const endpoint of this.#byKey.values()) {
+      const isReported =
+        endpoint.isReported || (endpoint.lastReported !== null && endpoint.lastReported.state !== 'flowing');
+      if (this.#isFree(endpoint) && !isReported && isIdle(endpoint, now)) this.#evict(endpoint);
     }
   }
 
-  #makeRoom(): void {
-    const free = [...this.#byKey.values()].filter((place) => this.#isFree(place));
-    free.sort((a, b) => Number(isQuiet(b)) - Number(isQuiet(a)) || a.usedAt - b.usedAt);
-    for (const place of free.slice(0, Math.ceil(SHARE_FORGOTTEN * this.#options.most))) this.#forget(place);
+  #evictSome(): void {
+    const free = [...this.#byKey.values()].filter((endpoint) => this.#isFree(endpoint));
+    free.sort((a, b) => Number(isHealthy(b)) - Number(isHealthy(a)) || a.usedAt - b.usedAt);
+    for (const endpoint of free.slice(0, Math.ceil(EVICTED_SHARE * this.#options.max))) this.#evict(endpoint);
   }
 
-  #isFree(place: Place): boolean {
-    return place.drain === null && !this.#options.isBusy(place);
+  #isFree(endpoint: TrackedEndpoint): boolean {
+    return endpoint.consumer === null && !this.#options.isBusy(endpoint);
   }
 
-  #forget(place: Place): void {
-    place.isForgotten = true;
-    this.#byKey.delete(place.key);
-    this.#options.forgotten(place);
+  #evict(endpoint: TrackedEndpoint): void {
+    endpoint.isEvicted = true;
+    this.#byKey.delete(endpoint.key);
+    this.#options.onEvicted(endpoint);
   }
 }
 
-function isQuiet({ room, isQueueing, parked }: Place): boolean {
-  return room.breaker.isClosed() && !isQueueing && !parked;
+function isHealthy({ limiter, hasBacklog, parked }: TrackedEndpoint): boolean {
+  return limiter.breaker.isClosed() && !hasBacklog && !parked;
 }

@@ -1,25 +1,25 @@
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Service } from '../../runtime/service.ts';
-import type { Drain } from '../admission/tracked-endpoint.ts';
-import { type DrainOwner, OpenQueues } from '../queue-pool.ts';
+import type { QueueConsumer } from '../admission/tracked-endpoint.ts';
+import { QueuePool, type QueueSink } from '../queue-pool.ts';
 
 /** The queues of ordered webhooks, one for each subject, as NATS keeps them. */
 export interface OrderedQueues {
   /** Messages by queue: the only source of who has any. Null where that cannot be known now. */
   list(): Promise<ReadonlyMap<string, number> | null>;
   /** Pulls from a queue, which hands out the next message when the one before is settled. Null where that is not possible now. */
-  open(queue: string, owner: DrainOwner): Promise<Drain | null>;
+  open(queue: string, owner: QueueSink): Promise<QueueConsumer | null>;
   /** Tells of some messages as they are published. @returns what ends it. */
-  listen(noticed: (queue: string) => void): () => void;
+  listen(onPublished: (queue: string) => void): () => void;
 }
 
-export type OrderedKeysOptions = {
+export type OrderedQueueReaderOptions = {
   readonly queues: OrderedQueues;
   /** Queues that are pulled from at once. MAX_DRAINS. */
-  readonly mostOpen: number;
+  readonly maxOpenQueues: number;
   /** Queues that are remembered; where more hold something, they take turns. ENDPOINTS_KEPT. */
-  readonly mostKnown: number;
+  readonly maxTrackedQueues: number;
   /** Whether messages may come now. */
   mayPull(): boolean;
   readonly log: Logger;
@@ -28,35 +28,35 @@ export type OrderedKeysOptions = {
 };
 
 /** How often it is looked which queues are to be opened, in milliseconds. */
-const LOOK_EVERY_MS = 50;
+const CHECK_EVERY_MS = 50;
 /** How many are being opened at once: to make a consumer is among the dearest things that nats-server is asked for. */
 const OPENED_AT_ONCE = 4;
 /** How often the queues are listed, in milliseconds; with many of them, the second. */
 const LIST_EVERY_MS = { few: 2000, many: 15_000 };
 const MANY = 1000;
 /** One that hands out nothing is closed after this long, or, while others wait for their turn, after this long. */
-const IDLE_MS = { most: 10_000, crowded: 250 };
+const IDLE_MS = { max: 10_000, crowded: 250 };
 /** While others wait, one has its turn for this long, in milliseconds. */
-const TURN_MS = 10_000;
+const TIME_SLICE_MS = 10_000;
 /** One whose message is with a peer, or waits for its retry, is left alone for so long, in milliseconds; doubled each time. */
-const VAIN_MS = { first: 1000, most: 16_000 };
+const EMPTY_BACKOFF_MS = { first: 1000, max: 16_000 };
 
 /**
  * One whose message comes again later is left alone until then, at most for so long, in milliseconds: somebody may remove that
  * message, and the next one waits for nothing; and to older servers a durable that nobody pulls from is idle, also while its
  * message waits, so that its end would begin the attempts anew.
  */
-const LATER_MS = 15_000;
+const MAX_IDLE_MS = 15_000;
 
 /** `knownAt`: since when it is known to hold something, `notBefore`: before when it is left alone, on the clock of the options. */
-type Key = {
+type WaitingQueue = {
   readonly queue: string;
   readonly knownAt: number;
   readonly notBefore: number;
-  readonly turnsInVain: number;
+  readonly emptyTurns: number;
 };
-type Open = Key & {
-  readonly drain: Drain;
+type OpenQueue = WaitingQueue & {
+  readonly consumer: QueueConsumer;
   readonly since: number;
   /** `at`: when a message came, or was settled, last; `pending`: what was to come after the last one. */
   readonly activity: { at: number; hasCome: boolean; pending: number };
@@ -66,23 +66,23 @@ type Open = Key & {
  * Opens the queues of ordered webhooks that hold something: those it hears of at once, those of its peers and of workers before
  * it when they are listed. Those whose message waits here for room are closed meanwhile, so that others have their turn.
  */
-export class OrderedKeys implements Service {
-  readonly name = 'ordered keys';
-  readonly #options: OrderedKeysOptions;
-  readonly #open = new OpenQueues<Open>();
+export class OrderedQueueReader implements Service {
+  readonly name = 'ordered queue reader';
+  readonly #options: OrderedQueueReaderOptions;
+  readonly #open = new QueuePool<OpenQueue>();
   /** Their message is here. */
   readonly #held = new Set<string>();
   #listed: ReadonlyMap<string, number> = new Map();
   /** Known to hold something; the first has waited longest for its turn. */
-  readonly #waiting = new Map<string, Key>();
+  readonly #waiting = new Map<string, WaitingQueue>();
   #timer: NodeJS.Timeout | undefined;
-  #deaf: () => void = () => {};
+  #unsubscribe: () => void = () => {};
   #listing: Promise<void> | null = null;
   #listAt = 0;
   /** From which one on a list is taken: another one each time, since it may be longer than what is remembered. */
   #turn = 0;
   #stopped = false;
-  constructor(options: OrderedKeysOptions) {
+  constructor(options: OrderedQueueReaderOptions) {
     this.#options = options;
   }
 
@@ -92,27 +92,27 @@ export class OrderedKeys implements Service {
   }
 
   /** Whether it held something when that was known last. */
-  holds(queue: string): boolean {
+  hasBacklog(queue: string): boolean {
     return this.#listed.has(queue) || this.#held.has(queue) || this.#waiting.has(queue);
   }
 
   async start(): Promise<void> {
-    this.#deaf = this.#options.queues.listen((queue) => this.noticed(queue));
-    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
-    this.#look();
+    this.#unsubscribe = this.#options.queues.listen((queue) => this.onPublished(queue));
+    this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
+    this.#check();
   }
 
   /** A message was published there. */
-  noticed(queue: string): void {
+  onPublished(queue: string): void {
     // Where its message waits for a retry, this one is behind it.
     if (this.#isTaken(queue) || this.#waiting.has(queue)) return;
     this.#await(queue);
-    this.#look();
+    this.#check();
   }
 
   /** Its message waits here for room at its endpoint: nothing comes until that is settled. */
-  benched(queue: string): void {
-    this.#open.end(queue);
+  onBlocked(queue: string): void {
+    this.#open.close(queue);
   }
 
   /**
@@ -121,96 +121,100 @@ export class OrderedKeys implements Service {
    * @param pending What was to come after it.
    * @param delayMs When it comes again; 0: it does not, or at once.
    */
-  settled(queue: string, pending: number, delayMs: number): void {
+  onSettled(queue: string, pending: number, delayMs: number): void {
     this.#held.delete(queue);
     const open = this.#open.get(queue);
     if (open !== undefined) {
       open.activity.at = this.#options.now();
       if (delayMs < IDLE_MS.crowded) return;
-      this.#open.end(queue);
+      this.#open.close(queue);
     }
-    if (pending > 0 || delayMs > 0) this.#await(queue, Math.min(delayMs, LATER_MS));
+    if (pending > 0 || delayMs > 0) this.#await(queue, Math.min(delayMs, MAX_IDLE_MS));
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#deaf();
+    this.#unsubscribe();
     clearInterval(this.#timer);
-    for (const { queue } of this.#open.all()) this.#open.end(queue);
+    for (const { queue } of this.#open.values()) this.#open.close(queue);
     await this.#listing;
-    await this.#open.ended();
+    await this.#open.closed();
   }
 
   #isTaken(queue: string): boolean {
     return this.#open.has(queue) || this.#held.has(queue);
   }
 
-  #await(queue: string, delayMs = 0, turnsInVain = 0): void {
-    if (this.#stopped || this.#waiting.size >= this.#options.mostKnown) return;
+  #await(queue: string, delayMs = 0, emptyTurns = 0): void {
+    if (this.#stopped || this.#waiting.size >= this.#options.maxTrackedQueues) return;
     const now = this.#options.now();
-    this.#waiting.set(queue, { queue, knownAt: now, notBefore: now + delayMs, turnsInVain });
+    this.#waiting.set(queue, { queue, knownAt: now, notBefore: now + delayMs, emptyTurns });
   }
 
   /** Nothing came of it: its message is with a peer, or waits for its retry, or NATS is in trouble. */
-  #awaitLonger({ queue, turnsInVain }: Key): void {
-    this.#await(queue, Math.min(VAIN_MS.most, VAIN_MS.first * 2 ** turnsInVain), turnsInVain + 1);
+  #awaitLonger({ queue, emptyTurns }: WaitingQueue): void {
+    this.#await(
+      queue,
+      Math.min(EMPTY_BACKOFF_MS.max, EMPTY_BACKOFF_MS.first * 2 ** emptyTurns),
+      emptyTurns + 1,
+    );
   }
 
-  #look(): void {
+  #check(): void {
     const now = this.#options.now();
     if (now >= this.#listAt) this.#listing ??= this.#list();
     const isCrowded = this.#isFull() && [...this.#waiting.values()].some(({ notBefore }) => notBefore <= now);
-    for (const open of this.#open.all()) if (this.#isOver(open, now, isCrowded)) this.#endTurn(open);
+    for (const open of this.#open.values()) if (this.#isOver(open, now, isCrowded)) this.#endTimeSlice(open);
     if (!this.#options.mayPull()) return;
     for (const key of this.#waiting.values()) {
       if (this.#isFull() || this.#open.opening >= OPENED_AT_ONCE) return;
       if (key.notBefore > now || this.#open.has(key.queue)) continue;
       this.#waiting.delete(key.queue);
-      void this.#begin(key);
+      void this.#openQueue(key);
     }
   }
 
   #isFull(): boolean {
-    return this.#open.size >= this.#options.mostOpen;
+    return this.#open.size >= this.#options.maxOpenQueues;
   }
 
-  #isOver(open: Open, now: number, isCrowded: boolean): boolean {
+  #isOver(open: OpenQueue, now: number, isCrowded: boolean): boolean {
     const { queue, since, activity } = open;
     const isEmpty = activity.hasCome && activity.pending === 0 && !this.#held.has(queue);
-    if (isCrowded) return isEmpty || now - activity.at > IDLE_MS.crowded || now - since > TURN_MS;
-    return now - activity.at > IDLE_MS.most && !this.#held.has(queue) && !this.#listed.has(queue);
+    if (isCrowded) return isEmpty || now - activity.at > IDLE_MS.crowded || now - since > TIME_SLICE_MS;
+    return now - activity.at > IDLE_MS.max && !this.#held.has(queue) && !this.#listed.has(queue);
   }
 
-  async #begin(key: Key): Promise<void> {
+  async #openQueue(key: WaitingQueue): Promise<void> {
     const { queue } = key;
     const open = await this.#open
-      .begin(queue, () => this.#pull(key))
+      .open(queue, () => this.#pull(key))
       .catch((error) => {
         this.#options.log.error({ queue, error: errorMessage(error) }, 'an ordered queue cannot be opened');
         return null;
       });
     if (open === null) this.#awaitLonger(key);
     else this.#waiting.delete(queue);
-    if (this.#stopped) this.#open.end(queue);
-    else this.#look();
+    if (this.#stopped) this.#open.close(queue);
+    else this.#check();
   }
 
-  async #pull(key: Key): Promise<Open | null> {
+  async #pull(key: WaitingQueue): Promise<OpenQueue | null> {
     const { queues, mayPull, now } = this.#options;
     const activity = { at: now(), hasCome: false, pending: 0 };
-    const drain = await queues.open(key.queue, {
-      free: () => (mayPull() && !this.#stopped ? 1 : 0),
-      came: (pending) => {
+    const consumer = await queues.open(key.queue, {
+      capacity: () => (mayPull() && !this.#stopped ? 1 : 0),
+      onMessage: (pending) => {
         this.#held.add(key.queue);
         Object.assign(activity, { at: now(), hasCome: true, pending });
       },
     });
-    return drain && { ...key, drain, since: now(), activity };
+    return consumer && { ...key, consumer, since: now(), activity };
   }
 
   /** One that is empty is opened again when a message is noticed there, or when the queues are listed. */
-  #endTurn(open: Open): void {
-    this.#open.end(open.queue);
+  #endTimeSlice(open: OpenQueue): void {
+    this.#open.close(open.queue);
     if (this.#held.has(open.queue)) return;
     if (!open.activity.hasCome) this.#awaitLonger(open);
     else if (open.activity.pending > 0) this.#await(open.queue);

@@ -9,6 +9,6 @@ const ROUND_MS = 200;
  *
  * @param now Milliseconds on a clock that never goes back.
  */
-export function isTurnOfOrdered(now: number): boolean {
+export function isOrderedTimeSlice(now: number): boolean {
   return now % ROUND_MS < ORDERED_SHARE * ROUND_MS;
 }

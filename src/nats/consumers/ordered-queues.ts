@@ -8,7 +8,7 @@ import {
   ensureQueueDurable,
   pullQueue,
   type QueueDurable,
-  type QueueOwner,
+  type QueueSink,
   type QueuesOptions,
 } from './queue-consumer.ts';
 
@@ -87,11 +87,11 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
     },
 
     /** Pulls from a queue. Null where that is not possible now, which is said. */
-    async open(subject: string, owner: QueueOwner) {
+    async open(subject: string, sink: QueueSink) {
       const ensure = () => ensureOrderedDurable(client, { stream, subject, ackWaitMs: options.ackWaitMs() });
-      const drain = await pullQueue(client, queues, ensure, owner);
-      if (!('failed' in drain)) return drain;
-      say(drain.failed);
+      const consumer = await pullQueue(client, queues, ensure, sink);
+      if (!('failed' in consumer)) return consumer;
+      say(consumer.failed);
       return null;
     },
   };

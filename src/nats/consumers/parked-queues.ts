@@ -1,4 +1,4 @@
-import { scheduledQueue } from '../../core/scheduled-queue.ts';
+import { scheduledBucket } from '../../core/scheduled-queue.ts';
 import type { NatsClient } from '../connection/client.ts';
 import { listSubjects } from '../streams/list-subjects.ts';
 import { parkedSubject } from '../streams/parked-stream.ts';
@@ -7,7 +7,7 @@ import {
   ensureQueueDurable,
   pullQueue,
   type QueueDurable,
-  type QueueOwner,
+  type QueueSink,
   type QueuesOptions,
 } from './queue-consumer.ts';
 
@@ -30,12 +30,12 @@ export function createParkedQueues(client: NatsClient, options: ParkedQueuesOpti
     list: () => listParked(client, parkedStream, sourceStream),
 
     /** Pulls from the queue of an endpoint. Null where that is not possible now, which is said. */
-    async open(endpointKey: string, owner: QueueOwner) {
+    async open(endpointKey: string, sink: QueueSink) {
       const ensure = () =>
         ensureDrain(client, { parkedStream, sourceStream, endpointKey, ackWaitMs: ackWaitMs() });
-      const drain = await pullQueue(client, queues, ensure, owner);
-      if (!('failed' in drain)) return drain;
-      client.log.warn(drain.failed);
+      const consumer = await pullQueue(client, queues, ensure, sink);
+      if (!('failed' in consumer)) return consumer;
+      client.log.warn(consumer.failed);
       return null;
     },
   };
@@ -85,7 +85,7 @@ export function ensureDrain(client: NatsClient, wanted: DrainWanted): Promise<Qu
     purpose: `drain ${endpointKey} from ${parkedStream}`,
     ackWaitMs,
     maxAckPending:
-      scheduledQueue(endpointKey) === null ? MAX_ACK_PENDING.ofEndpoint : MAX_ACK_PENDING.ofMinute,
+      scheduledBucket(endpointKey) === null ? MAX_ACK_PENDING.ofEndpoint : MAX_ACK_PENDING.ofMinute,
     inactiveMs: INACTIVE_MS,
     // A peer made it, with another ACK_WAIT_MS.
     isUpdated: false,

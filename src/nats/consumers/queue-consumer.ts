@@ -65,11 +65,11 @@ export async function ensureQueueDurable(
 }
 
 /** Who pulls from a queue. */
-export type QueueOwner = {
+export type QueueSink = {
   /** How many messages may come now. */
-  free(): number;
+  capacity(): number;
   /** One came; `pending` more are to be handed out after it. */
-  came(pending: number): void;
+  onMessage(pending: number): void;
 };
 
 /** Of all queues that one stream holds. */
@@ -97,12 +97,12 @@ export async function pullQueue(
   client: NatsClient,
   { stream, by, maxBatch, lanes, streamCreated, isStreamKnown, take }: QueuesOptions,
   ensure: () => Promise<QueueDurable>,
-  { free, came }: QueueOwner,
+  { capacity, onMessage }: QueueSink,
 ) {
   const durable = await ensure();
   if ('failed' in durable) return durable;
   const taken = (message: HandOut) => {
-    came(message.pending);
+    onMessage(message.pending);
     take(message);
   };
   const consumer = createPullConsumer(
@@ -118,8 +118,8 @@ export async function pullQueue(
       lanes,
       handOut: (message, created) => new HandOut(message, created, by),
     },
-    { free, take: taken, handBack: taken },
+    { free: capacity, take: taken, handBack: taken },
   );
   consumer.start();
-  return { credits: consumer.credits, wake: consumer.slotFreed, stop: consumer.stop };
+  return { outstanding: consumer.credits, pullMore: consumer.slotFreed, stop: consumer.stop };
 }

@@ -1,7 +1,7 @@
 import { Match, type Msg, type MsgHdrs } from 'nats';
 // The client's own parser of ack subjects: newer servers add tokens to them. It is not among the package's exports.
 import { parseInfo } from 'nats/lib/jetstream/jsmsg.js';
-import { isOfDay, scheduledQueue } from '../../core/scheduled-queue.ts';
+import { isDayBucket, scheduledBucket } from '../../core/scheduled-queue.ts';
 import { lastToken } from '../../core/subject.ts';
 import { ORDERED_COPIES } from '../streams/ordered-stream.ts';
 import { parkedKey } from '../streams/parked-stream.ts';
@@ -73,7 +73,7 @@ export class HandOut {
     this.queue = by === 'ordered' ? message.subject : null;
     this.parkedFor = this.#origin === null ? null : endpointOf(message.subject, by);
     const notBefore = this.#origin?.notBefore ?? null;
-    this.notBefore = notBefore !== null && isOfDay(parkedKey(message.subject)) ? null : notBefore;
+    this.notBefore = notBefore !== null && isDayBucket(parkedKey(message.subject)) ? null : notBefore;
     this.handOuts = info.deliveryCount;
     // The first hand-out of a copy that waits only brings it here, to be handed back until its time has come.
     this.attemptNumber = (this.#origin?.attempts ?? 0) + this.handOuts - (this.notBefore === null ? 0 : 1);
@@ -134,5 +134,5 @@ export class HandOut {
 function endpointOf(subject: string, by: HandedOutBy): string | null {
   if (by === 'ordered') return lastToken(subject);
   const queue = parkedKey(subject);
-  return scheduledQueue(queue) === null ? queue : null;
+  return scheduledBucket(queue) === null ? queue : null;
 }

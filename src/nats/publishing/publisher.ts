@@ -19,7 +19,7 @@ export interface Publisher {
    */
   publish(subject: string, data: Uint8Array, headers?: Readonly<Record<string, string>>): Promise<Stored>;
   /** Resolves when one more can go out at once: await it before each of many, so that they do not pile up in memory. */
-  room(): Promise<void>;
+  whenFree(): Promise<void>;
 }
 
 export function createPublisher(client: NatsClient, options: PublisherOptions = {}): Publisher {
@@ -27,7 +27,7 @@ export function createPublisher(client: NatsClient, options: PublisherOptions = 
   const waiting: (() => void)[] = [];
   let inFlight = 0;
 
-  async function room(): Promise<void> {
+  async function whenFree(): Promise<void> {
     while (inFlight >= maxInFlight) await new Promise<void>((resolve) => waiting.push(resolve));
   }
 
@@ -41,7 +41,7 @@ export function createPublisher(client: NatsClient, options: PublisherOptions = 
     const headers = headersFrom({ [Header.messageId]: `publish-${nuid.next()}`, ...values });
     if (headers === undefined)
       return { failed: 'invalid', detail: `a header of the message to ${subject} is not valid` };
-    if (inFlight >= maxInFlight) await room();
+    if (inFlight >= maxInFlight) await whenFree();
     inFlight += 1;
     try {
       return await storeMessage(client, { subject, data, headers }, retryForMs);
@@ -51,5 +51,5 @@ export function createPublisher(client: NatsClient, options: PublisherOptions = 
     }
   }
 
-  return { publish, room };
+  return { publish, whenFree };
 }

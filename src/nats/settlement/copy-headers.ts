@@ -1,6 +1,6 @@
 /** What is written on a copy. */
 
-import { scheduledQueue } from '../../core/scheduled-queue.ts';
+import { scheduledBucket } from '../../core/scheduled-queue.ts';
 import { Header, headerText, isOurs, keptName } from '../messages/headers.ts';
 import type { HandOut } from '../messages/received-message.ts';
 
@@ -43,5 +43,5 @@ export function copyHeaderBlock(handOut: HandOut, parking: Parking): Uint8Array 
 
 /** The queue of one time is another one later, when that time is nearer: both copies would be one too many. */
 function messageIdKey(endpointKey: string): string {
-  return scheduledQueue(endpointKey) === null ? endpointKey : 'at';
+  return scheduledBucket(endpointKey) === null ? endpointKey : 'at';
 }

@@ -1,6 +1,6 @@
 import { NO_ENDPOINT_KEY } from '../../core/request/target.ts';
 import type { Verdict } from '../../core/retry/verdict.ts';
-import { waitsFor } from '../../core/scheduled-queue.ts';
+import { scheduledKeyFor } from '../../core/scheduled-queue.ts';
 import type { HandOut } from '../messages/received-message.ts';
 import type { ParkingLot } from './parked-writer.ts';
 
@@ -15,7 +15,7 @@ export type DeliveryKey = { readonly id: string; readonly endpointKey: string };
 export type ParkerOptions = {
   readonly parking: ParkingLot;
   /** Keeps a message that could not be parked, or has to keep its order, held as it is, or returns false. */
-  setAside(handOut: HandOut, endpointKey: string): boolean;
+  defer(handOut: HandOut, endpointKey: string): boolean;
   handBack(handOut: HandOut, delayMs: number): Verdict;
   /** It is parked: the server hears no more of it from us. */
   moved(handOut: HandOut): void;
@@ -24,7 +24,7 @@ export type ParkerOptions = {
 };
 
 /** Parks messages; what cannot be parked is kept, or handed back. */
-export function createParker({ parking, setAside, handBack, moved, random }: ParkerOptions) {
+export function createParker({ parking, defer, handBack, moved, random }: ParkerOptions) {
   let hasHandedBack = false;
 
   /**
@@ -58,7 +58,7 @@ export function createParker({ parking, setAside, handBack, moved, random }: Par
     wanted: Verdict = { kind: 'park' },
   ): Promise<Verdict> {
     if (await park(handOut, deliveries, attempts, notBefore)) return wanted;
-    if (setAside(handOut, NO_ENDPOINT_KEY)) return { kind: 'setAside' };
+    if (defer(handOut, NO_ENDPOINT_KEY)) return { kind: 'setAside' };
     hasHandedBack = true;
     return handBack(handOut, stuckMs(handOut.handOuts));
   }
@@ -70,7 +70,7 @@ export function createParker({ parking, setAside, handBack, moved, random }: Par
     verdict: Extract<Verdict, { kind: 'schedule' }>,
   ): Promise<Verdict> {
     const now = Date.now();
-    const key = waitsFor(verdict.dueAt, now);
+    const key = scheduledKeyFor(verdict.dueAt, now);
     // Older workers open every queue at once, and look only at that time.
     if (handOut.queue === null && parking.fits(handOut))
       return parkOrKeep(
@@ -86,7 +86,7 @@ export function createParker({ parking, setAside, handBack, moved, random }: Par
 
   /** One that keeps its order is never parked: it waits here. */
   function keepInOrder(handOut: HandOut, endpointKey: string): Verdict {
-    if (setAside(handOut, endpointKey)) return { kind: 'setAside' };
+    if (defer(handOut, endpointKey)) return { kind: 'setAside' };
     return handBack(handOut, stuckMs(handOut.handOuts));
   }
 

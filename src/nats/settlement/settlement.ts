@@ -33,7 +33,7 @@ export type SettlementOptions = {
    * Keeps a message that could not be parked, or has to keep its order, held as it is, until its endpoint may have room; or
    * returns false. @default never
    */
-  readonly setAside?: (handOut: HandOut, endpointKey: string) => boolean;
+  readonly defer?: (handOut: HandOut, endpointKey: string) => boolean;
   /** From 0 (included) to 1 (excluded). @default `Math.random` */
   readonly random?: () => number;
   /**
@@ -75,7 +75,7 @@ export function createSettlement({
   acks,
   deadLetters,
   parking,
-  setAside = () => false,
+  defer = () => false,
   ackWaitMs,
   isGone = () => false,
   now = () => performance.now(),
@@ -104,7 +104,7 @@ export function createSettlement({
 
   const parker = createParker({
     parking,
-    setAside,
+    defer,
     handBack,
     moved: (handOut) => holding.drop(handOut),
     random,

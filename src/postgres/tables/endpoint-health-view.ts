@@ -1,12 +1,12 @@
 import type pg from 'pg';
-import type { EndpointCondition } from '../../core/records/endpoint-state.ts';
+import type { EndpointStatus } from '../../core/records/endpoint-state.ts';
 
 /** A row of `nats_endpoint_health`, for people. */
 export type EndpointHealth = {
   readonly endpointKey: string;
   readonly url: string;
   /** The worst that a worker sees. */
-  readonly state: EndpointCondition;
+  readonly state: EndpointStatus;
   readonly inFlight: number;
   /** Null where it is not known. */
   readonly parked: number | null;

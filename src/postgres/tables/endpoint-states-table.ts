@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { EndpointState } from '../../core/records/endpoint-state.ts';
+import type { EndpointStateRow } from '../../core/records/endpoint-state.ts';
 import { indexedText, MAX_INTEGER, nullable, storableCount, storableText, storableTime } from './storable.ts';
 
 const WRITE = `
@@ -32,7 +32,7 @@ const DELETE_OLD = `
 export async function writeEndpointStates(
   client: pg.PoolClient,
   instanceId: string,
-  endpoints: readonly EndpointState[],
+  endpoints: readonly EndpointStateRow[],
 ): Promise<void> {
   if (endpoints.length === 0) return;
   // One statement cannot write a row twice; the last one is the newest.

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { EndpointRule, EndpointRules } from '../../core/capacity/endpoint-limits.ts';
+import type { GroupLimits, OperatorLimits } from '../../core/capacity/endpoint-limits.ts';
 import { nameText } from './storable.ts';
 
 /** An instance that says no group is of a version that wrote none: rather a cap not used up than one exceeded. */
@@ -15,20 +15,20 @@ const READ = `
     ON rule.paused OR rule.max_concurrency IS NOT NULL OR rule.rate_limit IS NOT NULL`;
 
 /** One query, cheap enough to be asked every second. */
-export async function readEndpointRules(
+export async function readEndpointLimits(
   pool: pg.Pool,
   { streamName, queueGroup }: { readonly streamName: string; readonly queueGroup: string },
-): Promise<EndpointRules> {
+): Promise<GroupLimits> {
   const { rows } = await pool.query(READ, [nameText(streamName), nameText(queueGroup)]);
-  const rules = new Map<string, EndpointRule>();
+  const byOperator = new Map<string, OperatorLimits>();
   for (const row of rows) {
     if (row.endpoint_key === null) continue;
-    rules.set(row.endpoint_key, {
+    byOperator.set(row.endpoint_key, {
       paused: row.paused,
       pausedReason: row.paused_reason,
       maxConcurrency: row.max_concurrency,
       rateLimit: row.rate_limit,
     });
   }
-  return { rules, liveWorkers: Math.max(1, rows[0]?.workers ?? 0) };
+  return { byOperator, liveWorkers: Math.max(1, rows[0]?.workers ?? 0) };
 }

@@ -1,27 +1,27 @@
 import type pg from 'pg';
 import type { Settings } from '../../config/settings.ts';
-import { NO_RULE } from '../../core/capacity/endpoint-limiter.ts';
-import { Rooms } from '../../delivery/admission/admission.ts';
-import { RoomReport } from '../../delivery/admission/endpoint-report.ts';
-import { EndpointRules } from '../../delivery/admission/limits-watcher.ts';
-import { Drainer } from '../../delivery/parked/parked-reader.ts';
-import { DrainShare, type DrainShareOptions } from '../../delivery/parked/parked-share.ts';
-import { Schedule } from '../../delivery/parked/scheduled-reader.ts';
+import { NO_LIMITS } from '../../core/capacity/endpoint-limiter.ts';
+import { Admission } from '../../delivery/admission/admission.ts';
+import { EndpointReporter } from '../../delivery/admission/endpoint-report.ts';
+import { EndpointLimitsWatcher } from '../../delivery/admission/limits-watcher.ts';
+import { ParkedQueueReader } from '../../delivery/parked/parked-reader.ts';
+import { ParkedSlotShare, type ParkedSlotShareOptions } from '../../delivery/parked/parked-share.ts';
+import { ScheduledQueueReader } from '../../delivery/parked/scheduled-reader.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { createParkedQueues } from '../../nats/consumers/parked-queues.ts';
 import type { HandOut } from '../../nats/messages/received-message.ts';
-import { readEndpointRules } from '../../postgres/tables/endpoints-table.ts';
+import { readEndpointLimits } from '../../postgres/tables/endpoints-table.ts';
 import { createBusyMeter } from '../../runtime/event-loop-load.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Topology } from '../topology/topology.ts';
 
-export type RoomParts = {
+export type AdmissionParts = {
   readonly settings: Settings;
   readonly log: Logger;
   readonly client: NatsClient;
   readonly topology: Topology;
   /** The slots, as they are now. */
-  readonly slots: Pick<DrainShareOptions, 'free' | 'asked'>;
+  readonly slots: Pick<ParkedSlotShareOptions, 'free' | 'outstanding'>;
   /** How many messages may come now whose time has come. */
   freeForDue(): number;
   /** Takes a parked copy, or one of somebody else's messages there. */
@@ -29,17 +29,25 @@ export type RoomParts = {
 };
 
 /** Wires the rooms of the endpoints, what drains their queues, and what takes out messages that are due. */
-export function assembleRooms({ settings, log, client, topology, slots, freeForDue, take }: RoomParts) {
+export function assembleAdmission({
+  settings,
+  log,
+  client,
+  topology,
+  slots,
+  freeForDue,
+  take,
+}: AdmissionParts) {
   const now = () => performance.now();
-  const rooms = new Rooms({
+  const admission = new Admission({
     slots: settings.CONCURRENCY,
-    silentAfterMs: settings.PARK_AFTER_MS,
-    failureShare: settings.BREAKER_FAILURE_SHARE,
+    unresponsiveAfterMs: settings.PARK_AFTER_MS,
+    failureRateThreshold: settings.BREAKER_FAILURE_SHARE,
     windowMs: settings.BREAKER_WINDOW_MS,
     retryAfterMaxMs: settings.RETRY_AFTER_MAX_MS,
-    mostEndpoints: settings.ENDPOINTS_KEPT,
+    maxEndpoints: settings.ENDPOINTS_KEPT,
     isBusy: createBusyMeter(),
-    rule: NO_RULE,
+    limits: NO_LIMITS,
     now,
     random: Math.random,
   });
@@ -52,25 +60,25 @@ export function assembleRooms({ settings, log, client, topology, slots, freeForD
     isStreamKnown: () => topology.isParkedKnown(),
     take,
   });
-  const share = new DrainShare({ ...slots, rooms, slots: settings.CONCURRENCY, now });
-  const schedule = new Schedule({ queues, free: freeForDue, log, now, at: Date.now });
+  const share = new ParkedSlotShare({ ...slots, admission, slots: settings.CONCURRENCY, now });
+  const scheduledQueues = new ScheduledQueueReader({ queues, capacity: freeForDue, log, now, at: Date.now });
   const ofEndpoints = {
     open: queues.open,
     async list() {
       const listed = await queues.list();
-      return listed === null ? null : schedule.sift(listed);
+      return listed === null ? null : scheduledQueues.takeScheduled(listed);
     },
   };
-  const drainer = new Drainer({
-    rooms,
+  const parkedQueues = new ParkedQueueReader({
+    admission,
     queues: ofEndpoints,
-    maxDrains: settings.MAX_DRAINS,
+    maxOpenQueues: settings.MAX_DRAINS,
     share,
     log,
     now,
   });
-  const report = new RoomReport({ rooms, log, now, at: Date.now });
-  return { rooms, drainer, schedule, share, report };
+  const reporter = new EndpointReporter({ admission, log, now, at: Date.now });
+  return { admission, parkedQueues, scheduledQueues, share, reporter };
 }
 
 /** Wires what operators and settings allow at each endpoint. */
@@ -78,18 +86,18 @@ export function assembleLimits(parts: {
   readonly settings: Settings;
   readonly log: Logger;
   readonly pool: pg.Pool;
-  readonly rooms: Rooms;
-}): EndpointRules {
-  const { settings, log, pool, rooms } = parts;
+  readonly admission: Admission;
+}): EndpointLimitsWatcher {
+  const { settings, log, pool, admission } = parts;
   const group = { streamName: settings.STREAM_NAME, queueGroup: settings.QUEUE_GROUP };
-  return new EndpointRules({
+  return new EndpointLimitsWatcher({
     defaults: {
       concurrency: settings.ENDPOINT_CONCURRENCY,
       ratePerSecond: settings.ENDPOINT_RATE_LIMIT,
       disabledEndpoint: settings.DISABLED_ENDPOINT,
     },
-    read: () => readEndpointRules(pool, group),
-    rooms,
+    read: () => readEndpointLimits(pool, group),
+    admission,
     log,
   });
 }

@@ -3,14 +3,14 @@ import { createMessageParser } from '../../core/message/envelope.ts';
 import { countSettled } from '../../core/records/statistics.ts';
 import { NO_ENDPOINT_KEY } from '../../core/request/target.ts';
 import { isParked, type RetryPolicy } from '../../core/retry/verdict.ts';
-import { waitsFor } from '../../core/scheduled-queue.ts';
-import type { Pressure } from '../../delivery/ack-pending-monitor.ts';
-import type { Rooms } from '../../delivery/admission/admission.ts';
-import type { EndpointRules } from '../../delivery/admission/limits-watcher.ts';
-import type { SetAside } from '../../delivery/deferred-messages.ts';
+import { scheduledKeyFor } from '../../core/scheduled-queue.ts';
+import type { AckPendingMonitor } from '../../delivery/ack-pending-monitor.ts';
+import type { Admission } from '../../delivery/admission/admission.ts';
+import type { EndpointLimitsWatcher } from '../../delivery/admission/limits-watcher.ts';
+import type { DeferredMessages } from '../../delivery/deferred-messages.ts';
 import type { Surroundings } from '../../delivery/handle-message.ts';
-import type { Drainer } from '../../delivery/parked/parked-reader.ts';
-import type { Schedule } from '../../delivery/parked/scheduled-reader.ts';
+import type { ParkedQueueReader } from '../../delivery/parked/parked-reader.ts';
+import type { ScheduledQueueReader } from '../../delivery/parked/scheduled-reader.ts';
 import type { LiveRegistry } from '../../delivery/registry/webhook-registry.ts';
 import { endpointKeyOf, isUnsendable, type Unsendable } from '../../delivery/resolve.ts';
 import { logAttempt, logFanOut } from '../../delivery/statistics/attempt-log.ts';
@@ -28,13 +28,13 @@ export type JourneyParts = Settling & {
   readonly log: Logger;
   readonly topology: Topology;
   readonly statistics: Statistics;
-  readonly rooms: Rooms;
-  readonly drainer: Drainer;
-  readonly schedule: Schedule;
-  readonly pressure: Pressure;
+  readonly admission: Admission;
+  readonly parkedQueues: ParkedQueueReader;
+  readonly scheduledQueues: ScheduledQueueReader;
+  readonly ackPending: AckPendingMonitor;
   readonly registry: LiveRegistry;
-  readonly rules: EndpointRules;
-  readonly setAside: SetAside<HandOut>;
+  readonly limits: EndpointLimitsWatcher;
+  readonly deferred: DeferredMessages<HandOut>;
   readonly send: Surroundings<HandOut>['send'];
 };
 
@@ -45,13 +45,13 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
     log,
     topology,
     statistics,
-    rooms,
-    drainer,
-    schedule,
-    pressure,
+    admission,
+    parkedQueues,
+    scheduledQueues,
+    ackPending,
     registry,
-    rules,
-    setAside,
+    limits,
+    deferred,
     parking,
     settlement,
     send,
@@ -61,12 +61,12 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
     policy: retryPolicy(settings),
     maxAgeMs: settings.MAX_AGE_HOURS * HOUR_MS,
     parse: createMessageParser(settings.ENDPOINT_KEY),
-    enter(message, { target }) {
+    admit(message, { target }) {
       const fits = parking.fits(message);
       // The worker that was lost may have parked it again: then this copy is one too many, and parking it once more is its end.
       if (message.isLostCopy && fits && parking.trouble() === null)
-        return { kind: 'noRoom', why: 'a worker was lost with it' };
-      return rooms.enter(target, { isParkedCopy: message.isParkedCopy, mustSend: !fits });
+        return { kind: 'noCapacity', reason: 'a worker was lost with it' };
+      return admission.admit(target, { isParkedCopy: message.isParkedCopy, cannotPark: !fits });
     },
     rows: () => registry.rows,
     send,
@@ -77,14 +77,17 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
       parking.trouble() !== null ||
       !parking.fits(message),
     waitsIn(message, delivery) {
-      const isQueued = message.isParkedCopy || pressure.isHigh();
-      return isQueued || (!isUnsendable(delivery) && rooms.isShut(delivery.target)) ? 'queue' : 'stream';
+      const isQueued = message.isParkedCopy || ackPending.isNearLimit();
+      return isQueued || (!isUnsendable(delivery) && admission.isClosedFor(delivery.target))
+        ? 'queue'
+        : 'stream';
     },
     async fanOut(message, fanOut) {
       const { id, endpointKeys } = fanOut;
       if (!parking.fits(message)) return tooLarge(id, endpointKeys.length);
       const done = await settlement.fanOut(message, id, endpointKeys);
-      if (isParked(done) && message.queue === null) for (const key of endpointKeys) drainer.parked(key);
+      if (isParked(done) && message.queue === null)
+        for (const key of endpointKeys) parkedQueues.onParked(key);
       logFanOut(log, message, fanOut, done);
       statistics.add(countSettled(null, done, message.isRedelivery), null, null);
       return null;
@@ -95,18 +98,18 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
       const { outcome } = attempt;
       if (outcome.kind === 'faulted' && isUnsendable(delivery)) {
         // Somebody may have registered it a moment ago.
-        if (registry.trouble === null && setAside.keepUntil(message, registry.renewed())) {
+        if (registry.trouble === null && deferred.deferUntil(message, registry.renewed())) {
           message.separate();
           return { kind: 'setAside' };
         }
-        rules.waitsForRegistry(endpointKey);
+        limits.pauseUntilRegistryIsRead(endpointKey);
       }
       const done = await settlement.settle(message, { id, endpointKey }, attempt, verdict);
-      if (isParked(done)) drainer.parked(endpointKey);
-      if (done.kind === 'schedule') schedule.parked(waitsFor(done.dueAt, Date.now()));
+      if (isParked(done)) parkedQueues.onParked(endpointKey);
+      if (done.kind === 'schedule') scheduledQueues.onParked(scheduledKeyFor(done.dueAt, Date.now()));
       if (done.kind === 'deadLetter' && done.reason === 'gone' && !isUnsendable(delivery))
         registry.gone(delivery);
-      if (done.kind === 'retry') pressure.retried();
+      if (done.kind === 'retry') ackPending.onRetry();
       return done;
     },
     record(message, delivery, attempt, done) {

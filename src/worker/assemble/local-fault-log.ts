@@ -4,7 +4,7 @@ import type { Logger } from '../../runtime/logger.ts';
 const SAY_AGAIN_MS = 10_000;
 
 /** Says why deliveries wait for something of ours: at once, and then now and then. */
-export function sayOwnFaults(log: Logger): (code: string) => void {
+export function logLocalFaults(log: Logger): (code: string) => void {
   const saidAt = new Map<string, number>();
   return (code) => {
     const now = performance.now();

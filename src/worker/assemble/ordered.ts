@@ -1,9 +1,9 @@
 import type { Settings } from '../../config/settings.ts';
-import type { Rooms } from '../../delivery/admission/admission.ts';
+import type { Admission } from '../../delivery/admission/admission.ts';
 import type { Surroundings } from '../../delivery/handle-message.ts';
-import { OrderedMessages } from '../../delivery/ordered/ordered-dispatcher.ts';
-import { OrderedKeys } from '../../delivery/ordered/ordered-reader.ts';
-import { isTurnOfOrdered } from '../../delivery/ordered/ordered-share.ts';
+import { OrderedDispatcher } from '../../delivery/ordered/ordered-dispatcher.ts';
+import { OrderedQueueReader } from '../../delivery/ordered/ordered-reader.ts';
+import { isOrderedTimeSlice } from '../../delivery/ordered/ordered-share.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { createOrderedQueues } from '../../nats/consumers/ordered-queues.ts';
 import type { HandOut } from '../../nats/messages/received-message.ts';
@@ -19,33 +19,33 @@ export type OrderedParts = Pick<Settling, 'settlement' | 'acks'> & {
   readonly client: NatsClient;
   readonly topology: Topology;
   readonly orderedTopology: OrderedTopology;
-  readonly rooms: Rooms;
+  readonly admission: Admission;
   readonly around: Surroundings<HandOut>;
   /** Slots without a message, and without one that is about to come. */
   free(): number;
   /** Takes a message into a slot. */
-  begin(message: HandOut): void;
+  start(message: HandOut): void;
   /** How much more may be kept in memory, in bytes. */
   leftBytes(): number;
 };
 
 /** Wires the queues of ordered webhooks, and the journey of their messages: none is parked, and each waits in its stream. */
 export function assembleOrdered(parts: OrderedParts) {
-  const { settings, log, client, topology, orderedTopology, rooms, around, settlement, acks } = parts;
+  const { settings, log, client, topology, orderedTopology, admission, around, settlement, acks } = parts;
   const now = () => performance.now();
-  const messages = new OrderedMessages<HandOut>({
+  const messages = new OrderedDispatcher<HandOut>({
     slots: settings.CONCURRENCY,
     free: parts.free,
-    spaceFor(endpointKey) {
-      const place = rooms.placeOf(endpointKey);
-      return place.isQueueing && !isTurnOfOrdered(now()) ? 0 : rooms.spaceFor(place);
+    capacityFor(endpointKey) {
+      const endpoint = admission.endpointFor(endpointKey);
+      return endpoint.hasBacklog && !isOrderedTimeSlice(now()) ? 0 : admission.capacityFor(endpoint);
     },
-    begin: parts.begin,
+    start: parts.start,
     leftBytes: parts.leftBytes,
-    benched: (queue) => keys.benched(queue),
-    settled: (queue, pending, delayMs) => keys.settled(queue, pending, delayMs),
-    handBack: (message) => settlement.handBack(message, 0),
-    ackAgain: (message) => settlement.ackAgain(message),
+    blocked: (queue) => keys.onBlocked(queue),
+    settled: (queue, pending, delayMs) => keys.onSettled(queue, pending, delayMs),
+    requeue: (message) => settlement.handBack(message, 0),
+    ackDuplicate: (message) => settlement.ackAgain(message),
     now,
   });
   const queues = createOrderedQueues(client, {
@@ -57,10 +57,10 @@ export function assembleOrdered(parts: OrderedParts) {
     isStreamKnown: () => orderedTopology.isKnown(),
     take(message) {
       settlement.hold(message);
-      messages.came(message);
+      messages.onMessage(message);
     },
   });
-  const keys = new OrderedKeys({
+  const keys = new OrderedQueueReader({
     queues: {
       ...queues,
       async list() {
@@ -72,8 +72,8 @@ export function assembleOrdered(parts: OrderedParts) {
       // would send all of it again.
       open: async (queue, owner) => ((await orderedTopology.isReady()) ? queues.open(queue, owner) : null),
     },
-    mostOpen: settings.MAX_DRAINS,
-    mostKnown: settings.ENDPOINTS_KEPT,
+    maxOpenQueues: settings.MAX_DRAINS,
+    maxTrackedQueues: settings.ENDPOINTS_KEPT,
     mayPull: () => acks.trouble() === null,
     log,
     now,
@@ -83,25 +83,25 @@ export function assembleOrdered(parts: OrderedParts) {
     // It may have been handed back unsent, by any worker that stopped: then it is sent at least once.
     hasHandedBack: () => true,
     waitsIn: () => 'stream',
-    async enter(message, { target, endpoint }) {
+    async admit(message, { target, endpoint }) {
       const copies = orderedCopySubject(settings.STREAM_NAME, message.queue!, target.endpointKey);
       // Its endpoint was one of several a moment ago, and has still to get what was copied for it then.
-      const isEarly = endpoint !== null && message.parkedFor === null && keys.holds(copies);
-      if (messages.isBehind(message, target.endpointKey) || isEarly)
-        return { kind: 'noRoom', why: 'others wait for room there' };
+      const isEarly = endpoint !== null && message.parkedFor === null && keys.hasBacklog(copies);
+      if (messages.mustWaitBehind(message, target.endpointKey) || isEarly)
+        return { kind: 'noCapacity', reason: 'others wait for room there' };
       if (await queues.isOver(message)) {
         settlement.letGo(message);
-        return { kind: 'noRoom', why: 'it is acked by now' };
+        return { kind: 'noCapacity', reason: 'it is acked by now' };
       }
       // Parked ones do not go before it: they have a queue of their own.
-      const room = await rooms.enter(target, { isParkedCopy: true, mustSend: false });
+      const permit = await admission.admit(target, { isParkedCopy: true, cannotPark: false });
       // An attempt takes at most half of the ack wait, and must be over before another worker can have it.
-      if (room.kind === 'noRoom' || settlement.isOurs(message, topology.ackWaitMs / 2)) return room;
+      if (permit.kind === 'noCapacity' || settlement.isOurs(message, topology.ackWaitMs / 2)) return permit;
       const outcome = {
-        kind: 'noRoom',
-        why: 'NATS did not hear of it lately, and may give it to another worker',
+        kind: 'noCapacity',
+        reason: 'NATS did not hear of it lately, and may give it to another worker',
       } as const;
-      room.left({ outcome, startedAt: around.now(), durationMs: 0 });
+      permit.release({ outcome, startedAt: around.now(), durationMs: 0 });
       return outcome;
     },
     async fanOut(message, fanOut) {
@@ -112,12 +112,12 @@ export function assembleOrdered(parts: OrderedParts) {
       }
       const tooLarge = await around.fanOut(message, fanOut);
       for (const endpointKey of tooLarge === null ? fanOut.endpointKeys : [])
-        keys.noticed(orderedCopySubject(settings.STREAM_NAME, message.queue!, endpointKey));
+        keys.onPublished(orderedCopySubject(settings.STREAM_NAME, message.queue!, endpointKey));
       return tooLarge;
     },
     async settle(message, delivery, attempt, verdict) {
       const done = await around.settle(message, delivery, attempt, verdict);
-      messages.settled(message, done);
+      messages.onSettled(message, done);
       return done;
     },
   };

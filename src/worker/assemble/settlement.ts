@@ -16,7 +16,7 @@ export type SettlingParts = {
   /** The server takes our words again, after it did not. */
   heard(): void;
   /** Keeps a message that could not be parked, or has to keep its order, or returns false. */
-  setAside(message: HandOut, endpointKey: string): boolean;
+  defer(message: HandOut, endpointKey: string): boolean;
 };
 
 /** Wires what says ack, nak and term, and what stores copies before. */
@@ -26,7 +26,7 @@ export function assembleSettling({
   topology,
   orderedTopology,
   heard,
-  setAside,
+  defer,
 }: SettlingParts) {
   const isGone = (handOut: HandOut) =>
     handOut.queue === null ? topology.isGone(handOut) : orderedTopology.isGone(handOut);
@@ -38,7 +38,7 @@ export function assembleSettling({
     client,
     acks,
     parking,
-    setAside,
+    defer,
     deadLetters,
     ackWaitMs: topology.ackWaitMs,
     isGone,

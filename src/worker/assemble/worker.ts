@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Settings } from '../../config/settings.ts';
-import { Pressure } from '../../delivery/ack-pending-monitor.ts';
-import { SetAside } from '../../delivery/deferred-messages.ts';
+import { AckPendingMonitor } from '../../delivery/ack-pending-monitor.ts';
+import { DeferredMessages } from '../../delivery/deferred-messages.ts';
 import { handleMessage, type Surroundings } from '../../delivery/handle-message.ts';
-import { patientSender } from '../../delivery/local-fault-retry.ts';
+import { withLocalFaultRetry } from '../../delivery/local-fault-retry.ts';
 import { LiveRegistry } from '../../delivery/registry/webhook-registry.ts';
 import { Slots } from '../../delivery/slots.ts';
 import { Statistics } from '../../delivery/statistics/statistics.ts';
@@ -15,10 +15,10 @@ import type { Logger } from '../../runtime/logger.ts';
 import type { Database } from '../connections/database.ts';
 import type { OrderedTopology } from '../topology/ordered-topology.ts';
 import type { Topology } from '../topology/topology.ts';
-import { assembleLimits, assembleRooms } from './admission.ts';
+import { assembleAdmission, assembleLimits } from './admission.ts';
 import { assembleHealth } from './health.ts';
 import { assembleJourney, retryPolicy } from './journey.ts';
-import { sayOwnFaults } from './local-fault-log.ts';
+import { logLocalFaults } from './local-fault-log.ts';
 import { assembleOrdered } from './ordered.ts';
 import { assembleSender } from './sender.ts';
 import { assembleSettling } from './settlement.ts';
@@ -71,7 +71,7 @@ export function assembleWorker({
         const progress = await topology.progress();
         return progress && { ...progress, pending: progress.pending + ordered.keys.pending };
       },
-      endpoints: () => report.changed(),
+      endpoints: () => reporter.takeChanges(),
     },
     keeper,
   );
@@ -81,42 +81,42 @@ export function assembleWorker({
     topology,
     orderedTopology,
     heard: () => consumer.slotFreed(),
-    setAside(message, endpointKey) {
+    defer(message, endpointKey) {
       const isKept =
-        message.queue === null ? setAside.keep(message) : ordered.messages.keep(message, endpointKey);
+        message.queue === null ? deferred.defer(message) : ordered.messages.defer(message, endpointKey);
       if (isKept) message.separate();
       return isKept;
     },
   });
   const { acks, parking, settlement } = settling;
-  const pressure = new Pressure(() => topology.isPressed());
-  const { rooms, drainer, schedule, share, report } = assembleRooms({
+  const ackPending = new AckPendingMonitor(() => topology.isPressed());
+  const { admission, parkedQueues, scheduledQueues, share, reporter } = assembleAdmission({
     settings,
     log,
     client,
     topology,
     slots: {
       free: () => (acks.trouble() === null ? slots.free() : 0),
-      asked: () => consumer.credits(),
+      outstanding: () => consumer.credits(),
     },
     freeForDue: () => (acks.trouble() === null ? Math.max(DUE_AT_ONCE, slots.free()) : 0),
     take: takeCopy,
   });
 
-  const rules = assembleLimits({ settings, log, pool, rooms });
+  const limits = assembleLimits({ settings, log, pool, admission });
   const registry = new LiveRegistry({
     policy: { retries: retryPolicy(settings), disabled: settings.DISABLED_ENDPOINT },
     rows: webhookRows(pool, settings.DATABASE_URL, log),
     subjects: [...settings.SUBJECT, ...settings.ORDERED_SUBJECT],
     log,
-    changed: () => rules.registryChanged(registry),
-    notified: () => rules.look(),
+    changed: () => limits.onRegistryChanged(registry),
+    notified: () => limits.refresh(),
   });
-  const leftBytes = () => settings.SET_ASIDE_BYTES - setAside.bytes - ordered.messages.bytes;
-  const setAside: SetAside<HandOut> = new SetAside({
+  const leftBytes = () => settings.SET_ASIDE_BYTES - deferred.bytes - ordered.messages.bytes;
+  const deferred: DeferredMessages<HandOut> = new DeferredMessages({
     leftBytes,
-    again: proceed,
-    mostAtOnce: Math.max(1, Math.floor(SHARE_OF_NEWS * settings.CONCURRENCY)),
+    resume: proceed,
+    maxResumedAtOnce: Math.max(1, Math.floor(SHARE_OF_NEWS * settings.CONCURRENCY)),
     random: Math.random,
   });
 
@@ -126,19 +126,19 @@ export function assembleWorker({
     log,
     topology,
     statistics,
-    rooms,
-    drainer,
-    schedule,
-    pressure,
+    admission,
+    parkedQueues,
+    scheduledQueues,
+    ackPending,
     registry,
-    rules,
-    setAside,
-    send: patientSender(sender.send, stopping.signal, sayOwnFaults(log)),
+    limits,
+    deferred,
+    send: withLocalFaultRetry(sender.send, stopping.signal, logLocalFaults(log)),
   });
   /** More came than there are slots: it is parked, wherever it goes. */
-  const overflowing: Surroundings<HandOut> = {
+  const overflow: Surroundings<HandOut> = {
     ...around,
-    enter: () => ({ kind: 'noRoom', why: 'this worker has no slot for it' }),
+    admit: () => ({ kind: 'noCapacity', reason: 'this worker has no slot for it' }),
   };
 
   const handle = (message: HandOut, surroundings: Surroundings<HandOut>) =>
@@ -153,13 +153,13 @@ export function assembleWorker({
   const slots = new Slots<HandOut>(
     settings.CONCURRENCY,
     async (message) => {
-      if (message.isParkedCopy) share.began();
+      if (message.isParkedCopy) share.started();
       await handle(message, message.queue === null ? around : ordered.inOrder);
-      if (message.isParkedCopy) share.ended();
-      if (message.queue !== null) ordered.messages.ended(message);
+      if (message.isParkedCopy) share.finished();
+      if (message.queue !== null) ordered.messages.onFinished(message);
     },
     () => {
-      ordered.messages.slotFreed();
+      ordered.messages.onSlotFreed();
       consumer.slotFreed();
     },
   );
@@ -170,8 +170,8 @@ export function assembleWorker({
   }
 
   async function proceed(message: HandOut): Promise<void> {
-    if (message.queue !== null) ordered.messages.came(message);
-    else await (slots.free() > 0 ? slots.take(message) : handle(message, overflowing));
+    if (message.queue !== null) ordered.messages.onMessage(message);
+    else await (slots.free() > 0 ? slots.run(message) : handle(message, overflow));
   }
 
   const ordered = assembleOrdered({
@@ -181,10 +181,10 @@ export function assembleWorker({
     client,
     topology,
     orderedTopology,
-    rooms,
+    admission,
     around,
     free: () => (acks.trouble() === null ? slots.free() - consumer.coming() : 0),
-    begin: (message) => void slots.take(message),
+    start: (message) => void slots.run(message),
     leftBytes,
   });
 
@@ -205,7 +205,8 @@ export function assembleWorker({
       isKnown: () => topology.isKnown(),
     },
     {
-      free: () => (acks.trouble() === null ? slots.free() - share.wish() - ordered.messages.wish() : 0),
+      free: () =>
+        acks.trouble() === null ? slots.free() - share.reservedSlots() - ordered.messages.reservedSlots() : 0,
       take,
       handBack: take,
     },
@@ -230,14 +231,14 @@ export function assembleWorker({
     parking,
     settlement,
     slots,
-    rooms,
-    drainer,
-    schedule,
-    report,
-    pressure,
-    setAside,
+    admission,
+    parkedQueues,
+    scheduledQueues,
+    reporter,
+    ackPending,
+    deferred,
     ordered,
-    rules,
+    limits,
     registry,
     consumer,
     health,

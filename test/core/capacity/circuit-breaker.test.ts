@@ -1,15 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { Breaker } from '../../../src/core/capacity/circuit-breaker.ts';
+import { CircuitBreaker } from '../../../src/core/capacity/circuit-breaker.ts';
 
 const HALF = 0.5;
-const create = (failureShare = 0.8, windowMs = 10_000) => new Breaker({ failureShare, windowMs });
+const create = (failureRateThreshold = 0.8, windowMs = 10_000) =>
+  new CircuitBreaker({ failureRateThreshold, windowMs });
 
 /** `F` fails, `s` succeeds, one millisecond after the other. */
-function play(breaker: Breaker, signs: string, from = 0): number {
+function play(breaker: CircuitBreaker, signs: string, from = 0): number {
   let now = from;
   for (const sign of signs) {
-    if (sign === 's') breaker.succeeded(now);
-    else breaker.failed(now, false, 0, 0, HALF);
+    if (sign === 's') breaker.onSuccess(now);
+    else breaker.onFailure(now, false, 0, 0, HALF);
     now++;
   }
   return now;
@@ -17,7 +18,7 @@ function play(breaker: Breaker, signs: string, from = 0): number {
 
 describe('a breaker', () => {
   it.each([
-    ['nothing', '', true],
+    ['ignore', '', true],
     ['two failures, and no success ever', 'F'.repeat(2), true],
     ['three failures, and no success ever', 'F'.repeat(3), false],
     ['nine failures in a row', `ssssss${'F'.repeat(9)}`, true],
@@ -34,16 +35,16 @@ describe('a breaker', () => {
 
   it('opens after ten failures in a row, however slow they come', () => {
     const breaker = create();
-    breaker.succeeded(0);
-    for (let number = 1; number <= 10; number++) breaker.failed(number * 60_000, false, 0, 0, HALF);
+    breaker.onSuccess(0);
+    for (let number = 1; number <= 10; number++) breaker.onFailure(number * 60_000, false, 0, 0, HALF);
     expect(breaker.isClosed()).toBe(false);
   });
 
   it('takes the share over its window only', () => {
     const breaker = create();
     play(breaker, 'sFFF');
-    breaker.succeeded(20_000);
-    expect(breaker.tally(20_000)).toEqual({ successes: 1, failures: 0 });
+    breaker.onSuccess(20_000);
+    expect(breaker.counts(20_000)).toEqual({ successes: 1, failures: 0 });
     play(breaker, 'FFF', 20_001);
     expect(breaker.isClosed()).toBe(true);
   });
@@ -59,7 +60,7 @@ describe('a breaker', () => {
   it('closes at a success, and starts anew', () => {
     const breaker = create();
     play(breaker, 'F'.repeat(5));
-    breaker.succeeded(2000);
+    breaker.onSuccess(2000);
     expect(breaker.isClosed()).toBe(true);
     play(breaker, 'F'.repeat(8), 2001);
     expect(breaker.isClosed()).toBe(true);
@@ -74,7 +75,7 @@ describe('a breaker', () => {
     const breaker = create();
     play(breaker, 'F'.repeat(3));
     const now = 2 + after;
-    breaker.failed(now, true, 5, 0, HALF);
+    breaker.onFailure(now, true, 5, 0, HALF);
     expect(breaker.openUntil).toBe(now + openMs);
   });
 
@@ -82,7 +83,7 @@ describe('a breaker', () => {
     const breaker = create();
     play(breaker, 'F'.repeat(5));
     const waits = [100, 2000, 30_000].map((durationMs) => {
-      breaker.failed(1000, true, durationMs, 0, HALF);
+      breaker.onFailure(1000, true, durationMs, 0, HALF);
       return breaker.openUntil! - 1000;
     });
     expect(waits).toEqual([500, 10_000, 30_000]);
@@ -102,7 +103,7 @@ describe('a breaker', () => {
   ])('stays open as long as the endpoint asks, %s', (_when, before) => {
     const breaker = create();
     const now = play(breaker, before);
-    breaker.failed(now, false, 0, 60_000, HALF);
+    breaker.onFailure(now, false, 0, 60_000, HALF);
     expect(breaker.openUntil).toBe(now + 60_000);
   });
 
@@ -113,24 +114,24 @@ describe('a breaker', () => {
     ] as const) {
       const breaker = create();
       play(breaker, 'F'.repeat(2));
-      breaker.failed(2, false, 0, 0, random);
+      breaker.onFailure(2, false, 0, 0, random);
       expect(breaker.openUntil).toBe(2 + ms);
     }
   });
 
   it('lets one probe find out, when what is known is in doubt', () => {
     const breaker = create();
-    breaker.doubt(5);
+    breaker.halfOpen(5);
     expect(breaker.isHalfOpen(5)).toBe(true);
-    breaker.succeeded(6);
+    breaker.onSuccess(6);
     expect(breaker.isClosed()).toBe(true);
   });
 
   it('stays open for its time, in doubt or not', () => {
     const breaker = create();
     play(breaker, 'F'.repeat(2));
-    breaker.failed(2, false, 0, 60_000, 0.5);
-    breaker.doubt(3);
+    breaker.onFailure(2, false, 0, 60_000, 0.5);
+    breaker.halfOpen(3);
     expect(breaker.openUntil).toBe(60_002);
   });
 });

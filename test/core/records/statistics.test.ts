@@ -12,7 +12,7 @@ import type { Verdict } from '../../../src/core/retry/verdict.ts';
 const attempt = (outcome: Outcome): Attempt => ({ outcome, startedAt: 0, durationMs: 12 });
 const answered = attempt({ kind: 'responded', status: 200, retryAfterMs: null, excerpt: null });
 const unsent = attempt({ kind: 'unsendable', reason: 'malformed', detail: 'x' });
-const noRoom = attempt({ kind: 'noRoom', why: 'its circuit breaker is open' });
+const noRoom = attempt({ kind: 'noCapacity', reason: 'its circuit breaker is open' });
 const aborted = attempt({ kind: 'aborted' });
 
 const RETRY = { kind: 'retry', delayMs: 1, waitsIn: 'stream' } as const;

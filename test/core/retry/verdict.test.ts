@@ -77,7 +77,7 @@ describe('what follows from an attempt', () => {
     ['a message that kills workers', { kind: 'spent', handOuts: 4 }, deadLetter('exhausted')],
     ['a message that is too late', { kind: 'expired', detail: 'x' }, deadLetter('expired')],
     ['a message that is too early', { kind: 'early', dueAt: 7 }, { kind: 'schedule', dueAt: 7 }],
-    ['an endpoint without room', { kind: 'noRoom', why: 'paused: maintenance' }, PARK],
+    ['an endpoint without room', { kind: 'noCapacity', reason: 'paused: maintenance' }, PARK],
     ['our own shutdown', { kind: 'aborted' }, PARK],
     ['our own fault', { kind: 'faulted', code: 'EMFILE' }, PARK],
   ])('%s', (_, outcome, expected) => {
@@ -107,7 +107,7 @@ describe('what follows from an attempt', () => {
 
   it.each<[string, Outcome]>([
     ['a shutdown', { kind: 'aborted' }],
-    ['an endpoint without room', { kind: 'noRoom', why: 'others wait in its queue' }],
+    ['an endpoint without room', { kind: 'noCapacity', reason: 'others wait in its queue' }],
     ['our own fault', { kind: 'faulted', code: 'EMFILE' }],
   ])('%s is not counted, not even at the last attempt', (_, outcome) => {
     expect(verdict(outcome, 3)).toEqual(PARK);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type Ordered, OrderedMessages } from '../../../src/delivery/ordered/ordered-dispatcher.ts';
+import { OrderedDispatcher, type OrderedMessage } from '../../../src/delivery/ordered/ordered-dispatcher.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -12,38 +12,38 @@ const HERE = 'here-0a1b2c3d';
 const THERE = 'there-0a1b2c3d';
 const ACK = { kind: 'ack' } as const;
 
-function message(queue: string, more: Partial<Ordered> = {}): Ordered {
+function message(queue: string, more: Partial<OrderedMessage> = {}): OrderedMessage {
   return { queue, sequence: 1, firstSeen: 1, pending: 3, size: 10, ...more };
 }
 
 /** Each endpoint has room for as many as `space` says; messages in slots stay there until the test ends them. */
 function open({ slots = 100, bytes = 1_000_000 } = {}) {
-  const inSlots = new Set<Ordered>();
+  const inSlots = new Set<OrderedMessage>();
   const said: string[] = [];
-  const handedBack: Ordered[] = [];
+  const handedBack: OrderedMessage[] = [];
   const space = { [HERE]: 0, [THERE]: 0 };
-  const messages: OrderedMessages<Ordered> = new OrderedMessages<Ordered>({
+  const messages: OrderedDispatcher<OrderedMessage> = new OrderedDispatcher<OrderedMessage>({
     slots,
     free: () => slots - inSlots.size,
-    spaceFor: (endpointKey) => space[endpointKey as keyof typeof space],
-    begin: (each) => inSlots.add(each),
+    capacityFor: (endpointKey) => space[endpointKey as keyof typeof space],
+    start: (each) => inSlots.add(each),
     leftBytes: () => bytes - messages.bytes,
-    benched: (queue) => said.push(`${queue} benched`),
+    blocked: (queue) => said.push(`${queue} benched`),
     settled: (queue, pending, delayMs) => said.push(`${queue} settled, ${pending} more, ${delayMs} ms`),
-    handBack: (each) => handedBack.push(each),
-    ackAgain: (each) => said.push(`${each.queue} acked again`),
+    requeue: (each) => handedBack.push(each),
+    ackDuplicate: (each) => said.push(`${each.queue} acked again`),
     now: () => Date.now(),
   });
-  const end = (each: Ordered) => {
+  const end = (each: OrderedMessage) => {
     inSlots.delete(each);
-    messages.ended(each);
-    messages.slotFreed();
+    messages.onFinished(each);
+    messages.onSlotFreed();
   };
   /** It comes to the door of its endpoint, and is turned away. */
-  const turnAway = (each: Ordered, endpointKey: string) => {
-    messages.isBehind(each, endpointKey);
-    const isKept = messages.keep(each, endpointKey);
-    messages.settled(each, { kind: 'setAside' });
+  const turnAway = (each: OrderedMessage, endpointKey: string) => {
+    messages.mustWaitBehind(each, endpointKey);
+    const isKept = messages.defer(each, endpointKey);
+    messages.onSettled(each, { kind: 'setAside' });
     end(each);
     return isKept;
   };
@@ -53,12 +53,12 @@ function open({ slots = 100, bytes = 1_000_000 } = {}) {
 test('a message has a slot at once, and its queue hears when it is settled, and when it comes again', () => {
   const { messages, inSlots, said, end } = open();
   const [first, second] = [message('a'), message('b')];
-  messages.came(first);
-  messages.came(second);
+  messages.onMessage(first);
+  messages.onMessage(second);
   expect([...inSlots]).toEqual([first, second]);
-  messages.settled(first, ACK);
+  messages.onSettled(first, ACK);
   end(first);
-  messages.settled(second, { kind: 'retry', delayMs: 70, waitsIn: 'stream' });
+  messages.onSettled(second, { kind: 'retry', delayMs: 70, waitsIn: 'stream' });
   end(second);
   expect(said).toEqual(['a settled, 3 more, 0 ms', 'b settled, 3 more, 70 ms']);
 });
@@ -66,8 +66,8 @@ test('a message has a slot at once, and its queue hears when it is settled, and 
 test('of one that is handed back until later, its queue hears when that is', () => {
   const { messages, said, end } = open();
   const early = message('a');
-  messages.came(early);
-  messages.settled(early, { kind: 'handBack', delayMs: 9000 });
+  messages.onMessage(early);
+  messages.onSettled(early, { kind: 'handBack', delayMs: 9000 });
   end(early);
   expect(said).toEqual(['a settled, 3 more, 9000 ms']);
 });
@@ -75,8 +75,8 @@ test('of one that is handed back until later, its queue hears when that is', () 
 test('a quarter of the slots is left to what has no order', () => {
   const { messages, inSlots, end } = open({ slots: 8 });
   const all = Array.from({ length: 8 }, (_, n) => message(`k${n}`));
-  for (const each of all) messages.came(each);
-  expect([inSlots.size, messages.wish()]).toEqual([6, 0]);
+  for (const each of all) messages.onMessage(each);
+  expect([inSlots.size, messages.reservedSlots()]).toEqual([6, 0]);
   end(all[0]!);
   expect(inSlots.has(all[6]!)).toBe(true);
 });
@@ -85,11 +85,11 @@ test('a single slot is left to what has no order for a quarter of the time', () 
   vi.setSystemTime(1000);
   const { messages, inSlots, end } = open({ slots: 1 });
   const all = Array.from({ length: 3 }, (_, n) => message(`k${n}`));
-  for (const each of all) messages.came(each);
+  for (const each of all) messages.onMessage(each);
   expect([...inSlots]).toEqual([all[0]]);
   vi.advanceTimersByTime(150);
   end(all[0]!);
-  expect([inSlots.size, messages.wish()]).toEqual([0, 0]);
+  expect([inSlots.size, messages.reservedSlots()]).toEqual([0, 0]);
   vi.advanceTimersByTime(50);
   expect([...inSlots]).toEqual([all[1]]);
 });
@@ -98,7 +98,7 @@ test('one without room keeps no slot, and is taken up when there is room, those 
   const { messages, inSlots, said, space, turnAway } = open();
   const all = ['a', 'b', 'c'].map((queue) => message(queue));
   for (const each of all) {
-    messages.came(each);
+    messages.onMessage(each);
     turnAway(each, HERE);
   }
   vi.advanceTimersByTime(60_000);
@@ -112,21 +112,21 @@ test('one without room keeps no slot, and is taken up when there is room, those 
 test('one that comes later goes behind those that wait for the same endpoint, and past those that wait for others', () => {
   const { messages, space, turnAway } = open();
   const [waits, next] = [message('a'), message('b')];
-  messages.came(waits);
+  messages.onMessage(waits);
   turnAway(waits, HERE);
-  messages.came(next);
-  expect(messages.isBehind(next, HERE)).toBe(true);
-  expect(messages.isBehind(next, THERE)).toBe(false);
+  messages.onMessage(next);
+  expect(messages.mustWaitBehind(next, HERE)).toBe(true);
+  expect(messages.mustWaitBehind(next, THERE)).toBe(false);
   space[HERE] = 1;
   vi.advanceTimersByTime(50);
-  expect(messages.isBehind(waits, HERE)).toBe(false);
+  expect(messages.mustWaitBehind(waits, HERE)).toBe(false);
 });
 
 test('an endpoint that turns them away again is asked less and less often, up to two seconds, until one gets through', () => {
   const { messages, inSlots, space, end, turnAway } = open();
   const [first, second] = [message('a'), message('b')];
   for (const each of [first, second]) {
-    messages.came(each);
+    messages.onMessage(each);
     turnAway(each, HERE);
   }
   space[HERE] = 1;
@@ -140,8 +140,8 @@ test('an endpoint that turns them away again is asked less and less often, up to
     expect(inSlots.size).toBe(1);
   }
   const [each] = inSlots;
-  messages.isBehind(each!, HERE);
-  messages.settled(each!, ACK);
+  messages.mustWaitBehind(each!, HERE);
+  messages.onSettled(each!, ACK);
   end(each!);
   expect(inSlots.size).toBe(1);
 });
@@ -150,7 +150,7 @@ test('no more are kept than there is memory for', () => {
   const { messages, turnAway } = open({ bytes: 2 * (2048 + 10) });
   const kept = ['a', 'b', 'c'].map((queue) => {
     const each = message(queue);
-    messages.came(each);
+    messages.onMessage(each);
     return turnAway(each, HERE);
   });
   expect(kept).toEqual([true, true, false]);
@@ -159,9 +159,9 @@ test('no more are kept than there is memory for', () => {
 test('of one queue, one goes at a time, whatever is handed out; the same one once more is not sent again', () => {
   const { messages, inSlots, said, end } = open();
   const [first, same, next] = [message('a'), message('a'), message('a', { sequence: 2 })];
-  for (const each of [first, same, next]) messages.came(each);
+  for (const each of [first, same, next]) messages.onMessage(each);
   expect([...inSlots]).toEqual([first]);
-  messages.settled(first, ACK);
+  messages.onSettled(first, ACK);
   end(first);
   expect([...inSlots]).toEqual([next]);
   expect(said).toContain('a acked again');
@@ -170,9 +170,9 @@ test('of one queue, one goes at a time, whatever is handed out; the same one onc
 test('the same one once more is sent, where the first one was not taken', () => {
   const { messages, inSlots, end } = open();
   const [first, same] = [message('a'), message('a')];
-  messages.came(first);
-  messages.came(same);
-  messages.settled(first, { kind: 'retry', delayMs: 10, waitsIn: 'stream' });
+  messages.onMessage(first);
+  messages.onMessage(same);
+  messages.onSettled(first, { kind: 'retry', delayMs: 10, waitsIn: 'stream' });
   end(first);
   expect([...inSlots]).toEqual([same]);
 });
@@ -180,14 +180,14 @@ test('the same one once more is sent, where the first one was not taken', () => 
 test('at a stop, all that are not in a slot go back, and so do those that come, or find no room, after it', () => {
   const { messages, handedBack, turnAway } = open({ slots: 2 });
   const [waits, inSlot, due, behind] = [message('a'), message('b'), message('c'), message('b')];
-  messages.came(waits);
+  messages.onMessage(waits);
   turnAway(waits, HERE);
-  for (const each of [inSlot, due, behind]) messages.came(each);
+  for (const each of [inSlot, due, behind]) messages.onMessage(each);
   messages.stop();
   expect(new Set(handedBack)).toEqual(new Set([waits, due, behind]));
   const late = message('d');
-  messages.came(late);
-  expect(messages.keep(inSlot, HERE)).toBe(true);
+  messages.onMessage(late);
+  expect(messages.defer(inSlot, HERE)).toBe(true);
   expect(handedBack.slice(3)).toEqual([late, inSlot]);
   vi.advanceTimersByTime(60_000);
   expect(handedBack.length).toBe(5);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { OrderedKeys } from '../../../src/delivery/ordered/ordered-reader.ts';
-import type { DrainOwner } from '../../../src/delivery/queue-pool.ts';
+import { OrderedQueueReader } from '../../../src/delivery/ordered/ordered-reader.ts';
+import type { QueueSink } from '../../../src/delivery/queue-pool.ts';
 import { createLogger } from '../../../src/runtime/logger.ts';
 
 beforeEach(() => {
@@ -10,13 +10,16 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-async function open(queues: Record<string, number>, { mostOpen = 2, mostKnown = 1000 } = {}) {
+async function open(
+  queues: Record<string, number>,
+  { mostOpen: maxOpenQueues = 2, mostKnown: maxTrackedQueues = 1000 } = {},
+) {
   const held = new Map(Object.entries(queues));
-  const owners = new Map<string, DrainOwner>();
+  const owners = new Map<string, QueueSink>();
   const opened: string[] = [];
   let hint = (_queue: string) => {};
   let isRefused = false;
-  const keys = new OrderedKeys({
+  const keys = new OrderedQueueReader({
     queues: {
       list: async () => new Map(held),
       async open(queue, owner) {
@@ -24,8 +27,8 @@ async function open(queues: Record<string, number>, { mostOpen = 2, mostKnown = 
         if (isRefused) return null;
         owners.set(queue, owner);
         return {
-          credits: () => 1,
-          wake: () => {},
+          outstanding: () => 1,
+          pullMore: () => {},
           stop: async () => void owners.delete(queue),
         };
       },
@@ -36,8 +39,8 @@ async function open(queues: Record<string, number>, { mostOpen = 2, mostKnown = 
         };
       },
     },
-    mostOpen,
-    mostKnown,
+    maxOpenQueues,
+    maxTrackedQueues,
     mayPull: () => true,
     log: await createLogger({ level: 'silent', format: 'json' }),
     now: () => Date.now(),
@@ -55,13 +58,13 @@ async function open(queues: Record<string, number>, { mostOpen = 2, mostKnown = 
       isRefused = true;
     },
     isOpen: (queue: string) => owners.has(queue),
-    come: (queue: string, pending: number) => owners.get(queue)!.came(pending),
+    come: (queue: string, pending: number) => owners.get(queue)!.onMessage(pending),
     /** A message comes, and is settled. */
     deliver(queue: string, pending: number) {
-      owners.get(queue)!.came(pending);
+      owners.get(queue)!.onMessage(pending);
       held.set(queue, pending);
       if (pending === 0) held.delete(queue);
-      keys.settled(queue, pending, 0);
+      keys.onSettled(queue, pending, 0);
     },
   };
 }
@@ -85,19 +88,19 @@ test('with more than may be open they take turns, and one that is empty makes ro
 test('one whose message waits for room makes room at once, and is opened again when that is settled', async () => {
   const { keys, isOpen, pass, come } = await open({ a: 2, b: 1 }, { mostOpen: 1 });
   come('a', 1);
-  keys.benched('a');
+  keys.onBlocked('a');
   await pass(50);
   expect([isOpen('a'), isOpen('b')]).toEqual([false, true]);
   await pass(30_000);
   expect(isOpen('a')).toBe(false);
-  keys.settled('a', 1, 0);
+  keys.onSettled('a', 1, 0);
   await pass(1000);
   expect(isOpen('a')).toBe(true);
 });
 
 test('one whose message waits for a retry is left alone until then', async () => {
   const { keys, opened, isOpen, pass, notice } = await open({ a: 2 });
-  keys.settled('a', 1, 8000);
+  keys.onSettled('a', 1, 8000);
   expect(isOpen('a')).toBe(false);
   notice('a');
   await pass(7900);
@@ -108,7 +111,7 @@ test('one whose message waits for a retry is left alone until then', async () =>
 
 test('one whose message comes again in days is looked at before, since somebody may remove it', async () => {
   const { keys, opened, pass } = await open({ a: 2 });
-  keys.settled('a', 1, 30 * 86_400_000);
+  keys.onSettled('a', 1, 30 * 86_400_000);
   await pass(14_000);
   expect(opened).toEqual(['a']);
   await pass(2000);

@@ -1,37 +1,37 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { NO_RULE } from '../../../src/core/capacity/endpoint-limiter.ts';
+import { NO_LIMITS } from '../../../src/core/capacity/endpoint-limiter.ts';
 import type { Target } from '../../../src/core/request/target.ts';
 import type { Attempt } from '../../../src/core/retry/attempt.ts';
-import { Rooms } from '../../../src/delivery/admission/admission.ts';
-import type { Pass } from '../../../src/delivery/admission/tracked-endpoint.ts';
-import { Drainer } from '../../../src/delivery/parked/parked-reader.ts';
-import { DrainShare } from '../../../src/delivery/parked/parked-share.ts';
-import type { DrainOwner } from '../../../src/delivery/queue-pool.ts';
+import { Admission } from '../../../src/delivery/admission/admission.ts';
+import type { Permit } from '../../../src/delivery/admission/tracked-endpoint.ts';
+import { ParkedQueueReader } from '../../../src/delivery/parked/parked-reader.ts';
+import { ParkedSlotShare } from '../../../src/delivery/parked/parked-share.ts';
+import type { QueueSink } from '../../../src/delivery/queue-pool.ts';
 import type { Logger } from '../../../src/runtime/logger.ts';
 
 const SLOTS = 64;
 
 /** The queues as NATS would keep them; a drain takes nothing by itself. */
 let queued: Map<string, number>;
-let drains: Map<string, DrainOwner>;
+let drains: Map<string, QueueSink>;
 let opened: string[];
 /** What NATS waits for before it makes a drain. */
 let opening: Promise<void>;
-let rooms: Rooms;
-let drainer: Drainer;
-let share: DrainShare;
+let admission: Admission;
+let drainer: ParkedQueueReader;
+let share: ParkedSlotShare;
 
-function start(maxDrains = 4): Promise<void> {
-  share = new DrainShare({
-    rooms,
+function start(maxOpenQueues = 4): Promise<void> {
+  share = new ParkedSlotShare({
+    admission,
     slots: SLOTS,
     free: () => SLOTS,
-    asked: () => 0,
+    outstanding: () => 0,
     now: () => performance.now(),
   });
-  drainer = new Drainer({
-    rooms,
-    maxDrains,
+  drainer = new ParkedQueueReader({
+    admission,
+    maxOpenQueues,
     share,
     log: { error() {} } as unknown as Logger,
     now: () => performance.now(),
@@ -42,8 +42,8 @@ function start(maxDrains = 4): Promise<void> {
         await opening;
         drains.set(key, owner);
         return {
-          credits: () => 0,
-          wake() {},
+          outstanding: () => 0,
+          pullMore() {},
           async stop() {
             drains.delete(key);
           },
@@ -60,15 +60,15 @@ beforeEach(() => {
   drains = new Map();
   opened = [];
   opening = Promise.resolve();
-  rooms = new Rooms({
+  admission = new Admission({
     slots: SLOTS,
-    silentAfterMs: 200,
-    failureShare: 0.8,
+    unresponsiveAfterMs: 200,
+    failureRateThreshold: 0.8,
     windowMs: 10_000,
     retryAfterMaxMs: 3_600_000,
-    mostEndpoints: 16,
+    maxEndpoints: 16,
     isBusy: () => false,
-    rule: NO_RULE,
+    limits: NO_LIMITS,
     now: () => performance.now(),
     random: () => 0.5,
   });
@@ -85,12 +85,12 @@ const answer = (status: number): Attempt => ({
   durationMs: 5,
 });
 const pass = (key: string, isParkedCopy: boolean) =>
-  rooms.enter(target(key), { isParkedCopy, mustSend: false }) as Pass;
+  admission.admit(target(key), { isParkedCopy, cannotPark: false }) as Permit;
 const passes = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
 function fail(key: string): void {
   const all = Array.from({ length: 5 }, () => pass(key, false));
-  for (const one of all) one.left(answer(503));
+  for (const one of all) one.release(answer(503));
 }
 
 describe('more queues than endpoints that are remembered', () => {
@@ -102,10 +102,10 @@ describe('more queues than endpoints that are remembered', () => {
       await passes(1000);
       for (const key of drains.keys()) {
         seen.add(key);
-        const answered = rooms.enter(target(key), { isParkedCopy: true, mustSend: false });
-        if ('left' in answered) answered.left(answer(503));
+        const answered = admission.admit(target(key), { isParkedCopy: true, cannotPark: false });
+        if ('release' in answered) answered.release(answer(503));
       }
-      expect([...rooms.places()].length).toBeLessThanOrEqual(16);
+      expect([...admission.endpoints()].length).toBeLessThanOrEqual(16);
     }
     expect(seen.size).toBe(100);
   });
@@ -116,14 +116,14 @@ describe('a queue that holds something', () => {
     queued.set('a', 500);
     await start();
     await passes(100);
-    expect(drains.get('a')!.free()).toBe(1);
-    pass('a', true).left(answer(200));
-    expect(drains.get('a')!.free()).toBeGreaterThan(1);
+    expect(drains.get('a')!.capacity()).toBe(1);
+    pass('a', true).release(answer(200));
+    expect(drains.get('a')!.capacity()).toBeGreaterThan(1);
   });
 
   it('is drained as soon as this worker parked there, while its endpoint has room', async () => {
     await start();
-    drainer.parked('b');
+    drainer.onParked('b');
     await passes(50);
     expect(opened).toEqual(['b']);
   });
@@ -134,9 +134,9 @@ describe('a queue that holds something', () => {
       made = resolve;
     });
     await start();
-    drainer.parked('b');
+    drainer.onParked('b');
     await passes(50);
-    drainer.parked('b');
+    drainer.onParked('b');
     await passes(200);
     made();
     await passes(200);
@@ -146,19 +146,19 @@ describe('a queue that holds something', () => {
   it('is left alone while its endpoint fails, and probed when the time has come', async () => {
     await start();
     fail('down');
-    drainer.parked('down');
+    drainer.onParked('down');
     await passes(150);
     expect(opened).toEqual([]);
     await passes(200);
-    expect(drains.get('down')!.free()).toBe(1);
+    expect(drains.get('down')!.capacity()).toBe(1);
   });
 
   it('is given up for now when its probe fails', async () => {
     await start();
     fail('down');
-    drainer.parked('down');
+    drainer.onParked('down');
     await passes(1100);
-    pass('down', true).left(answer(503));
+    pass('down', true).release(answer(503));
     await passes(50);
     expect([...drains.keys()]).toEqual([]);
     await passes(2100);
@@ -169,12 +169,12 @@ describe('a queue that holds something', () => {
     queued.set('a', 500);
     await start();
     await passes(100);
-    expect(rooms.enter(target('a'), { isParkedCopy: false, mustSend: false })).toMatchObject({
-      kind: 'noRoom',
+    expect(admission.admit(target('a'), { isParkedCopy: false, cannotPark: false })).toMatchObject({
+      kind: 'noCapacity',
     });
-    pass('a', true).left(answer(200));
+    pass('a', true).release(answer(200));
     queued.clear();
-    drains.get('a')!.came(0);
+    drains.get('a')!.onMessage(0);
     expect(pass('a', false).kind).toBe('pass');
   });
 
@@ -182,17 +182,17 @@ describe('a queue that holds something', () => {
     queued.set('a', 3);
     await start();
     await passes(100);
-    pass('a', true).left(answer(200));
-    expect(drains.get('a')!.free()).toBe(3);
+    pass('a', true).release(answer(200));
+    expect(drains.get('a')!.capacity()).toBe(3);
   });
 
   it('leaves a quarter of the slots to messages of others', async () => {
     queued.set('a', 500);
     await start();
     await passes(100);
-    pass('a', true).left(answer(200));
-    for (let count = 0; count < 47; count++) share.began();
-    expect(drains.get('a')!.free()).toBe(1);
+    pass('a', true).release(answer(200));
+    for (let count = 0; count < 47; count++) share.started();
+    expect(drains.get('a')!.capacity()).toBe(1);
   });
 });
 
@@ -214,14 +214,14 @@ describe('a queue that is empty', () => {
     await passes(100);
     queued.delete('a');
     await passes(5100);
-    expect(rooms.placeOf('a')).toMatchObject({ parked: 0, isQueueing: false });
+    expect(admission.endpointFor('a')).toMatchObject({ parked: 0, isQueueing: false });
   });
 
   it('is not drained for ever', async () => {
     await start();
-    drainer.parked('a');
+    drainer.onParked('a');
     await passes(50);
-    drains.get('a')!.came(0);
+    drains.get('a')!.onMessage(0);
     await passes(25_000);
     expect(drains.size).toBe(0);
   });
@@ -229,10 +229,10 @@ describe('a queue that is empty', () => {
 
 it('slots are left to parked messages as far as there are any', async () => {
   await start();
-  expect(share.wish()).toBe(Math.floor(SLOTS / 40));
+  expect(share.reservedSlots()).toBe(Math.floor(SLOTS / 40));
   queued.set('a', 5);
   await passes(5100);
-  pass('a', true).left(answer(200));
+  pass('a', true).release(answer(200));
   await passes(10);
-  expect(share.wish()).toBe(5);
+  expect(share.reservedSlots()).toBe(5);
 });

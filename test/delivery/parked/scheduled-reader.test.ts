@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Schedule } from '../../../src/delivery/parked/scheduled-reader.ts';
-import type { DrainOwner } from '../../../src/delivery/queue-pool.ts';
+import { ScheduledQueueReader } from '../../../src/delivery/parked/scheduled-reader.ts';
+import type { QueueSink } from '../../../src/delivery/queue-pool.ts';
 import type { Logger } from '../../../src/runtime/logger.ts';
 
 const NOON = Date.parse('2027-01-31T12:00:00Z');
@@ -8,11 +8,11 @@ const MINUTE = 'at.2027-01-31T12:05';
 const DAY = 'at.2027-02-02';
 
 /** A drain takes nothing by itself. */
-let drains: Map<string, DrainOwner>;
+let drains: Map<string, QueueSink>;
 let opened: string[];
 let fails: boolean;
 let free: number;
-let schedule: Schedule;
+let schedule: ScheduledQueueReader;
 
 beforeEach(async () => {
   vi.useFakeTimers({ now: NOON, toFake: ['setInterval', 'clearInterval', 'performance', 'Date'] });
@@ -20,8 +20,8 @@ beforeEach(async () => {
   opened = [];
   fails = false;
   free = 100;
-  schedule = new Schedule({
-    free: () => free,
+  schedule = new ScheduledQueueReader({
+    capacity: () => free,
     log: { error() {} } as unknown as Logger,
     now: () => performance.now(),
     at: () => Date.now(),
@@ -31,8 +31,8 @@ beforeEach(async () => {
         if (fails) return null;
         drains.set(key, owner);
         return {
-          credits: () => 0,
-          wake() {},
+          outstanding: () => 0,
+          pullMore() {},
           async stop() {
             drains.delete(key);
           },
@@ -47,7 +47,7 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
-const listed = (...keys: string[]) => schedule.sift(new Map(keys.map((key) => [key, 3])));
+const listed = (...keys: string[]) => schedule.takeScheduled(new Map(keys.map((key) => [key, 3])));
 const pass = (seconds: number) => vi.advanceTimersByTimeAsync(1000 * seconds);
 const until = (time: string) => pass((Date.parse(time) - Date.now()) / 1000);
 
@@ -69,7 +69,7 @@ describe('the queues of messages that wait for their time', () => {
 
   it('are opened at once for what was parked here, and has begun', async () => {
     await until('2027-01-31T12:05:30Z');
-    schedule.parked(MINUTE);
+    schedule.onParked(MINUTE);
     await pass(0.2);
     expect([...drains.keys()]).toEqual([MINUTE]);
   });
@@ -79,7 +79,7 @@ describe('the queues of messages that wait for their time', () => {
     await until('2027-01-31T12:05:59Z');
     expect(drains.size).toBe(1);
     await until('2027-01-31T12:06:00Z');
-    drains.get(MINUTE)!.came(0);
+    drains.get(MINUTE)!.onMessage(0);
     await pass(0.9);
     expect(drains.size).toBe(1);
     await pass(0.5);
@@ -111,7 +111,7 @@ describe('the queues of messages that wait for their time', () => {
       'at.2026-11-30T00:02',
       'at.2026-12-01',
     ]);
-    expect(drains.get('at.2026-12-01')!.free()).toBe(4);
+    expect(drains.get('at.2026-12-01')!.capacity()).toBe(4);
     await pass(1.2);
     expect(opened.length).toBe(34);
   });

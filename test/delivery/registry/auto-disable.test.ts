@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { endpointOf, Registry } from '../../../src/core/endpoint/registry.ts';
-import type { Rooms } from '../../../src/delivery/admission/admission.ts';
+import type { Admission } from '../../../src/delivery/admission/admission.ts';
 import { look } from '../../../src/delivery/registry/auto-disable.ts';
 import type { LiveRegistry } from '../../../src/delivery/registry/webhook-registry.ts';
 import { registeredRow } from '../../core/endpoint/registered-row.ts';
@@ -31,7 +31,7 @@ async function lookAt(
   const log = pino({ base: null, timestamp: false }, { write: (line) => done.push(JSON.parse(line).hours) });
   await look(
     {
-      rooms: { places: () => places } as unknown as Rooms,
+      admission: { places: () => places } as unknown as Admission,
       registry: registry as unknown as LiveRegistry,
       disableAfterHours,
       log,

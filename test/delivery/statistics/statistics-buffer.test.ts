@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { EndpointState } from '../../../src/core/records/endpoint-state.ts';
+import type { EndpointStateRow } from '../../../src/core/records/endpoint-state.ts';
 import {
   type AttemptRecord,
   type Counters,
@@ -40,7 +40,7 @@ function store(fails: ('no' | 'before' | 'after')[] = []) {
   };
 }
 
-const buffer = (to: ReturnType<typeof store>, maxRows = 100, endpoints = (): EndpointState[] => []) =>
+const buffer = (to: ReturnType<typeof store>, maxRows = 100, endpoints = (): EndpointStateRow[] => []) =>
   new StatisticsBuffer(
     {
       instanceId: 'i',
@@ -92,7 +92,7 @@ describe('the statistics buffer', () => {
   it('asks for the endpoints once for each flush, and not while it sends one again', async () => {
     const to = store(['before', 'after']);
     let asked = 0;
-    const statistics = buffer(to, 100, () => [{ endpointKey: `asked-${++asked}` } as EndpointState]);
+    const statistics = buffer(to, 100, () => [{ endpointKey: `asked-${++asked}` } as EndpointStateRow]);
     await expect(statistics.flush(null, true)).rejects.toThrow('away');
     await expect(statistics.flush(null, true)).rejects.toThrow('who knows');
     await statistics.flush(null, true);

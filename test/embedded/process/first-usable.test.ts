@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { firstUsable, type Place } from '../../../src/embedded/process/first-usable.ts';
+import { type Candidate, firstUsable } from '../../../src/embedded/process/first-usable.ts';
 import { UserError } from '../../../src/runtime/failure.ts';
 
-const empty: Place = ['the cache', async () => undefined];
-const old: Place = ['PATH', async () => '/bin/old'];
-const broken: Place = [
+const empty: Candidate = ['the cache', async () => undefined];
+const old: Candidate = ['PATH', async () => '/bin/old'];
+const broken: Candidate = [
   'the registry',
   async () => {
     throw new Error('it does not answer');
   },
 ];
-const good: Place = ['GitHub', async () => '/bin/good'];
+const good: Candidate = ['GitHub', async () => '/bin/good'];
 const inspect = async (path: string) => (path === '/bin/good' ? { path } : 'it is too old');
 
 describe('the search for a program', () => {

@@ -51,7 +51,7 @@ async function take(of: NatsClient, subject = SUBJECT, ackWaitMs = 60_000) {
     isStreamKnown: () => Promise.resolve(true),
     take: (handOut) => void handOuts.push(handOut),
   });
-  const drain = await queues.open(subject, { free: () => 1, came: () => {} });
+  const drain = await queues.open(subject, { capacity: () => 1, onMessage: () => {} });
   onTestFinished(() => drain!.stop());
   return { handOuts, queues, drain: drain! };
 }

@@ -171,7 +171,7 @@ test('a stopped consumer has taken all that was on its way, and another one gets
   await until(() => worker.seen.length > 0);
   await worker.consumer.stop();
   const { length } = worker.seen;
-  await worker.slots.idle(5000);
+  await worker.slots.whenIdle(5000);
   expect(await worker.acks.drain(5000)).toBe(true);
   expect(worker.seen.length).toBe(length);
   const other = startWorker(client, { slots: 500 });

@@ -76,7 +76,7 @@ test('room is there again as soon as one message is stored', async () => {
   await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
   const publisher = createPublisher(client, { maxInFlight: 5 });
   for (let n = 0; n < 200; n++) {
-    await publisher.room();
+    await publisher.whenFree();
     void publisher.publish('webhooks.a', bytes(String(n)));
   }
   await until(async () => (await client.manager.streams.info('WEBHOOKS')).state.messages === 200);

@@ -10,7 +10,7 @@ import { ACCOUNT_PER_TEST, connectTo, freshAccount } from '../servers.ts';
 import { handOutsOf, KEY, lastCopy, PARKED, stored } from './parking-scene.ts';
 import { startSettling } from './settlement-scene.ts';
 
-const NO_ROOM = { kind: 'noRoom', why: 'its circuit breaker is open' } as const;
+const NO_ROOM = { kind: 'noCapacity', reason: 'its circuit breaker is open' } as const;
 const PARK: Verdict = { kind: 'park' };
 const retry = (waitsIn: 'stream' | 'queue', delayMs = 60_000): Verdict => ({
   kind: 'retry',
@@ -130,7 +130,7 @@ test.each([
 test('where the parked stream is full, one without room that is set aside is kept as it is: the server hears only that it is held', async () => {
   const { next, settle, handOuts, settlement } = await startSettling(client, {
     ackWaitMs: 1000,
-    setAside: () => true,
+    defer: () => true,
   });
   await fillParkedStream();
   await publish(client, 1);
@@ -197,7 +197,7 @@ describe('what is to be sent later', () => {
 
   test('is set aside, else handed back, where the parked stream is full', async () => {
     const places = [true, false];
-    const { next, settle } = await startSettling(client, { setAside: () => places.shift()! });
+    const { next, settle } = await startSettling(client, { defer: () => places.shift()! });
     await fillParkedStream();
     await publish(client, 2);
     const dueAt = inAnHour();

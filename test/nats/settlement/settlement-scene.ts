@@ -25,12 +25,12 @@ export async function startSettling(
     worker = client,
     ackWaitMs = 60_000,
     random = Math.random,
-    setAside,
+    defer,
   }: {
     worker?: NatsClient;
     ackWaitMs?: number;
     random?: () => number;
-    setAside?: (handOut: HandOut) => boolean;
+    defer?: (handOut: HandOut) => boolean;
   } = {},
 ) {
   await makeGroup(client, { ack_wait: nanos(ackWaitMs) });
@@ -44,7 +44,7 @@ export async function startSettling(
     acks: createAckBuffer(worker),
     deadLetters: createDeadLetterWriter(worker, { streamName: DLQ, sourceStream: STREAM }),
     parking,
-    ...(setAside && { setAside }),
+    ...(defer && { defer }),
     ackWaitMs,
     now: () => clock.now,
     random,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { EndpointState } from '../../../src/core/records/endpoint-state.ts';
+import type { EndpointStateRow } from '../../../src/core/records/endpoint-state.ts';
 import type { StatisticsFlush } from '../../../src/core/records/statistics.ts';
 import { maintain } from '../../../src/postgres/maintain.ts';
 import { migrate } from '../../../src/postgres/migrate.ts';
@@ -23,7 +23,7 @@ describe('the states of endpoints', () => {
   const rowsOf = async (sql: string) => (await database.pool.query(sql)).rows;
   const health = () => rowsOf('SELECT * FROM nats_endpoint_health ORDER BY stream_name, endpoint_key');
   const store = (flush: StatisticsFlush) => storeFlush(database.pool, flush);
-  const saw = async (endpoint: Partial<EndpointState>, flush: Partial<StatisticsFlush> = {}) => {
+  const saw = async (endpoint: Partial<EndpointStateRow>, flush: Partial<StatisticsFlush> = {}) => {
     const stored = flushOf({ ...flush, endpoints: [endpointStateOf(endpoint)] });
     await store(stored as StatisticsFlush);
     return stored;
@@ -78,7 +78,7 @@ describe('the states of endpoints', () => {
     ]);
   });
 
-  it.each<EndpointState['state'][]>([
+  it.each<EndpointStateRow['state'][]>([
     ['full', 'flowing'],
     ['silent', 'full'],
     ['probing', 'silent'],

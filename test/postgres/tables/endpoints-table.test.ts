@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseTarget } from '../../../src/core/request/target.ts';
 import { migrate } from '../../../src/postgres/migrate.ts';
 import { storeFlush } from '../../../src/postgres/store-flush.ts';
-import { readEndpointRules } from '../../../src/postgres/tables/endpoints-table.ts';
+import { readEndpointLimits } from '../../../src/postgres/tables/endpoints-table.ts';
 import { readmeBlock } from '../../program/readme.ts';
 import { openDatabase, type TestDatabase } from '../database.ts';
 import { flushOf } from '../records.ts';
@@ -18,7 +18,7 @@ const run = async (sql: string, values: unknown[] = []) => (await database.pool.
 describe("an operator's word on endpoints", () => {
   beforeEach(() => run('TRUNCATE rule_nats_endpoints, rule_nats_worker_instances'));
   const read = () =>
-    readEndpointRules(database.pool, { streamName: 'WEBHOOKS', queueGroup: 'webhook-workers' });
+    readEndpointLimits(database.pool, { streamName: 'WEBHOOKS', queueGroup: 'webhook-workers' });
 
   it('is read as it is written', async () => {
     await run(`INSERT INTO rule_nats_endpoints (endpoint_key, paused, paused_reason)
@@ -26,7 +26,7 @@ describe("an operator's word on endpoints", () => {
     await run(
       `INSERT INTO rule_nats_endpoints (endpoint_key, max_concurrency, rate_limit) VALUES ('b', 5, 0.5)`,
     );
-    expect((await read()).rules).toEqual(
+    expect((await read()).byOperator).toEqual(
       new Map([
         [
           'example-com-100680ad',
@@ -39,7 +39,7 @@ describe("an operator's word on endpoints", () => {
 
   it('pauses an endpoint and lets it go on, as the README says', async () => {
     const [trouble, pause, goOn] = readmeBlock('SELECT endpoint_key, state,').split(/;.*\n\n?/);
-    const paused = async () => (await read()).rules.get('example-com-100680ad')?.pausedReason;
+    const paused = async () => (await read()).byOperator.get('example-com-100680ad')?.pausedReason;
     expect(await run(trouble!)).toEqual([]);
     for (const [sql, reason] of [
       [pause, 'moving house'],
@@ -53,7 +53,7 @@ describe("an operator's word on endpoints", () => {
 
   it('is not read where it says nothing', async () => {
     await run(`INSERT INTO rule_nats_endpoints (endpoint_key, paused_reason) VALUES ('a', 'it was')`);
-    expect((await read()).rules).toEqual(new Map());
+    expect((await read()).byOperator).toEqual(new Map());
   });
 
   it.each([
