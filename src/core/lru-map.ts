@@ -3,7 +3,7 @@
  * of a list ordered by use: what is used of the older one moves to the younger one; when that is full, the older one
  * is dropped.
  */
-export class RecentMap<V extends object> {
+export class LruMap<V extends object> {
   private readonly perGeneration: number;
   private readonly longestKey: number;
   private younger = new Map<string, V>();

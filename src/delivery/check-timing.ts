@@ -1,15 +1,15 @@
 import { deliveryId } from '../core/message/delivery-id.ts';
-import type { Parsed } from '../core/message/envelope.ts';
+import type { ParsedMessage } from '../core/message/envelope.ts';
 import { NO_ENDPOINT_KEY } from '../core/request/target.ts';
-import { judgeTimes, type Times } from '../core/retry/delivery-window.ts';
+import { checkWindow, type DeliveryWindow } from '../core/retry/delivery-window.ts';
 import type { Message } from './message.ts';
 import {
   endpointKeyOf,
   isFanOut,
-  isUnsendable,
-  type KnownRows,
+  isUndeliverable,
+  type RegistrySnapshot,
   resolve,
-  type Unsendable,
+  type Undeliverable,
 } from './resolve.ts';
 
 /**
@@ -19,24 +19,24 @@ import {
  * @param rows Null while they have never been read.
  * @param now Milliseconds since 1970.
  */
-export function untimely(
-  parsed: Parsed,
-  times: Times,
+export function checkTiming(
+  parsed: ParsedMessage,
+  window: DeliveryWindow,
   message: Message,
-  rows: KnownRows | null,
+  registry: RegistrySnapshot | null,
   now: number,
-): Unsendable | null {
+): Undeliverable | null {
   if (parsed.kind === 'malformed' || parsed.kind === 'forbidden') return null;
-  const nobodys = { id: deliveryId(message), endpointKey: message.parkedFor ?? NO_ENDPOINT_KEY };
-  if (times.problem !== null)
-    return { ...nobodys, outcome: { kind: 'unsendable', reason: 'malformed', detail: times.problem } };
-  const outcome = judgeTimes(times, now, message.notBefore);
-  if (outcome === null || outcome.kind === 'early') return outcome && { ...nobodys, outcome };
+  const noEndpoint = { id: deliveryId(message), endpointKey: message.parkedEndpointKey ?? NO_ENDPOINT_KEY };
+  if (window.problem !== null)
+    return { ...noEndpoint, outcome: { kind: 'undeliverable', reason: 'malformed', detail: window.problem } };
+  const outcome = checkWindow(window, now, message.notBefore);
+  if (outcome === null || outcome.kind === 'notDue') return outcome && { ...noEndpoint, outcome };
 
-  const intended = resolve(parsed, message, rows);
-  if (isFanOut(intended)) return { ...nobodys, outcome };
-  if (!isUnsendable(intended))
+  const intended = resolve(parsed, message, registry);
+  if (isFanOut(intended)) return { ...noEndpoint, outcome };
+  if (!isUndeliverable(intended))
     return { id: intended.id, endpointKey: endpointKeyOf(intended), outcome, intended };
   // What nobody wants is no loss.
-  return intended.outcome.kind === 'unwanted' ? intended : { ...intended, outcome };
+  return intended.outcome.kind === 'filtered' ? intended : { ...intended, outcome };
 }

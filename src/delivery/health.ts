@@ -1,7 +1,7 @@
 import type { Logger } from '../runtime/logger.ts';
 
 /** What a part of the worker says of itself: null where all is well. */
-export type Troubles = {
+export type HealthProblems = {
   readonly nats: string | null;
   readonly deadLetters: string | null;
   readonly parking: string | null;
@@ -12,7 +12,7 @@ export type Troubles = {
 export type Health = {
   /** ok: all is well. degraded: deliveries go on, something beside them does not. failing: deliveries do not. */
   readonly status: 'ok' | 'degraded' | 'failing' | 'draining';
-  readonly troubles: Partial<Troubles>;
+  readonly troubles: Partial<HealthProblems>;
 };
 
 /**
@@ -20,17 +20,17 @@ export type Health = {
  * lack of order stop what needs none;
  * NATS being away, or dead letters that find no place, do.
  */
-export function judgeHealth(troubles: Troubles, draining: boolean): Health {
+export function evaluateHealth(troubles: HealthProblems, draining: boolean): Health {
   const named = Object.fromEntries(Object.entries(troubles).filter(([, trouble]) => trouble !== null));
   if (draining) return { status: 'draining', troubles: named };
   if (troubles.nats !== null || troubles.deadLetters !== null) return { status: 'failing', troubles: named };
   const isWell = troubles.postgres === null && troubles.parking === null && troubles.order === null;
   return { status: isWell ? 'ok' : 'degraded', troubles: named };
 }
-const LOOK_EVERY_MS = 1000;
+const CHECK_EVERY_MS = 1000;
 
 /** Trouble that lasts is spoken of again after this long, in milliseconds. */
-const SAY_AGAIN_MS = 60_000;
+const LOG_AGAIN_MS = 60_000;
 
 /**
  * Says once why deliveries fail, and once that they go on. What is over within a second or two, as an election is, is
@@ -38,7 +38,7 @@ const SAY_AGAIN_MS = 60_000;
  *
  * @returns what ends it.
  */
-export function tellHealth(health: () => Health, log: Logger): () => void {
+export function logHealth(health: () => Health, log: Logger): () => void {
   let saidAt: number | null = null;
   let looksInTrouble = 0;
 
@@ -50,10 +50,10 @@ export function tellHealth(health: () => Health, log: Logger): () => void {
     if (status !== 'failing' && saidAt !== null) {
       saidAt = null;
       log.info('deliveries are well again');
-    } else if (looksInTrouble > 1 && (saidAt === null || now - saidAt >= SAY_AGAIN_MS)) {
+    } else if (looksInTrouble > 1 && (saidAt === null || now - saidAt >= LOG_AGAIN_MS)) {
       saidAt = now;
       log.error(troubles, 'deliveries fail; they go on by themselves when this is cured');
     }
-  }, LOOK_EVERY_MS);
+  }, CHECK_EVERY_MS);
   return () => clearInterval(timer);
 }

@@ -32,7 +32,7 @@ export function withLocalFaultRetry(
   return async (delivery, isOver) => {
     for (;;) {
       const attempt = await send(delivery);
-      if (attempt.outcome.kind !== 'faulted') return attempt;
+      if (attempt.outcome.kind !== 'localFault') return attempt;
       pausing ??= waitOut(attempt.outcome.code);
       await pausing;
       if (stopping.aborted || isOver()) return attempt;

@@ -4,7 +4,7 @@ export interface Message {
   readonly data: Uint8Array;
   /** The stream it was published to, when that was created (milliseconds since 1970), and its place there. */
   readonly stream: string;
-  readonly streamCreated: number;
+  readonly streamCreatedAt: number;
   readonly sequence: number;
   /** What an attempt made now would be, from 1. Hand-outs that were lost with their worker count: they may have been sent. */
   readonly attemptNumber: number;
@@ -13,13 +13,13 @@ export interface Message {
   /** It comes out of its endpoint's own queue. */
   readonly isParkedCopy: boolean;
   /** The key of that endpoint; null where it comes from the stream, or waited for its time. */
-  readonly parkedFor: string | null;
+  readonly parkedEndpointKey: string | null;
   /** The subject of which one message goes at a time, in order; null: in any order. */
-  readonly queue: string | null;
+  readonly orderingKey: string | null;
   /** When it reached us, in milliseconds on a clock that never goes back. */
   readonly receivedAt: number;
   /** When it was published, in milliseconds since 1970. */
-  readonly firstSeen: number;
+  readonly publishedAt: number;
   /** Until when it has waited in a queue, in milliseconds since 1970; null: until there was room. */
   readonly notBefore: number | null;
   /** A NATS header, in whatever case its name is written; undefined where there is none. */

@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net';
 import type { Dispatcher } from 'undici';
-import { ownText } from '../core/detached-text.ts';
+import { detachedText } from '../core/detached-text.ts';
 import type { Outcome } from '../core/retry/attempt.ts';
 import { parseRetryAfter } from '../core/retry/backoff.ts';
 import { errorCode, errorMessage } from '../runtime/failure.ts';
@@ -132,8 +132,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 function outcomeOf(error: unknown, afterMs: number): Outcome {
   const cause = tellingOf(error);
   const code = errorCode(cause) ?? 'UNKNOWN';
-  if (code === ADDRESS_REFUSED) return { kind: 'refused', detail: detailOf(cause) };
-  if (isOwnFault(cause)) return { kind: 'faulted', code };
+  if (code === ADDRESS_REFUSED) return { kind: 'blocked', detail: detailOf(cause) };
+  if (isOwnFault(cause)) return { kind: 'localFault', code };
   if (code === 'UND_ERR_CONNECT_TIMEOUT') {
     return { kind: 'timedOut', phase: 'connect', afterMs: Math.round(afterMs) };
   }
@@ -141,7 +141,7 @@ function outcomeOf(error: unknown, afterMs: number): Outcome {
 }
 
 function detailOf(error: unknown): string {
-  return ownText(errorMessage(error), LONGEST_DETAIL);
+  return detachedText(errorMessage(error), LONGEST_DETAIL);
 }
 
 /** Of a host with several addresses each has failed in its own way: it is our fault only where all of them are. */

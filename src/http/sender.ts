@@ -58,7 +58,7 @@ export function createSender(options: SenderOptions): Sender {
     const { checkHost, checkPort } = options.addressRules;
     const forbidden = checkHost(delivery.target.hostname) ?? checkPort(delivery.target.port);
     if (forbidden !== null) {
-      return { outcome: { kind: 'refused', detail: forbidden }, startedAt, durationMs: 0 };
+      return { outcome: { kind: 'blocked', detail: forbidden }, startedAt, durationMs: 0 };
     }
     const timeoutMs = delivery.endpoint?.row.timeoutMs ?? options.attemptTimeoutMs;
     const exchange = new Exchange(timeoutMs, options.maxResponseBytes, delivery.endpoint?.successStatuses);

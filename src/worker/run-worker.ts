@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Settings } from '../config/settings.ts';
-import { tellHealth } from '../delivery/health.ts';
-import { watchFailing } from '../delivery/registry/auto-disable.ts';
+import { logHealth } from '../delivery/health.ts';
+import { autoDisable } from '../delivery/registry/auto-disable.ts';
 import { statisticsLine } from '../delivery/statistics/attempt-log.ts';
 import { HttpServer } from '../http/server.ts';
 import { errorMessage } from '../runtime/failure.ts';
@@ -80,10 +80,10 @@ export async function runWorker(
   if (isOrdered) await worker.ordered.keys.start();
   await worker.reporter.start();
   const stopSaying = sayStatistics(worker, log, startedAt);
-  const stopMending = topology.keepMended(worker.inTrouble, worker.consumer.retry);
-  const stopTelling = tellHealth(worker.health, log);
-  const stopFollowing = topology.followRow();
-  const stopWatching = watchFailing({
+  const stopMending = topology.startRepair(worker.inTrouble, worker.consumer.retry);
+  const stopTelling = logHealth(worker.health, log);
+  const stopFollowing = topology.watchRow();
+  const stopWatching = autoDisable({
     admission: worker.admission,
     registry: worker.registry,
     disableAfterHours: settings.DISABLE_AFTER_HOURS,

@@ -27,9 +27,9 @@ export async function stopDelivering(worker: AssembledWorker, drainMs: number): 
   worker.admission.close();
   worker.sender.abortAll();
   await worker.slots.whenIdle(ABORT_MS);
-  for (const message of worker.deferred.takeAll()) worker.settlement.handBack(message, 0);
+  for (const message of worker.deferred.takeAll()) worker.settlement.requeue(message, 0);
   worker.settlement.stop();
-  const [acked, parked] = await Promise.all([worker.acks.drain(ABORT_MS), worker.parking.drain(ABORT_MS)]);
+  const [acked, parked] = await Promise.all([worker.acks.flush(ABORT_MS), worker.parking.flush(ABORT_MS)]);
   worker.parking.stop();
   const acksConfirmed = acked && parked;
   return { drained: Math.max(0, underWay - aborted), aborted, acksConfirmed };

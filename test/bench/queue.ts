@@ -1,9 +1,9 @@
 import type { NatsClient } from '../../src/nats/connection/client.ts';
-import { groupInfo } from '../../src/nats/consumers/consumer-info.ts';
-import { ensureDurable, MAX_ACK_PENDING } from '../../src/nats/consumers/group-consumer.ts';
+import { consumerInfo } from '../../src/nats/consumers/consumer-info.ts';
+import { ensureGroupConsumer, MAX_ACK_PENDING } from '../../src/nats/consumers/group-consumer.ts';
 import { createPublisher } from '../../src/nats/publishing/publisher.ts';
 import { ensureStream } from '../../src/nats/streams/stream.ts';
-import { durableStream } from '../../src/nats/streams/stream-config.ts';
+import { defaultWebhookStream } from '../../src/nats/streams/stream-config.ts';
 import { UserError } from '../../src/runtime/failure.ts';
 import type { BenchQueue } from './run.ts';
 
@@ -27,8 +27,8 @@ export async function makeBenchQueue(
 ): Promise<OwnQueue> {
   const durable = 'bench';
   const subject = `${stream}.hook`;
-  await ensureStream(client, durableStream(stream, [`${stream}.*`]));
-  await ensureDurable(client, {
+  await ensureStream(client, defaultWebhookStream(stream, [`${stream}.*`]));
+  await ensureGroupConsumer(client, {
     stream,
     durable,
     subjects: [`${stream}.*`],
@@ -50,7 +50,7 @@ export async function makeBenchQueue(
       await Promise.all(all);
     },
     async drained() {
-      const info = await groupInfo(client, stream, durable);
+      const info = await consumerInfo(client, stream, durable);
       return info !== null && info.pending === 0 && info.ackPending === 0;
     },
     async remove() {

@@ -1,5 +1,5 @@
 import type { NatsClient } from '../../src/nats/connection/client.ts';
-import { groupInfo } from '../../src/nats/consumers/consumer-info.ts';
+import { consumerInfo } from '../../src/nats/consumers/consumer-info.ts';
 import { Header } from '../../src/nats/messages/headers.ts';
 import type { ChaosQueue } from './run.ts';
 
@@ -15,7 +15,7 @@ export function chaosQueue(client: NatsClient): ChaosQueue {
   return {
     async waiting() {
       // Not the stream's own count: after a full disk, nats-server may keep messages that the durable has acked.
-      const info = await groupInfo(client, STREAM, DURABLE).catch(() => null);
+      const info = await consumerInfo(client, STREAM, DURABLE).catch(() => null);
       const parked = await client.manager.streams.info(PARKED).catch(() => null);
       if (info === null || parked === null) return null;
       return info.pending + info.ackPending + parked.state.messages;

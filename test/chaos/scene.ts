@@ -3,7 +3,7 @@ import type { NatsClient } from '../../src/nats/connection/client.ts';
 import { connectToNats } from '../../src/nats/connection/connection.ts';
 import { createPublisher } from '../../src/nats/publishing/publisher.ts';
 import { ensureStream } from '../../src/nats/streams/stream.ts';
-import { durableStream } from '../../src/nats/streams/stream-config.ts';
+import { defaultWebhookStream } from '../../src/nats/streams/stream-config.ts';
 import { type ChaosLoad, startChaosLoad } from './load.ts';
 import { chaosQueue, STREAM } from './queue.ts';
 import { type ChaosQueue, settle } from './run.ts';
@@ -70,7 +70,7 @@ export async function openChaosScene(
     stops.push(servers.stop);
     const client = await connectToNats({ servers: servers.url.split(','), name: 'chaos', log: SILENT });
     stops.push(() => client.close());
-    await ensureStream(client, { ...durableStream(STREAM, ['webhooks.*']), replicas: nodes });
+    await ensureStream(client, { ...defaultWebhookStream(STREAM, ['webhooks.*']), replicas: nodes });
     let fail: (error: unknown) => void = () => {};
     const failed = new Promise<never>((_, reject) => {
       fail = reject;

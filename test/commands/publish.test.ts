@@ -4,7 +4,7 @@ import { beforeAll, expect, test } from 'vitest';
 import type { NatsClient } from '../../src/nats/connection/client.ts';
 import { connectToNats } from '../../src/nats/connection/connection.ts';
 import { ensureStream } from '../../src/nats/streams/stream.ts';
-import { durableStream } from '../../src/nats/streams/stream-config.ts';
+import { defaultWebhookStream } from '../../src/nats/streams/stream-config.ts';
 import { cleanUpAfter, temporaryFolder } from '../support/clean-up.ts';
 import { startTestNats } from '../support/servers.ts';
 import { outcomeOf } from './programs.ts';
@@ -19,7 +19,7 @@ beforeAll(async () => {
   const quiet = { info: () => {}, warn: () => {}, error: () => {} };
   client = await connectToNats({ servers: [nats.url], name: 'test', log: quiet });
   cleanUpAfter(() => client.close());
-  await ensureStream(client, durableStream('WEBHOOKS', ['webhooks.*']));
+  await ensureStream(client, defaultWebhookStream('WEBHOOKS', ['webhooks.*']));
 });
 
 const publish = (...args: string[]) => outcomeOf(['publish', ...args], env);

@@ -3,11 +3,11 @@ import { endpointOf, Registry } from '../../src/core/endpoint/registry.ts';
 import type { Delivery } from '../../src/core/message/delivery.ts';
 import { createMessageParser } from '../../src/core/message/envelope.ts';
 import type { Attempt, Outcome } from '../../src/core/retry/attempt.ts';
-import type { Verdict, WaitsIn } from '../../src/core/retry/verdict.ts';
+import type { RetryVia, Verdict } from '../../src/core/retry/verdict.ts';
 import type { Permit, Rejected } from '../../src/delivery/admission/tracked-endpoint.ts';
-import { handleMessage, type Surroundings } from '../../src/delivery/handle-message.ts';
+import { type DeliverySteps, handleMessage } from '../../src/delivery/handle-message.ts';
 import type { Message } from '../../src/delivery/message.ts';
-import type { Unsendable } from '../../src/delivery/resolve.ts';
+import type { Undeliverable } from '../../src/delivery/resolve.ts';
 import { registeredRow } from '../core/endpoint/registered-row.ts';
 import { ENVELOPE, message } from './messages.ts';
 
@@ -23,10 +23,10 @@ const TWO_ROWS = new Registry(
     endpointOf(registeredRow({ id, name, natsSubject: 'webhooks.orders' }), ROW_POLICY),
   ),
 );
-const TOO_LARGE: Unsendable = {
+const TOO_LARGE: Undeliverable = {
   id: 'orders:1',
   endpointKey: 'none',
-  outcome: { kind: 'unsendable', reason: 'malformed', detail: 'too large' },
+  outcome: { kind: 'undeliverable', reason: 'malformed', detail: 'too large' },
 };
 const OK: Outcome = { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null };
 const FAILED: Outcome = { kind: 'responded', status: 500, retryAfterMs: null, excerpt: 'oops' };
@@ -36,12 +36,12 @@ const NO_ROOM: Rejected = { kind: 'noCapacity', reason: 'its circuit breaker is 
 type World = {
   /** @default a pass that says nothing */
   readonly room?: Rejected | Promise<Rejected>;
-  readonly waitsIn?: WaitsIn;
+  readonly retryVia?: RetryVia;
   readonly hasHandedBack?: boolean;
   readonly now?: () => number;
   readonly rows?: Registry;
   /** Why it cannot be copied. @default it is copied */
-  readonly uncopied?: Unsendable;
+  readonly uncopied?: Undeliverable;
   /** What the server does in place of what it is told. */
   readonly settled?: Verdict;
 };
@@ -52,7 +52,7 @@ async function handle(given: Message, outcome: Outcome = OK, world: World = {}) 
   const left: Attempt[] = [];
   const steps: string[] = [];
   const recorded: { attempt: Attempt; done: Verdict }[] = [];
-  const around: Surroundings<Message> = {
+  const around: DeliverySteps<Message> = {
     policy: RETRIES,
     maxAgeMs: 0,
     parse: createMessageParser(),
@@ -67,13 +67,13 @@ async function handle(given: Message, outcome: Outcome = OK, world: World = {}) 
       };
       return world.room ?? pass;
     },
-    rows: () => ({ registry: world.rows ?? NO_ROWS, asOf: 1 }),
+    registry: () => ({ registry: world.rows ?? NO_ROWS, asOf: 1 }),
     async fanOut(_message, { endpointKeys }) {
       steps.push(`copy for ${endpointKeys.length}`);
       return world.uncopied ?? null;
     },
-    hasHandedBack: () => world.hasHandedBack ?? false,
-    waitsIn: () => world.waitsIn ?? 'stream',
+    hasRequeued: () => world.hasHandedBack ?? false,
+    retryVia: () => world.retryVia ?? 'nak',
     async send(delivery) {
       steps.push('send');
       sent.push(delivery);
@@ -141,14 +141,14 @@ describe('the journey of a message', () => {
       async (attemptNumber) => (await handle(message(ENVELOPE, { attemptNumber }), FAILED)).recorded.done,
     );
     expect(await Promise.all(delays)).toEqual([
-      { kind: 'retry', delayMs: 1000, waitsIn: 'stream' },
-      { kind: 'retry', delayMs: 2000, waitsIn: 'stream' },
+      { kind: 'retry', delayMs: 1000, retryVia: 'nak' },
+      { kind: 'retry', delayMs: 2000, retryVia: 'nak' },
     ]);
   });
 
   it('waits for its next attempt where it is told to', async () => {
-    const { recorded } = await handle(message(ENVELOPE), FAILED, { waitsIn: 'queue' });
-    expect(recorded.done).toEqual({ kind: 'retry', delayMs: 1000, waitsIn: 'queue' });
+    const { recorded } = await handle(message(ENVELOPE), FAILED, { retryVia: 'park' });
+    expect(recorded.done).toEqual({ kind: 'retry', delayMs: 1000, retryVia: 'park' });
   });
 
   it('ends as a dead letter with its last attempt', async () => {
@@ -160,7 +160,7 @@ describe('the journey of a message', () => {
   it('is not sent again when dead workers used up its attempts', async () => {
     const { steps, recorded } = await handle(message(ENVELOPE, { attemptNumber: 4 }), OK, { room: NO_ROOM });
     expect(steps).toEqual(['settle deadLetter', 'record deadLetter']);
-    expect(recorded.attempt.outcome).toEqual({ kind: 'spent', handOuts: 3 });
+    expect(recorded.attempt.outcome).toEqual({ kind: 'lostAttempts', handOuts: 3 });
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'exhausted' });
   });
 
@@ -240,8 +240,8 @@ describe('the journey of a message', () => {
   });
 
   it('is recorded as what was done, not as what was wanted', async () => {
-    const { recorded } = await handle(message('not json'), OK, { settled: { kind: 'handBack', delayMs: 0 } });
-    expect(recorded.done).toEqual({ kind: 'handBack', delayMs: 0 });
+    const { recorded } = await handle(message('not json'), OK, { settled: { kind: 'requeued', delayMs: 0 } });
+    expect(recorded.done).toEqual({ kind: 'requeued', delayMs: 0 });
   });
 
   it('is parked for another worker when our own shutdown cuts it off', async () => {

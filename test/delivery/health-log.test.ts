@@ -1,17 +1,17 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type Health, judgeHealth, tellHealth } from '../../src/delivery/health.ts';
+import { evaluateHealth, type Health, logHealth } from '../../src/delivery/health.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
 
 const SECOND_MS = 1000;
-const well = judgeHealth(
+const well = evaluateHealth(
   { nats: null, deadLetters: null, parking: null, order: null, postgres: null },
   false,
 );
-const failing = judgeHealth(
+const failing = evaluateHealth(
   { nats: 'no such consumer', deadLetters: null, parking: null, order: null, postgres: null },
   false,
 );
-const degraded = judgeHealth(
+const degraded = evaluateHealth(
   { nats: null, deadLetters: null, parking: null, order: null, postgres: 'away' },
   false,
 );
@@ -28,7 +28,7 @@ beforeEach(() => {
     info: (message: string) => said.push(message),
     error: (troubles: object, message: string) => said.push(`${message} ${JSON.stringify(troubles)}`),
   };
-  stop = tellHealth(() => health, log as unknown as Logger);
+  stop = logHealth(() => health, log as unknown as Logger);
 });
 
 afterEach(() => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { judgeHealth } from '../../src/delivery/health.ts';
+import { evaluateHealth } from '../../src/delivery/health.ts';
 
 const WELL = { nats: null, deadLetters: null, parking: null, order: null, postgres: null };
 
@@ -16,7 +16,7 @@ it.each([
   ['dead letters find no place', { ...WELL, deadLetters: 'full', postgres: 'away' }, false, 'failing'],
   ['it is stopping, whatever else', { ...WELL, nats: 'not connected' }, true, 'draining'],
 ] as const)('health when %s', (_what, troubles, draining, status) => {
-  const health = judgeHealth(troubles, draining);
+  const health = evaluateHealth(troubles, draining);
   expect(health.status).toBe(status);
   expect(health.troubles).toEqual(
     Object.fromEntries(Object.entries(troubles).filter(([, trouble]) => trouble !== null)),

@@ -5,7 +5,7 @@ import { withLocalFaultRetry } from '../../src/delivery/local-fault-retry.ts';
 import { until } from '../support/wait.ts';
 
 const DELIVERY = { id: 'orders:1' } as Delivery;
-const FAULTED: Outcome = { kind: 'faulted', code: 'EMFILE' };
+const FAULTED: Outcome = { kind: 'localFault', code: 'EMFILE' };
 const RESPONDED: Outcome = { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null };
 
 /** A patient sender whose requests have these outcomes, one after the other, and then the last one. */

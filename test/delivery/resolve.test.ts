@@ -92,7 +92,7 @@ describe('a message without a URL', () => {
   ])('without what %j asks for becomes a dead letter whose reason names it', (row, what) => {
     const detail = `rule_webhooks, webhook_name "orders": ${what}`;
     expect(route([{ ID: 1 }, { subject: 'webhooks.orders' }], row)).toMatchObject({
-      outcome: { kind: 'unsendable', reason: 'malformed', detail },
+      outcome: { kind: 'undeliverable', reason: 'malformed', detail },
     });
   });
 
@@ -110,7 +110,7 @@ describe('a message without a URL', () => {
   it('that nobody is registered for becomes a dead letter, whose reason holds the cure', () => {
     expect(route([{}, { subject: 'webhooks.nobody' }], {})).toMatchObject({
       outcome: {
-        kind: 'unsendable',
+        kind: 'undeliverable',
         reason: 'unroutable',
         detail: expect.stringContaining("rule_webhook_register('nobody'"),
       },
@@ -118,16 +118,16 @@ describe('a message without a URL', () => {
   });
 
   it.each([
-    ['that is not enabled', { enabled: false }, { kind: 'unsendable', reason: 'disabled' }],
-    ['with a URL that is none', { url: 'x' }, { kind: 'unsendable', reason: 'malformed' }],
-    ['with a password in its URL', { url: 'https://u:p@a.example' }, { kind: 'refused' }],
+    ['that is not enabled', { enabled: false }, { kind: 'undeliverable', reason: 'disabled' }],
+    ['with a URL that is none', { url: 'x' }, { kind: 'undeliverable', reason: 'malformed' }],
+    ['with a password in its URL', { url: 'https://u:p@a.example' }, { kind: 'blocked' }],
   ])('for an endpoint %s is not sent', (_what, row, outcome) => {
     expect(route([{}, { subject: 'webhooks.orders' }], row)).toMatchObject({ outcome });
   });
 
   it('waits where the rows have never been read', () => {
     const one = message({}, { subject: 'webhooks.orders' });
-    expect(resolve(parse(one), one, null)).toMatchObject({ outcome: { kind: 'faulted' } });
+    expect(resolve(parse(one), one, null)).toMatchObject({ outcome: { kind: 'localFault' } });
   });
 
   it('goes to the endpoint in whose queue it waited, whatever its subject matches by now', () => {
@@ -135,23 +135,23 @@ describe('a message without a URL', () => {
       { id: 1, name: 'one', natsSubject: 'webhooks.orders' },
       { id: 2, name: 'two', natsSubject: 'webhooks.orders' },
     ];
-    const parkedFor = endpoint(rows[1]!).key;
-    expect(route([{}, { subject: 'webhooks.orders', isParkedCopy: true, parkedFor }], ...rows)).toMatchObject(
-      {
-        endpoint: { row: { name: 'two' } },
-      },
-    );
+    const parkedEndpointKey = endpoint(rows[1]!).key;
+    expect(
+      route([{}, { subject: 'webhooks.orders', isParkedCopy: true, parkedEndpointKey }], ...rows),
+    ).toMatchObject({
+      endpoint: { row: { name: 'two' } },
+    });
   });
 
   it('goes to the one that was registered anew under its name, where its endpoint is deleted', () => {
-    const given = { subject: 'webhooks.x', isParkedCopy: true, parkedFor: 'orders-00000000' };
+    const given = { subject: 'webhooks.x', isParkedCopy: true, parkedEndpointKey: 'orders-00000000' };
     expect(route([{}, given], {}, { id: 2, name: 'b' })).toMatchObject({
       endpoint: { row: { name: 'orders' } },
     });
   });
 
   it('is given up, and no other endpoint gets it, where there is none of its name', () => {
-    const given = { subject: 'webhooks.orders', isParkedCopy: true, parkedFor: 'gone-00000000' };
+    const given = { subject: 'webhooks.orders', isParkedCopy: true, parkedEndpointKey: 'gone-00000000' };
     expect(route([{}, given], {})).toMatchObject({
       endpointKey: 'gone-00000000',
       outcome: { reason: 'unroutable', detail: expect.stringContaining('gone-00000000, is deleted') },
@@ -166,7 +166,7 @@ describe('a message without a URL', () => {
     const one = message({}, { subject: 'webhooks.orders', receivedAt: 2 });
     expect(resolve(parse(one), one, rows)).toMatchObject({
       endpointKey: 'none',
-      outcome: { kind: 'faulted', code: 'REGISTRY_STALE' },
+      outcome: { kind: 'localFault', code: 'REGISTRY_STALE' },
     });
   });
 });
@@ -203,7 +203,7 @@ describe('a message that several rows match', () => {
   it('is dropped where none wants it', () => {
     expect(route([{ type: 'x' }, { subject: 'webhooks.orders' }], rows[2]!)).toMatchObject({
       endpointKey: keys('three')[0],
-      outcome: { kind: 'unwanted' },
+      outcome: { kind: 'filtered' },
     });
   });
 
@@ -212,7 +212,7 @@ describe('a message that several rows match', () => {
   });
 
   it('is not asked for its kind again when it comes out of the queue of one', () => {
-    const copy = { subject: 'webhooks.orders', isParkedCopy: true, parkedFor: keys('three')[0]! };
+    const copy = { subject: 'webhooks.orders', isParkedCopy: true, parkedEndpointKey: keys('three')[0]! };
     expect(route([{ type: 'x' }, copy], ...rows)).toMatchObject({ endpoint: { row: { name: 'three' } } });
   });
 });

@@ -173,5 +173,5 @@ test('an address that this machine has no way to is unreachable', async () => {
     return (await sender.send(deliveryTo('http://hook.test/'))).outcome.kind;
   };
   expect(await outcomeOf(notAvailable('2001:db8::1'))).toBe('unreachable');
-  expect(await outcomeOf(notAvailable('192.0.2.1'))).toBe('faulted');
+  expect(await outcomeOf(notAvailable('192.0.2.1'))).toBe('localFault');
 });

@@ -181,7 +181,7 @@ test('an address literal that is not allowed is refused, and nothing is dialed',
   const { port, connections } = await startKeeper();
   const sender = senderFor();
   for (const host of ['10.0.0.1', '127.0.0.2', '[::ffff:127.0.0.2]', '[fe80::1]', '169.254.169.254']) {
-    expect((await sender.send(deliveryTo(`http://${host}:${port}/`))).outcome.kind).toBe('refused');
+    expect((await sender.send(deliveryTo(`http://${host}:${port}/`))).outcome.kind).toBe('blocked');
   }
   expect(connections()).toBe(0);
 });
@@ -189,7 +189,7 @@ test('an address literal that is not allowed is refused, and nothing is dialed',
 test('localhost is refused where no loopback address is allowed', async () => {
   const { createAddressRules } = await import('../../src/core/endpoint/address.ts');
   const sender = senderFor({ addressRules: createAddressRules({ allowedCidrs: [] }) });
-  expect((await sender.send(deliveryTo('http://localhost/'))).outcome.kind).toBe('refused');
+  expect((await sender.send(deliveryTo('http://localhost/'))).outcome.kind).toBe('blocked');
 });
 
 test('a name is refused that resolves to an address which is not allowed', async () => {
@@ -198,7 +198,7 @@ test('a name is refused that resolves to an address which is not allowed', async
   });
   const { outcome } = await sender.send(deliveryTo('http://hook.test/'));
   expect(outcome).toMatchObject({
-    kind: 'refused',
+    kind: 'blocked',
     detail: expect.stringContaining('hook.test resolves to 127.0.0.2'),
   });
 });

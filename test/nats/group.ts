@@ -4,9 +4,9 @@ import { Slots } from '../../src/delivery/slots.ts';
 import type { NatsClient } from '../../src/nats/connection/client.ts';
 import type { PullLimits } from '../../src/nats/consumers/group-consumer.ts';
 import { createPullConsumer } from '../../src/nats/consumers/pull-consumer.ts';
-import type { HandOut } from '../../src/nats/messages/received-message.ts';
+import type { ReceivedMessage } from '../../src/nats/messages/received-message.ts';
 import { createAckBuffer } from '../../src/nats/settlement/ack-buffer.ts';
-import { createParking } from '../../src/nats/settlement/parked-writer.ts';
+import { createParkedWriter } from '../../src/nats/settlement/parked-writer.ts';
 import { createSettlement } from '../../src/nats/settlement/settlement.ts';
 
 export const STREAM = 'WEBHOOKS';
@@ -62,26 +62,26 @@ export type WorkerOptions = {
   readonly limits?: PullLimits;
   readonly isKnown?: () => Promise<boolean>;
   /** What is done with a message in its slot, before it is acked. */
-  readonly handle?: (message: HandOut) => Promise<void> | void;
+  readonly handle?: (message: ReceivedMessage) => Promise<void> | void;
 };
 
 /** The pull consumer, with the slots and the settlement that it has in a worker. */
 export function startWorker(client: NatsClient, options: WorkerOptions) {
   const { slots: concurrency, maxBatch = concurrency, ackWaitMs = 60_000, handle = () => {} } = options;
-  const { limits = NO_LIMITS, isKnown = () => Promise.resolve(true) } = options;
-  const seen: HandOut[] = [];
+  const { limits = NO_LIMITS, isKnown: verify = () => Promise.resolve(true) } = options;
+  const seen: ReceivedMessage[] = [];
   let mostHeld = 0;
   let surplus = 0;
   const acks = createAckBuffer(client);
-  const parking = createParking(client, { streamName: 'WEBHOOKS_PARKED', sourceStream: STREAM });
+  const parkedWriter = createParkedWriter(client, { streamName: 'WEBHOOKS_PARKED', sourceStream: STREAM });
   const settlement = createSettlement({
     client,
     acks,
-    parking,
+    parkedWriter,
     deadLetters: { write: () => Promise.reject(new Error('no dead letters here')) },
     ackWaitMs,
   });
-  const slots = new Slots<HandOut>(
+  const slots = new Slots<ReceivedMessage>(
     concurrency,
     async (message) => {
       await handle(message);
@@ -92,36 +92,36 @@ export function startWorker(client: NatsClient, options: WorkerOptions) {
         { kind: 'ack' },
       );
     },
-    () => consumer.slotFreed(),
+    () => consumer.onSlotFreed(),
   );
   const consumer = createPullConsumer(
     client,
     {
       stream: STREAM,
       durable: DURABLE,
-      streamCreated: () => 0,
+      streamCreatedAt: () => 0,
       maxBatch,
       limits: () => limits,
-      isKnown,
+      verify,
     },
     {
-      free: () => slots.free(),
-      take(message) {
+      capacity: () => slots.free(),
+      onMessage(message) {
         seen.push(message);
         settlement.hold(message);
         slots.run(message);
         mostHeld = Math.max(mostHeld, slots.busy());
       },
-      handBack(message) {
+      onSurplus(message) {
         surplus++;
-        settlement.handBack(message, 0);
+        settlement.requeue(message, 0);
       },
     },
   );
   consumer.start();
   onTestFinished(() => {
     settlement.stop();
-    parking.stop();
+    parkedWriter.stop();
     return consumer.stop();
   });
   return {

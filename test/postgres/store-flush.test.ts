@@ -10,7 +10,7 @@ import { openDatabase, type TestDatabase } from './database.ts';
 import { attemptOf, deadLetterOf, failedAttemptOf, flushOf } from './records.ts';
 
 /** A group's progress with this much pending. */
-const at = (pending: number) => ({ pending, streamCreated: 1_700_000_000_000, ackFloor: 5 });
+const at = (pending: number) => ({ pending, streamCreatedAt: 1_700_000_000_000, ackFloor: 5 });
 
 describe('storeFlush', () => {
   let database: TestDatabase;

@@ -3,7 +3,7 @@ import type { Settings } from '../../config/settings.ts';
 import { SCHEDULED_KEYS } from '../../core/scheduled-queue.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { connectToNats } from '../../nats/connection/connection.ts';
-import { type GroupInfo, groupInfo } from '../../nats/consumers/consumer-info.ts';
+import { type ConsumerProgress, consumerInfo } from '../../nats/consumers/consumer-info.ts';
 import { listParked } from '../../nats/consumers/parked-queues.ts';
 import { connectProblem } from '../../postgres/connection/connect-problem.ts';
 import { createPool } from '../../postgres/connection/pool.ts';
@@ -19,7 +19,7 @@ import { ENDPOINTS_SHOWN } from './endpoints-view.ts';
 export type Snapshot = {
   readonly rows: readonly ConsumerStats[] | string;
   readonly endpoints: TroubledEndpoints | string;
-  readonly group: GroupInfo | string;
+  readonly group: ConsumerProgress | string;
   /** In the queues of their endpoints, and before their time; null where that is not known. */
   readonly parked: number | null;
   readonly scheduled: number | null;
@@ -133,9 +133,9 @@ function noGroup({ QUEUE_GROUP, STREAM_NAME }: Settings): string {
   return `The group ${QUEUE_GROUP} is not on the stream ${STREAM_NAME} yet: a worker makes it.`;
 }
 
-async function groupOf(client: NatsClient, settings: Settings): Promise<GroupInfo | string> {
+async function groupOf(client: NatsClient, settings: Settings): Promise<ConsumerProgress | string> {
   try {
-    return (await groupInfo(client, settings.STREAM_NAME, settings.QUEUE_GROUP)) ?? noGroup(settings);
+    return (await consumerInfo(client, settings.STREAM_NAME, settings.QUEUE_GROUP)) ?? noGroup(settings);
   } catch (error) {
     return `What waits cannot be asked for: ${errorMessage(error)}`;
   }

@@ -58,15 +58,15 @@ export function signalOf(outcome: Outcome): LimiterSignal {
       return 'overload';
     case 'timedOut':
       return 'timeout';
-    case 'refused':
+    case 'blocked':
     case 'aborted':
-    case 'faulted':
-    case 'unwanted':
-    case 'unsendable':
-    case 'spent':
+    case 'localFault':
+    case 'filtered':
+    case 'undeliverable':
+    case 'lostAttempts':
     case 'noCapacity':
     case 'expired':
-    case 'early':
+    case 'notDue':
       return 'ignore';
   }
 }

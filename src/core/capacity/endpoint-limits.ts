@@ -1,4 +1,4 @@
-import { type Endpoint, type Registry, whyDisabled } from '../endpoint/registry.ts';
+import { disabledReason, type Endpoint, type Registry } from '../endpoint/registry.ts';
 import { NO_ENDPOINT_KEY } from '../request/target.ts';
 import type { EndpointLimits } from './endpoint-limiter.ts';
 
@@ -75,7 +75,7 @@ function pausedReasonOf(
   if (waitingForRegistry.has(key) && registryProblem !== null) return registryProblem;
   if (row?.paused === true) return row.pausedReason ?? BY_HAND;
   // Else what waits in its queue comes out to be given up.
-  return row?.enabled === false && disabledEndpoint === 'park' ? whyDisabled(row) : null;
+  return row?.enabled === false && disabledEndpoint === 'park' ? disabledReason(row) : null;
 }
 
 /** Whether anything is to be shared among workers. */

@@ -1,4 +1,4 @@
-import { type BodyTemplate, compileBody, fillBody, type Given } from '../request/body-template.ts';
+import { type BodyTemplate, compileBody, fillBody, type TemplateInput } from '../request/body-template.ts';
 import { parseHeaders, type RequestHeaders } from '../request/headers.ts';
 import type { Malformed } from '../request/malformed.ts';
 import { parseParams } from '../request/params.ts';
@@ -75,7 +75,7 @@ export function fillRequest(
   { target, url, query, method, body }: EndpointRequest,
   id: string,
   data: Uint8Array,
-  message: Given['message'],
+  message: TemplateInput['message'],
 ): { readonly target: Target; readonly body: Uint8Array | null } | Malformed {
   const filled = url === null ? target : fillUrl(url, data, 'the payload');
   if ('kind' in filled) return filled;

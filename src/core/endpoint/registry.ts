@@ -44,7 +44,7 @@ export function endpointOf(row: EndpointRow, { retries, disabled }: RegistryPoli
     successStatuses: new Set(row.successStatuses),
     request:
       !row.enabled && disabled === 'dead-letter'
-        ? { kind: 'disabled', detail: `${nameOf(row)}: ${whyDisabled(row)}` }
+        ? { kind: 'disabled', detail: `${nameOf(row)}: ${disabledReason(row)}` }
         : typeof signing === 'string'
           ? { kind: 'malformed', detail: `${nameOf(row)}: ${signing}` }
           : requestOf(row, key),
@@ -53,12 +53,12 @@ export function endpointOf(row: EndpointRow, { retries, disabled }: RegistryPoli
 }
 
 /** For a person. */
-export function whyDisabled({ disabledReason }: EndpointRow): string {
+export function disabledReason({ disabledReason }: EndpointRow): string {
   return disabledReason === null ? 'enabled is false' : `enabled is false: ${disabledReason}`;
 }
 
 /** Whether the row wants an event of one of these types. One that wants all wants also what does not say its type. */
-export function wants({ eventTypes }: EndpointRow, types: readonly string[]): boolean {
+export function acceptsEvent({ eventTypes }: EndpointRow, types: readonly string[]): boolean {
   return eventTypes === null || types.some((type) => eventTypes.some((filter) => takes(filter, type)));
 }
 
@@ -76,8 +76,8 @@ export class Registry {
       const { natsSubject, name } = endpoint.row;
       this.#byName.set(name, endpoint);
       this.#byKey.set(endpoint.key, endpoint);
-      this.#byHash.set(hashIn(endpoint.key), endpoint);
-      const nameInKey = nameIn(endpoint.key);
+      this.#byHash.set(hashOf(endpoint.key), endpoint);
+      const nameInKey = nameOfKey(endpoint.key);
       // Two names may be written alike there: then it tells neither.
       this.#byNameInKey.set(nameInKey, this.#byNameInKey.has(nameInKey) ? null : endpoint);
       if (natsSubject === null) continue;
@@ -99,9 +99,12 @@ export class Registry {
    * Whose queue has this key: also after it was renamed, since the hash at the end is of its id alone; or deleted and
    * registered anew, under its name.
    */
-  ofQueue(key: string): Endpoint | undefined {
+  byQueueKey(key: string): Endpoint | undefined {
     return (
-      this.#byKey.get(key) ?? this.#byHash.get(hashIn(key)) ?? this.#byNameInKey.get(nameIn(key)) ?? undefined
+      this.#byKey.get(key) ??
+      this.#byHash.get(hashOf(key)) ??
+      this.#byNameInKey.get(nameOfKey(key)) ??
+      undefined
     );
   }
 
@@ -114,10 +117,10 @@ export class Registry {
   }
 }
 
-function nameIn(key: string): string {
+function nameOfKey(key: string): string {
   return key.slice(0, key.lastIndexOf('-'));
 }
 
-function hashIn(key: string): string {
+function hashOf(key: string): string {
   return key.slice(key.lastIndexOf('-') + 1);
 }

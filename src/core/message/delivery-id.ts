@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ownText } from '../detached-text.ts';
+import { detachedText } from '../detached-text.ts';
 
 /** The longest id, in characters. */
 const LONGEST = 255;
@@ -12,18 +12,18 @@ const HASH_DIGITS = 16;
  * cannot stay becomes `_`, and what is too long is cut; `-` and a hash of the original follow then, so that two ids
  * never become one.
  *
- * @param message.streamCreated In milliseconds since 1970: sequences start again when a stream is made again.
+ * @param message.streamCreatedAt In milliseconds since 1970: sequences start again when a stream is made again.
  */
 export function deliveryId(message: {
   header(name: string): string | undefined;
   readonly stream: string;
-  readonly streamCreated: number;
+  readonly streamCreatedAt: number;
   readonly sequence: number;
 }): string {
   const given = message.header('Webhook-Delivery-Id')?.trim() || message.header('Nats-Msg-Id')?.trim();
   // Cut out of the block of all headers.
-  if (given) return ownText(clean(given), LONGEST);
-  return clean(`${message.stream}-${message.streamCreated.toString(36)}-${message.sequence}`);
+  if (given) return detachedText(clean(given), LONGEST);
+  return clean(`${message.stream}-${message.streamCreatedAt.toString(36)}-${message.sequence}`);
 }
 
 function clean(id: string): string {

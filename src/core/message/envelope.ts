@@ -1,5 +1,5 @@
 import { asKey, isNull, scalarText, topLevelFields } from '../json/fields.ts';
-import { RecentMap } from '../lru-map.ts';
+import { LruMap } from '../lru-map.ts';
 import {
   completeHeaders,
   type NatsHeaders,
@@ -23,7 +23,7 @@ import { fillUrl, type UrlTemplate } from '../request/url-template.ts';
 export type IncomingMessage = NatsHeaders & { readonly data: Uint8Array };
 
 /** What a message asks for. Bodies are views of its bytes: nothing is copied. */
-export type Parsed =
+export type ParsedMessage =
   | {
       readonly kind: 'envelope';
       readonly target: Target;
@@ -60,9 +60,11 @@ const METHOD_AS_WRITTEN: ReadonlyMap<string, Method> = new Map(
  *
  * @param keyOf What counts as one endpoint.
  */
-export function createMessageParser(keyOf: EndpointKeyOf = 'origin'): (message: IncomingMessage) => Parsed {
-  const urls = new RecentMap<TargetResult | UrlTemplate>(URLS_KEPT, LONGEST_URL_KEPT);
-  const headers = new RecentMap<RequestHeaders | Malformed>(HEADERS_KEPT, LONGEST_HEADERS_KEPT);
+export function createMessageParser(
+  keyOf: EndpointKeyOf = 'origin',
+): (message: IncomingMessage) => ParsedMessage {
+  const urls = new LruMap<TargetResult | UrlTemplate>(URLS_KEPT, LONGEST_URL_KEPT);
+  const headers = new LruMap<RequestHeaders | Malformed>(HEADERS_KEPT, LONGEST_HEADERS_KEPT);
   const urlOf = remembering(urls, (json) => urlFrom(json, keyOf));
   const headersOf = remembering(headers, parseHeaders);
 
@@ -93,7 +95,7 @@ export function createMessageParser(keyOf: EndpointKeyOf = 'origin'): (message: 
   };
 }
 
-function remembering<V extends object>(known: RecentMap<V>, compute: (json: Uint8Array) => V) {
+function remembering<V extends object>(known: LruMap<V>, compute: (json: Uint8Array) => V) {
   return (json: Uint8Array): V => {
     const key = asKey(json);
     const before = known.get(key);

@@ -40,7 +40,13 @@ export const NO_COUNTERS: Counters = {
   rowsDropped: 0,
 };
 
-const UNSETTLED: ReadonlySet<Verdict['kind']> = new Set(['drop', 'handBack', 'park', 'schedule', 'setAside']);
+const UNSETTLED: ReadonlySet<Verdict['kind']> = new Set([
+  'discard',
+  'requeued',
+  'park',
+  'schedule',
+  'deferred',
+]);
 
 /** What one settled hand-out adds. @param attempt Null where none was to be made. */
 export function countSettled(attempt: Attempt | null, verdict: Verdict, isRedelivery: boolean): Counters {
@@ -51,9 +57,9 @@ export function countSettled(attempt: Attempt | null, verdict: Verdict, isRedeli
     retried: verdict.kind === 'retry' ? 1 : 0,
     deadLettered: verdict.kind === 'deadLetter' ? 1 : 0,
     redelivered: settled === 1 && isRedelivery ? 1 : 0,
-    handedBack: verdict.kind === 'handBack' ? 1 : 0,
+    handedBack: verdict.kind === 'requeued' ? 1 : 0,
     parked: verdict.kind === 'park' || verdict.kind === 'schedule' ? 1 : 0,
-    dropped: verdict.kind === 'drop' ? 1 : 0,
+    dropped: verdict.kind === 'discard' ? 1 : 0,
     attempts: attempt !== null && wasSent(attempt.outcome) ? 1 : 0,
     processingMs: settled === 1 && attempt !== null ? attempt.durationMs : 0,
     rowsDropped: 0,
@@ -124,7 +130,7 @@ export type GroupProgress = {
   /** What waits for the group: never handed out, in flight, or to be tried again. */
   readonly pending: number;
   /** The stream that `ackFloor` counts in, by when it was made: milliseconds since 1970. */
-  readonly streamCreated: number;
+  readonly streamCreatedAt: number;
   /** Everything up to this sequence is acknowledged. */
   readonly ackFloor: number;
 };

@@ -6,7 +6,7 @@ import { quoted } from './headers.ts';
 import { type Malformed, malformed } from './malformed.ts';
 
 /** What a row's `body_template` is filled from. */
-export type Given = {
+export type TemplateInput = {
   /** Of the delivery. */
   readonly id: string;
   /** The payload. */
@@ -105,9 +105,9 @@ function isLookedUp({ root, path, form }: Insertion): boolean {
 }
 
 /** The body, of the template's own bytes and those of the payload. The detail names the placeholder, never its value. */
-export function fillBody(template: BodyTemplate, given: Given): Uint8Array | Malformed {
+export function fillBody(template: BodyTemplate, input: TemplateInput): Uint8Array | Malformed {
   const { literals, insertions, paths } = template;
-  const values = paths === null ? [] : paths.valuesIn(given.data);
+  const values = paths === null ? [] : paths.valuesIn(input.data);
   if (values === null) {
     const { written } = insertions.find(isLookedUp)!;
     return malformed(`body_template: ${written} cannot be filled, since the payload is not JSON`);
@@ -116,29 +116,33 @@ export function fillBody(template: BodyTemplate, given: Given): Uint8Array | Mal
   let looked = 0;
   for (const [index, insertion] of insertions.entries()) {
     const value = isLookedUp(insertion) ? values[looked++] : undefined;
-    const piece = write(insertion, value, given);
+    const piece = write(insertion, value, input);
     if ('kind' in piece) return piece;
     pieces.push(piece, literals[index + 1]!);
   }
   return Buffer.concat(pieces);
 }
 
-function write(insertion: Insertion, value: Uint8Array | undefined, given: Given): Uint8Array | Malformed {
+function write(
+  insertion: Insertion,
+  value: Uint8Array | undefined,
+  input: TemplateInput,
+): Uint8Array | Malformed {
   const { written, root, form } = insertion;
   if (root === 'data') {
     if (!isLookedUp(insertion))
-      return form === 'text' ? given.data : writeText(Buffer.from(given.data).toString(), form);
+      return form === 'text' ? input.data : writeText(Buffer.from(input.data).toString(), form);
     const piece = value === undefined ? null : writeJson(value, form);
     return piece ?? malformed(`body_template: ${written} ${whyNoText(value)} in the payload`);
   }
-  const text = textOf(root, given);
+  const text = textOf(root, input);
   if (text !== null) return writeText(text, form);
   return malformed(
     `body_template: ${written} is not known: the payload has no event, event_type or type, and the message no header X-Event-Type`,
   );
 }
 
-function textOf(root: Exclude<Root, 'data'>, { id, data, message }: Given): string | null {
+function textOf(root: Exclude<Root, 'data'>, { id, data, message }: TemplateInput): string | null {
   switch (root) {
     case 'id':
       return id;

@@ -19,25 +19,25 @@ export type Outcome =
   /** No answer: DNS, connection, TLS, or something that is not HTTP. `code` is the library's error code. */
   | { readonly kind: 'unreachable'; readonly code: string; readonly detail: string }
   /** Our own address rules forbid this endpoint; nothing was sent. */
-  | { readonly kind: 'refused'; readonly detail: string }
+  | { readonly kind: 'blocked'; readonly detail: string }
   /** Our own shutdown cut it off. The request may have been sent. */
   | { readonly kind: 'aborted' }
   /** Our own machine could not send: no sockets, no ports, no memory. Nothing was sent. */
-  | { readonly kind: 'faulted'; readonly code: string }
+  | { readonly kind: 'localFault'; readonly code: string }
   /** There are endpoints for it, and none of them wants events of its kind. */
-  | { readonly kind: 'unwanted'; readonly detail: string }
+  | { readonly kind: 'filtered'; readonly detail: string }
   /** There is nothing that could be sent. */
-  | { readonly kind: 'unsendable'; readonly reason: UnsendableReason; readonly detail: string }
+  | { readonly kind: 'undeliverable'; readonly reason: UndeliverableReason; readonly detail: string }
   /** It is too late: nothing is sent any more. */
   | { readonly kind: 'expired'; readonly detail: string }
   /** It is too early: nothing is sent before `dueAt`, in milliseconds since 1970. */
-  | { readonly kind: 'early'; readonly dueAt: number }
+  | { readonly kind: 'notDue'; readonly dueAt: number }
   /** Its endpoint has no room for it now; nothing was sent. `why` for a person. */
   | { readonly kind: 'noCapacity'; readonly reason: string }
   /** Workers that died used up the attempts: the hand-out count is past MAX_ATTEMPTS. */
-  | { readonly kind: 'spent'; readonly handOuts: number };
+  | { readonly kind: 'lostAttempts'; readonly deliveryCount: number };
 
-export type UnsendableReason = 'malformed' | 'unroutable' | 'disabled';
+export type UndeliverableReason = 'malformed' | 'unroutable' | 'disabled';
 
 /** One HTTP request for a delivery, or why there was none. `startedAt` is in milliseconds since 1970. */
 export type Attempt = {
@@ -54,14 +54,14 @@ export function wasSent(outcome: Outcome): boolean {
     case 'unreachable':
     case 'aborted':
       return true;
-    case 'refused':
-    case 'faulted':
-    case 'unwanted':
-    case 'unsendable':
+    case 'blocked':
+    case 'localFault':
+    case 'filtered':
+    case 'undeliverable':
     case 'expired':
-    case 'early':
+    case 'notDue':
     case 'noCapacity':
-    case 'spent':
+    case 'lostAttempts':
       return false;
   }
 }
@@ -88,20 +88,20 @@ export function describeFailure(outcome: Outcome): string | null {
         : `no complete answer within ${outcome.afterMs} ms`;
     case 'unreachable':
       return `${outcome.code}: ${outcome.detail}`;
-    case 'refused':
-    case 'unwanted':
-    case 'unsendable':
+    case 'blocked':
+    case 'filtered':
+    case 'undeliverable':
     case 'expired':
       return outcome.detail;
-    case 'early':
+    case 'notDue':
       return `not before ${isoTime(outcome.dueAt)}`;
     case 'aborted':
       return 'aborted by the shutdown of this worker';
-    case 'faulted':
+    case 'localFault':
       return `this worker cannot send: ${outcome.code}`;
     case 'noCapacity':
       return `no room at its endpoint: ${outcome.reason}`;
-    case 'spent':
-      return `handed out ${outcome.handOuts} times before, without a word of it: lost with its worker, or handed back for want of a place to park it`;
+    case 'lostAttempts':
+      return `handed out ${outcome.deliveryCount} times before, without a word of it: lost with its worker, or handed back for want of a place to park it`;
   }
 }

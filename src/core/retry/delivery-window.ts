@@ -8,9 +8,9 @@ const EXPIRES_AT = 'Webhook-Expires-At';
 const MAX_AGE = 'MAX_AGE_HOURS';
 
 /** From when on nothing is sent any more, in milliseconds since 1970, and what says so. */
-export type Expiry = { readonly at: number; readonly by: typeof EXPIRES_AT | typeof MAX_AGE };
+export type Expiry = { readonly at: number; readonly source: typeof EXPIRES_AT | typeof MAX_AGE };
 
-export type Times = {
+export type DeliveryWindow = {
   /** Before when nothing is sent, in milliseconds since 1970; null: it may be sent at once. */
   readonly deliverAt: number | null;
   /** Null: never. */
@@ -19,31 +19,36 @@ export type Times = {
   readonly problem: string | null;
 };
 
-const NONE: Times = { deliverAt: null, expiry: null, problem: null };
+const NO_WINDOW: DeliveryWindow = { deliverAt: null, expiry: null, problem: null };
 
 /** What came out of the queue of its time is not sent back for clocks of workers that differ by less, in milliseconds. */
-const CLOCKS_DIFFER_MS = 100;
+const CLOCK_SKEW_MS = 100;
 
 /**
  * When a message is to be delivered, by its NATS headers and MAX_AGE_HOURS. The age counts from when it was published, or
  * from its `Webhook-Deliver-At`, if that is later: else what waits for its time would be too old for it. A replay is the
  * will of an operator: an expiry that was over by then does not count.
  *
- * @param message.firstSeen When it was published, in milliseconds since 1970.
+ * @param message.publishedAt When it was published, in milliseconds since 1970.
  * @param maxAgeMs MAX_AGE_HOURS, in milliseconds; 0: none.
  */
-export function timesOf(message: NatsHeaders & { readonly firstSeen: number }, maxAgeMs: number): Times {
+export function deliveryWindowOf(
+  message: NatsHeaders & { readonly publishedAt: number },
+  maxAgeMs: number,
+): DeliveryWindow {
   const deliverAt = timeIn(message, DELIVER_AT);
   const expiresAt = timeIn(message, EXPIRES_AT);
   const replay = isReplay(message);
-  if (deliverAt === null && expiresAt === null && maxAgeMs === 0 && typeof replay === 'boolean') return NONE;
-  for (const { problem } of [deliverAt, expiresAt, replay].filter(isProblem)) return { ...NONE, problem };
+  if (deliverAt === null && expiresAt === null && maxAgeMs === 0 && typeof replay === 'boolean')
+    return NO_WINDOW;
+  for (const { problem } of [deliverAt, expiresAt, replay].filter(isProblem))
+    return { ...NO_WINDOW, problem };
 
   const until: Expiry[] = [];
-  if (typeof expiresAt === 'number' && !(replay === true && expiresAt <= message.firstSeen))
-    until.push({ at: expiresAt, by: EXPIRES_AT });
+  if (typeof expiresAt === 'number' && !(replay === true && expiresAt <= message.publishedAt))
+    until.push({ at: expiresAt, source: EXPIRES_AT });
   const due = typeof deliverAt === 'number' ? deliverAt : null;
-  if (maxAgeMs > 0) until.push({ at: Math.max(message.firstSeen, due ?? 0) + maxAgeMs, by: MAX_AGE });
+  if (maxAgeMs > 0) until.push({ at: Math.max(message.publishedAt, due ?? 0) + maxAgeMs, source: MAX_AGE });
   until.sort((one, other) => one.at - other.at);
   return { deliverAt: due, expiry: until[0] ?? null, problem: null };
 }
@@ -53,18 +58,18 @@ export function timesOf(message: NatsHeaders & { readonly firstSeen: number }, m
  *
  * @param waitedUntil Until when it has waited already, by another worker's clock perhaps; null: it has not.
  */
-export function judgeTimes(
-  { deliverAt, expiry }: Times,
+export function checkWindow(
+  { deliverAt, expiry }: DeliveryWindow,
   now: number,
   waitedUntil: number | null,
-): Extract<Outcome, { kind: 'expired' | 'early' }> | null {
+): Extract<Outcome, { kind: 'expired' | 'notDue' }> | null {
   if (expiry !== null && isOver(expiry, now))
-    return { kind: 'expired', detail: `${expiry.by} is over since ${isoTime(expiry.at)}` };
+    return { kind: 'expired', detail: `${expiry.source} is over since ${isoTime(expiry.at)}` };
   if (deliverAt === null) return null;
   const hasWaited = waitedUntil !== null && waitedUntil >= deliverAt;
-  if (deliverAt <= now + (hasWaited ? CLOCKS_DIFFER_MS : 0)) return null;
-  if (expiry === null || expiry.at > deliverAt) return { kind: 'early', dueAt: deliverAt };
-  const detail = `${DELIVER_AT}, ${isoTime(deliverAt)}, is not before ${expiry.by}, ${isoTime(expiry.at)}`;
+  if (deliverAt <= now + (hasWaited ? CLOCK_SKEW_MS : 0)) return null;
+  if (expiry === null || expiry.at > deliverAt) return { kind: 'notDue', dueAt: deliverAt };
+  const detail = `${DELIVER_AT}, ${isoTime(deliverAt)}, is not before ${expiry.source}, ${isoTime(expiry.at)}`;
   return { kind: 'expired', detail };
 }
 

@@ -18,9 +18,9 @@ export type DeadLetterReason =
 export type Verdict =
   | { readonly kind: 'ack' }
   /** Nobody wants it: acked, and that is all. */
-  | { readonly kind: 'drop' }
-  /** `waitsIn`: the stream that it was published to, or its endpoint's own queue. */
-  | { readonly kind: 'retry'; readonly delayMs: number; readonly waitsIn: WaitsIn }
+  | { readonly kind: 'discard' }
+  /** `retryVia`: the stream that it was published to, or its endpoint's own queue. */
+  | { readonly kind: 'retry'; readonly delayMs: number; readonly retryVia: RetryVia }
   /** `detail`: what its attempt does not say; for a person. */
   | { readonly kind: 'deadLetter'; readonly reason: DeadLetterReason; readonly detail?: string }
   /** Not sent, or not to the end for a reason of our own: it waits in its endpoint's own queue. Not an attempt. */
@@ -28,18 +28,18 @@ export type Verdict =
   /** It waits for its time, outside of all endpoints' queues. Milliseconds since 1970. Not an attempt. */
   | { readonly kind: 'schedule'; readonly dueAt: number }
   /** Its queue did not take it: this worker keeps it for a while, unsettled. Never decided, only done. */
-  | { readonly kind: 'setAside' }
+  | { readonly kind: 'deferred' }
   /**
    * Neither its queue nor the dead letters took it, or it must keep its order: it goes back to where it came from, for so many
    * milliseconds. Never decided, only done.
    */
-  | { readonly kind: 'handBack'; readonly delayMs: number };
+  | { readonly kind: 'requeued'; readonly delayMs: number };
 
-export type WaitsIn = 'stream' | 'queue';
+export type RetryVia = 'nak' | 'park';
 
 /** Whether the message is in its endpoint's own queue now. */
-export function isParked(done: Verdict): boolean {
-  return done.kind === 'park' || (done.kind === 'retry' && done.waitsIn === 'queue');
+export function isParked(disposition: Verdict): boolean {
+  return disposition.kind === 'park' || (disposition.kind === 'retry' && disposition.retryVia === 'park');
 }
 
 export type RetryPolicy = {
@@ -54,14 +54,14 @@ export type RetryPolicy = {
  * The table of DESIGN.md part 6. A new kind of outcome does not compile until it is decided here.
  *
  * @param attemptNumber From 1.
- * @param waitsIn Where it would wait for a next attempt.
+ * @param retryVia Where it would wait for a next attempt.
  * @param random From 0 (included) to 1 (excluded), for the jitter.
  * @param expiry Null: it has none.
  */
 export function decide(
   attempt: Attempt,
   attemptNumber: number,
-  waitsIn: WaitsIn,
+  retryVia: RetryVia,
   policy: RetryPolicy,
   random: number,
   expiry: Expiry | null = null,
@@ -72,25 +72,25 @@ export function decide(
       if (isDelivered(outcome)) return { kind: 'ack' };
       if (outcome.status === 410) return { kind: 'deadLetter', reason: 'gone' };
       if (policy.terminalStatuses.has(outcome.status)) return { kind: 'deadLetter', reason: 'rejected' };
-      return unlessTooLate(retryOrGiveUp(attemptNumber, waitsIn, outcome.retryAfterMs, policy, random));
+      return unlessTooLate(retryOrGiveUp(attemptNumber, retryVia, outcome.retryAfterMs, policy, random));
     case 'timedOut':
     case 'unreachable':
-      return unlessTooLate(retryOrGiveUp(attemptNumber, waitsIn, null, policy, random));
-    case 'unwanted':
-      return { kind: 'drop' };
-    case 'refused':
+      return unlessTooLate(retryOrGiveUp(attemptNumber, retryVia, null, policy, random));
+    case 'filtered':
+      return { kind: 'discard' };
+    case 'blocked':
       return { kind: 'deadLetter', reason: 'forbidden' };
-    case 'unsendable':
+    case 'undeliverable':
       return { kind: 'deadLetter', reason: outcome.reason };
-    case 'spent':
+    case 'lostAttempts':
       return { kind: 'deadLetter', reason: 'exhausted' };
     case 'expired':
       return { kind: 'deadLetter', reason: 'expired' };
-    case 'early':
+    case 'notDue':
       return { kind: 'schedule', dueAt: outcome.dueAt };
     case 'noCapacity':
     case 'aborted':
-    case 'faulted':
+    case 'localFault':
       return { kind: 'park' };
   }
 
@@ -99,13 +99,13 @@ export function decide(
     if (verdict.kind !== 'retry') return verdict;
     const nextAt = attempt.startedAt + attempt.durationMs + verdict.delayMs;
     if (expiry === null || !isOver(expiry, nextAt)) return verdict;
-    const detail = `the next attempt would come at ${isoTime(nextAt)}, and ${expiry.by} is over by then, ${isoTime(expiry.at)}`;
+    const detail = `the next attempt would come at ${isoTime(nextAt)}, and ${expiry.source} is over by then, ${isoTime(expiry.at)}`;
     return { kind: 'deadLetter', reason: 'expired', detail };
   }
 }
 
 /** Why it was given up, for a person. */
-export function whyGivenUp(
+export function deadLetterDetail(
   { outcome }: Attempt,
   { reason, detail }: Extract<Verdict, { kind: 'deadLetter' }>,
 ): string {
@@ -115,12 +115,12 @@ export function whyGivenUp(
 
 function retryOrGiveUp(
   attemptNumber: number,
-  waitsIn: WaitsIn,
+  retryVia: RetryVia,
   retryAfterMs: number | null,
   policy: RetryPolicy,
   random: number,
 ): Verdict {
   if (attemptNumber >= policy.maxAttempts) return { kind: 'deadLetter', reason: 'exhausted' };
   const delayMs = delayBeforeNext(attemptNumber, retryAfterMs, policy.backoff, random);
-  return { kind: 'retry', delayMs, waitsIn };
+  return { kind: 'retry', delayMs, retryVia };
 }

@@ -66,10 +66,10 @@ export class EndpointLimitsWatcher {
   }
 
   /** The rows of `rule_webhooks` are others, or cannot be read, or can again. */
-  onRegistryChanged({ known, trouble }: { known: Registry | null; trouble: string | null }): void {
+  onRegistryChanged({ known, problem }: { known: Registry | null; problem: string | null }): void {
     const waitingForRegistry =
-      trouble === null ? NO_SOURCES.waitingForRegistry : this.#sources.waitingForRegistry;
-    this.#sources = { ...this.#sources, registry: known, registryProblem: trouble, waitingForRegistry };
+      problem === null ? NO_SOURCES.waitingForRegistry : this.#sources.waitingForRegistry;
+    this.#sources = { ...this.#sources, registry: known, registryProblem: problem, waitingForRegistry };
     this.#apply();
   }
 

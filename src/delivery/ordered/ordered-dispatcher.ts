@@ -4,10 +4,10 @@ import type { Message } from '../message.ts';
 import { isOrderedTimeSlice, ORDERED_SHARE } from './ordered-share.ts';
 
 /** A message of which one at a time of its queue is here. */
-export interface OrderedMessage extends Pick<Message, 'queue' | 'sequence'> {
+export interface OrderedMessage extends Pick<Message, 'orderingKey' | 'sequence'> {
   /** Its place in the stream, and when it was stored there, in milliseconds since 1970: both together are its alone. */
   readonly sequence: number;
-  readonly firstSeen: number;
+  readonly publishedAt: number;
   /** What is to be handed out after it. */
   readonly pending: number;
   /** Bytes of its headers and data. */
@@ -99,10 +99,10 @@ export class OrderedDispatcher<M extends OrderedMessage> {
       this.#options.requeue(message);
       return;
     }
-    const before = this.#held.get(message.queue!);
+    const before = this.#held.get(message.orderingKey!);
     if (before !== undefined) before.push(message);
     else {
-      this.#held.set(message.queue!, [message]);
+      this.#held.set(message.orderingKey!, [message]);
       this.#due.add(message);
       this.onSlotFreed();
     }
@@ -134,13 +134,13 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     this.#waitListOf.set(message, waitList);
     this.#count(message, 1);
     this.#timer ??= setInterval(() => this.#check(), CHECK_EVERY_MS);
-    this.#options.blocked(message.queue!);
+    this.#options.blocked(message.orderingKey!);
     return true;
   }
 
   /** What was done with it, in its slot. */
-  onSettled(message: M, done: Verdict): void {
-    this.#done.set(message, done);
+  onSettled(message: M, disposition: Verdict): void {
+    this.#done.set(message, disposition);
   }
 
   /** Its slot is about to be free. */
@@ -154,10 +154,10 @@ export class OrderedDispatcher<M extends OrderedMessage> {
       Object.assign(waitList, { notBefore: 0, waitMs: WAIT_MS.first });
       this.#admitFrom(waitList);
     }
-    const done = this.#done.get(message);
-    this.#startNext(message, done);
-    const delayMs = done !== undefined && 'delayMs' in done ? done.delayMs : 0;
-    this.#options.settled(message.queue!, message.pending, delayMs);
+    const disposition = this.#done.get(message);
+    this.#startNext(message, disposition);
+    const delayMs = disposition !== undefined && 'delayMs' in disposition ? disposition.delayMs : 0;
+    this.#options.settled(message.orderingKey!, message.pending, delayMs);
   }
 
   /** One may be free by now. */
@@ -220,10 +220,10 @@ export class OrderedDispatcher<M extends OrderedMessage> {
   }
 
   /** Where the same message came once more, its end is that of the first. */
-  #startNext(message: M, done: Verdict | undefined): void {
-    const queue = message.queue!;
+  #startNext(message: M, disposition: Verdict | undefined): void {
+    const queue = message.orderingKey!;
     const [, ...behind] = this.#held.get(queue) ?? [];
-    const isOver = done?.kind === 'ack' || done?.kind === 'deadLetter';
+    const isOver = disposition?.kind === 'ack' || disposition?.kind === 'deadLetter';
     while (isOver && behind.length > 0 && isSame(message, behind[0]!))
       this.#options.ackDuplicate(behind.shift()!);
     if (behind.length === 0 || this.#stopped) this.#held.delete(queue);
@@ -239,5 +239,5 @@ function newWaitList<M>(endpointKey: string): WaitList<M> {
 }
 
 function isSame(a: OrderedMessage, b: OrderedMessage): boolean {
-  return a.sequence === b.sequence && a.firstSeen === b.firstSeen;
+  return a.sequence === b.sequence && a.publishedAt === b.publishedAt;
 }

@@ -2,11 +2,11 @@ import type { EndpointRow } from '../../core/endpoint/row.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Admission } from '../admission/admission.ts';
-import type { LiveRegistry } from './webhook-registry.ts';
+import type { WebhookRegistry } from './webhook-registry.ts';
 
-export type WatchOptions = {
+export type AutoDisableOptions = {
   readonly admission: Admission;
-  readonly registry: LiveRegistry;
+  readonly registry: WebhookRegistry;
   /** DISABLE_AFTER_HOURS; 0: never. */
   readonly disableAfterHours: number;
   readonly log: Logger;
@@ -14,10 +14,10 @@ export type WatchOptions = {
   now(): number;
 };
 
-const LOOK_EVERY_MS = 60_000;
+const CHECK_EVERY_MS = 60_000;
 
 /** Fewer in a row are no sign of anything, whatever was noted long ago. */
-const FEWEST = 3;
+const MIN_FAILURES = 3;
 const HOUR_MS = 3_600_000;
 
 /**
@@ -26,14 +26,14 @@ const HOUR_MS = 3_600_000;
  *
  * @returns what ends it.
  */
-export function watchFailing(options: WatchOptions): () => void {
+export function autoDisable(options: AutoDisableOptions): () => void {
   const warned = new Set<number>();
-  const timer = setInterval(() => void look(options, warned), LOOK_EVERY_MS);
+  const timer = setInterval(() => void checkAll(options, warned), CHECK_EVERY_MS);
   return () => clearInterval(timer);
 }
 
 /** One look at all of them. @param warned Those that the log has warned of. */
-export async function look(options: WatchOptions, warned: Set<number>): Promise<void> {
+export async function checkAll(options: AutoDisableOptions, warned: Set<number>): Promise<void> {
   const { admission, registry, now, log } = options;
   try {
     for (const endpoint of admission.endpoints()) {
@@ -42,9 +42,9 @@ export async function look(options: WatchOptions, warned: Set<number>): Promise<
       if (row.failingSince !== null && endpoint.deliveredAt >= row.failingSince) {
         warned.delete(row.id);
         await registry.noteFailing(row, null);
-      } else if (endpoint.failures >= FEWEST) {
+      } else if (endpoint.failures >= MIN_FAILURES) {
         if (row.failingSince === null) await registry.noteFailing(row, now());
-        else await judge(row, now() - row.failingSince, options, warned);
+        else await check(row, now() - row.failingSince, options, warned);
       }
     }
   } catch (error) {
@@ -53,10 +53,10 @@ export async function look(options: WatchOptions, warned: Set<number>): Promise<
   }
 }
 
-async function judge(
+async function check(
   row: EndpointRow,
   failingMs: number,
-  { registry, disableAfterHours, log }: WatchOptions,
+  { registry, disableAfterHours, log }: AutoDisableOptions,
   warned: Set<number>,
 ): Promise<void> {
   if (disableAfterHours === 0) return;

@@ -6,7 +6,7 @@ import { matches } from '../../core/subject.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { within } from '../../runtime/within.ts';
-import type { KnownRows } from '../resolve.ts';
+import type { RegistrySnapshot } from '../resolve.ts';
 
 /** Where the rows are kept. */
 export interface WebhookRows {
@@ -19,16 +19,16 @@ export interface WebhookRows {
   noteFailing(id: number, since: number | null): Promise<boolean>;
 }
 
-export type LiveRegistryOptions = {
+export type WebhookRegistryOptions = {
   readonly policy: RegistryPolicy;
   readonly rows: WebhookRows;
   /** SUBJECT and ORDERED_SUBJECT: what messages come from. */
   readonly subjects: readonly string[];
   readonly log: Logger;
   /** Told whenever the rows are others, and when they cannot be read any more, or can again. */
-  changed(): void;
+  onChanged(): void;
   /** Told of every notification. */
-  notified(): void;
+  onNotified(): void;
 };
 
 /** Rows that nobody tells us about are read this often, in milliseconds. */
@@ -42,30 +42,30 @@ const SLOW_MS = 5000;
 const FIRST_READ_MS = 2000;
 
 /** For messages that nobody seems to be registered for, we read no more often than this, in milliseconds, and a tenth of the time. */
-const RENEWED_EVERY_MS = 250;
-const SHARE_OF_READING = 1 / 10;
+const REFRESH_EVERY_MS = 250;
+const MAX_READING_SHARE = 1 / 10;
 
 /** The rows of `rule_webhooks` as they are now. While PostgreSQL is away, the last known ones serve. */
-export class LiveRegistry {
-  readonly #options: LiveRegistryOptions;
-  #known: KnownRows | null = null;
+export class WebhookRegistry {
+  readonly #options: WebhookRegistryOptions;
+  #known: RegistrySnapshot | null = null;
   #last = '';
   #reading: Promise<void> | null = null;
   #again = false;
-  #renewing: Promise<void> | null = null;
+  #refreshing: Promise<void> | null = null;
   /** When the last read began and ended, on the clock of `performance.now()`. */
   #begun = Number.NEGATIVE_INFINITY;
   #ended = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #listening: { stop(): void } | null = null;
-  #trouble: string | null = null;
+  #problem: string | null = null;
 
-  constructor(options: LiveRegistryOptions) {
+  constructor(options: WebhookRegistryOptions) {
     this.#options = options;
   }
 
   /** Null while they have never been read. */
-  get rows(): KnownRows | null {
+  get snapshot(): RegistrySnapshot | null {
     return this.#known;
   }
 
@@ -74,15 +74,15 @@ export class LiveRegistry {
   }
 
   /** Why the rows cannot be read now; null: they can. */
-  get trouble(): string | null {
-    return this.#trouble;
+  get problem(): string | null {
+    return this.#problem;
   }
 
   async start(): Promise<void> {
-    const { rows, notified } = this.#options;
+    const { rows, onNotified } = this.#options;
     this.#listening = rows.listen(() => {
       this.#read();
-      notified();
+      onNotified();
     });
     this.#timer = setInterval(() => this.#read(), READ_EVERY_MS);
     this.#read();
@@ -96,15 +96,15 @@ export class LiveRegistry {
   }
 
   /** Resolves when the rows were read, or could not be, once more: soon, and once for all that ask meanwhile. */
-  renewed(): Promise<void> {
-    this.#renewing ??= this.#renew().finally(() => {
-      this.#renewing = null;
+  refreshed(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = null;
     });
-    return this.#renewing;
+    return this.#refreshing;
   }
 
   /** It answered 410: its row is not enabled any more. */
-  gone(delivery: Pick<Partial<Delivery>, 'endpoint'>): void {
+  disableGone(delivery: Pick<Partial<Delivery>, 'endpoint'>): void {
     const row = delivery.endpoint?.row;
     if (row != null) void this.disable(row, 'it answered 410 Gone', { url: row.url });
   }
@@ -130,8 +130,8 @@ export class LiveRegistry {
     if (await this.#options.rows.noteFailing(id, since)) this.#read();
   }
 
-  async #renew(): Promise<void> {
-    const pauseMs = Math.max(RENEWED_EVERY_MS, (this.#ended - this.#begun) / SHARE_OF_READING);
+  async #refresh(): Promise<void> {
+    const pauseMs = Math.max(REFRESH_EVERY_MS, (this.#ended - this.#begun) / MAX_READING_SHARE);
     const leftMs = this.#ended + pauseMs - performance.now();
     if (leftMs > 0) await wait(leftMs);
     this.#read();
@@ -154,26 +154,26 @@ export class LiveRegistry {
   }
 
   async #readOnce(): Promise<void> {
-    const { rows, policy, changed } = this.#options;
+    const { rows, policy, onChanged } = this.#options;
     const begun = performance.now();
-    const slow = setTimeout(() => this.#cannotRead(`no answer within ${SLOW_MS / 1000} s`), SLOW_MS);
+    const slow = setTimeout(() => this.#onReadFailed(`no answer within ${SLOW_MS / 1000} s`), SLOW_MS);
     try {
       const read = await rows.read();
-      const wasInTrouble = this.#trouble !== null;
-      this.#trouble = null;
+      const wasInTrouble = this.#problem !== null;
+      this.#problem = null;
       const text = JSON.stringify(read);
       if (text === this.#last && this.#known !== null) {
         this.#known = { ...this.#known, asOf: begun };
-        if (wasInTrouble) changed();
+        if (wasInTrouble) onChanged();
         return;
       }
       this.#last = text;
       const endpoints = read.map((row) => endpointOf(row, policy));
       this.#known = { registry: new Registry(endpoints), asOf: begun };
-      for (const endpoint of endpoints) this.#sayWhatIsWrong(endpoint);
-      changed();
+      for (const endpoint of endpoints) this.#logInvalidRow(endpoint);
+      onChanged();
     } catch (error) {
-      this.#cannotRead(errorMessage(error));
+      this.#onReadFailed(errorMessage(error));
     } finally {
       clearTimeout(slow);
       this.#begun = begun;
@@ -182,7 +182,7 @@ export class LiveRegistry {
   }
 
   /** Before a message meets it. */
-  #sayWhatIsWrong({ row, request }: Endpoint): void {
+  #logInvalidRow({ row, request }: Endpoint): void {
     const { log, subjects } = this.#options;
     if (request.kind !== 'request' && request.kind !== 'disabled')
       log.warn({ endpoint: row.name, error: request.detail }, 'an endpoint gets nothing: its row is wrong');
@@ -193,16 +193,16 @@ export class LiveRegistry {
       );
   }
 
-  #cannotRead(error: string): void {
-    const { log, changed } = this.#options;
-    const wasInTrouble = this.#trouble !== null;
-    this.#trouble = `rule_webhooks: ${error}`;
+  #onReadFailed(error: string): void {
+    const { log, onChanged } = this.#options;
+    const wasInTrouble = this.#problem !== null;
+    this.#problem = `rule_webhooks: ${error}`;
     if (wasInTrouble) return;
     log.warn(
       { error },
       this.#known === null ? NEVER_READ : 'rule_webhooks cannot be read now; the last known rows serve',
     );
-    changed();
+    onChanged();
   }
 }
 

@@ -2,10 +2,10 @@ import type { Delivery } from '../../core/message/delivery.ts';
 import type { Counters } from '../../core/records/statistics.ts';
 import { withoutQuery } from '../../core/request/target.ts';
 import { type Attempt, describeFailure } from '../../core/retry/attempt.ts';
-import { type Verdict, whyGivenUp } from '../../core/retry/verdict.ts';
+import { deadLetterDetail, type Verdict } from '../../core/retry/verdict.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Message } from '../message.ts';
-import { type FanOut, isUnsendable, type Unsendable } from '../resolve.ts';
+import { type FanOut, isUndeliverable, type Undeliverable } from '../resolve.ts';
 
 /**
  * One wide line a hand-out: debug where nothing went wrong and where it waits, warn for everything else. No header, no body, no
@@ -14,14 +14,14 @@ import { type FanOut, isUnsendable, type Unsendable } from '../resolve.ts';
 export function logAttempt(
   log: Logger,
   message: Message,
-  delivery: Delivery | Unsendable,
+  delivery: Delivery | Undeliverable,
   attempt: Attempt,
-  done: Verdict,
+  disposition: Verdict,
 ): void {
   const { outcome } = attempt;
   // That a message waits is no failure, and no attempt.
-  const waits = outcome.kind === 'noCapacity' || outcome.kind === 'early' || done.kind === 'setAside';
-  const isQuiet = done.kind === 'ack' || done.kind === 'drop' || waits;
+  const waits = outcome.kind === 'noCapacity' || outcome.kind === 'notDue' || disposition.kind === 'deferred';
+  const isQuiet = disposition.kind === 'ack' || disposition.kind === 'discard' || waits;
   const level = isQuiet ? 'debug' : 'warn';
   if (!log.isLevelEnabled(level)) return;
   log[level](
@@ -29,26 +29,34 @@ export function logAttempt(
       deliveryId: delivery.id,
       subject: message.subject,
       sequence: message.sequence,
-      ...(isUnsendable(delivery) ? {} : { method: delivery.method, url: withoutQuery(delivery.target) }),
+      ...(isUndeliverable(delivery) ? {} : { method: delivery.method, url: withoutQuery(delivery.target) }),
       attemptNumber: message.attemptNumber,
       outcome: outcome.kind,
       ...(outcome.kind === 'responded' ? { status: outcome.status } : {}),
-      error: done.kind === 'deadLetter' ? whyGivenUp(attempt, done) : (describeFailure(outcome) ?? undefined),
+      error:
+        disposition.kind === 'deadLetter'
+          ? deadLetterDetail(attempt, disposition)
+          : (describeFailure(outcome) ?? undefined),
       durationMs: Math.round(attempt.durationMs),
-      verdict: done.kind,
-      ...('delayMs' in done ? { delayMs: done.delayMs } : {}),
-      ...(done.kind === 'deadLetter' ? { reason: done.reason } : {}),
+      verdict: disposition.kind,
+      ...('delayMs' in disposition ? { delayMs: disposition.delayMs } : {}),
+      ...(disposition.kind === 'deadLetter' ? { reason: disposition.reason } : {}),
     },
     waits ? 'delivery.waits' : 'delivery.attempted',
   );
 }
 
 /** What was published for several endpoints. */
-export function logFanOut(log: Logger, message: Message, { id, endpointKeys }: FanOut, done: Verdict): void {
+export function logFanOut(
+  log: Logger,
+  message: Message,
+  { id, endpointKeys }: FanOut,
+  disposition: Verdict,
+): void {
   if (!log.isLevelEnabled('debug')) return;
   const { subject, sequence } = message;
   log.debug(
-    { deliveryId: id, subject, sequence, endpoints: endpointKeys, verdict: done.kind },
+    { deliveryId: id, subject, sequence, endpoints: endpointKeys, verdict: disposition.kind },
     'delivery.fannedOut',
   );
 }

@@ -3,9 +3,9 @@ import type { AttemptRecord, DeadLetterRecord } from '../../core/records/statist
 import { storedPayload } from '../../core/records/stored-payload.ts';
 import { NO_ENDPOINT_KEY, withoutQuery } from '../../core/request/target.ts';
 import { type Attempt, attemptsMade, describeFailure, wasSent } from '../../core/retry/attempt.ts';
-import { type Verdict, whyGivenUp } from '../../core/retry/verdict.ts';
+import { deadLetterDetail, type Verdict } from '../../core/retry/verdict.ts';
 import type { Message } from '../message.ts';
-import { endpointKeyOf, isUnsendable, type Unsendable } from '../resolve.ts';
+import { endpointKeyOf, isUndeliverable, type Undeliverable } from '../resolve.ts';
 
 /** Which attempts become rows. */
 export type AttemptLog = 'all' | 'failures' | 'off';
@@ -13,15 +13,15 @@ export type AttemptLog = 'all' | 'failures' | 'off';
 /** The row of an attempt, or null: nothing was sent, or it is not wanted. */
 export function attemptRecord(
   message: Message,
-  delivery: Delivery | Unsendable,
+  delivery: Delivery | Undeliverable,
   attempt: Attempt,
-  done: Verdict,
+  disposition: Verdict,
   wanted: AttemptLog,
 ): AttemptRecord | null {
   const { outcome, startedAt, durationMs } = attempt;
-  if (wanted === 'off' || isUnsendable(delivery) || !wasSent(outcome)) return null;
+  if (wanted === 'off' || isUndeliverable(delivery) || !wasSent(outcome)) return null;
   // A success after failures is kept with them: else the delivery would seem to be retried for ever.
-  if (wanted === 'failures' && done.kind === 'ack' && message.attemptNumber === 1) return null;
+  if (wanted === 'failures' && disposition.kind === 'ack' && message.attemptNumber === 1) return null;
   const responded = outcome.kind === 'responded' ? outcome : null;
   return {
     deliveryId: delivery.id,
@@ -36,9 +36,9 @@ export function attemptRecord(
     responseExcerpt: responded?.excerpt ?? null,
     startedAt,
     durationMs,
-    verdict: done.kind,
-    deadLetterReason: done.kind === 'deadLetter' ? done.reason : null,
-    nextAttemptAt: done.kind === 'retry' ? startedAt + durationMs + done.delayMs : null,
+    verdict: disposition.kind,
+    deadLetterReason: disposition.kind === 'deadLetter' ? disposition.reason : null,
+    nextAttemptAt: disposition.kind === 'retry' ? startedAt + durationMs + disposition.delayMs : null,
   };
 }
 
@@ -49,12 +49,12 @@ export function attemptRecord(
  */
 export function deadLetterRecord(
   message: Message,
-  delivery: Delivery | Unsendable,
+  delivery: Delivery | Undeliverable,
   attempt: Attempt,
-  done: Verdict,
+  disposition: Verdict,
   storedBytes: number,
 ): DeadLetterRecord | null {
-  if (done.kind !== 'deadLetter') return null;
+  if (disposition.kind !== 'deadLetter') return null;
   const endpointKey = endpointKeyOf(delivery);
   const intended = intendedOf(delivery);
   return {
@@ -63,8 +63,8 @@ export function deadLetterRecord(
     sequence: message.sequence,
     endpointKey: endpointKey === NO_ENDPOINT_KEY ? null : endpointKey,
     attempts: attemptsMade(message.attemptNumber, attempt.outcome),
-    reason: done.reason,
-    error: whyGivenUp(attempt, done),
+    reason: disposition.reason,
+    error: deadLetterDetail(attempt, disposition),
     url: intended === undefined ? null : withoutQuery(intended.target),
     durationMs: attempt.durationMs,
     at: attempt.startedAt + attempt.durationMs,
@@ -76,7 +76,7 @@ export function deadLetterRecord(
  * The body alone; for an endpoint of `rule_webhooks` the payload, since its row's template may hold a secret. An envelope that
  * cannot be sent is not stored: it may hold headers.
  */
-function payloadOf(message: Message, delivery: Delivery | Unsendable, storedBytes: number): string | null {
+function payloadOf(message: Message, delivery: Delivery | Undeliverable, storedBytes: number): string | null {
   const intended = intendedOf(delivery);
   // What is bare has no headers in it.
   if (intended === undefined) return isBare(delivery) ? storedPayload(message.data, storedBytes) : null;
@@ -84,12 +84,12 @@ function payloadOf(message: Message, delivery: Delivery | Unsendable, storedByte
   return intended.body === null ? null : storedPayload(intended.body, storedBytes);
 }
 
-function isBare(delivery: Delivery | Unsendable): boolean {
-  if (!isUnsendable(delivery) || delivery.outcome.kind !== 'unsendable') return false;
+function isBare(delivery: Delivery | Undeliverable): boolean {
+  if (!isUndeliverable(delivery) || delivery.outcome.kind !== 'undeliverable') return false;
   return delivery.outcome.reason === 'unroutable' || delivery.outcome.reason === 'disabled';
 }
 
 /** What would have been sent, where that is known. */
-function intendedOf(delivery: Delivery | Unsendable): Delivery | undefined {
-  return isUnsendable(delivery) ? delivery.intended : delivery;
+function intendedOf(delivery: Delivery | Undeliverable): Delivery | undefined {
+  return isUndeliverable(delivery) ? delivery.intended : delivery;
 }

@@ -12,7 +12,7 @@ export type StatisticsOptions = StatisticsBufferOptions & {
 };
 
 /** The store, as it must be made ready before the first flush and looked after now and then. */
-export interface StatisticsKeeper extends StatisticsStore {
+export interface MaintainedStatisticsStore extends StatisticsStore {
   /** Makes tables and partitions, drops what is too old. Runs before the first flush and every hour. */
   maintain(): Promise<void>;
 }
@@ -21,13 +21,13 @@ export interface StatisticsKeeper extends StatisticsStore {
 const FLUSH_ROWS = 5000;
 const MAINTAIN_EVERY_MS = 3_600_000;
 /** How often a PostgreSQL that stays away is spoken of, in milliseconds. */
-const SAY_AWAY_EVERY_MS = 60_000;
+const LOG_AWAY_EVERY_MS = 60_000;
 
 /** Flushes what was counted every `intervalMs`. PostgreSQL being away only makes it wait. */
 export class Statistics implements Service {
   readonly name = 'statistics';
   readonly #options: StatisticsOptions;
-  readonly #keeper: StatisticsKeeper;
+  readonly #keeper: MaintainedStatisticsStore;
   readonly #buffer: StatisticsBuffer;
   #timer: NodeJS.Timeout | undefined;
   #underWay: Promise<boolean> | null = null;
@@ -36,7 +36,7 @@ export class Statistics implements Service {
   #trouble: string | null = null;
   #stopped = false;
 
-  constructor(options: StatisticsOptions, keeper: StatisticsKeeper) {
+  constructor(options: StatisticsOptions, keeper: MaintainedStatisticsStore) {
     this.#options = options;
     this.#keeper = keeper;
     this.#buffer = new StatisticsBuffer(options, keeper);
@@ -53,7 +53,7 @@ export class Statistics implements Service {
   }
 
   /** Null while flushes are stored; else why they are not, for health. */
-  get trouble(): string | null {
+  get problem(): string | null {
     return this.#trouble;
   }
 
@@ -99,7 +99,7 @@ export class Statistics implements Service {
       return true;
     } catch (error) {
       this.#trouble = errorMessage(error);
-      if (performance.now() - this.#saidAwayAt >= SAY_AWAY_EVERY_MS) {
+      if (performance.now() - this.#saidAwayAt >= LOG_AWAY_EVERY_MS) {
         this.#saidAwayAt = performance.now();
         this.#options.log.warn(
           { error: this.#trouble, rows: this.#buffer.rows },

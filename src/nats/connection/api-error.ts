@@ -1,8 +1,8 @@
 import { ErrorCode, type NatsError } from 'nats';
 import { errorCode, errorMessage, UserError } from '../../runtime/failure.ts';
 import type { NatsClient } from './client.ts';
-import { rightDenied } from './permissions.ts';
-import { createPatience } from './retry-delay.ts';
+import { describeDenied } from './permissions.ts';
+import { createRetryDelay } from './retry-delay.ts';
 
 /** `err_code` of JetStream's answers: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 export const ApiErrorCode = {
@@ -75,21 +75,25 @@ export function isTemporary(error: unknown): boolean {
  * @throws what `ask` throws, unless that is temporary.
  * @throws the client's signal's reason, when it is aborted meanwhile.
  */
-export async function whenAvailable<T>(client: NatsClient, what: string, ask: () => Promise<T>): Promise<T> {
-  const patience = createPatience(client.log, client.signal);
+export async function retryWhileUnavailable<T>(
+  client: NatsClient,
+  what: string,
+  request: () => Promise<T>,
+): Promise<T> {
+  const delay = createRetryDelay(client.log, client.signal);
   for (;;) {
     try {
-      return await ask();
+      return await request();
     } catch (error) {
       if (errorCode(error) === ErrorCode.PermissionsViolation) throw denied(what, error as NatsError);
       if (!isTemporary(error)) throw error;
-      await patience.pause(`waiting for JetStream to ${what} (${errorMessage(error)})`);
+      await delay.wait(`waiting for JetStream to ${what} (${errorMessage(error)})`);
     }
   }
 }
 
 /** An answer that no waiting cures, as an error for the user; what is no answer of JetStream's stays what it is. */
-export function refusal(what: string, error: unknown): unknown {
+export function userErrorFor(what: string, error: unknown): unknown {
   const code = apiErrorCode(error);
   if (code === undefined) return error;
   const cure = CURES[code];
@@ -100,7 +104,7 @@ export function refusal(what: string, error: unknown): unknown {
 }
 
 function denied(what: string, error: NatsError): UserError {
-  const denied = rightDenied(
+  const denied = describeDenied(
     error.permissionContext ?? { operation: 'publish', subject: 'the JetStream API' },
   );
   return new UserError(

@@ -1,5 +1,5 @@
 import type { JetStreamManager, NatsConnection } from 'nats';
-import type { DeniedRight } from './permissions.ts';
+import type { DeniedPermission } from './permissions.ts';
 
 /** What this folder says, in plain words. A pino logger fits. */
 export interface NatsLog {
@@ -13,7 +13,7 @@ export interface ConnectionListener {
   /** A new connection is up: the server may have forgotten what it was asked on the old one. */
   onReconnect?(): void;
   /** The server turned something down. */
-  onDenied?(right: DeniedRight): void;
+  onDenied?(right: DeniedPermission): void;
 }
 
 /** A connection to NATS with JetStream, as `connectToNats` makes it. */

@@ -2,7 +2,7 @@ import { Events, type NatsConnection, type Status } from 'nats';
 import type { ConnectionListener, NatsLog } from './client.ts';
 import { LOGIN_CODES } from './connect-failure.ts';
 import type { Credentials } from './credentials.ts';
-import { isToldToItsAsker } from './permissions.ts';
+import { isReportedToCaller } from './permissions.ts';
 import { refuseOldServer } from './server-version.ts';
 
 const SAY_AGAIN_MS = 60_000;
@@ -76,7 +76,7 @@ export function followConnection(
         log.warn(`NATS at ${data} is about to stop (lame duck mode) and asks us to move to another server`);
         break;
       case Events.Error:
-        if (!isToldToItsAsker(status.permissionContext)) sayNowAndThen(errorSentence(status, credentials));
+        if (!isReportedToCaller(status.permissionContext)) sayNowAndThen(errorSentence(status, credentials));
         noteDenial(status);
         break;
     }

@@ -7,8 +7,8 @@ import { judgeConnectFailure } from './connect-failure.ts';
 import { followConnection } from './connection-events.ts';
 import { type CredentialOptions, type Credentials, credentialsFrom } from './credentials.ts';
 import { awaitJetStream } from './jetstream-ready.ts';
-import { createPatience } from './retry-delay.ts';
-import { objectionOf } from './server-greeting.ts';
+import { createRetryDelay } from './retry-delay.ts';
+import { readServerRefusal } from './server-greeting.ts';
 import { refuseOldServer } from './server-version.ts';
 import { type Tls, type TlsFiles, tlsFrom } from './tls.ts';
 
@@ -97,7 +97,7 @@ type Dialing = Pick<NatsOptions, 'name' | 'log'> & {
 async function connectUntilLoggedIn(options: Dialing): Promise<NatsConnection> {
   const { credentials, signal } = options;
   const servers = options.addresses.map(printAddress).join(', ');
-  const patience = createPatience(options.log, signal);
+  const delay = createRetryDelay(options.log, signal);
   for (;;) {
     try {
       const dialing = connect({
@@ -114,16 +114,16 @@ async function connectUntilLoggedIn(options: Dialing): Promise<NatsConnection> {
       });
       if (failure.kind === 'never') throw failure.error;
       const objection =
-        errorCode(error) === ErrorCode.Timeout ? await firstObjection(options.addresses) : null;
-      await patience.pause(
+        errorCode(error) === ErrorCode.Timeout ? await firstServerRefusal(options.addresses) : null;
+      await delay.wait(
         `NATS at ${servers} cannot be reached yet (${objection ?? failure.reason}); trying until it answers`,
       );
     }
   }
 }
 
-async function firstObjection(addresses: readonly NatsAddress[]): Promise<string | null> {
-  const objections = await Promise.all(addresses.map(objectionOf));
+async function firstServerRefusal(addresses: readonly NatsAddress[]): Promise<string | null> {
+  const objections = await Promise.all(addresses.map(readServerRefusal));
   return objections.find((objection) => objection !== null) ?? null;
 }
 

@@ -8,7 +8,7 @@ import {
 } from 'nats';
 import { UserError } from '../../runtime/failure.ts';
 import type { NatsAddress } from './address.ts';
-import { unreadable } from './file-error.ts';
+import { unreadableFile } from './file-error.ts';
 
 export type CredentialOptions = {
   /** Wins over the userinfo of the URL. */
@@ -93,7 +93,7 @@ function renewable(setting: string, file: string): () => Uint8Array {
   try {
     last = read();
   } catch (error) {
-    throw unreadable(setting, file, error);
+    throw unreadableFile(setting, file, error);
   }
   return () => {
     try {

@@ -7,7 +7,7 @@ const LOOKS_LIKE_CONTENT = /-----|[^/\\\s]{40,}/;
  * Why the file that a setting names cannot be used. Where the setting holds the secret itself, which is easily done where
  * secrets come as texts, it is not repeated.
  */
-export function unreadable(setting: string, path: string, error: unknown): UserError {
+export function unreadableFile(setting: string, path: string, error: unknown): UserError {
   const why = `cannot be read (${errorCode(error)}).`;
   return new UserError(
     LOOKS_LIKE_CONTENT.test(path)

@@ -2,7 +2,7 @@ import { ErrorCode } from 'nats';
 import { errorCode, errorMessage, UserError } from '../../runtime/failure.ts';
 import { ApiErrorCode, apiErrorCode, isTemporary } from './api-error.ts';
 import type { NatsClient } from './client.ts';
-import { createPatience } from './retry-delay.ts';
+import { createRetryDelay } from './retry-delay.ts';
 
 const ENABLE = 'Start nats-server with -js, or with `jetstream {}` in its configuration.';
 
@@ -13,7 +13,7 @@ const ENABLE = 'Start nats-server with -js, or with `jetstream {}` in its config
  * @throws {UserError} where JetStream is switched off.
  */
 export async function awaitJetStream(client: NatsClient, jsDomain: string | undefined): Promise<void> {
-  const patience = createPatience(client.log, client.signal);
+  const delay = createRetryDelay(client.log, client.signal);
   for (;;) {
     try {
       await client.manager.getAccountInfo();
@@ -24,7 +24,7 @@ export async function awaitJetStream(client: NatsClient, jsDomain: string | unde
       const failure = switchedOff(client, error, jsDomain);
       if (failure !== undefined) throw failure;
       if (!isTemporary(error)) throw error;
-      await patience.pause(`${waitingFor(client, jsDomain)} (${errorMessage(error)})`);
+      await delay.wait(`${waitingFor(client, jsDomain)} (${errorMessage(error)})`);
     }
   }
 }

@@ -1,33 +1,33 @@
 import { connect } from 'node:net';
 import type { NatsAddress } from './address.ts';
 
-const PATIENCE_MS = 1000;
-const MOST_BYTES = 65_536;
+const TIMEOUT_MS = 1000;
+const MAX_BYTES = 65_536;
 const ERROR = /-ERR '([^']*)'/;
 
 /**
  * What a server has against us, by what it says before any login: `maximum connections exceeded`, or that it asks for
  * certificates. The client hears neither, and waits in vain. Null where it says nothing of the kind.
  */
-export function objectionOf({ hostPort }: NatsAddress): Promise<string | null> {
+export function readServerRefusal({ hostPort }: NatsAddress): Promise<string | null> {
   const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(hostPort)!;
   return new Promise((resolve) => {
     let said = '';
-    const socket = connect({ host: host!, port: Number(port), timeout: PATIENCE_MS });
-    const patience = setTimeout(() => socket.destroy(), PATIENCE_MS);
+    const socket = connect({ host: host!, port: Number(port), timeout: TIMEOUT_MS });
+    const delay = setTimeout(() => socket.destroy(), TIMEOUT_MS);
     socket.on('data', (bytes) => {
       said += bytes.toString('latin1');
-      if (said.length > MOST_BYTES || ERROR.test(said)) socket.destroy();
+      if (said.length > MAX_BYTES || ERROR.test(said)) socket.destroy();
     });
     socket.on('error', () => {});
     socket.on('close', () => {
-      clearTimeout(patience);
-      resolve(objectionIn(said));
+      clearTimeout(delay);
+      resolve(refusalIn(said));
     });
   });
 }
 
-function objectionIn(said: string): string | null {
+function refusalIn(said: string): string | null {
   const error = ERROR.exec(said)?.[1];
   if (error !== undefined) return error;
   // With TLS 1.3 a server turns a certificate down when the client takes the handshake for done.

@@ -4,7 +4,7 @@ import { checkServerIdentity, createSecureContext, type PeerCertificate } from '
 import { ErrorCode, Events, type NatsConnection, type TlsOptions } from 'nats';
 import { errorCode, errorMessage, UserError } from '../../runtime/failure.ts';
 import type { NatsAddress } from './address.ts';
-import { unreadable } from './file-error.ts';
+import { unreadableFile } from './file-error.ts';
 
 /** Paths of PEM files. The client reads them again at every connect, so they may be renewed. */
 export type TlsFiles = {
@@ -85,7 +85,7 @@ function contentOf(setting: string, file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (error) {
-    throw unreadable(setting, file, error);
+    throw unreadableFile(setting, file, error);
   }
 }
 

@@ -2,9 +2,9 @@ import { ApiErrorCode, apiErrorCode, isTemporary } from '../connection/api-error
 import type { NatsClient } from '../connection/client.ts';
 
 /** How far a group is. */
-export type GroupInfo = {
+export type ConsumerProgress = {
   /** When its durable was made, in milliseconds since 1970: another one when it is made again. */
-  readonly created: number;
+  readonly createdAt: number;
   /** Messages in the stream that were never handed out. */
   readonly pending: number;
   /** Handed out and not yet acked: in flight, or waiting for a retry. */
@@ -14,16 +14,16 @@ export type GroupInfo = {
 };
 
 /** Null where it cannot be known now: NATS is away, or the durable or stream is not there. */
-export async function groupInfo(
+export async function consumerInfo(
   client: NatsClient,
   stream: string,
   durable: string,
-): Promise<GroupInfo | null> {
+): Promise<ConsumerProgress | null> {
   if (!client.isConnected()) return null;
   try {
     const info = await client.manager.consumers.info(stream, durable);
     return {
-      created: Date.parse(info.created),
+      createdAt: Date.parse(info.created),
       pending: info.num_pending,
       ackPending: info.num_ack_pending,
       ackFloor: info.ack_floor.stream_seq,

@@ -1,11 +1,11 @@
 import { AckPolicy, type ConsumerConfig, type ConsumerInfo, nanos } from 'nats';
 import { UserError } from '../../runtime/failure.ts';
-import { ApiErrorCode, apiErrorCode, refusal, whenAvailable } from '../connection/api-error.ts';
+import { ApiErrorCode, apiErrorCode, retryWhileUnavailable, userErrorFor } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
-import { chooseStart, filtersAnyOf, filtersOf } from './start-position.ts';
+import { chooseStartPosition, filtersAnyOf, filtersOf } from './start-position.ts';
 
 /** The one consumer that all workers of a group share. */
-export type DurableWanted = {
+export type GroupConsumerOptions = {
   readonly stream: string;
   /** QUEUE_GROUP. */
   readonly durable: string;
@@ -31,7 +31,7 @@ export type DurableWanted = {
 
 export type PullLimits = { readonly batch: number | null; readonly expiresMs: number | null };
 
-export type DurableFound = {
+export type GroupConsumer = {
   /** Made just now. */
   readonly isNew: boolean;
   /** What the server has, which may not be what was wanted. */
@@ -41,9 +41,9 @@ export type DurableFound = {
   /** A pull that asks for more, or for longer, is turned away; null where there is no such limit. */
   readonly pullLimits: PullLimits;
   /** When it was made, in milliseconds since 1970: another one when it is made again. */
-  readonly created: number;
+  readonly createdAt: number;
   /** Where it starts, to be said loudly; null where it is there already, or nothing but the start was possible. */
-  readonly says: string | null;
+  readonly notice: string | null;
   /** How it differs from what was wanted: a sentence each, with the cure. */
   readonly warnings: readonly string[];
 };
@@ -59,11 +59,16 @@ const MAX_WAITING = 10_000;
  *
  * @throws {UserError} where it cannot be made, or is none that workers can share.
  */
-export async function ensureDurable(client: NatsClient, wanted: DurableWanted): Promise<DurableFound> {
+export async function ensureGroupConsumer(
+  client: NatsClient,
+  wanted: GroupConsumerOptions,
+): Promise<GroupConsumer> {
   const what = `make the durable ${wanted.durable} on the stream ${wanted.stream}`;
-  const found = await whenAvailable(client, what, () => findOrMake(client, wanted)).catch(async (error) => {
-    throw (await otherTakesThem(client, wanted, error)) ?? refusal(what, error);
-  });
+  const found = await retryWhileUnavailable(client, what, () => findOrMake(client, wanted)).catch(
+    async (error) => {
+      throw (await otherTakesThem(client, wanted, error)) ?? userErrorFor(what, error);
+    },
+  );
   requireUsable(found.info);
   const { config } = found.info;
   return {
@@ -75,18 +80,19 @@ export async function ensureDurable(client: NatsClient, wanted: DurableWanted): 
       batch: config.max_batch || null,
       expiresMs: config.max_expires ? config.max_expires / nanos(1) : null,
     },
-    created: Date.parse(found.info.created),
-    says: found.says === null ? null : `durable ${wanted.durable} on stream ${wanted.stream} ${found.says}`,
-    warnings: durableWarnings(found.info, wanted),
+    createdAt: Date.parse(found.info.created),
+    notice:
+      found.notice === null ? null : `durable ${wanted.durable} on stream ${wanted.stream} ${found.notice}`,
+    warnings: groupConsumerWarnings(found.info, wanted),
   };
 }
 
-type Found = { readonly info: ConsumerInfo; readonly isNew: boolean; readonly says: string | null };
+type Found = { readonly info: ConsumerInfo; readonly isNew: boolean; readonly notice: string | null };
 
-async function findOrMake(client: NatsClient, wanted: DurableWanted): Promise<Found> {
+async function findOrMake(client: NatsClient, wanted: GroupConsumerOptions): Promise<Found> {
   const { consumers } = client.manager;
   try {
-    return { info: await consumers.info(wanted.stream, wanted.durable), isNew: false, says: null };
+    return { info: await consumers.info(wanted.stream, wanted.durable), isNew: false, notice: null };
   } catch (error) {
     if (apiErrorCode(error) !== ApiErrorCode.consumerNotFound) throw error;
   }
@@ -96,7 +102,7 @@ async function findOrMake(client: NatsClient, wanted: DurableWanted): Promise<Fo
   const others = await consumersOf(client, wanted.stream);
   const only = !others.some((consumer) => filtersAnyOf(consumer, subjects));
   const lastAckFloor = keeps ? await wanted.lastAckFloor?.(only) : undefined;
-  const start = chooseStart(stream, others, {
+  const start = chooseStartPosition(stream, others, {
     startFrom,
     lastAckFloor,
     subjects,
@@ -114,11 +120,11 @@ async function findOrMake(client: NatsClient, wanted: DurableWanted): Promise<Fo
       max_ack_pending: wanted.maxAckPending,
       max_waiting: MAX_WAITING,
     });
-    return { info, isNew: true, says: start.says };
+    return { info, isNew: true, notice: start.notice };
   } catch (error) {
     // Another worker was faster, and wanted it otherwise.
     if (apiErrorCode(error) !== ApiErrorCode.consumerExists) throw error;
-    return { info: await consumers.info(wanted.stream, wanted.durable), isNew: false, says: null };
+    return { info: await consumers.info(wanted.stream, wanted.durable), isNew: false, notice: null };
   }
 }
 
@@ -131,7 +137,7 @@ async function consumersOf(client: NatsClient, stream: string): Promise<Consumer
 /** A workqueue stream hands each message to one consumer only: which one has ours? */
 async function otherTakesThem(
   client: NatsClient,
-  { stream, durable, subjects }: DurableWanted,
+  { stream, durable, subjects }: GroupConsumerOptions,
   error: unknown,
 ): Promise<UserError | undefined> {
   const code = apiErrorCode(error);
@@ -175,7 +181,7 @@ function unusable(config: NewerConfig): string | undefined {
 }
 
 /** How a durable that is there differs from the settings; what the server has is used. A sentence each. */
-export function durableWarnings(info: ConsumerInfo, wanted: DurableWanted): string[] {
+export function groupConsumerWarnings(info: ConsumerInfo, wanted: GroupConsumerOptions): string[] {
   const { config } = info;
   const edit = `nats consumer edit ${wanted.stream} ${wanted.durable}`;
   const sentences: string[] = [];

@@ -1,19 +1,19 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isPublishable } from '../../core/subject.ts';
 import type { NatsClient } from '../connection/client.ts';
-import type { HandOut } from '../messages/received-message.ts';
+import type { ReceivedMessage } from '../messages/received-message.ts';
 import { listSubjects } from '../streams/list-subjects.ts';
 import { consumerName } from './consumer-name.ts';
 import {
-  ensureQueueDurable,
+  ensureQueueConsumer,
   pullQueue,
-  type QueueDurable,
+  type QueueConsumerResult,
   type QueueSink,
   type QueuesOptions,
 } from './queue-consumer.ts';
 
 /** `stream`: ORDERED_STREAM_NAME. */
-export type OrderedQueuesOptions = Omit<QueuesOptions, 'by' | 'lanes' | 'maxBatch'> & {
+export type OrderedQueuesOptions = Omit<QueuesOptions, 'kind' | 'maxPulls' | 'maxBatch'> & {
   /** ORDERED_SUBJECT. */
   readonly subjects: readonly string[];
   /** QUEUE_GROUP: each message that is published is told to one worker of it. */
@@ -23,21 +23,21 @@ export type OrderedQueuesOptions = Omit<QueuesOptions, 'by' | 'lanes' | 'maxBatc
 };
 
 /** How long a late ack may be on its way while its message is handed out again, in milliseconds. */
-const LATE_MS = 25;
+const LATE_ACK_MS = 25;
 
 /** A queue that cannot be opened is spoken of now and then: thousands may be alike. In milliseconds. */
-const SAY_AGAIN_MS = 60_000;
+const LOG_AGAIN_MS = 60_000;
 
 /** The queues of ordered webhooks, one for each subject: which ones hold something, and what pulls from them. */
 export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOptions) {
   const { stream } = options;
   // Of one queue, one message is out at a time.
-  const queues = { ...options, by: 'ordered', lanes: 1, maxBatch: 1 } as const;
+  const queues = { ...options, kind: 'ordered', maxPulls: 1, maxBatch: 1 } as const;
   let quietUntil = 0;
 
   function say(what: string): void {
     if (performance.now() < quietUntil) return;
-    quietUntil = performance.now() + SAY_AGAIN_MS;
+    quietUntil = performance.now() + LOG_AGAIN_MS;
     client.log.warn(what);
   }
 
@@ -79,16 +79,18 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
      * Whether a message that was handed out before is acked by now: whoever had it was late, or NATS was, and the next message is
      * out already. False where that cannot be known.
      */
-    async isOver({ queue, place, handOuts }: HandOut): Promise<boolean> {
-      if (queue === null || handOuts === 1) return false;
-      await wait(LATE_MS);
-      const info = await client.manager.consumers.info(stream, orderedDurableName(queue)).catch(() => null);
-      return info !== null && info.ack_floor.stream_seq >= place.sequence;
+    async isOver({ orderingKey, position, deliveryCount }: ReceivedMessage): Promise<boolean> {
+      if (orderingKey === null || deliveryCount === 1) return false;
+      await wait(LATE_ACK_MS);
+      const info = await client.manager.consumers
+        .info(stream, orderedConsumerName(orderingKey))
+        .catch(() => null);
+      return info !== null && info.ack_floor.stream_seq >= position.sequence;
     },
 
     /** Pulls from a queue. Null where that is not possible now, which is said. */
     async open(subject: string, sink: QueueSink) {
-      const ensure = () => ensureOrderedDurable(client, { stream, subject, ackWaitMs: options.ackWaitMs() });
+      const ensure = () => ensureOrderedConsumer(client, { stream, subject, ackWaitMs: options.ackWaitMs() });
       const consumer = await pullQueue(client, queues, ensure, sink);
       if (!('failed' in consumer)) return consumer;
       say(consumer.failed);
@@ -97,7 +99,7 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
   };
 }
 
-export type OrderedDurableWanted = {
+export type OrderedConsumerOptions = {
   /** ORDERED_STREAM_NAME. */
   readonly stream: string;
   readonly subject: string;
@@ -110,9 +112,9 @@ export type OrderedDurableWanted = {
  * count as life, and while we hold one they come more often than that: a durable that vanished under a message would be made
  * again, and hand out that message a second time, while the first one is with a worker.
  */
-const OUTLIVES_MS = 20_000;
+const INACTIVE_GRACE_MS = 20_000;
 
-export function orderedDurableName(subject: string): string {
+export function orderedConsumerName(subject: string): string {
   return consumerName(`ordered-${subject}`);
 }
 
@@ -120,18 +122,18 @@ export function orderedDurableName(subject: string): string {
  * The durable of one ordered subject. It lets one message out at a time, to whichever worker: the next one comes when that is
  * acked or ended, whatever happens meanwhile.
  */
-export function ensureOrderedDurable(
+export function ensureOrderedConsumer(
   client: NatsClient,
-  { stream, subject, ackWaitMs }: OrderedDurableWanted,
-): Promise<QueueDurable> {
-  return ensureQueueDurable(client, {
+  { stream, subject, ackWaitMs }: OrderedConsumerOptions,
+): Promise<QueueConsumerResult> {
+  return ensureQueueConsumer(client, {
     stream,
     subject,
-    name: orderedDurableName(subject),
+    name: orderedConsumerName(subject),
     purpose: `take ${subject} from ${stream}`,
     ackWaitMs,
     maxAckPending: 1,
-    inactiveMs: ackWaitMs + OUTLIVES_MS,
+    inactiveMs: ackWaitMs + INACTIVE_GRACE_MS,
     // It may be of before ACK_WAIT_MS changed, or of somebody who lets out more than one: order rests on these values.
     isUpdated: true,
   });

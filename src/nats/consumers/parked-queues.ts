@@ -4,15 +4,15 @@ import { listSubjects } from '../streams/list-subjects.ts';
 import { parkedSubject } from '../streams/parked-stream.ts';
 import { consumerName } from './consumer-name.ts';
 import {
-  ensureQueueDurable,
+  ensureQueueConsumer,
   pullQueue,
-  type QueueDurable,
+  type QueueConsumerResult,
   type QueueSink,
   type QueuesOptions,
 } from './queue-consumer.ts';
 
 /** `stream`: PARKED_STREAM_NAME. `take` has parked copies, and somebody else's messages there. */
-export type ParkedQueuesOptions = Omit<QueuesOptions, 'by' | 'lanes'> & {
+export type ParkedQueuesOptions = Omit<QueuesOptions, 'kind' | 'maxPulls'> & {
   /** The stream whose messages are parked there. */
   readonly sourceStream: string;
   /** Of a drain, in milliseconds. */
@@ -20,19 +20,19 @@ export type ParkedQueuesOptions = Omit<QueuesOptions, 'by' | 'lanes'> & {
 };
 
 /** A drain pulls little at a time: two pulls keep it busy. */
-const LANES = 2;
+const MAX_PULLS = 2;
 
 /** The queues of all endpoints in the parked stream: who has one, and what pulls from it. */
 export function createParkedQueues(client: NatsClient, options: ParkedQueuesOptions) {
   const { stream: parkedStream, sourceStream, ackWaitMs } = options;
-  const queues = { ...options, by: 'parked', lanes: LANES } as const;
+  const queues = { ...options, kind: 'parked', maxPulls: MAX_PULLS } as const;
   return {
     list: () => listParked(client, parkedStream, sourceStream),
 
     /** Pulls from the queue of an endpoint. Null where that is not possible now, which is said. */
     async open(endpointKey: string, sink: QueueSink) {
       const ensure = () =>
-        ensureDrain(client, { parkedStream, sourceStream, endpointKey, ackWaitMs: ackWaitMs() });
+        ensureParkedConsumer(client, { parkedStream, sourceStream, endpointKey, ackWaitMs: ackWaitMs() });
       const consumer = await pullQueue(client, queues, ensure, sink);
       if (!('failed' in consumer)) return consumer;
       client.log.warn(consumer.failed);
@@ -58,7 +58,7 @@ export async function listParked(
   return listed && new Map([...listed].map(([subject, count]) => [subject.slice(prefix.length), count]));
 }
 
-export type DrainWanted = {
+export type ParkedConsumerOptions = {
   /** PARKED_STREAM_NAME. */
   readonly parkedStream: string;
   /** The stream whose messages are parked there. */
@@ -75,9 +75,12 @@ const MAX_ACK_PENDING = { ofEndpoint: 10_000, ofMinute: 100_000 };
 const INACTIVE_MS = 20_000;
 
 /** The durable from which all workers drain what is parked for one endpoint, or is due within one minute or day. */
-export function ensureDrain(client: NatsClient, wanted: DrainWanted): Promise<QueueDurable> {
+export function ensureParkedConsumer(
+  client: NatsClient,
+  wanted: ParkedConsumerOptions,
+): Promise<QueueConsumerResult> {
   const { parkedStream, sourceStream, endpointKey, ackWaitMs } = wanted;
-  return ensureQueueDurable(client, {
+  return ensureQueueConsumer(client, {
     stream: parkedStream,
     subject: parkedSubject(sourceStream, endpointKey),
     // What somebody else parked may have any key.

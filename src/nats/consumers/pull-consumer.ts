@@ -1,14 +1,14 @@
 import type { Msg } from 'nats';
 import type { NatsClient } from '../connection/client.ts';
-import { HandOut } from '../messages/received-message.ts';
+import { ReceivedMessage } from '../messages/received-message.ts';
 import type { PullLimits } from './group-consumer.ts';
-import { PullLanes } from './pull-requests.ts';
+import { PullRequests } from './pull-requests.ts';
 
 export type PullOptions = {
   readonly stream: string;
   readonly durable: string;
   /** When the stream was made, in milliseconds since 1970: another one when it is made again. */
-  streamCreated(): number;
+  streamCreatedAt(): number;
   /** The most messages that one pull asks for. */
   readonly maxBatch: number;
   /** What the durable allows beside. */
@@ -17,41 +17,41 @@ export type PullOptions = {
    * Whether stream and durable are still those that are known. Asked when the server turned a pull away and after a
    * reconnect, before anything more is pulled: they may have been made again, and their sequences start again then.
    */
-  isKnown(): Promise<boolean>;
+  verify(): Promise<boolean>;
   /**
    * Pulls that may be open at once, each with an inbox of its own. A few large ones carry all; their number bounds what
    * waits on the server.
    * @default 16
    */
-  readonly lanes?: number;
+  readonly maxPulls?: number;
   /** What a message of this durable is. @default one of a stream that publishers write to */
-  readonly handOut?: (message: Msg, streamCreated: number) => HandOut;
+  readonly toMessage?: (message: Msg, streamCreatedAt: number) => ReceivedMessage;
 };
 
 /** Who takes the messages. */
-export interface Taker {
+export interface MessageSink {
   /** Slots without a message. */
-  free(): number;
+  capacity(): number;
   /** Takes a message into a slot. Called only while one is free. */
-  take(message: HandOut): void;
+  onMessage(message: ReceivedMessage): void;
   /** Hands back, at once, a message that no slot is free for. */
-  handBack(message: HandOut): void;
+  onSurplus(message: ReceivedMessage): void;
 }
 
 export interface PullConsumer {
   start(): void;
   /** Tells that a slot became free. */
-  slotFreed(): void;
+  onSlotFreed(): void;
   /** No new pulls; resolves when every message that was already on its way has been taken, and nothing is left behind. */
   stop(): Promise<void>;
   /** What is asked for and has not come. */
   credits(): number;
   /** What is asked for and may come any moment: nothing, where nothing has come for a while. */
-  coming(): number;
+  expectedSoon(): number;
   /** Asks at once, since what kept pulls from being answered is mended. */
   retry(): void;
   /** Null while pulls are answered; else what the server said last, for health. */
-  trouble(): string | null;
+  problem(): string | null;
 }
 
 /**
@@ -62,59 +62,63 @@ const EXPIRES_MS = 3000;
 /** A freed slot waits this long for company, unless an eighth of all that is asked for at once has gathered. */
 const COALESCE_MS = 5;
 /** Wait after a pull was turned away, so that a stream without a leader is not asked in a loop; doubles, in milliseconds. */
-const SETBACK_MS = { first: 100, most: 2000 };
+const BACKOFF_MS = { first: 100, most: 2000 };
 const NOBODY = 'nobody answers: no such consumer, no leader, or JetStream is off or out of disk';
-const LANES = 16;
+const MAX_PULLS = 16;
 /** What is asked for has come within this time where there is any, in milliseconds. */
-const COMING_MS = 100;
+const EXPECTED_MS = 100;
 
 /**
  * The pull loop: asks for as many messages as there are free slots, and never for more. What was asked for and has not
  * come is a credit, counted exactly: the server says when it gives up on a pull, and one that it never answers
  * ends with its time. So nothing waits here without a slot, whatever happens to the connection or the event loop.
  */
-export function createPullConsumer(client: NatsClient, options: PullOptions, taker: Taker): PullConsumer {
+export function createPullConsumer(
+  client: NatsClient,
+  options: PullOptions,
+  sink: MessageSink,
+): PullConsumer {
   const subject = `${client.apiPrefix}.CONSUMER.MSG.NEXT.${options.stream}.${options.durable}`;
-  const { lanes: laneCount = LANES, handOut = publishedMessage } = options;
-  let lanes: PullLanes | undefined;
+  const { maxPulls = MAX_PULLS, toMessage = publishedMessage } = options;
+  let pulls: PullRequests | undefined;
   let timer: NodeJS.Timeout | undefined;
   let wakesAt = Number.POSITIVE_INFINITY;
   let notBefore = 0;
-  let setbackMs = SETBACK_MS.first;
+  let backoffMs = BACKOFF_MS.first;
   let stopped = false;
   let stopListening = () => {};
-  let known: 'yes' | 'no' | 'asking' = 'yes';
-  let trouble: string | null = null;
+  let verified: 'yes' | 'no' | 'asking' = 'yes';
+  let problem: string | null = null;
   let cameAt = Number.NEGATIVE_INFINITY;
 
-  const credits = () => lanes?.credits ?? 0;
+  const credits = () => pulls?.credits ?? 0;
 
   function ask(): void {
-    if (lanes === undefined || stopped || !client.isConnected()) return;
-    if (lanes.forgetOverdue()) trouble = 'pulls are not answered';
+    if (pulls === undefined || stopped || !client.isConnected()) return;
+    if (pulls.closeOverdue()) problem = 'pulls are not answered';
     const now = performance.now();
     if (now < notBefore) {
       wakeWithin(notBefore - now);
       return;
     }
-    if (known === 'no') void getToKnow();
-    if (known !== 'yes') return;
-    const free = taker.free();
+    if (verified === 'no') void verifyConsumer();
+    if (verified !== 'yes') return;
+    const free = sink.capacity();
     if (wantsMore(free)) {
       const expiresMs = Math.min(EXPIRES_MS, options.limits().expiresMs ?? EXPIRES_MS);
-      lanes.ask(free - lanes.credits, mostAtOnce(), expiresMs);
+      pulls.ask(free - pulls.credits, maxBatch(), expiresMs);
     }
-    if (lanes.nextEnd !== null) wakeWithin(lanes.nextEnd - now);
+    if (pulls.nextEnd !== null) wakeWithin(pulls.nextEnd - now);
   }
 
-  async function getToKnow(): Promise<void> {
-    known = 'asking';
-    known = (await options.isKnown()) ? 'yes' : 'no';
-    if (known === 'no') setBack();
+  async function verifyConsumer(): Promise<void> {
+    verified = 'asking';
+    verified = (await options.verify()) ? 'yes' : 'no';
+    if (verified === 'no') backOff();
     ask();
   }
 
-  function mostAtOnce(): number {
+  function maxBatch(): number {
     return Math.min(options.maxBatch, options.limits().batch ?? options.maxBatch);
   }
 
@@ -125,9 +129,9 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
 
   /** Asks at once where that is worth a pull of its own, else soon. */
   function consider(): void {
-    const free = taker.free();
+    const free = sink.capacity();
     if (!wantsMore(free)) return;
-    if (free - credits() >= mostAtOnce() / 8) ask();
+    if (free - credits() >= maxBatch() / 8) ask();
     else wakeWithin(COALESCE_MS);
   }
 
@@ -148,9 +152,9 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
   function onMessage(message: Msg): void {
     answered();
     cameAt = performance.now();
-    const handedOut = handOut(message, options.streamCreated());
-    if (taker.free() > 0) taker.take(handedOut);
-    else taker.handBack(handedOut);
+    const received = toMessage(message, options.streamCreatedAt());
+    if (sink.capacity() > 0) sink.onMessage(received);
+    else sink.onSurplus(received);
     consider();
   }
 
@@ -158,38 +162,38 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
     const code = message.headers?.code ?? 0;
     if (code === 404 || code === 408) answered();
     else {
-      trouble = `${code} ${message.headers?.description || NOBODY}`;
-      doubt();
-      setBack();
+      problem = `${code} ${message.headers?.description || NOBODY}`;
+      invalidate();
+      backOff();
     }
     wakeWithin(COALESCE_MS);
   }
 
-  function setBack(): void {
-    notBefore = performance.now() + setbackMs;
-    setbackMs = Math.min(2 * setbackMs, SETBACK_MS.most);
+  function backOff(): void {
+    notBefore = performance.now() + backoffMs;
+    backoffMs = Math.min(2 * backoffMs, BACKOFF_MS.most);
   }
 
-  function doubt(): void {
-    if (known === 'yes') known = 'no';
+  function invalidate(): void {
+    if (verified === 'yes') verified = 'no';
   }
 
   function answered(): void {
-    trouble = null;
-    setbackMs = SETBACK_MS.first;
+    problem = null;
+    backoffMs = BACKOFF_MS.first;
     notBefore = 0;
   }
 
   function onReconnect(): void {
     // The server may have forgotten the pulls of the old connection. Where it has not, and brings more than we
     // have slots for, the surplus goes back.
-    lanes?.closeAll();
-    doubt();
+    pulls?.closeAll();
+    invalidate();
     retry();
   }
 
   function retry(): void {
-    setbackMs = SETBACK_MS.first;
+    backoffMs = BACKOFF_MS.first;
     notBefore = 0;
     ask();
   }
@@ -198,26 +202,26 @@ export function createPullConsumer(client: NatsClient, options: PullOptions, tak
     start() {
       stopListening = client.listen({ onReconnect });
       const onError = (error: Error) => {
-        trouble = error.message;
+        problem = error.message;
       };
-      lanes = new PullLanes(client, subject, laneCount, { onMessage, onStatus, onError });
+      pulls = new PullRequests(client, subject, maxPulls, { onMessage, onStatus, onError });
       ask();
     },
-    slotFreed: consider,
+    onSlotFreed: consider,
     async stop() {
       stopped = true;
       clearTimeout(timer);
       stopListening();
       // Drained, not cut: what the server has already sent still arrives, and is settled.
-      await lanes?.end();
+      await pulls?.unsubscribe();
     },
     credits,
-    coming: () => (performance.now() - cameAt > COMING_MS ? 0 : credits()),
+    expectedSoon: () => (performance.now() - cameAt > EXPECTED_MS ? 0 : credits()),
     retry,
-    trouble: () => trouble,
+    problem: () => problem,
   };
 }
 
-function publishedMessage(message: Msg, streamCreated: number): HandOut {
-  return new HandOut(message, streamCreated);
+function publishedMessage(message: Msg, streamCreatedAt: number): ReceivedMessage {
+  return new ReceivedMessage(message, streamCreatedAt);
 }

@@ -2,10 +2,10 @@ import { AckPolicy, DeliverPolicy, ErrorCode, nanos } from 'nats';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import { ApiErrorCode, apiErrorCode, isTemporary } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
-import { type HandedOutBy, HandOut } from '../messages/received-message.ts';
+import { ReceivedMessage, type StreamKind } from '../messages/received-message.ts';
 import { createPullConsumer } from './pull-consumer.ts';
 
-export type QueueDurableWanted = {
+export type QueueConsumerOptions = {
   readonly stream: string;
   /** Of the messages of this queue. */
   readonly subject: string;
@@ -22,7 +22,7 @@ export type QueueDurableWanted = {
   readonly isUpdated: boolean;
 };
 
-export type QueueDurable =
+export type QueueConsumerResult =
   | { readonly name: string }
   /** It cannot be made now, which may be over in a moment, or waits for somebody's cure. */
   | { readonly failed: string };
@@ -33,10 +33,10 @@ export type QueueDurable =
  *
  * @throws what is neither an answer of JetStream nor the lack of one.
  */
-export async function ensureQueueDurable(
+export async function ensureQueueConsumer(
   client: NatsClient,
-  wanted: QueueDurableWanted,
-): Promise<QueueDurable> {
+  wanted: QueueConsumerOptions,
+): Promise<QueueConsumerResult> {
   const { stream, name, isUpdated } = wanted;
   const { consumers } = client.manager;
   const config = {
@@ -75,16 +75,16 @@ export type QueueSink = {
 /** Of all queues that one stream holds. */
 export type QueuesOptions = {
   readonly stream: string;
-  readonly by: Exclude<HandedOutBy, 'stream'>;
+  readonly kind: Exclude<StreamKind, 'stream'>;
   /** The most messages that one pull asks for. */
   readonly maxBatch: number;
   /** How many pulls may be under way at once. */
-  readonly lanes: number;
+  readonly maxPulls: number;
   /** When the stream was made, in milliseconds since 1970: another one when it is made again. */
-  streamCreated(): number;
+  streamCreatedAt(): number;
   /** Whether it is still the one that is known. */
   isStreamKnown(): Promise<boolean>;
-  take(message: HandOut): void;
+  take(message: ReceivedMessage): void;
 };
 
 /**
@@ -95,13 +95,13 @@ export type QueuesOptions = {
  */
 export async function pullQueue(
   client: NatsClient,
-  { stream, by, maxBatch, lanes, streamCreated, isStreamKnown, take }: QueuesOptions,
-  ensure: () => Promise<QueueDurable>,
+  { stream, kind, maxBatch, maxPulls, streamCreatedAt, isStreamKnown, take }: QueuesOptions,
+  ensure: () => Promise<QueueConsumerResult>,
   { capacity, onMessage }: QueueSink,
 ) {
   const durable = await ensure();
   if ('failed' in durable) return durable;
-  const taken = (message: HandOut) => {
+  const taken = (message: ReceivedMessage) => {
     onMessage(message.pending);
     take(message);
   };
@@ -110,16 +110,16 @@ export async function pullQueue(
     {
       stream,
       durable: durable.name,
-      streamCreated,
+      streamCreatedAt,
       maxBatch,
       limits: () => ({ batch: null, expiresMs: null }),
       // Its end, for want of pulls, is normal: it is made again.
-      isKnown: async () => (await isStreamKnown()) && 'name' in (await ensure()),
-      lanes,
-      handOut: (message, created) => new HandOut(message, created, by),
+      verify: async () => (await isStreamKnown()) && 'name' in (await ensure()),
+      maxPulls,
+      toMessage: (message, createdAt) => new ReceivedMessage(message, createdAt, kind),
     },
-    { free: capacity, take: taken, handBack: taken },
+    { capacity, onMessage: taken, onSurplus: taken },
   );
   consumer.start();
-  return { outstanding: consumer.credits, pullMore: consumer.slotFreed, stop: consumer.stop };
+  return { outstanding: consumer.credits, pullMore: consumer.onSlotFreed, stop: consumer.stop };
 }

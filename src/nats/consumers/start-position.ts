@@ -7,10 +7,10 @@ export type Start = {
     | { readonly deliver_policy: DeliverPolicy.All | DeliverPolicy.New }
     | { readonly deliver_policy: DeliverPolicy.StartSequence; readonly opt_start_seq: number }
     | { readonly deliver_policy: DeliverPolicy.StartTime; readonly opt_start_time: string };
-  readonly says: string | null;
+  readonly notice: string | null;
 };
 
-export type StartWanted = {
+export type StartOptions = {
   readonly subjects: readonly string[];
   /** START_FROM: `all`, `new`, or a time (ISO 8601). */
   readonly startFrom: string | undefined;
@@ -23,10 +23,10 @@ export type StartWanted = {
  * limits retention, what others delivered long ago is still kept: so behind what durables on the same
  * subjects have acked, the one furthest behind deciding, since a message too many is better than one too few.
  */
-export function chooseStart(
+export function chooseStartPosition(
   stream: StreamInfo,
   consumers: readonly ConsumerInfo[],
-  wanted: StartWanted,
+  wanted: StartOptions,
 ): Start {
   if (wanted.lastAckFloor !== undefined) {
     return after(
@@ -54,24 +54,24 @@ function asked(startFrom: string): Start {
   if (startFrom === 'new') {
     return {
       config: { deliver_policy: DeliverPolicy.New },
-      says: 'starts with what is published from now on, as START_FROM says',
+      notice: 'starts with what is published from now on, as START_FROM says',
     };
   }
   const time = new Date(startFrom).toISOString();
   return {
     config: { deliver_policy: DeliverPolicy.StartTime, opt_start_time: time },
-    says: `starts with what was published from ${time} on, as START_FROM says`,
+    notice: `starts with what was published from ${time} on, as START_FROM says`,
   };
 }
 
-function fromTheStart(says: string | null): Start {
-  return { config: { deliver_policy: DeliverPolicy.All }, says };
+function fromTheStart(notice: string | null): Start {
+  return { config: { deliver_policy: DeliverPolicy.All }, notice };
 }
 
 function after(ackFloor: number, why: string): Start {
   return {
     config: { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: ackFloor + 1 },
-    says: `starts at sequence ${ackFloor + 1}, ${why}`,
+    notice: `starts at sequence ${ackFloor + 1}, ${why}`,
   };
 }
 

@@ -15,7 +15,7 @@ export const Header = {
   originalStreamCreated: 'Webhook-Original-Stream-Created',
   originalSequence: 'Webhook-Original-Sequence',
   /** Of a parked copy: when the message was published, and before when it is not to be sent (ISO 8601). */
-  firstSeen: 'Webhook-First-Seen',
+  publishedAt: 'Webhook-First-Seen',
   notBefore: 'Webhook-Not-Before',
   /** Of a dead letter in parts: how many, and how large each but the last. Of a part: its number. */
   parts: 'Webhook-Dead-Letter-Parts',
@@ -23,7 +23,7 @@ export const Header = {
   part: 'Webhook-Dead-Letter-Part',
 } as const;
 
-const OURS: ReadonlySet<string> = new Set(
+const WORKER_HEADERS: ReadonlySet<string> = new Set(
   Object.values(Header)
     .filter((name) => name !== Header.messageId && name !== Header.deliveryId)
     .map((name) => name.toLowerCase()),
@@ -33,27 +33,27 @@ const OURS: ReadonlySet<string> = new Set(
  * Whether we write it on copies of a message, where it says what became of that one. In the message itself, in whatever case, it is
  * no word of ours: that may be a dead letter that somebody published again with all of its headers.
  */
-export function isOurs(name: string): boolean {
-  return OURS.has(name.toLowerCase());
+export function isWorkerHeader(name: string): boolean {
+  return WORKER_HEADERS.has(name.toLowerCase());
 }
 
 /** Stands before the name of a header that steers the server, in a copy of its message. */
-const KEPT = 'Webhook-Original-';
+const ESCAPE = 'Webhook-Original-';
 const STEERS_THE_SERVER = /^Nats-/i;
 
-const LONGEST_TEXT = 512;
+const MAX_TEXT = 512;
 
 /** Name and values of each header. */
 export type HeaderEntries = readonly (readonly [name: string, values: readonly string[]])[];
 
 /** The name that a header has in a copy of its message. */
-export function keptName(name: string): string {
-  return STEERS_THE_SERVER.test(name) ? KEPT + name : name;
+export function escapedHeader(name: string): string {
+  return STEERS_THE_SERVER.test(name) ? ESCAPE + name : name;
 }
 
 /** The name that a header had before its message was copied. */
-export function originalName(kept: string): string {
-  const name = kept.startsWith(KEPT) ? kept.slice(KEPT.length) : kept;
+export function unescapedHeader(kept: string): string {
+  const name = kept.startsWith(ESCAPE) ? kept.slice(ESCAPE.length) : kept;
   return STEERS_THE_SERVER.test(name) ? name : kept;
 }
 
@@ -64,8 +64,8 @@ export function originalName(kept: string): string {
 export function copyHeaders(entries: HeaderEntries): MsgHdrs {
   const copy = headers();
   for (const [name, values] of entries) {
-    if (isOurs(name)) continue;
-    for (const value of values) copy.append(keptName(name), value);
+    if (isWorkerHeader(name)) continue;
+    for (const value of values) copy.append(escapedHeader(name), value);
   }
   return copy;
 }
@@ -85,6 +85,6 @@ export function headersFrom(values: Readonly<Record<string, string>>): MsgHdrs |
 /** Any text as a header's value: one line, no control characters, at most 512 characters. */
 export function headerText(text: string): string {
   const line = text.replace(/[\s\x00-\x1f\x7f]+/g, ' ').trim();
-  const short = line.length <= LONGEST_TEXT ? line : `${line.slice(0, LONGEST_TEXT - 1)}…`;
+  const short = line.length <= MAX_TEXT ? line : `${line.slice(0, MAX_TEXT - 1)}…`;
   return short.toWellFormed();
 }

@@ -1,32 +1,32 @@
 import { headers, type MsgHdrs } from 'nats';
-import { Header, isOurs, keptName, originalName } from './headers.ts';
-import type { Place } from './stream-position.ts';
+import { escapedHeader, Header, isWorkerHeader, unescapedHeader } from './headers.ts';
+import type { StreamPosition } from './stream-position.ts';
 
 /** What a copy says of the message that it is a copy of. */
-export type Origin = {
+export type CopySource = {
   /** Where the message was published. */
   readonly subject: string;
-  readonly place: Place;
+  readonly position: StreamPosition;
   /** Attempts made before it was parked. */
   readonly attempts: number;
   /** When it was published, in milliseconds since 1970; null where the copy does not say. */
-  readonly firstSeen: number | null;
+  readonly publishedAt: number | null;
   /** Before when it is not to be sent, in milliseconds since 1970; null: at once. */
   readonly notBefore: number | null;
 };
 
 /** Null for a message in the parked stream that is no copy of ours: it does not say where it comes from. */
-export function readOrigin(copy: MsgHdrs | undefined): Origin | null {
+export function readCopySource(copy: MsgHdrs | undefined): CopySource | null {
   const subject = copy?.get(Header.originalSubject);
   const stream = copy?.get(Header.originalStream);
-  const created = count(copy?.get(Header.originalStreamCreated));
+  const streamCreatedAt = count(copy?.get(Header.originalStreamCreated));
   const sequence = count(copy?.get(Header.originalSequence));
-  if (!subject || !stream || created === null || sequence === null) return null;
+  if (!subject || !stream || streamCreatedAt === null || sequence === null) return null;
   return {
     subject,
-    place: { stream, created, sequence },
+    position: { stream, streamCreatedAt, sequence },
     attempts: count(copy?.get(Header.attempts)) ?? 0,
-    firstSeen: time(copy?.get(Header.firstSeen)),
+    publishedAt: time(copy?.get(Header.publishedAt)),
     notBefore: time(copy?.get(Header.notBefore)),
   };
 }
@@ -36,8 +36,8 @@ export function publishedHeaders(copy: MsgHdrs): MsgHdrs {
   const published = headers();
   for (const [name, values] of copy) {
     // Its own `Nats-Msg-Id`, and whatever else steered the server, is of the copy alone.
-    if (isOurs(name) || keptName(name) !== name) continue;
-    for (const value of values) published.append(originalName(name), value);
+    if (isWorkerHeader(name) || escapedHeader(name) !== name) continue;
+    for (const value of values) published.append(unescapedHeader(name), value);
   }
   return published;
 }

@@ -29,7 +29,7 @@ export function sizeOf(message: Msg): number {
  * Copies the bytes of a message out of what came over the wire with it, up to 64 KB of many messages, which it would keep in
  * memory for as long as itself.
  */
-export function separate(message: Msg): void {
+export function detach(message: Msg): void {
   const unread = message as unknown as Unread;
   const { _rdata, _msg } = unread;
   unread._rdata = new Uint8Array(_rdata);

@@ -2,7 +2,7 @@ import { nuid } from 'nats';
 import { isPublishable } from '../../core/subject.ts';
 import type { NatsClient } from '../connection/client.ts';
 import { Header, headersFrom } from '../messages/headers.ts';
-import type { Stored } from './store-failure.ts';
+import type { StoreResult } from './store-failure.ts';
 import { storeMessage } from './store-message.ts';
 
 export type PublisherOptions = {
@@ -17,7 +17,11 @@ export interface Publisher {
    * Stores a message, and resolves when NATS has confirmed it or it is clear that it will not. Never rejects but for a
    * closed client. Without a `Nats-Msg-Id` among the headers it gets one of its own.
    */
-  publish(subject: string, data: Uint8Array, headers?: Readonly<Record<string, string>>): Promise<Stored>;
+  publish(
+    subject: string,
+    data: Uint8Array,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<StoreResult>;
   /** Resolves when one more can go out at once: await it before each of many, so that they do not pile up in memory. */
   whenFree(): Promise<void>;
 }
@@ -35,7 +39,7 @@ export function createPublisher(client: NatsClient, options: PublisherOptions = 
     subject: string,
     data: Uint8Array,
     values: Readonly<Record<string, string>> = {},
-  ): Promise<Stored> {
+  ): Promise<StoreResult> {
     if (!isPublishable(subject))
       return { failed: 'invalid', detail: `"${subject}" is not a subject to publish to` };
     const headers = headersFrom({ [Header.messageId]: `publish-${nuid.next()}`, ...values });

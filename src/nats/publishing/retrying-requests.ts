@@ -1,17 +1,17 @@
 import { createInbox, ErrorCode, type Msg, type MsgHdrs, NatsError } from 'nats';
 import type { NatsClient } from '../connection/client.ts';
-import type { DeniedRight } from '../connection/permissions.ts';
+import type { DeniedPermission } from '../connection/permissions.ts';
 
 /** A message that is sent until it is answered. */
-export interface Ask {
+export interface RetriedRequest {
   readonly subject: string;
   readonly data: Uint8Array;
   /** As they go over the wire. */
   readonly headers?: Uint8Array;
   /** @returns null where that was the last word; else after how many milliseconds it is sent again. */
-  onAnswer(answer: Msg): number | null;
+  onReply(answer: Msg): number | null;
   /** Whether it is not worth being sent again. */
-  isOver(now: number, timesSent: number): boolean;
+  isExpired(now: number, timesSent: number): boolean;
   /** Over without a last word, or it cannot be sent: an error with one of the client's codes. */
   onFailure(error: unknown): void;
 }
@@ -20,26 +20,26 @@ export interface Ask {
 const TRY_MS = 2000;
 const SWEEP_MS = 100;
 
-type Open = { readonly ask: Ask; timesSent: number; againAt: number };
+type OpenRequest = { readonly request: RetriedRequest; timesSent: number; againAt: number };
 
 /**
  * Many requests at once, each sent again until it is answered, over elections and broken links. One inbox and one
  * timer serve them all: with a request of the client each, these alone would cost more than the rest.
  */
-export class Asks {
+export class RetryingRequests {
   readonly #client: NatsClient;
   readonly #inbox = createInbox();
-  readonly #open = new Map<string, Open>();
+  readonly #open = new Map<string, OpenRequest>();
   readonly #release: () => void;
   #lastToken = 0;
   #sweeping: NodeJS.Timeout | undefined;
-  #whenEmpty: (() => void)[] = [];
+  #emptyListeners: (() => void)[] = [];
 
   constructor(client: NatsClient) {
     this.#client = client;
     const subscription = client.connection.subscribe(`${this.#inbox}.*`, {
       callback: (error, answer) => {
-        if (error === null) this.#onAnswer(answer);
+        if (error === null) this.#onReply(answer);
       },
     });
     const stopListening = client.listen({
@@ -53,8 +53,8 @@ export class Asks {
   }
 
   /** Sends it, or will when the connection is back. */
-  send(ask: Ask): void {
-    const open = { ask, timesSent: 0, againAt: 0 };
+  send(request: RetriedRequest): void {
+    const open = { request, timesSent: 0, againAt: 0 };
     const token = (++this.#lastToken).toString(36);
     this.#open.set(token, open);
     this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
@@ -62,11 +62,11 @@ export class Asks {
   }
 
   /** Resolves when every one sent so far is over, or `timeoutMs` went by: then false. */
-  async drain(timeoutMs: number): Promise<boolean> {
+  async flush(timeoutMs: number): Promise<boolean> {
     if (this.#open.size === 0) return true;
     return new Promise((resolve) => {
       const giveUp = setTimeout(() => resolve(false), timeoutMs);
-      this.#whenEmpty.push(() => {
+      this.#emptyListeners.push(() => {
         clearTimeout(giveUp);
         resolve(true);
       });
@@ -80,9 +80,9 @@ export class Asks {
     clearInterval(this.#sweeping);
   }
 
-  #send(token: string, open: Open): void {
+  #send(token: string, open: OpenRequest): void {
     if (!this.#client.isConnected()) return;
-    const { subject, data, headers } = open.ask;
+    const { subject, data, headers } = open.request;
     open.timesSent++;
     open.againAt = performance.now() + TRY_MS;
     const reply = `${this.#inbox}.${token}`;
@@ -94,7 +94,7 @@ export class Asks {
       );
     } catch (error) {
       this.#close(token);
-      open.ask.onFailure(error);
+      open.request.onFailure(error);
     }
   }
 
@@ -102,36 +102,36 @@ export class Asks {
     for (const [token, open] of this.#open) if (open.timesSent > 0) this.#send(token, open);
   }
 
-  #onAnswer(answer: Msg): void {
+  #onReply(answer: Msg): void {
     const token = answer.subject.slice(this.#inbox.length + 1);
     const open = this.#open.get(token);
     if (open === undefined) return;
-    const pauseMs = open.ask.onAnswer(answer);
+    const pauseMs = open.request.onReply(answer);
     if (pauseMs === null) this.#close(token);
     else open.againAt = performance.now() + pauseMs;
   }
 
-  #onDenied(right: DeniedRight): void {
+  #onDenied(right: DeniedPermission): void {
     if (right.operation !== 'publish') return;
-    for (const [token, { ask }] of this.#open) {
-      if (ask.subject === right.subject) this.#fail(token, ErrorCode.PermissionsViolation, right);
+    for (const [token, { request }] of this.#open) {
+      if (request.subject === right.subject) this.#fail(token, ErrorCode.PermissionsViolation, right);
     }
   }
 
   #sweep(): void {
     const now = performance.now();
     for (const [token, open] of this.#open) {
-      if (open.ask.isOver(now, open.timesSent)) this.#fail(token, ErrorCode.Timeout);
+      if (open.request.isExpired(now, open.timesSent)) this.#fail(token, ErrorCode.Timeout);
       else if (now >= open.againAt) this.#send(token, open);
     }
   }
 
-  #fail(token: string, code: ErrorCode, right?: DeniedRight): void {
+  #fail(token: string, code: ErrorCode, right?: DeniedPermission): void {
     const open = this.#open.get(token);
     this.#close(token);
     const error = NatsError.errorForCode(code);
     if (right !== undefined) error.permissionContext = right;
-    open?.ask.onFailure(error);
+    open?.request.onFailure(error);
   }
 
   #close(token: string): void {
@@ -139,8 +139,8 @@ export class Asks {
     if (this.#open.size > 0) return;
     clearInterval(this.#sweeping);
     this.#sweeping = undefined;
-    for (const wake of this.#whenEmpty) wake();
-    this.#whenEmpty = [];
+    for (const wake of this.#emptyListeners) wake();
+    this.#emptyListeners = [];
   }
 }
 

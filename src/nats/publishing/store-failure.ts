@@ -2,10 +2,10 @@ import { ErrorCode, type MsgHdrs, type NatsError } from 'nats';
 import { errorCode } from '../../runtime/failure.ts';
 import { ApiErrorCode } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
-import { rightDenied } from '../connection/permissions.ts';
+import { describeDenied } from '../connection/permissions.ts';
 
 /** What became of a message that was to be stored in a stream. */
-export type Stored =
+export type StoreResult =
   /** `duplicate`: the stream had one with this `Nats-Msg-Id` already, and this is its sequence. */
   | { readonly stored: { readonly stream: string; readonly sequence: number; readonly duplicate: boolean } }
   | { readonly failed: StoreFailure; readonly detail: string };
@@ -52,10 +52,10 @@ const TRY_AGAIN = new Set<number>([
 ]);
 
 /** What follows from an answer of the stream that is an error. */
-export function judgeAnswer(
+export function classifyReply(
   subject: string,
   { err_code: code, description }: { readonly err_code: number; readonly description: string },
-): Stored | 'again' {
+): StoreResult | 'again' {
   if (TRY_AGAIN.has(code)) return 'again';
   const why = `the stream refuses the message to ${subject}: ${description} (${code})`;
   if (FULL.has(code)) {
@@ -75,11 +75,11 @@ export function judgeAnswer(
  *
  * @throws what is no failure of NATS.
  */
-export async function judgeSilence(
+export async function classifyNoReply(
   client: NatsClient,
   message: Pick<MessageToStore, 'subject' | 'data'>,
   error: unknown,
-): Promise<Stored | 'again'> {
+): Promise<StoreResult | 'again'> {
   const { subject } = message;
   switch (errorCode(error)) {
     case ErrorCode.NoResponders:
@@ -99,7 +99,7 @@ export async function judgeSilence(
       };
     case ErrorCode.PermissionsViolation: {
       const denied = (error as NatsError).permissionContext ?? { operation: 'publish', subject };
-      return { failed: 'denied', detail: rightDenied(denied) };
+      return { failed: 'denied', detail: describeDenied(denied) };
     }
     default:
       throw error;
@@ -107,7 +107,10 @@ export async function judgeSilence(
 }
 
 /** What is said of a message that was tried for so long, in milliseconds, without a confirmation. */
-export function unconfirmed(subject: string, triedForMs: number): Extract<Stored, { failed: StoreFailure }> {
+export function unconfirmed(
+  subject: string,
+  triedForMs: number,
+): Extract<StoreResult, { failed: StoreFailure }> {
   return {
     failed: 'timeout',
     detail: `NATS did not confirm the message to ${subject} within ${triedForMs} ms; it may be stored or not. Where this lasts, see the log of nats-server: a full disk is answered with silence`,

@@ -1,11 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { NatsClient } from '../connection/client.ts';
 import {
-  judgeAnswer,
-  judgeSilence,
+  classifyNoReply,
+  classifyReply,
   type MessageToStore,
   type PubAck,
-  type Stored,
+  type StoreResult,
   unconfirmed,
 } from './store-failure.ts';
 
@@ -23,7 +23,7 @@ export async function storeMessage(
   client: NatsClient,
   message: MessageToStore,
   retryForMs: number,
-): Promise<Stored> {
+): Promise<StoreResult> {
   const givesUpAt = performance.now() + retryForMs;
   for (let pauseMs = PAUSE_MS.first; ; pauseMs = Math.min(PAUSE_MS.most, 2 * pauseMs)) {
     const result = await tryOnce(
@@ -43,14 +43,14 @@ async function tryOnce(
   client: NatsClient,
   message: MessageToStore,
   timeoutMs: number,
-): Promise<Stored | 'again'> {
+): Promise<StoreResult | 'again'> {
   const { subject, data, headers } = message;
   try {
     const reply = await client.connection.request(subject, data, { headers, timeout: timeoutMs });
     const ack = reply.json<PubAck>();
-    if (ack.error !== undefined) return judgeAnswer(subject, ack.error);
+    if (ack.error !== undefined) return classifyReply(subject, ack.error);
     return { stored: { stream: ack.stream, sequence: ack.seq, duplicate: ack.duplicate ?? false } };
   } catch (error) {
-    return judgeSilence(client, message, error);
+    return classifyNoReply(client, message, error);
   }
 }

@@ -3,7 +3,7 @@ import { faultPoint } from '../../runtime/fault-point.ts';
 import type { NatsClient } from '../connection/client.ts';
 
 /** What is said about one hand-out, on its way to the server. */
-type Word = {
+type Ack = {
   readonly reply: string;
   readonly payload: Uint8Array;
   readonly repeatUntil: number;
@@ -13,35 +13,35 @@ type Word = {
 /** Of an ordered message: a word that comes when the server has given it to somebody else would let the next one out. */
 export type Lease = {
   /** Until when the word may be said at all, on the clock of `performance.now()`. */
-  readonly until: number;
+  readonly expiresAt: number;
   /** Told when the server has the word. */
-  heard?(): void;
+  onConfirmed?(): void;
 };
 
 /** How long a word may wait for company, in milliseconds. One socket write for many quarters the server's CPU per ack. */
 const COALESCE_MS = 5;
 /** How long words wait that our user may not say: until somebody grants it, in milliseconds. */
-const DENIED_PAUSE_MS = 5000;
+const DENIED_RETRY_MS = 5000;
 
 const DENIED =
   'NATS denies us the right to publish to "$JS.ACK.>": nothing is pulled until it is granted, since what is delivered could not be acknowledged';
 
-const said = faultPoint('word.said');
-const taken = faultPoint('word.taken');
+const ackBuffered = faultPoint('word.said');
+const ackConfirmed = faultPoint('word.taken');
 
 export interface AckBuffer {
   /**
    * Says a word, soon: acks, naks and progress. Never throws.
    *
-   * @param repeatForMs For how long it does no harm to say it twice. A nak that is said again when the message is with
+   * @param safeToRepeatForMs For how long it does no harm to say it twice. A nak that is said again when the message is with
    * somebody already would hand it out a second time. @default for ever: of acks and progress the second changes nothing.
    * @param lease Without it, the word may be said at any time.
    */
-  say(reply: string, payload: Uint8Array, repeatForMs?: number, lease?: Lease): void;
+  send(reply: string, payload: Uint8Array, safeToRepeatForMs?: number, lease?: Lease): void;
   /** Resolves when the server has confirmed everything said so far, or `timeoutMs` went by: then false. */
-  drain(timeoutMs: number): Promise<boolean>;
+  flush(timeoutMs: number): Promise<boolean>;
   /** Null while the server takes our words; else why not, for health. What is delivered then would be delivered again. */
-  trouble(): string | null;
+  problem(): string | null;
 }
 
 /**
@@ -49,17 +49,17 @@ export interface AckBuffer {
  * go out, so that their order stays. Those without a PONG when the connection breaks are said again on the next one, and
  * those that the server turned down, for want of a right, now and then.
  *
- * @param onTaken Called when the server takes words again.
+ * @param onAccepted Called when the server takes words again.
  */
-export function createAckBuffer(client: NatsClient, onTaken: () => void = () => {}): AckBuffer {
+export function createAckBuffer(client: NatsClient, onAccepted: () => void = () => {}): AckBuffer {
   const nc = client.connection;
-  let waiting: Word[] = [];
+  let waiting: Ack[] = [];
   let unconfirmed = 0;
   let connected = client.isConnected();
   let scheduled = false;
   let whenEmpty: (() => void)[] = [];
-  let trouble: string | null = null;
-  const turnedDown = new Set<string>();
+  let problem: string | null = null;
+  const deniedReplies = new Set<string>();
 
   function schedule(): void {
     if (!connected || scheduled || unconfirmed > 0 || waiting.length === 0) return;
@@ -69,7 +69,7 @@ export function createAckBuffer(client: NatsClient, onTaken: () => void = () => 
         scheduled = false;
         write();
       },
-      trouble === null ? COALESCE_MS : DENIED_PAUSE_MS,
+      problem === null ? COALESCE_MS : DENIED_RETRY_MS,
     );
   }
 
@@ -86,19 +86,19 @@ export function createAckBuffer(client: NatsClient, onTaken: () => void = () => 
     );
   }
 
-  function confirmed(batch: readonly Word[]): void {
-    taken();
-    const denied = batch.filter(({ reply }) => turnedDown.has(reply));
-    for (const { reply, lease } of batch) if (!turnedDown.has(reply)) lease?.heard?.();
-    turnedDown.clear();
+  function confirmed(batch: readonly Ack[]): void {
+    ackConfirmed();
+    const denied = batch.filter(({ reply }) => deniedReplies.has(reply));
+    for (const { reply, lease } of batch) if (!deniedReplies.has(reply)) lease?.onConfirmed?.();
+    deniedReplies.clear();
     const again = repeatable(denied);
-    const wasDenied = trouble !== null;
-    trouble = again.length === 0 ? null : DENIED;
+    const wasDenied = problem !== null;
+    problem = again.length === 0 ? null : DENIED;
     written(again);
-    if (wasDenied && trouble === null) onTaken();
+    if (wasDenied && problem === null) onAccepted();
   }
 
-  function written(again: Word[]): void {
+  function written(again: Ack[]): void {
     unconfirmed = 0;
     waiting = again.concat(waiting);
     schedule();
@@ -110,7 +110,8 @@ export function createAckBuffer(client: NatsClient, onTaken: () => void = () => 
   async function followConnection(): Promise<void> {
     for await (const status of nc.status()) {
       if (status.type === Events.Disconnect) connected = false;
-      if (status.permissionContext?.operation === 'publish') turnedDown.add(status.permissionContext.subject);
+      if (status.permissionContext?.operation === 'publish')
+        deniedReplies.add(status.permissionContext.subject);
       if (status.type === Events.Reconnect) {
         connected = true;
         schedule();
@@ -120,13 +121,13 @@ export function createAckBuffer(client: NatsClient, onTaken: () => void = () => 
   void followConnection();
 
   return {
-    trouble: () => trouble,
-    say(reply, payload, repeatForMs = Number.POSITIVE_INFINITY, lease) {
+    problem: () => problem,
+    send(reply, payload, repeatForMs = Number.POSITIVE_INFINITY, lease) {
       waiting.push({ reply, payload, repeatUntil: performance.now() + repeatForMs, lease });
-      said();
+      ackBuffered();
       schedule();
     },
-    drain(timeoutMs) {
+    flush(timeoutMs) {
       write();
       if (waiting.length === 0 && unconfirmed === 0) return Promise.resolve(true);
       if (nc.isClosed()) return Promise.resolve(false);
@@ -142,13 +143,13 @@ export function createAckBuffer(client: NatsClient, onTaken: () => void = () => 
 }
 
 /** What may be said by now. */
-function inTime(words: readonly Word[]): Word[] {
+function inTime(words: readonly Ack[]): Ack[] {
   const now = performance.now();
-  return words.filter(({ lease }) => lease === undefined || now < lease.until);
+  return words.filter(({ lease }) => lease === undefined || now < lease.expiresAt);
 }
 
 /** What it does no harm to say twice by now. */
-function repeatable(words: readonly Word[]): Word[] {
+function repeatable(words: readonly Ack[]): Ack[] {
   const now = performance.now();
   return words.filter(({ repeatUntil }) => now < repeatUntil);
 }

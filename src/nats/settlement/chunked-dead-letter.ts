@@ -2,7 +2,7 @@ import { headers } from 'nats';
 import { faultPoint } from '../../runtime/fault-point.ts';
 import type { NatsClient } from '../connection/client.ts';
 import { Header, type HeaderEntries } from '../messages/headers.ts';
-import type { MessageToStore, Stored } from '../publishing/store-failure.ts';
+import type { MessageToStore, StoreResult } from '../publishing/store-failure.ts';
 
 /** Smaller parts are not tried: a stream that takes less than this takes no dead letters at all. */
 const SMALLEST_PART_BYTES = 1024;
@@ -15,38 +15,38 @@ const partStored = faultPoint('deadLetter.partStored');
  * wire (`NATS/1.0`, headers, an empty line, data), under `<subject>.<bytes a part>.<number>`, from 1. The letter itself
  * comes last, without data, and names both numbers: where it is, all of its parts are.
  *
- * @param letter Its headers without those of the original message, and no data.
+ * @param deadLetter Its headers without those of the original message, and no data.
  */
-export async function storeInParts(
+export async function storeInChunks(
   client: NatsClient,
-  letter: MessageToStore,
+  deadLetter: MessageToStore,
   original: { readonly headers: HeaderEntries; readonly data: Uint8Array },
-  store: (message: MessageToStore) => Promise<Stored>,
-): Promise<Stored> {
+  store: (message: MessageToStore) => Promise<StoreResult>,
+): Promise<StoreResult> {
   const bytes = Buffer.concat([wireHeaders(original.headers), original.data]);
   let partBytes = Math.floor((client.connection.info?.max_payload ?? bytes.length) / 2);
   for (; ; partBytes = Math.floor(partBytes / 2)) {
     const count = Math.ceil(bytes.length / partBytes);
     const refused = await storeParts(count);
     if (refused === null) {
-      letter.headers.set(Header.partBytes, String(partBytes));
-      letter.headers.set(Header.parts, String(count));
-      return store(letter);
+      deadLetter.headers.set(Header.partBytes, String(partBytes));
+      deadLetter.headers.set(Header.parts, String(count));
+      return store(deadLetter);
     }
     if (!('failed' in refused) || refused.failed !== 'tooLarge' || partBytes <= SMALLEST_PART_BYTES)
       return refused;
   }
 
   /** Null when all are stored. The first is as large as any: a stream that refuses it has none of this size. */
-  async function storeParts(count: number): Promise<Stored | null> {
-    const id = letter.headers.get(Header.messageId);
+  async function storeParts(count: number): Promise<StoreResult | null> {
+    const id = deadLetter.headers.get(Header.messageId);
     for (let number = 1; number <= count; number++) {
       const part = headers();
       part.set(Header.messageId, `${id}:${partBytes}:${number}`);
-      part.set(Header.deliveryId, letter.headers.get(Header.deliveryId));
+      part.set(Header.deliveryId, deadLetter.headers.get(Header.deliveryId));
       part.set(Header.part, String(number));
       const stored = await store({
-        subject: `${letter.subject}.${partBytes}.${number}`,
+        subject: `${deadLetter.subject}.${partBytes}.${number}`,
         data: bytes.subarray((number - 1) * partBytes, number * partBytes),
         headers: part,
       });

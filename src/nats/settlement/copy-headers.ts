@@ -1,10 +1,10 @@
 /** What is written on a copy. */
 
 import { scheduledBucket } from '../../core/scheduled-queue.ts';
-import { Header, headerText, isOurs, keptName } from '../messages/headers.ts';
-import type { HandOut } from '../messages/received-message.ts';
+import { escapedHeader, Header, headerText, isWorkerHeader } from '../messages/headers.ts';
+import type { ReceivedMessage } from '../messages/received-message.ts';
 
-export type Parking = {
+export type CopyHeaders = {
   readonly deliveryId: string;
   readonly endpointKey: string;
   /** Attempts made so far. */
@@ -19,24 +19,24 @@ const DELIVERY_ID = Header.deliveryId.toLowerCase();
  * The headers of a copy, as they go over the wire. They hold nothing of the copy that is itself copied, so that a
  * message that is parked again and again does not grow.
  */
-export function copyHeaderBlock(handOut: HandOut, parking: Parking): Uint8Array {
-  const { stream, created, sequence } = handOut.place;
+export function copyHeaderBlock(message: ReceivedMessage, parking: CopyHeaders): Uint8Array {
+  const { stream, streamCreatedAt, sequence } = message.position;
   let block =
     'NATS/1.0\r\n' +
-    `${Header.messageId}: ${stream}:${created}:${sequence}:${messageIdKey(parking.endpointKey)}\r\n` +
+    `${Header.messageId}: ${stream}:${streamCreatedAt}:${sequence}:${messageIdKey(parking.endpointKey)}\r\n` +
     `${Header.deliveryId}: ${headerText(parking.deliveryId)}\r\n` +
     `${Header.attempts}: ${parking.attempts}\r\n` +
-    `${Header.originalSubject}: ${handOut.subject}\r\n` +
-    `${Header.originalStream}: ${handOut.stream}\r\n` +
-    `${Header.originalStreamCreated}: ${handOut.streamCreated}\r\n` +
-    `${Header.originalSequence}: ${handOut.sequence}\r\n` +
-    `${Header.firstSeen}: ${new Date(handOut.firstSeen).toISOString()}\r\n`;
+    `${Header.originalSubject}: ${message.subject}\r\n` +
+    `${Header.originalStream}: ${message.stream}\r\n` +
+    `${Header.originalStreamCreated}: ${message.streamCreatedAt}\r\n` +
+    `${Header.originalSequence}: ${message.sequence}\r\n` +
+    `${Header.publishedAt}: ${new Date(message.publishedAt).toISOString()}\r\n`;
   if (parking.notBefore !== null) {
     block += `${Header.notBefore}: ${new Date(parking.notBefore).toISOString()}\r\n`;
   }
-  for (const [name, values] of handOut.headers()) {
-    if (isOurs(name) || name.toLowerCase() === DELIVERY_ID) continue;
-    for (const value of values) block += `${keptName(name)}: ${value}\r\n`;
+  for (const [name, values] of message.headers()) {
+    if (isWorkerHeader(name) || name.toLowerCase() === DELIVERY_ID) continue;
+    for (const value of values) block += `${escapedHeader(name)}: ${value}\r\n`;
   }
   return Buffer.from(`${block}\r\n`);
 }

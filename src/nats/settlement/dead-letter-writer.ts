@@ -3,16 +3,16 @@ import { errorMessage } from '../../runtime/failure.ts';
 import { ApiErrorCode, apiErrorCode } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
 import { copyHeaders, Header, type HeaderEntries, headerText } from '../messages/headers.ts';
-import type { MessageToStore, Stored } from '../publishing/store-failure.ts';
+import type { MessageToStore, StoreResult } from '../publishing/store-failure.ts';
 import { storeMessage } from '../publishing/store-message.ts';
-import { storeInParts } from './chunked-dead-letter.ts';
+import { storeInChunks } from './chunked-dead-letter.ts';
 
 /** A delivery that was given up. */
 export type DeadLetter = {
   /** The stream of ordered webhooks, where its message is in that one; null: it is in the source stream. */
   readonly orderedStream: string | null;
   /** Of the stream its message is in, milliseconds since 1970. */
-  readonly sourceStreamCreated: number;
+  readonly sourceStreamCreatedAt: number;
   readonly sequence: number;
   /** `none` where there was no endpoint to send to. */
   readonly endpointKey: string;
@@ -47,7 +47,7 @@ export type DeadLetterOptions = {
 };
 
 export interface DeadLetterWriter {
-  write(letter: DeadLetter): Promise<DeadLetterWritten>;
+  write(deadLetter: DeadLetter): Promise<DeadLetterWritten>;
 }
 
 /**
@@ -57,24 +57,29 @@ export interface DeadLetterWriter {
 export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOptions): DeadLetterWriter {
   const { streamName, sourceStream, retryForMs = 10_000 } = options;
 
-  async function write(letter: DeadLetter): Promise<DeadLetterWritten> {
-    const subject = `${prefixOf(letter)}.${placeOf(letter).join('.')}.${letter.endpointKey}`;
+  async function write(deadLetter: DeadLetter): Promise<DeadLetterWritten> {
+    const subject = `${prefixOf(deadLetter)}.${placeOf(deadLetter).join('.')}.${deadLetter.endpointKey}`;
     const whole = {
       subject,
-      data: letter.data,
-      headers: describe(letter, copyHeaders(letter.messageHeaders)),
+      data: deadLetter.data,
+      headers: describe(deadLetter, copyHeaders(deadLetter.messageHeaders)),
     };
     let result = await store(whole);
     if ('failed' in result && result.failed === 'tooLarge') {
-      const bare = { subject, data: new Uint8Array(), headers: describe(letter, headers()) };
-      result = await storeInParts(client, bare, { headers: letter.messageHeaders, data: letter.data }, store);
+      const bare = { subject, data: new Uint8Array(), headers: describe(deadLetter, headers()) };
+      result = await storeInChunks(
+        client,
+        bare,
+        { headers: deadLetter.messageHeaders, data: deadLetter.data },
+        store,
+      );
     }
     if ('stored' in result) return result.stored.duplicate ? 'alreadyStored' : 'stored';
     return { failed: `dead letter not stored in ${streamName}: ${result.detail}` };
   }
 
-  function placeOf({ orderedStream, sourceStreamCreated, sequence }: DeadLetter) {
-    return [orderedStream ?? sourceStream, sourceStreamCreated, sequence];
+  function placeOf({ orderedStream, sourceStreamCreatedAt, sequence }: DeadLetter) {
+    return [orderedStream ?? sourceStream, sourceStreamCreatedAt, sequence];
   }
 
   /** Letters of ordered webhooks are kept with the others, and have a token more, so that none is ever taken for another. */
@@ -82,21 +87,21 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
     return orderedStream === null ? 'dlq' : `dlq.${sourceStream}`;
   }
 
-  function describe(letter: DeadLetter, on: MsgHdrs): MsgHdrs {
+  function describe(deadLetter: DeadLetter, on: MsgHdrs): MsgHdrs {
     // Never the delivery's id: that one may be in the window already, from something else.
-    on.set(Header.messageId, [...placeOf(letter), letter.endpointKey].join(':'));
-    on.set(Header.deliveryId, headerText(letter.deliveryId));
-    on.set(Header.deadLetterReason, letter.reason);
-    on.set(Header.deadLetterDetail, headerText(letter.detail));
-    on.set(Header.deadLetteredAt, new Date(letter.at).toISOString());
-    on.set(Header.attempts, String(letter.attempts));
-    on.set(Header.originalSubject, letter.originalSubject);
-    on.set(Header.originalStream, letter.orderedStream ?? sourceStream);
-    on.set(Header.originalSequence, String(letter.sequence));
+    on.set(Header.messageId, [...placeOf(deadLetter), deadLetter.endpointKey].join(':'));
+    on.set(Header.deliveryId, headerText(deadLetter.deliveryId));
+    on.set(Header.deadLetterReason, deadLetter.reason);
+    on.set(Header.deadLetterDetail, headerText(deadLetter.detail));
+    on.set(Header.deadLetteredAt, new Date(deadLetter.at).toISOString());
+    on.set(Header.attempts, String(deadLetter.attempts));
+    on.set(Header.originalSubject, deadLetter.originalSubject);
+    on.set(Header.originalStream, deadLetter.orderedStream ?? sourceStream);
+    on.set(Header.originalSequence, String(deadLetter.sequence));
     return on;
   }
 
-  async function store(message: MessageToStore): Promise<Stored> {
+  async function store(message: MessageToStore): Promise<StoreResult> {
     const result = await storeMessage(client, message, retryForMs);
     // A full stream and a letter that is there already are answered alike: only a look tells them apart.
     if ('stored' in result || result.failed !== 'streamFull' || !(await holds(message))) return result;

@@ -1,5 +1,5 @@
 import type { NatsLog } from '../connection/client.ts';
-import type { Stored, StoreFailure } from '../publishing/store-failure.ts';
+import type { StoreFailure, StoreResult } from '../publishing/store-failure.ts';
 
 /** By then it has been tried again, and where that was not here, a peer knows better. In milliseconds. */
 const LASTS_MS = 30_000;
@@ -7,7 +7,7 @@ const LASTS_MS = 30_000;
 const OF_ONE_MESSAGE = new Set<StoreFailure>(['tooLarge', 'invalid']);
 
 /** Why webhooks cannot be parked. Said when it begins and when it ends, at most twice a minute: thousands may meet it. */
-export class ParkingTrouble {
+export class StoreProblem {
   readonly #log: NatsLog;
   readonly #stream: string;
   #why: string | null = null;
@@ -22,7 +22,7 @@ export class ParkingTrouble {
   }
 
   /** @returns the sentence for it. */
-  note({ failed, detail }: Extract<Stored, { failed: StoreFailure }>): string {
+  report({ failed, detail }: Extract<StoreResult, { failed: StoreFailure }>): string {
     const why = `webhook not parked in ${this.#stream}: ${detail}`;
     if (OF_ONE_MESSAGE.has(failed)) return why;
     const now = performance.now();
@@ -36,14 +36,14 @@ export class ParkingTrouble {
     return why;
   }
 
-  end(): void {
+  clear(): void {
     this.#why = null;
     if (!this.#isSaid) return;
     this.#isSaid = false;
     this.#log.info(`webhooks are parked again in ${this.#stream}`);
   }
 
-  now(): string | null {
+  current(): string | null {
     return performance.now() < this.#until ? this.#why : null;
   }
 }

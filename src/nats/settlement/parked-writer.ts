@@ -2,45 +2,45 @@ import { ErrorCode, NatsError } from 'nats';
 import { errorMessage } from '../../runtime/failure.ts';
 import { faultPoint } from '../../runtime/fault-point.ts';
 import type { NatsClient } from '../connection/client.ts';
-import type { HandOut } from '../messages/received-message.ts';
-import { Asks, isNoResponders } from '../publishing/retrying-requests.ts';
+import type { ReceivedMessage } from '../messages/received-message.ts';
+import { isNoResponders, RetryingRequests } from '../publishing/retrying-requests.ts';
 import {
-  judgeAnswer,
-  judgeSilence,
+  classifyNoReply,
+  classifyReply,
   type PubAck,
-  type Stored,
   type StoreFailure,
+  type StoreResult,
   unconfirmed,
 } from '../publishing/store-failure.ts';
 import { orderedCopySubject } from '../streams/ordered-stream.ts';
 import { parkedSubject } from '../streams/parked-stream.ts';
-import { CopyTurns, type Parked } from './copy-budget.ts';
-import { copyHeaderBlock, type Parking } from './copy-headers.ts';
-import { ParkingTrouble } from './parked-writer-status.ts';
+import { ByteBudget, type ParkResult } from './copy-budget.ts';
+import { type CopyHeaders, copyHeaderBlock } from './copy-headers.ts';
+import { StoreProblem } from './parked-writer-status.ts';
 
-export type ParkingOptions = {
+export type ParkedWriterOptions = {
   /** PARKED_STREAM_NAME. */
   readonly streamName: string;
   /** The stream whose messages are parked. */
   readonly sourceStream: string;
   /** Whether the stream that handed it out was made again meanwhile: the server would take our ack for one of another message. */
-  readonly isGone?: (handOut: HandOut) => boolean;
+  readonly isGone?: (message: ReceivedMessage) => boolean;
   /** How long a copy is tried while NATS cannot confirm it, in milliseconds. @default 10_000 */
   readonly retryForMs?: number;
 };
 
-export interface ParkingLot {
+export interface ParkedWriter {
   /**
    * Copies a message into the parked stream, for one endpoint or several; an ordered one into the stream of ordered webhooks.
    * Once all copies are stored, its source is acked, until the server confirms it.
    */
-  park(handOut: HandOut, ...parkings: readonly Parking[]): Promise<Parked>;
+  park(message: ReceivedMessage, ...parkings: readonly CopyHeaders[]): Promise<ParkResult>;
   /** Whether its copy, headers and all, is not larger than NATS takes. */
-  fits(handOut: HandOut): boolean;
+  fits(message: ReceivedMessage): boolean;
   /** Why copies cannot be stored, for health; null while they can. */
-  trouble(): string | null;
+  problem(): string | null;
   /** Resolves when everything said so far is confirmed, or `timeoutMs` went by: then false. */
-  drain(timeoutMs: number): Promise<boolean>;
+  flush(timeoutMs: number): Promise<boolean>;
   /** Parks that are under way fail. */
   stop(): void;
 }
@@ -51,51 +51,51 @@ const ACK = Buffer.from('+ACK');
 const HEADERS_BYTES = { atMost: 2048, ofCopy: 256 };
 
 /** Wait before a copy is sent again that the stream could not take just now, in milliseconds. */
-const PAUSE_MS = 250;
-const ACK_PAUSE_MS = 2000;
+const RETRY_MS = 250;
+const ACK_RETRY_MS = 2000;
 
 /** Then its durable is gone for good. What it hands out again meanwhile is parked with the same `Nats-Msg-Id`, and so is one. */
-const MOST_ACKS = 30;
+const MAX_ACKS = 30;
 
 const copying = faultPoint('parking.copying');
 const copied = faultPoint('parking.copied');
 const moved = faultPoint('parking.moved');
 
-type Failed = Extract<Stored, { failed: StoreFailure }>;
+type Failed = Extract<StoreResult, { failed: StoreFailure }>;
 
-export function createParking(client: NatsClient, options: ParkingOptions): ParkingLot {
+export function createParkedWriter(client: NatsClient, options: ParkedWriterOptions): ParkedWriter {
   const { streamName, sourceStream, isGone = () => false, retryForMs = 10_000 } = options;
-  const asks = new Asks(client);
-  const trouble = new ParkingTrouble(client.log, streamName);
+  const requests = new RetryingRequests(client);
+  const problem = new StoreProblem(client.log, streamName);
   /** Named in place of each subject, so that one trouble is one sentence. */
   const subjects = parkedSubject(sourceStream, '>');
   let absence: { readonly failed: Failed | null; readonly until: number } | null = null;
   let looking = false;
-  const storedFor = new WeakMap<HandOut, Set<string>>();
-  const turns = new CopyTurns();
+  const storedFor = new WeakMap<ReceivedMessage, Set<string>>();
+  const budget = new ByteBudget();
 
-  async function park(handOut: HandOut, ...parkings: readonly Parking[]): Promise<Parked> {
+  async function park(message: ReceivedMessage, ...copies: readonly CopyHeaders[]): Promise<ParkResult> {
     copying();
-    const [only] = parkings;
+    const [only] = copies;
     const result =
-      only !== undefined && parkings.length === 1
-        ? await storeOnce(handOut, only)
-        : await storeInTurn(handOut, parkings);
-    if (result === 'parked') ackSource(handOut);
+      only !== undefined && copies.length === 1
+        ? await storeOnce(message, only)
+        : await storeAll(message, copies);
+    if (result === 'parked') ackSource(message);
     return result;
   }
 
-  async function storeInTurn(handOut: HandOut, parkings: readonly Parking[]): Promise<Parked> {
-    const bytes = handOut.size + HEADERS_BYTES.ofCopy;
+  async function storeAll(message: ReceivedMessage, copies: readonly CopyHeaders[]): Promise<ParkResult> {
+    const bytes = message.size + HEADERS_BYTES.ofCopy;
     const underWay = new Set<Promise<void>>();
-    let result: Parked = 'parked';
-    for (const parking of parkings) {
-      const failed = await turns.enter(bytes);
+    let result: ParkResult = 'parked';
+    for (const copy of copies) {
+      const failed = await budget.acquire(bytes);
       if (failed === null) {
-        const storing = storeOnce(handOut, parking).then((stored) => {
+        const storing = storeOnce(message, copy).then((stored) => {
           underWay.delete(storing);
           if (stored !== 'parked') result = stored;
-          turns.leave(bytes, stored);
+          budget.release(bytes, stored);
         });
         underWay.add(storing);
       } else {
@@ -108,63 +108,63 @@ export function createParking(client: NatsClient, options: ParkingOptions): Park
   }
 
   /** Where another copy of it could not be stored, it comes again, perhaps after the server has forgotten this one's `Nats-Msg-Id`. */
-  async function storeOnce(handOut: HandOut, parking: Parking): Promise<Parked> {
-    const keys = storedFor.get(handOut) ?? new Set();
-    if (keys.has(parking.endpointKey)) return 'parked';
-    const result = await store(handOut, parking);
-    if (result === 'parked') storedFor.set(handOut, keys.add(parking.endpointKey));
+  async function storeOnce(message: ReceivedMessage, copy: CopyHeaders): Promise<ParkResult> {
+    const keys = storedFor.get(message) ?? new Set();
+    if (keys.has(copy.endpointKey)) return 'parked';
+    const result = await store(message, copy);
+    if (result === 'parked') storedFor.set(message, keys.add(copy.endpointKey));
     return result;
   }
 
-  function copySubject({ queue }: HandOut, endpointKey: string): string {
-    return queue === null
+  function copySubject({ orderingKey }: ReceivedMessage, endpointKey: string): string {
+    return orderingKey === null
       ? parkedSubject(sourceStream, endpointKey)
-      : orderedCopySubject(sourceStream, queue, endpointKey);
+      : orderedCopySubject(sourceStream, orderingKey, endpointKey);
   }
 
-  function store(handOut: HandOut, parking: Parking): Promise<Parked> {
+  function store(message: ReceivedMessage, copy: CopyHeaders): Promise<ParkResult> {
     return new Promise((resolve) => {
       const givesUpAt = performance.now() + retryForMs;
-      asks.send({
-        subject: copySubject(handOut, parking.endpointKey),
-        data: handOut.data,
-        headers: copyHeaderBlock(handOut, parking),
-        isOver: (now) => now >= givesUpAt,
-        onAnswer(answer) {
+      requests.send({
+        subject: copySubject(message, copy.endpointKey),
+        data: message.data,
+        headers: copyHeaderBlock(message, copy),
+        isExpired: (now) => now >= givesUpAt,
+        onReply(answer) {
           const judged = isNoResponders(answer) ? (absent() ?? 'again') : judge(answer.json<PubAck>());
-          if (judged === 'again') return PAUSE_MS;
+          if (judged === 'again') return RETRY_MS;
           if (judged === 'stored') stored();
           else failed(judged);
           return null;
         },
         onFailure(error) {
-          void judgeFailure(handOut, error).then(failed);
+          void judgeFailure(message, error).then(failed);
         },
       });
 
       function stored(): void {
         copied();
-        trouble.end();
+        problem.clear();
         resolve('parked');
       }
 
       function failed(failure: Failed): void {
         // Other copies of it that were in there are gone with the stream.
-        if (failure.failed === 'noStream') storedFor.delete(handOut);
-        resolve({ failed: trouble.note(failure) });
+        if (failure.failed === 'noStream') storedFor.delete(message);
+        resolve({ failed: problem.report(failure) });
       }
     });
   }
 
   function judge(ack: PubAck): 'stored' | 'again' | Failed {
     if (ack.error === undefined) return 'stored';
-    const judged = judgeAnswer(subjects, ack.error);
+    const judged = classifyReply(subjects, ack.error);
     return judged === 'again' || 'stored' in judged ? 'again' : judged;
   }
 
-  async function judgeFailure(handOut: HandOut, error: unknown): Promise<Failed> {
+  async function judgeFailure(handOut: ReceivedMessage, error: unknown): Promise<Failed> {
     const message = { subject: subjects, data: handOut.data };
-    const judged = await judgeSilence(client, message, error).catch(
+    const judged = await classifyNoReply(client, message, error).catch(
       (cause): Failed => ({ failed: 'refused', detail: errorMessage(cause) }),
     );
     return judged === 'again' || 'stored' in judged ? unconfirmed(subjects, retryForMs) : judged;
@@ -180,7 +180,7 @@ export function createParking(client: NatsClient, options: ParkingOptions): Park
   async function look(): Promise<void> {
     looking = true;
     const error = NatsError.errorForCode(ErrorCode.NoResponders);
-    const judged = await judgeSilence(client, { subject: subjects, data: new Uint8Array() }, error);
+    const judged = await classifyNoReply(client, { subject: subjects, data: new Uint8Array() }, error);
     absence = {
       failed: judged === 'again' || 'stored' in judged ? null : judged,
       until: performance.now() + 1000,
@@ -188,14 +188,14 @@ export function createParking(client: NatsClient, options: ParkingOptions): Park
     looking = false;
   }
 
-  function ackSource(handOut: HandOut): void {
-    if (isGone(handOut)) return;
-    asks.send({
-      subject: handOut.reply,
+  function ackSource(message: ReceivedMessage): void {
+    if (isGone(message)) return;
+    requests.send({
+      subject: message.reply,
       data: ACK,
-      isOver: (_, timesSent) => timesSent >= MOST_ACKS || isGone(handOut),
-      onAnswer(answer) {
-        if (isNoResponders(answer)) return ACK_PAUSE_MS;
+      isExpired: (_, timesSent) => timesSent >= MAX_ACKS || isGone(message),
+      onReply(answer) {
+        if (isNoResponders(answer)) return ACK_RETRY_MS;
         moved();
         return null;
       },
@@ -207,13 +207,13 @@ export function createParking(client: NatsClient, options: ParkingOptions): Park
 
   return {
     park,
-    fits(handOut) {
+    fits(message) {
       const { atMost, ofCopy } = HEADERS_BYTES;
-      const bytes = handOut.size + (handOut.isParkedCopy ? ofCopy : atMost);
+      const bytes = message.size + (message.isParkedCopy ? ofCopy : atMost);
       return bytes <= (client.connection.info?.max_payload ?? Number.POSITIVE_INFINITY);
     },
-    trouble: () => trouble.now(),
-    drain: (timeoutMs) => asks.drain(timeoutMs),
-    stop: () => asks.stop(),
+    problem: () => problem.current(),
+    flush: (timeoutMs) => requests.flush(timeoutMs),
+    stop: () => requests.stop(),
   };
 }

@@ -1,39 +1,39 @@
 import { type Attempt, attemptsMade } from '../../core/retry/attempt.ts';
-import { type Verdict, whyGivenUp } from '../../core/retry/verdict.ts';
+import { deadLetterDetail, type Verdict } from '../../core/retry/verdict.ts';
 import { faultPoint } from '../../runtime/fault-point.ts';
 import type { NatsClient } from '../connection/client.ts';
-import type { HandOut } from '../messages/received-message.ts';
+import type { ReceivedMessage } from '../messages/received-message.ts';
 import type { AckBuffer } from './ack-buffer.ts';
-import { Holding } from './ack-lease.ts';
+import { LeaseManager } from './ack-lease.ts';
 import type { DeadLetterWriter } from './dead-letter-writer.ts';
 import { createParker, type DeliveryKey } from './park-or-keep.ts';
-import type { ParkingLot } from './parked-writer.ts';
+import type { ParkedWriter } from './parked-writer.ts';
 
 const ACK = Buffer.from('+ACK');
 const NAK = Buffer.from('-NAK');
 const TERM = Buffer.from('+TERM');
 
 /** Wait before a message is handed out again that could not be put among the dead letters, in milliseconds. */
-const DEAD_LETTER_STUCK_MS = 5000;
+const DEAD_LETTER_RETRY_MS = 5000;
 const TERM_TIMEOUT_MS = 5000;
 /**
  * How long a dead letter that could not be stored is a trouble of ours, in milliseconds: by then it has been tried again, and
  * where that was not here, a peer knows better.
  */
-const TROUBLE_LASTS_MS = 30_000;
+const PROBLEM_LASTS_MS = 30_000;
 
-const letterStored = faultPoint('deadLetter.stored');
+const deadLetterStored = faultPoint('deadLetter.stored');
 
 export type SettlementOptions = {
   readonly client: NatsClient;
   readonly acks: AckBuffer;
   readonly deadLetters: DeadLetterWriter;
-  readonly parking: ParkingLot;
+  readonly parkedWriter: ParkedWriter;
   /**
    * Keeps a message that could not be parked, or has to keep its order, held as it is, until its endpoint may have room; or
    * returns false. @default never
    */
-  readonly defer?: (handOut: HandOut, endpointKey: string) => boolean;
+  readonly defer?: (message: ReceivedMessage, endpointKey: string) => boolean;
   /** From 0 (included) to 1 (excluded). @default `Math.random` */
   readonly random?: () => number;
   /**
@@ -42,30 +42,35 @@ export type SettlementOptions = {
    */
   readonly ackWaitMs: number;
   /** Whether its stream was made again meanwhile: the server would take our word for one about another message. */
-  readonly isGone?: (handOut: HandOut) => boolean;
+  readonly isGone?: (message: ReceivedMessage) => boolean;
   /** Milliseconds on a clock that never goes back. @default `performance.now` */
   readonly now?: () => number;
 };
 
 export interface Settlement {
   /** Registers a message as held here: the server is told so until it is settled. */
-  hold(handOut: HandOut): void;
+  hold(message: ReceivedMessage): void;
   /** Does what was decided, and returns what was done: what can be stored nowhere is handed back. */
-  settle(handOut: HandOut, delivery: DeliveryKey, attempt: Attempt, verdict: Verdict): Promise<Verdict>;
+  settle(
+    message: ReceivedMessage,
+    delivery: DeliveryKey,
+    attempt: Attempt,
+    verdict: Verdict,
+  ): Promise<Verdict>;
   /** Puts a copy into the queue of each of these endpoints, as a delivery of which no attempt was made. Returns what was done. */
-  fanOut(handOut: HandOut, id: string, endpointKeys: readonly string[]): Promise<Verdict>;
+  fanOut(message: ReceivedMessage, id: string, endpointKeys: readonly string[]): Promise<Verdict>;
   /** Hands a message back undecided, to be handed out again after `delayMs`. */
-  handBack(handOut: HandOut, delayMs: number): void;
+  requeue(message: ReceivedMessage, delayMs: number): void;
   /** Acks a hand-out of what was settled by an earlier one. */
-  ackAgain(handOut: HandOut): void;
+  ackDuplicate(message: ReceivedMessage): void;
   /** Lets go of an ordered message about which there is nothing to be said any more. */
-  letGo(handOut: HandOut): void;
+  abandon(message: ReceivedMessage): void;
   /** Whether nobody else can have it for so long: an ordered one that NATS did not hear of in time may be with another worker. */
-  isOurs(handOut: HandOut, forMs?: number): boolean;
+  isLeaseValid(message: ReceivedMessage, forMs?: number): boolean;
   /** Whether messages were handed back that had no room and could not be parked either. */
-  hasHandedBack(): boolean;
+  hasRequeued(): boolean;
   /** Null while dead letters can be stored; else why not, for health. */
-  trouble(): string | null;
+  problem(): string | null;
   stop(): void;
 }
 
@@ -74,124 +79,124 @@ export function createSettlement({
   client,
   acks,
   deadLetters,
-  parking,
+  parkedWriter,
   defer = () => false,
   ackWaitMs,
   isGone = () => false,
   now = () => performance.now(),
   random = Math.random,
 }: SettlementOptions): Settlement {
-  const holding = new Holding({ client, acks, ackWaitMs, isGone });
-  let trouble: { readonly why: string; readonly until: number } | null = null;
+  const leases = new LeaseManager({ client, acks, ackWaitMs, isGone });
+  let problem: { readonly why: string; readonly until: number } | null = null;
 
   /** Said when it begins and when it ends: each letter that is stuck is tried again and again. */
-  function noteTrouble(why: string | null): void {
-    if (why !== null && trouble === null) client.log.error(`${why}; its message is kept, and tried again`);
-    if (why === null && trouble !== null) client.log.info('dead letters are stored again');
-    trouble = why === null ? null : { why, until: now() + TROUBLE_LASTS_MS };
+  function reportProblem(why: string | null): void {
+    if (why !== null && problem === null) client.log.error(`${why}; its message is kept, and tried again`);
+    if (why === null && problem !== null) client.log.info('dead letters are stored again');
+    problem = why === null ? null : { why, until: now() + PROBLEM_LASTS_MS };
   }
 
-  function handBack(handOut: HandOut, delayMs: number): Verdict {
-    nak(handOut, delayMs);
-    return { kind: 'handBack', delayMs };
+  function requeue(message: ReceivedMessage, delayMs: number): Verdict {
+    nak(message, delayMs);
+    return { kind: 'requeued', delayMs };
   }
 
-  function nak(handOut: HandOut, delayMs: number): void {
+  function nak(message: ReceivedMessage, delayMs: number): void {
     const word = delayMs === 0 ? NAK : Buffer.from(`-NAK {"delay":${delayMs * 1_000_000}}`);
     // Once the delay is over it may be with somebody.
-    holding.end(handOut, word, delayMs);
+    leases.finish(message, word, delayMs);
   }
 
   const parker = createParker({
-    parking,
+    parkedWriter,
     defer,
-    handBack,
-    moved: (handOut) => holding.drop(handOut),
+    requeue,
+    onParked: (message) => leases.remove(message),
     random,
   });
 
   async function deadLetter(
-    handOut: HandOut,
+    message: ReceivedMessage,
     delivery: DeliveryKey,
     attempt: Attempt,
     verdict: Extract<Verdict, { kind: 'deadLetter' }>,
   ): Promise<Verdict> {
     const stored = await deadLetters.write({
-      orderedStream: handOut.queue === null ? null : handOut.place.stream,
-      sourceStreamCreated: handOut.streamCreated,
-      sequence: handOut.sequence,
+      orderedStream: message.orderingKey === null ? null : message.position.stream,
+      sourceStreamCreatedAt: message.streamCreatedAt,
+      sequence: message.sequence,
       endpointKey: delivery.endpointKey,
       deliveryId: delivery.id,
       reason: verdict.reason,
-      detail: whyGivenUp(attempt, verdict),
-      attempts: attemptsMade(handOut.attemptNumber, attempt.outcome),
-      originalSubject: handOut.subject,
+      detail: deadLetterDetail(attempt, verdict),
+      attempts: attemptsMade(message.attemptNumber, attempt.outcome),
+      originalSubject: message.subject,
       at: attempt.startedAt + attempt.durationMs,
-      messageHeaders: handOut.headers(),
-      data: handOut.data,
+      messageHeaders: message.headers(),
+      data: message.data,
     });
-    noteTrouble(typeof stored === 'string' ? null : stored.failed);
-    if (typeof stored !== 'string') return handBack(handOut, DEAD_LETTER_STUCK_MS);
-    letterStored();
-    await terminate(handOut, verdict.reason);
+    reportProblem(typeof stored === 'string' ? null : stored.failed);
+    if (typeof stored !== 'string') return requeue(message, DEAD_LETTER_RETRY_MS);
+    deadLetterStored();
+    await terminate(message, verdict.reason);
     return verdict;
   }
 
   /** Confirmed, since the copy is stored. Without an answer it is said again like any ack: the copy stays one. */
-  async function terminate(handOut: HandOut, reason: string): Promise<void> {
+  async function terminate(message: ReceivedMessage, reason: string): Promise<void> {
     const word = Buffer.concat([TERM, Buffer.from(` ${reason}`)]);
-    if (isGone(handOut) || !holding.isOurs(handOut)) return holding.drop(handOut);
-    await client.connection.request(handOut.reply, word, { timeout: TERM_TIMEOUT_MS }).then(
-      () => holding.drop(handOut),
-      () => holding.end(handOut, word),
+    if (isGone(message) || !leases.isLeaseValid(message)) return leases.remove(message);
+    await client.connection.request(message.reply, word, { timeout: TERM_TIMEOUT_MS }).then(
+      () => leases.remove(message),
+      () => leases.finish(message, word),
     );
   }
 
   return {
-    hold: (handOut) => holding.hold(handOut),
-    async settle(handOut, delivery, attempt, verdict) {
+    hold: (message) => leases.add(message),
+    async settle(message, delivery, attempt, verdict) {
       switch (verdict.kind) {
         case 'ack':
-        case 'drop':
-          holding.end(handOut, ACK);
+        case 'discard':
+          leases.finish(message, ACK);
           return verdict;
         case 'retry': {
-          const attempts = attemptsMade(handOut.attemptNumber, attempt.outcome);
+          const attempts = attemptsMade(message.attemptNumber, attempt.outcome);
           if (
-            verdict.waitsIn === 'queue' &&
-            (await parker.park(handOut, [delivery], attempts, Date.now() + verdict.delayMs))
+            verdict.retryVia === 'park' &&
+            (await parker.park(message, [delivery], attempts, Date.now() + verdict.delayMs))
           )
             return verdict;
-          nak(handOut, verdict.delayMs);
-          return { ...verdict, waitsIn: 'stream' };
+          nak(message, verdict.delayMs);
+          return { ...verdict, retryVia: 'nak' };
         }
         case 'park':
-          if (handOut.queue === null)
-            return parker.parkOrKeep(handOut, [delivery], handOut.attemptNumber - 1);
-          if (holding.isOurs(handOut)) return parker.keepInOrder(handOut, delivery.endpointKey);
-          holding.drop(handOut);
-          return { kind: 'handBack', delayMs: 0 };
+          if (message.orderingKey === null)
+            return parker.parkOrKeep(message, [delivery], message.attemptNumber - 1);
+          if (leases.isLeaseValid(message)) return parker.keepInOrder(message, delivery.endpointKey);
+          leases.remove(message);
+          return { kind: 'requeued', delayMs: 0 };
         case 'schedule':
-          return parker.schedule(handOut, delivery.id, verdict);
-        case 'setAside':
-        case 'handBack':
-          return handBack(handOut, 0);
+          return parker.schedule(message, delivery.id, verdict);
+        case 'deferred':
+        case 'requeued':
+          return requeue(message, 0);
         case 'deadLetter':
-          return deadLetter(handOut, delivery, attempt, verdict);
+          return deadLetter(message, delivery, attempt, verdict);
       }
     },
-    fanOut: (handOut, id, endpointKeys) =>
+    fanOut: (message, id, endpointKeys) =>
       parker.parkOrKeep(
-        handOut,
+        message,
         endpointKeys.map((endpointKey) => ({ id, endpointKey })),
         0,
       ),
-    handBack: nak,
-    ackAgain: (handOut) => holding.end(handOut, ACK),
-    letGo: (handOut) => holding.drop(handOut),
-    isOurs: (handOut, forMs) => holding.isOurs(handOut, forMs),
-    hasHandedBack: parker.hasHandedBack,
-    trouble: () => (trouble !== null && now() < trouble.until ? trouble.why : null),
-    stop: () => holding.stop(),
+    requeue: nak,
+    ackDuplicate: (message) => leases.finish(message, ACK),
+    abandon: (message) => leases.remove(message),
+    isLeaseValid: (message, forMs) => leases.isLeaseValid(message, forMs),
+    hasRequeued: parker.hasRequeued,
+    problem: () => (problem !== null && now() < problem.until ? problem.why : null),
+    stop: () => leases.stop(),
   };
 }

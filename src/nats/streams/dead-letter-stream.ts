@@ -1,6 +1,6 @@
 import { DiscardPolicy, RetentionPolicy, type StreamInfo } from 'nats';
 import type { NatsClient } from '../connection/client.ts';
-import { ensureOwnStream } from './internal-stream.ts';
+import { ensureInternalStream } from './internal-stream.ts';
 
 export type DeadLetterStreamWanted = {
   /** DLQ_STREAM_NAME. */
@@ -22,7 +22,7 @@ export async function ensureDeadLetterStream(
   client: NatsClient,
   wanted: DeadLetterStreamWanted,
 ): Promise<{ readonly isNew: boolean; readonly warnings: readonly string[] }> {
-  const { info, isNew } = await ensureOwnStream(client, {
+  const { info, isNew } = await ensureInternalStream(client, {
     name: wanted.name,
     setting: 'DLQ_STREAM_NAME',
     purpose: 'for dead letters',

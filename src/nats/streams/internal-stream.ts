@@ -1,11 +1,11 @@
 import { StorageType, type StreamConfig, type StreamInfo } from 'nats';
 import { covers } from '../../core/subject.ts';
 import { UserError } from '../../runtime/failure.ts';
-import { ApiErrorCode, apiErrorCode, refusal, whenAvailable } from '../connection/api-error.ts';
+import { ApiErrorCode, apiErrorCode, retryWhileUnavailable, userErrorFor } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
 
 /** A stream that is made as workers need it, whatever rows of `rule_nats_streams` say. */
-export type OwnStream = {
+export type InternalStream = {
   readonly name: string;
   /** The setting that names it: `DLQ_STREAM_NAME`. */
   readonly setting: string;
@@ -23,14 +23,14 @@ export type OwnStream = {
  *
  * @throws {UserError} where it cannot be made, or does not carry its subjects.
  */
-export async function ensureOwnStream(
+export async function ensureInternalStream(
   client: NatsClient,
-  wanted: OwnStream,
+  wanted: InternalStream,
 ): Promise<{ readonly info: StreamInfo; readonly isNew: boolean }> {
   const { name, setting, subjects } = wanted;
   const what = `make the stream ${name} ${wanted.purpose}`;
-  const found = await whenAvailable(client, what, () => findOrMake(client, wanted)).catch((error) => {
-    throw refusal(what, error);
+  const found = await retryWhileUnavailable(client, what, () => findOrMake(client, wanted)).catch((error) => {
+    throw userErrorFor(what, error);
   });
   const carried = found.info.config.subjects ?? [];
   const missing = subjects.filter((subject) => !carried.some((each) => covers(each, subject)));
@@ -42,7 +42,7 @@ export async function ensureOwnStream(
   );
 }
 
-async function findOrMake(client: NatsClient, wanted: OwnStream) {
+async function findOrMake(client: NatsClient, wanted: InternalStream) {
   const { streams } = client.manager;
   try {
     return { info: await streams.info(wanted.name), isNew: false };

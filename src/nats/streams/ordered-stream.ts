@@ -1,7 +1,7 @@
 import { DiscardPolicy, nanos, RetentionPolicy, type StreamInfo } from 'nats';
 import { UserError } from '../../runtime/failure.ts';
 import type { NatsClient } from '../connection/client.ts';
-import { ensureOwnStream } from './internal-stream.ts';
+import { ensureInternalStream } from './internal-stream.ts';
 
 export type OrderedStreamWanted = {
   /** ORDERED_STREAM_NAME. */
@@ -34,7 +34,7 @@ export function orderedCopySubject(sourceStream: string, subject: string, endpoi
  * @throws {UserError} where it cannot be made, is no work queue, or does not carry its subjects.
  */
 export async function ensureOrderedStream(client: NatsClient, wanted: OrderedStreamWanted) {
-  const { info, isNew } = await ensureOwnStream(client, {
+  const { info, isNew } = await ensureInternalStream(client, {
     name: wanted.name,
     setting: 'ORDERED_STREAM_NAME',
     purpose: 'for ordered webhooks',

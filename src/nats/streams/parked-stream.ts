@@ -1,7 +1,7 @@
 import { DiscardPolicy, nanos, RetentionPolicy, type StreamInfo } from 'nats';
 import { UserError } from '../../runtime/failure.ts';
 import type { NatsClient } from '../connection/client.ts';
-import { ensureOwnStream } from './internal-stream.ts';
+import { ensureInternalStream } from './internal-stream.ts';
 
 export type ParkedStreamWanted = {
   /** PARKED_STREAM_NAME. */
@@ -16,7 +16,7 @@ export type ParkedStreamWanted = {
 export type ParkedStreamFound = {
   readonly isNew: boolean;
   /** Milliseconds since 1970. */
-  readonly created: number;
+  readonly createdAt: number;
   /** Whether it has a limit, and may have refused copies. */
   readonly canFill: boolean;
   /** How one that is there differs: a sentence each, with the cure. */
@@ -47,7 +47,7 @@ export async function ensureParkedStream(
   client: NatsClient,
   wanted: ParkedStreamWanted,
 ): Promise<ParkedStreamFound> {
-  const { info, isNew } = await ensureOwnStream(client, {
+  const { info, isNew } = await ensureInternalStream(client, {
     name: wanted.name,
     setting: 'PARKED_STREAM_NAME',
     purpose: 'for parked webhooks',
@@ -63,7 +63,7 @@ export async function ensureParkedStream(
   requireWorkQueue(info);
   return {
     isNew,
-    created: Date.parse(info.created),
+    createdAt: Date.parse(info.created),
     canFill: canFill(info),
     warnings: warningsOf(info, wanted),
   };

@@ -20,7 +20,7 @@ export type StreamWanted = {
 };
 
 /** A stream that loses nothing that waits: where no row says otherwise. */
-export function durableStream(name: string, subjects: readonly string[]): StreamWanted {
+export function defaultWebhookStream(name: string, subjects: readonly string[]): StreamWanted {
   return {
     name,
     subjects,
@@ -36,6 +36,6 @@ export function durableStream(name: string, subjects: readonly string[]): Stream
 }
 
 /** The server writes "no limit" as -1. */
-export function limit(value: number): number {
+export function noLimitAsMinusOne(value: number): number {
   return value > 0 ? value : -1;
 }

@@ -3,13 +3,13 @@ import { errorMessage } from '../../runtime/failure.ts';
 import { isTemporary } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
 import type { StreamWanted } from './stream-config.ts';
-import { limit } from './stream-config.ts';
+import { noLimitAsMinusOne } from './stream-config.ts';
 
 /** Marks a stream that follows its row of `rule_nats_streams`: we made it, or have changed it before. */
-export const FOLLOWS_ROW = { 'nats-webhook-worker': 'follows rule_nats_streams' };
+export const MANAGED_BY_ROW = { 'nats-webhook-worker': 'follows rule_nats_streams' };
 
-export function followsRow(config: StreamConfig): boolean {
-  return Object.entries(FOLLOWS_ROW).every(([name, value]) => config.metadata?.[name] === value);
+export function isManagedByRow(config: StreamConfig): boolean {
+  return Object.entries(MANAGED_BY_ROW).every(([name, value]) => config.metadata?.[name] === value);
 }
 
 /**
@@ -38,7 +38,7 @@ export async function updateStream(
   try {
     const updated = await client.manager.streams.update(wanted.name, {
       ...Object.assign({}, ...changes.map(({ config }) => config)),
-      metadata: { ...info.config.metadata, ...FOLLOWS_ROW },
+      metadata: { ...info.config.metadata, ...MANAGED_BY_ROW },
     });
     return { info: updated, says: [`stream ${wanted.name} changed as rule_nats_streams says: ${described}`] };
   } catch (error) {
@@ -61,13 +61,13 @@ function changesOf(actual: StreamConfig, wanted: StreamWanted): Change[] {
     if (String(from) !== String(to)) changes.push({ name, from: String(from), to: String(to), config });
   };
   const seconds = (duration: number) => duration / nanos(1000);
-  const [maxMessages, maxBytes] = [limit(wanted.maxMessages), limit(wanted.maxBytes)];
+  const [maxMessages, maxBytes] = [noLimitAsMinusOne(wanted.maxMessages), noLimitAsMinusOne(wanted.maxBytes)];
   const maxAgeSeconds = Math.max(0, wanted.maxAgeSeconds);
   compare('subjects', [...actual.subjects].sort(), [...wanted.subjects].sort(), {
     subjects: [...wanted.subjects],
   });
-  compare('max_msgs', limit(actual.max_msgs), maxMessages, { max_msgs: maxMessages });
-  compare('max_bytes', limit(actual.max_bytes), maxBytes, { max_bytes: maxBytes });
+  compare('max_msgs', noLimitAsMinusOne(actual.max_msgs), maxMessages, { max_msgs: maxMessages });
+  compare('max_bytes', noLimitAsMinusOne(actual.max_bytes), maxBytes, { max_bytes: maxBytes });
   compare('max_age (s)', seconds(actual.max_age), maxAgeSeconds, { max_age: nanos(maxAgeSeconds * 1000) });
   compare('discard', actual.discard, wanted.discard, { discard: wanted.discard as DiscardPolicy });
   compare('replicas', actual.num_replicas, wanted.replicas, { num_replicas: wanted.replicas });

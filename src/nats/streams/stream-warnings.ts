@@ -1,5 +1,5 @@
 import { nanos, type StreamConfig } from 'nats';
-import { limit, type StreamWanted } from './stream-config.ts';
+import { noLimitAsMinusOne, type StreamWanted } from './stream-config.ts';
 
 /** What is said about a stream that is not as wanted, or that may lose what still waits in it. */
 export function streamWarnings(actual: StreamConfig, wanted: StreamWanted): string[] {
@@ -52,15 +52,15 @@ function differences(actual: StreamConfig, wanted: StreamWanted): string[] {
   compare('discard policy', actual.discard, wanted.discard, `\`${edit} --discard ${wanted.discard}\``);
   compare(
     'max_msgs',
-    limit(actual.max_msgs),
-    limit(wanted.maxMessages),
-    `\`${edit} --max-msgs ${limit(wanted.maxMessages)}\``,
+    noLimitAsMinusOne(actual.max_msgs),
+    noLimitAsMinusOne(wanted.maxMessages),
+    `\`${edit} --max-msgs ${noLimitAsMinusOne(wanted.maxMessages)}\``,
   );
   compare(
     'max_bytes',
-    limit(actual.max_bytes),
-    limit(wanted.maxBytes),
-    `\`${edit} --max-bytes ${limit(wanted.maxBytes)}\``,
+    noLimitAsMinusOne(actual.max_bytes),
+    noLimitAsMinusOne(wanted.maxBytes),
+    `\`${edit} --max-bytes ${noLimitAsMinusOne(wanted.maxBytes)}\``,
   );
   if (actual.max_age === 0) {
     compare(

@@ -1,23 +1,23 @@
 import { type DiscardPolicy, nanos, type RetentionPolicy, type StorageType, type StreamInfo } from 'nats';
 import { covers } from '../../core/subject.ts';
 import { UserError } from '../../runtime/failure.ts';
-import { ApiErrorCode, apiErrorCode, refusal, whenAvailable } from '../connection/api-error.ts';
+import { ApiErrorCode, apiErrorCode, retryWhileUnavailable, userErrorFor } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
 import type { StreamWanted } from './stream-config.ts';
-import { limit } from './stream-config.ts';
-import { FOLLOWS_ROW, followsRow, updateStream } from './stream-update.ts';
+import { noLimitAsMinusOne } from './stream-config.ts';
+import { isManagedByRow, MANAGED_BY_ROW, updateStream } from './stream-update.ts';
 import { streamWarnings } from './stream-warnings.ts';
 
 export type StreamFound = {
   readonly name: string;
   /** Milliseconds since 1970. A stream that is made again starts its sequences again: this tells them apart. */
-  readonly created: number;
+  readonly createdAt: number;
   readonly retention: StreamWanted['retention'];
   readonly subjects: readonly string[];
   /** Made just now. */
   readonly isNew: boolean;
   /** What was changed in it just now, or could not be: a sentence each. */
-  readonly changes: readonly string[];
+  readonly notices: readonly string[];
   /** How it differs from what was wanted, and what that means: a sentence each, with the cure. */
   readonly warnings: readonly string[];
 };
@@ -35,30 +35,30 @@ export async function ensureStream(
   delivered: readonly string[] = wanted.subjects,
 ): Promise<StreamFound> {
   const what = `make the stream ${wanted.name}${wanted.change === undefined ? '' : ' as its row of rule_nats_streams says'}`;
-  const { info, isNew } = await whenAvailable(client, what, () =>
+  const { info, isNew } = await retryWhileUnavailable(client, what, () =>
     findOrMake(client, wanted, delivered),
   ).catch(async (error) => {
     throw apiErrorCode(error) === ApiErrorCode.subjectsOverlap
       ? await subjectsTaken(client, wanted, error)
-      : refusal(what, error);
+      : userErrorFor(what, error);
   });
   // A mirror and a stream of sources carry what others have.
   const ownSubjects = info.config.mirror === undefined && (info.config.sources ?? []).length === 0;
   const { change = 'never' } = wanted;
-  const follows = change === 'always' || (change === 'following' && followsRow(info.config));
+  const follows = change === 'always' || (change === 'following' && isManagedByRow(info.config));
   const updated =
     follows && ownSubjects && !isNew
-      ? await whenAvailable(client, what, () => updateStream(client, info, wanted))
+      ? await retryWhileUnavailable(client, what, () => updateStream(client, info, wanted))
       : { info, says: [] };
   const { config } = updated.info;
   if (ownSubjects) requireCovered(config.name, config.subjects, delivered);
   return {
     name: config.name,
-    created: Date.parse(info.created),
+    createdAt: Date.parse(info.created),
     retention: config.retention,
     subjects: config.subjects,
     isNew,
-    changes: updated.says,
+    notices: updated.says,
     warnings: streamWarnings(config, wanted),
   };
 }
@@ -91,13 +91,13 @@ function asConfig(wanted: StreamWanted) {
     storage: wanted.storage as StorageType,
     retention: wanted.retention as RetentionPolicy,
     discard: wanted.discard as DiscardPolicy,
-    max_msgs: limit(wanted.maxMessages),
-    max_bytes: limit(wanted.maxBytes),
+    max_msgs: noLimitAsMinusOne(wanted.maxMessages),
+    max_bytes: noLimitAsMinusOne(wanted.maxBytes),
     max_age: nanos(Math.max(0, wanted.maxAgeSeconds) * 1000),
     num_replicas: wanted.replicas,
     duplicate_window: nanos(Math.max(0, wanted.duplicateWindowSeconds) * 1000),
     ...(wanted.description !== undefined && { description: wanted.description }),
-    metadata: FOLLOWS_ROW,
+    metadata: MANAGED_BY_ROW,
   };
 }
 

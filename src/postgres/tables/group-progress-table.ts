@@ -21,7 +21,7 @@ export async function noteProgress(client: pg.PoolClient, flush: StatisticsFlush
   await client.query(NOTE, [
     nameText(streamName),
     nameText(queueGroup),
-    progress.streamCreated,
+    progress.streamCreatedAt,
     progress.ackFloor,
   ]);
 }
@@ -34,5 +34,5 @@ export async function readProgress(
 ): Promise<Omit<GroupProgress, 'pending'> | null> {
   const { rows } = await pool.query(READ, [nameText(streamName), nameText(queueGroup)]);
   const row = rows[0];
-  return row === undefined ? null : { streamCreated: row.stream_created, ackFloor: Number(row.ack_floor) };
+  return row === undefined ? null : { streamCreatedAt: row.stream_created, ackFloor: Number(row.ack_floor) };
 }

@@ -9,7 +9,7 @@ import { ParkedSlotShare, type ParkedSlotShareOptions } from '../../delivery/par
 import { ScheduledQueueReader } from '../../delivery/parked/scheduled-reader.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { createParkedQueues } from '../../nats/consumers/parked-queues.ts';
-import type { HandOut } from '../../nats/messages/received-message.ts';
+import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
 import { readEndpointLimits } from '../../postgres/tables/endpoints-table.ts';
 import { createBusyMeter } from '../../runtime/event-loop-load.ts';
 import type { Logger } from '../../runtime/logger.ts';
@@ -25,7 +25,7 @@ export type AdmissionParts = {
   /** How many messages may come now whose time has come. */
   freeForDue(): number;
   /** Takes a parked copy, or one of somebody else's messages there. */
-  take(copy: HandOut): void;
+  take(copy: ReceivedMessage): void;
 };
 
 /** Wires the rooms of the endpoints, what drains their queues, and what takes out messages that are due. */
@@ -56,8 +56,8 @@ export function assembleAdmission({
     sourceStream: settings.STREAM_NAME,
     maxBatch: settings.CONCURRENCY,
     ackWaitMs: () => topology.ackWaitMs,
-    streamCreated: () => topology.parkedCreated,
-    isStreamKnown: () => topology.isParkedKnown(),
+    streamCreatedAt: () => topology.parkedCreatedAt,
+    isStreamKnown: () => topology.isParkedCurrent(),
     take,
   });
   const share = new ParkedSlotShare({ ...slots, admission, slots: settings.CONCURRENCY, now });

@@ -1,5 +1,5 @@
-import { type Health, judgeHealth } from '../../delivery/health.ts';
-import type { LiveRegistry } from '../../delivery/registry/webhook-registry.ts';
+import { evaluateHealth, type Health } from '../../delivery/health.ts';
+import type { WebhookRegistry } from '../../delivery/registry/webhook-registry.ts';
 import type { Statistics } from '../../delivery/statistics/statistics.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import type { PullConsumer } from '../../nats/consumers/pull-consumer.ts';
@@ -13,7 +13,7 @@ export type HealthParts = Settling & {
   readonly orderedTopology: OrderedTopology;
   readonly consumer: PullConsumer;
   readonly statistics: Statistics;
-  readonly registry: LiveRegistry;
+  readonly registry: WebhookRegistry;
   readonly stopping: AbortSignal;
 };
 
@@ -22,20 +22,20 @@ export function assembleHealth(parts: HealthParts) {
   const { client, topology, orderedTopology, consumer, statistics, registry, stopping } = parts;
   const { acks, parking, settlement } = parts;
 
-  function natsTrouble(): string | null {
+  function natsProblem(): string | null {
     if (!client.isConnected()) return 'not connected';
-    const trouble = consumer.trouble();
-    return acks.trouble() ?? client.denied() ?? (trouble === null ? null : (topology.trouble() ?? trouble));
+    const trouble = consumer.problem();
+    return acks.problem() ?? client.denied() ?? (trouble === null ? null : (topology.problem() ?? trouble));
   }
 
   function health(): Health {
-    return judgeHealth(
+    return evaluateHealth(
       {
-        nats: natsTrouble(),
-        deadLetters: settlement.trouble(),
-        parking: parking.trouble(),
-        order: orderedTopology.trouble(),
-        postgres: statistics.trouble ?? registry.trouble,
+        nats: natsProblem(),
+        deadLetters: settlement.problem(),
+        parking: parking.problem(),
+        order: orderedTopology.problem(),
+        postgres: statistics.problem ?? registry.problem,
       },
       stopping.aborted,
     );
@@ -43,7 +43,7 @@ export function assembleHealth(parts: HealthParts) {
 
   /** Whether NATS answers, and yet something that we need there is missing. */
   const inTrouble = () =>
-    consumer.trouble() !== null || settlement.trouble() !== null || parking.trouble() !== null;
+    consumer.problem() !== null || settlement.problem() !== null || parking.problem() !== null;
 
   return { health, inTrouble };
 }

@@ -8,22 +8,22 @@ import type { AckPendingMonitor } from '../../delivery/ack-pending-monitor.ts';
 import type { Admission } from '../../delivery/admission/admission.ts';
 import type { EndpointLimitsWatcher } from '../../delivery/admission/limits-watcher.ts';
 import type { DeferredMessages } from '../../delivery/deferred-messages.ts';
-import type { Surroundings } from '../../delivery/handle-message.ts';
+import type { DeliverySteps } from '../../delivery/handle-message.ts';
 import type { ParkedQueueReader } from '../../delivery/parked/parked-reader.ts';
 import type { ScheduledQueueReader } from '../../delivery/parked/scheduled-reader.ts';
-import type { LiveRegistry } from '../../delivery/registry/webhook-registry.ts';
-import { endpointKeyOf, isUnsendable, type Unsendable } from '../../delivery/resolve.ts';
+import type { WebhookRegistry } from '../../delivery/registry/webhook-registry.ts';
+import { endpointKeyOf, isUndeliverable, type Undeliverable } from '../../delivery/resolve.ts';
 import { logAttempt, logFanOut } from '../../delivery/statistics/attempt-log.ts';
 import { attemptRecord, deadLetterRecord } from '../../delivery/statistics/records.ts';
 import type { Statistics } from '../../delivery/statistics/statistics.ts';
-import type { HandOut } from '../../nats/messages/received-message.ts';
+import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Topology } from '../topology/topology.ts';
 import type { Settling } from './settlement.ts';
 
 const HOUR_MS = 3_600_000;
 
-export type JourneyParts = Settling & {
+export type StepsParts = Settling & {
   readonly settings: Settings;
   readonly log: Logger;
   readonly topology: Topology;
@@ -32,14 +32,14 @@ export type JourneyParts = Settling & {
   readonly parkedQueues: ParkedQueueReader;
   readonly scheduledQueues: ScheduledQueueReader;
   readonly ackPending: AckPendingMonitor;
-  readonly registry: LiveRegistry;
+  readonly registry: WebhookRegistry;
   readonly limits: EndpointLimitsWatcher;
-  readonly deferred: DeferredMessages<HandOut>;
-  readonly send: Surroundings<HandOut>['send'];
+  readonly deferred: DeferredMessages<ReceivedMessage>;
+  readonly send: DeliverySteps<ReceivedMessage>['send'];
 };
 
 /** Wires what the journey of a message needs. */
-export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
+export function assembleSteps(parts: StepsParts): DeliverySteps<ReceivedMessage> {
   const {
     settings,
     log,
@@ -64,60 +64,61 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
     admit(message, { target }) {
       const fits = parking.fits(message);
       // The worker that was lost may have parked it again: then this copy is one too many, and parking it once more is its end.
-      if (message.isLostCopy && fits && parking.trouble() === null)
+      if (message.isRedeliveredCopy && fits && parking.problem() === null)
         return { kind: 'noCapacity', reason: 'a worker was lost with it' };
       return admission.admit(target, { isParkedCopy: message.isParkedCopy, cannotPark: !fits });
     },
-    rows: () => registry.rows,
+    registry: () => registry.snapshot,
     send,
     // Workers before this one, and peers, do not tell: those that may have had to hand back count, too.
-    hasHandedBack: (message) =>
-      settlement.hasHandedBack() ||
+    hasRequeued: (message) =>
+      settlement.hasRequeued() ||
       topology.parkedCanFill ||
-      parking.trouble() !== null ||
+      parking.problem() !== null ||
       !parking.fits(message),
-    waitsIn(message, delivery) {
+    retryVia(message, delivery) {
       const isQueued = message.isParkedCopy || ackPending.isNearLimit();
-      return isQueued || (!isUnsendable(delivery) && admission.isClosedFor(delivery.target))
-        ? 'queue'
-        : 'stream';
+      return isQueued || (!isUndeliverable(delivery) && admission.isClosedFor(delivery.target))
+        ? 'park'
+        : 'nak';
     },
     async fanOut(message, fanOut) {
       const { id, endpointKeys } = fanOut;
       if (!parking.fits(message)) return tooLarge(id, endpointKeys.length);
-      const done = await settlement.fanOut(message, id, endpointKeys);
-      if (isParked(done) && message.queue === null)
+      const disposition = await settlement.fanOut(message, id, endpointKeys);
+      if (isParked(disposition) && message.orderingKey === null)
         for (const key of endpointKeys) parkedQueues.onParked(key);
-      logFanOut(log, message, fanOut, done);
-      statistics.add(countSettled(null, done, message.isRedelivery), null, null);
+      logFanOut(log, message, fanOut, disposition);
+      statistics.add(countSettled(null, disposition, message.isRedelivery), null, null);
       return null;
     },
     async settle(message, delivery, attempt, verdict) {
       const { id } = delivery;
       const endpointKey = endpointKeyOf(delivery);
       const { outcome } = attempt;
-      if (outcome.kind === 'faulted' && isUnsendable(delivery)) {
+      if (outcome.kind === 'localFault' && isUndeliverable(delivery)) {
         // Somebody may have registered it a moment ago.
-        if (registry.trouble === null && deferred.deferUntil(message, registry.renewed())) {
-          message.separate();
-          return { kind: 'setAside' };
+        if (registry.problem === null && deferred.deferUntil(message, registry.refreshed())) {
+          message.detach();
+          return { kind: 'deferred' };
         }
         limits.pauseUntilRegistryIsRead(endpointKey);
       }
-      const done = await settlement.settle(message, { id, endpointKey }, attempt, verdict);
-      if (isParked(done)) parkedQueues.onParked(endpointKey);
-      if (done.kind === 'schedule') scheduledQueues.onParked(scheduledKeyFor(done.dueAt, Date.now()));
-      if (done.kind === 'deadLetter' && done.reason === 'gone' && !isUnsendable(delivery))
-        registry.gone(delivery);
-      if (done.kind === 'retry') ackPending.onRetry();
-      return done;
+      const disposition = await settlement.settle(message, { id, endpointKey }, attempt, verdict);
+      if (isParked(disposition)) parkedQueues.onParked(endpointKey);
+      if (disposition.kind === 'schedule')
+        scheduledQueues.onParked(scheduledKeyFor(disposition.dueAt, Date.now()));
+      if (disposition.kind === 'deadLetter' && disposition.reason === 'gone' && !isUndeliverable(delivery))
+        registry.disableGone(delivery);
+      if (disposition.kind === 'retry') ackPending.onRetry();
+      return disposition;
     },
-    record(message, delivery, attempt, done) {
-      logAttempt(log, message, delivery, attempt, done);
+    record(message, delivery, attempt, disposition) {
+      logAttempt(log, message, delivery, attempt, disposition);
       statistics.add(
-        countSettled(attempt, done, message.isRedelivery),
-        attemptRecord(message, delivery, attempt, done, settings.ATTEMPT_LOG),
-        deadLetterRecord(message, delivery, attempt, done, storedBytes),
+        countSettled(attempt, disposition, message.isRedelivery),
+        attemptRecord(message, delivery, attempt, disposition, settings.ATTEMPT_LOG),
+        deadLetterRecord(message, delivery, attempt, disposition, storedBytes),
       );
     },
     now: Date.now,
@@ -125,14 +126,14 @@ export function assembleJourney(parts: JourneyParts): Surroundings<HandOut> {
   };
 }
 
-function tooLarge(id: string, endpoints: number): Unsendable {
+function tooLarge(id: string, endpoints: number): Undeliverable {
   const detail =
     `it is for ${endpoints} endpoints, and too large for a copy to each, which has a few headers more: raise max_payload ` +
     'of nats-server, or publish less in one message';
   return {
     id,
     endpointKey: NO_ENDPOINT_KEY,
-    outcome: { kind: 'unsendable', reason: 'malformed', detail },
+    outcome: { kind: 'undeliverable', reason: 'malformed', detail },
   };
 }
 

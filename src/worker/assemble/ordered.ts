@@ -1,12 +1,12 @@
 import type { Settings } from '../../config/settings.ts';
 import type { Admission } from '../../delivery/admission/admission.ts';
-import type { Surroundings } from '../../delivery/handle-message.ts';
+import type { DeliverySteps } from '../../delivery/handle-message.ts';
 import { OrderedDispatcher } from '../../delivery/ordered/ordered-dispatcher.ts';
 import { OrderedQueueReader } from '../../delivery/ordered/ordered-reader.ts';
 import { isOrderedTimeSlice } from '../../delivery/ordered/ordered-share.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { createOrderedQueues } from '../../nats/consumers/ordered-queues.ts';
-import type { HandOut } from '../../nats/messages/received-message.ts';
+import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
 import { orderedCopySubject } from '../../nats/streams/ordered-stream.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { OrderedTopology } from '../topology/ordered-topology.ts';
@@ -20,20 +20,20 @@ export type OrderedParts = Pick<Settling, 'settlement' | 'acks'> & {
   readonly topology: Topology;
   readonly orderedTopology: OrderedTopology;
   readonly admission: Admission;
-  readonly around: Surroundings<HandOut>;
+  readonly steps: DeliverySteps<ReceivedMessage>;
   /** Slots without a message, and without one that is about to come. */
   free(): number;
   /** Takes a message into a slot. */
-  start(message: HandOut): void;
+  start(message: ReceivedMessage): void;
   /** How much more may be kept in memory, in bytes. */
   leftBytes(): number;
 };
 
 /** Wires the queues of ordered webhooks, and the journey of their messages: none is parked, and each waits in its stream. */
 export function assembleOrdered(parts: OrderedParts) {
-  const { settings, log, client, topology, orderedTopology, admission, around, settlement, acks } = parts;
+  const { settings, log, client, topology, orderedTopology, admission, steps, settlement, acks } = parts;
   const now = () => performance.now();
-  const messages = new OrderedDispatcher<HandOut>({
+  const messages = new OrderedDispatcher<ReceivedMessage>({
     slots: settings.CONCURRENCY,
     free: parts.free,
     capacityFor(endpointKey) {
@@ -44,8 +44,8 @@ export function assembleOrdered(parts: OrderedParts) {
     leftBytes: parts.leftBytes,
     blocked: (queue) => keys.onBlocked(queue),
     settled: (queue, pending, delayMs) => keys.onSettled(queue, pending, delayMs),
-    requeue: (message) => settlement.handBack(message, 0),
-    ackDuplicate: (message) => settlement.ackAgain(message),
+    requeue: (message) => settlement.requeue(message, 0),
+    ackDuplicate: (message) => settlement.ackDuplicate(message),
     now,
   });
   const queues = createOrderedQueues(client, {
@@ -53,8 +53,8 @@ export function assembleOrdered(parts: OrderedParts) {
     subjects: settings.ORDERED_SUBJECT,
     group: settings.QUEUE_GROUP,
     ackWaitMs: () => topology.ackWaitMs,
-    streamCreated: () => orderedTopology.created,
-    isStreamKnown: () => orderedTopology.isKnown(),
+    streamCreatedAt: () => orderedTopology.createdAt,
+    isStreamKnown: () => orderedTopology.isCurrent(),
     take(message) {
       settlement.hold(message);
       messages.onMessage(message);
@@ -66,7 +66,7 @@ export function assembleOrdered(parts: OrderedParts) {
       async list() {
         if (!(await orderedTopology.isReady())) return null;
         // Not there any more, perhaps: then it is made again.
-        return (await queues.list()) ?? ((await orderedTopology.isKnown()) ? queues.list() : null);
+        return (await queues.list()) ?? ((await orderedTopology.isCurrent()) ? queues.list() : null);
       },
       // Messages are heard of in a stream that is not as it must be, too: a durable on one that keeps what was delivered, say,
       // would send all of it again.
@@ -74,51 +74,52 @@ export function assembleOrdered(parts: OrderedParts) {
     },
     maxOpenQueues: settings.MAX_DRAINS,
     maxTrackedQueues: settings.ENDPOINTS_KEPT,
-    mayPull: () => acks.trouble() === null,
+    mayPull: () => acks.problem() === null,
     log,
     now,
   });
-  const inOrder: Surroundings<HandOut> = {
-    ...around,
+  const inOrder: DeliverySteps<ReceivedMessage> = {
+    ...steps,
     // It may have been handed back unsent, by any worker that stopped: then it is sent at least once.
-    hasHandedBack: () => true,
-    waitsIn: () => 'stream',
+    hasRequeued: () => true,
+    retryVia: () => 'nak',
     async admit(message, { target, endpoint }) {
-      const copies = orderedCopySubject(settings.STREAM_NAME, message.queue!, target.endpointKey);
+      const copies = orderedCopySubject(settings.STREAM_NAME, message.orderingKey!, target.endpointKey);
       // Its endpoint was one of several a moment ago, and has still to get what was copied for it then.
-      const isEarly = endpoint !== null && message.parkedFor === null && keys.hasBacklog(copies);
+      const isEarly = endpoint !== null && message.parkedEndpointKey === null && keys.hasBacklog(copies);
       if (messages.mustWaitBehind(message, target.endpointKey) || isEarly)
         return { kind: 'noCapacity', reason: 'others wait for room there' };
       if (await queues.isOver(message)) {
-        settlement.letGo(message);
+        settlement.abandon(message);
         return { kind: 'noCapacity', reason: 'it is acked by now' };
       }
       // Parked ones do not go before it: they have a queue of their own.
       const permit = await admission.admit(target, { isParkedCopy: true, cannotPark: false });
       // An attempt takes at most half of the ack wait, and must be over before another worker can have it.
-      if (permit.kind === 'noCapacity' || settlement.isOurs(message, topology.ackWaitMs / 2)) return permit;
+      if (permit.kind === 'noCapacity' || settlement.isLeaseValid(message, topology.ackWaitMs / 2))
+        return permit;
       const outcome = {
         kind: 'noCapacity',
         reason: 'NATS did not hear of it lately, and may give it to another worker',
       } as const;
-      permit.release({ outcome, startedAt: around.now(), durationMs: 0 });
+      permit.release({ outcome, startedAt: steps.now(), durationMs: 0 });
       return outcome;
     },
     async fanOut(message, fanOut) {
       // Its copies may have been made by another worker, and those of the next one, too.
-      if (!settlement.isOurs(message)) {
-        settlement.letGo(message);
+      if (!settlement.isLeaseValid(message)) {
+        settlement.abandon(message);
         return null;
       }
-      const tooLarge = await around.fanOut(message, fanOut);
+      const tooLarge = await steps.fanOut(message, fanOut);
       for (const endpointKey of tooLarge === null ? fanOut.endpointKeys : [])
-        keys.onPublished(orderedCopySubject(settings.STREAM_NAME, message.queue!, endpointKey));
+        keys.onPublished(orderedCopySubject(settings.STREAM_NAME, message.orderingKey!, endpointKey));
       return tooLarge;
     },
     async settle(message, delivery, attempt, verdict) {
-      const done = await around.settle(message, delivery, attempt, verdict);
-      messages.onSettled(message, done);
-      return done;
+      const disposition = await steps.settle(message, delivery, attempt, verdict);
+      messages.onSettled(message, disposition);
+      return disposition;
     },
   };
   return { messages, keys, inOrder };

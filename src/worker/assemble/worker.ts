@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { Settings } from '../../config/settings.ts';
 import { AckPendingMonitor } from '../../delivery/ack-pending-monitor.ts';
 import { DeferredMessages } from '../../delivery/deferred-messages.ts';
-import { handleMessage, type Surroundings } from '../../delivery/handle-message.ts';
+import { type DeliverySteps, handleMessage } from '../../delivery/handle-message.ts';
 import { withLocalFaultRetry } from '../../delivery/local-fault-retry.ts';
-import { LiveRegistry } from '../../delivery/registry/webhook-registry.ts';
+import { WebhookRegistry } from '../../delivery/registry/webhook-registry.ts';
 import { Slots } from '../../delivery/slots.ts';
 import { Statistics } from '../../delivery/statistics/statistics.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { createPullConsumer } from '../../nats/consumers/pull-consumer.ts';
-import type { HandOut } from '../../nats/messages/received-message.ts';
+import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Database } from '../connections/database.ts';
@@ -17,7 +17,7 @@ import type { OrderedTopology } from '../topology/ordered-topology.ts';
 import type { Topology } from '../topology/topology.ts';
 import { assembleAdmission, assembleLimits } from './admission.ts';
 import { assembleHealth } from './health.ts';
-import { assembleJourney, retryPolicy } from './journey.ts';
+import { assembleSteps, retryPolicy } from './journey.ts';
 import { logLocalFaults } from './local-fault-log.ts';
 import { assembleOrdered } from './ordered.ts';
 import { assembleSender } from './sender.ts';
@@ -36,13 +36,13 @@ export type WorkerParts = {
 };
 
 /** A message that a bug of ours stumbled over waits this long before it is tried again, in milliseconds. */
-const STUMBLED_MS = 5000;
+const INTERNAL_ERROR_DELAY_MS = 5000;
 /** What is due comes even while no slot is free, so many at once: from then on it waits in the queue of its endpoint. */
-const DUE_AT_ONCE = 8;
+const DUE_OVERCOMMIT = 8;
 /** Of the slots, what messages have at once that waited for news of their row: the others are for healthy endpoints. */
-const SHARE_OF_NEWS = 1 / 4;
+const STALE_REGISTRY_SHARE = 1 / 4;
 /** Peers take a worker for dead after this many flushes that did not come, and not before 30 s. */
-const SILENT = { intervals: 4, atLeastMs: 30_000 };
+const HEARTBEAT_TIMEOUT = { intervals: 4, atLeastMs: 30_000 };
 
 /** Wires the parts of one worker. Nothing comes before its consumer and its drains are started. */
 export function assembleWorker({
@@ -62,7 +62,10 @@ export function assembleWorker({
       streamName: settings.STREAM_NAME,
       consumerName: settings.CONSUMER_NAME,
       queueGroup: settings.QUEUE_GROUP,
-      silentAfterMs: Math.max(SILENT.intervals * settings.STATS_INTERVAL_MS, SILENT.atLeastMs),
+      silentAfterMs: Math.max(
+        HEARTBEAT_TIMEOUT.intervals * settings.STATS_INTERVAL_MS,
+        HEARTBEAT_TIMEOUT.atLeastMs,
+      ),
       maxRows: settings.ATTEMPT_BUFFER_ROWS,
       maxBytes: settings.ATTEMPT_BUFFER_BYTES,
       intervalMs: settings.STATS_INTERVAL_MS,
@@ -80,47 +83,47 @@ export function assembleWorker({
     client,
     topology,
     orderedTopology,
-    heard: () => consumer.slotFreed(),
+    heard: () => consumer.onSlotFreed(),
     defer(message, endpointKey) {
       const isKept =
-        message.queue === null ? deferred.defer(message) : ordered.messages.defer(message, endpointKey);
-      if (isKept) message.separate();
+        message.orderingKey === null ? deferred.defer(message) : ordered.messages.defer(message, endpointKey);
+      if (isKept) message.detach();
       return isKept;
     },
   });
   const { acks, parking, settlement } = settling;
-  const ackPending = new AckPendingMonitor(() => topology.isPressed());
+  const ackPending = new AckPendingMonitor(() => topology.isNearAckPendingLimit());
   const { admission, parkedQueues, scheduledQueues, share, reporter } = assembleAdmission({
     settings,
     log,
     client,
     topology,
     slots: {
-      free: () => (acks.trouble() === null ? slots.free() : 0),
+      free: () => (acks.problem() === null ? slots.free() : 0),
       outstanding: () => consumer.credits(),
     },
-    freeForDue: () => (acks.trouble() === null ? Math.max(DUE_AT_ONCE, slots.free()) : 0),
+    freeForDue: () => (acks.problem() === null ? Math.max(DUE_OVERCOMMIT, slots.free()) : 0),
     take: takeCopy,
   });
 
   const limits = assembleLimits({ settings, log, pool, admission });
-  const registry = new LiveRegistry({
+  const registry = new WebhookRegistry({
     policy: { retries: retryPolicy(settings), disabled: settings.DISABLED_ENDPOINT },
     rows: webhookRows(pool, settings.DATABASE_URL, log),
     subjects: [...settings.SUBJECT, ...settings.ORDERED_SUBJECT],
     log,
-    changed: () => limits.onRegistryChanged(registry),
-    notified: () => limits.refresh(),
+    onChanged: () => limits.onRegistryChanged(registry),
+    onNotified: () => limits.refresh(),
   });
   const leftBytes = () => settings.SET_ASIDE_BYTES - deferred.bytes - ordered.messages.bytes;
-  const deferred: DeferredMessages<HandOut> = new DeferredMessages({
+  const deferred: DeferredMessages<ReceivedMessage> = new DeferredMessages({
     leftBytes,
     resume: proceed,
-    maxResumedAtOnce: Math.max(1, Math.floor(SHARE_OF_NEWS * settings.CONCURRENCY)),
+    maxResumedAtOnce: Math.max(1, Math.floor(STALE_REGISTRY_SHARE * settings.CONCURRENCY)),
     random: Math.random,
   });
 
-  const around = assembleJourney({
+  const steps = assembleSteps({
     ...settling,
     settings,
     log,
@@ -136,41 +139,41 @@ export function assembleWorker({
     send: withLocalFaultRetry(sender.send, stopping.signal, logLocalFaults(log)),
   });
   /** More came than there are slots: it is parked, wherever it goes. */
-  const overflow: Surroundings<HandOut> = {
-    ...around,
+  const overflow: DeliverySteps<ReceivedMessage> = {
+    ...steps,
     admit: () => ({ kind: 'noCapacity', reason: 'this worker has no slot for it' }),
   };
 
-  const handle = (message: HandOut, surroundings: Surroundings<HandOut>) =>
-    handleMessage(message, surroundings).catch((error) => {
+  const handle = (message: ReceivedMessage, steps: DeliverySteps<ReceivedMessage>) =>
+    handleMessage(message, steps).catch((error) => {
       log.error(
         { error: errorMessage(error), stack: error?.stack, sequence: message.sequence },
         'a bug of ours',
       );
-      settlement.handBack(message, STUMBLED_MS);
+      settlement.requeue(message, INTERNAL_ERROR_DELAY_MS);
     });
 
-  const slots = new Slots<HandOut>(
+  const slots = new Slots<ReceivedMessage>(
     settings.CONCURRENCY,
     async (message) => {
       if (message.isParkedCopy) share.started();
-      await handle(message, message.queue === null ? around : ordered.inOrder);
+      await handle(message, message.orderingKey === null ? steps : ordered.inOrder);
       if (message.isParkedCopy) share.finished();
-      if (message.queue !== null) ordered.messages.onFinished(message);
+      if (message.orderingKey !== null) ordered.messages.onFinished(message);
     },
     () => {
       ordered.messages.onSlotFreed();
-      consumer.slotFreed();
+      consumer.onSlotFreed();
     },
   );
 
-  function take(message: HandOut): void {
+  function onMessage(message: ReceivedMessage): void {
     settlement.hold(message);
     void proceed(message);
   }
 
-  async function proceed(message: HandOut): Promise<void> {
-    if (message.queue !== null) ordered.messages.onMessage(message);
+  async function proceed(message: ReceivedMessage): Promise<void> {
+    if (message.orderingKey !== null) ordered.messages.onMessage(message);
     else await (slots.free() > 0 ? slots.run(message) : handle(message, overflow));
   }
 
@@ -182,16 +185,16 @@ export function assembleWorker({
     topology,
     orderedTopology,
     admission,
-    around,
-    free: () => (acks.trouble() === null ? slots.free() - consumer.coming() : 0),
+    steps,
+    free: () => (acks.problem() === null ? slots.free() - consumer.expectedSoon() : 0),
     start: (message) => void slots.run(message),
     leftBytes,
   });
 
   /** One that owes a wait came only to be handed back until that is over. */
-  function takeCopy(copy: HandOut): void {
-    if (copy.isDeferred) settlement.handBack(copy, Math.max(0, copy.notBefore! - Date.now()));
-    else take(copy);
+  function takeCopy(copy: ReceivedMessage): void {
+    if (copy.isFirstDeliveryOfDelayed) settlement.requeue(copy, Math.max(0, copy.notBefore! - Date.now()));
+    else onMessage(copy);
   }
 
   const consumer = createPullConsumer(
@@ -199,16 +202,16 @@ export function assembleWorker({
     {
       stream: settings.STREAM_NAME,
       durable: settings.QUEUE_GROUP,
-      streamCreated: () => topology.streamCreated,
+      streamCreatedAt: () => topology.streamCreatedAt,
       maxBatch: settings.BATCH_SIZE ?? settings.CONCURRENCY,
       limits: () => topology.pullLimits,
-      isKnown: () => topology.isKnown(),
+      verify: () => topology.isCurrent(),
     },
     {
-      free: () =>
-        acks.trouble() === null ? slots.free() - share.reservedSlots() - ordered.messages.reservedSlots() : 0,
-      take,
-      handBack: take,
+      capacity: () =>
+        acks.problem() === null ? slots.free() - share.reservedSlots() - ordered.messages.reservedSlots() : 0,
+      onMessage,
+      onSurplus: onMessage,
     },
   );
 

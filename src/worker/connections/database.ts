@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Settings } from '../../config/settings.ts';
-import type { StatisticsKeeper } from '../../delivery/statistics/statistics.ts';
+import type { MaintainedStatisticsStore } from '../../delivery/statistics/statistics.ts';
 import { classifyConnectError, connectProblem } from '../../postgres/connection/connect-problem.ts';
 import { createPool } from '../../postgres/connection/pool.ts';
 import { maintain } from '../../postgres/maintain.ts';
@@ -12,7 +12,7 @@ import type { Logger } from '../../runtime/logger.ts';
 
 export type Database = {
   readonly pool: pg.Pool;
-  readonly keeper: StatisticsKeeper;
+  readonly keeper: MaintainedStatisticsStore;
   /** The row of `rule_nats_streams` for STREAM_NAME; null where there is none, or PostgreSQL is away. */
   readonly streamRow: StreamRow | null;
 };
@@ -25,7 +25,7 @@ export type Database = {
  */
 export async function openDatabase(settings: Settings, log: Logger): Promise<Database> {
   const pool = createPool({ url: settings.DATABASE_URL, size: settings.DATABASE_POOL_SIZE, log });
-  const keeper: StatisticsKeeper = {
+  const keeper: MaintainedStatisticsStore = {
     async maintain() {
       await migrate(pool, { log });
       await maintain(pool, { attemptRetentionDays: settings.ATTEMPT_RETENTION_DAYS, now: Date.now() });

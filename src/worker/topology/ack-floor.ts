@@ -1,7 +1,7 @@
 import type { Settings } from '../../config/settings.ts';
 import type { GroupProgress } from '../../core/records/statistics.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
-import { createPatience } from '../../nats/connection/retry-delay.ts';
+import { createRetryDelay } from '../../nats/connection/retry-delay.ts';
 import { classifyConnectError } from '../../postgres/connection/connect-problem.ts';
 import { readProgress } from '../../postgres/tables/group-progress-table.ts';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
@@ -10,10 +10,10 @@ import type { Database } from '../connections/database.ts';
 /** Nothing was ever stored there. */
 const UNDEFINED_TABLE = '42P01';
 /** How long PostgreSQL is waited for, in milliseconds. After it, all that the stream keeps is delivered. */
-const AWAY_MS = 30_000;
+const POSTGRES_WAIT_MS = 30_000;
 
 /** How far the group was when that was last known: in memory, and in PostgreSQL with the statistics. */
-export class GroupFloor {
+export class AckFloorStore {
   readonly #client: NatsClient;
   readonly #settings: Settings;
   readonly #database: Database;
@@ -25,7 +25,7 @@ export class GroupFloor {
     this.#database = database;
   }
 
-  see(progress: GroupProgress): void {
+  observe(progress: GroupProgress): void {
     this.#lastSeen = progress;
   }
 
@@ -35,18 +35,18 @@ export class GroupFloor {
    *
    * @param only Nothing else says where to start.
    */
-  async last(created: number, only: boolean): Promise<number | undefined> {
-    const seen = this.#lastSeen?.streamCreated === created ? this.#lastSeen.ackFloor : undefined;
+  async latest(created: number, only: boolean): Promise<number | undefined> {
+    const seen = this.#lastSeen?.streamCreatedAt === created ? this.#lastSeen.ackFloor : undefined;
     const { isSet } = this.#settings;
     const waits = only && seen === undefined && isSet('DATABASE_URL') && !isSet('START_FROM');
-    const stored = await this.#stored(waits ? AWAY_MS : 0);
-    if (stored?.streamCreated !== created) return seen;
+    const stored = await this.#stored(waits ? POSTGRES_WAIT_MS : 0);
+    if (stored?.streamCreatedAt !== created) return seen;
     return Math.max(stored.ackFloor, seen ?? 0);
   }
 
   async #stored(awayMs: number) {
     const { STREAM_NAME, QUEUE_GROUP } = this.#settings;
-    const patience = createPatience(this.#client.log, this.#client.signal);
+    const delay = createRetryDelay(this.#client.log, this.#client.signal);
     const until = performance.now() + awayMs;
     for (;;) {
       try {
@@ -54,8 +54,8 @@ export class GroupFloor {
       } catch (error) {
         const isAway = classifyConnectError(error) === 'away' && errorCode(error) !== UNDEFINED_TABLE;
         if (!isAway || performance.now() >= until) return null;
-        await patience.pause(
-          `the durable ${QUEUE_GROUP} is missing, and where it was is noted in PostgreSQL: waiting for it, ${AWAY_MS / 1000} s at most (${errorMessage(error)})`,
+        await delay.wait(
+          `the durable ${QUEUE_GROUP} is missing, and where it was is noted in PostgreSQL: waiting for it, ${POSTGRES_WAIT_MS / 1000} s at most (${errorMessage(error)})`,
         );
       }
     }

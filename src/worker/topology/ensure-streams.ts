@@ -25,26 +25,26 @@ export async function ensureStreams(
   const wanted = wantedStream(settings, row);
   const beside = { sourceStream: STREAM_NAME, replicas: wanted.replicas };
 
-  function say(isNew: boolean, about: Record<string, unknown>, what: string): void {
+  function logMade(isNew: boolean, about: Record<string, unknown>, what: string): void {
     if (!isNew) return;
     if (isFirst) log.info(about, `made ${what}`);
     else log.warn(about, `made ${what} again, which was gone with all in it`);
   }
 
   const stream = await ensureStream(client, wanted, SUBJECT);
-  say(stream.isNew, { stream: stream.name, subjects: stream.subjects }, 'the stream');
+  logMade(stream.isNew, { stream: stream.name, subjects: stream.subjects }, 'the stream');
   const deadLetters = await ensureDeadLetterStream(client, { ...beside, name: DLQ_STREAM_NAME });
-  say(deadLetters.isNew, { stream: DLQ_STREAM_NAME }, 'the stream of dead letters');
+  logMade(deadLetters.isNew, { stream: DLQ_STREAM_NAME }, 'the stream of dead letters');
   const parked = await ensureParkedStream(client, {
     ...beside,
     name: PARKED_STREAM_NAME,
     ackWaitMs: ACK_WAIT_MS,
   });
-  say(parked.isNew, { stream: PARKED_STREAM_NAME }, 'the stream of parked messages');
+  logMade(parked.isNew, { stream: PARKED_STREAM_NAME }, 'the stream of parked messages');
   return {
     stream,
     replicas: wanted.replicas,
-    parkedCreated: parked.created,
+    parkedCreated: parked.createdAt,
     parkedCanFill: parked.canFill,
     warnings: [...stream.warnings, ...deadLetters.warnings, ...parked.warnings],
   };

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Settings } from '../../config/settings.ts';
 import { overlap } from '../../core/subject.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
-import type { HandOut } from '../../nats/messages/received-message.ts';
+import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
 import { ensureOrderedStream } from '../../nats/streams/ordered-stream.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
@@ -16,7 +16,7 @@ const ANSWER_MS = 1000;
 const START_MS = 5000;
 
 /** How often it is tried again to make it, where that was refused, in milliseconds. */
-const AGAIN_MS = 5000;
+const RETRY_MS = 5000;
 
 /** The stream of ordered webhooks: made where it is missing, also while we run. Where it cannot be, all else goes on. */
 export class OrderedTopology {
@@ -25,11 +25,11 @@ export class OrderedTopology {
   readonly #topology: Topology;
   readonly #log: Logger;
   /** 0: it was never there. */
-  #created = 0;
-  #trouble: string | null = null;
-  #againAt = 0;
+  #createdAt = 0;
+  #problem: string | null = null;
+  #retryAt = 0;
   #ensuring: Promise<boolean> | null = null;
-  #looking: Promise<boolean> | null = null;
+  #checking: Promise<boolean> | null = null;
 
   constructor(client: NatsClient, settings: Settings, topology: Topology, log: Logger) {
     this.#client = client;
@@ -39,18 +39,18 @@ export class OrderedTopology {
   }
 
   /** When the stream was made, in milliseconds since 1970. */
-  get created(): number {
-    return this.#created;
+  get createdAt(): number {
+    return this.#createdAt;
   }
 
   /** Why there is no order, though it is wanted; null where there is. */
-  trouble(): string | null {
-    return this.#trouble;
+  problem(): string | null {
+    return this.#problem;
   }
 
   /** Whether the stream that this was handed out from was made again meanwhile. */
-  isGone({ place }: HandOut): boolean {
-    return place.created !== this.#created;
+  isGone({ position }: ReceivedMessage): boolean {
+    return position.streamCreatedAt !== this.#createdAt;
   }
 
   /**
@@ -65,7 +65,7 @@ export class OrderedTopology {
     if (obstacle !== null) {
       this.#log.warn(obstacle);
       // Where it is the default, nobody asked for order.
-      if (isSet('ORDERED_SUBJECT')) this.#trouble = obstacle;
+      if (isSet('ORDERED_SUBJECT')) this.#problem = obstacle;
       return false;
     }
     await within(START_MS, this.#ensure());
@@ -74,16 +74,16 @@ export class OrderedTopology {
 
   /** Whether the stream is there, as far as is known. */
   async isReady(): Promise<boolean> {
-    if (this.#created !== 0 && this.#trouble === null) return true;
-    return performance.now() >= this.#againAt && (await this.#ensure());
+    if (this.#createdAt !== 0 && this.#problem === null) return true;
+    return performance.now() >= this.#retryAt && (await this.#ensure());
   }
 
   /** Whether the stream is the one that we know, or could be made known. One look tells it for all who ask meanwhile. */
-  isKnown(): Promise<boolean> {
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = null;
+  isCurrent(): Promise<boolean> {
+    this.#checking ??= this.#check().finally(() => {
+      this.#checking = null;
     });
-    return this.#looking;
+    return this.#checking;
   }
 
   /** The server refuses a stream whose subjects another one carries. */
@@ -101,11 +101,11 @@ export class OrderedTopology {
     return null;
   }
 
-  async #look(): Promise<boolean> {
+  async #check(): Promise<boolean> {
     const late = wait(ANSWER_MS, null, { ref: false });
     const asked = this.#client.manager.streams.info(this.#settings.ORDERED_STREAM_NAME).catch(() => null);
     const info = await Promise.race([asked, late]);
-    return (info !== null && Date.parse(info.created) === this.#created) || (await this.#ensure());
+    return (info !== null && Date.parse(info.created) === this.#createdAt) || (await this.#ensure());
   }
 
   #ensure(): Promise<boolean> {
@@ -114,15 +114,15 @@ export class OrderedTopology {
         () => null,
         (error) => errorMessage(error),
       )
-      .then((trouble) => {
-        if (trouble !== null && trouble !== this.#trouble)
-          this.#log.error(`${trouble} Until then nothing is delivered in order; all other webhooks are.`);
-        if (trouble === null && this.#trouble !== null)
+      .then((problem) => {
+        if (problem !== null && problem !== this.#problem)
+          this.#log.error(`${problem} Until then nothing is delivered in order; all other webhooks are.`);
+        if (problem === null && this.#problem !== null)
           this.#log.info('webhooks are delivered in order again');
-        this.#trouble = trouble;
-        this.#againAt = performance.now() + AGAIN_MS;
+        this.#problem = problem;
+        this.#retryAt = performance.now() + RETRY_MS;
         this.#ensuring = null;
-        return trouble === null;
+        return problem === null;
       });
     return this.#ensuring;
   }
@@ -137,8 +137,8 @@ export class OrderedTopology {
       replicas,
       ackWaitMs,
     });
-    const isFirst = this.#created === 0;
-    this.#created = found.created;
+    const isFirst = this.#createdAt === 0;
+    this.#createdAt = found.created;
     const about = { stream: ORDERED_STREAM_NAME, subjects: ORDERED_SUBJECT };
     if (found.isNew && isFirst) this.#log.info(about, 'made the stream of ordered webhooks');
     else if (found.isNew)

@@ -1,6 +1,6 @@
 import type { Settings } from '../../config/settings.ts';
 import { covers, overlap } from '../../core/subject.ts';
-import { durableStream, type StreamWanted } from '../../nats/streams/stream-config.ts';
+import { defaultWebhookStream, type StreamWanted } from '../../nats/streams/stream-config.ts';
 import type { StreamRow } from '../../postgres/tables/streams-table.ts';
 import { UserError } from '../../runtime/failure.ts';
 
@@ -22,7 +22,7 @@ export function requireDistinct(subjects: readonly string[]): void {
 
 /** Our migration's row for WEBHOOKS: as long as nobody has touched it, it says nothing about a stream of somebody else. */
 function isUntouched(row: StreamRow): boolean {
-  const ours = durableStream(row.streamName, ['webhooks.*']);
+  const ours = defaultWebhookStream(row.streamName, ['webhooks.*']);
   const theirs = rowStream(row, row.subjects);
   return (Object.keys(ours) as (keyof StreamWanted)[]).every(
     (key) => String(ours[key]) === String(theirs[key]),
@@ -31,7 +31,7 @@ function isUntouched(row: StreamRow): boolean {
 
 /** The row rules where it is there. The stream carries at least what is to be delivered. */
 export function wantedStream(settings: Settings, row: StreamRow | null): StreamWanted {
-  if (row === null) return durableStream(settings.STREAM_NAME, settings.SUBJECT);
+  if (row === null) return defaultWebhookStream(settings.STREAM_NAME, settings.SUBJECT);
   const missing = settings.SUBJECT.filter(
     (subject) => !row.subjects.some((carried) => covers(carried, subject)),
   );

@@ -48,8 +48,8 @@ describe('what an outcome says of its endpoint', () => {
     ['overload', { kind: 'unreachable', code: 'ECONNREFUSED', detail: '' }],
     ['timeout', { kind: 'timedOut', phase: 'response', afterMs: 1 }],
     ['ignore', { kind: 'aborted' }],
-    ['ignore', { kind: 'faulted', code: 'EMFILE' }],
-    ['ignore', { kind: 'refused', detail: '' }],
+    ['ignore', { kind: 'localFault', code: 'EMFILE' }],
+    ['ignore', { kind: 'blocked', detail: '' }],
   ])('%s: %o', (sign, outcome) => {
     expect(signalOf(outcome)).toBe(sign);
   });

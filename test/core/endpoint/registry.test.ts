@@ -96,12 +96,12 @@ describe('a message goes', () => {
   it('by the key of the endpoint that it waited for', () => {
     const [orders] = registry.find('webhooks.orders');
     expect(registry.byKey(orders!.key)).toBe(orders);
-    expect(registry.ofQueue(orders!.key)).toBe(orders);
+    expect(registry.byQueueKey(orders!.key)).toBe(orders);
   });
 
   it('from the queue of an endpoint that was renamed meanwhile to that endpoint', () => {
     const before = endpoint({ id: 5, name: 'as-it-was', natsSubject: 'webhooks.invoices' });
-    expect(registry.ofQueue(before.key)?.row.name).toBe('again');
-    expect(registry.ofQueue('none')).toBeUndefined();
+    expect(registry.byQueueKey(before.key)?.row.name).toBe('again');
+    expect(registry.byQueueKey('none')).toBeUndefined();
   });
 });

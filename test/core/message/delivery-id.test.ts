@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { deliveryId } from '../../../src/core/message/delivery-id.ts';
 
 function idOf(headers: Record<string, string>): string {
-  const place = { stream: 'WEBHOOKS', streamCreated: 1_700_000_000_000, sequence: 42 };
+  const place = { stream: 'WEBHOOKS', streamCreatedAt: 1_700_000_000_000, sequence: 42 };
   return deliveryId({ ...place, header: (name) => headers[name] });
 }
 

@@ -1,15 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createMessageParser, type Parsed } from '../../../src/core/message/envelope.ts';
+import { createMessageParser, type ParsedMessage } from '../../../src/core/message/envelope.ts';
 
 const URL_FIELD = '"webhook_url":"https://example.com/hook"';
 
-function parse(text: string | Uint8Array, natsHeaders: Record<string, string> = {}): Parsed {
+function parse(text: string | Uint8Array, natsHeaders: Record<string, string> = {}): ParsedMessage {
   const data = typeof text === 'string' ? Buffer.from(text) : text;
   return createMessageParser()({ data, header: (name) => natsHeaders[name] });
 }
 
-function envelope(text: string, natsHeaders?: Record<string, string>): Extract<Parsed, { kind: 'envelope' }> {
+function envelope(
+  text: string,
+  natsHeaders?: Record<string, string>,
+): Extract<ParsedMessage, { kind: 'envelope' }> {
   const parsed = parse(text, natsHeaders);
   if (parsed.kind !== 'envelope') throw new Error(JSON.stringify(parsed));
   return parsed;

@@ -11,11 +11,11 @@ import type { Verdict } from '../../../src/core/retry/verdict.ts';
 
 const attempt = (outcome: Outcome): Attempt => ({ outcome, startedAt: 0, durationMs: 12 });
 const answered = attempt({ kind: 'responded', status: 200, retryAfterMs: null, excerpt: null });
-const unsent = attempt({ kind: 'unsendable', reason: 'malformed', detail: 'x' });
+const unsent = attempt({ kind: 'undeliverable', reason: 'malformed', detail: 'x' });
 const noRoom = attempt({ kind: 'noCapacity', reason: 'its circuit breaker is open' });
 const aborted = attempt({ kind: 'aborted' });
 
-const RETRY = { kind: 'retry', delayMs: 1, waitsIn: 'stream' } as const;
+const RETRY = { kind: 'retry', delayMs: 1, retryVia: 'nak' } as const;
 
 const settled = { ...NO_COUNTERS, delivered: 1, processingMs: 12 };
 
@@ -33,7 +33,7 @@ describe('what a settled hand-out adds', () => {
     [
       "a retry that waits in its endpoint's own queue: settled here, not parked",
       answered,
-      { ...RETRY, waitsIn: 'queue' },
+      { ...RETRY, retryVia: 'park' },
       false,
       { ...settled, retried: 1, attempts: 1 },
     ],
@@ -54,7 +54,7 @@ describe('what a settled hand-out adds', () => {
     [
       'one handed back',
       aborted,
-      { kind: 'handBack', delayMs: 0 },
+      { kind: 'requeued', delayMs: 0 },
       true,
       { ...NO_COUNTERS, handedBack: 1, attempts: 1 },
     ],
@@ -118,9 +118,9 @@ describe('merging counters', () => {
     const verdict = fc.constantFrom<Verdict>(
       { kind: 'ack' },
       RETRY,
-      { ...RETRY, waitsIn: 'queue' },
+      { ...RETRY, retryVia: 'park' },
       { kind: 'deadLetter', reason: 'gone' },
-      { kind: 'handBack', delayMs: 0 },
+      { kind: 'requeued', delayMs: 0 },
       { kind: 'park' },
     );
     fc.assert(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { judgeTimes, timesOf } from '../../../src/core/retry/delivery-window.ts';
+import { checkWindow, deliveryWindowOf } from '../../../src/core/retry/delivery-window.ts';
 
 const HOUR = 3_600_000;
 const NOW = Date.parse('2027-01-31T12:00:00Z');
@@ -14,10 +14,11 @@ function times({ deliver, expires, replayed, published = -1, maxAge = 0 }: Given
     'Webhook-Expires-At': expires,
     'Webhook-Replayed': replayed,
   };
-  const message = { header: (name: string) => headers[name], firstSeen: NOW + published * HOUR };
-  return timesOf(message, maxAge * HOUR);
+  const message = { header: (name: string) => headers[name], publishedAt: NOW + published * HOUR };
+  return deliveryWindowOf(message, maxAge * HOUR);
 }
-const judge = (given: Given, waitedUntil: number | null = null) => judgeTimes(times(given), NOW, waitedUntil);
+const judge = (given: Given, waitedUntil: number | null = null) =>
+  checkWindow(times(given), NOW, waitedUntil);
 
 describe('a message', () => {
   it.each<[string, Given]>([
@@ -32,14 +33,14 @@ describe('a message', () => {
   });
 
   it('waits for its time', () => {
-    expect(judge({ deliver: at(1) })).toEqual({ kind: 'early', dueAt: NOW + HOUR });
-    expect(judge({ deliver: at(1), expires: at(2) })).toEqual({ kind: 'early', dueAt: NOW + HOUR });
+    expect(judge({ deliver: at(1) })).toEqual({ kind: 'notDue', dueAt: NOW + HOUR });
+    expect(judge({ deliver: at(1), expires: at(2) })).toEqual({ kind: 'notDue', dueAt: NOW + HOUR });
   });
 
   it('that has waited until then is sent, though this clock is a little behind, but not much before', () => {
     const dueIn = (ms: number) => judge({ deliver: String((NOW + ms) / 1000) }, NOW + ms);
-    expect([dueIn(100), dueIn(500)?.kind]).toEqual([null, 'early']);
-    expect(judge({ deliver: at(1) }, NOW)?.kind).toBe('early');
+    expect([dueIn(100), dueIn(500)?.kind]).toEqual([null, 'notDue']);
+    expect(judge({ deliver: at(1) }, NOW)?.kind).toBe('notDue');
   });
 
   it.each<[string, Given, string]>([

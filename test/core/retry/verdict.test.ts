@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../../../src/core/retry/attempt.ts';
 import {
+  deadLetterDetail,
   decide,
   isParked,
   type RetryPolicy,
+  type RetryVia,
   type Verdict,
-  type WaitsIn,
-  whyGivenUp,
 } from '../../../src/core/retry/verdict.ts';
 
 const POLICY: RetryPolicy = {
@@ -16,8 +16,8 @@ const POLICY: RetryPolicy = {
   terminalStatuses: new Set([400, 404]),
 };
 
-function verdict(outcome: Outcome, attemptNumber = 1, policy = POLICY, waitsIn: WaitsIn = 'stream'): Verdict {
-  return decide({ outcome, startedAt: 0, durationMs: 1 }, attemptNumber, waitsIn, policy, 0.5);
+function verdict(outcome: Outcome, attemptNumber = 1, policy = POLICY, retryVia: RetryVia = 'nak'): Verdict {
+  return decide({ outcome, startedAt: 0, durationMs: 1 }, attemptNumber, retryVia, policy, 0.5);
 }
 
 const responded = (status: number, retryAfterMs: number | null = null): Outcome => ({
@@ -33,7 +33,7 @@ const declared = (status: number): Outcome => ({
   excerpt: null,
   isDeclaredSuccess: true,
 });
-const retryAfter = (delayMs: number): Verdict => ({ kind: 'retry', delayMs, waitsIn: 'stream' });
+const retryAfter = (delayMs: number): Verdict => ({ kind: 'retry', delayMs, retryVia: 'nak' });
 const RETRY = retryAfter(1000);
 const PARK: Verdict = { kind: 'park' };
 const deadLetter = (reason: Extract<Verdict, { kind: 'deadLetter' }>['reason']): Verdict => ({
@@ -42,7 +42,7 @@ const deadLetter = (reason: Extract<Verdict, { kind: 'deadLetter' }>['reason']):
 });
 
 const timedOut: Outcome = { kind: 'timedOut', phase: 'response', afterMs: 30_000 };
-const unreachable: Outcome = { kind: 'unreachable', code: 'ECONNREFUSED', detail: 'refused' };
+const unreachable: Outcome = { kind: 'unreachable', code: 'ECONNREFUSED', detail: 'blocked' };
 
 describe('what follows from an attempt', () => {
   it.each<[string, Outcome, Verdict]>([
@@ -63,23 +63,23 @@ describe('what follows from an attempt', () => {
     ['a time-out', timedOut, RETRY],
     ['a time-out while connecting', { ...timedOut, phase: 'connect' }, RETRY],
     ['an endpoint that cannot be reached', unreachable, RETRY],
-    ['an address that is not allowed', { kind: 'refused', detail: 'private' }, deadLetter('forbidden')],
+    ['an address that is not allowed', { kind: 'blocked', detail: 'private' }, deadLetter('forbidden')],
     [
       'a malformed message',
-      { kind: 'unsendable', reason: 'malformed', detail: 'x' },
+      { kind: 'undeliverable', reason: 'malformed', detail: 'x' },
       deadLetter('malformed'),
     ],
     [
       'a message without an endpoint',
-      { kind: 'unsendable', reason: 'unroutable', detail: 'x' },
+      { kind: 'undeliverable', reason: 'unroutable', detail: 'x' },
       deadLetter('unroutable'),
     ],
-    ['a message that kills workers', { kind: 'spent', handOuts: 4 }, deadLetter('exhausted')],
+    ['a message that kills workers', { kind: 'lostAttempts', deliveryCount: 4 }, deadLetter('exhausted')],
     ['a message that is too late', { kind: 'expired', detail: 'x' }, deadLetter('expired')],
-    ['a message that is too early', { kind: 'early', dueAt: 7 }, { kind: 'schedule', dueAt: 7 }],
+    ['a message that is too early', { kind: 'notDue', dueAt: 7 }, { kind: 'schedule', dueAt: 7 }],
     ['an endpoint without room', { kind: 'noCapacity', reason: 'paused: maintenance' }, PARK],
     ['our own shutdown', { kind: 'aborted' }, PARK],
-    ['our own fault', { kind: 'faulted', code: 'EMFILE' }, PARK],
+    ['our own fault', { kind: 'localFault', code: 'EMFILE' }, PARK],
   ])('%s', (_, outcome, expected) => {
     expect(verdict(outcome)).toEqual(expected);
   });
@@ -108,23 +108,27 @@ describe('what follows from an attempt', () => {
   it.each<[string, Outcome]>([
     ['a shutdown', { kind: 'aborted' }],
     ['an endpoint without room', { kind: 'noCapacity', reason: 'others wait in its queue' }],
-    ['our own fault', { kind: 'faulted', code: 'EMFILE' }],
+    ['our own fault', { kind: 'localFault', code: 'EMFILE' }],
   ])('%s is not counted, not even at the last attempt', (_, outcome) => {
     expect(verdict(outcome, 3)).toEqual(PARK);
   });
 
-  it.each<WaitsIn>(['stream', 'queue'])('a retry waits in the %s where it is told to', (waitsIn) => {
-    expect(verdict(timedOut, 1, POLICY, waitsIn)).toEqual({ kind: 'retry', delayMs: 1000, waitsIn });
+  it.each<RetryVia>(['nak', 'park'])('a retry waits in the %s where it is told to', (retryVia) => {
+    expect(verdict(timedOut, 1, POLICY, retryVia)).toEqual({
+      kind: 'retry',
+      delayMs: 1000,
+      retryVia: retryVia,
+    });
   });
 
   it('a message waits in the queue of its endpoint when it is parked, or is to be tried again from there', () => {
     const done: Verdict[] = [
       PARK,
-      { kind: 'retry', delayMs: 1, waitsIn: 'queue' },
+      { kind: 'retry', delayMs: 1, retryVia: 'park' },
       retryAfter(1),
       { kind: 'ack' },
       deadLetter('gone'),
-      { kind: 'handBack', delayMs: 0 },
+      { kind: 'requeued', delayMs: 0 },
     ];
     expect(done.map(isParked)).toEqual([true, true, false, false, false, false]);
   });
@@ -132,7 +136,7 @@ describe('what follows from an attempt', () => {
   describe('where a message expires', () => {
     const failed = { outcome: responded(503, 2000), startedAt: 1000, durationMs: 1 };
     const expiringAt = (at: number, attemptNumber = 1) =>
-      decide(failed, attemptNumber, 'stream', POLICY, 0.5, { at, by: 'Webhook-Expires-At' });
+      decide(failed, attemptNumber, 'nak', POLICY, 0.5, { at, source: 'Webhook-Expires-At' });
 
     it('a retry is waited for that comes before', () => {
       expect(expiringAt(3002)).toEqual(retryAfter(2000));
@@ -141,7 +145,7 @@ describe('what follows from an attempt', () => {
     it('one that would come too late is not: it is given up at once, and says why', () => {
       const verdict = expiringAt(3001);
       expect(verdict).toMatchObject({ kind: 'deadLetter', reason: 'expired' });
-      expect(whyGivenUp(failed, verdict as Extract<Verdict, { kind: 'deadLetter' }>)).toBe(
+      expect(deadLetterDetail(failed, verdict as Extract<Verdict, { kind: 'deadLetter' }>)).toBe(
         'HTTP 503; the next attempt would come at 1970-01-01T00:00:03.001Z, and Webhook-Expires-At is over by then, ' +
           '1970-01-01T00:00:03.001Z',
       );
@@ -150,8 +154,8 @@ describe('what follows from an attempt', () => {
     it('its last attempt exhausts it all the same, and a success is one', () => {
       expect(expiringAt(0, 3)).toEqual(deadLetter('exhausted'));
       const answered = { ...failed, outcome: responded(200) };
-      const expiry = { at: 0, by: 'MAX_AGE_HOURS' } as const;
-      expect(decide(answered, 1, 'stream', POLICY, 0.5, expiry)).toEqual({ kind: 'ack' });
+      const expiry = { at: 0, source: 'MAX_AGE_HOURS' } as const;
+      expect(decide(answered, 1, 'nak', POLICY, 0.5, expiry)).toEqual({ kind: 'ack' });
     });
   });
 

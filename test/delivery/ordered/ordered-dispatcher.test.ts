@@ -12,8 +12,8 @@ const HERE = 'here-0a1b2c3d';
 const THERE = 'there-0a1b2c3d';
 const ACK = { kind: 'ack' } as const;
 
-function message(queue: string, more: Partial<OrderedMessage> = {}): OrderedMessage {
-  return { queue, sequence: 1, firstSeen: 1, pending: 3, size: 10, ...more };
+function message(orderingKey: string, more: Partial<OrderedMessage> = {}): OrderedMessage {
+  return { orderingKey, sequence: 1, publishedAt: 1, pending: 3, size: 10, ...more };
 }
 
 /** Each endpoint has room for as many as `space` says; messages in slots stay there until the test ends them. */
@@ -31,7 +31,7 @@ function open({ slots = 100, bytes = 1_000_000 } = {}) {
     blocked: (queue) => said.push(`${queue} benched`),
     settled: (queue, pending, delayMs) => said.push(`${queue} settled, ${pending} more, ${delayMs} ms`),
     requeue: (each) => handedBack.push(each),
-    ackDuplicate: (each) => said.push(`${each.queue} acked again`),
+    ackDuplicate: (each) => said.push(`${each.orderingKey} acked again`),
     now: () => Date.now(),
   });
   const end = (each: OrderedMessage) => {
@@ -43,7 +43,7 @@ function open({ slots = 100, bytes = 1_000_000 } = {}) {
   const turnAway = (each: OrderedMessage, endpointKey: string) => {
     messages.mustWaitBehind(each, endpointKey);
     const isKept = messages.defer(each, endpointKey);
-    messages.onSettled(each, { kind: 'setAside' });
+    messages.onSettled(each, { kind: 'deferred' });
     end(each);
     return isKept;
   };
@@ -58,7 +58,7 @@ test('a message has a slot at once, and its queue hears when it is settled, and 
   expect([...inSlots]).toEqual([first, second]);
   messages.onSettled(first, ACK);
   end(first);
-  messages.onSettled(second, { kind: 'retry', delayMs: 70, waitsIn: 'stream' });
+  messages.onSettled(second, { kind: 'retry', delayMs: 70, retryVia: 'nak' });
   end(second);
   expect(said).toEqual(['a settled, 3 more, 0 ms', 'b settled, 3 more, 70 ms']);
 });
@@ -67,7 +67,7 @@ test('of one that is handed back until later, its queue hears when that is', () 
   const { messages, said, end } = open();
   const early = message('a');
   messages.onMessage(early);
-  messages.onSettled(early, { kind: 'handBack', delayMs: 9000 });
+  messages.onSettled(early, { kind: 'requeued', delayMs: 9000 });
   end(early);
   expect(said).toEqual(['a settled, 3 more, 9000 ms']);
 });
@@ -172,7 +172,7 @@ test('the same one once more is sent, where the first one was not taken', () => 
   const [first, same] = [message('a'), message('a')];
   messages.onMessage(first);
   messages.onMessage(same);
-  messages.onSettled(first, { kind: 'retry', delayMs: 10, waitsIn: 'stream' });
+  messages.onSettled(first, { kind: 'retry', delayMs: 10, retryVia: 'nak' });
   end(first);
   expect([...inSlots]).toEqual([same]);
 });

@@ -2,8 +2,8 @@ import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { endpointOf, Registry } from '../../../src/core/endpoint/registry.ts';
 import type { Admission } from '../../../src/delivery/admission/admission.ts';
-import { look } from '../../../src/delivery/registry/auto-disable.ts';
-import type { LiveRegistry } from '../../../src/delivery/registry/webhook-registry.ts';
+import { checkAll } from '../../../src/delivery/registry/auto-disable.ts';
+import type { WebhookRegistry } from '../../../src/delivery/registry/webhook-registry.ts';
 import { registeredRow } from '../../core/endpoint/registered-row.ts';
 
 const HOUR = 3_600_000;
@@ -29,10 +29,10 @@ async function lookAt(
   };
   const places = [{ key: endpoint.key, deliveredAt: Number.NEGATIVE_INFINITY, ...place }];
   const log = pino({ base: null, timestamp: false }, { write: (line) => done.push(JSON.parse(line).hours) });
-  await look(
+  await checkAll(
     {
       admission: { places: () => places } as unknown as Admission,
-      registry: registry as unknown as LiveRegistry,
+      registry: registry as unknown as WebhookRegistry,
       disableAfterHours,
       log,
       now: () => NOW,

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import type { EndpointRow } from '../../../src/core/endpoint/row.ts';
-import { LiveRegistry } from '../../../src/delivery/registry/webhook-registry.ts';
+import { WebhookRegistry } from '../../../src/delivery/registry/webhook-registry.ts';
 import { registeredRow } from '../../core/endpoint/registered-row.ts';
 
 const RETRIES = {
@@ -12,7 +12,7 @@ const RETRIES = {
 
 async function started(read: () => Promise<readonly EndpointRow[]>) {
   const said: string[] = [];
-  const registry = new LiveRegistry({
+  const registry = new WebhookRegistry({
     policy: { retries: RETRIES, disabled: 'park' },
     subjects: ['webhooks.*', 'webhooks.ordered.*'],
     rows: {
@@ -22,8 +22,8 @@ async function started(read: () => Promise<readonly EndpointRow[]>) {
       noteFailing: async () => false,
     },
     log: pino({}, { write: (line) => said.push(line) }),
-    changed() {},
-    notified() {},
+    onChanged() {},
+    onNotified() {},
   });
   await registry.start();
   await registry.stop();
@@ -34,14 +34,14 @@ it('says what it cannot read, and does not speak of last known rows where there 
   const { registry, said } = await started(async () => {
     throw new Error('permission denied for table rule_webhooks');
   });
-  expect(registry.trouble).toBe('rule_webhooks: permission denied for table rule_webhooks');
+  expect(registry.problem).toBe('rule_webhooks: permission denied for table rule_webhooks');
   expect(registry.known).toBeNull();
   expect(said).toContain('messages without a URL are parked');
 });
 
 it('says which row is wrong before a message meets it, and nothing of a secret', async () => {
   const { registry, said } = await started(async () => [registeredRow({ secrets: ['no$ense'] })]);
-  expect(registry.trouble).toBeNull();
+  expect(registry.problem).toBeNull();
   expect(said).toContain('a signing_secret of it in rule_webhook_secrets is not whsec_<base64>');
   expect(said).not.toContain('no$ense');
 });
@@ -53,9 +53,9 @@ it('reads once more for all that ask, and says when it began', async () => {
     return [registeredRow()];
   });
   const before = performance.now();
-  await Promise.all([registry.renewed(), registry.renewed(), registry.renewed()]);
+  await Promise.all([registry.refreshed(), registry.refreshed(), registry.refreshed()]);
   expect(reads).toBe(2);
-  expect(registry.rows!.asOf).toBeGreaterThanOrEqual(before);
+  expect(registry.snapshot!.asOf).toBeGreaterThanOrEqual(before);
 });
 
 it('keeps the time of what it knows where it cannot read once more', async () => {
@@ -64,10 +64,10 @@ it('keeps the time of what it knows where it cannot read once more', async () =>
     if (isAway) throw new Error('away');
     return [registeredRow()];
   });
-  const known = registry.rows!.asOf;
+  const known = registry.snapshot!.asOf;
   isAway = true;
-  await registry.renewed();
-  expect([registry.rows!.asOf, registry.trouble]).toEqual([known, 'rule_webhooks: away']);
+  await registry.refreshed();
+  expect([registry.snapshot!.asOf, registry.problem]).toEqual([known, 'rule_webhooks: away']);
 });
 
 it('counts rows that do not come as those that cannot be read, until they do', async () => {
@@ -80,14 +80,14 @@ it('counts rows that do not come as those that cannot be read, until they do', a
   );
   hangs = true;
   await vi.advanceTimersByTimeAsync(250);
-  const renewed = registry.renewed();
+  const renewed = registry.refreshed();
   await vi.advanceTimersByTimeAsync(4999);
-  expect(registry.trouble).toBeNull();
+  expect(registry.problem).toBeNull();
   await vi.advanceTimersByTimeAsync(1);
-  expect(registry.trouble).toBe('rule_webhooks: no answer within 5 s');
+  expect(registry.problem).toBe('rule_webhooks: no answer within 5 s');
   answer([registeredRow()]);
   await renewed;
-  expect([registry.trouble, said]).toEqual([null, '']);
+  expect([registry.problem, said]).toEqual([null, '']);
 });
 
 it.each([

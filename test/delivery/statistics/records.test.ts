@@ -4,7 +4,7 @@ import type { Delivery } from '../../../src/core/message/delivery.ts';
 import { createMessageParser } from '../../../src/core/message/envelope.ts';
 import type { Attempt } from '../../../src/core/retry/attempt.ts';
 import type { Verdict } from '../../../src/core/retry/verdict.ts';
-import { resolve, type Unsendable } from '../../../src/delivery/resolve.ts';
+import { resolve, type Undeliverable } from '../../../src/delivery/resolve.ts';
 import { attemptRecord, deadLetterRecord } from '../../../src/delivery/statistics/records.ts';
 import { registeredRow } from '../../core/endpoint/registered-row.ts';
 import { ENVELOPE, message } from '../messages.ts';
@@ -12,7 +12,7 @@ import { ENVELOPE, message } from '../messages.ts';
 const parse = createMessageParser();
 const given = message(ENVELOPE, { attemptNumber: 2 });
 const delivery = resolve(parse(given), given, null) as Delivery;
-const unsendable = resolve(parse(message('{"webhook_url":')), given, null) as Unsendable;
+const unsendable = resolve(parse(message('{"webhook_url":')), given, null) as Undeliverable;
 
 const RETRIES = {
   maxAttempts: 7,
@@ -31,7 +31,7 @@ const FAILED: Attempt = {
   durationMs: 20,
 };
 const ACK: Verdict = { kind: 'ack' };
-const RETRY: Verdict = { kind: 'retry', delayMs: 9000, waitsIn: 'stream' };
+const RETRY: Verdict = { kind: 'retry', delayMs: 9000, retryVia: 'nak' };
 const GONE: Verdict = { kind: 'deadLetter', reason: 'gone' };
 
 describe('the row of an attempt', () => {
@@ -83,7 +83,7 @@ describe('the row of an attempt', () => {
 
   it('is not written where nothing was sent', () => {
     const notSent: Attempt = {
-      outcome: { kind: 'refused', detail: 'loopback' },
+      outcome: { kind: 'blocked', detail: 'loopback' },
       startedAt: 1000,
       durationMs: 0,
     };
@@ -124,20 +124,20 @@ describe('the row of a dead letter', () => {
   it('never holds an envelope that cannot be sent: it may have headers', () => {
     const broken = message('{"webhook_url":"https://example.com","headers":{"Authorization":"secret"},');
     const attempt: Attempt = {
-      outcome: { kind: 'unsendable', reason: 'malformed', detail: 'x' },
+      outcome: { kind: 'undeliverable', reason: 'malformed', detail: 'x' },
       startedAt: 1,
       durationMs: 0,
     };
     const done: Verdict = { kind: 'deadLetter', reason: 'malformed' };
     expect(
-      deadLetterRecord(broken, resolve(parse(broken), broken, null) as Unsendable, attempt, done, 100)!
+      deadLetterRecord(broken, resolve(parse(broken), broken, null) as Undeliverable, attempt, done, 100)!
         .payload,
     ).toBeNull();
   });
 
   it('has no URL and one attempt less where nothing could be sent', () => {
     const attempt: Attempt = {
-      outcome: { kind: 'unsendable', reason: 'unroutable', detail: 'no webhook_url' },
+      outcome: { kind: 'undeliverable', reason: 'unroutable', detail: 'no webhook_url' },
       startedAt: 1000,
       durationMs: 0,
     };

@@ -11,7 +11,7 @@ import {
 import { StatisticsBuffer } from '../../../src/delivery/statistics/statistics-buffer.ts';
 
 const ONE: Counters = { ...NO_COUNTERS, delivered: 1, acknowledged: 1, attempts: 1, processingMs: 3 };
-const at = (pending: number) => ({ pending, streamCreated: 0, ackFloor: 0 });
+const at = (pending: number) => ({ pending, streamCreatedAt: 0, ackFloor: 0 });
 const ROW = {
   deliveryId: 'a',
   attemptNumber: 1,

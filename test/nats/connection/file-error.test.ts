@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { unreadable } from '../../../src/nats/connection/file-error.ts';
+import { unreadableFile } from '../../../src/nats/connection/file-error.ts';
 
 const missing = Object.assign(new Error("ENOENT: no such file or directory, open 'xyzzy'"), {
   code: 'ENOENT',
@@ -7,7 +7,7 @@ const missing = Object.assign(new Error("ENOENT: no such file or directory, open
 
 test('a file that cannot be read is named, with its setting', () => {
   const path = '/etc/nats/prod/worker.creds';
-  expect(unreadable('NATS_CREDS', path, missing).message).toBe(
+  expect(unreadableFile('NATS_CREDS', path, missing).message).toBe(
     'NATS_CREDS: /etc/nats/prod/worker.creds cannot be read (ENOENT).',
   );
 });
@@ -18,7 +18,7 @@ test.each([
   ['NATS_CREDS', `xyzzy${'A'.repeat(60)}`],
   ['NATS_NKEY', `/xyzzy${'A'.repeat(58)}`],
 ])('what looks like the secret itself is not repeated: %s=%s', (setting, text) => {
-  const error = unreadable(setting, text, missing);
+  const error = unreadableFile(setting, text, missing);
   expect(error.message).toMatch(new RegExp(`^${setting}: .*must be the path of a file`));
   expect(`${error.stack} ${error.cause}`).not.toContain('xyzzy');
 });

@@ -1,10 +1,10 @@
 import { AckPolicy, type ConsumerConfig, nanos, type RetentionPolicy } from 'nats';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
-import { groupInfo } from '../../../src/nats/consumers/consumer-info.ts';
+import { consumerInfo } from '../../../src/nats/consumers/consumer-info.ts';
 import {
-  type DurableWanted,
-  ensureDurable,
+  ensureGroupConsumer,
+  type GroupConsumerOptions,
   MAX_ACK_PENDING,
 } from '../../../src/nats/consumers/group-consumer.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
@@ -21,7 +21,7 @@ beforeEach(async () => {
   client = await connectTo(server.url, freshAccount().all);
 });
 
-const wanted = (more: Partial<DurableWanted> = {}): DurableWanted => ({
+const wanted = (more: Partial<GroupConsumerOptions> = {}): GroupConsumerOptions => ({
   stream: 'WEBHOOKS',
   durable: 'workers',
   subjects: ['webhooks.*'],
@@ -55,7 +55,7 @@ const configOf = async (name = 'workers') => (await client.manager.consumers.inf
 
 test('a missing durable is made: explicit acks, no limit of deliveries, room for 100 000 unacked', async () => {
   await makeStream('workqueue');
-  const found = await ensureDurable(client, wanted());
+  const found = await ensureGroupConsumer(client, wanted());
   expect(found).toEqual({
     isNew: true,
     ackWaitMs: 60_000,
@@ -79,14 +79,14 @@ test('a missing durable is made: explicit acks, no limit of deliveries, room for
 
 test('several subjects are several filters of one durable', async () => {
   await makeStream('workqueue');
-  const found = await ensureDurable(client, wanted({ subjects: ['webhooks.a', 'other.*'] }));
+  const found = await ensureGroupConsumer(client, wanted({ subjects: ['webhooks.a', 'other.*'] }));
   expect(found).toMatchObject({ subjects: ['webhooks.a', 'other.*'], warnings: [] });
 });
 
 test('workers that make it at once share one durable', async () => {
   await makeStream('limits', 3);
   const found = await Promise.all(
-    [1, 2, 3, 4].map((n) => ensureDurable(client, wanted({ ackWaitMs: n * 10_000 }))),
+    [1, 2, 3, 4].map((n) => ensureGroupConsumer(client, wanted({ ackWaitMs: n * 10_000 }))),
   );
   expect(found.filter(({ isNew }) => isNew)).toHaveLength(1);
   expect(new Set(found.map(({ ackWaitMs }) => ackWaitMs)).size).toBe(1);
@@ -104,7 +104,7 @@ test('one that is there is not changed: how it differs is said, and what the ser
     backoff: [nanos(1000), nanos(2000)],
   });
   const before = await configOf();
-  const found = await ensureDurable(client, wanted());
+  const found = await ensureGroupConsumer(client, wanted());
   expect(found).toMatchObject({ isNew: false, maxAckPending: 1000, subjects: ['webhooks.a'], says: null });
   expect(found.warnings).toEqual([
     expect.stringContaining('takes webhooks.a, not SUBJECT=webhooks.*'),
@@ -123,7 +123,7 @@ test('a push consumer of that name is refused, with the cure', async () => {
     ack_policy: AckPolicy.Explicit,
     deliver_subject: 'push.here',
   });
-  const message = await refusal(ensureDurable(client, wanted()));
+  const message = await refusal(ensureGroupConsumer(client, wanted()));
   expect(message).toMatch(/QUEUE_GROUP: the consumer workers .* is a push consumer/);
   expect(message).toContain('nats consumer rm WEBHOOKS workers');
 });
@@ -131,13 +131,13 @@ test('a push consumer of that name is refused, with the cure', async () => {
 test('a durable that does not wait for acks is refused', async () => {
   await makeStream('limits');
   await client.manager.consumers.add('WEBHOOKS', { durable_name: 'workers', ack_policy: AckPolicy.None });
-  expect(await refusal(ensureDurable(client, wanted()))).toMatch(/ack policy "none"/);
+  expect(await refusal(ensureGroupConsumer(client, wanted()))).toMatch(/ack policy "none"/);
 });
 
 test('a second group on a work queue is refused, with the name of the first', async () => {
   await makeStream('workqueue');
-  await ensureDurable(client, wanted({ durable: 'first' }));
-  const message = await refusal(ensureDurable(client, wanted()));
+  await ensureGroupConsumer(client, wanted({ durable: 'first' }));
+  const message = await refusal(ensureGroupConsumer(client, wanted()));
   expect(message).toMatch(
     /is a work queue, and the durable first takes webhooks\.\* already\. Set QUEUE_GROUP=first/,
   );
@@ -145,29 +145,31 @@ test('a second group on a work queue is refused, with the name of the first', as
 
 test('START_FROM on a work queue is refused, with the cure', async () => {
   await makeStream('workqueue');
-  expect(await refusal(ensureDurable(client, wanted({ startFrom: 'new' })))).toMatch(/remove START_FROM/);
+  expect(await refusal(ensureGroupConsumer(client, wanted({ startFrom: 'new' })))).toMatch(
+    /remove START_FROM/,
+  );
 });
 
 test('a first durable on a stream that keeps messages starts at the beginning, and says how many there are', async () => {
   await makeStream('limits', 3);
-  const { says } = await ensureDurable(client, wanted());
-  expect(says).toMatch(/starts at the beginning: all 3 messages that the stream keeps/);
-  expect(await groupInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 3 });
+  const { notice } = await ensureGroupConsumer(client, wanted());
+  expect(notice).toMatch(/starts at the beginning: all 3 messages that the stream keeps/);
+  expect(await consumerInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 3 });
 });
 
 test('on a stream that keeps messages it starts behind what a durable on the same subjects has acked', async () => {
   await makeStream('limits', 5);
   await makeOther('reference', 3);
-  const { says } = await ensureDurable(client, wanted());
-  expect(says).toMatch(/starts at sequence 4, where the durable reference /);
-  expect(await groupInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 2 });
+  const { notice } = await ensureGroupConsumer(client, wanted());
+  expect(notice).toMatch(/starts at sequence 4, where the durable reference /);
+  expect(await consumerInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 2 });
 });
 
 test('of several such durables the one furthest behind decides', async () => {
   await makeStream('limits', 5);
   await makeOther('ahead', 4, { filter_subject: 'webhooks.a' });
   await makeOther('behind', 1, { filter_subject: 'webhooks.*' });
-  expect((await ensureDurable(client, wanted())).says).toMatch(
+  expect((await ensureGroupConsumer(client, wanted())).notice).toMatch(
     /starts at sequence 2, where the durable behind /,
   );
 });
@@ -175,36 +177,42 @@ test('of several such durables the one furthest behind decides', async () => {
 test('durables on other subjects do not count', async () => {
   await makeStream('limits', 2);
   await makeOther('elsewhere', 0, { filter_subject: 'other.*' });
-  expect((await ensureDurable(client, wanted())).says).toMatch(/starts at the beginning/);
+  expect((await ensureGroupConsumer(client, wanted())).notice).toMatch(/starts at the beginning/);
 });
 
 test('START_FROM=new skips what is there', async () => {
   await makeStream('limits', 3);
-  expect((await ensureDurable(client, wanted({ startFrom: 'new' }))).says).toMatch(
+  expect((await ensureGroupConsumer(client, wanted({ startFrom: 'new' }))).notice).toMatch(
     /from now on, as START_FROM says/,
   );
-  expect(await groupInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 0 });
+  expect(await consumerInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 0 });
 });
 
 test('START_FROM=all wins over what other durables have acked', async () => {
   await makeStream('limits', 3);
   await makeOther('reference', 2);
-  await ensureDurable(client, wanted({ startFrom: 'all' }));
-  expect(await groupInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 3 });
+  await ensureGroupConsumer(client, wanted({ startFrom: 'all' }));
+  expect(await consumerInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 3 });
 });
 
 test('START_FROM with a time starts there', async () => {
   await makeStream('limits', 2);
   const second = await client.manager.streams.getMessage('WEBHOOKS', { seq: 2 });
-  await ensureDurable(client, wanted({ startFrom: new Date(second.time.getTime() + 1000).toISOString() }));
-  expect(await groupInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 0 });
+  await ensureGroupConsumer(
+    client,
+    wanted({ startFrom: new Date(second.time.getTime() + 1000).toISOString() }),
+  );
+  expect(await consumerInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 0 });
 });
 
 test('a durable that vanished is made again behind its last known ack floor', async () => {
   await makeStream('limits', 5);
-  const { says } = await ensureDurable(client, wanted({ lastAckFloor: async () => 4, startFrom: 'all' }));
-  expect(says).toMatch(/starts at sequence 5/);
-  expect(await groupInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 1 });
+  const { notice } = await ensureGroupConsumer(
+    client,
+    wanted({ lastAckFloor: async () => 4, startFrom: 'all' }),
+  );
+  expect(notice).toMatch(/starts at sequence 5/);
+  expect(await consumerInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 1 });
 });
 
 test('how far the group is: pending, unacked and floor', async () => {
@@ -214,7 +222,7 @@ test('how far the group is: pending, unacked and floor', async () => {
   (await consumer.next())?.nak();
   await consumer.next();
   await consumer.next();
-  expect(await groupInfo(client, 'WEBHOOKS', 'workers')).toEqual({
+  expect(await consumerInfo(client, 'WEBHOOKS', 'workers')).toEqual({
     created: expect.any(Number),
     pending: 1,
     ackPending: 2,
@@ -224,14 +232,16 @@ test('how far the group is: pending, unacked and floor', async () => {
 
 test('how far a group is that does not exist is not known', async () => {
   await makeStream('limits');
-  expect(await groupInfo(client, 'WEBHOOKS', 'nobody')).toBeNull();
+  expect(await consumerInfo(client, 'WEBHOOKS', 'nobody')).toBeNull();
 });
 
 test('what a durable allows a pull is told, and one whose pulls end at once is refused', async () => {
   await makeStream('workqueue');
   await makeOther('workers', 0, { max_batch: 10, max_expires: nanos(1000) });
-  expect(await ensureDurable(client, wanted())).toMatchObject({ pullLimits: { batch: 10, expiresMs: 1000 } });
+  expect(await ensureGroupConsumer(client, wanted())).toMatchObject({
+    pullLimits: { batch: 10, expiresMs: 1000 },
+  });
   await client.manager.consumers.delete('WEBHOOKS', 'workers');
   await makeOther('workers', 0, { max_expires: nanos(5) });
-  expect(await refusal(ensureDurable(client, wanted()))).toMatch(/^QUEUE_GROUP: .*max_expires/);
+  expect(await refusal(ensureGroupConsumer(client, wanted()))).toMatch(/^QUEUE_GROUP: .*max_expires/);
 });

@@ -1,10 +1,10 @@
 import { headers, nanos } from 'nats';
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
-import { createOrderedQueues, ensureOrderedDurable } from '../../../src/nats/consumers/ordered-queues.ts';
-import type { HandOut } from '../../../src/nats/messages/received-message.ts';
+import { createOrderedQueues, ensureOrderedConsumer } from '../../../src/nats/consumers/ordered-queues.ts';
+import type { ReceivedMessage } from '../../../src/nats/messages/received-message.ts';
 import { createAckBuffer } from '../../../src/nats/settlement/ack-buffer.ts';
-import { Holding } from '../../../src/nats/settlement/ack-lease.ts';
+import { LeaseManager } from '../../../src/nats/settlement/ack-lease.ts';
 import { ensureOrderedStream, orderedCopySubject } from '../../../src/nats/streams/ordered-stream.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
@@ -34,22 +34,22 @@ beforeEach(async () => {
 });
 
 const ensure = (more: { subject?: string; ackWaitMs?: number } = {}) =>
-  ensureOrderedDurable(client, { stream: STREAM, subject: SUBJECT, ackWaitMs: 60_000, ...more });
+  ensureOrderedConsumer(client, { stream: STREAM, subject: SUBJECT, ackWaitMs: 60_000, ...more });
 const nameOf = async () => ((await ensure()) as { name: string }).name;
 const store = async (subject: string, headers?: Parameters<NatsClient['connection']['request']>[2]) =>
   client.connection.request(subject, '{}', { timeout: 5000, ...headers });
 
 /** What one worker takes from a queue, which stays with it until the test settles it. */
 async function take(of: NatsClient, subject = SUBJECT, ackWaitMs = 60_000) {
-  const handOuts: HandOut[] = [];
+  const handOuts: ReceivedMessage[] = [];
   const queues = createOrderedQueues(of, {
     stream: STREAM,
     subjects: WANTED.subjects,
     group: 'g',
     ackWaitMs: () => ackWaitMs,
-    streamCreated: () => 7,
+    streamCreatedAt: () => 7,
     isStreamKnown: () => Promise.resolve(true),
-    take: (handOut) => void handOuts.push(handOut),
+    take: (message) => void handOuts.push(message),
   });
   const drain = await queues.open(subject, { capacity: () => 1, onMessage: () => {} });
   onTestFinished(() => drain!.stop());
@@ -98,9 +98,9 @@ describe('an ordered queue', () => {
     for (let n = 0; n < 20; n++) {
       await until(() => a.handOuts.length + b.handOuts.length > 0);
       expect(a.handOuts.length + b.handOuts.length).toBe(1);
-      const handOut = a.handOuts.pop() ?? b.handOuts.pop()!;
-      seen.push(handOut.sequence);
-      client.connection.publish(handOut.reply, ACK);
+      const message = a.handOuts.pop() ?? b.handOuts.pop()!;
+      seen.push(message.sequence);
+      client.connection.publish(message.reply, ACK);
     }
     expect(seen).toEqual(Array.from({ length: 20 }, (_, n) => n + 1));
   });
@@ -115,7 +115,7 @@ describe('an ordered queue', () => {
       client.connection.publish(handOuts.at(-1)!.reply, word);
       await until(() => handOuts.length > before || handOuts.length === 4);
     }
-    expect(handOuts.map(({ sequence, handOuts: times }) => [sequence, times])).toEqual([
+    expect(handOuts.map(({ sequence, deliveryCount: times }) => [sequence, times])).toEqual([
       [1, 1],
       [1, 2],
       [1, 3],
@@ -151,11 +151,11 @@ describe('an ordered queue', () => {
     const waiting = 'webhooks.ordered.waiting';
     for (const subject of [SUBJECT, waiting]) await store(subject);
     const acks = createAckBuffer(client);
-    const holding = new Holding({ client, acks, ackWaitMs: 1000, isGone: () => false });
-    onTestFinished(() => holding.stop());
+    const leases = new LeaseManager({ client, acks, ackWaitMs: 1000, isGone: () => false });
+    onTestFinished(() => leases.stop());
     const [held, retried] = [await take(client, SUBJECT, 1000), await take(client, waiting, 1000)];
     await until(() => held.handOuts.length + retried.handOuts.length === 2);
-    holding.hold(held.handOuts[0]!);
+    leases.add(held.handOuts[0]!);
     await Promise.all([held.drain.stop(), retried.drain.stop()]);
     client.connection.publish(retried.handOuts[0]!.reply, '-NAK {"delay":5000000000}');
     const short = { inactive_threshold: nanos(1100) };
@@ -171,10 +171,10 @@ describe('an ordered queue', () => {
     const left = async () => (await client.manager.consumers.list(STREAM).next()).map(({ name }) => name);
     await until(async () => !(await left()).includes('control'));
     expect((await left()).length).toBe(2);
-    expect(holding.isOurs(held.handOuts[0]!)).toBe(true);
+    expect(leases.isLeaseValid(held.handOuts[0]!)).toBe(true);
     const again = await take(client, waiting, 1000);
     await until(() => again.handOuts.length === 1);
-    expect(again.handOuts[0]!.handOuts).toBe(2);
+    expect(again.handOuts[0]!.deliveryCount).toBe(2);
   });
 
   it('is listed with what waits in it, but one that is a pattern is left alone', async () => {
@@ -206,15 +206,15 @@ describe('an ordered queue', () => {
       subject: SUBJECT,
       queue: copy,
       sequence: 9,
-      streamCreated: 1_790_000_000_000,
-      parkedFor: 'shop-0a1b2c3d',
+      streamCreatedAt: 1_790_000_000_000,
+      parkedEndpointKey: 'shop-0a1b2c3d',
       isParkedCopy: false,
     });
     expect(published.handOuts[0]).toMatchObject({
       subject: SUBJECT,
       queue: SUBJECT,
       sequence: 2,
-      parkedFor: null,
+      parkedEndpointKey: null,
     });
   });
 
@@ -236,12 +236,18 @@ describe('a word about an ordered message', () => {
     client.connection.subscribe('words', { callback: (_, { data }) => void said.push(String(data)) });
     const acks = createAckBuffer(client);
     let isHeard = false;
-    const heard = () => {
+    const onConfirmed = () => {
       isHeard = true;
     };
-    acks.say('words', Buffer.from('late'), undefined, { until: performance.now() - 1, heard: () => {} });
-    acks.say('words', Buffer.from('in time'), undefined, { until: performance.now() + 60_000, heard });
-    expect(await acks.drain(5000)).toBe(true);
+    acks.send('words', Buffer.from('late'), undefined, {
+      expiresAt: performance.now() - 1,
+      onConfirmed: () => {},
+    });
+    acks.send('words', Buffer.from('in time'), undefined, {
+      expiresAt: performance.now() + 60_000,
+      onConfirmed,
+    });
+    expect(await acks.flush(5000)).toBe(true);
     await until(() => said.length > 0 && isHeard);
     expect(said).toEqual(['in time']);
   });

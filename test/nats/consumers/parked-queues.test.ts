@@ -1,7 +1,7 @@
 import { nanos } from 'nats';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
-import { ensureDrain } from '../../../src/nats/consumers/parked-queues.ts';
+import { ensureParkedConsumer } from '../../../src/nats/consumers/parked-queues.ts';
 import { ensureParkedStream } from '../../../src/nats/streams/parked-stream.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
@@ -38,7 +38,7 @@ async function park(count: number): Promise<void> {
 
 test('a drain takes one endpoint, and vanishes when nobody pulls', async () => {
   await ensureParkedStream(client, WANTED);
-  expect(await ensureDrain(client, wanted())).toEqual({ name: NAME });
+  expect(await ensureParkedConsumer(client, wanted())).toEqual({ name: NAME });
   expect((await client.manager.consumers.info(PARKED, NAME)).config).toMatchObject({
     filter_subject: SUBJECT,
     ack_policy: 'explicit',
@@ -51,7 +51,7 @@ test('a drain takes one endpoint, and vanishes when nobody pulls', async () => {
 
 test('a drain of what is due within one minute has room for all of it', async () => {
   await ensureParkedStream(client, WANTED);
-  const drain = await ensureDrain(client, wanted({ endpointKey: 'at.2027-01-31T12:00' }));
+  const drain = await ensureParkedConsumer(client, wanted({ endpointKey: 'at.2027-01-31T12:00' }));
   if ('failed' in drain) throw new Error(drain.failed);
   expect((await client.manager.consumers.info(PARKED, drain.name)).config.max_ack_pending).toBe(100_000);
 });
@@ -60,7 +60,9 @@ test('workers that make the same drain at once get the same one, also with anoth
   await ensureParkedStream(client, WANTED);
   const other = await connectTo(server.url, login);
   const made = await Promise.all(
-    [client, other, client, other].map((each, n) => ensureDrain(each, wanted({ ackWaitMs: 60_000 + n }))),
+    [client, other, client, other].map((each, n) =>
+      ensureParkedConsumer(each, wanted({ ackWaitMs: 60_000 + n })),
+    ),
   );
   expect(made).toEqual(Array(4).fill({ name: NAME }));
 });
@@ -68,13 +70,13 @@ test('workers that make the same drain at once get the same one, also with anoth
 test('a key that somebody else chose gets a drain too', async () => {
   await ensureParkedStream(client, WANTED);
   for (const endpointKey of ['a.b', 'x'.repeat(230), 'é']) {
-    const made = await ensureDrain(client, wanted({ endpointKey }));
+    const made = await ensureParkedConsumer(client, wanted({ endpointKey }));
     expect(made).toEqual({ name: expect.stringMatching(/^[\w-]{1,200}$/) });
   }
 });
 
 test('a drain that cannot be made is said', async () => {
-  expect(await ensureDrain(client, wanted())).toEqual({
+  expect(await ensureParkedConsumer(client, wanted())).toEqual({
     failed: `cannot drain ${KEY} from ${PARKED}: stream not found`,
   });
 });
@@ -117,14 +119,14 @@ test('what a drain had handed out when it vanished for want of pulls, the next o
   await until(async () => (await client.manager.streams.info(PARKED)).state.consumer_count === 0);
   const second = await drain();
   await second.next(4);
-  expect(second.handOuts.slice(0, 5).map(({ sequence, handOuts }) => [sequence, handOuts])).toEqual(
+  expect(second.handOuts.slice(0, 5).map(({ sequence, deliveryCount }) => [sequence, deliveryCount])).toEqual(
     [1, 2, 3, 4, 5].map((sequence) => [sequence, 1]),
   );
 });
 
 test('a thousand drains that come and go leave nothing behind, also while the link is broken', async () => {
   await startScene(client);
-  await ensureDrain(client, wanted());
+  await ensureParkedConsumer(client, wanted());
   const link = await startLink(server.port);
   const worker = await connectTo(link.url, login);
   const before = subscriptions(worker);

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { nanos } from 'nats';
 import { beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
-import type { HandOut } from '../../../src/nats/messages/received-message.ts';
+import type { ReceivedMessage } from '../../../src/nats/messages/received-message.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
 import {
@@ -38,7 +38,7 @@ function gate() {
   const opened = new Promise<void>((resolve) => {
     open = resolve;
   });
-  return { handle: (_message: HandOut) => opened, open: () => open() };
+  return { handle: (_message: ReceivedMessage) => opened, open: () => open() };
 }
 
 const openPulls = async () => (await groupState(client)).num_waiting;
@@ -172,7 +172,7 @@ test('a stopped consumer has taken all that was on its way, and another one gets
   await worker.consumer.stop();
   const { length } = worker.seen;
   await worker.slots.whenIdle(5000);
-  expect(await worker.acks.drain(5000)).toBe(true);
+  expect(await worker.acks.flush(5000)).toBe(true);
   expect(worker.seen.length).toBe(length);
   const other = startWorker(client, { slots: 500 });
   // A stranded one would stay pending for the ack wait, a minute. What the server could not hand over any more is
@@ -188,7 +188,7 @@ test('a stopped consumer pulls no more', async () => {
   await worker.consumer.stop();
   const pulls = await countPulls(client);
   await publish(client, 3);
-  worker.consumer.slotFreed();
+  worker.consumer.onSlotFreed();
   await until(async () => (await openPulls()) === 0);
   expect(worker.seen.length).toBe(0);
   expect(pulls.length).toBe(0);
@@ -198,9 +198,9 @@ test('a durable that is gone is said, asked for slowly, and found again when it 
   const ours = await connectTo(server.url);
   const worker = startWorker(ours, { slots: 10 });
   await until(async () => (await openPulls()) === 1);
-  expect(worker.consumer.trouble()).toBe(null);
+  expect(worker.consumer.problem()).toBe(null);
   await client.manager.consumers.delete('WEBHOOKS', 'webhook-workers');
-  await until(() => worker.consumer.trouble()?.includes('503'));
+  await until(() => worker.consumer.problem()?.includes('503'));
   const goneAt = performance.now();
   const { outMsgs } = ours.connection.stats();
   await until(() => ours.connection.stats().outMsgs >= outMsgs + 4);
@@ -209,7 +209,7 @@ test('a durable that is gone is said, asked for slowly, and found again when it 
   await makeDurable(client);
   await publish(client, 20);
   await until(() => worker.seen.length === 20);
-  await until(() => worker.consumer.trouble() === null);
+  await until(() => worker.consumer.problem() === null);
 });
 
 test('messages flow again after nats-server was killed and started again', async () => {
@@ -228,7 +228,7 @@ test('messages flow again after nats-server was killed and started again', async
   await until(() => settled(ours));
   expect(worker.sequences().size).toBe(200);
   expect(worker.mostHeld()).toBeLessThanOrEqual(10);
-  expect(worker.consumer.trouble()).toBe(null);
+  expect(worker.consumer.problem()).toBe(null);
 });
 
 test('pulls that nobody answers are said', async () => {
@@ -239,7 +239,7 @@ test('pulls that nobody answers are said', async () => {
   const own = await startTestNats({ config });
   await makeGroup(await connectTo(own.url, { user: 'all', pass: 'x' }));
   const worker = startWorker(await connectTo(own.url, { user: 'mute', pass: 'x' }), { slots: 10 });
-  await until(() => worker.consumer.trouble() === 'pulls are not answered');
+  await until(() => worker.consumer.problem() === 'pulls are not answered');
 });
 
 test('a server that stops says so, and the pull is made again when it is back', async () => {

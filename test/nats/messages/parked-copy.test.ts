@@ -28,11 +28,11 @@ beforeEach(async () => {
 const LATER = Date.parse('2027-01-02T03:04:05.678Z');
 const NAK = '-NAK';
 
-const ours = (id: string, firstSeen: number, attempts = 0) => [
+const ours = (id: string, publishedAt: number, attempts = 0) => [
   ['Nats-Msg-Id', [id]],
   ['Webhook-Attempts', [String(attempts)]],
   ['Webhook-Delivery-Id', ['order-1']],
-  ['Webhook-First-Seen', [new Date(firstSeen).toISOString()]],
+  ['Webhook-First-Seen', [new Date(publishedAt).toISOString()]],
   ['Webhook-Original-Sequence', ['1']],
   ['Webhook-Original-Stream', [STREAM]],
   ['Webhook-Original-Stream-Created', [String(CREATED)]],
@@ -45,13 +45,13 @@ test('a copy holds the bytes of the message, its headers, and where it comes fro
   const { lot, main } = await startScene(client);
   const data = Buffer.from([0, 255, 13, 10, 13, 10, 0x7b]);
   await publishRaw(client, ['Nats-Msg-Id: theirs', 'traceparent: 00-a', 'X-Twice: a', 'X-Twice: b'], data);
-  const handOut = await main.next();
-  await lot.park(handOut, parking());
+  const message = await main.next();
+  await lot.park(message, parking());
   const copy = await lastCopy(client);
   expect(copy.data).toEqual(data);
   expect(copy.headers).toEqual(
     byName([
-      ...ours(`${STREAM}:${CREATED}:1:${KEY}`, handOut.firstSeen),
+      ...ours(`${STREAM}:${CREATED}:1:${KEY}`, message.publishedAt),
       ['Webhook-Original-Nats-Msg-Id', ['theirs']],
       ['X-Twice', ['a', 'b']],
       ['traceparent', ['00-a']],
@@ -75,17 +75,17 @@ test('what a publisher writes in our headers means nothing, and a line that is n
     'X-Good: y',
   ];
   await publishRaw(client, lines, Buffer.from('{}'));
-  const handOut = await main.next();
-  expect(handOut).toMatchObject({
+  const message = await main.next();
+  expect(message).toMatchObject({
     attemptNumber: 1,
     notBefore: null,
     isDeferred: false,
     stream: STREAM,
     sequence: 1,
   });
-  await lot.park(handOut, parking());
+  await lot.park(message, parking());
   expect((await lastCopy(client)).headers).toEqual(
-    byName([...ours(`${STREAM}:${CREATED}:1:${KEY}`, handOut.firstSeen), ['X-Good', ['y']]]),
+    byName([...ours(`${STREAM}:${CREATED}:1:${KEY}`, message.publishedAt), ['X-Good', ['y']]]),
   );
 });
 
@@ -98,9 +98,9 @@ test('a parked copy is handed out as the message that was published', async () =
   expect(copy).toMatchObject({
     subject: 'webhooks.orders',
     stream: STREAM,
-    streamCreated: CREATED,
+    streamCreatedAt: CREATED,
     sequence: 1,
-    firstSeen: source.firstSeen,
+    publishedAt: source.publishedAt,
     isParkedCopy: true,
     attemptNumber: 3,
     isRedelivery: true,
@@ -134,11 +134,11 @@ test('a message that is parked again and again keeps its headers and does not gr
     expect(await lot.park(copy, parking({ attempts: time + 1 }))).toBe('parked');
   }
   expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThan(10);
-  await lot.drain(5000);
+  await lot.flush(5000);
   expect(await stored(client, PARKED)).toBe(1);
   expect((await lastCopy(client)).headers).toEqual(
     byName([
-      ...ours(`${PARKED}:${parkedCreated}:4:${KEY}`, source.firstSeen, 4),
+      ...ours(`${PARKED}:${parkedCreated}:4:${KEY}`, source.publishedAt, 4),
       ['Webhook-Original-Nats-Msg-Id', ['theirs']],
       ['X-Mine', ['a']],
     ]),
@@ -155,9 +155,9 @@ test('a copy that waits is deferred at its first hand-out, and counts from the s
     { handOuts: 2, isDeferred: false, attemptNumber: 4, isRedelivery: true, isLostCopy: false },
     { handOuts: 3, isDeferred: false, attemptNumber: 5, isLostCopy: true },
   ]) {
-    const handOut = await drained.next(expected.handOuts - 1);
-    expect(handOut).toMatchObject({ notBefore: LATER, ...expected });
-    client.connection.publish(handOut.reply, NAK);
+    const message = await drained.next(expected.handOuts - 1);
+    expect(message).toMatchObject({ notBefore: LATER, ...expected });
+    client.connection.publish(message.reply, NAK);
   }
 });
 
@@ -165,11 +165,16 @@ test('a copy says whose queue it waited in, unless it waited for its time', asyn
   const { lot, main, drain } = await startScene(client);
   await publish(client, 2);
   await lot.park(await main.next(), parking());
-  expect((await (await drain()).next()).parkedFor).toBe(KEY);
+  expect((await (await drain()).next()).parkedEndpointKey).toBe(KEY);
   const endpointKey = 'at.2027-01-31T12:00';
   await lot.park(await main.next(1), parking({ endpointKey, notBefore: LATER }));
   const due = await (await drain(client, 1000, endpointKey)).next();
-  expect(due).toMatchObject({ parkedFor: null, notBefore: LATER, isDeferred: true, isParkedCopy: true });
+  expect(due).toMatchObject({
+    parkedEndpointKey: null,
+    notBefore: LATER,
+    isDeferred: true,
+    isParkedCopy: true,
+  });
 });
 
 test('a copy in the queue of a day says when it is due to older workers, and is moved by this one', async () => {
@@ -178,7 +183,12 @@ test('a copy in the queue of a day says when it is due to older workers, and is 
   const endpointKey = 'at.2027-01-31';
   await lot.park(await main.next(), parking({ endpointKey, notBefore: LATER }));
   const copy = await (await drain(client, 1000, endpointKey)).next();
-  expect(copy).toMatchObject({ parkedFor: null, notBefore: null, isDeferred: false, attemptNumber: 1 });
+  expect(copy).toMatchObject({
+    parkedEndpointKey: null,
+    notBefore: null,
+    isDeferred: false,
+    attemptNumber: 1,
+  });
 });
 
 test('each hand-out of a message is an attempt, on the main stream too', async () => {
@@ -191,13 +201,13 @@ test('each hand-out of a message is an attempt, on the main stream too', async (
     isParkedCopy: false,
     isDeferred: false,
   });
-  expect(Math.abs(first.firstSeen - Date.now())).toBeLessThan(60_000);
+  expect(Math.abs(first.publishedAt - Date.now())).toBeLessThan(60_000);
   client.connection.publish(first.reply, NAK);
   expect(await main.next(1)).toMatchObject({
     attemptNumber: 2,
     isRedelivery: true,
     isLostCopy: false,
-    firstSeen: first.firstSeen,
+    publishedAt: first.publishedAt,
   });
 });
 
@@ -205,10 +215,10 @@ test('a message that somebody else put into the parked stream counts as publishe
   const { lot, drain, parkedCreated } = await startScene(client);
   await client.connection.request(SUBJECT, '{"theirs":1}', { timeout: 5000 });
   const drained = await drain();
-  const handOut = await drained.next();
+  const message = await drained.next();
   const place = { stream: PARKED, created: parkedCreated, sequence: 1 };
-  expect(handOut).toMatchObject({ subject: SUBJECT, stream: PARKED, sequence: 1, attemptNumber: 1, place });
-  await lot.park(handOut, parking({ attempts: 1 }));
+  expect(message).toMatchObject({ subject: SUBJECT, stream: PARKED, sequence: 1, attemptNumber: 1, place });
+  await lot.park(message, parking({ attempts: 1 }));
   expect(await drained.next(1)).toMatchObject({
     subject: SUBJECT,
     stream: PARKED,

@@ -13,13 +13,13 @@ test('one that is kept for long lets go of what came over the wire with it, and 
   const data = Buffer.from('{"n":1}');
   for (let number = 0; number < 3; number++)
     client.connection.publish(`webhooks.${STREAM}`, data, { headers: withId });
-  const handOut = await next();
-  handOut.separate();
-  expect(handOut.data.buffer.byteLength).toBe(handOut.size);
-  expect([handOut.subject, Buffer.from(handOut.data), handOut.header('Webhook-Delivery-Id')]).toEqual([
+  const message = await next();
+  message.detach();
+  expect(message.data.buffer.byteLength).toBe(message.size);
+  expect([message.subject, Buffer.from(message.data), message.header('Webhook-Delivery-Id')]).toEqual([
     `webhooks.${STREAM}`,
     data,
     'order-1',
   ]);
-  expect(await settle(handOut, { kind: 'ack' })).toEqual({ kind: 'ack' });
+  expect(await settle(message, { kind: 'ack' })).toEqual({ kind: 'ack' });
 });

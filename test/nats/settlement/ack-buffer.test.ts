@@ -31,7 +31,7 @@ async function listen(): Promise<string[]> {
 test('words reach the server soon, without being asked to, in the order in which they were said', async () => {
   const heard = await listen();
   const acks = createAckBuffer(client);
-  for (let n = 0; n < 1000; n++) acks.say(`words.${n % 3}`, word(String(n)));
+  for (let n = 0; n < 1000; n++) acks.send(`words.${n % 3}`, word(String(n)));
   await until(() => heard.length === 1000);
   expect(heard).toEqual(Array.from({ length: 1000 }, (_, n) => String(n)));
 });
@@ -40,7 +40,7 @@ test('words that are said while others wait for their confirmation follow them',
   const heard = await listen();
   const acks = createAckBuffer(client);
   for (let n = 0; n < 50; n++) {
-    acks.say('words.x', word(String(n)));
+    acks.send('words.x', word(String(n)));
     if (n % 10 === 0) await until(() => heard.length > n / 2);
   }
   await until(() => heard.length === 50);
@@ -50,32 +50,32 @@ test('words that are said while others wait for their confirmation follow them',
 test('drain resolves once the server has confirmed all that was said', async () => {
   const heard = await listen();
   const acks = createAckBuffer(client);
-  for (let n = 0; n < 100; n++) acks.say('words.x', word(String(n)));
-  expect(await acks.drain(10_000)).toBe(true);
+  for (let n = 0; n < 100; n++) acks.send('words.x', word(String(n)));
+  expect(await acks.flush(10_000)).toBe(true);
   await until(() => heard.length === 100);
 });
 
 test('drain with nothing said resolves at once', async () => {
-  expect(await createAckBuffer(client).drain(0)).toBe(true);
+  expect(await createAckBuffer(client).flush(0)).toBe(true);
 });
 
 test('drain gives up after its time where NATS is away', async () => {
   const acks = createAckBuffer(client);
   await server.kill();
   await until(() => !client.isConnected());
-  acks.say('words.x', word('1'));
-  expect(await acks.drain(50)).toBe(false);
+  acks.send('words.x', word('1'));
+  expect(await acks.flush(50)).toBe(false);
 });
 
 test('what is said while NATS is away is said when it is back, in order', async () => {
   const acks = createAckBuffer(client);
   await server.kill();
   await until(() => !client.isConnected());
-  for (let n = 0; n < 20; n++) acks.say('words.x', word(String(n)));
+  for (let n = 0; n < 20; n++) acks.send('words.x', word(String(n)));
   await server.restart();
   const heard = await listen();
   // Whether we or the listener came first: all is confirmed in the end.
-  expect(await acks.drain(20_000)).toBe(true);
+  expect(await acks.flush(20_000)).toBe(true);
   expect(heard).toEqual([...heard].sort((a, b) => Number(a) - Number(b)));
 });
 
@@ -87,9 +87,9 @@ function freeze() {
 test('what a broken link left unconfirmed is said again, but not what could do harm by now', async () => {
   const acks = createAckBuffer(client);
   freeze();
-  acks.say('words.x', word('ack'));
-  acks.say('words.x', word('nak at once'), 0);
-  acks.say('words.x', word('nak in an hour'), 3_600_000);
+  acks.send('words.x', word('ack'));
+  acks.send('words.x', word('nak at once'), 0);
+  acks.send('words.x', word('nak in an hour'), 3_600_000);
   // Written, and lost with the server.
   const { outMsgs } = client.connection.stats();
   await until(() => client.connection.stats().outMsgs >= outMsgs + 3);
@@ -101,7 +101,7 @@ test('what a broken link left unconfirmed is said again, but not what could do h
   };
   await server.kill();
   await server.restart();
-  expect(await acks.drain(20_000)).toBe(true);
+  expect(await acks.flush(20_000)).toBe(true);
   expect(said).toEqual(['ack', 'nak in an hour']);
 });
 
@@ -127,10 +127,10 @@ test('no message comes again whose ack was lost with its link', async () => {
 
 test('a word that is said when the connection is closed for good is dropped without a sound', async () => {
   const acks = createAckBuffer(client);
-  acks.say('words.x', word('1'));
+  acks.send('words.x', word('1'));
   await client.close();
-  acks.say('words.x', word('2'));
-  expect(await acks.drain(1000)).toBe(false);
+  acks.send('words.x', word('2'));
+  expect(await acks.flush(1000)).toBe(false);
 });
 
 test('words that the server turns down are told, and said again until it takes them', async () => {
@@ -145,11 +145,11 @@ test('words that the server turns down are told, and said again until it takes t
   const speaker = await connectTo(guarded.url, { user: 'ann', pass: 'x' });
   let taken = 0;
   const acks = createAckBuffer(speaker, () => taken++);
-  acks.say('words.x', word('ack'));
-  acks.say('words.x', word('a nak that harms by then'), 0);
-  await until(() => acks.trouble()?.includes('$JS.ACK.>'));
+  acks.send('words.x', word('ack'));
+  acks.send('words.x', word('a nak that harms by then'), 0);
+  await until(() => acks.problem()?.includes('$JS.ACK.>'));
   await guarded.reload(`jetstream {}, ${users('nothing')}`);
-  await until(() => acks.trouble() === null);
+  await until(() => acks.problem() === null);
   expect(heard).toEqual(['ack']);
   expect(taken).toBe(1);
 });

@@ -24,7 +24,7 @@ const SUBJECT = `dlq.WEBHOOKS.${CREATED}.7.example-com-0a1b2c3d`;
 
 const letter = (more: Partial<DeadLetter> = {}): DeadLetter => ({
   orderedStream: null,
-  sourceStreamCreated: CREATED,
+  sourceStreamCreatedAt: CREATED,
   sequence: 7,
   endpointKey: 'example-com-0a1b2c3d',
   deliveryId: 'orders:1',
@@ -187,7 +187,7 @@ test('a letter written twice is stored once, also long after the duplicate windo
 test('the same sequence of a stream that was made again is another letter', async () => {
   const { write } = await writer();
   await write(letter());
-  expect(await write(letter({ sourceStreamCreated: CREATED + 1, deliveryId: 'orders:2' }))).toBe('stored');
+  expect(await write(letter({ sourceStreamCreatedAt: CREATED + 1, deliveryId: 'orders:2' }))).toBe('stored');
   expect(await count()).toBe(2);
 });
 

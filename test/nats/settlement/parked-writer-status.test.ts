@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ParkingTrouble } from '../../../src/nats/settlement/parked-writer-status.ts';
+import { StoreProblem } from '../../../src/nats/settlement/parked-writer-status.ts';
 
 const FULL = { failed: 'streamFull', detail: 'it is full' } as const;
 
 let said: string[];
-let trouble: ParkingTrouble;
+let trouble: StoreProblem;
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance'] });
   said = [];
   const log = { info: () => said.push('ended'), warn() {}, error: () => said.push('began') };
-  trouble = new ParkingTrouble(log, 'WEBHOOKS_PARKED');
+  trouble = new StoreProblem(log, 'WEBHOOKS_PARKED');
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -17,37 +17,37 @@ afterEach(() => {
 
 describe('a trouble with parking', () => {
   it('is said when it begins and when it ends', () => {
-    for (let more = 0; more < 3; more++) trouble.note(FULL);
-    expect(trouble.now()).toContain('it is full');
-    for (let more = 0; more < 3; more++) trouble.end();
-    expect([said, trouble.now()]).toEqual([['began', 'ended'], null]);
+    for (let more = 0; more < 3; more++) trouble.report(FULL);
+    expect(trouble.current()).toContain('it is full');
+    for (let more = 0; more < 3; more++) trouble.clear();
+    expect([said, trouble.current()]).toEqual([['began', 'ended'], null]);
   });
 
   it('that comes and goes is said once in 30 s', () => {
     for (let more = 0; more < 100; more++) {
-      trouble.note(FULL);
-      trouble.end();
+      trouble.report(FULL);
+      trouble.clear();
     }
     expect(said).toEqual(['began', 'ended']);
   });
 
   it('that comes back at once, and stays, is said again after 30 s', () => {
-    trouble.note(FULL);
-    trouble.end();
-    trouble.note(FULL);
+    trouble.report(FULL);
+    trouble.clear();
+    trouble.report(FULL);
     vi.advanceTimersByTime(30_000);
-    trouble.note(FULL);
+    trouble.report(FULL);
     expect(said).toEqual(['began', 'ended', 'began']);
   });
 
   it('counts as over after 30 s without another', () => {
-    trouble.note(FULL);
+    trouble.report(FULL);
     vi.advanceTimersByTime(30_000);
-    expect(trouble.now()).toBeNull();
+    expect(trouble.current()).toBeNull();
   });
 
   it('of one message alone is none of ours', () => {
-    trouble.note({ failed: 'tooLarge', detail: 'it is large' });
-    expect([said, trouble.now()]).toEqual([[], null]);
+    trouble.report({ failed: 'tooLarge', detail: 'it is large' });
+    expect([said, trouble.current()]).toEqual([[], null]);
   });
 });

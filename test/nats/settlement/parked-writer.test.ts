@@ -37,7 +37,7 @@ test('a parked message is in the parked stream, and its source is gone once that
   const { lot, main } = await startScene(client);
   await publish(client, 1);
   expect(await lot.park(await main.next(), parking())).toBe('parked');
-  expect(await lot.drain(5000)).toBe(true);
+  expect(await lot.flush(5000)).toBe(true);
   expect(await stored(client, STREAM)).toBe(0);
   expect((await lastCopy(client)).data.toString()).toBe('{"n":0}');
 });
@@ -47,29 +47,29 @@ test('a copy whose confirmation is lost is sent again, and stays one', async () 
   await publish(client, 1);
   loseFirstAnswer(client, (subject) => subject === SUBJECT);
   expect(await lot.park(await main.next(), parking())).toBe('parked');
-  await lot.drain(5000);
+  await lot.flush(5000);
   expect([await stored(client, STREAM), await stored(client, PARKED)]).toEqual([0, 1]);
 });
 
 test('the ack of the source is said again until the server confirms it', async () => {
   const { lot, main } = await startScene(client);
   await publish(client, 1);
-  const handOut = await main.next();
+  const message = await main.next();
   const acks: string[] = [];
   client.connection.subscribe('$JS.ACK.>', { callback: (_, message) => void acks.push(message.string()) });
-  loseFirstAnswer(client, (subject) => subject === handOut.reply);
-  await lot.park(handOut, parking());
-  expect(await lot.drain(100)).toBe(false);
-  expect(await lot.drain(10_000)).toBe(true);
+  loseFirstAnswer(client, (subject) => subject === message.reply);
+  await lot.park(message, parking());
+  expect(await lot.flush(100)).toBe(false);
+  expect(await lot.flush(10_000)).toBe(true);
   expect(acks).toEqual(['+ACK', '+ACK']);
 });
 
 test('the same message for two endpoints is two copies', async () => {
   const { lot, main } = await startScene(client);
   await publish(client, 1);
-  const handOut = await main.next();
+  const message = await main.next();
   await Promise.all(
-    [KEY, 'other-com-00000000'].map((endpointKey) => lot.park(handOut, parking({ endpointKey }))),
+    [KEY, 'other-com-00000000'].map((endpointKey) => lot.park(message, parking({ endpointKey }))),
   );
   expect(await stored(client, PARKED)).toBe(2);
 });
@@ -78,7 +78,7 @@ test('where the source stream was made again meanwhile, nothing is acked', async
   const { lot, main } = await startScene(client, { isGone: () => true });
   await publish(client, 1);
   expect(await lot.park(await main.next(), parking())).toBe('parked');
-  expect(await lot.drain(0)).toBe(true);
+  expect(await lot.flush(0)).toBe(true);
   expect(await stored(client, STREAM)).toBe(1);
 });
 
@@ -90,15 +90,15 @@ test('a full parked stream fails a park, is said once, and is over when somethin
   await client.manager.streams.update(PARKED, { ...config, max_msgs: 1 });
   await publish(client, 3);
   await main.next(2);
-  const results = await Promise.all(main.handOuts.map((handOut) => lot.park(handOut, parking())));
+  const results = await Promise.all(main.handOuts.map((message) => lot.park(message, parking())));
   const why = `webhook not parked in ${PARKED}: the stream refuses the message to parked.${STREAM}.>: maximum messages exceeded (10077); deliver or remove messages, or raise its limits with \`nats stream edit\``;
   expect(results).toEqual(['parked', { failed: why }, { failed: why }]);
-  expect(lot.trouble()).toBe(why);
-  await lot.drain(5000);
+  expect(lot.problem()).toBe(why);
+  await lot.flush(5000);
   expect(await stored(client, STREAM)).toBe(2);
   await client.manager.streams.purge(PARKED);
   expect(await lot.park(main.handOuts[1]!, parking())).toBe('parked');
-  expect(lot.trouble()).toBe(null);
+  expect(lot.problem()).toBe(null);
   expect(log.lines.filter((line) => line.includes('parked'))).toEqual([
     `error: ${why}; its message is kept, and tried again`,
     `info: webhooks are parked again in ${PARKED}`,
@@ -110,7 +110,7 @@ test('without the parked stream a park fails soon', async () => {
   await client.manager.streams.delete(PARKED);
   await publish(client, 2);
   await main.next(1);
-  const results = await Promise.all(main.handOuts.map((handOut) => lot.park(handOut, parking())));
+  const results = await Promise.all(main.handOuts.map((message) => lot.park(message, parking())));
   for (const result of results) {
     expect(result).toEqual({
       failed: expect.stringContaining(`no stream carries the subject parked.${STREAM}.>`),
@@ -124,12 +124,12 @@ test('a copy that NATS does not confirm in time fails, and may be parked again a
   const worker = await connectTo(link.url, login);
   const { lot, main } = await startScene(client, { worker, retryForMs: 300 });
   await publish(client, 1);
-  const handOut = await main.next();
+  const message = await main.next();
   link.swallow();
-  expect(await lot.park(handOut, parking())).toEqual({ failed: expect.stringContaining('did not confirm') });
-  expect(lot.trouble()).toContain('within 300 ms');
+  expect(await lot.park(message, parking())).toEqual({ failed: expect.stringContaining('did not confirm') });
+  expect(lot.problem()).toContain('within 300 ms');
   link.cut();
-  await until(async () => (await lot.park(handOut, parking())) === 'parked');
+  await until(async () => (await lot.park(message, parking())) === 'parked');
   expect(await stored(client, PARKED)).toBe(1);
 });
 
@@ -139,11 +139,11 @@ test('a broken link in the midst of parks loses none and doubles none', async ()
   const { lot, main } = await startScene(client, { worker });
   await publish(client, 1000);
   await main.next(999);
-  const parks = main.handOuts.slice(0, 1000).map((handOut) => lot.park(handOut, parking()));
+  const parks = main.handOuts.slice(0, 1000).map((message) => lot.park(message, parking()));
   await Promise.race(parks);
   link.cut();
   expect(new Set(await Promise.all(parks))).toEqual(new Set(['parked']));
-  expect(await lot.drain(20_000)).toBe(true);
+  expect(await lot.flush(20_000)).toBe(true);
   expect([await stored(client, STREAM), await stored(client, PARKED)]).toEqual([0, 1000]);
 });
 
@@ -153,12 +153,12 @@ test('nats-server that is killed and started again in the midst of parks loses n
   const { lot, main } = await startScene(ours, { retryForMs: 30_000 });
   await publish(ours, 1000);
   await main.next(999);
-  const parks = main.handOuts.slice(0, 1000).map((handOut) => lot.park(handOut, parking()));
+  const parks = main.handOuts.slice(0, 1000).map((message) => lot.park(message, parking()));
   await Promise.race(parks);
   await own.kill();
   await own.restart();
   expect(new Set(await Promise.all(parks))).toEqual(new Set(['parked']));
-  expect(await lot.drain(20_000)).toBe(true);
+  expect(await lot.flush(20_000)).toBe(true);
   await until(async () => (await stored(ours, STREAM)) === 0);
   expect(await stored(ours, PARKED)).toBe(1000);
 });
@@ -184,11 +184,11 @@ test('a message whose copy would be larger than NATS takes does not fit, and is 
   await client.connection.request('webhooks.orders', new Uint8Array(most), { timeout: 5000 });
   await client.connection.request('webhooks.orders', new Uint8Array(most - 2048), { timeout: 5000 });
   await main.next(1);
-  expect(main.handOuts.map((handOut) => lot.fits(handOut))).toEqual([false, true]);
+  expect(main.handOuts.map((message) => lot.fits(message))).toEqual([false, true]);
   expect(await lot.park(main.handOuts[0]!, parking())).toEqual({
     failed: expect.stringContaining('larger than NATS'),
   });
-  expect(lot.trouble()).toBe(null);
+  expect(lot.problem()).toBe(null);
   expect(await lot.park(main.handOuts[1]!, parking({ deliveryId: 'x'.repeat(255) }))).toBe('parked');
 });
 
@@ -197,9 +197,9 @@ test('a lot that is stopped fails what is under way', async () => {
   const worker = await connectTo(link.url, login);
   const { lot, main } = await startScene(client, { worker });
   await publish(client, 1);
-  const handOut = await main.next();
+  const message = await main.next();
   link.swallow();
-  const park = lot.park(handOut, parking());
+  const park = lot.park(message, parking());
   lot.stop();
   expect(await park).toEqual({ failed: expect.any(String) });
   link.cut();

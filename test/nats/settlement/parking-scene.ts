@@ -1,11 +1,11 @@
 import { type MsgHdrs, nanos } from 'nats';
 import { onTestFinished } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
-import { ensureDrain } from '../../../src/nats/consumers/parked-queues.ts';
+import { ensureParkedConsumer } from '../../../src/nats/consumers/parked-queues.ts';
 import { createPullConsumer } from '../../../src/nats/consumers/pull-consumer.ts';
-import { HandOut } from '../../../src/nats/messages/received-message.ts';
-import type { Parking } from '../../../src/nats/settlement/copy-headers.ts';
-import { createParking, type ParkingOptions } from '../../../src/nats/settlement/parked-writer.ts';
+import { ReceivedMessage } from '../../../src/nats/messages/received-message.ts';
+import type { CopyHeaders } from '../../../src/nats/settlement/copy-headers.ts';
+import { createParkedWriter, type ParkedWriterOptions } from '../../../src/nats/settlement/parked-writer.ts';
 import { ensureParkedStream } from '../../../src/nats/streams/parked-stream.ts';
 import { until } from '../../support/wait.ts';
 import { DURABLE, makeGroup, NO_LIMITS, STREAM } from '../group.ts';
@@ -17,7 +17,7 @@ export const SUBJECT = `parked.${STREAM}.${KEY}`;
 export const CREATED = 1_790_000_000_000;
 export const WANTED = { name: PARKED, sourceStream: STREAM, replicas: 1, ackWaitMs: 60_000 };
 
-export const parking = (more: Partial<Parking> = {}): Parking => ({
+export const parking = (more: Partial<CopyHeaders> = {}): CopyHeaders => ({
   deliveryId: 'order-1',
   endpointKey: KEY,
   attempts: 0,
@@ -33,20 +33,20 @@ export function handOutsOf(
   created: number,
   slots = 1000,
 ) {
-  const handOuts: HandOut[] = [];
+  const handOuts: ReceivedMessage[] = [];
   const consumer = createPullConsumer(
     client,
     {
       stream,
       durable,
-      streamCreated: () => created,
+      streamCreatedAt: () => created,
       maxBatch: slots,
       limits: () => NO_LIMITS,
-      isKnown: () => Promise.resolve(true),
-      lanes: 2,
-      handOut: (message, at) => new HandOut(message, at, stream === PARKED ? 'parked' : 'stream'),
+      verify: () => Promise.resolve(true),
+      maxPulls: 2,
+      toMessage: (message, at) => new ReceivedMessage(message, at, stream === PARKED ? 'parked' : 'stream'),
     },
-    { free: () => slots, take: (handOut) => void handOuts.push(handOut), handBack: () => {} },
+    { capacity: () => slots, onMessage: (message) => void handOuts.push(message), onSurplus: () => {} },
   );
   consumer.start();
   onTestFinished(() => consumer.stop());
@@ -64,27 +64,27 @@ export async function startScene(
     worker = client,
     ackWaitMs = 60_000,
     ...options
-  }: Partial<ParkingOptions> & {
+  }: Partial<ParkedWriterOptions> & {
     worker?: NatsClient;
     ackWaitMs?: number;
   } = {},
 ) {
   await makeGroup(client, { ack_wait: nanos(ackWaitMs) });
-  const { created } = await ensureParkedStream(client, WANTED);
-  const lot = createParking(worker, { streamName: PARKED, sourceStream: STREAM, ...options });
+  const { createdAt } = await ensureParkedStream(client, WANTED);
+  const lot = createParkedWriter(worker, { streamName: PARKED, sourceStream: STREAM, ...options });
   onTestFinished(() => lot.stop());
   const main = handOutsOf(worker, STREAM, DURABLE, CREATED);
   const drain = async (of: NatsClient = worker, slots?: number, endpointKey = KEY) => {
-    const made = await ensureDrain(of, {
+    const made = await ensureParkedConsumer(of, {
       parkedStream: PARKED,
       sourceStream: STREAM,
       endpointKey,
       ackWaitMs,
     });
     if ('failed' in made) throw new Error(made.failed);
-    return handOutsOf(of, PARKED, made.name, created, slots);
+    return handOutsOf(of, PARKED, made.name, createdAt, slots);
   };
-  return { lot, main, drain, parkedCreated: created };
+  return { lot, main, drain, parkedCreated: createdAt };
 }
 
 /** Stores a message whose headers are these lines, as they stand. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
-import type { HandOut } from '../../../src/nats/messages/received-message.ts';
+import type { ReceivedMessage } from '../../../src/nats/messages/received-message.ts';
 import { createSettlement } from '../../../src/nats/settlement/settlement.ts';
 
 beforeEach(() => {
@@ -11,7 +11,7 @@ afterEach(() => {
 });
 
 /** A settlement that holds one message, for which it says every 20 s, or every 10 s where it is ordered, that it has it still. */
-function holdOne(queue: string | null = null) {
+function holdOne(orderingKey: string | null = null) {
   const server = {
     isConnected: true,
     trouble: null as string | null,
@@ -34,17 +34,17 @@ function holdOne(queue: string | null = null) {
       },
     } as unknown as NatsClient,
     acks: {
-      say: (_, word) => said.push(word.toString()),
-      drain: () => Promise.resolve(true),
-      trouble: () => server.trouble,
+      send: (_, word) => said.push(word.toString()),
+      flush: () => Promise.resolve(true),
+      problem: () => server.trouble,
     },
     deadLetters: { write: () => Promise.reject(new Error('not asked for')) },
-    parking: {} as never,
+    parkedWriter: {} as never,
     ackWaitMs: 60_000,
   });
-  const handOut = { reply: '$JS.ACK.1', receivedAt: 0, queue } as HandOut;
-  settlement.hold(handOut);
-  return { server, said, settlement, handOut };
+  const message = { reply: '$JS.ACK.1', receivedAt: 0, orderingKey } as ReceivedMessage;
+  settlement.hold(message);
+  return { server, said, settlement, handOut: message };
 }
 
 test('what is held is reported as in progress every third of the ack wait', () => {
@@ -64,23 +64,23 @@ test('nothing piles up while NATS is away, and what is held is reported as soon 
 });
 
 test('an ordered one is ours for as long as NATS has heard of it, and may be with another worker after that', () => {
-  const { server, said, settlement, handOut } = holdOne('webhooks.ordered.k');
+  const { server, said, settlement, handOut: message } = holdOne('webhooks.ordered.k');
   server.isConnected = false;
   vi.advanceTimersByTime(53_000);
-  expect(settlement.isOurs(handOut)).toBe(true);
+  expect(settlement.isLeaseValid(message)).toBe(true);
   vi.advanceTimersByTime(7000);
-  expect(settlement.isOurs(handOut)).toBe(false);
+  expect(settlement.isLeaseValid(message)).toBe(false);
   server.isConnected = true;
   server.reconnected();
   expect(said).toEqual([]);
 });
 
 test('an ordered one is ours for an attempt more only where NATS has heard of it lately', () => {
-  const { settlement, handOut } = holdOne('webhooks.ordered.k');
+  const { settlement, handOut: message } = holdOne('webhooks.ordered.k');
   vi.advanceTimersByTime(20_000);
-  expect(settlement.isOurs(handOut, 30_000)).toBe(true);
+  expect(settlement.isLeaseValid(message, 30_000)).toBe(true);
   vi.advanceTimersByTime(5000);
-  expect([settlement.isOurs(handOut, 30_000), settlement.isOurs(handOut)]).toEqual([false, true]);
+  expect([settlement.isLeaseValid(message, 30_000), settlement.isLeaseValid(message)]).toEqual([false, true]);
 });
 
 test('an ordered one may have been on its way since the last ping that is answered was said', async () => {
@@ -89,11 +89,15 @@ test('an ordered one may have been on its way since the last ping that is answer
   server.answer();
   await Promise.resolve();
   vi.advanceTimersByTime(53_500);
-  const late = { reply: '$JS.ACK.2', receivedAt: performance.now(), queue: 'webhooks.ordered.k' } as HandOut;
+  const late = {
+    reply: '$JS.ACK.2',
+    receivedAt: performance.now(),
+    orderingKey: 'webhooks.ordered.k',
+  } as ReceivedMessage;
   settlement.hold(late);
-  expect(settlement.isOurs(late)).toBe(true);
+  expect(settlement.isLeaseValid(late)).toBe(true);
   vi.advanceTimersByTime(1000);
-  expect(settlement.isOurs(late)).toBe(false);
+  expect(settlement.isLeaseValid(late)).toBe(false);
 });
 
 test('nothing piles up while NATS denies us its words', () => {

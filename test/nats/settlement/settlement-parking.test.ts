@@ -1,8 +1,8 @@
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Verdict } from '../../../src/core/retry/verdict.ts';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
-import { ensureDrain } from '../../../src/nats/consumers/parked-queues.ts';
-import { createParking } from '../../../src/nats/settlement/parked-writer.ts';
+import { ensureParkedConsumer } from '../../../src/nats/consumers/parked-queues.ts';
+import { createParkedWriter } from '../../../src/nats/settlement/parked-writer.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
 import { groupState, publish, STREAM } from '../group.ts';
@@ -12,10 +12,10 @@ import { startSettling } from './settlement-scene.ts';
 
 const NO_ROOM = { kind: 'noCapacity', reason: 'its circuit breaker is open' } as const;
 const PARK: Verdict = { kind: 'park' };
-const retry = (waitsIn: 'stream' | 'queue', delayMs = 60_000): Verdict => ({
+const retry = (retryVia: 'nak' | 'park', delayMs = 60_000): Verdict => ({
   kind: 'retry',
   delayMs,
-  waitsIn,
+  retryVia,
 });
 
 let server: TestNats;
@@ -57,14 +57,14 @@ test('a message without room waits in the queue of its endpoint, with the attemp
   await publish(client, 1);
   expect(await settle(await next(), PARK, NO_ROOM)).toEqual(PARK);
   expect(await journeyOfLast()).toEqual({ attempts: '0', notBefore: undefined });
-  await parking.drain(5000);
+  await parking.flush(5000);
   expect(await stored(client, STREAM)).toBe(0);
 });
 
 test('an attempt that our own shutdown aborted is not counted', async () => {
   const { next, settle } = await startSettling(client);
   await publish(client, 1);
-  await settle(await next(), { kind: 'retry', delayMs: 1, waitsIn: 'stream' });
+  await settle(await next(), { kind: 'retry', delayMs: 1, retryVia: 'nak' });
   expect(await settle(await next(1), PARK, { kind: 'aborted' })).toEqual(PARK);
   expect(await journeyOfLast()).toEqual({ attempts: '1', notBefore: undefined });
 });
@@ -73,11 +73,11 @@ test('a failed attempt that waits in the queue is counted, and not sent before i
   const { parking, next, settle } = await startSettling(client);
   await publish(client, 1);
   const before = Date.now();
-  expect(await settle(await next(), retry('queue'))).toEqual(retry('queue'));
+  expect(await settle(await next(), retry('park'))).toEqual(retry('park'));
   const { attempts, notBefore } = await journeyOfLast();
   expect(attempts).toBe('1');
   expect(Date.parse(notBefore!)).toBeGreaterThanOrEqual(before + 60_000);
-  await parking.drain(5000);
+  await parking.flush(5000);
   expect(await stored(client, STREAM)).toBe(0);
 });
 
@@ -85,7 +85,7 @@ test('what was parked and fails again is parked once more, behind the others, an
   const { parking, settlement, next, settle, parkedCreated } = await startSettling(client);
   await publish(client, 1);
   await settle(await next(), PARK, NO_ROOM);
-  const drain = await ensureDrain(client, {
+  const drain = await ensureParkedConsumer(client, {
     parkedStream: PARKED,
     sourceStream: STREAM,
     endpointKey: KEY,
@@ -94,10 +94,10 @@ test('what was parked and fails again is parked once more, behind the others, an
   if ('failed' in drain) throw new Error(drain.failed);
   const copy = await handOutsOf(client, PARKED, drain.name, parkedCreated).next();
   settlement.hold(copy);
-  await settle(copy, retry('queue'));
+  await settle(copy, retry('park'));
   expect((await journeyOfLast()).attempts).toBe('1');
   expect((await lastCopy(client)).seq).toBe(2);
-  await parking.drain(5000);
+  await parking.flush(5000);
   expect(await stored(client, PARKED)).toBe(1);
 });
 
@@ -106,7 +106,7 @@ test('where the parked stream is full, a failed attempt waits in the stream, as 
   await fillParkedStream();
   const delays = naks();
   await publish(client, 1);
-  expect(await settle(await next(), retry('queue'))).toEqual(retry('stream'));
+  expect(await settle(await next(), retry('park'))).toEqual(retry('nak'));
   await until(() => delays.length === 1);
   expect(delays).toEqual([60_000]);
   expect((await groupState(client)).num_ack_pending).toBe(1);
@@ -120,10 +120,10 @@ test.each([
   await fillParkedStream();
   const delays = naks();
   await publish(client, 1);
-  expect(await settle(await next(), PARK, NO_ROOM)).toMatchObject({ kind: 'handBack' });
+  expect(await settle(await next(), PARK, NO_ROOM)).toMatchObject({ kind: 'requeued' });
   await until(() => delays.length === 1);
   expect(delays).toEqual([delayMs]);
-  expect(parking.trouble()).toContain(PARKED);
+  expect(parking.problem()).toContain(PARKED);
   expect(await stored(client, STREAM)).toBe(1);
 });
 
@@ -134,19 +134,19 @@ test('where the parked stream is full, one without room that is set aside is kep
   });
   await fillParkedStream();
   await publish(client, 1);
-  const handOut = await next();
-  expect(await settle(handOut, PARK, NO_ROOM)).toEqual({ kind: 'setAside' });
-  expect(settlement.hasHandedBack()).toBe(false);
-  await until(() => performance.now() - handOut.receivedAt > 2500);
+  const message = await next();
+  expect(await settle(message, PARK, NO_ROOM)).toEqual({ kind: 'deferred' });
+  expect(settlement.hasRequeued()).toBe(false);
+  await until(() => performance.now() - message.receivedAt > 2500);
   expect(handOuts.length).toBe(1);
-  expect(await settle(handOut, { kind: 'ack' })).toEqual({ kind: 'ack' });
+  expect(await settle(message, { kind: 'ack' })).toEqual({ kind: 'ack' });
   await until(async () => (await stored(client, STREAM)) === 0);
 });
 
 describe('what is to be sent later', () => {
   const inAnHour = () => Date.now() + 3_600_000;
   const later = (dueAt: number): Verdict => ({ kind: 'schedule', dueAt });
-  const early = (dueAt: number) => ({ kind: 'early', dueAt }) as const;
+  const early = (dueAt: number) => ({ kind: 'notDue', dueAt }) as const;
 
   test('waits in the queue of its minute, with the attempts that it had', async () => {
     const { next, settle } = await startSettling(client);
@@ -171,15 +171,15 @@ describe('what is to be sent later', () => {
   test('is one copy, though it is parked again by another worker, in the queue of another time', async () => {
     const { parking, next } = await startSettling(client);
     await publish(client, 1);
-    const handOut = await next();
+    const message = await next();
     for (const endpointKey of ['at.2199-01-01', 'at.2199-01-01T12:00'])
-      await createParking(client, { streamName: PARKED, sourceStream: STREAM }).park(handOut, {
+      await createParkedWriter(client, { streamName: PARKED, sourceStream: STREAM }).park(message, {
         deliveryId: 'orders:1',
         endpointKey,
         attempts: 0,
         notBefore: null,
       });
-    await parking.drain(5000);
+    await parking.flush(5000);
     expect((await lastCopy(client)).subject).toBe(`parked.${STREAM}.at.2199-01-01`);
     expect(await stored(client, PARKED)).toBe(1);
   });
@@ -189,7 +189,7 @@ describe('what is to be sent later', () => {
     const delays = naks();
     const dueAt = inAnHour();
     await client.connection.request('webhooks.orders', new Uint8Array(1_048_000), { timeout: 10_000 });
-    expect(await settle(await next(), later(dueAt), early(dueAt))).toMatchObject({ kind: 'handBack' });
+    expect(await settle(await next(), later(dueAt), early(dueAt))).toMatchObject({ kind: 'requeued' });
     await until(() => delays.length === 1);
     expect(delays[0]).toBeGreaterThan(3_500_000);
     expect(await stored(client, PARKED)).toBe(0);
@@ -201,7 +201,7 @@ describe('what is to be sent later', () => {
     await fillParkedStream();
     await publish(client, 2);
     const dueAt = inAnHour();
-    expect(await settle(await next(), later(dueAt), early(dueAt))).toEqual({ kind: 'setAside' });
-    expect(await settle(await next(1), later(dueAt), early(dueAt))).toMatchObject({ kind: 'handBack' });
+    expect(await settle(await next(), later(dueAt), early(dueAt))).toEqual({ kind: 'deferred' });
+    expect(await settle(await next(1), later(dueAt), early(dueAt))).toMatchObject({ kind: 'requeued' });
   });
 });

@@ -4,10 +4,10 @@ import type { Outcome } from '../../../src/core/retry/attempt.ts';
 import type { Verdict } from '../../../src/core/retry/verdict.ts';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
 import { createPullConsumer } from '../../../src/nats/consumers/pull-consumer.ts';
-import type { HandOut } from '../../../src/nats/messages/received-message.ts';
+import type { ReceivedMessage } from '../../../src/nats/messages/received-message.ts';
 import { createAckBuffer } from '../../../src/nats/settlement/ack-buffer.ts';
 import { createDeadLetterWriter } from '../../../src/nats/settlement/dead-letter-writer.ts';
-import { createParking } from '../../../src/nats/settlement/parked-writer.ts';
+import { createParkedWriter } from '../../../src/nats/settlement/parked-writer.ts';
 import { createSettlement } from '../../../src/nats/settlement/settlement.ts';
 import { ensureDeadLetterStream } from '../../../src/nats/streams/dead-letter-stream.ts';
 import { ensureParkedStream } from '../../../src/nats/streams/parked-stream.ts';
@@ -30,20 +30,20 @@ export async function startSettling(
     worker?: NatsClient;
     ackWaitMs?: number;
     random?: () => number;
-    defer?: (handOut: HandOut) => boolean;
+    defer?: (message: ReceivedMessage) => boolean;
   } = {},
 ) {
   await makeGroup(client, { ack_wait: nanos(ackWaitMs) });
   await ensureDeadLetterStream(client, { name: DLQ, sourceStream: STREAM, replicas: 1 });
-  const { created: parkedCreated } = await ensureParkedStream(client, WANTED);
-  const handOuts: HandOut[] = [];
+  const { createdAt: parkedCreated } = await ensureParkedStream(client, WANTED);
+  const handOuts: ReceivedMessage[] = [];
   const clock = { now: 0 };
-  const parking = createParking(worker, { streamName: PARKED, sourceStream: STREAM });
+  const parkedWriter = createParkedWriter(worker, { streamName: PARKED, sourceStream: STREAM });
   const settlement = createSettlement({
     client: worker,
     acks: createAckBuffer(worker),
     deadLetters: createDeadLetterWriter(worker, { streamName: DLQ, sourceStream: STREAM }),
-    parking,
+    parkedWriter,
     ...(defer && { defer }),
     ackWaitMs,
     now: () => clock.now,
@@ -54,36 +54,36 @@ export async function startSettling(
     {
       stream: STREAM,
       durable: DURABLE,
-      streamCreated: () => 7,
+      streamCreatedAt: () => 7,
       maxBatch: 100,
       limits: () => NO_LIMITS,
-      isKnown: () => Promise.resolve(true),
+      verify: () => Promise.resolve(true),
     },
     {
-      free: () => 100,
-      take(handOut) {
-        settlement.hold(handOut);
-        handOuts.push(handOut);
+      capacity: () => 100,
+      onMessage(message) {
+        settlement.hold(message);
+        handOuts.push(message);
       },
-      handBack: () => {},
+      onSurplus: () => {},
     },
   );
   consumer.start();
   onTestFinished(() => {
     settlement.stop();
-    parking.stop();
+    parkedWriter.stop();
     return consumer.stop();
   });
   const next = async (n = 0) => {
     await until(() => handOuts.length > n);
     return handOuts[n]!;
   };
-  const settle = (handOut: HandOut, verdict: Verdict, outcome = FAILED) =>
+  const settle = (message: ReceivedMessage, verdict: Verdict, outcome = FAILED) =>
     settlement.settle(
-      handOut,
+      message,
       { id: 'orders:1', endpointKey: KEY },
       { outcome, startedAt: 0, durationMs: 1 },
       verdict,
     );
-  return { settlement, parking, handOuts, next, settle, clock, parkedCreated };
+  return { settlement, parking: parkedWriter, handOuts, next, settle, clock, parkedCreated };
 }

@@ -35,7 +35,7 @@ test('a message to be tried again comes after its delay, as its second hand-out'
   await publish(client, 1);
   const first = await next();
   const settledAt = performance.now();
-  await settle(first, { kind: 'retry', delayMs: 700, waitsIn: 'stream' });
+  await settle(first, { kind: 'retry', delayMs: 700, retryVia: 'nak' });
   const second = await next(1);
   expect(second).toMatchObject({ sequence: first.sequence, handOuts: 2 });
   expect(second.receivedAt - settledAt).toBeGreaterThanOrEqual(700);
@@ -45,8 +45,8 @@ test('a message that is handed back comes again', async () => {
   const { next, settle } = await startSettling(client);
   await publish(client, 1);
   const first = await next();
-  expect(await settle(first, { kind: 'handBack', delayMs: 0 }, { kind: 'aborted' })).toMatchObject({
-    kind: 'handBack',
+  expect(await settle(first, { kind: 'requeued', delayMs: 0 }, { kind: 'aborted' })).toMatchObject({
+    kind: 'requeued',
   });
   expect(await next(1)).toMatchObject({ sequence: first.sequence, handOuts: 2 });
 });
@@ -54,7 +54,7 @@ test('a message that is handed back comes again', async () => {
 test('a message that waits for its next attempt holds up no other', async () => {
   const { next, settle, handOuts } = await startSettling(client);
   await publish(client, 1);
-  await settle(await next(), { kind: 'retry', delayMs: 3_600_000, waitsIn: 'stream' });
+  await settle(await next(), { kind: 'retry', delayMs: 3_600_000, retryVia: 'nak' });
   await publish(client, 5);
   await until(() => handOuts.length === 6);
 });
@@ -85,7 +85,7 @@ test('a dead letter is stored, and then its message is gone', async () => {
   // Both are confirmed by now.
   expect(await stored(DLQ)).toBe(1);
   expect(await stored(STREAM)).toBe(0);
-  expect(settlement.trouble()).toBe(null);
+  expect(settlement.problem()).toBe(null);
 });
 
 test('a dead letter keeps the message as it was, with its headers', async () => {
@@ -116,13 +116,13 @@ test('a dead letter that finds no room is handed back and named, once in the log
   const { config } = await client.manager.streams.info(DLQ);
   await client.manager.streams.update(DLQ, { ...config, max_bytes: 1 });
   await publish(client, 2);
-  expect(await settle(await next(), GONE)).toMatchObject({ kind: 'handBack' });
-  expect(await settle(await next(1), GONE)).toMatchObject({ kind: 'handBack' });
-  expect(settlement.trouble()).toContain(DLQ);
+  expect(await settle(await next(), GONE)).toMatchObject({ kind: 'requeued' });
+  expect(await settle(await next(1), GONE)).toMatchObject({ kind: 'requeued' });
+  expect(settlement.problem()).toContain(DLQ);
   expect(await stored(STREAM)).toBe(2);
   await client.manager.streams.update(DLQ, { ...config, max_bytes: -1 });
   expect([await settle(await next(2), GONE), await settle(await next(3), GONE)]).toEqual([GONE, GONE]);
-  expect(settlement.trouble()).toBe(null);
+  expect(settlement.problem()).toBe(null);
   expect(log.lines.filter((line) => /dead letter/.test(line))).toEqual([
     expect.stringMatching(`^error: dead letter not stored in ${DLQ}`),
     'info: dead letters are stored again',
@@ -135,9 +135,9 @@ test('a dead letter that found no room here, and was stored by a peer, is a trou
   await client.manager.streams.delete(DLQ);
   await publish(client, 1);
   await settle(await next(), GONE);
-  expect(settlement.trouble()).toContain(DLQ);
+  expect(settlement.problem()).toContain(DLQ);
   clock.now += 30_000;
-  expect(settlement.trouble()).toBe(null);
+  expect(settlement.problem()).toBe(null);
 });
 
 test('a message is told by its stream, its place there and its hand-out', async () => {
@@ -149,26 +149,26 @@ test('a message is told by its stream, its place there and its hand-out', async 
     stream: STREAM,
     sequence: 1,
     handOuts: 1,
-    streamCreated: 7,
+    streamCreatedAt: 7,
   });
 });
 
 test('a NATS header is found in whatever case its name is written', async () => {
   const { next } = await startSettling(client);
   await publish(client, 1);
-  const handOut = await next();
-  expect(handOut.header('order')).toBe('0');
-  expect(handOut.header('Order')).toBe('0');
-  expect(handOut.header('Orders')).toBeUndefined();
-  expect([...handOut.headers()]).toEqual([['order', ['0']]]);
+  const message = await next();
+  expect(message.header('order')).toBe('0');
+  expect(message.header('Order')).toBe('0');
+  expect(message.header('Orders')).toBeUndefined();
+  expect([...message.headers()]).toEqual([['order', ['0']]]);
 });
 
 test('a message without headers has none', async () => {
   const { next } = await startSettling(client);
   client.connection.publish('webhooks.orders', '{}');
-  const handOut = await next();
-  expect(handOut.header('order')).toBeUndefined();
-  expect([...handOut.headers()]).toEqual([]);
+  const message = await next();
+  expect(message.header('order')).toBeUndefined();
+  expect([...message.headers()]).toEqual([]);
 });
 
 /** As a program may send it that builds headers itself: the server takes any. */
@@ -192,12 +192,12 @@ test.each([
 ])('a NATS header that our client would not write (%j) is left out, and stops neither the others nor a dead letter', async (odd) => {
   const { next, settle } = await startSettling(client);
   await publishRaw(`before: 1\r\n${odd}\r\nNats-Msg-Id: ключ`);
-  const handOut = await next();
-  expect(handOut.header('Nats-Msg-Id')).toBe('ключ');
-  expect([...handOut.headers()]).toEqual([
+  const message = await next();
+  expect(message.header('Nats-Msg-Id')).toBe('ключ');
+  expect([...message.headers()]).toEqual([
     ['before', ['1']],
     ['Nats-Msg-Id', ['ключ']],
   ]);
-  expect(await settle(handOut, GONE)).toEqual(GONE);
+  expect(await settle(message, GONE)).toEqual(GONE);
   expect([await stored(DLQ), await stored(STREAM)]).toEqual([1, 0]);
 });

@@ -2,7 +2,7 @@ import { nanos } from 'nats';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
 import { ensureStream } from '../../../src/nats/streams/stream.ts';
-import { durableStream, type StreamWanted } from '../../../src/nats/streams/stream-config.ts';
+import { defaultWebhookStream, type StreamWanted } from '../../../src/nats/streams/stream-config.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { ACCOUNT_PER_TEST, connectTo, freshAccount } from '../servers.ts';
 
@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 
 const row = (more: Partial<StreamWanted> = {}): StreamWanted => ({
-  ...durableStream('WEBHOOKS', ['webhooks.*']),
+  ...defaultWebhookStream('WEBHOOKS', ['webhooks.*']),
   change: 'always',
   ...more,
 });
@@ -27,7 +27,7 @@ const madeBySomebodyElse = () =>
 
 test('changed limits of the row are applied to the live stream, and said', async () => {
   await ensureStream(client, row());
-  const { changes } = await ensureStream(
+  const { notices } = await ensureStream(
     client,
     row({
       maxMessages: 1000,
@@ -44,25 +44,25 @@ test('changed limits of the row are applied to the live stream, and said', async
     duplicate_window: nanos(60_000),
     subjects: ['webhooks.*', 'events.>'],
   });
-  expect(changes.join()).toContain('max_msgs -1 -> 1000');
+  expect(notices.join()).toContain('max_msgs -1 -> 1000');
 });
 
 test('nothing is changed where the stream is as the row says', async () => {
   await ensureStream(client, row());
-  expect((await ensureStream(client, row())).changes).toEqual([]);
+  expect((await ensureStream(client, row())).notices).toEqual([]);
 });
 
 test('what cannot change is said with the cure, and the rest stays', async () => {
   await ensureStream(client, row());
-  const { changes, warnings } = await ensureStream(client, row({ replicas: 3, storage: 'memory' }));
-  expect(changes.join()).toContain('cannot follow rule_nats_streams: 3 replicas need a cluster');
+  const { notices, warnings } = await ensureStream(client, row({ replicas: 3, storage: 'memory' }));
+  expect(notices.join()).toContain('cannot follow rule_nats_streams: 3 replicas need a cluster');
   expect(warnings.join()).toContain('has storage file, not memory as wanted');
   expect(await live()).toMatchObject({ num_replicas: 1, storage: 'file' });
 });
 
 test('a row that nobody has touched leaves the stream of somebody else alone', async () => {
   await madeBySomebodyElse();
-  expect((await ensureStream(client, row({ change: 'following' }))).changes).toEqual([]);
+  expect((await ensureStream(client, row({ change: 'following' }))).notices).toEqual([]);
   expect(await live()).toMatchObject({ max_msgs: 77 });
 });
 
@@ -75,7 +75,7 @@ test('a stream that followed its row follows it back to the defaults, too', asyn
 
 test('without a row, as while PostgreSQL is away, nothing is changed', async () => {
   await ensureStream(client, row({ maxMessages: 1000 }));
-  await ensureStream(client, durableStream('WEBHOOKS', ['webhooks.*']));
+  await ensureStream(client, defaultWebhookStream('WEBHOOKS', ['webhooks.*']));
   expect(await live()).toMatchObject({ max_msgs: 1000 });
 });
 

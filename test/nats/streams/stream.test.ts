@@ -2,7 +2,7 @@ import { AckPolicy, DiscardPolicy, nanos, RetentionPolicy, StorageType } from 'n
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
 import { ensureStream } from '../../../src/nats/streams/stream.ts';
-import { durableStream, type StreamWanted } from '../../../src/nats/streams/stream-config.ts';
+import { defaultWebhookStream, type StreamWanted } from '../../../src/nats/streams/stream-config.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { ACCOUNT_PER_TEST, connectTo, freshAccount, refusal } from '../servers.ts';
 
@@ -19,7 +19,7 @@ beforeEach(async () => {
 });
 
 const wanted = (more: Partial<StreamWanted> = {}): StreamWanted => ({
-  ...durableStream('WEBHOOKS', ['webhooks.*']),
+  ...defaultWebhookStream('WEBHOOKS', ['webhooks.*']),
   ...more,
 });
 
@@ -44,9 +44,9 @@ test('a missing stream is made as wanted: a work queue in files that refuses new
 });
 
 test('it says when the stream was created, in milliseconds', async () => {
-  const { created } = await ensureStream(client, wanted());
+  const { createdAt } = await ensureStream(client, wanted());
   const info = await client.manager.streams.info('WEBHOOKS');
-  expect(new Date(created).toISOString().slice(0, 23)).toBe(info.created.slice(0, 23));
+  expect(new Date(createdAt).toISOString().slice(0, 23)).toBe(info.created.slice(0, 23));
 });
 
 test('limits of the row are kept', async () => {
@@ -65,14 +65,14 @@ test('limits of the row are kept', async () => {
 
 test('workers that make it at once all find one stream', async () => {
   const found = await Promise.all(Array.from({ length: 8 }, () => ensureStream(client, wanted())));
-  expect(new Set(found.map(({ created }) => created)).size).toBe(1);
+  expect(new Set(found.map(({ createdAt }) => createdAt)).size).toBe(1);
 });
 
 test('workers that want it differently find the one that was first', async () => {
   const found = await Promise.all(
     [1, 2, 3, 4].map((n) => ensureStream(client, wanted({ maxMessages: n * 1000 }))),
   );
-  expect(new Set(found.map(({ created }) => created)).size).toBe(1);
+  expect(new Set(found.map(({ createdAt }) => createdAt)).size).toBe(1);
   expect(found.filter(({ isNew }) => isNew)).toHaveLength(1);
 });
 

@@ -131,7 +131,7 @@ describe('nats_deliveries', () => {
   });
 
   it('does not count a hand-out that our own shutdown cut off', async () => {
-    const aborted = { ...failed(1), outcome: 'aborted' as const, verdict: 'handBack' as const, status: null };
+    const aborted = { ...failed(1), outcome: 'aborted' as const, verdict: 'requeued' as const, status: null };
     await storeFlush(database.pool, flushOf({ attempts: [{ ...aborted, nextAttemptAt: null }] }));
     expect(await deliveries()).toMatchObject([{ status: 'retrying', attempts: 0, next_retry_at: null }]);
   });

@@ -16,8 +16,8 @@ describe('the progress of a group', () => {
   afterAll(() => database.close());
   beforeEach(() => database.pool.query('TRUNCATE rule_nats_group_progress'));
 
-  const note = (ackFloor: number, streamCreated = MADE) =>
-    storeFlush(database.pool, flushOf({ progress: { pending: 0, streamCreated, ackFloor } }));
+  const note = (ackFloor: number, streamCreatedAt = MADE) =>
+    storeFlush(database.pool, flushOf({ progress: { pending: 0, streamCreatedAt, ackFloor } }));
   const progress = () => readProgress(database.pool, flushOf().streamName, flushOf().queueGroup);
 
   it('is not known before the first flush', async () => {
@@ -26,7 +26,7 @@ describe('the progress of a group', () => {
 
   it('is noted by every flush, to the millisecond of its stream', async () => {
     await note(7);
-    expect(await progress()).toEqual({ streamCreated: MADE, ackFloor: 7 });
+    expect(await progress()).toEqual({ streamCreatedAt: MADE, ackFloor: 7 });
   });
 
   it('never goes back when flushes of several workers come in another order', async () => {
@@ -39,6 +39,6 @@ describe('the progress of a group', () => {
     await note(9);
     await note(2, MADE + 1000);
     await note(100);
-    expect(await progress()).toEqual({ streamCreated: MADE + 1000, ackFloor: 2 });
+    expect(await progress()).toEqual({ streamCreatedAt: MADE + 1000, ackFloor: 2 });
   });
 });
