@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { connectProblem } from '../postgres/connection/connect-problem.ts';
+import { describeConnectError } from '../postgres/connection/connect-problem.ts';
 import { migrate, readMigrations } from '../postgres/migrate.ts';
 import { readApplied } from '../postgres/tables/migrations-table.ts';
 import { type Command, parseFlags } from '../runtime/command.ts';
@@ -26,7 +26,7 @@ several times at once. Server: DATABASE_URL, else that of the \`npm start\` of t
       // What PostgreSQL refuses lies in that database, and is no bug of ours.
       throw error instanceof UserError || errorCode(error) === undefined
         ? error
-        : new UserError(connectProblem(error, DATABASE_URL), { cause: error });
+        : new UserError(describeConnectError(error, DATABASE_URL), { cause: error });
     });
   },
 };

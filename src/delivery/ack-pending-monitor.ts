@@ -5,14 +5,14 @@ const POLL_EVERY_MS = 1000;
  * is handed out to anyone. Asked while there are retries.
  */
 export class AckPendingMonitor {
-  readonly #ask: () => Promise<boolean | null>;
+  readonly #poll: () => Promise<boolean | null>;
   readonly #timer: NodeJS.Timeout;
   #isNearLimit = false;
   #hasRetried = false;
 
-  /** @param ask Null where that cannot be known now. */
-  constructor(ask: () => Promise<boolean | null>) {
-    this.#ask = ask;
+  /** @param poll Null where that cannot be known now. */
+  constructor(poll: () => Promise<boolean | null>) {
+    this.#poll = poll;
     this.#timer = setInterval(() => void this.#check(), POLL_EVERY_MS);
   }
 
@@ -32,6 +32,6 @@ export class AckPendingMonitor {
   async #check(): Promise<void> {
     if (!this.#hasRetried && !this.#isNearLimit) return;
     this.#hasRetried = false;
-    this.#isNearLimit = (await this.#ask()) ?? this.#isNearLimit;
+    this.#isNearLimit = (await this.#poll()) ?? this.#isNearLimit;
   }
 }

@@ -11,10 +11,17 @@ import { EGRESS_PROXY_AWAY, EGRESS_PROXY_LOGIN } from './proxy-pool.ts';
 const EXCERPT_BYTES = 1024;
 
 /** How much of an error's message is kept, in characters: of a certificate for the wrong host it lists every name that it is for. */
-const LONGEST_DETAIL = 1024;
+const MAX_DETAIL = 1024;
 
 /** What our own machine lacks when these are the error, not the endpoint. */
-const OWN_FAULTS = new Set([EGRESS_PROXY_AWAY, EGRESS_PROXY_LOGIN, 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+const LOCAL_FAULT_CODES = new Set([
+  EGRESS_PROXY_AWAY,
+  EGRESS_PROXY_LOGIN,
+  'EMFILE',
+  'ENFILE',
+  'ENOBUFS',
+  'ENOMEM',
+]);
 
 type Controller = Dispatcher.DispatchController;
 
@@ -22,7 +29,7 @@ type Controller = Dispatcher.DispatchController;
  * One request and its response, as undici tells it. The first word decides the outcome; whatever comes later only
  * ends the connection.
  */
-export class Exchange implements Dispatcher.DispatchHandler {
+export class HttpExchange implements Dispatcher.DispatchHandler {
   readonly outcome: Promise<Outcome>;
   /** On the clock of `performance.now()`. */
   readonly deadline: number;
@@ -58,12 +65,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
       phase: this.#controller === undefined ? 'connect' : 'response',
       afterMs: this.#timeoutMs,
     });
-    this.#hangUp();
+    this.#closeConnection();
   }
 
   abort(): void {
     this.#end({ kind: 'aborted' });
-    this.#hangUp();
+    this.#closeConnection();
   }
 
   fail(error: unknown): void {
@@ -73,7 +80,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
     // Its time was over while it was still dialing.
-    if (this.#ended) this.#hangUp();
+    if (this.#ended) this.#closeConnection();
   }
 
   onResponseStart(_controller: Controller, status: number, headers: Record<string, string | string[]>): void {
@@ -95,7 +102,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#bytes += chunk.length;
     if (this.#bytes <= this.#maxBytes) return;
     this.#responded();
-    this.#hangUp();
+    this.#closeConnection();
   }
 
   onResponseEnd(): void {
@@ -123,17 +130,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#resolve(outcome);
   }
 
-  #hangUp(): void {
+  #closeConnection(): void {
     // The reason reaches only our own onResponseError, which by now changes nothing.
     this.#controller?.abort(new Error('the attempt is over'));
   }
 }
 
 function outcomeOf(error: unknown, afterMs: number): Outcome {
-  const cause = tellingOf(error);
+  const cause = relevantError(error);
   const code = errorCode(cause) ?? 'UNKNOWN';
   if (code === ADDRESS_REFUSED) return { kind: 'blocked', detail: detailOf(cause) };
-  if (isOwnFault(cause)) return { kind: 'localFault', code };
+  if (isLocalFault(cause)) return { kind: 'localFault', code };
   if (code === 'UND_ERR_CONNECT_TIMEOUT') {
     return { kind: 'timedOut', phase: 'connect', afterMs: Math.round(afterMs) };
   }
@@ -141,19 +148,19 @@ function outcomeOf(error: unknown, afterMs: number): Outcome {
 }
 
 function detailOf(error: unknown): string {
-  return detachedText(errorMessage(error), LONGEST_DETAIL);
+  return detachedText(errorMessage(error), MAX_DETAIL);
 }
 
 /** Of a host with several addresses each has failed in its own way: it is our fault only where all of them are. */
-function tellingOf(error: unknown): unknown {
+function relevantError(error: unknown): unknown {
   if (!(error instanceof AggregateError)) return error;
-  return error.errors.find((each) => !isOwnFault(each)) ?? error.errors[0] ?? error;
+  return error.errors.find((each) => !isLocalFault(each)) ?? error.errors[0] ?? error;
 }
 
-function isOwnFault(error: unknown): boolean {
+function isLocalFault(error: unknown): boolean {
   const code = errorCode(error);
   // No local port left for this endpoint. For an IPv6 address it says that this machine has no IPv6, which no
   // waiting cures.
   if (code === 'EADDRNOTAVAIL') return isIPv4((error as { address?: string }).address ?? '');
-  return code !== undefined && OWN_FAULTS.has(code);
+  return code !== undefined && LOCAL_FAULT_CODES.has(code);
 }

@@ -3,7 +3,7 @@ import { type Dispatcher, errors, Pool } from 'undici';
 type Kept = { readonly pool: Pool; usedAt: number; connections: number };
 
 /** How many are closed at once when there are too many: to find them, all are looked at. */
-const SHARE_CLOSED = 1 / 8;
+const CLOSED_SHARE = 1 / 8;
 
 /**
  * The connections to all endpoints: a pool for each origin, as undici's Agent has them, but no more than so many
@@ -70,7 +70,7 @@ export class OriginPools {
   #closeOldest(): void {
     const idle = [...this.#kept].filter(([, kept]) => isIdle(kept));
     idle.sort(([, one], [, other]) => one.usedAt - other.usedAt);
-    for (const [origin, kept] of idle.slice(0, Math.ceil(SHARE_CLOSED * this.#most)))
+    for (const [origin, kept] of idle.slice(0, Math.ceil(CLOSED_SHARE * this.#most)))
       this.#close(origin, kept);
   }
 

@@ -3,7 +3,7 @@ import { type Signing, signatureHeaders } from '../core/endpoint/signature.ts';
 import type { Delivery } from '../core/message/delivery.ts';
 import type { Attempt } from '../core/retry/attempt.ts';
 import { createDispatcher, type DispatcherOptions } from './dispatcher.ts';
-import { Exchange } from './exchange.ts';
+import { HttpExchange } from './exchange.ts';
 
 export type SenderOptions = DispatcherOptions & {
   /** How much of a response is read, in bytes; the connection of a longer one is closed. */
@@ -31,7 +31,7 @@ export interface Sender {
  */
 export function createSender(options: SenderOptions): Sender {
   const dispatcher = createDispatcher(options);
-  const underWay = new Set<Exchange>();
+  const underWay = new Set<HttpExchange>();
   let sweep: NodeJS.Timeout | undefined;
 
   function sweepOverdue(): void {
@@ -41,12 +41,12 @@ export function createSender(options: SenderOptions): Sender {
     }
   }
 
-  function watch(exchange: Exchange): void {
+  function watch(exchange: HttpExchange): void {
     underWay.add(exchange);
     sweep ??= setInterval(sweepOverdue, Math.min(SWEEP_MS, options.attemptTimeoutMs / 4));
   }
 
-  function unwatch(exchange: Exchange): void {
+  function unwatch(exchange: HttpExchange): void {
     underWay.delete(exchange);
     if (underWay.size > 0) return;
     clearInterval(sweep);
@@ -61,7 +61,11 @@ export function createSender(options: SenderOptions): Sender {
       return { outcome: { kind: 'blocked', detail: forbidden }, startedAt, durationMs: 0 };
     }
     const timeoutMs = delivery.endpoint?.row.timeoutMs ?? options.attemptTimeoutMs;
-    const exchange = new Exchange(timeoutMs, options.maxResponseBytes, delivery.endpoint?.successStatuses);
+    const exchange = new HttpExchange(
+      timeoutMs,
+      options.maxResponseBytes,
+      delivery.endpoint?.successStatuses,
+    );
     watch(exchange);
     try {
       dispatcher.dispatch(requestOf(delivery, startedAt, options), exchange);

@@ -5,9 +5,9 @@ import { faultPoint } from '../runtime/fault-point.ts';
 import { inTransaction } from './connection/transaction.ts';
 import { ensurePartitions } from './tables/attempt-partitions-table.ts';
 import { insertAttempts } from './tables/attempts-table.ts';
-import { addToConsumer, retireDeadConsumers } from './tables/consumer-stats-table.ts';
+import { addToConsumer, markDeadConsumersInactive } from './tables/consumer-stats-table.ts';
 import { writeEndpointStates } from './tables/endpoint-states-table.ts';
-import { noteProgress } from './tables/group-progress-table.ts';
+import { saveProgress } from './tables/group-progress-table.ts';
 import { claimFlush, retireSilentInstances } from './tables/instances-table.ts';
 import { insertDeadLetters } from './tables/publish-history-table.ts';
 
@@ -48,9 +48,9 @@ async function storeOnce(pool: pg.Pool, flush: StatisticsFlush): Promise<'stored
     await insertDeadLetters(client, flush.deadLetters);
     await writeEndpointStates(client, flush.instanceId, flush.endpoints);
     await addToConsumer(client, flush);
-    await noteProgress(client, flush);
+    await saveProgress(client, flush);
     await retireSilentInstances(client);
-    await retireDeadConsumers(client);
+    await markDeadConsumersInactive(client);
     written();
     return 'stored' as const;
   });

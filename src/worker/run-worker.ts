@@ -9,7 +9,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { json, type Route } from '../runtime/route.ts';
 import { within } from '../runtime/within.ts';
 import { type AssembledWorker, assembleWorker } from './assemble/worker.ts';
-import { openServers } from './connections/servers.ts';
+import { connectServers } from './connections/servers.ts';
 import { stopDelivering } from './stop-worker.ts';
 import { OrderedTopology } from './topology/ordered-topology.ts';
 import { Topology } from './topology/topology.ts';
@@ -29,7 +29,7 @@ export type RunningWorker = {
   stop(): Promise<void>;
 };
 
-type Extras = {
+type WorkerExtras = {
   /** Beside /health. */
   readonly routes?: (pool: pg.Pool, worker: AssembledWorker) => readonly Route[];
   readonly alsoAllowedCidrs?: readonly string[];
@@ -47,9 +47,9 @@ export async function runWorker(
   settings: Settings,
   log: Logger,
   signal: AbortSignal,
-  extras: Extras = {},
+  extras: WorkerExtras = {},
 ): Promise<RunningWorker> {
-  const { database, client } = await openServers(settings, log, signal);
+  const { database, client } = await connectServers(settings, log, signal);
   const { pool } = database;
   const topology = new Topology(client, settings, database, log);
   await topology.ensure().catch(async (error) => {
@@ -79,7 +79,7 @@ export async function runWorker(
   await worker.parkedQueues.start();
   if (isOrdered) await worker.ordered.keys.start();
   await worker.reporter.start();
-  const stopSaying = sayStatistics(worker, log, startedAt);
+  const stopSaying = logStatistics(worker, log, startedAt);
   const stopMending = topology.startRepair(worker.inTrouble, worker.consumer.retry);
   const stopTelling = logHealth(worker.health, log);
   const stopFollowing = topology.watchRow();
@@ -169,7 +169,7 @@ async function serveHealth(
   }
 }
 
-function sayStatistics(worker: AssembledWorker, log: Logger, startedAt: number): () => void {
+function logStatistics(worker: AssembledWorker, log: Logger, startedAt: number): () => void {
   let said = 0;
   const timer = setInterval(() => {
     const { total } = worker.statistics;

@@ -29,8 +29,11 @@ export async function stopDelivering(worker: AssembledWorker, drainMs: number): 
   await worker.slots.whenIdle(ABORT_MS);
   for (const message of worker.deferred.takeAll()) worker.settlement.requeue(message, 0);
   worker.settlement.stop();
-  const [acked, parked] = await Promise.all([worker.acks.flush(ABORT_MS), worker.parking.flush(ABORT_MS)]);
-  worker.parking.stop();
+  const [acked, parked] = await Promise.all([
+    worker.acks.flush(ABORT_MS),
+    worker.parkedWriter.flush(ABORT_MS),
+  ]);
+  worker.parkedWriter.stop();
   const acksConfirmed = acked && parked;
   return { drained: Math.max(0, underWay - aborted), aborted, acksConfirmed };
 }

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { pino } from 'pino';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { connectProblem } from '../../src/postgres/connection/connect-problem.ts';
+import { describeConnectError } from '../../src/postgres/connection/connect-problem.ts';
 import { createPool } from '../../src/postgres/connection/pool.ts';
 import { outcomeOf } from '../commands/programs.ts';
 import { type Authority, type Certificate, makeAuthority } from '../support/certificates.ts';
@@ -67,7 +67,7 @@ async function connecting(url: string): Promise<boolean | string> {
     const { rows } = await pool.query('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()');
     return rows[0].ssl;
   } catch (error) {
-    return connectProblem(error, url);
+    return describeConnectError(error, url);
   } finally {
     await pool?.end();
   }

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { connectProblem } from '../../postgres/connection/connect-problem.ts';
+import { describeConnectError } from '../../postgres/connection/connect-problem.ts';
 import { createPool } from '../../postgres/connection/pool.ts';
 import { UserError } from '../../runtime/failure.ts';
 import { createLogger } from '../../runtime/logger.ts';
@@ -24,6 +24,6 @@ async function checkConnection(pool: pg.Pool, url: string): Promise<void> {
   try {
     (await pool.connect()).release();
   } catch (error) {
-    throw new UserError(connectProblem(error, url), { cause: error });
+    throw new UserError(describeConnectError(error, url), { cause: error });
   }
 }

@@ -5,7 +5,7 @@ import type { NatsClient } from '../../nats/connection/client.ts';
 import { connectToNats } from '../../nats/connection/connection.ts';
 import { type ConsumerProgress, consumerInfo } from '../../nats/consumers/consumer-info.ts';
 import { listParked } from '../../nats/consumers/parked-queues.ts';
-import { connectProblem } from '../../postgres/connection/connect-problem.ts';
+import { describeConnectError } from '../../postgres/connection/connect-problem.ts';
 import { createPool } from '../../postgres/connection/pool.ts';
 import { type ConsumerStats, readConsumerStats } from '../../postgres/tables/consumer-stats-table.ts';
 import { readTroubledEndpoints, type TroubledEndpoints } from '../../postgres/tables/endpoint-health-view.ts';
@@ -82,7 +82,7 @@ async function fromPostgres(
 function problemOf(error: unknown, settings: Settings): string {
   return UNDEFINED.has(errorCode(error) ?? '')
     ? 'The tables are not there yet, or of an older version: start a worker, or run migrate.'
-    : connectProblem(error, settings.DATABASE_URL);
+    : describeConnectError(error, settings.DATABASE_URL);
 }
 
 /** A role of before this view may not read it; the workers' rows are worth showing all the same. */

@@ -66,7 +66,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
   readonly #waitLists = new Map<string, WaitList<M>>();
   /** The bench that each of those is on, or was. */
   readonly #waitListOf = new WeakMap<M, WaitList<M>>();
-  readonly #done = new WeakMap<M, Verdict>();
+  readonly #dispositions = new WeakMap<M, Verdict>();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #bytes = 0;
@@ -140,7 +140,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
 
   /** What was done with it, in its slot. */
   onSettled(message: M, disposition: Verdict): void {
-    this.#done.set(message, disposition);
+    this.#dispositions.set(message, disposition);
   }
 
   /** Its slot is about to be free. */
@@ -154,7 +154,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
       Object.assign(waitList, { notBefore: 0, waitMs: WAIT_MS.first });
       this.#admitFrom(waitList);
     }
-    const disposition = this.#done.get(message);
+    const disposition = this.#dispositions.get(message);
     this.#startNext(message, disposition);
     const delayMs = disposition !== undefined && 'delayMs' in disposition ? disposition.delayMs : 0;
     this.#options.settled(message.orderingKey!, message.pending, delayMs);

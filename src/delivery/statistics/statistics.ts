@@ -33,7 +33,7 @@ export class Statistics implements Service {
   #underWay: Promise<boolean> | null = null;
   #maintainedAt = Number.NEGATIVE_INFINITY;
   #saidAwayAt = Number.NEGATIVE_INFINITY;
-  #trouble: string | null = null;
+  #problem: string | null = null;
   #stopped = false;
 
   constructor(options: StatisticsOptions, keeper: MaintainedStatisticsStore) {
@@ -44,7 +44,7 @@ export class Statistics implements Service {
 
   add(...happened: Parameters<StatisticsBuffer['add']>): void {
     this.#buffer.add(...happened);
-    if (this.#trouble === null && this.#buffer.rows >= FLUSH_ROWS) void this.flush();
+    if (this.#problem === null && this.#buffer.rows >= FLUSH_ROWS) void this.flush();
   }
 
   /** What this process counted since it started. */
@@ -54,7 +54,7 @@ export class Statistics implements Service {
 
   /** Null while flushes are stored; else why they are not, for health. */
   get problem(): string | null {
-    return this.#trouble;
+    return this.#problem;
   }
 
   /** Rows that wait for a flush. */
@@ -93,16 +93,16 @@ export class Statistics implements Service {
         this.#maintainedAt = performance.now();
       }
       await this.#buffer.flush(progress, !this.#stopped);
-      if (this.#trouble !== null) this.#options.log.info('statistics are stored again');
-      this.#trouble = null;
+      if (this.#problem !== null) this.#options.log.info('statistics are stored again');
+      this.#problem = null;
       this.#saidAwayAt = Number.NEGATIVE_INFINITY;
       return true;
     } catch (error) {
-      this.#trouble = errorMessage(error);
+      this.#problem = errorMessage(error);
       if (performance.now() - this.#saidAwayAt >= LOG_AWAY_EVERY_MS) {
         this.#saidAwayAt = performance.now();
         this.#options.log.warn(
-          { error: this.#trouble, rows: this.#buffer.rows },
+          { error: this.#problem, rows: this.#buffer.rows },
           'statistics cannot be stored in PostgreSQL now; deliveries go on, and they are stored when it is back',
         );
       }

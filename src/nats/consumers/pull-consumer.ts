@@ -106,7 +106,7 @@ export function createPullConsumer(
     const free = sink.capacity();
     if (wantsMore(free)) {
       const expiresMs = Math.min(EXPIRES_MS, options.limits().expiresMs ?? EXPIRES_MS);
-      pulls.ask(free - pulls.credits, maxBatch(), expiresMs);
+      pulls.request(free - pulls.credits, maxBatch(), expiresMs);
     }
     if (pulls.nextEnd !== null) wakeWithin(pulls.nextEnd - now);
   }

@@ -49,7 +49,7 @@ export class PullRequests {
   }
 
   /** Asks for this many more, in pulls of at most `atOnce`, as far as lanes are free. */
-  ask(wanted: number, atOnce: number, expiresMs: number): void {
+  request(wanted: number, atOnce: number, expiresMs: number): void {
     const endsAt = performance.now() + expiresMs + GRACE_MS;
     let left = wanted;
     for (const pull of this.#pulls) {
@@ -60,8 +60,8 @@ export class PullRequests {
       pull.endsAt = endsAt;
       this.#credits += batch;
       left -= batch;
-      const ask = `{"batch":${batch},"expires":${expiresMs * 1_000_000}}`;
-      this.#client.connection.publish(this.#subject, ask, { reply: pull.reply });
+      const payload = `{"batch":${batch},"expires":${expiresMs * 1_000_000}}`;
+      this.#client.connection.publish(this.#subject, payload, { reply: pull.reply });
     }
   }
 

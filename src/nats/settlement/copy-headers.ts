@@ -19,20 +19,20 @@ const DELIVERY_ID = Header.deliveryId.toLowerCase();
  * The headers of a copy, as they go over the wire. They hold nothing of the copy that is itself copied, so that a
  * message that is parked again and again does not grow.
  */
-export function copyHeaderBlock(message: ReceivedMessage, parking: CopyHeaders): Uint8Array {
+export function copyHeaderBlock(message: ReceivedMessage, copy: CopyHeaders): Uint8Array {
   const { stream, streamCreatedAt, sequence } = message.position;
   let block =
     'NATS/1.0\r\n' +
-    `${Header.messageId}: ${stream}:${streamCreatedAt}:${sequence}:${messageIdKey(parking.endpointKey)}\r\n` +
-    `${Header.deliveryId}: ${headerText(parking.deliveryId)}\r\n` +
-    `${Header.attempts}: ${parking.attempts}\r\n` +
+    `${Header.messageId}: ${stream}:${streamCreatedAt}:${sequence}:${messageIdKey(copy.endpointKey)}\r\n` +
+    `${Header.deliveryId}: ${headerText(copy.deliveryId)}\r\n` +
+    `${Header.attempts}: ${copy.attempts}\r\n` +
     `${Header.originalSubject}: ${message.subject}\r\n` +
     `${Header.originalStream}: ${message.stream}\r\n` +
     `${Header.originalStreamCreated}: ${message.streamCreatedAt}\r\n` +
     `${Header.originalSequence}: ${message.sequence}\r\n` +
     `${Header.publishedAt}: ${new Date(message.publishedAt).toISOString()}\r\n`;
-  if (parking.notBefore !== null) {
-    block += `${Header.notBefore}: ${new Date(parking.notBefore).toISOString()}\r\n`;
+  if (copy.notBefore !== null) {
+    block += `${Header.notBefore}: ${new Date(copy.notBefore).toISOString()}\r\n`;
   }
   for (const [name, values] of message.headers()) {
     if (isWorkerHeader(name) || name.toLowerCase() === DELIVERY_ID) continue;

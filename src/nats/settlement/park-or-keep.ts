@@ -90,9 +90,9 @@ export function createParker({ parkedWriter, defer, requeue, onParked, random }:
     return requeue(message, requeueDelayMs(message.deliveryCount));
   }
 
-  function requeueDelayMs(handOuts: number): number {
+  function requeueDelayMs(deliveryCount: number): number {
     return Math.round(
-      Math.min(REQUEUE_DELAY_MS.max, REQUEUE_DELAY_MS.first * 2 ** (handOuts - 1)) * (0.5 + random()),
+      Math.min(REQUEUE_DELAY_MS.max, REQUEUE_DELAY_MS.first * 2 ** (deliveryCount - 1)) * (0.5 + random()),
     );
   }
 

@@ -131,14 +131,14 @@ export function createParkedWriter(client: NatsClient, options: ParkedWriterOpti
         headers: copyHeaderBlock(message, copy),
         isExpired: (now) => now >= givesUpAt,
         onReply(answer) {
-          const judged = isNoResponders(answer) ? (absent() ?? 'again') : judge(answer.json<PubAck>());
-          if (judged === 'again') return RETRY_MS;
-          if (judged === 'stored') stored();
-          else failed(judged);
+          const failure = isNoResponders(answer) ? (absent() ?? 'again') : judge(answer.json<PubAck>());
+          if (failure === 'again') return RETRY_MS;
+          if (failure === 'stored') stored();
+          else failed(failure);
           return null;
         },
         onFailure(error) {
-          void judgeFailure(message, error).then(failed);
+          void classifyFailure(message, error).then(failed);
         },
       });
 
@@ -158,16 +158,16 @@ export function createParkedWriter(client: NatsClient, options: ParkedWriterOpti
 
   function judge(ack: PubAck): 'stored' | 'again' | Failed {
     if (ack.error === undefined) return 'stored';
-    const judged = classifyReply(subjects, ack.error);
-    return judged === 'again' || 'stored' in judged ? 'again' : judged;
+    const failure = classifyReply(subjects, ack.error);
+    return failure === 'again' || 'stored' in failure ? 'again' : failure;
   }
 
-  async function judgeFailure(handOut: ReceivedMessage, error: unknown): Promise<Failed> {
+  async function classifyFailure(handOut: ReceivedMessage, error: unknown): Promise<Failed> {
     const message = { subject: subjects, data: handOut.data };
-    const judged = await classifyNoReply(client, message, error).catch(
+    const failure = await classifyNoReply(client, message, error).catch(
       (cause): Failed => ({ failed: 'refused', detail: errorMessage(cause) }),
     );
-    return judged === 'again' || 'stored' in judged ? unconfirmed(subjects, retryForMs) : judged;
+    return failure === 'again' || 'stored' in failure ? unconfirmed(subjects, retryForMs) : failure;
   }
 
   /** Nobody listens: no stream, or one without a leader? One look tells it for all, a second long. */
@@ -180,9 +180,9 @@ export function createParkedWriter(client: NatsClient, options: ParkedWriterOpti
   async function look(): Promise<void> {
     looking = true;
     const error = NatsError.errorForCode(ErrorCode.NoResponders);
-    const judged = await classifyNoReply(client, { subject: subjects, data: new Uint8Array() }, error);
+    const failure = await classifyNoReply(client, { subject: subjects, data: new Uint8Array() }, error);
     absence = {
-      failed: judged === 'again' || 'stored' in judged ? null : judged,
+      failed: failure === 'again' || 'stored' in failure ? null : failure,
       until: performance.now() + 1000,
     };
     looking = false;

@@ -107,7 +107,7 @@ export function createSettlement({
     leases.finish(message, word, delayMs);
   }
 
-  const parker = createParker({
+  const parking = createParker({
     parkedWriter,
     defer,
     requeue,
@@ -164,7 +164,7 @@ export function createSettlement({
           const attempts = attemptsMade(message.attemptNumber, attempt.outcome);
           if (
             verdict.retryVia === 'park' &&
-            (await parker.park(message, [delivery], attempts, Date.now() + verdict.delayMs))
+            (await parking.park(message, [delivery], attempts, Date.now() + verdict.delayMs))
           )
             return verdict;
           nak(message, verdict.delayMs);
@@ -172,12 +172,12 @@ export function createSettlement({
         }
         case 'park':
           if (message.orderingKey === null)
-            return parker.parkOrKeep(message, [delivery], message.attemptNumber - 1);
-          if (leases.isLeaseValid(message)) return parker.keepInOrder(message, delivery.endpointKey);
+            return parking.parkOrKeep(message, [delivery], message.attemptNumber - 1);
+          if (leases.isLeaseValid(message)) return parking.keepInOrder(message, delivery.endpointKey);
           leases.remove(message);
           return { kind: 'requeued', delayMs: 0 };
         case 'schedule':
-          return parker.schedule(message, delivery.id, verdict);
+          return parking.schedule(message, delivery.id, verdict);
         case 'deferred':
         case 'requeued':
           return requeue(message, 0);
@@ -186,7 +186,7 @@ export function createSettlement({
       }
     },
     fanOut: (message, id, endpointKeys) =>
-      parker.parkOrKeep(
+      parking.parkOrKeep(
         message,
         endpointKeys.map((endpointKey) => ({ id, endpointKey })),
         0,
@@ -195,7 +195,7 @@ export function createSettlement({
     ackDuplicate: (message) => leases.finish(message, ACK),
     abandon: (message) => leases.remove(message),
     isLeaseValid: (message, forMs) => leases.isLeaseValid(message, forMs),
-    hasRequeued: parker.hasRequeued,
+    hasRequeued: parking.hasRequeued,
     problem: () => (problem !== null && now() < problem.until ? problem.why : null),
     stop: () => leases.stop(),
   };

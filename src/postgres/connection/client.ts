@@ -22,7 +22,7 @@ type Connection = { readonly stream: Socket; emit(event: 'error', error: Error):
 const NO_TLS = 'N'.charCodeAt(0);
 
 /** `pg` has no code for a server without TLS where the URL asks for it, nor for one that asks for a password when there is none. */
-export class ClientWithClearWords extends pg.Client {
+export class PgClient extends pg.Client {
   constructor(config?: pg.ClientConfig) {
     super(config);
     const { connection, ssl } = this as unknown as { connection: Connection; ssl: unknown };
@@ -48,7 +48,7 @@ export class ClientWithClearWords extends pg.Client {
   }
 
   /** Lets the process end while the connection is open. To be said once it is being made, and again once it is made. */
-  letProcessEnd(): void {
+  unref(): void {
     (this as unknown as { connection: Connection }).connection.stream.unref();
   }
 

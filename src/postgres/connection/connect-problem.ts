@@ -26,15 +26,15 @@ const CURES: Readonly<Record<string, string>> = {
 const AWAY_CLASSES = /^(08|53|55|57|58)/;
 
 /**
- * Whether waiting may help. `away`: the server is not there, or not ready; try again later. `refusedUs`: it is there,
+ * Whether waiting may help. `away`: the server is not there, or not ready; try again later. `rejected`: it is there,
  * and will say the same again until the user changes something. What is not known is `away`: trying again is harmless.
  */
-export function classifyConnectError(error: unknown): 'away' | 'refusedUs' {
-  return error instanceof UserError || CURES[errorCode(error) ?? ''] !== undefined ? 'refusedUs' : 'away';
+export function classifyConnectError(error: unknown): 'away' | 'rejected' {
+  return error instanceof UserError || CURES[errorCode(error) ?? ''] !== undefined ? 'rejected' : 'away';
 }
 
 /** What is wrong with the connection and how to cure it, in one line without the password. */
-export function connectProblem(error: unknown, url: string): string {
+export function describeConnectError(error: unknown, url: string): string {
   const code = errorCode(error);
   const what = `DATABASE_URL (${describeServer(url)}): ${errorMessage(error)}${code === undefined ? '' : ` [${code}]`}.`;
   // What we throw ourselves says its own cure.

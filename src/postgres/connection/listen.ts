@@ -1,15 +1,15 @@
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { ClientWithClearWords, checkUrl, clientConfig } from './client.ts';
+import { checkUrl, clientConfig, PgClient } from './client.ts';
 import { describeServer } from './connect-problem.ts';
 
 /** Said by the triggers of sql/migrations/0015_endpoint_changes_notify.sql. */
 const LISTEN = 'LISTEN nats_webhook_worker_endpoints';
 
 /** What comes within it is one change, in milliseconds. */
-const TOGETHER_MS = 50;
-const FIRST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 5000;
+const DEBOUNCE_MS = 50;
+const INITIAL_DELAY_MS = 250;
+const MAX_DELAY_MS = 5000;
 /** The share by which a pause is shortened or lengthened, so that many workers never knock in step. */
 const JITTER = 0.25;
 
@@ -47,26 +47,26 @@ export function listenForChanges(options: ListenOptions): Listening {
   const server = describeServer(url);
   let isStopped = false;
   let isAway = false;
-  let pauseMs = FIRST_PAUSE_MS;
+  let pauseMs = INITIAL_DELAY_MS;
   let endCurrent = () => {};
   let retry: NodeJS.Timeout | undefined;
-  let together: NodeJS.Timeout | undefined;
+  let debounce: NodeJS.Timeout | undefined;
 
-  function tell(): void {
-    together ??= setTimeout(() => {
-      together = undefined;
+  function notify(): void {
+    debounce ??= setTimeout(() => {
+      debounce = undefined;
       changed();
-    }, TOGETHER_MS).unref();
+    }, DEBOUNCE_MS).unref();
   }
 
-  function heard(): void {
+  function onListening(): void {
     if (isAway) log.info({ server }, 'PostgreSQL tells of changed endpoints again');
     isAway = false;
-    pauseMs = FIRST_PAUSE_MS;
+    pauseMs = INITIAL_DELAY_MS;
     changed();
   }
 
-  function lost(error: unknown): void {
+  function onLost(error: unknown): void {
     if (isStopped) return;
     if (!isAway) {
       log.warn(
@@ -76,11 +76,11 @@ export function listenForChanges(options: ListenOptions): Listening {
     }
     isAway = true;
     retry = setTimeout(connect, pauseMs * (1 - JITTER + 2 * JITTER * Math.random())).unref();
-    pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
+    pauseMs = Math.min(MAX_DELAY_MS, pauseMs * 2);
   }
 
   function connect(): void {
-    endCurrent = holdConnection(options, { heard, notified: tell, lost });
+    endCurrent = holdConnection(options, { onListening, onNotified: notify, onLost });
   }
 
   connect();
@@ -88,26 +88,26 @@ export function listenForChanges(options: ListenOptions): Listening {
     stop() {
       isStopped = true;
       clearTimeout(retry);
-      clearTimeout(together);
+      clearTimeout(debounce);
       endCurrent();
     },
   };
 }
 
-type Said = {
+type ListenEvents = {
   /** Once it listens. */
-  heard(): void;
-  notified(): void;
+  onListening(): void;
+  onNotified(): void;
   /** Once, whatever ends it. */
-  lost(error: unknown): void;
+  onLost(error: unknown): void;
 };
 
 /** One connection, until it is lost. @returns What ends it, without a word. */
 function holdConnection(
   { url, checkEveryMs = 15_000, answerWithinMs = 10_000 }: ListenOptions,
-  said: Said,
+  events: ListenEvents,
 ): () => void {
-  const client = new ClientWithClearWords(clientConfig(url));
+  const client = new PgClient(clientConfig(url));
   let check: NodeJS.Timeout | undefined;
   let isOver = false;
 
@@ -119,7 +119,7 @@ function holdConnection(
   function lose(error: unknown): void {
     if (isOver) return;
     end();
-    said.lost(error);
+    events.onLost(error);
   }
   async function listen(): Promise<void> {
     const silent = setTimeout(() => lose(new Error('the server does not answer')), answerWithinMs).unref();
@@ -130,14 +130,14 @@ function holdConnection(
   }
   async function open(): Promise<void> {
     const connected = client.connect();
-    client.letProcessEnd();
+    client.unref();
     await connected;
-    client.letProcessEnd();
+    client.unref();
     await listen();
-    if (!isOver) said.heard();
+    if (!isOver) events.onListening();
   }
 
-  client.on('notification', () => said.notified());
+  client.on('notification', () => events.onNotified());
   client.on('error', lose);
   client.on('end', () => lose(new Error('the connection was closed')));
   open().catch(lose);

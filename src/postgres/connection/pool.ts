@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { ClientWithClearWords, checkUrl, clientConfig } from './client.ts';
+import { checkUrl, clientConfig, PgClient } from './client.ts';
 import { describeServer } from './connect-problem.ts';
 
 export type PoolOptions = {
@@ -25,7 +25,7 @@ export function createPool({ url, size, log }: PoolOptions): pg.Pool {
   checkUrl(url);
   const pool = new pg.Pool({
     ...clientConfig(url),
-    Client: ClientWithClearWords,
+    Client: PgClient,
     max: size,
     query_timeout: 60_000,
   });

@@ -4,7 +4,7 @@ import { nameText, nullable, storableCount, storableNumber } from './storable.ts
 
 /**
  * Adds to the row, whoever else adds to it. The extension's own columns may be NULL. The row is marked active by every
- * flush, the last one of a process too: `retireDeadConsumers`, in the same transaction, has the last word. An average
+ * flush, the last one of a process too: `markDeadConsumersInactive`, in the same transaction, has the last word. An average
  * that its column cannot hold is cut; without deliveries there is none.
  */
 const ADD = `
@@ -42,7 +42,7 @@ const ADD = `
  * A row is active while an instance of its name is. Rows without any instance are another program's. A locked row
  * belongs to a flush under way, which says this for itself; waiting for it could end in a deadlock.
  */
-const RETIRE_DEAD = `
+const MARK_DEAD_INACTIVE = `
   UPDATE rule_nats_consumer_stats SET active = false, updated_at = now()
   WHERE consumer_id IN (
     SELECT consumer_id FROM rule_nats_consumer_stats consumer
@@ -108,8 +108,8 @@ export async function addToConsumer(client: pg.PoolClient, flush: StatisticsFlus
 }
 
 /** Marks the rows as inactive whose last instance has stopped or went silent. */
-export async function retireDeadConsumers(client: pg.PoolClient): Promise<void> {
-  await client.query(RETIRE_DEAD);
+export async function markDeadConsumersInactive(client: pg.PoolClient): Promise<void> {
+  await client.query(MARK_DEAD_INACTIVE);
 }
 
 export async function readConsumerStats(pool: pg.Pool, streamName: string): Promise<ConsumerStats[]> {

@@ -3,7 +3,7 @@ import type { GroupProgress, StatisticsFlush } from '../../core/records/statisti
 import { nameText } from './storable.ts';
 
 /** Flushes of several workers come in any order: only forward, unless the stream was made again. */
-const NOTE = `
+const SAVE = `
   INSERT INTO rule_nats_group_progress AS row (stream_name, queue_group, stream_created_at, ack_floor)
   VALUES ($1, $2, to_timestamp($3 / 1000.0), $4)
   ON CONFLICT (stream_name, queue_group) DO UPDATE
@@ -15,10 +15,10 @@ const READ = `
   SELECT round(extract(epoch FROM stream_created_at) * 1000)::double precision AS stream_created, ack_floor
   FROM rule_nats_group_progress WHERE stream_name = $1 AND queue_group = $2`;
 
-export async function noteProgress(client: pg.PoolClient, flush: StatisticsFlush): Promise<void> {
+export async function saveProgress(client: pg.PoolClient, flush: StatisticsFlush): Promise<void> {
   const { streamName, queueGroup, progress } = flush;
   if (progress === null) return;
-  await client.query(NOTE, [
+  await client.query(SAVE, [
     nameText(streamName),
     nameText(queueGroup),
     progress.streamCreatedAt,

@@ -20,12 +20,12 @@ export type HealthParts = Settling & {
 /** Wires what the parts of a worker say of themselves. */
 export function assembleHealth(parts: HealthParts) {
   const { client, topology, orderedTopology, consumer, statistics, registry, stopping } = parts;
-  const { acks, parking, settlement } = parts;
+  const { acks, parkedWriter, settlement } = parts;
 
   function natsProblem(): string | null {
     if (!client.isConnected()) return 'not connected';
-    const trouble = consumer.problem();
-    return acks.problem() ?? client.denied() ?? (trouble === null ? null : (topology.problem() ?? trouble));
+    const problem = consumer.problem();
+    return acks.problem() ?? client.denied() ?? (problem === null ? null : (topology.problem() ?? problem));
   }
 
   function health(): Health {
@@ -33,7 +33,7 @@ export function assembleHealth(parts: HealthParts) {
       {
         nats: natsProblem(),
         deadLetters: settlement.problem(),
-        parking: parking.problem(),
+        parking: parkedWriter.problem(),
         order: orderedTopology.problem(),
         postgres: statistics.problem ?? registry.problem,
       },
@@ -42,8 +42,8 @@ export function assembleHealth(parts: HealthParts) {
   }
 
   /** Whether NATS answers, and yet something that we need there is missing. */
-  const inTrouble = () =>
-    consumer.problem() !== null || settlement.problem() !== null || parking.problem() !== null;
+  const isInTrouble = () =>
+    consumer.problem() !== null || settlement.problem() !== null || parkedWriter.problem() !== null;
 
-  return { health, inTrouble };
+  return { health, inTrouble: isInTrouble };
 }

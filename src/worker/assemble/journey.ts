@@ -52,7 +52,7 @@ export function assembleSteps(parts: StepsParts): DeliverySteps<ReceivedMessage>
     registry,
     limits,
     deferred,
-    parking,
+    parkedWriter,
     settlement,
     send,
   } = parts;
@@ -62,9 +62,9 @@ export function assembleSteps(parts: StepsParts): DeliverySteps<ReceivedMessage>
     maxAgeMs: settings.MAX_AGE_HOURS * HOUR_MS,
     parse: createMessageParser(settings.ENDPOINT_KEY),
     admit(message, { target }) {
-      const fits = parking.fits(message);
+      const fits = parkedWriter.fits(message);
       // The worker that was lost may have parked it again: then this copy is one too many, and parking it once more is its end.
-      if (message.isRedeliveredCopy && fits && parking.problem() === null)
+      if (message.isRedeliveredCopy && fits && parkedWriter.problem() === null)
         return { kind: 'noCapacity', reason: 'a worker was lost with it' };
       return admission.admit(target, { isParkedCopy: message.isParkedCopy, cannotPark: !fits });
     },
@@ -74,8 +74,8 @@ export function assembleSteps(parts: StepsParts): DeliverySteps<ReceivedMessage>
     hasRequeued: (message) =>
       settlement.hasRequeued() ||
       topology.parkedCanFill ||
-      parking.problem() !== null ||
-      !parking.fits(message),
+      parkedWriter.problem() !== null ||
+      !parkedWriter.fits(message),
     retryVia(message, delivery) {
       const isQueued = message.isParkedCopy || ackPending.isNearLimit();
       return isQueued || (!isUndeliverable(delivery) && admission.isClosedFor(delivery.target))
@@ -84,7 +84,7 @@ export function assembleSteps(parts: StepsParts): DeliverySteps<ReceivedMessage>
     },
     async fanOut(message, fanOut) {
       const { id, endpointKeys } = fanOut;
-      if (!parking.fits(message)) return tooLarge(id, endpointKeys.length);
+      if (!parkedWriter.fits(message)) return tooLarge(id, endpointKeys.length);
       const disposition = await settlement.fanOut(message, id, endpointKeys);
       if (isParked(disposition) && message.orderingKey === null)
         for (const key of endpointKeys) parkedQueues.onParked(key);

@@ -47,7 +47,7 @@ export function assembleSettling({
     ackWaitMs: topology.ackWaitMs,
     isGone,
   });
-  return { acks, parking: parkedWriter, settlement };
+  return { acks, parkedWriter, settlement };
 }
 
 export type Settling = ReturnType<typeof assembleSettling>;

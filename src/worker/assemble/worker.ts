@@ -91,7 +91,7 @@ export function assembleWorker({
       return isKept;
     },
   });
-  const { acks, parking, settlement } = settling;
+  const { acks, parkedWriter, settlement } = settling;
   const ackPending = new AckPendingMonitor(() => topology.isNearAckPendingLimit());
   const { admission, parkedQueues, scheduledQueues, share, reporter } = assembleAdmission({
     settings,
@@ -231,7 +231,7 @@ export function assembleWorker({
     sender,
     statistics,
     acks,
-    parking,
+    parkedWriter,
     settlement,
     slots,
     admission,

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Settings } from '../../config/settings.ts';
 import type { MaintainedStatisticsStore } from '../../delivery/statistics/statistics.ts';
-import { classifyConnectError, connectProblem } from '../../postgres/connection/connect-problem.ts';
+import { classifyConnectError, describeConnectError } from '../../postgres/connection/connect-problem.ts';
 import { createPool } from '../../postgres/connection/pool.ts';
 import { maintain } from '../../postgres/maintain.ts';
 import { migrate } from '../../postgres/migrate.ts';
@@ -44,12 +44,14 @@ export async function openDatabase(settings: Settings, log: Logger): Promise<Dat
       throw asUserError(error, settings.DATABASE_URL);
     }
     log.warn(
-      `${connectProblem(error, settings.DATABASE_URL)} Deliveries start without it; statistics follow when it comes.`,
+      `${describeConnectError(error, settings.DATABASE_URL)} Deliveries start without it; statistics follow when it comes.`,
     );
     return { pool, keeper, streamRow: null };
   }
 }
 
 function asUserError(error: unknown, url: string): UserError {
-  return error instanceof UserError ? error : new UserError(connectProblem(error, url), { cause: error });
+  return error instanceof UserError
+    ? error
+    : new UserError(describeConnectError(error, url), { cause: error });
 }

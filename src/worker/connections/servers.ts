@@ -7,7 +7,7 @@ import { within } from '../../runtime/within.ts';
 import { type Database, openDatabase } from './database.ts';
 
 /** How long NATS may take to say that it refuses us too, once PostgreSQL has refused us, in milliseconds. */
-const LAST_WORD_MS = 2000;
+const SECOND_ERROR_MS = 2000;
 
 /** How this program connects to NATS, by its settings. */
 export function natsOptions(settings: Settings): Omit<NatsOptions, 'log' | 'signal'> {
@@ -46,7 +46,7 @@ function tlsOf({ NATS_TLS_CA, NATS_TLS_CERT, NATS_TLS_KEY, NATS_TLS_FIRST }: Set
  * @param signal Ends the waiting for a NATS that is away.
  * @throws {UserError} for what the user can cure; the signal's reason when it is aborted.
  */
-export async function openServers(
+export async function connectServers(
   settings: Settings,
   log: Logger,
   signal: AbortSignal,
@@ -59,7 +59,7 @@ export async function openServers(
   });
   const opening = openDatabase(settings, log).catch(async (error) => {
     const answered = connecting.catch(() => undefined);
-    await within(LAST_WORD_MS, answered);
+    await within(SECOND_ERROR_MS, answered);
     givenUp.abort(error);
     throw error;
   });
@@ -68,11 +68,11 @@ export async function openServers(
     return { database: database.value, client: client.value };
   if (database.status === 'fulfilled') await database.value.pool.end();
   if (client.status === 'fulfilled') await client.value.close();
-  throw together([database, client].flatMap((end) => (end.status === 'rejected' ? [end.reason] : [])));
+  throw combineErrors([database, client].flatMap((end) => (end.status === 'rejected' ? [end.reason] : [])));
 }
 
 /** One error that says all of them, each once. What is none of the user's goes first, alone. */
-function together(reasons: readonly unknown[]): unknown {
+function combineErrors(reasons: readonly unknown[]): unknown {
   const other = reasons.find((reason) => !(reason instanceof UserError));
   if (other !== undefined) return other;
   const sentences = new Set((reasons as UserError[]).map(({ message }) => message));

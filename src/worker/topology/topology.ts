@@ -197,7 +197,7 @@ export class Topology {
   }
 
   /**
-   * Makes again what was deleted, for as long as `inTrouble` says that something is missing.
+   * Makes again what was deleted, for as long as `isInTrouble` says that something is missing.
    *
    * @param mended Told when all is there.
    * @returns what ends it.

@@ -1,7 +1,10 @@
 import { createServer } from 'node:net';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { classifyConnectError, connectProblem } from '../../../src/postgres/connection/connect-problem.ts';
+import {
+  classifyConnectError,
+  describeConnectError,
+} from '../../../src/postgres/connection/connect-problem.ts';
 import { createPool } from '../../../src/postgres/connection/pool.ts';
 import { UserError } from '../../../src/runtime/failure.ts';
 import { openDatabase, type TestDatabase } from '../database.ts';
@@ -57,7 +60,7 @@ describe('a pool', () => {
         url.pathname = '/no_such_database';
       }),
     );
-    expect(classifyConnectError(failure)).toBe('refusedUs');
+    expect(classifyConnectError(failure)).toBe('rejected');
   });
 
   it('is refused with a wrong password', async () => {
@@ -67,7 +70,7 @@ describe('a pool', () => {
       }),
     );
     expect(failure).toMatchObject({ code: '28P01' });
-    expect(classifyConnectError(failure)).toBe('refusedUs');
+    expect(classifyConnectError(failure)).toBe('rejected');
   });
 
   it('is refused where the server asks for a password and there is none', async () => {
@@ -76,8 +79,8 @@ describe('a pool', () => {
         url.password = '';
       }),
     );
-    expect(classifyConnectError(failure)).toBe('refusedUs');
-    expect(connectProblem(failure, database.url)).toContain('Put it into the URL.');
+    expect(classifyConnectError(failure)).toBe('rejected');
+    expect(describeConnectError(failure, database.url)).toContain('Put it into the URL.');
   });
 
   it('is refused where the user is unknown', async () => {
@@ -86,7 +89,7 @@ describe('a pool', () => {
         url.username = 'nobody_knows_me';
       }),
     );
-    expect(classifyConnectError(failure)).toBe('refusedUs');
+    expect(classifyConnectError(failure)).toBe('rejected');
   });
 
   it('finds the server away where nothing listens', async () => {
@@ -118,7 +121,7 @@ describe('a pool', () => {
 describe('a connection problem', () => {
   it('names the setting, the server and the cure, and never the password', () => {
     const error = Object.assign(new Error('password authentication failed for user "u"'), { code: '28P01' });
-    const text = connectProblem(error, 'postgresql://u:s3cret@db.test:5433/app?options=s3cret');
+    const text = describeConnectError(error, 'postgresql://u:s3cret@db.test:5433/app?options=s3cret');
     expect(text).toBe(
       'DATABASE_URL (u@db.test:5433/app): password authentication failed for user "u" [28P01]. ' +
         'Correct the user or the password in it.',
@@ -133,11 +136,11 @@ describe('a connection problem', () => {
     ['23502', 'Cure what is named in that database'],
   ])('%s does not ask to start a server that answers: %s', (code, cure) => {
     const error = Object.assign(new Error('it said so'), { code });
-    expect(connectProblem(error, 'postgresql://db/app')).toContain(`it said so [${code}]. ${cure}`);
+    expect(describeConnectError(error, 'postgresql://db/app')).toContain(`it said so [${code}]. ${cure}`);
   });
 
   it('keeps quiet about a password with an @ in it', () => {
-    expect(connectProblem(new Error('gone'), 'postgresql://u:s3@cret@db/app')).not.toMatch(/s3|cret/);
+    expect(describeConnectError(new Error('gone'), 'postgresql://u:s3@cret@db/app')).not.toMatch(/s3|cret/);
   });
 
   it.each([
@@ -158,6 +161,6 @@ describe('a connection problem', () => {
     '42501',
     'SELF_SIGNED_CERT_IN_CHAIN',
   ])('of code %s stays until the user changes something', (code) => {
-    expect(classifyConnectError(Object.assign(new Error('x'), { code }))).toBe('refusedUs');
+    expect(classifyConnectError(Object.assign(new Error('x'), { code }))).toBe('rejected');
   });
 });
