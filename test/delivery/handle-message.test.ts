@@ -160,7 +160,7 @@ describe('the journey of a message', () => {
   it('is not sent again when dead workers used up its attempts', async () => {
     const { steps, recorded } = await handle(message(ENVELOPE, { attemptNumber: 4 }), OK, { room: NO_ROOM });
     expect(steps).toEqual(['settle deadLetter', 'record deadLetter']);
-    expect(recorded.attempt.outcome).toEqual({ kind: 'lostAttempts', handOuts: 3 });
+    expect(recorded.attempt.outcome).toEqual({ kind: 'lostAttempts', deliveryCount: 3 });
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'exhausted' });
   });
 

@@ -161,7 +161,7 @@ test('a machine without file descriptors is our own fault, not the endpoint’s'
   const starved = 'ulimit -n 60; exec "$0" --input-type=module -e "$1"';
   const { stdout, waitForExit } = await runCommand('/bin/sh', ['-c', starved, process.execPath, program]);
   await waitForExit();
-  expect([...new Set(stdout)].sort()).toEqual(['faulted EMFILE', 'timedOut response']);
+  expect([...new Set(stdout)].sort()).toEqual(['localFault EMFILE', 'timedOut response']);
 });
 
 test('an address that this machine has no way to is unreachable', async () => {

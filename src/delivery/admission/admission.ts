@@ -57,10 +57,8 @@ export class Admission {
   }
 
   /** Lets in, lets wait in its slot, or turns away: then the message is to be parked. */
-  admit(
-    target: Target,
-    { isParkedCopy, cannotPark }: AdmissionRequest,
-  ): Permit | Rejected | Promise<Permit | Rejected> {
+  admit(target: Target, request: AdmissionRequest): Permit | Rejected | Promise<Permit | Rejected> {
+    const { isParkedCopy, cannotPark } = request;
     if (this.#closed) return { kind: 'noCapacity', reason: STOPPING };
     const now = this.#options.now();
     const endpoint = this.#endpointFor(target.endpointKey, target.origin);
@@ -84,7 +82,7 @@ export class Admission {
     });
   }
 
-  /** The place of an endpoint, made where it is not known. */
+  /** An endpoint, tracked from now on if it was not. */
   endpointFor(endpointKey: string): TrackedEndpoint {
     return this.#endpointFor(endpointKey, null);
   }
@@ -237,11 +235,8 @@ export class Admission {
       // In the order of their coming: the first one has waited longest.
       const [first] = endpoint.waiters;
       if (first === undefined) return;
-      if (
-        !isUnhealthyNow &&
-        !isWaitOver(endpoint, first, now, unresponsiveAfterMs, this.#slots.shareFor(endpoint))
-      )
-        return;
+      const share = this.#slots.shareFor(endpoint);
+      if (!isUnhealthyNow && !isWaitOver(endpoint, first, now, unresponsiveAfterMs, share)) return;
       endpoint.waiters.shift();
       if (first.cannotPark && endpoint.limiter.limits.paused === null) {
         this.#answer(first, this.#grant(endpoint, now));
@@ -249,10 +244,8 @@ export class Admission {
       }
       // Those that come next would wait in vain, too.
       endpoint.hasBacklog = true;
-      this.#answer(first, {
-        kind: 'noCapacity',
-        reason: isUnhealthyNow ? NO_ANSWER : 'it is as busy as it can be',
-      });
+      const reason = isUnhealthyNow ? NO_ANSWER : 'it is as busy as it can be';
+      this.#answer(first, { kind: 'noCapacity', reason });
     }
   }
 }

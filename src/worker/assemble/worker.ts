@@ -91,7 +91,9 @@ export function assembleWorker({
       return isKept;
     },
   });
-  const { acks, parkedWriter, settlement } = settling;
+  const { acks, settlement } = settling;
+  /** None while the server takes no acks: what is delivered then would be delivered again. */
+  const freeSlots = () => (acks.problem() === null ? slots.free() : 0);
   const ackPending = new AckPendingMonitor(() => topology.isNearAckPendingLimit());
   const { admission, parkedQueues, scheduledQueues, share, reporter } = assembleAdmission({
     settings,
@@ -99,13 +101,12 @@ export function assembleWorker({
     client,
     topology,
     slots: {
-      free: () => (acks.problem() === null ? slots.free() : 0),
+      free: freeSlots,
       outstanding: () => consumer.credits(),
     },
     freeForDue: () => (acks.problem() === null ? Math.max(DUE_OVERCOMMIT, slots.free()) : 0),
     take: takeCopy,
   });
-
   const limits = assembleLimits({ settings, log, pool, admission });
   const registry = new WebhookRegistry({
     policy: { retries: retryPolicy(settings), disabled: settings.DISABLED_ENDPOINT },
@@ -186,7 +187,7 @@ export function assembleWorker({
     orderedTopology,
     admission,
     steps,
-    free: () => (acks.problem() === null ? slots.free() - consumer.expectedSoon() : 0),
+    free: () => freeSlots() - consumer.expectedSoon(),
     start: (message) => void slots.run(message),
     leftBytes,
   });
@@ -208,8 +209,7 @@ export function assembleWorker({
       verify: () => topology.isCurrent(),
     },
     {
-      capacity: () =>
-        acks.problem() === null ? slots.free() - share.reservedSlots() - ordered.messages.reservedSlots() : 0,
+      capacity: () => freeSlots() - share.reservedSlots() - ordered.messages.reservedSlots(),
       onMessage,
       onSurplus: onMessage,
     },
@@ -230,9 +230,7 @@ export function assembleWorker({
     stopping,
     sender,
     statistics,
-    acks,
-    parkedWriter,
-    settlement,
+    ...settling,
     slots,
     admission,
     parkedQueues,

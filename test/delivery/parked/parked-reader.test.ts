@@ -175,7 +175,7 @@ describe('a queue that holds something', () => {
     pass('a', true).release(answer(200));
     queued.clear();
     drains.get('a')!.onMessage(0);
-    expect(pass('a', false).kind).toBe('pass');
+    expect(pass('a', false).kind).toBe('permit');
   });
 
   it('is asked for no more than it holds', async () => {
@@ -214,7 +214,7 @@ describe('a queue that is empty', () => {
     await passes(100);
     queued.delete('a');
     await passes(5100);
-    expect(admission.endpointFor('a')).toMatchObject({ parked: 0, isQueueing: false });
+    expect(admission.endpointFor('a')).toMatchObject({ parked: 0, hasBacklog: false });
   });
 
   it('is not drained for ever', async () => {

@@ -17,7 +17,7 @@ const RETRIES = {
 /** One look at an endpoint. @returns what was done about it. */
 async function lookAt(
   failingSince: number | null,
-  place: { deliveredAt?: number; failures: number },
+  tracked: { deliveredAt?: number; failures: number },
   disableAfterHours = 120,
 ) {
   const endpoint = endpointOf(registeredRow({ failingSince }), { retries: RETRIES, disabled: 'park' });
@@ -27,11 +27,11 @@ async function lookAt(
     noteFailing: async (_row: unknown, since: number | null) => void done.push(['note', since]),
     disable: async (_row: unknown, reason: string) => void done.push(['disable', reason]),
   };
-  const places = [{ key: endpoint.key, deliveredAt: Number.NEGATIVE_INFINITY, ...place }];
+  const endpoints = [{ key: endpoint.key, deliveredAt: Number.NEGATIVE_INFINITY, ...tracked }];
   const log = pino({ base: null, timestamp: false }, { write: (line) => done.push(JSON.parse(line).hours) });
   await checkAll(
     {
-      admission: { places: () => places } as unknown as Admission,
+      admission: { endpoints: () => endpoints } as unknown as Admission,
       registry: registry as unknown as WebhookRegistry,
       disableAfterHours,
       log,
@@ -50,8 +50,8 @@ it.each([
   ['has taken one since', NOW - 130 * HOUR, { failures: 9, deliveredAt: NOW - HOUR }, [['note', null]]],
   ['failed long ago, and once now', NOW - 500 * HOUR, { failures: 1 }, []],
   ['is to fail in the future', NOW + 500 * HOUR, { failures: 9 }, []],
-] as const)('an endpoint that %s', async (_what, failingSince, place, done) => {
-  expect(await lookAt(failingSince, place)).toEqual(done);
+] as const)('an endpoint that %s', async (_what, failingSince, tracked, done) => {
+  expect(await lookAt(failingSince, tracked)).toEqual(done);
 });
 
 it('disables an endpoint that has failed for all of the time, and none where that is 0', async () => {

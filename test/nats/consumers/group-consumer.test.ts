@@ -62,8 +62,8 @@ test('a missing durable is made: explicit acks, no limit of deliveries, room for
     maxAckPending: 100_000,
     subjects: ['webhooks.*'],
     pullLimits: { batch: null, expiresMs: null },
-    created: expect.any(Number),
-    says: null,
+    createdAt: expect.any(Number),
+    notice: null,
     warnings: [],
   });
   const config = await configOf();
@@ -105,7 +105,7 @@ test('one that is there is not changed: how it differs is said, and what the ser
   });
   const before = await configOf();
   const found = await ensureGroupConsumer(client, wanted());
-  expect(found).toMatchObject({ isNew: false, maxAckPending: 1000, subjects: ['webhooks.a'], says: null });
+  expect(found).toMatchObject({ isNew: false, maxAckPending: 1000, subjects: ['webhooks.a'], notice: null });
   expect(found.warnings).toEqual([
     expect.stringContaining('takes webhooks.a, not SUBJECT=webhooks.*'),
     expect.stringContaining('has ack_wait 1000 ms, not ACK_WAIT_MS=60000'),
@@ -223,7 +223,7 @@ test('how far the group is: pending, unacked and floor', async () => {
   await consumer.next();
   await consumer.next();
   expect(await consumerInfo(client, 'WEBHOOKS', 'workers')).toEqual({
-    created: expect.any(Number),
+    createdAt: expect.any(Number),
     pending: 1,
     ackPending: 2,
     ackFloor: 2,

@@ -41,7 +41,7 @@ const store = async (subject: string, headers?: Parameters<NatsClient['connectio
 
 /** What one worker takes from a queue, which stays with it until the test settles it. */
 async function take(of: NatsClient, subject = SUBJECT, ackWaitMs = 60_000) {
-  const handOuts: ReceivedMessage[] = [];
+  const deliveryCount: ReceivedMessage[] = [];
   const queues = createOrderedQueues(of, {
     stream: STREAM,
     subjects: WANTED.subjects,
@@ -49,11 +49,11 @@ async function take(of: NatsClient, subject = SUBJECT, ackWaitMs = 60_000) {
     ackWaitMs: () => ackWaitMs,
     streamCreatedAt: () => 7,
     isStreamKnown: () => Promise.resolve(true),
-    take: (message) => void handOuts.push(message),
+    take: (message) => void deliveryCount.push(message),
   });
   const drain = await queues.open(subject, { capacity: () => 1, onMessage: () => {} });
   onTestFinished(() => drain!.stop());
-  return { handOuts, queues, drain: drain! };
+  return { deliveryCount, queues, drain: drain! };
 }
 
 describe('the stream of ordered webhooks', () => {
@@ -96,9 +96,9 @@ describe('an ordered queue', () => {
     const [a, b] = [await take(client), await take(other)];
     const seen: number[] = [];
     for (let n = 0; n < 20; n++) {
-      await until(() => a.handOuts.length + b.handOuts.length > 0);
-      expect(a.handOuts.length + b.handOuts.length).toBe(1);
-      const message = a.handOuts.pop() ?? b.handOuts.pop()!;
+      await until(() => a.deliveryCount.length + b.deliveryCount.length > 0);
+      expect(a.deliveryCount.length + b.deliveryCount.length).toBe(1);
+      const message = a.deliveryCount.pop() ?? b.deliveryCount.pop()!;
       seen.push(message.sequence);
       client.connection.publish(message.reply, ACK);
     }
@@ -107,15 +107,15 @@ describe('an ordered queue', () => {
 
   it('hands out the same message again before the next one', async () => {
     for (let n = 0; n < 2; n++) await store(SUBJECT);
-    const { handOuts } = await take(client);
+    const { deliveryCount } = await take(client);
     for (const word of ['-NAK', '-NAK {"delay":50000000}', '+ACK', '+ACK']) {
-      const before = handOuts.length;
-      await until(() => handOuts.length > before || before === 0);
-      await until(() => handOuts.length > 0);
-      client.connection.publish(handOuts.at(-1)!.reply, word);
-      await until(() => handOuts.length > before || handOuts.length === 4);
+      const before = deliveryCount.length;
+      await until(() => deliveryCount.length > before || before === 0);
+      await until(() => deliveryCount.length > 0);
+      client.connection.publish(deliveryCount.at(-1)!.reply, word);
+      await until(() => deliveryCount.length > before || deliveryCount.length === 4);
     }
-    expect(handOuts.map(({ sequence, deliveryCount: times }) => [sequence, times])).toEqual([
+    expect(deliveryCount.map(({ sequence, deliveryCount: times }) => [sequence, times])).toEqual([
       [1, 1],
       [1, 2],
       [1, 3],
@@ -125,13 +125,13 @@ describe('an ordered queue', () => {
 
   it('tells of a message that was handed out again whether it is acked by now', async () => {
     await store(SUBJECT);
-    const { handOuts, queues } = await take(client);
-    await until(() => handOuts.length === 1);
-    client.connection.publish(handOuts[0]!.reply, '-NAK');
-    await until(() => handOuts.length === 2);
-    expect(await queues.isOver(handOuts[1]!)).toBe(false);
-    client.connection.publish(handOuts[0]!.reply, ACK);
-    await until(() => queues.isOver(handOuts[1]!));
+    const { deliveryCount, queues } = await take(client);
+    await until(() => deliveryCount.length === 1);
+    client.connection.publish(deliveryCount[0]!.reply, '-NAK');
+    await until(() => deliveryCount.length === 2);
+    expect(await queues.isOver(deliveryCount[1]!)).toBe(false);
+    client.connection.publish(deliveryCount[0]!.reply, ACK);
+    await until(() => queues.isOver(deliveryCount[1]!));
   });
 
   it('is made as order needs it, whatever was made there before', async () => {
@@ -154,10 +154,10 @@ describe('an ordered queue', () => {
     const leases = new LeaseManager({ client, acks, ackWaitMs: 1000, isGone: () => false });
     onTestFinished(() => leases.stop());
     const [held, retried] = [await take(client, SUBJECT, 1000), await take(client, waiting, 1000)];
-    await until(() => held.handOuts.length + retried.handOuts.length === 2);
-    leases.add(held.handOuts[0]!);
+    await until(() => held.deliveryCount.length + retried.deliveryCount.length === 2);
+    leases.add(held.deliveryCount[0]!);
     await Promise.all([held.drain.stop(), retried.drain.stop()]);
-    client.connection.publish(retried.handOuts[0]!.reply, '-NAK {"delay":5000000000}');
+    client.connection.publish(retried.deliveryCount[0]!.reply, '-NAK {"delay":5000000000}');
     const short = { inactive_threshold: nanos(1100) };
     for (const { name } of await client.manager.consumers.list(STREAM).next())
       await client.manager.consumers.update(STREAM, name, short);
@@ -171,10 +171,10 @@ describe('an ordered queue', () => {
     const left = async () => (await client.manager.consumers.list(STREAM).next()).map(({ name }) => name);
     await until(async () => !(await left()).includes('control'));
     expect((await left()).length).toBe(2);
-    expect(leases.isLeaseValid(held.handOuts[0]!)).toBe(true);
+    expect(leases.isLeaseValid(held.deliveryCount[0]!)).toBe(true);
     const again = await take(client, waiting, 1000);
-    await until(() => again.handOuts.length === 1);
-    expect(again.handOuts[0]!.deliveryCount).toBe(2);
+    await until(() => again.deliveryCount.length === 1);
+    expect(again.deliveryCount[0]!.deliveryCount).toBe(2);
   });
 
   it('is listed with what waits in it, but one that is a pattern is left alone', async () => {
@@ -201,18 +201,18 @@ describe('an ordered queue', () => {
     const copy = orderedCopySubject('WEBHOOKS', SUBJECT, 'shop-0a1b2c3d');
     for (const subject of [copy, SUBJECT]) await store(subject, { headers: origin, timeout: 5000 });
     const [copies, published] = [await take(client, copy), await take(client)];
-    await until(() => copies.handOuts.length + published.handOuts.length === 2);
-    expect(copies.handOuts[0]).toMatchObject({
+    await until(() => copies.deliveryCount.length + published.deliveryCount.length === 2);
+    expect(copies.deliveryCount[0]).toMatchObject({
       subject: SUBJECT,
-      queue: copy,
+      orderingKey: copy,
       sequence: 9,
       streamCreatedAt: 1_790_000_000_000,
       parkedEndpointKey: 'shop-0a1b2c3d',
       isParkedCopy: false,
     });
-    expect(published.handOuts[0]).toMatchObject({
+    expect(published.deliveryCount[0]).toMatchObject({
       subject: SUBJECT,
-      queue: SUBJECT,
+      orderingKey: SUBJECT,
       sequence: 2,
       parkedEndpointKey: null,
     });

@@ -79,7 +79,7 @@ test('what a publisher writes in our headers means nothing, and a line that is n
   expect(message).toMatchObject({
     attemptNumber: 1,
     notBefore: null,
-    isDeferred: false,
+    isFirstDeliveryOfDelayed: false,
     stream: STREAM,
     sequence: 1,
   });
@@ -105,10 +105,10 @@ test('a parked copy is handed out as the message that was published', async () =
     attemptNumber: 3,
     isRedelivery: true,
     notBefore: null,
-    isDeferred: false,
-    handOuts: 1,
+    isFirstDeliveryOfDelayed: false,
+    deliveryCount: 1,
     pending: 0,
-    place: { stream: PARKED, created: parkedCreated, sequence: 1 },
+    position: { stream: PARKED, streamCreatedAt: parkedCreated, sequence: 1 },
   });
   expect(Buffer.from(copy.data).toString()).toBe('{"a":1}');
   expect(copy.headers()).toEqual([
@@ -130,7 +130,7 @@ test('a message that is parked again and again keeps its headers and does not gr
   for (let time = 0; time < 4; time++) {
     const copy = await drained.next(time);
     sizes.push(copy.size);
-    expect(copy).toMatchObject({ stream: STREAM, sequence: 1, place: { sequence: time + 1 } });
+    expect(copy).toMatchObject({ stream: STREAM, sequence: 1, position: { sequence: time + 1 } });
     expect(await lot.park(copy, parking({ attempts: time + 1 }))).toBe('parked');
   }
   expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThan(10);
@@ -151,11 +151,17 @@ test('a copy that waits is deferred at its first hand-out, and counts from the s
   await lot.park(await main.next(), parking({ attempts: 3, notBefore: LATER }));
   const drained = await drain();
   for (const expected of [
-    { handOuts: 1, isDeferred: true, isLostCopy: false },
-    { handOuts: 2, isDeferred: false, attemptNumber: 4, isRedelivery: true, isLostCopy: false },
-    { handOuts: 3, isDeferred: false, attemptNumber: 5, isLostCopy: true },
+    { deliveryCount: 1, isFirstDeliveryOfDelayed: true, isRedeliveredCopy: false },
+    {
+      deliveryCount: 2,
+      isFirstDeliveryOfDelayed: false,
+      attemptNumber: 4,
+      isRedelivery: true,
+      isRedeliveredCopy: false,
+    },
+    { deliveryCount: 3, isFirstDeliveryOfDelayed: false, attemptNumber: 5, isRedeliveredCopy: true },
   ]) {
-    const message = await drained.next(expected.handOuts - 1);
+    const message = await drained.next(expected.deliveryCount - 1);
     expect(message).toMatchObject({ notBefore: LATER, ...expected });
     client.connection.publish(message.reply, NAK);
   }
@@ -172,7 +178,7 @@ test('a copy says whose queue it waited in, unless it waited for its time', asyn
   expect(due).toMatchObject({
     parkedEndpointKey: null,
     notBefore: LATER,
-    isDeferred: true,
+    isFirstDeliveryOfDelayed: true,
     isParkedCopy: true,
   });
 });
@@ -186,7 +192,7 @@ test('a copy in the queue of a day says when it is due to older workers, and is 
   expect(copy).toMatchObject({
     parkedEndpointKey: null,
     notBefore: null,
-    isDeferred: false,
+    isFirstDeliveryOfDelayed: false,
     attemptNumber: 1,
   });
 });
@@ -199,14 +205,14 @@ test('each hand-out of a message is an attempt, on the main stream too', async (
     attemptNumber: 1,
     isRedelivery: false,
     isParkedCopy: false,
-    isDeferred: false,
+    isFirstDeliveryOfDelayed: false,
   });
   expect(Math.abs(first.publishedAt - Date.now())).toBeLessThan(60_000);
   client.connection.publish(first.reply, NAK);
   expect(await main.next(1)).toMatchObject({
     attemptNumber: 2,
     isRedelivery: true,
-    isLostCopy: false,
+    isRedeliveredCopy: false,
     publishedAt: first.publishedAt,
   });
 });
@@ -216,8 +222,14 @@ test('a message that somebody else put into the parked stream counts as publishe
   await client.connection.request(SUBJECT, '{"theirs":1}', { timeout: 5000 });
   const drained = await drain();
   const message = await drained.next();
-  const place = { stream: PARKED, created: parkedCreated, sequence: 1 };
-  expect(message).toMatchObject({ subject: SUBJECT, stream: PARKED, sequence: 1, attemptNumber: 1, place });
+  const position = { stream: PARKED, streamCreatedAt: parkedCreated, sequence: 1 };
+  expect(message).toMatchObject({
+    subject: SUBJECT,
+    stream: PARKED,
+    sequence: 1,
+    attemptNumber: 1,
+    position,
+  });
   await lot.park(message, parking({ attempts: 1 }));
   expect(await drained.next(1)).toMatchObject({
     subject: SUBJECT,

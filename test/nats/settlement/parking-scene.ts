@@ -33,7 +33,7 @@ export function handOutsOf(
   created: number,
   slots = 1000,
 ) {
-  const handOuts: ReceivedMessage[] = [];
+  const deliveryCount: ReceivedMessage[] = [];
   const consumer = createPullConsumer(
     client,
     {
@@ -46,15 +46,15 @@ export function handOutsOf(
       maxPulls: 2,
       toMessage: (message, at) => new ReceivedMessage(message, at, stream === PARKED ? 'parked' : 'stream'),
     },
-    { capacity: () => slots, onMessage: (message) => void handOuts.push(message), onSurplus: () => {} },
+    { capacity: () => slots, onMessage: (message) => void deliveryCount.push(message), onSurplus: () => {} },
   );
   consumer.start();
   onTestFinished(() => consumer.stop());
   const next = async (n = 0) => {
-    await until(() => handOuts.length > n);
-    return handOuts[n]!;
+    await until(() => deliveryCount.length > n);
+    return deliveryCount[n]!;
   };
-  return { handOuts, next, consumer };
+  return { deliveryCount, next, consumer };
 }
 
 /** A group with a parking lot; `worker` is the client that parks. */

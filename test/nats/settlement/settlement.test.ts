@@ -37,7 +37,7 @@ test('a message to be tried again comes after its delay, as its second hand-out'
   const settledAt = performance.now();
   await settle(first, { kind: 'retry', delayMs: 700, retryVia: 'nak' });
   const second = await next(1);
-  expect(second).toMatchObject({ sequence: first.sequence, handOuts: 2 });
+  expect(second).toMatchObject({ sequence: first.sequence, deliveryCount: 2 });
   expect(second.receivedAt - settledAt).toBeGreaterThanOrEqual(700);
 });
 
@@ -48,25 +48,25 @@ test('a message that is handed back comes again', async () => {
   expect(await settle(first, { kind: 'requeued', delayMs: 0 }, { kind: 'aborted' })).toMatchObject({
     kind: 'requeued',
   });
-  expect(await next(1)).toMatchObject({ sequence: first.sequence, handOuts: 2 });
+  expect(await next(1)).toMatchObject({ sequence: first.sequence, deliveryCount: 2 });
 });
 
 test('a message that waits for its next attempt holds up no other', async () => {
-  const { next, settle, handOuts } = await startSettling(client);
+  const { next, settle, deliveryCount } = await startSettling(client);
   await publish(client, 1);
   await settle(await next(), { kind: 'retry', delayMs: 3_600_000, retryVia: 'nak' });
   await publish(client, 5);
-  await until(() => handOuts.length === 6);
+  await until(() => deliveryCount.length === 6);
 });
 
 test('a message that is held for long is not handed out again', async () => {
-  const { next, settle, handOuts } = await startSettling(client, { ackWaitMs: 1000 });
+  const { next, settle, deliveryCount } = await startSettling(client, { ackWaitMs: 1000 });
   await publish(client, 1);
   const held = await next();
   await until(() => performance.now() - held.receivedAt > 3500);
   await settle(held, { kind: 'ack' });
   await until(async () => (await stored(STREAM)) === 0);
-  expect(handOuts.length).toBe(1);
+  expect(deliveryCount.length).toBe(1);
   expect((await groupState(client)).delivered.consumer_seq).toBe(1);
 });
 
@@ -75,7 +75,7 @@ test('a message that is not settled when its worker ends is handed out again aft
   await publish(client, 1);
   const first = await next();
   settlement.stop();
-  expect(await next(1)).toMatchObject({ sequence: first.sequence, handOuts: 2 });
+  expect(await next(1)).toMatchObject({ sequence: first.sequence, deliveryCount: 2 });
 });
 
 test('a dead letter is stored, and then its message is gone', async () => {
@@ -148,7 +148,7 @@ test('a message is told by its stream, its place there and its hand-out', async 
     subject: 'webhooks.orders',
     stream: STREAM,
     sequence: 1,
-    handOuts: 1,
+    deliveryCount: 1,
     streamCreatedAt: 7,
   });
 });

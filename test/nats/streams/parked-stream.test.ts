@@ -25,7 +25,7 @@ const list = () => listParked(client, PARKED, WANTED.sourceStream);
 test('the stream for parked webhooks is a work queue that refuses what it cannot keep', async () => {
   const made = await ensureParkedStream(client, WANTED);
   const { config, created } = await client.manager.streams.info(PARKED);
-  expect(made).toEqual({ isNew: true, created: Date.parse(created), canFill: false, warnings: [] });
+  expect(made).toEqual({ isNew: true, createdAt: Date.parse(created), canFill: false, warnings: [] });
   expect(config).toMatchObject({
     subjects: ['parked.WEBHOOKS.>'],
     retention: 'workqueue',

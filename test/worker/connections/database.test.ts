@@ -59,7 +59,7 @@ describe('sql', () => {
     expect(stdout).toBe('{"n":"12345678901234567890","nothing":null}');
   });
 
-  test('names an error of PostgreSQL and its place, on one line', async () => {
+  test('names an error of PostgreSQL and its position, on one line', async () => {
     const { code, stderr } = await sql('SELECT *\nFROM nowhere');
     expect(stderr).toBe(
       'ERROR: relation "nowhere" does not exist [42P01], at line 2, column 6, near "nowhere"',
