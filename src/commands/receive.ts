@@ -33,7 +33,7 @@ A worker reaches it only when 127.0.0.0/8 is in its ALLOWED_PRIVATE_CIDRS; that 
     });
     print(`listening on ${receiver.url}; Ctrl-C ends it`);
     const counting = quiet ? printCounts(receiver.received, print) : undefined;
-    await stopSignal({ warn: print });
+    await stopSignal({ warn: ({ hint }) => print(hint) });
     clearInterval(counting);
     await receiver.close();
     print(totalsLine(receiver.received()));

@@ -48,7 +48,10 @@ For trying things and for development: the receiver's addresses, loopback, are a
       const { broken } = await startAll(given, log, stopping.signal, started);
       const end = await Promise.race([signal, broken]);
       if (typeof end === 'string') return 0;
-      log.error(end.message);
+      log.error(
+        { error: end.message, hint: 'A server is gone for good, so all parts stop. Run the command again.' },
+        'up.broken',
+      );
       return 1;
     } catch (error) {
       if (!stopping.signal.aborted) throw error;
@@ -57,9 +60,7 @@ For trying things and for development: the receiver's addresses, loopback, are a
       // The folder alone is nothing to speak of.
       if (started.length > 1) print('Stopping.');
       for (const { what, stop } of started.reverse()) {
-        await stop().catch((error) =>
-          log.error({ what, error: errorMessage(error) }, 'did not stop properly'),
-        );
+        await stop().catch((error) => log.error({ what, error: errorMessage(error) }, 'up.stop_failed'));
       }
     }
   },

@@ -4,6 +4,8 @@ import { createLogger } from '../runtime/logger.ts';
 import { stopSignal } from '../runtime/stopping.ts';
 import { runWorker } from '../worker/run-worker.ts';
 
+const LOST = 'The connection to NATS is over for good, so the worker stops. Start the worker again.';
+
 export const command: Command = {
   summary: 'delivers what is published (the default)',
   help: `
@@ -27,13 +29,14 @@ SIGTERM or Ctrl-C: attempts under way finish (SHUTDOWN_DRAIN_MS), the rest is ha
     try {
       const worker = await runWorker(settings, log, stopping.signal);
       const end = await Promise.race([signal, worker.broken]);
-      if (typeof end === 'string') log.info({ signal: end, drainMs: settings.SHUTDOWN_DRAIN_MS }, 'draining');
-      else log.error({ error: end.message }, 'NATS is lost for good');
+      if (typeof end === 'string')
+        log.info({ signal: end, drainMs: settings.SHUTDOWN_DRAIN_MS }, 'worker.draining');
+      else log.error({ error: end.message, hint: LOST }, 'nats.lost');
       await worker.stop();
       return typeof end === 'string' ? 0 : 1;
     } catch (error) {
       if (!stopping.signal.aborted) throw error;
-      log.info('stopped before it started');
+      log.info({ signal: await signal }, 'worker.start_cancelled');
       return 0;
     }
   },

@@ -31,6 +31,7 @@ const CHECK_EVERY_MS = 1000;
 
 /** Trouble that lasts is spoken of again after this long, in milliseconds. */
 const LOG_AGAIN_MS = 60_000;
+const CURED = 'Deliveries have stopped, and go on by themselves when the problems in this line are cured.';
 
 /**
  * Says once why deliveries fail, and once that they go on. What is over within a second or two, as an election is, is
@@ -49,10 +50,10 @@ export function logHealth(health: () => Health, log: Logger): () => void {
     const now = performance.now();
     if (status !== 'failing' && saidAt !== null) {
       saidAt = null;
-      log.info('deliveries are well again');
+      log.info({}, 'worker.recovered');
     } else if (looksInTrouble > 1 && (saidAt === null || now - saidAt >= LOG_AGAIN_MS)) {
       saidAt = now;
-      log.error(troubles, 'deliveries fail; they go on by themselves when this is cured');
+      log.error({ ...troubles, hint: CURED }, 'worker.failing');
     }
   }, CHECK_EVERY_MS);
   return () => clearInterval(timer);

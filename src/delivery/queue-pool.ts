@@ -1,5 +1,8 @@
 import type { QueueConsumer } from './admission/tracked-endpoint.ts';
 
+/** The hint for a queue that cannot be listed or opened. */
+export const READ_AGAIN = 'The worker tries again by itself. If this lasts, look at the log of nats-server.';
+
 /** What a drain asks, and tells. */
 export type QueueSink = {
   /** How many messages may come now. */

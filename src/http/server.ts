@@ -57,7 +57,7 @@ export class HttpServer implements Service {
     try {
       write(response, await route.handle());
     } catch (error) {
-      this.#options.log.error({ error: errorMessage(error), path: route.path }, 'a request to us failed');
+      this.#options.log.error({ error: errorMessage(error), path: route.path }, 'http.request_failed');
       write(response, json(500, { error: 'it failed here; the log says why' }));
     }
   }

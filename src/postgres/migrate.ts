@@ -29,7 +29,7 @@ export async function migrate(pool: pg.Pool, { log }: { log: Logger }): Promise<
   const applied: string[] = [];
   for (const migration of migrations) {
     if (!isApplied(before, migration) && (await apply(pool, migration))) {
-      log.info({ migration: migration.name }, 'migration applied');
+      log.info({ migration: migration.name }, 'migration.applied');
       applied.push(migration.name);
     }
   }

@@ -33,7 +33,15 @@ async function destination(format: 'json' | 'logfmt' | 'pretty'): Promise<Destin
       });
     case 'pretty': {
       const { default: pretty } = await import('pino-pretty');
-      return pretty({ sync: true, singleLine: true, translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname' });
+      return pretty({
+        sync: true,
+        singleLine: true,
+        translateTime: 'HH:MM:ss.l',
+        messageFormat: '{msg}{if hint}: {hint}{end}',
+        ignore: 'pid,hostname,hint',
+        // A field `error` is a sentence, and stays on the line.
+        errorLikeObjectKeys: ['err'],
+      });
     }
   }
 }

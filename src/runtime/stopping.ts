@@ -1,12 +1,12 @@
-import type { Logger } from './logger.ts';
-
 /** Signals this soon after the first are the same wish, in milliseconds: under npm, Ctrl-C arrives twice. */
 const SAME_WISH_MS = 1000;
 
 /**
  * Resolves at the first SIGTERM or SIGINT. A later one ends the process at once, with code 130 or 143.
  */
-export function stopSignal(log: Pick<Logger, 'warn'>): Promise<NodeJS.Signals> {
+export function stopSignal(log: {
+  warn(fields: { signal: NodeJS.Signals; hint: string }, event: string): void;
+}): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let firstAt: number | undefined;
     const onSignal = (signal: NodeJS.Signals): void => {
@@ -14,7 +14,8 @@ export function stopSignal(log: Pick<Logger, 'warn'>): Promise<NodeJS.Signals> {
         firstAt = performance.now();
         resolve(signal);
       } else if (performance.now() - firstAt > SAME_WISH_MS) {
-        log.warn(`a second ${signal}: leaving at once; what was under way is handed out again`);
+        const hint = `A second ${signal} ends the process at once. NATS delivers again what was under way.`;
+        log.warn({ signal, hint }, 'worker.stop_forced');
         process.exit(signal === 'SIGINT' ? 130 : 143);
       }
     };

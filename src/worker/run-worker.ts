@@ -98,7 +98,7 @@ export async function runWorker(
       subjects: settings.SUBJECT,
       slots: settings.CONCURRENCY,
     },
-    'delivering',
+    'worker.started',
   );
 
   async function stop(): Promise<void> {
@@ -123,7 +123,7 @@ export async function runWorker(
         ...drained,
         unflushedRows,
       },
-      'stopped',
+      'worker.stopped',
     );
   }
 
@@ -164,7 +164,8 @@ async function serveHealth(
     await server.start();
     return server;
   } catch (error) {
-    log.error(`${errorMessage(error)} This worker delivers, but /health is not served.`);
+    const hint = 'The worker delivers, but does not serve /health.';
+    log.error({ port: settings.HTTP_PORT, error: errorMessage(error), hint }, 'http.listen_failed');
     return null;
   }
 }
@@ -175,7 +176,7 @@ function logStatistics(worker: AssembledWorker, log: Logger, startedAt: number):
     const { total } = worker.statistics;
     if (total.delivered === said) return;
     said = total.delivered;
-    log.info(statisticsLine(total, performance.now() - startedAt), 'statistics');
+    log.info(statisticsLine(total, performance.now() - startedAt), 'worker.statistics');
   }, STATISTICS_LINE_EVERY_MS);
   return () => clearInterval(timer);
 }

@@ -39,7 +39,7 @@ came twice or not at all. About 5 minutes.
     const options = readFlags(args);
     const say = (line: string) => void process.stderr.write(`${line}\n`);
     const servers = await startBenchServers(readSettings(), options.database, say);
-    const stopped = stopSignal({ warn: say }).then(() => {
+    const stopped = stopSignal({ warn: ({ hint }) => say(hint) }).then(() => {
       throw new UserError('stopped', { exitCode: 130 });
     });
     try {

@@ -39,7 +39,7 @@ how long they did (recovery). Ends with an error when anything was lost. About 6
       const names = planOf(seed, CHAOS_CASES, { ...which, only: '' }).map(({ fault }) => `\n  ${fault.name}`);
       throw new UserError(`--only: no fault has "${which.only}" in its name. There are:${names.join('')}`);
     }
-    const stopped = stopSignal({ warn: say }).then((): never => {
+    const stopped = stopSignal({ warn: ({ hint }) => say(hint) }).then((): never => {
       throw new UserError('stopped', { exitCode: 130 });
     });
     // Heard between two faults, it ends the next one.

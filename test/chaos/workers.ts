@@ -90,7 +90,8 @@ export function makeWorker(options: WorkerOptions): ChaosWorker {
         if (running === started)
           failed(new UserError(`${name} ended. It said last:\n${await started.logTail()}`));
       });
-      const delivers = async () => (await readFile(logFile, 'utf8')).includes('"delivering"') || undefined;
+      const delivers = async () =>
+        (await readFile(logFile, 'utf8')).includes('"worker.started"') || undefined;
       await whenReady(name, started, delivers, undefined, () => undefined);
     },
     async kill() {

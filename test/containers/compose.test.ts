@@ -97,7 +97,7 @@ describe('docker compose up --build --scale worker=3', { timeout: TEST_MS }, () 
     await docker(['stop', stopped]);
     expect(await inspect(stopped, '.State.ExitCode')).toBe('0');
     expect(JSON.parse((await docker(['logs', stopped])).split('\n').at(-1)!)).toMatchObject({
-      msg: 'stopped',
+      msg: 'worker.stopped',
       aborted: 0,
     });
     await publishing;

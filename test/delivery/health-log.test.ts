@@ -25,8 +25,8 @@ beforeEach(() => {
   said = [];
   health = well;
   const log = {
-    info: (message: string) => said.push(message),
-    error: (troubles: object, message: string) => said.push(`${message} ${JSON.stringify(troubles)}`),
+    info: (_fields: object, event: string) => said.push(event),
+    error: (troubles: object, event: string) => said.push(`${event} ${JSON.stringify(troubles)}`),
   };
   stop = logHealth(() => health, log as unknown as Logger);
 });
@@ -42,8 +42,8 @@ test('trouble that lasts is said once, with the reason, and once that it is over
   health = well;
   vi.advanceTimersByTime(30 * SECOND_MS);
   expect(said).toEqual([
-    expect.stringMatching(/deliveries fail.*no such consumer/),
-    expect.stringMatching(/well again/),
+    expect.stringMatching(/^worker\.failing \{"nats":"no such consumer",/),
+    'worker.recovered',
   ]);
 });
 

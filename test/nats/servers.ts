@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { findNatsServer } from '../../src/embedded/nats/binary.ts';
 import { freePort } from '../../src/embedded/process/ports.ts';
-import type { NatsClient } from '../../src/nats/connection/client.ts';
+import type { EventFields, NatsClient } from '../../src/nats/connection/client.ts';
 import { connectToNats, type NatsOptions } from '../../src/nats/connection/connection.ts';
 import { UserError } from '../../src/runtime/failure.ts';
 import { temporaryFolder } from '../support/clean-up.ts';
@@ -34,11 +34,12 @@ function account(n: number): string {
   return `T${n} { jetstream: enabled, users: [ {user: all${n}, password: x}, {user: limited${n}, password: x, ${denied}} ] }`;
 }
 
-/** A log that keeps what was said, level and all. */
+/** A log that keeps its events, level, fields and all. */
 export function recordedLog() {
-  const lines: string[] = [];
-  const say = (level: string) => (message: string) => void lines.push(`${level}: ${message}`);
-  return { lines, info: say('info'), warn: say('warn'), error: say('error') };
+  const events: (EventFields & { readonly level: string; readonly msg: string })[] = [];
+  const keep = (level: string) => (fields: EventFields, msg: string) =>
+    void events.push({ level, ...fields, msg });
+  return { events, info: keep('info'), warn: keep('warn'), error: keep('error') };
 }
 
 /** A client for one test. */

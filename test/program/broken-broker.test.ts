@@ -4,7 +4,7 @@ import { startTestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { startAskable } from './askable.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
-import { deadLetterOf, drained, openScene, startEndpoint } from './scene.ts';
+import { deadLetterOf, drained, logOf, openScene, startEndpoint } from './scene.ts';
 
 const QUICK = { ACK_WAIT_MS: '1000', ATTEMPT_TIMEOUT_MS: '500', BACKOFF_BASE_MS: '10', CONCURRENCY: '20' };
 const MESSAGES = 200;
@@ -88,7 +88,7 @@ describe.concurrent('JetStream that is switched off for the account', () => {
     await healthIs({ status: 'ok' });
     await scene.nats.reload(account('disabled'));
     await healthIs({ code: 503, status: 'failing' });
-    await worker.waitForLine(/deliveries fail/);
+    await worker.waitForLine(/worker\.failing/);
     await scene.nats.reload(account('enabled'));
     await healthIs({ code: 200, status: 'ok' });
     await scene.publishMany(20, endpoint.url);
@@ -112,7 +112,7 @@ describe.concurrent('a right that the worker needs', () => {
       code: 503,
       troubles: { nats: expect.stringContaining(`publish to "${denied.slice(0, 8)}`) },
     });
-    const said = worker.stdout.filter((line) => line.includes('NATS denies us the right'));
+    const said = logOf(worker).filter(({ msg }) => msg === 'nats.permission_denied');
     expect(said.length).toBeLessThanOrEqual(3);
     await scene.nats.reload(account('enabled'));
     await drained(scene, 40_000);

@@ -77,6 +77,6 @@ describe('a cluster of three nodes loses no message', () => {
         await cluster.restart(name);
       });
     }
-    for (const worker of workers) await worker.waitForLine(/lame duck mode/);
+    for (const worker of workers) await worker.waitForLine(/lame duck mode.*nats\.stopping/);
   });
 });

@@ -7,6 +7,7 @@ import {
   deadLetterOf,
   drained,
   type Endpoint,
+  logOf,
   openScene,
   type Scene,
   setPaused,
@@ -48,7 +49,7 @@ describe('the durable of a stream that keeps what was delivered, when it is dele
     await worker.waitForLine(new RegExp(`starts at sequence ${KEPT + 1}, where this group had acknowledged`));
     await deliver(1);
     expect(endpoint.received()).toMatchObject({ requests: KEPT + 1, doubled: 0 });
-    expect(worker.stdout.filter((line) => line.includes('made the durable again'))).toHaveLength(1);
+    expect(logOf(worker).filter(({ msg }) => msg === 'consumer.recreated')).toHaveLength(1);
   });
 
   it('is made again there by a worker that knows it only from PostgreSQL', async () => {
@@ -89,9 +90,9 @@ describe('the durable of a stream that keeps what was delivered, when it is dele
     await stopWorker(before);
     await deleteDurable(scene);
     await postgres.kill();
-    const worker = await scene.startWorker({}, {}, /is noted in PostgreSQL: waiting for it/);
+    const worker = await scene.startWorker({}, {}, /consumer\.start_unknown/);
     await postgres.restart();
-    await worker.waitForLine(/delivering/);
+    await worker.waitForLine(/worker\.started/);
     await deliver(1);
     expect(endpoint.received()).toMatchObject({ requests: KEPT + 1, doubled: 0 });
   });
@@ -108,7 +109,7 @@ describe('a stream that is deleted and made again', () => {
     await delivered(endpoint, 1);
     await deadLetterOf(scene, first + 1);
     await scene.manager.streams.delete('WEBHOOKS');
-    await worker.waitForLine(/made the stream again/);
+    await worker.waitForLine(/"kind":"webhooks".*stream\.recreated/);
     await until(() => scene.publish({ webhook_url: endpoint.url }).then((sequence) => sequence === first));
     await scene.publish({ no: 'endpoint' });
     await delivered(endpoint, 2);
@@ -140,13 +141,13 @@ describe('a stream that is deleted and made again', () => {
     await scene.manager.streams.delete('WEBHOOKS');
     await scene.manager.streams.add({ name: 'WEBHOOKS', subjects: ['other.*'] });
     await healthIs({ code: 503, troubles: { nats: expect.stringContaining('add the subjects') } });
-    await worker.waitForLine(/deliveries fail/);
+    await worker.waitForLine(/worker\.failing/);
     expect(worker.stdout.filter((line) => line.includes('SUBJECT: the stream')).length).toBeLessThanOrEqual(
       2,
     );
     await scene.manager.streams.update('WEBHOOKS', { subjects: ['webhooks.*'] });
     await healthIs({ code: 200, status: 'ok' });
-    await worker.waitForLine(/deliveries are well again/);
+    await worker.waitForLine(/worker\.recovered/);
   });
 });
 
@@ -158,7 +159,7 @@ describe('the stream of parked messages, when it is deleted', () => {
     const { worker, healthIs } = await startAskable(scene);
     await scene.manager.streams.delete('WEBHOOKS_PARKED');
     await scene.publish({ webhook_url: endpoint.url });
-    await worker.waitForLine(/made the stream of parked messages again/);
+    await worker.waitForLine(/"kind":"parked".*stream\.recreated/);
     await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 1);
     await healthIs({ code: 200, status: 'ok' });
     await setPaused(scene, endpoint.url, false);
@@ -174,7 +175,7 @@ describe('the stream of dead letters, when it is deleted', () => {
     await scene.manager.streams.delete('WEBHOOKS_DLQ');
     const sequence = await scene.publish({ no: 'endpoint' });
     await healthIs({ code: 503, troubles: { deadLetters: expect.stringContaining('WEBHOOKS_DLQ') } });
-    await worker.waitForLine(/made the stream of dead letters again/);
+    await worker.waitForLine(/"kind":"deadLetters".*stream\.recreated/);
     await deadLetterOf(scene, sequence);
     await healthIs({ code: 200, status: 'ok' });
   });

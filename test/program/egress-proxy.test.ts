@@ -111,7 +111,7 @@ describe('EGRESS_PROXY', () => {
     const [scene, endpoint, port] = [await openScene(), await startEndpoint(), await freePort()];
     const worker = await scene.startWorker({ EGRESS_PROXY: `http://127.0.0.1:${port}`, MAX_ATTEMPTS: '1' });
     const sequence = await scene.publish({ webhook_url: 'http://name.test/' });
-    await worker.waitForLine(/EGRESS_PROXY cannot be reached; deliveries wait for it/);
+    await worker.waitForLine(/EGRESS_PROXY cannot be reached\. Deliveries wait.*worker\.local_fault/);
     await startProxy({ port: endpoint.port }, port);
     expect(await scene.deliveryOf(sequence, 'delivered')).toMatchObject({ attempts: 1 });
   });

@@ -49,7 +49,7 @@ describe('a full dead-letter stream', () => {
     await deadLetterOf(scene, first);
     const second = await scene.publish({ no: 'endpoint' });
     await healthIs({ code: 503, troubles: { deadLetters: expect.stringContaining('raise its limits') } });
-    await worker.waitForLine(/deliveries fail.*|dead letter not stored/);
+    await worker.waitForLine(/worker\.failing|dead_letter\.store_failed/);
     await scene.publishMany(20, endpoint.url);
     await until(() => endpoint.received().webhookIds === 20);
     await scene.manager.streams.update('WEBHOOKS_DLQ', { max_msgs: -1 });
@@ -154,7 +154,7 @@ describe('a PostgreSQL without room', () => {
       status: 'degraded',
       troubles: { postgres: expect.stringContaining('No space left') },
     });
-    await worker.waitForLine(/statistics cannot be stored in PostgreSQL now/);
+    await worker.waitForLine(/statistics\.store_failed/);
     await scene.query('DROP TRIGGER full_disk ON rule_nats_delivery_attempts');
     await until(async () => sumOf(await statisticsOf(scene), 'messages_acknowledged') === 20);
     await healthIs({ code: 200, status: 'ok' });

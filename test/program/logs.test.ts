@@ -26,20 +26,20 @@ describe('the log', () => {
         time: expect.any(String),
         msg: expect.any(String),
       });
-    expect(lines.at(-1)).toMatchObject({ msg: 'stopped', processed: 1 });
+    expect(lines.at(-1)).toMatchObject({ msg: 'worker.stopped', processed: 1 });
   });
 
   it('is logfmt with LOG_FORMAT=logfmt, to the last line', async () => {
     const { stdout } = await outputWith({ LOG_FORMAT: 'logfmt' });
     for (const line of stdout) expect(line).toMatch(/^(\w+=("(\\.|[^"])*"|\S*) ?)+$/);
-    expect(stdout.at(-1)).toMatch(/msg=stopped/);
+    expect(stdout.at(-1)).toMatch(/msg=worker\.stopped/);
     expect(stdout.at(-1)).toMatch(/processed=1/);
   });
 
   it('is for people with LOG_FORMAT=pretty', async () => {
     const { stdout } = await outputWith({ LOG_FORMAT: 'pretty' });
     expect(stdout[0]).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] .*INFO/);
-    expect(stdout.join('\n')).toMatch(/stopped[\s\S]*processed.*1/);
+    expect(stdout.join('\n')).toMatch(/worker\.stopped[\s\S]*processed.*1/);
   });
 
   it('says nothing of deliveries that work, unless LOG_LEVEL=debug', async () => {

@@ -86,7 +86,7 @@ describe('a worker logs in', () => {
       /NATS refuses our login now \(AUTHENTICATION_EXPIRED\).*check the file that NATS_CREDS names/,
     );
     await writeFile(file, operator.credentials());
-    await worker.waitForLine(/reconnected to NATS/);
+    await worker.waitForLine(/nats\.reconnected/);
     expect(
       await refusal(scene.nats.url, {
         NATS_CREDS: await fileWith(makeOperator().credentials(), 'other.creds'),

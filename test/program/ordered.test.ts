@@ -131,7 +131,7 @@ describe('ordered webhooks', () => {
     expect(endpoint.taken('k')).toBe(30);
     expect(outOfOrder(endpoint.seen('k'))).toEqual([]);
     await scene.manager.streams.delete('WEBHOOKS_ORDERED');
-    await worker.waitForLine(/made the stream of ordered webhooks again/);
+    await worker.waitForLine(/"kind":"ordered".*stream\.recreated/);
     await publishOrdered(scene, endpoint.url, ['after'], 2);
     await until(() => endpoint.taken('after') === 2);
   });
@@ -231,7 +231,8 @@ describe('where SUBJECT covers the ordered subjects', () => {
     const warnings = logOf(worker).filter(({ level }) => level === 'warn');
     expect(warnings).toEqual([
       expect.objectContaining({
-        msg: expect.stringContaining('ORDERED_SUBJECT: the stream WEBHOOKS carries webhooks.>'),
+        msg: 'ordering.disabled',
+        hint: expect.stringContaining('ORDERED_SUBJECT: the stream WEBHOOKS carries webhooks.>'),
       }),
     ]);
   });

@@ -81,7 +81,7 @@ describe('a row whose host the payload would choose', () => {
     const detail = /webhook_name "hosts": url has the placeholder \{host\} before its path/;
     expect(letter.header.get('Webhook-Dead-Letter-Detail')).toMatch(detail);
     expect(
-      logOf(worker).some(({ msg, error }) => /its row is wrong/.test(`${msg}`) && detail.test(`${error}`)),
+      logOf(worker).some(({ msg, error }) => msg === 'endpoint.invalid' && detail.test(`${error}`)),
     ).toBe(true);
   });
 });

@@ -194,7 +194,7 @@ describe('where a grant is missing', () => {
     const sequence = await scene.publish({ webhook_url: endpoint.url });
     await until(() => endpoint.requests.length === 1);
     await worker.waitForLine(
-      /permission denied for table rule_nats_delivery_attempts.*statistics cannot be stored/,
+      /permission denied for table rule_nats_delivery_attempts.*statistics\.store_failed/,
     );
     const health = await (await fetch(`http://127.0.0.1:${port}/health`)).json();
     expect(health).toMatchObject({

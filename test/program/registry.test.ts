@@ -155,7 +155,7 @@ describe('an endpoint that answers 410', () => {
       return found?.enabled === false && found;
     });
     expect(row).toMatchObject({ disabled_reason: 'it answered 410 Gone', disabled_at: expect.any(Date) });
-    await worker.waitForLine(/an endpoint is disabled/);
+    await worker.waitForLine(/endpoint\.disabled/);
     await publishTo('left');
     await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 1);
     expect(endpoint.requests.length).toBe(1);

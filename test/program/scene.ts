@@ -104,7 +104,7 @@ export async function openSceneOn(
     connection,
     query,
     publish,
-    async startWorker(settings = {}, options = {}, line = /delivering/) {
+    async startWorker(settings = {}, options = {}, line = /worker\.started/) {
       const worker = await runProgram(['worker'], { ...options, env: { ...env, ...settings } });
       await worker.waitForLine(line);
       return worker;

@@ -65,7 +65,7 @@ describe('three workers of one group', () => {
     const rows = await statisticsOf(scene);
     for (const line of lastLines) {
       expect(line).toMatchObject({
-        msg: 'stopped',
+        msg: 'worker.stopped',
         failed: 0,
         average: expect.any(Number),
         uptime: expect.any(Number),

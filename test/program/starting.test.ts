@@ -29,9 +29,9 @@ describe('a worker whose NATS is away', () => {
         HTTP_PORT: '0',
       },
     });
-    await worker.waitForLine(/cannot be reached yet/);
+    await worker.waitForLine(/cannot be reached yet.*nats\.unreachable/);
     const nats = await startTestNats({ port });
-    await worker.waitForLine('"msg":"delivering"');
+    await worker.waitForLine('"msg":"worker.started"');
     const { js } = await openJetStream(nats.url);
     await js.publish('webhooks.test', JSON.stringify({ webhook_url: endpoint.url }));
     await until(() => endpoint.requests.length === 1);
@@ -45,10 +45,10 @@ describe('a worker whose NATS is away', () => {
         HTTP_PORT: '0',
       },
     });
-    await worker.waitForLine(/cannot be reached yet/);
+    await worker.waitForLine(/cannot be reached yet.*nats\.unreachable/);
     worker.kill();
     expect(await worker.waitForExit()).toEqual({ code: 0, signal: null });
-    expect(outputOf(worker)).toContain('stopped before it started');
+    expect(outputOf(worker)).toContain('"msg":"worker.start_cancelled"');
   });
 });
 
@@ -58,7 +58,9 @@ describe('a worker whose PostgreSQL is away', () => {
     await postgres.stop();
     const [scene, endpoint] = [await openScene({ databaseUrl: postgres.url }), await startEndpoint()];
     const worker = await scene.startWorker({ CONSUMER_NAME: 'one' });
-    expect(outputOf(worker)).toMatch(/DATABASE_URL.*Deliveries start without it/);
+    expect(outputOf(worker)).toMatch(
+      /DATABASE_URL.*Deliveries start without PostgreSQL.*postgres\.unreachable/,
+    );
     const sequence = await scene.publish({ webhook_url: endpoint.url });
     await until(() => endpoint.requests.length === 1);
     await postgres.restart();

@@ -19,7 +19,7 @@ describe('SIGTERM', () => {
     await scene.publishMany(5, endpoint.url);
     await until(() => endpoint.requests.length === 5);
     expect(await stopWorker(worker)).toMatchObject({
-      msg: 'stopped',
+      msg: 'worker.stopped',
       processed: 5,
       succeeded: 5,
       drained: 5,
@@ -67,10 +67,10 @@ describe('a second signal', () => {
     const { endpoint, worker } = await hangingAttempt({});
     worker.kill('SIGINT');
     worker.kill('SIGTERM');
-    await worker.waitForLine(/draining/);
+    await worker.waitForLine(/worker\.draining/);
     endpoint.recover();
     expect(await worker.waitForExit()).toEqual({ code: 0, signal: null });
-    expect(logOf(worker).at(-1)).toMatchObject({ msg: 'stopped', drained: 1 });
+    expect(logOf(worker).at(-1)).toMatchObject({ msg: 'worker.stopped', drained: 1 });
   });
 
   it('later than that ends the program at once, with a code that is not 0', async () => {

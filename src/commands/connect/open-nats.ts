@@ -1,6 +1,6 @@
 import type { Settings } from '../../config/settings.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
-import { connectToNats } from '../../nats/connection/connection.ts';
+import { connectToNats, UNTIL_IT_ANSWERS } from '../../nats/connection/connection.ts';
 import { UserError } from '../../runtime/failure.ts';
 import { natsOptions } from '../../worker/connections/servers.ts';
 
@@ -14,11 +14,11 @@ export const GIVE_UP_MS = 5000;
  */
 export async function openNats(settings: Settings, name: string): Promise<NatsClient> {
   const giveUp = new AbortController();
-  let lastTrouble = 'NATS does not answer';
+  let lastTrouble = 'NATS does not answer.';
   const timer = setTimeout(() => {
     giveUp.abort(
       new UserError(
-        `${lastTrouble.replace(/; trying until it answers$/, '')}. Start one with \`npm start\`, or set NATS_URL to one that runs.`,
+        `${lastTrouble.replace(UNTIL_IT_ANSWERS, '')} Start one with \`npm start\`, or set NATS_URL to one that runs.`,
       ),
     );
   }, GIVE_UP_MS);
@@ -28,11 +28,11 @@ export async function openNats(settings: Settings, name: string): Promise<NatsCl
       name,
       log: {
         info: () => {},
-        warn: (message) => {
-          lastTrouble = message;
+        warn: ({ hint }) => {
+          lastTrouble = hint;
         },
-        error: (message) => {
-          process.stderr.write(`${message}\n`);
+        error: ({ hint }) => {
+          process.stderr.write(`${hint}\n`);
         },
       },
       signal: giveUp.signal,

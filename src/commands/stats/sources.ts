@@ -100,8 +100,8 @@ function natsInBackground(settings: Settings) {
   const closing = new AbortController();
   let trouble = 'NATS does not answer';
   let connected: NatsClient | undefined;
-  const warn = (message: string) => {
-    trouble = message;
+  const warn = ({ hint }: { hint: string }) => {
+    trouble = hint;
   };
   const connecting = connectToNats({
     ...natsOptions(settings),

@@ -19,7 +19,6 @@ import { TrackedEndpoints } from './tracked-endpoints.ts';
 
 /** How often it is looked who has waited long enough, and who has fallen silent, in milliseconds. */
 const CHECK_EVERY_MS = 25;
-
 /** A pause of this worker that is long enough to be taken for an endpoint's, in milliseconds. */
 const STALL_MS = 100;
 const STOPPING = 'this worker stops';

@@ -22,6 +22,9 @@ const MAX_STATES = 5000;
 const MAX_LINES = 20;
 /** What lasts is told again after this long: rows that nobody writes are deleted, in milliseconds. */
 const REPORT_AGAIN_MS = 3_600_000;
+const PAUSED = 'The messages of the endpoint wait in its parked queue until the pause ends.';
+const UNHEALTHY =
+  'The messages of the endpoint wait in its parked queue, and come back by themselves. Ask the operator of the endpoint.';
 
 /**
  * Tells how the endpoints are: as rows for PostgreSQL, whenever it asks; and in the log, whether it asks or not, when one
@@ -78,14 +81,13 @@ export class EndpointReporter implements Service {
   #log(state: EndpointStateRow): void {
     const { log } = this.#options;
     const { endpointKey: endpoint, url, state: condition, why, parked, lastError } = state;
-    if (condition === 'paused')
-      log.warn({ endpoint, url, why, parked }, 'an endpoint is paused: its messages wait in its queue');
+    if (condition === 'paused') log.warn({ endpoint, url, why, parked, hint: PAUSED }, 'endpoint.paused');
     else if (isUnhealthyState(state))
       log.warn(
-        { endpoint, url, state: condition, why, parked, lastError },
-        'an endpoint is in trouble: its messages wait in its queue',
+        { endpoint, url, state: condition, why, parked, lastError, hint: UNHEALTHY },
+        'endpoint.unhealthy',
       );
-    else log.info({ endpoint, url, parked }, 'an endpoint is in trouble no more');
+    else log.info({ endpoint, url, parked }, 'endpoint.recovered');
   }
 }
 

@@ -14,9 +14,9 @@ import { within } from '../../runtime/within.ts';
 import type { Admission } from './admission.ts';
 
 const READ_EVERY_MS = 1000;
-const LAST_HOLDS = 'rule_nats_endpoints cannot be read now; what it said last holds';
+const LAST_HOLDS = 'The last known limits hold until rule_nats_endpoints can be read again.';
 const NEVER_READ =
-  'rule_nats_endpoints cannot be read yet: until then no pause is known, and this worker takes caps and rates for itself alone';
+  'Until the worker can read rule_nats_endpoints, no pause is known, and the worker takes caps and rates for itself alone.';
 /** By then, every peer has read that there is one worker more, in milliseconds. */
 const PEERS_KNOW_MS = READ_EVERY_MS + 200;
 /** How long deliveries wait for the first answer: what is paused stays paused over a restart. */
@@ -93,9 +93,8 @@ export class EndpointLimitsWatcher {
       this.#sources = { ...this.#sources, ...read };
       this.#apply();
     } catch (error) {
-      const message = { error: errorMessage(error) };
-      if (!this.#isFailureLogged)
-        this.#options.log.warn(message, this.#last === '' ? NEVER_READ : LAST_HOLDS);
+      const fields = { error: errorMessage(error), hint: this.#last === '' ? NEVER_READ : LAST_HOLDS };
+      if (!this.#isFailureLogged) this.#options.log.warn(fields, 'limits.read_failed');
       this.#isFailureLogged = true;
     } finally {
       this.#isReading = false;

@@ -2,7 +2,7 @@ import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Service } from '../../runtime/service.ts';
 import type { QueueConsumer } from '../admission/tracked-endpoint.ts';
-import { QueuePool, type QueueSink } from '../queue-pool.ts';
+import { QueuePool, type QueueSink, READ_AGAIN } from '../queue-pool.ts';
 
 /** The queues of ordered webhooks, one for each subject, as NATS keeps them. */
 export interface OrderedQueues {
@@ -190,7 +190,8 @@ export class OrderedQueueReader implements Service {
     const open = await this.#open
       .open(queue, () => this.#pull(key))
       .catch((error) => {
-        this.#options.log.error({ queue, error: errorMessage(error) }, 'an ordered queue cannot be opened');
+        const about = { kind: 'ordered', queue, error: errorMessage(error), hint: READ_AGAIN };
+        this.#options.log.error(about, 'queue.open_failed');
         return null;
       });
     if (open === null) this.#awaitLonger(key);
@@ -228,7 +229,7 @@ export class OrderedQueueReader implements Service {
       if (listed !== null) this.#take(listed, begun);
       this.#listAt = now() + ((listed?.size ?? 0) < MANY ? LIST_EVERY_MS.few : LIST_EVERY_MS.many);
     } catch (error) {
-      log.error({ error: errorMessage(error) }, 'ordered queues cannot be listed');
+      log.error({ kind: 'ordered', error: errorMessage(error), hint: READ_AGAIN }, 'queue.list_failed');
       this.#listAt = now() + LIST_EVERY_MS.many;
     } finally {
       this.#listing = null;

@@ -3,7 +3,7 @@ import type { Logger } from '../../runtime/logger.ts';
 import type { Service } from '../../runtime/service.ts';
 import type { Admission } from '../admission/admission.ts';
 import { isUnhealthy, type QueueConsumer, type TrackedEndpoint } from '../admission/tracked-endpoint.ts';
-import { QueuePool, type QueueSink } from '../queue-pool.ts';
+import { QueuePool, type QueueSink, READ_AGAIN } from '../queue-pool.ts';
 import type { ParkedSlotShare } from './parked-share.ts';
 
 /** The queues of all endpoints, as NATS keeps them. */
@@ -132,8 +132,8 @@ export class ParkedQueueReader implements Service {
     const open = await this.#open
       .open(endpoint.key, () => this.#pull(endpoint))
       .catch((error) => {
-        const what = 'parked messages cannot be drained';
-        this.#options.log.error({ endpoint: endpoint.key, error: errorMessage(error) }, what);
+        const about = { kind: 'parked', queue: endpoint.key, error: errorMessage(error), hint: READ_AGAIN };
+        this.#options.log.error(about, 'queue.open_failed');
         return null;
       });
     if (open === null) return;
@@ -176,7 +176,8 @@ export class ParkedQueueReader implements Service {
       if (listed !== null) this.#take(listed, begun);
       this.#listAt = now() + ((listed?.size ?? 0) < MANY ? LIST_EVERY_MS.few : LIST_EVERY_MS.many);
     } catch (error) {
-      this.#options.log.error({ error: errorMessage(error) }, 'parked messages cannot be listed');
+      const about = { kind: 'parked', error: errorMessage(error), hint: READ_AGAIN };
+      this.#options.log.error(about, 'queue.list_failed');
       this.#listAt = now() + LIST_EVERY_MS.many;
     } finally {
       this.#listing = null;

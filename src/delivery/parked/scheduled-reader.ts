@@ -3,7 +3,7 @@ import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Service } from '../../runtime/service.ts';
 import type { QueueConsumer } from '../admission/tracked-endpoint.ts';
-import { QueuePool } from '../queue-pool.ts';
+import { QueuePool, READ_AGAIN } from '../queue-pool.ts';
 import type { ParkedQueues } from './parked-reader.ts';
 
 export type ScheduledQueueReaderOptions = {
@@ -99,8 +99,8 @@ export class ScheduledQueueReader implements Service {
     const open = await this.#open
       .open(key, () => this.#pull(queue))
       .catch((error) => {
-        const what = 'messages that are due cannot be taken out';
-        this.#options.log.error({ queue: key, error: errorMessage(error) }, what);
+        const about = { kind: 'scheduled', queue: key, error: errorMessage(error), hint: READ_AGAIN };
+        this.#options.log.error(about, 'queue.open_failed');
         return null;
       });
     if (open === null) this.#waiting.set(key, { ...queue, opensAt: this.#options.at() + REOPEN_MS });

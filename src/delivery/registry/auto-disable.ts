@@ -19,6 +19,8 @@ const CHECK_EVERY_MS = 60_000;
 /** Fewer in a row are no sign of anything, whatever was noted long ago. */
 const MIN_FAILURES = 3;
 const HOUR_MS = 3_600_000;
+const FAILING =
+  'The endpoint answers nothing but failures: ask its operator. The worker disables the row of the endpoint after';
 
 /**
  * Endpoints of `rule_webhooks` that fail, and for how long: what answers nothing but failures for DISABLE_AFTER_HOURS is
@@ -49,7 +51,7 @@ export async function checkAll(options: AutoDisableOptions, warned: Set<number>)
     }
   } catch (error) {
     // PostgreSQL is away: the next look will do.
-    log.debug({ error: errorMessage(error) }, 'failing endpoints cannot be noted now');
+    log.debug({ error: errorMessage(error) }, 'registry.write_failed');
   }
 }
 
@@ -68,8 +70,8 @@ async function check(
   } else if (2 * hours >= disableAfterHours && !warned.has(row.id)) {
     warned.add(row.id);
     log.warn(
-      { endpoint: row.name, hours },
-      `an endpoint has answered nothing but failures for ${hours} hours: it is disabled after ${disableAfterHours}`,
+      { endpoint: row.name, hours, disableAfterHours, hint: `${FAILING} ${disableAfterHours} hours.` },
+      'endpoint.failing',
     );
   }
 }

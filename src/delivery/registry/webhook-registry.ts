@@ -33,7 +33,17 @@ export type WebhookRegistryOptions = {
 
 /** Rows that nobody tells us about are read this often, in milliseconds. */
 const READ_EVERY_MS = 30_000;
-const NEVER_READ = 'rule_webhooks cannot be read yet; until it is, messages without a URL are parked';
+
+/** What a person can do. */
+const HINT = {
+  neverRead: 'Until the worker can read rule_webhooks, messages without a URL are parked.',
+  lastKnown: 'The worker uses the last known rows until rule_webhooks can be read again.',
+  disabled: 'Set enabled = true in the row of rule_webhooks, and the worker delivers to the endpoint again.',
+  notDisabled: 'The worker tries again by itself. Look whether PostgreSQL answers, and what its role may do.',
+  invalid: 'The endpoint gets nothing. Correct the row of rule_webhooks and its secrets.',
+  unreachable:
+    'This group takes nothing from the nats_subject of the endpoint. Correct the row of rule_webhooks, or SUBJECT.',
+};
 
 /** Rows that take longer count as ones that cannot be read, in milliseconds: a server that hangs fails no query for a minute. */
 const SLOW_MS = 5000;
@@ -120,9 +130,12 @@ export class WebhookRegistry {
       // Not when the notification comes: each message until then would be one more 410, and given up.
       this.#read();
       await this.#reading;
-      log.warn({ endpoint: name, reason }, 'an endpoint is disabled');
+      log.warn({ endpoint: name, reason, hint: HINT.disabled }, 'endpoint.disabled');
     } catch (error) {
-      log.error({ endpoint: name, error: errorMessage(error) }, 'an endpoint cannot be disabled now');
+      log.error(
+        { endpoint: name, reason, error: errorMessage(error), hint: HINT.notDisabled },
+        'endpoint.disable_failed',
+      );
     }
   }
 
@@ -185,11 +198,11 @@ export class WebhookRegistry {
   #logInvalidRow({ row, request }: Endpoint): void {
     const { log, subjects } = this.#options;
     if (request.kind !== 'request' && request.kind !== 'disabled')
-      log.warn({ endpoint: row.name, error: request.detail }, 'an endpoint gets nothing: its row is wrong');
+      log.warn({ endpoint: row.name, error: request.detail, hint: HINT.invalid }, 'endpoint.invalid');
     else if (!isTaken(row.natsSubject, subjects))
       log.warn(
-        { endpoint: row.name, natsSubject: row.natsSubject, subjects },
-        'this group takes nothing from the nats_subject of an endpoint: correct the row, or SUBJECT',
+        { endpoint: row.name, natsSubject: row.natsSubject, subjects, hint: HINT.unreachable },
+        'endpoint.unreachable_subject',
       );
   }
 
@@ -198,10 +211,8 @@ export class WebhookRegistry {
     const wasInTrouble = this.#problem !== null;
     this.#problem = `rule_webhooks: ${error}`;
     if (wasInTrouble) return;
-    log.warn(
-      { error },
-      this.#known === null ? NEVER_READ : 'rule_webhooks cannot be read now; the last known rows serve',
-    );
+    const hint = this.#known === null ? HINT.neverRead : HINT.lastKnown;
+    log.warn({ error, hint }, 'registry.read_failed');
     onChanged();
   }
 }

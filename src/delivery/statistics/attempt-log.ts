@@ -42,7 +42,7 @@ export function logAttempt(
       ...('delayMs' in disposition ? { delayMs: disposition.delayMs } : {}),
       ...(disposition.kind === 'deadLetter' ? { reason: disposition.reason } : {}),
     },
-    waits ? 'delivery.waits' : 'delivery.attempted',
+    waits ? 'delivery.deferred' : 'delivery.attempted',
   );
 }
 
@@ -57,7 +57,7 @@ export function logFanOut(
   const { subject, sequence } = message;
   log.debug(
     { deliveryId: id, subject, sequence, endpoints: endpointKeys, verdict: disposition.kind },
-    'delivery.fannedOut',
+    'delivery.fanned_out',
   );
 }
 

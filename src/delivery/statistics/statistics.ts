@@ -22,6 +22,8 @@ const FLUSH_ROWS = 5000;
 const MAINTAIN_EVERY_MS = 3_600_000;
 /** How often a PostgreSQL that stays away is spoken of, in milliseconds. */
 const LOG_AWAY_EVERY_MS = 60_000;
+const KEPT =
+  'Deliveries go on. The worker keeps the statistics, and stores them when PostgreSQL takes them again.';
 
 /** Flushes what was counted every `intervalMs`. PostgreSQL being away only makes it wait. */
 export class Statistics implements Service {
@@ -93,7 +95,7 @@ export class Statistics implements Service {
         this.#maintainedAt = performance.now();
       }
       await this.#buffer.flush(progress, !this.#stopped);
-      if (this.#problem !== null) this.#options.log.info('statistics are stored again');
+      if (this.#problem !== null) this.#options.log.info({}, 'statistics.recovered');
       this.#problem = null;
       this.#saidAwayAt = Number.NEGATIVE_INFINITY;
       return true;
@@ -102,8 +104,8 @@ export class Statistics implements Service {
       if (performance.now() - this.#saidAwayAt >= LOG_AWAY_EVERY_MS) {
         this.#saidAwayAt = performance.now();
         this.#options.log.warn(
-          { error: this.#problem, rows: this.#buffer.rows },
-          'statistics cannot be stored in PostgreSQL now; deliveries go on, and they are stored when it is back',
+          { error: this.#problem, rows: this.#buffer.rows, hint: KEPT },
+          'statistics.store_failed',
         );
       }
       return false;

@@ -70,7 +70,7 @@ export function isTemporary(error: unknown): boolean {
 /**
  * Asks JetStream until it can answer, and says what is waited for.
  *
- * @param what Completes "waiting for JetStream to …": `make the stream WEBHOOKS`.
+ * @param what Completes "The client waits for JetStream to …": `make the stream WEBHOOKS`.
  * @throws {UserError} where we lack the right to ask.
  * @throws what `ask` throws, unless that is temporary.
  * @throws the client's signal's reason, when it is aborted meanwhile.
@@ -87,7 +87,8 @@ export async function retryWhileUnavailable<T>(
     } catch (error) {
       if (errorCode(error) === ErrorCode.PermissionsViolation) throw denied(what, error as NatsError);
       if (!isTemporary(error)) throw error;
-      await delay.wait(`waiting for JetStream to ${what} (${errorMessage(error)})`);
+      const hint = `The client waits for JetStream to ${what} (${errorMessage(error)}). If this lasts, look at the log of nats-server.`;
+      await delay.wait({ purpose: what, error: errorMessage(error), hint }, 'jetstream.unavailable');
     }
   }
 }

@@ -1,11 +1,15 @@
 import type { JetStreamManager, NatsConnection } from 'nats';
 import type { DeniedPermission } from './permissions.ts';
 
-/** What this folder says, in plain words. A pino logger fits. */
+/** Flat fields of an event. `hint`: what it means for a person, in a sentence with the cure. */
+export type EventFields = { readonly hint?: string; readonly [field: string]: unknown };
+type WithHint = EventFields & { readonly hint: string };
+
+/** What this folder tells: events, `noun.verb`. A pino logger fits. */
 export interface NatsLog {
-  info(message: string): void;
-  warn(message: string): void;
-  error(message: string): void;
+  info(fields: EventFields, event: string): void;
+  warn(fields: WithHint, event: string): void;
+  error(fields: WithHint, event: string): void;
 }
 
 /** Who wants to hear what happens to the connection. */

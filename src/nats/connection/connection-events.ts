@@ -34,12 +34,20 @@ export function followConnection(
   const listeners = new Set<ConnectionListener>();
 
   // The same trouble comes back with every reconnect, twice a second.
-  function sayNowAndThen(sentence: string): void {
+  function sayNowAndThen(status: Status): void {
+    const sentence = errorSentence(status, credentials);
     if (Date.now() - (saidAt.get(sentence) ?? 0) < SAY_AGAIN_MS) return;
     // Some name a subject of a single message: there is no end of them.
     for (const [said, at] of saidAt) if (Date.now() - at >= SAY_AGAIN_MS) saidAt.delete(said);
     saidAt.set(sentence, Date.now());
-    log.error(sentence);
+    const hint = `${sentence}.`;
+    const denied = status.permissionContext;
+    if (LOGIN_CODES.has(status.data)) log.error({ error: status.data, hint }, 'nats.login_refused');
+    else if (denied === undefined) log.error({ error: String(status.data), hint }, 'nats.error');
+    else {
+      const { operation } = denied;
+      log.error({ operation, subject: patternOf(denied.subject), hint }, 'nats.permission_denied');
+    }
   }
 
   function noteDenial(status: Status): void {
@@ -51,12 +59,13 @@ export function followConnection(
 
   function onReconnected(server: string): void {
     connected = true;
-    endedBy = refuseOldServer(connection.info?.version ?? '', server);
+    const version = connection.info?.version ?? '';
+    endedBy = refuseOldServer(version, server);
     if (endedBy === undefined) {
-      log.info(`reconnected to NATS at ${server}`);
+      log.info({ server }, 'nats.reconnected');
       for (const { onReconnect } of listeners) onReconnect?.();
     } else {
-      log.error(endedBy.message);
+      log.error({ server, version, hint: endedBy.message }, 'nats.unsupported');
       void connection.close();
     }
   }
@@ -66,17 +75,22 @@ export function followConnection(
     switch (status.type) {
       // Each failed dial says "disconnect" too, and the dial that works "reconnect" once for each: only changes count.
       case Events.Disconnect:
-        if (connected) log.warn(`disconnected from NATS at ${data}; reconnecting until it answers`);
+        if (connected) {
+          const hint = `The connection to NATS at ${data} is lost. The client reconnects until NATS answers.`;
+          log.warn({ server: data, hint }, 'nats.disconnected');
+        }
         connected = false;
         break;
       case Events.Reconnect:
         if (!connected) onReconnected(data);
         break;
-      case Events.LDM:
-        log.warn(`NATS at ${data} is about to stop (lame duck mode) and asks us to move to another server`);
+      case Events.LDM: {
+        const hint = `NATS at ${data} is about to stop (lame duck mode). The client moves to another server.`;
+        log.warn({ server: data, hint }, 'nats.stopping');
         break;
+      }
       case Events.Error:
-        if (!isReportedToCaller(status.permissionContext)) sayNowAndThen(errorSentence(status, credentials));
+        if (!isReportedToCaller(status.permissionContext)) sayNowAndThen(status);
         noteDenial(status);
         break;
     }
@@ -102,11 +116,11 @@ export function followConnection(
 function errorSentence(status: Status, { cure }: Credentials): string {
   const denied = status.permissionContext;
   if (LOGIN_CODES.has(status.data)) {
-    return `NATS refuses our login now (${status.data}); trying until it accepts it: ${cure}`;
+    return `NATS refuses our login now (${status.data}), and the client tries until NATS accepts the login: ${cure}`;
   }
   if (denied === undefined) return `NATS says ${String(status.data)}`;
   const right = denied.operation === 'publish' ? 'publish to' : 'subscribe to';
-  return `NATS denies us the right to ${right} "${patternOf(denied.subject)}": grant it to our user in the nats-server configuration`;
+  return `NATS denies us the right to ${right} "${patternOf(denied.subject)}": grant the right to our user in the nats-server configuration`;
 }
 
 /** Every message has an ack subject of its own, and every pull an inbox: one right covers them all. */

@@ -33,6 +33,9 @@ const PING_INTERVAL_MS = 5000;
 const RECONNECT_WAIT_MS = 250;
 const CLOSING_FLUSH_MS = 1000;
 
+/** How the hint of `nats.unreachable` ends. */
+export const UNTIL_IT_ANSWERS = ' The client tries until NATS answers.';
+
 /**
  * Connects to NATS and waits until JetStream answers. Where NATS is away it tries for ever; once connected, it
  * reconnects for ever.
@@ -56,7 +59,7 @@ export async function connectToNats(options: NatsOptions): Promise<NatsClient> {
     await connection.close();
     throw tooOld;
   }
-  log.info(`connected to NATS at ${server} (nats-server ${version})`);
+  log.info({ server, version }, 'nats.connected');
   tls?.trustAnnounced(connection);
   const state = followConnection(connection, log, credentials);
   const client: NatsClient = {
@@ -115,9 +118,9 @@ async function connectUntilLoggedIn(options: Dialing): Promise<NatsConnection> {
       if (failure.kind === 'never') throw failure.error;
       const objection =
         errorCode(error) === ErrorCode.Timeout ? await firstServerRefusal(options.addresses) : null;
-      await delay.wait(
-        `NATS at ${servers} cannot be reached yet (${objection ?? failure.reason}); trying until it answers`,
-      );
+      const reason = objection ?? failure.reason;
+      const hint = `NATS at ${servers} cannot be reached yet (${reason}).${UNTIL_IT_ANSWERS}`;
+      await delay.wait({ servers, error: reason, hint }, 'nats.unreachable');
     }
   }
 }

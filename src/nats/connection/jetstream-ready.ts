@@ -24,7 +24,8 @@ export async function awaitJetStream(client: NatsClient, jsDomain: string | unde
       const failure = switchedOff(client, error, jsDomain);
       if (failure !== undefined) throw failure;
       if (!isTemporary(error)) throw error;
-      await delay.wait(`${waitingFor(client, jsDomain)} (${errorMessage(error)})`);
+      const hint = `The client waits for JetStream (${errorMessage(error)}). ${causeOf(client, jsDomain)}`;
+      await delay.wait({ error: errorMessage(error), hint }, 'jetstream.unavailable');
     }
   }
 }
@@ -51,10 +52,10 @@ function switchedOff(
   return undefined;
 }
 
-function waitingFor(client: NatsClient, jsDomain: string | undefined): string {
+function causeOf(client: NatsClient, jsDomain: string | undefined): string {
   if (jsDomain !== undefined) {
-    return `waiting for JetStream of the domain "${jsDomain}"; if it has another name, set NATS_JS_DOMAIN`;
+    return `Nobody answers for the domain "${jsDomain}". If the domain has another name, set NATS_JS_DOMAIN.`;
   }
-  if (client.connection.info?.jetstream) return 'waiting for JetStream: the cluster has no leader yet';
-  return `waiting for JetStream: this server has none, and no other of the cluster answers. ${ENABLE}`;
+  if (client.connection.info?.jetstream) return 'The cluster has no leader yet.';
+  return `This server runs without JetStream, and no other server of the cluster answers. ${ENABLE}`;
 }

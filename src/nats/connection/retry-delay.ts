@@ -9,12 +9,12 @@ const LOG_EVERY_MS = 10_000;
 
 export interface RetryDelay {
   /**
-   * Says `reason` (the first time and when it is a new one at once, then every 10 s) and waits: 0.25 s, doubled each
-   * time up to 5 s, give or take 25 %.
+   * Tells the event (the first time and when its hint is a new one at once, then every 10 s) and waits: 0.25 s, doubled
+   * each time up to 5 s, give or take 25 %.
    *
    * @throws the signal's reason, as soon as the signal is aborted.
    */
-  wait(reason: string): Promise<void>;
+  wait(fields: Parameters<NatsLog['warn']>[0], event: string): Promise<void>;
 }
 
 /** For trying again until it works, without flooding the log or the server. */
@@ -23,11 +23,11 @@ export function createRetryDelay(log: NatsLog, signal: AbortSignal): RetryDelay 
   let saidAt = 0;
   let said = '';
   return {
-    async wait(reason) {
+    async wait(fields, event) {
       signal.throwIfAborted();
-      if (reason !== said || Date.now() - saidAt >= LOG_EVERY_MS) {
-        log.warn(reason);
-        said = reason;
+      if (fields.hint !== said || Date.now() - saidAt >= LOG_EVERY_MS) {
+        log.warn(fields, event);
+        said = fields.hint;
         saidAt = Date.now();
       }
       const jittered = pauseMs * (1 - JITTER + 2 * JITTER * Math.random());

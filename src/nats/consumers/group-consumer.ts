@@ -82,7 +82,9 @@ export async function ensureGroupConsumer(
     },
     createdAt: Date.parse(found.info.created),
     notice:
-      found.notice === null ? null : `durable ${wanted.durable} on stream ${wanted.stream} ${found.notice}`,
+      found.notice === null
+        ? null
+        : `The durable ${wanted.durable} on the stream ${wanted.stream} ${found.notice}.`,
     warnings: groupConsumerWarnings(found.info, wanted),
   };
 }
@@ -218,5 +220,5 @@ export function groupConsumerWarnings(info: ConsumerInfo, wanted: GroupConsumerO
     sentences.push(
       `is paused, and hands out nothing: \`nats consumer resume ${wanted.stream} ${wanted.durable}\``,
     );
-  return sentences.map((sentence) => `durable ${wanted.durable} ${sentence}`);
+  return sentences.map((sentence) => `The durable ${wanted.durable} ${sentence}.`);
 }

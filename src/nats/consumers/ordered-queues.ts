@@ -1,11 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isPublishable } from '../../core/subject.ts';
-import type { NatsClient } from '../connection/client.ts';
+import type { NatsClient, NatsLog } from '../connection/client.ts';
 import type { ReceivedMessage } from '../messages/received-message.ts';
 import { listSubjects } from '../streams/list-subjects.ts';
 import { consumerName } from './consumer-name.ts';
 import {
   ensureQueueConsumer,
+  OPENED_AGAIN,
   pullQueue,
   type QueueConsumerResult,
   type QueueSink,
@@ -35,10 +36,10 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
   const queues = { ...options, kind: 'ordered', maxPulls: 1, maxBatch: 1 } as const;
   let quietUntil = 0;
 
-  function say(what: string): void {
+  function say(fields: Parameters<NatsLog['warn']>[0], event: string): void {
     if (performance.now() < quietUntil) return;
     quietUntil = performance.now() + LOG_AGAIN_MS;
-    client.log.warn(what);
+    client.log.warn({ kind: 'ordered', stream, ...fields }, event);
   }
 
   return {
@@ -49,7 +50,8 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
         if (isPublishable(subject)) continue;
         // Its durable would take what others have.
         listed!.delete(subject);
-        say(`stream ${stream} holds messages on ${subject}, which is a pattern: they are left there`);
+        const hint = `The subject ${subject} is a pattern, so the worker leaves its messages in the stream ${stream}. Remove these messages.`;
+        say({ subject, hint }, 'queue.invalid_subject');
       }
       return listed;
     },
@@ -93,7 +95,7 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
       const ensure = () => ensureOrderedConsumer(client, { stream, subject, ackWaitMs: options.ackWaitMs() });
       const consumer = await pullQueue(client, queues, ensure, sink);
       if (!('failed' in consumer)) return consumer;
-      say(consumer.failed);
+      say({ queue: subject, error: consumer.failed, hint: OPENED_AGAIN }, 'queue.open_failed');
       return null;
     },
   };

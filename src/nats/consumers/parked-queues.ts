@@ -5,6 +5,7 @@ import { parkedSubject } from '../streams/parked-stream.ts';
 import { consumerName } from './consumer-name.ts';
 import {
   ensureQueueConsumer,
+  OPENED_AGAIN,
   pullQueue,
   type QueueConsumerResult,
   type QueueSink,
@@ -35,7 +36,11 @@ export function createParkedQueues(client: NatsClient, options: ParkedQueuesOpti
         ensureParkedConsumer(client, { parkedStream, sourceStream, endpointKey, ackWaitMs: ackWaitMs() });
       const consumer = await pullQueue(client, queues, ensure, sink);
       if (!('failed' in consumer)) return consumer;
-      client.log.warn(consumer.failed);
+      const kind = scheduledBucket(endpointKey) === null ? 'parked' : 'scheduled';
+      client.log.warn(
+        { kind, stream: parkedStream, queue: endpointKey, error: consumer.failed, hint: OPENED_AGAIN },
+        'queue.open_failed',
+      );
       return null;
     },
   };

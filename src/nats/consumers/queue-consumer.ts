@@ -64,6 +64,10 @@ export async function ensureQueueConsumer(
   }
 }
 
+/** The hint for a queue that cannot be opened now. */
+export const OPENED_AGAIN =
+  'The worker tries again by itself. If this lasts, look at the log of nats-server.';
+
 /** Who pulls from a queue. */
 export type QueueSink = {
   /** How many messages may come now. */

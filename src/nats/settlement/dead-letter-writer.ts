@@ -37,6 +37,9 @@ export type DeadLetterWritten =
   /** Not stored: the message must not be ended. A sentence with the cure, for the log and for health. */
   | { readonly failed: string };
 
+const KEPT =
+  'The worker cannot see whether this dead letter is stored already. The worker keeps the message and tries again.';
+
 export type DeadLetterOptions = {
   /** DLQ_STREAM_NAME. */
   readonly streamName: string;
@@ -114,7 +117,8 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
       return last.header.get(Header.deliveryId) === headers.get(Header.deliveryId);
     } catch (error) {
       if (apiErrorCode(error) !== ApiErrorCode.noMessageFound) {
-        client.log.warn(`cannot look up ${subject} in ${streamName}: ${errorMessage(error as NatsError)}`);
+        const why = errorMessage(error as NatsError);
+        client.log.warn({ stream: streamName, subject, error: why, hint: KEPT }, 'dead_letter.lookup_failed');
       }
       return false;
     }

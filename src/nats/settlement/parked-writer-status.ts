@@ -3,6 +3,8 @@ import type { StoreFailure, StoreResult } from '../publishing/store-failure.ts';
 
 /** By then it has been tried again, and where that was not here, a peer knows better. In milliseconds. */
 const LASTS_MS = 30_000;
+const KEPT =
+  'The worker keeps the message and tries again. Look at the limits of the parked stream with `nats stream info`.';
 /** These are troubles of one message, and the next may be parked. */
 const OF_ONE_MESSAGE = new Set<StoreFailure>(['tooLarge', 'invalid']);
 
@@ -27,7 +29,7 @@ export class StoreProblem {
     if (OF_ONE_MESSAGE.has(failed)) return why;
     const now = performance.now();
     if (!this.#isSaid && now >= this.#quietUntil) {
-      this.#log.error(`${why}; its message is kept, and tried again`);
+      this.#log.error({ stream: this.#stream, error: detail, hint: KEPT }, 'parking.failed');
       this.#isSaid = true;
       this.#quietUntil = now + LASTS_MS;
     }
@@ -40,7 +42,7 @@ export class StoreProblem {
     this.#why = null;
     if (!this.#isSaid) return;
     this.#isSaid = false;
-    this.#log.info(`webhooks are parked again in ${this.#stream}`);
+    this.#log.info({ stream: this.#stream }, 'parking.recovered');
   }
 
   current(): string | null {

@@ -21,6 +21,8 @@ const TERM_TIMEOUT_MS = 5000;
  * where that was not here, a peer knows better.
  */
 const PROBLEM_LASTS_MS = 30_000;
+const KEPT =
+  'The worker keeps the message and tries again. Look at the limits of the dead-letter stream with `nats stream info`.';
 
 const deadLetterStored = faultPoint('deadLetter.stored');
 
@@ -91,8 +93,9 @@ export function createSettlement({
 
   /** Said when it begins and when it ends: each letter that is stuck is tried again and again. */
   function reportProblem(why: string | null): void {
-    if (why !== null && problem === null) client.log.error(`${why}; its message is kept, and tried again`);
-    if (why === null && problem !== null) client.log.info('dead letters are stored again');
+    if (why !== null && problem === null)
+      client.log.error({ error: why, hint: KEPT }, 'dead_letter.store_failed');
+    if (why === null && problem !== null) client.log.info({}, 'dead_letter.recovered');
     problem = why === null ? null : { why, until: now() + PROBLEM_LASTS_MS };
   }
 

@@ -55,5 +55,5 @@ function warningsOf({ config }: StreamInfo): string[] {
   if (config.max_age > 0) sentences.push(`forgets dead letters after a time: \`${edit} --max-age 0\``);
   if (config.storage === 'memory')
     sentences.push('forgets all dead letters when nats-server restarts: it is in memory');
-  return sentences.map((sentence) => `stream ${config.name} ${sentence}`);
+  return sentences.map((sentence) => `The stream ${config.name} ${sentence}.`);
 }

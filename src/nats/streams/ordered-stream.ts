@@ -71,5 +71,5 @@ function warningsOf({ config }: StreamInfo): string[] {
     );
   if (config.storage === 'memory')
     sentences.push('forgets all that wait in it when nats-server restarts: it is in memory');
-  return sentences.map((sentence) => `stream ${config.name} ${sentence}`);
+  return sentences.map((sentence) => `The stream ${config.name} ${sentence}.`);
 }

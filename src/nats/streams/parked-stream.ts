@@ -119,5 +119,5 @@ function warningsOf({ config }: StreamInfo, { ackWaitMs }: ParkedStreamWanted): 
   if (config.storage === 'memory') {
     sentences.push('forgets all that wait in it when nats-server restarts: it is in memory');
   }
-  return sentences.map((sentence) => `stream ${config.name} ${sentence}`);
+  return sentences.map((sentence) => `The stream ${config.name} ${sentence}.`);
 }

@@ -5,6 +5,13 @@ import type { NatsClient } from '../connection/client.ts';
 import type { StreamWanted } from './stream-config.ts';
 import { noLimitAsMinusOne } from './stream-config.ts';
 
+/** What was done to a stream that follows its row, or was refused. */
+export type StreamChange = {
+  readonly changes: string;
+  /** Why it was refused, with the cure; null: it was done. */
+  readonly refused: { readonly error: string; readonly hint: string } | null;
+};
+
 /** Marks a stream that follows its row of `rule_nats_streams`: we made it, or have changed it before. */
 export const MANAGED_BY_ROW = { 'nats-webhook-worker': 'follows rule_nats_streams' };
 
@@ -16,35 +23,34 @@ export function isManagedByRow(config: StreamConfig): boolean {
  * Changes what can be changed in a live stream: subjects, limits, discard policy, replicas, duplicate window.
  * Storage and retention stay as they are; the warnings say so.
  *
- * @returns the stream as it is now, and what was done or refused: a sentence each.
+ * @returns the stream as it is now, and what was done or refused.
  */
 export async function updateStream(
   client: NatsClient,
   info: StreamInfo,
   wanted: StreamWanted,
-): Promise<{ readonly info: StreamInfo; readonly says: readonly string[] }> {
+): Promise<{ readonly info: StreamInfo; readonly says: readonly StreamChange[] }> {
   const changes = changesOf(info.config, wanted);
   if (changes.length === 0) return { info, says: [] };
+  const described = changes.map(({ name, from, to }) => `${name} ${from} -> ${to}`).join(', ');
   // A single server takes more replicas without a word, and then does not have them.
   if (wanted.replicas > 1 && client.connection.info?.cluster === undefined) {
+    const error = `${wanted.replicas} replicas need a cluster, and this nats-server is alone`;
     return {
       info,
-      says: [
-        `stream ${wanted.name} cannot follow rule_nats_streams: ${wanted.replicas} replicas need a cluster, and this nats-server is alone. Change the row.`,
-      ],
+      says: [{ changes: described, refused: { error, hint: 'Change the row of rule_nats_streams.' } }],
     };
   }
-  const described = changes.map(({ name, from, to }) => `${name} ${from} -> ${to}`).join(', ');
   try {
     const updated = await client.manager.streams.update(wanted.name, {
       ...Object.assign({}, ...changes.map(({ config }) => config)),
       metadata: { ...info.config.metadata, ...MANAGED_BY_ROW },
     });
-    return { info: updated, says: [`stream ${wanted.name} changed as rule_nats_streams says: ${described}`] };
+    return { info: updated, says: [{ changes: described, refused: null }] };
   } catch (error) {
     if (isTemporary(error)) throw error;
-    const refused = `stream ${wanted.name} cannot follow rule_nats_streams (${described}): ${errorMessage(error)}`;
-    return { info, says: [`${refused}. Change the row, or make the stream anew.`] };
+    const hint = 'Change the row of rule_nats_streams, or make the stream anew.';
+    return { info, says: [{ changes: described, refused: { error: errorMessage(error), hint } }] };
   }
 }
 

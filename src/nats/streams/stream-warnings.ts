@@ -4,7 +4,7 @@ import { noLimitAsMinusOne, type StreamWanted } from './stream-config.ts';
 /** What is said about a stream that is not as wanted, or that may lose what still waits in it. */
 export function streamWarnings(actual: StreamConfig, wanted: StreamWanted): string[] {
   return [...dangers(actual), ...differences(actual, wanted)].map(
-    (sentence) => `stream ${actual.name} ${sentence}`,
+    (sentence) => `The stream ${actual.name} ${sentence}.`,
   );
 }
 

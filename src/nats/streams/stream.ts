@@ -5,7 +5,7 @@ import { ApiErrorCode, apiErrorCode, retryWhileUnavailable, userErrorFor } from 
 import type { NatsClient } from '../connection/client.ts';
 import type { StreamWanted } from './stream-config.ts';
 import { noLimitAsMinusOne } from './stream-config.ts';
-import { isManagedByRow, MANAGED_BY_ROW, updateStream } from './stream-update.ts';
+import { isManagedByRow, MANAGED_BY_ROW, type StreamChange, updateStream } from './stream-update.ts';
 import { streamWarnings } from './stream-warnings.ts';
 
 export type StreamFound = {
@@ -16,8 +16,8 @@ export type StreamFound = {
   readonly subjects: readonly string[];
   /** Made just now. */
   readonly isNew: boolean;
-  /** What was changed in it just now, or could not be: a sentence each. */
-  readonly notices: readonly string[];
+  /** What was changed in it just now, or could not be. */
+  readonly notices: readonly StreamChange[];
   /** How it differs from what was wanted, and what that means: a sentence each, with the cure. */
   readonly warnings: readonly string[];
 };

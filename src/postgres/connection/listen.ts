@@ -13,6 +13,9 @@ const MAX_DELAY_MS = 5000;
 /** The share by which a pause is shortened or lengthened, so that many workers never knock in step. */
 const JITTER = 0.25;
 
+const UNHEARD =
+  'PostgreSQL notifies the worker of no changed endpoints now. The worker sees changes later, and listens again by itself.';
+
 export type ListenOptions = {
   /** As of the pool. Env DATABASE_URL. */
   readonly url: string;
@@ -60,7 +63,7 @@ export function listenForChanges(options: ListenOptions): Listening {
   }
 
   function onListening(): void {
-    if (isAway) log.info({ server }, 'PostgreSQL tells of changed endpoints again');
+    if (isAway) log.info({ server }, 'postgres.listen_recovered');
     isAway = false;
     pauseMs = INITIAL_DELAY_MS;
     changed();
@@ -70,8 +73,8 @@ export function listenForChanges(options: ListenOptions): Listening {
     if (isStopped) return;
     if (!isAway) {
       log.warn(
-        { server, code: errorCode(error), error: errorMessage(error) },
-        'PostgreSQL tells of no changed endpoints now; changes are seen later',
+        { server, code: errorCode(error), error: errorMessage(error), hint: UNHEARD },
+        'postgres.listen_failed',
       );
     }
     isAway = true;

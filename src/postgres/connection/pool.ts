@@ -31,8 +31,13 @@ export function createPool({ url, size, log }: PoolOptions): pg.Pool {
   });
   pool.on('error', (error) => {
     log.warn(
-      { server: describeServer(url), code: errorCode(error), error: errorMessage(error) },
-      'lost an idle connection to PostgreSQL',
+      {
+        server: describeServer(url),
+        code: errorCode(error),
+        error: errorMessage(error),
+        hint: 'An idle connection is lost. The worker opens another connection when a query needs one.',
+      },
+      'postgres.connection_lost',
     );
   });
   // A connection that breaks while somebody holds it says so twice: here, where without a listener it would end the

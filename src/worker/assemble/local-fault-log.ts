@@ -10,14 +10,13 @@ export function logLocalFaults(log: Logger): (code: string) => void {
     const now = performance.now();
     if (now - (saidAt.get(code) ?? Number.NEGATIVE_INFINITY) < SAY_AGAIN_MS) return;
     saidAt.set(code, now);
-    log.error({ code }, SENTENCES[code] ?? NO_ROOM);
+    log.error({ code, hint: HINTS[code] ?? NO_ROOM }, 'worker.local_fault');
   };
 }
 
-const NO_ROOM = 'this machine has no room for another connection; deliveries wait for it';
-const SENTENCES: Record<string, string> = {
-  [EGRESS_PROXY_AWAY]:
-    'EGRESS_PROXY cannot be reached; deliveries wait for it, and no attempt of theirs is counted',
-  [EGRESS_PROXY_LOGIN]:
-    'EGRESS_PROXY refuses our login (407): correct the user and the password in it; deliveries wait, and no attempt of theirs is counted',
+const WAITING = 'Deliveries wait, and the worker counts no attempt.';
+const NO_ROOM = `This machine has no room for another connection. ${WAITING}`;
+const HINTS: Record<string, string> = {
+  [EGRESS_PROXY_AWAY]: `EGRESS_PROXY cannot be reached. ${WAITING}`,
+  [EGRESS_PROXY_LOGIN]: `EGRESS_PROXY refuses our login (407): correct the user and the password in EGRESS_PROXY. ${WAITING}`,
 };

@@ -37,6 +37,7 @@ export type WorkerParts = {
 
 /** A message that a bug of ours stumbled over waits this long before it is tried again, in milliseconds. */
 const INTERNAL_ERROR_DELAY_MS = 5000;
+const BUG = 'This is a bug of the worker: please report it. The worker keeps the message and tries again.';
 /** What is due comes even while no slot is free, so many at once: from then on it waits in the queue of its endpoint. */
 const DUE_OVERCOMMIT = 8;
 /** Of the slots, what messages have at once that waited for news of their row: the others are for healthy endpoints. */
@@ -147,10 +148,8 @@ export function assembleWorker({
 
   const handle = (message: ReceivedMessage, steps: DeliverySteps<ReceivedMessage>) =>
     handleMessage(message, steps).catch((error) => {
-      log.error(
-        { error: errorMessage(error), stack: error?.stack, sequence: message.sequence },
-        'a bug of ours',
-      );
+      const about = { error: errorMessage(error), stack: error?.stack, sequence: message.sequence };
+      log.error({ ...about, hint: BUG }, 'delivery.internal_error');
       settlement.requeue(message, INTERNAL_ERROR_DELAY_MS);
     });
 

@@ -1,14 +1,20 @@
 import type pg from 'pg';
 import type { Settings } from '../../config/settings.ts';
 import type { MaintainedStatisticsStore } from '../../delivery/statistics/statistics.ts';
-import { classifyConnectError, describeConnectError } from '../../postgres/connection/connect-problem.ts';
+import {
+  classifyConnectError,
+  describeConnectError,
+  describeServer,
+} from '../../postgres/connection/connect-problem.ts';
 import { createPool } from '../../postgres/connection/pool.ts';
 import { maintain } from '../../postgres/maintain.ts';
 import { migrate } from '../../postgres/migrate.ts';
 import { storeFlush } from '../../postgres/store-flush.ts';
 import { readStreamRow, type StreamRow } from '../../postgres/tables/streams-table.ts';
-import { UserError } from '../../runtime/failure.ts';
+import { errorCode, errorMessage, UserError } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
+
+const WITHOUT = 'Deliveries start without PostgreSQL. Statistics follow when PostgreSQL answers.';
 
 export type Database = {
   readonly pool: pg.Pool;
@@ -43,9 +49,10 @@ export async function openDatabase(settings: Settings, log: Logger): Promise<Dat
       await pool.end();
       throw asUserError(error, settings.DATABASE_URL);
     }
-    log.warn(
-      `${describeConnectError(error, settings.DATABASE_URL)} Deliveries start without it; statistics follow when it comes.`,
-    );
+    const url = settings.DATABASE_URL;
+    const hint = `${describeConnectError(error, url)} ${WITHOUT}`;
+    const about = { server: describeServer(url), code: errorCode(error), error: errorMessage(error), hint };
+    log.warn(about, 'postgres.unreachable');
     return { pool, keeper, streamRow: null };
   }
 }

@@ -54,8 +54,11 @@ export class AckFloorStore {
       } catch (error) {
         const isAway = classifyConnectError(error) === 'away' && errorCode(error) !== UNDEFINED_TABLE;
         if (!isAway || performance.now() >= until) return null;
+        const why = errorMessage(error);
+        const hint = `The durable ${QUEUE_GROUP} is missing, and PostgreSQL knows where the durable was (${why}). The worker waits ${POSTGRES_WAIT_MS / 1000} s at most for PostgreSQL. Then the worker delivers all that the stream keeps.`;
         await delay.wait(
-          `the durable ${QUEUE_GROUP} is missing, and where it was is noted in PostgreSQL: waiting for it, ${POSTGRES_WAIT_MS / 1000} s at most (${errorMessage(error)})`,
+          { durable: QUEUE_GROUP, stream: STREAM_NAME, error: why, waitMs: POSTGRES_WAIT_MS, hint },
+          'consumer.start_unknown',
         );
       }
     }

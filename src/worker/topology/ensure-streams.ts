@@ -3,9 +3,13 @@ import type { NatsClient } from '../../nats/connection/client.ts';
 import { ensureDeadLetterStream } from '../../nats/streams/dead-letter-stream.ts';
 import { ensureParkedStream } from '../../nats/streams/parked-stream.ts';
 import { ensureStream } from '../../nats/streams/stream.ts';
+import type { StreamChange } from '../../nats/streams/stream-update.ts';
 import type { StreamRow } from '../../postgres/tables/streams-table.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { requireDistinct, wantedStream } from './stream-row.ts';
+
+export const STREAM_RECREATED =
+  'The stream was gone with all its messages, and the worker has made the stream again. Find out who deleted the stream.';
 
 /**
  * Makes the three streams where they are missing: of webhooks, of dead letters, of parked messages.
@@ -25,27 +29,39 @@ export async function ensureStreams(
   const wanted = wantedStream(settings, row);
   const beside = { sourceStream: STREAM_NAME, replicas: wanted.replicas };
 
-  function logMade(isNew: boolean, about: Record<string, unknown>, what: string): void {
+  function logMade(isNew: boolean, about: Record<string, unknown>): void {
     if (!isNew) return;
-    if (isFirst) log.info(about, `made ${what}`);
-    else log.warn(about, `made ${what} again, which was gone with all in it`);
+    if (isFirst) log.info(about, 'stream.created');
+    else log.warn({ ...about, hint: STREAM_RECREATED }, 'stream.recreated');
   }
 
   const stream = await ensureStream(client, wanted, SUBJECT);
-  logMade(stream.isNew, { stream: stream.name, subjects: stream.subjects }, 'the stream');
+  logMade(stream.isNew, { kind: 'webhooks', stream: stream.name, subjects: stream.subjects });
   const deadLetters = await ensureDeadLetterStream(client, { ...beside, name: DLQ_STREAM_NAME });
-  logMade(deadLetters.isNew, { stream: DLQ_STREAM_NAME }, 'the stream of dead letters');
+  logMade(deadLetters.isNew, { kind: 'deadLetters', stream: DLQ_STREAM_NAME });
   const parked = await ensureParkedStream(client, {
     ...beside,
     name: PARKED_STREAM_NAME,
     ackWaitMs: ACK_WAIT_MS,
   });
-  logMade(parked.isNew, { stream: PARKED_STREAM_NAME }, 'the stream of parked messages');
+  logMade(parked.isNew, { kind: 'parked', stream: PARKED_STREAM_NAME });
   return {
     stream,
     replicas: wanted.replicas,
     parkedCreated: parked.createdAt,
     parkedCanFill: parked.canFill,
-    warnings: [...stream.warnings, ...deadLetters.warnings, ...parked.warnings],
+    warnings: [
+      ...stream.warnings.map((hint) => ({ stream: stream.name, hint })),
+      ...deadLetters.warnings.map((hint) => ({ stream: DLQ_STREAM_NAME, hint })),
+      ...parked.warnings.map((hint) => ({ stream: PARKED_STREAM_NAME, hint })),
+    ],
   };
+}
+
+/** Says what the row of `rule_nats_streams` has changed in a stream, or could not. */
+export function sayChanges(log: Logger, stream: string, said: readonly StreamChange[]): void {
+  for (const { changes, refused } of said) {
+    if (refused === null) log.warn({ stream, changes }, 'stream.changed');
+    else log.warn({ stream, changes, ...refused }, 'stream.change_failed');
+  }
 }

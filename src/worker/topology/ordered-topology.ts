@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Settings } from '../../config/settings.ts';
 import { overlap } from '../../core/subject.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
@@ -7,16 +6,18 @@ import { ensureOrderedStream } from '../../nats/streams/ordered-stream.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { within } from '../../runtime/within.ts';
+import { answerInTime } from './answer-in-time.ts';
+import { STREAM_RECREATED } from './ensure-streams.ts';
 import type { Topology } from './topology.ts';
-
-/** How long an answer about the stream is waited for, in milliseconds. */
-const ANSWER_MS = 1000;
 
 /** How long the start waits for the stream, in milliseconds: other webhooks are delivered without it. */
 const START_MS = 5000;
 
 /** How often it is tried again to make it, where that was refused, in milliseconds. */
 const RETRY_MS = 5000;
+
+const NO_ORDER =
+  'Until the stream is there, the worker delivers nothing in order. The worker delivers all other webhooks, and tries again by itself.';
 
 /** The stream of ordered webhooks: made where it is missing, also while we run. Where it cannot be, all else goes on. */
 export class OrderedTopology {
@@ -63,7 +64,7 @@ export class OrderedTopology {
     if (ORDERED_SUBJECT.length === 0) return false;
     const obstacle = this.#obstacle();
     if (obstacle !== null) {
-      this.#log.warn(obstacle);
+      this.#log.warn({ hint: `${obstacle}.` }, 'ordering.disabled');
       // Where it is the default, nobody asked for order.
       if (isSet('ORDERED_SUBJECT')) this.#problem = obstacle;
       return false;
@@ -102,9 +103,7 @@ export class OrderedTopology {
   }
 
   async #check(): Promise<boolean> {
-    const late = wait(ANSWER_MS, null, { ref: false });
-    const asked = this.#client.manager.streams.info(this.#settings.ORDERED_STREAM_NAME).catch(() => null);
-    const info = await Promise.race([asked, late]);
+    const info = await answerInTime(this.#client.manager.streams.info(this.#settings.ORDERED_STREAM_NAME));
     return (info !== null && Date.parse(info.created) === this.#createdAt) || (await this.#ensure());
   }
 
@@ -115,10 +114,10 @@ export class OrderedTopology {
         (error) => errorMessage(error),
       )
       .then((problem) => {
+        const stream = this.#settings.ORDERED_STREAM_NAME;
         if (problem !== null && problem !== this.#problem)
-          this.#log.error(`${problem} Until then nothing is delivered in order; all other webhooks are.`);
-        if (problem === null && this.#problem !== null)
-          this.#log.info('webhooks are delivered in order again');
+          this.#log.error({ stream, error: problem, hint: NO_ORDER }, 'ordering.failed');
+        if (problem === null && this.#problem !== null) this.#log.info({ stream }, 'ordering.recovered');
         this.#problem = problem;
         this.#retryAt = performance.now() + RETRY_MS;
         this.#ensuring = null;
@@ -139,10 +138,11 @@ export class OrderedTopology {
     });
     const isFirst = this.#createdAt === 0;
     this.#createdAt = found.created;
-    const about = { stream: ORDERED_STREAM_NAME, subjects: ORDERED_SUBJECT };
-    if (found.isNew && isFirst) this.#log.info(about, 'made the stream of ordered webhooks');
-    else if (found.isNew)
-      this.#log.warn(about, 'made the stream of ordered webhooks again, which was gone with all in it');
-    if (isFirst) for (const warning of found.warnings) this.#log.warn(warning);
+    const about = { kind: 'ordered', stream: ORDERED_STREAM_NAME, subjects: ORDERED_SUBJECT };
+    if (found.isNew && isFirst) this.#log.info(about, 'stream.created');
+    else if (found.isNew) this.#log.warn({ ...about, hint: STREAM_RECREATED }, 'stream.recreated');
+    if (!isFirst) return;
+    for (const hint of found.warnings)
+      this.#log.warn({ stream: ORDERED_STREAM_NAME, hint }, 'stream.misconfigured');
   }
 }

@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Settings } from '../../config/settings.ts';
 import type { GroupProgress } from '../../core/records/statistics.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
@@ -14,17 +13,16 @@ import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Database } from '../connections/database.ts';
 import { AckFloorStore } from './ack-floor.ts';
-import { ensureStreams } from './ensure-streams.ts';
+import { answerInTime } from './answer-in-time.ts';
+import { ensureStreams, sayChanges } from './ensure-streams.ts';
 
 /** How often it is looked whether something was deleted under a worker that gets no answers, in milliseconds. */
 const REPAIR_EVERY_MS = 1000;
-/**
- * How long an answer about the durable is waited for before it is asked again, in milliseconds: a request to a leader that
- * is just lost is never answered, and the next leader would be asked only when the client gives up on it.
- */
-const ANSWER_MS = 1000;
 /** How often the row of `rule_nats_streams` is read again, in milliseconds. */
 const READ_ROW_EVERY_MS = 10_000;
+const GONE =
+  'The durable was gone, and the worker has made the durable again. Find out who deleted the durable.';
+const REPAIRED = 'The worker tries every second to make what is missing.';
 
 /**
  * The streams of webhooks, of dead letters and of parked messages, and the group's durable: made where they are missing, also while we run. Keeps
@@ -47,7 +45,7 @@ export class Topology {
   readonly #floor: AckFloorStore;
   #problem: string | null = null;
   /** A change that is refused is refused every time. */
-  #loggedChange: string | undefined;
+  #loggedChange = '';
   #row: StreamRow | null;
   #repairing: Promise<boolean> | null = null;
 
@@ -111,17 +109,14 @@ export class Topology {
    * taken for theirs.
    */
   async isCurrent(): Promise<boolean> {
-    const late = wait(ANSWER_MS, null, { ref: false });
-    const info = await Promise.race([this.#consumerInfo().catch(() => null), late]);
+    const info = await answerInTime(this.#consumerInfo());
     if (info === null) return false;
     return info.createdAt === this.#consumerCreatedAt || (await this.#repair());
   }
 
   /** The same of the stream of parked messages. */
   async isParkedCurrent(): Promise<boolean> {
-    const late = wait(ANSWER_MS, null, { ref: false });
-    const asked = this.#client.manager.streams.info(this.#settings.PARKED_STREAM_NAME).catch(() => null);
-    const info = await Promise.race([asked, late]);
+    const info = await answerInTime(this.#client.manager.streams.info(this.#settings.PARKED_STREAM_NAME));
     return (info !== null && Date.parse(info.created) === this.#parkedCreatedAt) || (await this.#repair());
   }
 
@@ -159,8 +154,9 @@ export class Topology {
       startFrom: START_FROM,
       lastAckFloor: (only) => this.#floor.latest(stream.createdAt, only),
     });
-    for (const change of stream.notices) if (change !== this.#loggedChange) this.#log.warn(change);
-    this.#loggedChange = stream.notices.at(-1);
+    const change = JSON.stringify(stream.notices);
+    if (change !== this.#loggedChange) sayChanges(this.#log, STREAM_NAME, stream.notices);
+    this.#loggedChange = change;
     this.#streamCreatedAt = stream.createdAt;
     this.#subjects = stream.subjects;
     this.#replicas = streams.replicas;
@@ -170,11 +166,14 @@ export class Topology {
     this.#ackWaitMs = durable.ackWaitMs;
     this.#maxAckPending = durable.maxAckPending;
     this.#pullLimits = durable.pullLimits;
-    if (durable.notice !== null) this.#log.warn(durable.notice);
+    const about = { durable: QUEUE_GROUP, stream: STREAM_NAME };
+    const { notice } = durable;
     if (!isFirst && durable.isNew)
-      this.#log.warn({ durable: QUEUE_GROUP }, 'made the durable again, which was gone');
+      this.#log.warn({ ...about, hint: notice === null ? GONE : `${GONE} ${notice}` }, 'consumer.recreated');
+    else if (notice !== null) this.#log.warn({ ...about, hint: notice }, 'consumer.created');
     if (!isFirst) return;
-    for (const warning of [...streams.warnings, ...durable.warnings]) this.#log.warn(warning);
+    for (const warning of streams.warnings) this.#log.warn(warning, 'stream.misconfigured');
+    for (const hint of durable.warnings) this.#log.warn({ ...about, hint }, 'consumer.misconfigured');
   }
 
   /** How far the group is; null where that cannot be known now. */
@@ -212,13 +211,15 @@ export class Topology {
 
   /** Resolves to whether all is there. What is in the way is said once. */
   #repair(): Promise<boolean> {
+    const { STREAM_NAME } = this.#settings;
     this.#repairing ??= this.ensure()
       .then(
         () => null,
         (error) => errorMessage(error),
       )
       .then((problem) => {
-        if (problem !== null && problem !== this.#problem) this.#log.error(problem);
+        if (problem !== null && problem !== this.#problem)
+          this.#log.error({ stream: STREAM_NAME, error: problem, hint: REPAIRED }, 'stream.repair_failed');
         this.#problem = problem;
         this.#repairing = null;
         return problem === null;

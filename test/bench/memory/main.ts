@@ -26,7 +26,7 @@ ${MEMORY_CASES.map(({ name }) => `  ${name}`).join('\n')}
     const cases = MEMORY_CASES.filter(({ name }) => name.includes(values.only));
     if (cases.length === 0) throw new UserError(`--only: no case has "${values.only}" in its name.`);
     const say = (line: string) => void process.stderr.write(`${line}\n`);
-    const stopped = stopSignal({ warn: say }).then((): never => {
+    const stopped = stopSignal({ warn: ({ hint }) => say(hint) }).then((): never => {
       throw new UserError('stopped', { exitCode: 130 });
     });
     // Heard between two cases, it ends the next one.

@@ -27,9 +27,8 @@ beforeEach(async () => {
     random: () => 0.5,
   });
   said = [];
-  const say = (level: string) => (about: { endpoint: string }, message: string) =>
-    said.push(`${message.includes('paused') ? 'pause' : level} ${about.endpoint}`);
-  const log = { info: say('info'), warn: say('warn') } as unknown as Logger;
+  const say = (about: { endpoint: string }, event: string) => said.push(`${event} ${about.endpoint}`);
+  const log = { info: say, warn: say } as unknown as Logger;
   report = new EndpointReporter({ admission, log, now: () => performance.now(), at: Date.now });
   await report.start();
 });
@@ -57,11 +56,11 @@ describe('an endpoint that gets into trouble', () => {
   it('is spoken of once, and once more when it is out of it, though PostgreSQL asks for nothing', async () => {
     fail('down', 60_000);
     await passes(20_000);
-    expect(said).toEqual(['warn down']);
+    expect(said).toEqual(['endpoint.unhealthy down']);
     await passes(41_000);
     enter('down', true).release(answer(200));
     await passes(10_000);
-    expect(said).toEqual(['warn down', 'info down']);
+    expect(said).toEqual(['endpoint.unhealthy down', 'endpoint.recovered down']);
   });
 
   it('is not out of it while a probe is to try it, nor in it anew when that fails', async () => {
@@ -71,7 +70,7 @@ describe('an endpoint that gets into trouble', () => {
     enter('down', true).release(answer(503, 60_000));
     await passes(10_000);
     expect(report.takeChanges()).toMatchObject([{ state: 'failing' }]);
-    expect(said).toEqual(['warn down']);
+    expect(said).toEqual(['endpoint.unhealthy down']);
   });
 
   it('is spoken of in its turn where there are many', async () => {
@@ -107,7 +106,7 @@ describe('an endpoint that gets into trouble', () => {
     await passes(5000);
     admission.applyLimits(() => NO_LIMITS);
     await passes(5000);
-    expect(said).toEqual(['pause any', 'info any']);
+    expect(said).toEqual(['endpoint.paused any', 'endpoint.recovered any']);
   });
 
   it('is told of with the time at which it began, however late', async () => {
@@ -143,7 +142,10 @@ describe('what is known of endpoints', () => {
     expect([...admission.endpoints()]).toHaveLength(1);
     expect(report.takeChanges()).toMatchObject([{ state: 'flowing' }]);
     await passes(5000);
-    expect([[...admission.endpoints()], said]).toEqual([[], ['warn dead', 'info dead']]);
+    expect([[...admission.endpoints()], said]).toEqual([
+      [],
+      ['endpoint.unhealthy dead', 'endpoint.recovered dead'],
+    ]);
   });
 
   it('is forgotten though PostgreSQL asks for nothing', async () => {

@@ -36,12 +36,17 @@ it('says what it cannot read, and does not speak of last known rows where there 
   });
   expect(registry.problem).toBe('rule_webhooks: permission denied for table rule_webhooks');
   expect(registry.known).toBeNull();
-  expect(said).toContain('messages without a URL are parked');
+  expect(JSON.parse(said)).toMatchObject({
+    msg: 'registry.read_failed',
+    error: 'permission denied for table rule_webhooks',
+    hint: expect.stringContaining('messages without a URL are parked'),
+  });
 });
 
 it('says which row is wrong before a message meets it, and nothing of a secret', async () => {
   const { registry, said } = await started(async () => [registeredRow({ secrets: ['no$ense'] })]);
   expect(registry.problem).toBeNull();
+  expect(said).toContain('"msg":"endpoint.invalid"');
   expect(said).toContain('a signing_secret of it in rule_webhook_secrets is not whsec_<base64>');
   expect(said).not.toContain('no$ense');
 });
@@ -99,5 +104,5 @@ it.each([
   [null, false],
 ])('says of a row for %s that nothing is taken from there: %s', async (natsSubject, isSaid) => {
   const { said } = await started(async () => [registeredRow({ natsSubject })]);
-  expect(said.includes('takes nothing from the nats_subject')).toBe(isSaid);
+  expect(said.includes('"msg":"endpoint.unreachable_subject"')).toBe(isSaid);
 });

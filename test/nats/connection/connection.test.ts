@@ -20,7 +20,13 @@ test('where NATS is away at start, it says so, waits, and goes on when NATS come
   const port = await freePort();
   const log = recordedLog();
   const connecting = connectTo(`nats://127.0.0.1:${port}`, { log });
-  await until(() => log.lines.some((line) => line.includes('cannot be reached yet (nothing listens there)')));
+  await until(() => log.events.length > 0);
+  expect(log.events[0]).toMatchObject({
+    level: 'warn',
+    msg: 'nats.unreachable',
+    error: 'nothing listens there',
+    hint: expect.stringContaining('cannot be reached yet (nothing listens there)'),
+  });
   await startTestNats({ port });
   const client = await connecting;
   expect(client.isConnected()).toBe(true);
@@ -31,7 +37,7 @@ test('the waiting for a server that is away ends with the signal', async () => {
   const log = recordedLog();
   const servers = [`127.0.0.1:${await freePort()}`];
   const connecting = failure(connectToNats({ servers, name: 'test', log, signal: stop.signal }));
-  await until(() => log.lines.length > 0);
+  await until(() => log.events.length > 0);
   stop.abort(new Error('stopped'));
   expect((await connecting).message).toBe('stopped');
 });
@@ -128,7 +134,10 @@ test('a server of a cluster without a leader is waited for', async () => {
   });
   const connecting = failure(connectTo(url, { log, signal: stop.signal }));
   await until(() =>
-    log.lines.some((line) => line.includes('waiting for JetStream: the cluster has no leader yet')),
+    log.events.some(
+      ({ msg, hint }) =>
+        msg === 'jetstream.unavailable' && /waits for JetStream .*The cluster has no leader yet/.test(hint!),
+    ),
   );
   stop.abort();
   await connecting;
@@ -142,9 +151,16 @@ test('it reconnects when the server comes back, and says both', async () => {
   await until(() => !client.isConnected());
   await restart();
   await until(() => client.isConnected());
-  expect(log.lines.slice(1)).toEqual([
-    `warn: disconnected from NATS at 127.0.0.1:${port}; reconnecting until it answers`,
-    `info: reconnected to NATS at 127.0.0.1:${port}`,
+  const at = `127.0.0.1:${port}`;
+  expect(log.events).toEqual([
+    { level: 'info', msg: 'nats.connected', server: at, version: expect.stringMatching(/^\d+\.\d+/) },
+    {
+      level: 'warn',
+      msg: 'nats.disconnected',
+      server: at,
+      hint: `The connection to NATS at ${at} is lost. The client reconnects until NATS answers.`,
+    },
+    { level: 'info', msg: 'nats.reconnected', server: at },
   ]);
 });
 
@@ -176,7 +192,13 @@ test('a right that we lack is named with its subject', async () => {
   });
   const client = await connectTo(url, { log, user: 'ann', pass: 'x' });
   client.connection.publish('secret.a');
-  await until(() => log.lines.some((line) => line.includes('right to publish to "secret.a"')));
+  await until(() => log.events.some(({ hint }) => hint?.includes('right to publish to "secret.a"')));
+  expect(log.events.at(-1)).toMatchObject({
+    level: 'error',
+    msg: 'nats.permission_denied',
+    operation: 'publish',
+    subject: 'secret.a',
+  });
 });
 
 test('closed is resolved without a reason when we close', async () => {
@@ -197,15 +219,18 @@ test('a password that is changed while we run ends nothing: it says so, and goes
   const client = await connectTo(first.url, { log, user: 'ann', pass: 'right' });
   await first.stop();
   const second = await start('other', first.port);
-  await until(() => log.lines.some((line) => line.includes('NATS refuses our login now')));
+  await until(() => log.events.some(({ msg }) => msg === 'nats.login_refused'));
   await second.stop();
   const third = await start('right', first.port);
   onTestFinished(() => third.stop());
   await until(() => client.isConnected());
-  expect(log.lines.slice(1)).toEqual([
-    expect.stringContaining('disconnected from NATS'),
-    expect.stringContaining('NATS refuses our login now'),
-    expect.stringContaining('reconnected to NATS'),
+  expect(log.events.slice(1)).toEqual([
+    expect.objectContaining({ msg: 'nats.disconnected' }),
+    expect.objectContaining({
+      msg: 'nats.login_refused',
+      hint: expect.stringContaining('NATS refuses our login now'),
+    }),
+    expect.objectContaining({ msg: 'nats.reconnected' }),
   ]);
 });
 
@@ -214,7 +239,7 @@ test('a server that is about to stop is announced', async () => {
   const { url, pid, kill } = await startTestNats();
   await connectTo(url, { log });
   process.kill(pid, 'SIGUSR2');
-  await until(() => log.lines.some((line) => line.includes('lame duck')));
+  await until(() => log.events.some(({ msg }) => msg === 'nats.stopping'));
   await kill();
 });
 
@@ -230,7 +255,7 @@ test('JetStream of a domain that nobody answers for is waited for, with the sett
   const stop = new AbortController();
   const { url } = await startTestNats({ config: 'jetstream { domain: hub }' });
   const connecting = failure(connectTo(url, { log, jsDomain: 'other', signal: stop.signal }));
-  await until(() => log.lines.some((line) => /domain "other".*NATS_JS_DOMAIN/.test(line)));
+  await until(() => log.events.some(({ hint }) => /domain "other".*NATS_JS_DOMAIN/.test(hint ?? '')));
   stop.abort();
   await connecting;
 });

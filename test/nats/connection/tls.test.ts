@@ -110,7 +110,7 @@ describe('a server that asks for our certificate', () => {
         connectTo(`tls://localhost:${port}`, { tls: { ...ours(), ...files }, log, signal: stop.signal }),
       ),
     );
-    await until(() => log.lines.filter((line) => line.includes('check NATS_TLS_CERT')).length === 2);
+    await until(() => log.events.filter(({ hint }) => hint?.includes('check NATS_TLS_CERT')).length === 2);
     stop.abort();
     await Promise.all(connecting);
   });
@@ -135,7 +135,7 @@ describe('a server with handshake_first', () => {
     const connecting = failure(
       connectTo(`tls://localhost:${port}`, { tls: ours(), log, signal: stop.signal }),
     );
-    await until(() => log.lines.some((line) => line.includes('NATS_TLS_FIRST=true')));
+    await until(() => log.events.some(({ hint }) => hint?.includes('NATS_TLS_FIRST=true')));
     stop.abort();
     await connecting;
   });

@@ -8,7 +8,8 @@ let trouble: StoreProblem;
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance'] });
   said = [];
-  const log = { info: () => said.push('ended'), warn() {}, error: () => said.push('began') };
+  const keep = (_fields: object, event: string) => said.push(event);
+  const log = { info: keep, warn() {}, error: keep };
   trouble = new StoreProblem(log, 'WEBHOOKS_PARKED');
 });
 afterEach(() => {
@@ -20,7 +21,7 @@ describe('a trouble with parking', () => {
     for (let more = 0; more < 3; more++) trouble.report(FULL);
     expect(trouble.current()).toContain('it is full');
     for (let more = 0; more < 3; more++) trouble.clear();
-    expect([said, trouble.current()]).toEqual([['began', 'ended'], null]);
+    expect([said, trouble.current()]).toEqual([['parking.failed', 'parking.recovered'], null]);
   });
 
   it('that comes and goes is said once in 30 s', () => {
@@ -28,7 +29,7 @@ describe('a trouble with parking', () => {
       trouble.report(FULL);
       trouble.clear();
     }
-    expect(said).toEqual(['began', 'ended']);
+    expect(said).toEqual(['parking.failed', 'parking.recovered']);
   });
 
   it('that comes back at once, and stays, is said again after 30 s', () => {
@@ -37,7 +38,7 @@ describe('a trouble with parking', () => {
     trouble.report(FULL);
     vi.advanceTimersByTime(30_000);
     trouble.report(FULL);
-    expect(said).toEqual(['began', 'ended', 'began']);
+    expect(said).toEqual(['parking.failed', 'parking.recovered', 'parking.failed']);
   });
 
   it('counts as over after 30 s without another', () => {

@@ -90,18 +90,25 @@ test('a full parked stream fails a park, is said once, and is over when somethin
   await client.manager.streams.update(PARKED, { ...config, max_msgs: 1 });
   await publish(client, 3);
   await main.next(2);
-  const results = await Promise.all(main.deliveryCount.map((message) => lot.park(message, parking())));
-  const why = `webhook not parked in ${PARKED}: the stream refuses the message to parked.${STREAM}.>: maximum messages exceeded (10077); deliver or remove messages, or raise its limits with \`nats stream edit\``;
+  const results = await Promise.all(main.messages.map((message) => lot.park(message, parking())));
+  const detail = `the stream refuses the message to parked.${STREAM}.>: maximum messages exceeded (10077); deliver or remove messages, or raise its limits with \`nats stream edit\``;
+  const why = `webhook not parked in ${PARKED}: ${detail}`;
   expect(results).toEqual(['parked', { failed: why }, { failed: why }]);
   expect(lot.problem()).toBe(why);
   await lot.flush(5000);
   expect(await stored(client, STREAM)).toBe(2);
   await client.manager.streams.purge(PARKED);
-  expect(await lot.park(main.deliveryCount[1]!, parking())).toBe('parked');
+  expect(await lot.park(main.messages[1]!, parking())).toBe('parked');
   expect(lot.problem()).toBe(null);
-  expect(log.lines.filter((line) => line.includes('parked'))).toEqual([
-    `error: ${why}; its message is kept, and tried again`,
-    `info: webhooks are parked again in ${PARKED}`,
+  expect(log.events.filter(({ msg }) => msg.startsWith('parking.'))).toEqual([
+    {
+      level: 'error',
+      msg: 'parking.failed',
+      stream: PARKED,
+      error: detail,
+      hint: expect.stringContaining('keeps the message and tries again'),
+    },
+    { level: 'info', msg: 'parking.recovered', stream: PARKED },
   ]);
 });
 
@@ -110,7 +117,7 @@ test('without the parked stream a park fails soon', async () => {
   await client.manager.streams.delete(PARKED);
   await publish(client, 2);
   await main.next(1);
-  const results = await Promise.all(main.deliveryCount.map((message) => lot.park(message, parking())));
+  const results = await Promise.all(main.messages.map((message) => lot.park(message, parking())));
   for (const result of results) {
     expect(result).toEqual({
       failed: expect.stringContaining(`no stream carries the subject parked.${STREAM}.>`),
@@ -139,7 +146,7 @@ test('a broken link in the midst of parks loses none and doubles none', async ()
   const { lot, main } = await startScene(client, { worker });
   await publish(client, 1000);
   await main.next(999);
-  const parks = main.deliveryCount.slice(0, 1000).map((message) => lot.park(message, parking()));
+  const parks = main.messages.slice(0, 1000).map((message) => lot.park(message, parking()));
   await Promise.race(parks);
   link.cut();
   expect(new Set(await Promise.all(parks))).toEqual(new Set(['parked']));
@@ -153,7 +160,7 @@ test('nats-server that is killed and started again in the midst of parks loses n
   const { lot, main } = await startScene(ours, { retryForMs: 30_000 });
   await publish(ours, 1000);
   await main.next(999);
-  const parks = main.deliveryCount.slice(0, 1000).map((message) => lot.park(message, parking()));
+  const parks = main.messages.slice(0, 1000).map((message) => lot.park(message, parking()));
   await Promise.race(parks);
   await own.kill();
   await own.restart();
@@ -184,12 +191,12 @@ test('a message whose copy would be larger than NATS takes does not fit, and is 
   await client.connection.request('webhooks.orders', new Uint8Array(most), { timeout: 5000 });
   await client.connection.request('webhooks.orders', new Uint8Array(most - 2048), { timeout: 5000 });
   await main.next(1);
-  expect(main.deliveryCount.map((message) => lot.fits(message))).toEqual([false, true]);
-  expect(await lot.park(main.deliveryCount[0]!, parking())).toEqual({
+  expect(main.messages.map((message) => lot.fits(message))).toEqual([false, true]);
+  expect(await lot.park(main.messages[0]!, parking())).toEqual({
     failed: expect.stringContaining('larger than NATS'),
   });
   expect(lot.problem()).toBe(null);
-  expect(await lot.park(main.deliveryCount[1]!, parking({ deliveryId: 'x'.repeat(255) }))).toBe('parked');
+  expect(await lot.park(main.messages[1]!, parking({ deliveryId: 'x'.repeat(255) }))).toBe('parked');
 });
 
 test('a lot that is stopped fails what is under way', async () => {

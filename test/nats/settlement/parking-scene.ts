@@ -33,7 +33,7 @@ export function handOutsOf(
   created: number,
   slots = 1000,
 ) {
-  const deliveryCount: ReceivedMessage[] = [];
+  const messages: ReceivedMessage[] = [];
   const consumer = createPullConsumer(
     client,
     {
@@ -46,15 +46,15 @@ export function handOutsOf(
       maxPulls: 2,
       toMessage: (message, at) => new ReceivedMessage(message, at, stream === PARKED ? 'parked' : 'stream'),
     },
-    { capacity: () => slots, onMessage: (message) => void deliveryCount.push(message), onSurplus: () => {} },
+    { capacity: () => slots, onMessage: (message) => void messages.push(message), onSurplus: () => {} },
   );
   consumer.start();
   onTestFinished(() => consumer.stop());
   const next = async (n = 0) => {
-    await until(() => deliveryCount.length > n);
-    return deliveryCount[n]!;
+    await until(() => messages.length > n);
+    return messages[n]!;
   };
-  return { deliveryCount, next, consumer };
+  return { messages, next, consumer };
 }
 
 /** A group with a parking lot; `worker` is the client that parks. */

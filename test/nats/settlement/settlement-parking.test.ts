@@ -128,7 +128,7 @@ test.each([
 });
 
 test('where the parked stream is full, one without room that is set aside is kept as it is: the server hears only that it is held', async () => {
-  const { next, settle, deliveryCount, settlement } = await startSettling(client, {
+  const { next, settle, messages, settlement } = await startSettling(client, {
     ackWaitMs: 1000,
     defer: () => true,
   });
@@ -138,7 +138,7 @@ test('where the parked stream is full, one without room that is set aside is kep
   expect(await settle(message, PARK, NO_ROOM)).toEqual({ kind: 'deferred' });
   expect(settlement.hasRequeued()).toBe(false);
   await until(() => performance.now() - message.receivedAt > 2500);
-  expect(deliveryCount.length).toBe(1);
+  expect(messages.length).toBe(1);
   expect(await settle(message, { kind: 'ack' })).toEqual({ kind: 'ack' });
   await until(async () => (await stored(client, STREAM)) === 0);
 });

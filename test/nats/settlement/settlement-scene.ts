@@ -36,7 +36,7 @@ export async function startSettling(
   await makeGroup(client, { ack_wait: nanos(ackWaitMs) });
   await ensureDeadLetterStream(client, { name: DLQ, sourceStream: STREAM, replicas: 1 });
   const { createdAt: parkedCreated } = await ensureParkedStream(client, WANTED);
-  const deliveryCount: ReceivedMessage[] = [];
+  const messages: ReceivedMessage[] = [];
   const clock = { now: 0 };
   const parkedWriter = createParkedWriter(worker, { streamName: PARKED, sourceStream: STREAM });
   const settlement = createSettlement({
@@ -63,7 +63,7 @@ export async function startSettling(
       capacity: () => 100,
       onMessage(message) {
         settlement.hold(message);
-        deliveryCount.push(message);
+        messages.push(message);
       },
       onSurplus: () => {},
     },
@@ -75,8 +75,8 @@ export async function startSettling(
     return consumer.stop();
   });
   const next = async (n = 0) => {
-    await until(() => deliveryCount.length > n);
-    return deliveryCount[n]!;
+    await until(() => messages.length > n);
+    return messages[n]!;
   };
   const settle = (message: ReceivedMessage, verdict: Verdict, outcome = FAILED) =>
     settlement.settle(
@@ -85,5 +85,5 @@ export async function startSettling(
       { outcome, startedAt: 0, durationMs: 1 },
       verdict,
     );
-  return { settlement, parking: parkedWriter, deliveryCount, next, settle, clock, parkedCreated };
+  return { settlement, parking: parkedWriter, messages, next, settle, clock, parkedCreated };
 }

@@ -52,21 +52,21 @@ test('a message that is handed back comes again', async () => {
 });
 
 test('a message that waits for its next attempt holds up no other', async () => {
-  const { next, settle, deliveryCount } = await startSettling(client);
+  const { next, settle, messages } = await startSettling(client);
   await publish(client, 1);
   await settle(await next(), { kind: 'retry', delayMs: 3_600_000, retryVia: 'nak' });
   await publish(client, 5);
-  await until(() => deliveryCount.length === 6);
+  await until(() => messages.length === 6);
 });
 
 test('a message that is held for long is not handed out again', async () => {
-  const { next, settle, deliveryCount } = await startSettling(client, { ackWaitMs: 1000 });
+  const { next, settle, messages } = await startSettling(client, { ackWaitMs: 1000 });
   await publish(client, 1);
   const held = await next();
   await until(() => performance.now() - held.receivedAt > 3500);
   await settle(held, { kind: 'ack' });
   await until(async () => (await stored(STREAM)) === 0);
-  expect(deliveryCount.length).toBe(1);
+  expect(messages.length).toBe(1);
   expect((await groupState(client)).delivered.consumer_seq).toBe(1);
 });
 
@@ -123,9 +123,14 @@ test('a dead letter that finds no room is handed back and named, once in the log
   await client.manager.streams.update(DLQ, { ...config, max_bytes: -1 });
   expect([await settle(await next(2), GONE), await settle(await next(3), GONE)]).toEqual([GONE, GONE]);
   expect(settlement.problem()).toBe(null);
-  expect(log.lines.filter((line) => /dead letter/.test(line))).toEqual([
-    expect.stringMatching(`^error: dead letter not stored in ${DLQ}`),
-    'info: dead letters are stored again',
+  expect(log.events.filter(({ msg }) => msg.startsWith('dead_letter.'))).toEqual([
+    {
+      level: 'error',
+      msg: 'dead_letter.store_failed',
+      error: expect.stringMatching(`^dead letter not stored in ${DLQ}`),
+      hint: expect.stringContaining('keeps the message and tries again'),
+    },
+    { level: 'info', msg: 'dead_letter.recovered' },
   ]);
   expect([await stored(DLQ), await stored(STREAM)]).toEqual([2, 0]);
 });

@@ -74,12 +74,12 @@ test('a stream that may lose what is parked, or become full, is said', async () 
   const { warnings, canFill } = await ensureParkedStream(client, WANTED);
   expect(canFill).toBe(true);
   expect(warnings.map((warning) => warning.split(':')[0])).toEqual([
-    `stream ${PARKED} drops its oldest webhooks when it is full`,
-    `stream ${PARKED} drops webhooks that wait for more than 60 s`,
-    `stream ${PARKED} can become full, and then endpoints without room hold up the others`,
-    `stream ${PARKED} takes no webhook of more than 1000 bytes, headers included`,
-    `stream ${PARKED} may hold two copies of a webhook whose worker died`,
-    `stream ${PARKED} forgets all that wait in it when nats-server restarts`,
+    `The stream ${PARKED} drops its oldest webhooks when it is full`,
+    `The stream ${PARKED} drops webhooks that wait for more than 60 s`,
+    `The stream ${PARKED} can become full, and then endpoints without room hold up the others`,
+    `The stream ${PARKED} takes no webhook of more than 1000 bytes, headers included`,
+    `The stream ${PARKED} may hold two copies of a webhook whose worker died`,
+    `The stream ${PARKED} forgets all that wait in it when nats-server restarts`,
   ]);
 });
 

@@ -44,7 +44,7 @@ test('changed limits of the row are applied to the live stream, and said', async
     duplicate_window: nanos(60_000),
     subjects: ['webhooks.*', 'events.>'],
   });
-  expect(notices.join()).toContain('max_msgs -1 -> 1000');
+  expect(notices).toEqual([{ changes: expect.stringContaining('max_msgs -1 -> 1000'), refused: null }]);
 });
 
 test('nothing is changed where the stream is as the row says', async () => {
@@ -55,7 +55,15 @@ test('nothing is changed where the stream is as the row says', async () => {
 test('what cannot change is said with the cure, and the rest stays', async () => {
   await ensureStream(client, row());
   const { notices, warnings } = await ensureStream(client, row({ replicas: 3, storage: 'memory' }));
-  expect(notices.join()).toContain('cannot follow rule_nats_streams: 3 replicas need a cluster');
+  expect(notices).toEqual([
+    {
+      changes: 'replicas 1 -> 3',
+      refused: {
+        error: '3 replicas need a cluster, and this nats-server is alone',
+        hint: 'Change the row of rule_nats_streams.',
+      },
+    },
+  ]);
   expect(warnings.join()).toContain('has storage file, not memory as wanted');
   expect(await live()).toMatchObject({ num_replicas: 1, storage: 'file' });
 });

@@ -176,10 +176,10 @@ describe('a listener whose PostgreSQL goes', () => {
     heard.stop();
     await pool.end();
     expect(lines.map((line) => JSON.parse(line).msg)).toEqual([
-      'PostgreSQL tells of no changed endpoints now; changes are seen later',
-      'PostgreSQL tells of changed endpoints again',
-      'PostgreSQL tells of no changed endpoints now; changes are seen later',
-      'PostgreSQL tells of changed endpoints again',
+      'postgres.listen_failed',
+      'postgres.listen_recovered',
+      'postgres.listen_failed',
+      'postgres.listen_recovered',
     ]);
     expect(lines.join()).not.toContain(`:${new URL(url).password}@`);
   });
