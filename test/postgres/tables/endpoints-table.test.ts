@@ -93,7 +93,7 @@ describe("an operator's word on endpoints", () => {
        WHERE instance_id = $1`,
       [silent.instanceId],
     );
-    expect(await read()).toEqual({ rules: new Map(), liveWorkers: 2 });
+    expect(await read()).toEqual({ byOperator: new Map(), liveWorkers: 2 });
   });
 
   it('counts a worker that does not say its group yet', async () => {
