@@ -29,6 +29,6 @@ EXPOSE 8080
 # Healthy while deliveries go on. With HTTP_PORT=0 there is nothing to ask, and no answer to wait for.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "const p=process.env.HTTP_PORT||'8080';if(p!=='0')fetch(`http://127.0.0.1:${p}/health`).then((r)=>process.exit(r.ok?0:1),()=>process.exit(1))"]
-# `docker run IMAGE` is a worker; `docker run IMAGE publish …` any other command.
+# `docker run IMAGE` is a worker, since CMD says so; `docker run IMAGE publish …` is another command.
 ENTRYPOINT ["node", "dist/main.js"]
 CMD ["worker"]

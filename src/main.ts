@@ -15,7 +15,6 @@ process.exit(
     },
     {
       name: howCalled(process.argv[1] ?? '', process.cwd()),
-      fallback: 'worker',
       args: process.argv.slice(2),
     },
   ),

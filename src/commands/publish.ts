@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { createPublisher } from '../nats/publishing/publisher.ts';
+import { idProblem, parseNatsHeaders, subjectProblem } from '../publishing/check-headers.ts';
 import { composeMessage, jsonProblem, messageProblem } from '../publishing/compose-message.ts';
 import { linesOf } from '../publishing/lines.ts';
 import { type Publication, type PublishReport, publishAll } from '../publishing/publish-all.ts';
@@ -21,7 +22,8 @@ Usage: publish [flags]
   --data JSON             what to send, byte for byte as given; @FILE: from a file, -: from standard input
   --header 'Name: value'  a header of the request; may be repeated (needs --url)
   --nats-header 'Name: value'
-                          a header of the message, as 'Webhook-Deliver-At: 2027-01-31T12:00:00Z'; may be repeated
+                          a header of the message, as 'Webhook-Deliver-At: 2027-01-31T12:00:00Z'; may be repeated.
+                          A time is ISO 8601 with a zone, or Unix seconds
   --method METHOD         GET, POST, PUT, PATCH or DELETE (default POST; needs --url)
   --count N               store it N times, each with an id of its own, 1 to 10000000 (default 1)
   --id ID                 the id (Nats-Msg-Id, sent as webhook-id): the same id within two minutes is stored once;
@@ -30,6 +32,7 @@ Usage: publish [flags]
                           skipped, lines that are not valid are named and the others stored
   --subject SUBJECT       (default webhooks.test)
 
+What a worker would make a dead letter of at once, is an error here, and nothing is stored: exit code 2.
 Ends when NATS has confirmed every message; exit code 1 when one was not stored. Servers: NATS_URL, else those of
 the \`npm start\` of this clone, where it runs.
 
@@ -68,7 +71,11 @@ async function readFlags(args: string[]) {
     },
   });
   const { url, data, header: headers, method, id, file, subject } = values;
-  const natsHeaders = Object.fromEntries(values['nats-header'].map(natsHeader));
+  const parsed = parseNatsHeaders(values['nats-header'], Date.now());
+  const wrong = subjectProblem(subject) ?? (id === undefined ? null : idProblem(id));
+  if (wrong !== null) throw usage(wrong);
+  if ('problem' in parsed) throw usage(parsed.problem);
+  const natsHeaders = parsed.headers;
   const count = wholeNumberFlag('count', values.count, 1, 10_000_000);
   if (file !== undefined) {
     const other = [url, data, method, id, headers[0]].some((value) => value !== undefined) || count > 1;
@@ -83,14 +90,6 @@ async function readFlags(args: string[]) {
   });
   if (composed.kind === 'problem') throw usage(composed.problem);
   return { subject, natsHeaders, publications: copiesOf(composed.bytes, count, id) };
-}
-
-function natsHeader(text: string): [name: string, value: string] {
-  const [, name, value] = /^([^\s:]+):\s*(.*)$/.exec(text) ?? [];
-  if (name === undefined || value === undefined)
-    throw usage(`--nats-header ${JSON.stringify(text)} is not 'Name: value'`);
-  if (name.toLowerCase() === 'nats-msg-id') throw usage('--nats-header: --id is the Nats-Msg-Id');
-  return [name, value];
 }
 
 async function dataOf(text: string): Promise<Buffer> {

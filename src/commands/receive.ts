@@ -1,7 +1,8 @@
 import { type ReceiverOptions, startReceiver } from '../receiver/receiver.ts';
 import { requestLine } from '../receiver/request-line.ts';
 import type { ReceivedTotals } from '../receiver/seen-ids.ts';
-import { type Command, parseFlags, wholeNumberFlag } from '../runtime/command.ts';
+import { type Command, durationFlag, parseFlags, wholeNumberFlag } from '../runtime/command.ts';
+import { outputClosed } from '../runtime/output.ts';
 import { stopSignal } from '../runtime/stopping.ts';
 
 const COUNT_EVERY_MS = 1000;
@@ -14,7 +15,7 @@ Usage: receive [flags]
   --port N          port to listen on; 0: any free one (default 9000)
   --host ADDRESS    address to listen on (default 127.0.0.1; 0.0.0.0: all of them)
   --status N        answer this HTTP status, 200 to 599 (default 200)
-  --delay-ms N      wait before each answer, in milliseconds, up to 600000 (default 0)
+  --delay-ms N      wait before each answer, in milliseconds or as 2s, up to 10m (default 0)
   --fail-first N    the first N attempts of each webhook-id are answered 500 (or --status), later ones 200
   --body N          how much of each body is shown, in bytes, up to 65536; 0: its size only (default 120)
   --quiet           a line a second with the counts, instead of a line a request
@@ -23,7 +24,7 @@ Ctrl-C ends it and prints what came: requests, distinct webhook-ids, and those t
 A worker reaches it only when 127.0.0.0/8 is in its ALLOWED_PRIVATE_CIDRS; that of \`npm start\` does without.
 
   receive --port 9001 --fail-first 2      each webhook arrives at its third attempt
-  receive --port 9002 --delay-ms 60000    an endpoint that hangs
+  receive --port 9002 --delay-ms 60s      an endpoint that hangs
 `,
   async run(args) {
     const { receiver: options, bodyBytes, quiet } = readFlags(args);
@@ -33,7 +34,7 @@ A worker reaches it only when 127.0.0.0/8 is in its ALLOWED_PRIVATE_CIDRS; that 
     });
     print(`listening on ${receiver.url}; Ctrl-C ends it`);
     const counting = quiet ? printCounts(receiver.received, print) : undefined;
-    await stopSignal({ warn: ({ hint }) => print(hint) });
+    await Promise.race([stopSignal({ warn: ({ hint }) => print(hint) }), outputClosed()]);
     clearInterval(counting);
     await receiver.close();
     print(totalsLine(receiver.received()));
@@ -61,7 +62,7 @@ function readFlags(args: string[]): { receiver: ReceiverOptions; bodyBytes: numb
     receiver: {
       port: wholeNumberFlag('port', values.port, 0, 65_535),
       host: values.host,
-      delayMs: wholeNumberFlag('delay-ms', values['delay-ms'], 0, 600_000),
+      delayMs: durationFlag('delay-ms', values['delay-ms'], { min: 0, max: 600_000 }),
       failFirst: wholeNumberFlag('fail-first', values['fail-first'], 0, 1_000_000),
       keepBodyBytes: bodyBytes,
       ...(values.status !== undefined && { status: wholeNumberFlag('status', values.status, 200, 599) }),

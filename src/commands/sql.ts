@@ -2,6 +2,7 @@ import { text } from 'node:stream/consumers';
 import { type QueryResult, runQuery } from '../postgres/connection/query.ts';
 import { type Command, parseFlags } from '../runtime/command.ts';
 import { UserError } from '../runtime/failure.ts';
+import { numberOrText } from '../runtime/number-or-text.ts';
 import { textTable } from '../runtime/text-table.ts';
 import { withDatabase } from './connect/open-database.ts';
 import { toolSettings } from './connect/tool-settings.ts';
@@ -11,7 +12,9 @@ export const command: Command = {
   help: `
 Usage: sql [--json] "SELECT …"
 
-  --json    a JSON object a row and line, instead of a table; the values as PostgreSQL writes them, as text
+  --json    one JSON object per row, each in a line, instead of a table. Numbers are JSON numbers; a bigint or numeric
+            with more digits than a JSON number keeps is a string, as NaN and Infinity are. All other values are
+            strings, as PostgreSQL writes them
 
 The query may also come from standard input: sql - < query.sql. Several statements, separated by semicolons, run in
 one transaction. Exit code 1 when PostgreSQL refuses it. Server: DATABASE_URL, else that of the \`npm start\` of this
@@ -56,9 +59,14 @@ function isNumeric(rows: QueryResult['rows'], index: number): boolean {
   return values.length > 0 && values.every((value) => /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(value!));
 }
 
-function asJsonLines({ columns, rows }: QueryResult): string {
+function asJsonLines({ columns, rows, numeric }: QueryResult): string {
+  const cellOf = (row: (string | null)[], index: number) =>
+    numeric[index] ? numberOrText(row[index] ?? null) : row[index];
   return rows
-    .map((row) => `${JSON.stringify(Object.fromEntries(columns.map((name, index) => [name, row[index]])))}\n`)
+    .map(
+      (row) =>
+        `${JSON.stringify(Object.fromEntries(columns.map((name, index) => [name, cellOf(row, index)])))}\n`,
+    )
     .join('');
 }
 

@@ -12,14 +12,19 @@ import { requestLine } from '../receiver/request-line.ts';
 import { type Command, parseFlags } from '../runtime/command.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
+import { outputClosed } from '../runtime/output.ts';
 import { stopSignal } from '../runtime/stopping.ts';
 import { runWorker } from '../worker/run-worker.ts';
+import { logWarnings } from './connect/setting-warnings.ts';
 import { ENDPOINTS_SHOWN } from './stats/endpoints-view.ts';
 import { deliverFirst } from './up/first-delivery.ts';
-import { guide } from './up/guide.ts';
+import { guide, PROGRAM } from './up/guide.ts';
+import { secondWorkerLine } from './up/second-worker.ts';
 import { type Started, startServers } from './up/servers.ts';
 
 const RECEIVER_PORT = 9000;
+/** Of the receiver. */
+const LOOPBACK = ['127.0.0.0/8', '::1/128'];
 const BODY_BYTES_SHOWN = 120;
 const DELIVERIES_SHOWN = 20;
 
@@ -28,18 +33,19 @@ export const command: Command = {
   help: `
 Usage: up
 
-Starts a nats-server and a PostgreSQL with their data in .data/, a worker named webhook-worker-1, and a receiver that
-prints what arrives; delivers one webhook to it, and prints what to do next. With NATS_URL or DATABASE_URL set, that
-server is used and none is started. Ports 4222, 5432, 8080 and 9000 where they are free, else others. Ctrl-C stops
-all of it.
+Starts a nats-server and a PostgreSQL, a worker named webhook-worker-1, and a receiver that prints what arrives; delivers
+one webhook to it, and prints what to do next, with a line that starts a second worker. The data lies in .data/ of the
+clone, or of the working folder if the package is installed. With NATS_URL or DATABASE_URL set, that server is used and
+none is started. Ports 4222, 5432, 8080 and 9000 where they are free, else others. Ctrl-C stops all of it.
 For trying things and for development: the receiver's addresses, loopback, are allowed as endpoints.
 `,
   async run(args) {
     parseFlags({ args, options: {} });
     const given = readSettings();
     const log = await createLogger({ level: given.LOG_LEVEL, format: given.LOG_FORMAT ?? 'pretty' });
+    logWarnings(given, log);
     const stopping = new AbortController();
-    const signal = stopSignal(log);
+    const signal = Promise.race([stopSignal(log), outputClosed()]);
     void signal.then(() => stopping.abort());
     const started: Started[] = [];
     try {
@@ -88,7 +94,7 @@ async function startAll(
     HTTP_PORT: given.HTTP_PORT === 0 ? 0 : await freePort(given.HTTP_PORT),
   };
   const worker = await runWorker(settings, log, signal, {
-    alsoAllowedCidrs: ['127.0.0.0/8', '::1/128'],
+    alsoAllowedCidrs: LOOPBACK,
     // The page shows webhooks, and asks nobody who they are.
     httpHost: '127.0.0.1',
     routes: (pool, { health }) => [
@@ -114,7 +120,11 @@ async function startAll(
   await deliverFirst(settings, receiver.url, arrived, log, signal);
   const statsDelayMs = settings.STATS_INTERVAL_MS;
   print(
-    guide(urls, { ports: { ...portsWanted, receiver: RECEIVER_PORT, page: given.HTTP_PORT }, statsDelayMs }),
+    guide(urls, {
+      ports: { ...portsWanted, receiver: RECEIVER_PORT, page: given.HTTP_PORT },
+      statsDelayMs,
+      secondWorker: secondWorkerLine(settings, LOOPBACK, PROGRAM),
+    }),
   );
   return { broken: Promise.race([worker.broken, ended]) };
 }

@@ -3,17 +3,17 @@ import { type Command, parseFlags } from '../runtime/command.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { stopSignal } from '../runtime/stopping.ts';
 import { runWorker } from '../worker/run-worker.ts';
+import { logWarnings } from './connect/setting-warnings.ts';
 
 const LOST = 'The connection to NATS is over for good, so the worker stops. Start the worker again.';
 
 export const command: Command = {
-  summary: 'delivers what is published (the default)',
+  summary: 'delivers what is published',
   help: `
 Usage: worker
 
 Pulls messages from the stream, POSTs each to its endpoint, and writes statistics to PostgreSQL. Starts no servers.
-All its settings are environment variables, or lines of a .env file in the working folder; the README lists them.
-It is the command where none is named.
+All its settings are environment variables, or lines of a .env file in the working folder; docs/settings.md lists them.
 SIGTERM or Ctrl-C: attempts under way finish (SHUTDOWN_DRAIN_MS), the rest is handed to other workers.
 
   NATS_URL=nats://localhost:4222 DATABASE_URL=postgresql://… worker
@@ -22,6 +22,7 @@ SIGTERM or Ctrl-C: attempts under way finish (SHUTDOWN_DRAIN_MS), the rest is ha
     parseFlags({ args, options: {} });
     const settings = readSettings();
     const log = await createLogger({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
+    logWarnings(settings, log);
     const stopping = new AbortController();
     const signal = stopSignal(log);
     void signal.then(() => stopping.abort());

@@ -1,11 +1,13 @@
 import { str } from 'envalid';
-import { jetStreamName, numberBetween, wholeNumber } from './validators.ts';
+import { jetStreamName, milliseconds, numberBetween, wholeNumber } from './validators.ts';
 
-/** How much of this worker one endpoint may have, and where its messages wait for the rest. */
-export const rooms = {
+/** Capacity of endpoints, and parked messages. */
+export const capacity = {
   /**
-   * The most attempts at once at one endpoint, by all workers of the group together: each takes its share, at least
-   * one. Too low: a backlog waits in the endpoint's queue though it could be delivered. A row of `rule_nats_endpoints` overrides it.
+   * The most attempts at once at one endpoint, by all workers of the group together. Each worker takes its share, and at
+   * least one. A row of `rule_nats_endpoints` or `rule_webhooks` overrides it.
+   * Too low: a backlog waits in the parked queue although the endpoint could take it.
+   * Too high: no effect, because the endpoint limiter finds out what the endpoint bears.
    * @default none: as many as the endpoint has shown to bear. Range 1 to 10_000. Env ENDPOINT_CONCURRENCY.
    */
   ENDPOINT_CONCURRENCY: wholeNumber(
@@ -14,18 +16,21 @@ export const rooms = {
   )({ default: undefined, desc: 'most attempts at once at one endpoint, of all workers together' }),
 
   /**
-   * The most requests a second to one endpoint, by all workers of the group together; 0.1 is one in ten seconds.
-   * A row of `rule_nats_endpoints` overrides it.
+   * The most requests per second to one endpoint, by all workers of the group together; 0.1 is one in ten seconds. A row
+   * of `rule_nats_endpoints` or `rule_webhooks` overrides it.
+   * Too low: messages wait in the parked queue for long.
+   * Too high: the endpoint answers 429.
    * @default none. Range 0.001 to 100_000. Env ENDPOINT_RATE_LIMIT.
    */
   ENDPOINT_RATE_LIMIT: numberBetween(
     0.001,
     100_000,
-  )({ default: undefined, desc: 'most requests a second to one endpoint, of all workers together' }),
+  )({ default: undefined, desc: 'most requests per second to one endpoint, of all workers together' }),
 
   /**
-   * What counts as one endpoint for messages with a URL: its `origin` (scheme, host and port), or the `url` without its query.
-   * `url` where one host serves many endpoints that fail each on its own. Workers of a group must agree.
+   * What counts as one endpoint for messages that name their URL: its `origin` (scheme, host and port), or the `url`
+   * without its query. Choose `url` if one host serves many endpoints that fail each on its own. All workers of a group
+   * must agree.
    * @default origin. Env ENDPOINT_KEY.
    */
   ENDPOINT_KEY: str({
@@ -35,71 +40,80 @@ export const rooms = {
   }),
 
   /**
-   * How long a message waits in its slot for room at an endpoint that answers, before it is parked; an endpoint that
-   * answers nothing for this long is taken for silent. In milliseconds.
-   * Too low: short bursts take the longer way. Too high: a slow endpoint holds slots that others need.
+   * How long a message waits in its slot for capacity at an endpoint that answers, before it is parked, in milliseconds.
+   * An endpoint that answers nothing for this long counts as unresponsive.
+   * Too low: messages of short bursts are parked, which costs two more writes in NATS.
+   * Too high: a slow endpoint holds slots that others need.
    * @default 200. Range 10 to 10_000. Env PARK_AFTER_MS.
    */
-  PARK_AFTER_MS: wholeNumber(
+  PARK_AFTER_MS: milliseconds(
     10,
     10_000,
-  )({ default: 200, desc: 'wait for room before a message is parked (ms)' }),
+  )({ default: 200, desc: 'wait for capacity before a message is parked (ms)' }),
 
   /**
-   * Share of failed attempts (no connection, timeout, 429, 5xx) from which on an endpoint is left alone, but for probes.
-   * Counted from ten attempts on; ten failures in a row are enough at any share, and three of an endpoint that has never
-   * answered well. Too low: an endpoint that fails now and then is slowed down. Too high: attempts are used up at one that
-   * hardly ever succeeds.
-   * @default 0.8. Range 0.05 to 1. Env BREAKER_FAILURE_SHARE.
+   * Share of failed attempts (no connection, timeout, 429, 5xx) that opens the circuit breaker of an endpoint. Then the
+   * worker sends only probes. It counts from ten attempts on. Ten failures in a row open it at any share, and three in a
+   * row at an endpoint that never succeeded.
+   * Too low: an endpoint that fails now and then is slowed down.
+   * Too high: messages use up their attempts at an endpoint that hardly ever succeeds.
+   * @default 0.8. Range 0.05 to 1. Env BREAKER_FAILURE_RATE.
    */
-  BREAKER_FAILURE_SHARE: numberBetween(
+  BREAKER_FAILURE_RATE: numberBetween(
     0.05,
     1,
-  )({ default: 0.8, desc: 'share of failed attempts from which on only probes are sent' }),
+  )({ default: 0.8, desc: 'share of failed attempts that opens the circuit breaker' }),
 
   /**
-   * Over how long that share is taken, in milliseconds. Too low: of few attempts, chance decides. Too high: the successes
-   * of before keep attempts going to an endpoint that has begun to fail.
+   * The time over which this share is taken, in milliseconds.
+   * Too low: chance decides, because there are few attempts.
+   * Too high: old successes keep attempts going to an endpoint that has begun to fail.
    * @default 10_000. Range 1_000 to 600_000. Env BREAKER_WINDOW_MS.
    */
-  BREAKER_WINDOW_MS: wholeNumber(
+  BREAKER_WINDOW_MS: milliseconds(
     1000,
     600_000,
-  )({ default: 10_000, desc: 'over how long that share is taken (ms)' }),
+  )({ default: 10_000, desc: 'time over which this share is taken (ms)' }),
 
   /**
-   * Endpoints whose parked messages one worker takes out at the same time, and ordered keys beside them; with more, they take
-   * turns of up to 10 s. Too low: an endpoint that is back, or a key, waits for its turn. Too high: each costs nats-server a
-   * consumer, about 50 KB.
-   * @default 256. Range 1 to 10_000. Env MAX_DRAINS.
+   * Parked queues that one worker reads at the same time, and as many queues of ordering keys. If there are more, they
+   * take turns of up to 10 s.
+   * Too low: an endpoint that is back, or an ordering key, waits for its turn.
+   * Too high: each queue costs nats-server a consumer, about 50 KB.
+   * @default 256. Range 1 to 10_000. Env MAX_OPEN_QUEUES.
    */
-  MAX_DRAINS: wholeNumber(
+  MAX_OPEN_QUEUES: wholeNumber(
     1,
     10_000,
-  )({ default: 256, desc: 'queues drained at once: of endpoints, and of ordered keys' }),
+  )({ default: 256, desc: 'parked queues that are read at once, and as many ordering keys' }),
 
   /**
-   * How much one worker keeps in memory, in bytes, of the messages that wait for room and cannot be parked: since that stream is
-   * full, or they are too large for it, or must keep their order. Too low: what comes beyond it is handed back to NATS, again and
-   * again, and each time counts as an attempt. Too high: a full stream, or an ordered endpoint that is down, costs as much memory.
-   * @default 67_108_864. Range 0 to 4_294_967_296. Env SET_ASIDE_BYTES.
+   * How much memory deferred messages may take in one worker, in bytes: messages that wait for capacity and cannot be
+   * parked, because the parked stream is full, or they are too large for it, or they must keep their order.
+   * Too low: further messages are requeued again and again, and each redelivery counts as an attempt.
+   * Too high: a full parked stream, or an ordered endpoint that is down, costs as much memory.
+   * @default 67_108_864. Range 0 to 4_294_967_296. Env DEFERRED_BYTES.
    */
-  SET_ASIDE_BYTES: wholeNumber(
+  DEFERRED_BYTES: wholeNumber(
     0,
     4_294_967_296,
-  )({ default: 67_108_864, desc: 'kept in memory of what cannot be parked (bytes)' }),
+  )({ default: 67_108_864, desc: 'memory for deferred messages, which cannot be parked (bytes)' }),
 
   /**
-   * Endpoints that one worker remembers: how many attempts each bears, whether it is in trouble. A few KB each. Beyond it,
-   * those that had no attempt for longest are forgotten, those in trouble last, and met again as new ones; where more than
-   * that have parked messages, they take turns.
-   * @default 50_000. Range 1_000 to 10_000_000. Env ENDPOINTS_KEPT.
+   * Endpoints that one worker remembers: how many attempts each one bears, and whether it is unhealthy. A few KB each.
+   * Beyond it, the endpoints without an attempt for longest are forgotten, unhealthy ones last.
+   * Too low: forgotten endpoints are met again as new ones; if more endpoints have parked messages, they take turns.
+   * Too high: the worker needs more memory.
+   * @default 50_000. Range 1_000 to 10_000_000. Env MAX_TRACKED_ENDPOINTS.
    */
-  ENDPOINTS_KEPT: wholeNumber(
+  MAX_TRACKED_ENDPOINTS: wholeNumber(
     1000,
     10_000_000,
   )({ default: 50_000, desc: 'endpoints that one worker remembers' }),
 
-  /** The stream that keeps parked messages. @default <STREAM_NAME>_PARKED. Env PARKED_STREAM_NAME. */
+  /**
+   * The stream that keeps parked messages.
+   * @default <STREAM_NAME>_PARKED. Env PARKED_STREAM_NAME.
+   */
   PARKED_STREAM_NAME: jetStreamName({ default: undefined, desc: 'stream that keeps parked messages' }),
 };

@@ -1,10 +1,10 @@
 import { makeValidator } from 'envalid';
 import { items, jetStreamName, parseSubject } from './validators.ts';
 
-/** Webhooks that are delivered one after the other. */
+/** Ordered webhooks. */
 export const ordering = {
   /**
-   * The stream that ordered webhooks are published to. Made where it is missing.
+   * The stream that ordered webhooks are published to. The worker makes it if it is missing.
    * @default <STREAM_NAME>_ORDERED. Env ORDERED_STREAM_NAME.
    */
   ORDERED_STREAM_NAME: jetStreamName({
@@ -13,8 +13,8 @@ export const ordering = {
   }),
 
   /**
-   * Subjects whose messages are delivered in order, comma-separated: of each subject, one message at a time. None may overlap
-   * what the stream of the other webhooks carries. `off`: there is no order.
+   * Subjects whose messages are delivered in order, comma-separated: of each subject, one message at a time. None of them
+   * may overlap the subjects of the stream of the other webhooks. `off`: nothing is delivered in order.
    * @default after SUBJECT: `webhooks.ordered.*` for `webhooks.*`. Env ORDERED_SUBJECT.
    */
   ORDERED_SUBJECT: makeValidator<readonly string[]>((text) => {

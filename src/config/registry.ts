@@ -1,11 +1,12 @@
 import { str } from 'envalid';
-import { listOf, signingSecret, wholeNumber } from './validators.ts';
+import { listOf, signingSecret, wholeHours } from './validators.ts';
 
 /** Endpoints of `rule_webhooks`. */
 export const registry = {
   /**
-   * What becomes of messages for an endpoint whose row is not enabled: `park` keeps them until it is, `dead-letter` gives
-   * them up, `disabled`. @default park. Env DISABLED_ENDPOINT.
+   * What happens to messages for a row that is not enabled: `park` keeps them until the row is enabled, `dead-letter`
+   * makes dead letters `disabled` of them.
+   * @default park. Env DISABLED_ENDPOINT.
    */
   DISABLED_ENDPOINT: str({
     choices: ['park', 'dead-letter'] as const,
@@ -14,9 +15,10 @@ export const registry = {
   }),
 
   /**
-   * Signs requests to URLs that messages name themselves, as Standard Webhooks do: `whsec_<base64>`; several,
-   * comma-separated, the newest first, while receivers change over: all of them sign. Endpoints of `rule_webhooks` have their own in
-   * `rule_webhook_secrets`. Never logged. @default none: not signed. Env SIGNING_SECRET.
+   * Signs requests to URLs that messages name themselves, as Standard Webhooks say: `whsec_<base64>`. While receivers
+   * change over, give several, comma-separated, the newest first: all of them sign. Endpoints of `rule_webhooks` have
+   * their own secrets in `rule_webhook_secrets`. It is never logged.
+   * @default none: not signed. Env SIGNING_SECRET.
    */
   SIGNING_SECRET: listOf(signingSecret)({
     default: [],
@@ -24,11 +26,14 @@ export const registry = {
   }),
 
   /**
-   * An endpoint of `rule_webhooks` that answers nothing but failures for this long is disabled, in hours; half-way, the
-   * log warns. Its messages stay parked. @default 120. Range 0 (never) to 8_760. Env DISABLE_AFTER_HOURS.
+   * A row of `rule_webhooks` that answers nothing but failures for this long is disabled, in hours. Half-way, the log
+   * warns. Its messages stay parked.
+   * Too low: an outage of the endpoint disables its row, and somebody must enable it again.
+   * Too high: an endpoint that is gone for good costs probes, and its messages take up disk space.
+   * @default 120. Range 0 (never) to 8_760. Env DISABLE_AFTER_HOURS.
    */
-  DISABLE_AFTER_HOURS: wholeNumber(
+  DISABLE_AFTER_HOURS: wholeHours(
     0,
     8760,
-  )({ default: 120, desc: 'after which a failing row is disabled (hours); 0: never' }),
+  )({ default: 120, desc: 'time of nothing but failures that disables a row (hours); 0: never' }),
 };

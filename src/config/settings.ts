@@ -1,23 +1,26 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
 import { type CleanedEnv, customCleanEnv } from 'envalid';
-import { UserError } from '../runtime/failure.ts';
-import { attempting } from './attempting.ts';
-import { rooms } from './capacity.ts';
+import { errorMessage, UserError } from '../runtime/failure.ts';
+import { attempts } from './attempts.ts';
+import { capacity } from './capacity.ts';
 import { connections } from './connections.ts';
-import { consuming } from './consuming.ts';
-import { operating } from './operating.ts';
+import { consumer } from './consumer.ts';
+import { operation } from './operation.ts';
 import { orderedBeside, ordering } from './ordering.ts';
 import { registry } from './registry.ts';
+import { withNewNames } from './renamed.ts';
+import { type SettingWarning, warningsOf } from './warnings.ts';
 
-/** Every setting, by its env name: the same word in the code, in `.env` and in the README. */
+/** Every setting, by its env name: the same word in the code, in `.env` and in docs/settings.md. */
 export const specifications = {
   ...connections,
-  ...consuming,
-  ...attempting,
-  ...rooms,
+  ...consumer,
+  ...attempts,
+  ...capacity,
   ...ordering,
   ...registry,
-  ...operating,
+  ...operation,
 };
 
 type Values = Pick<CleanedEnv<typeof specifications>, keyof typeof specifications>;
@@ -32,17 +35,43 @@ export type Settings = Omit<Values, Derived> & {
   readonly ORDERED_SUBJECT: readonly string[];
   /** The ones that were set, to tell a default from a wish. */
   readonly isSet: (name: keyof typeof specifications) => boolean;
+  /** The text of each one that was set, by its present name. */
+  readonly written: Readonly<Record<string, string>>;
+  /** What was set under an old name, or under a name that no setting has. */
+  readonly warnings: readonly SettingWarning[];
 };
 
+type Given = Readonly<Record<string, string | undefined>>;
+
+const FILE = '.env';
+
 /**
- * The settings of this process: its environment, and `.env` of the working folder for what that does not have.
- * A real variable wins, also an empty one; empty means unset.
+ * The settings of this process: its environment, and `.env` of the working folder for what the environment does not have.
+ * A variable of the environment wins, also an empty one; empty means unset.
  *
  * @throws {UserError} with every problem at once, each with its setting's name.
  */
 export function readSettings(): Settings {
-  if (existsSync('.env')) process.loadEnvFile('.env');
-  return settingsFrom(process.env);
+  const file = readFile();
+  const environment = { ...process.env };
+  const { given } = withNewNames(environment);
+  // Programs that we start get the file's lines as well.
+  for (const [name, value] of Object.entries(file)) {
+    if (given[name] === undefined) process.env[name] ??= value;
+  }
+  return settingsFrom(environment, file);
+}
+
+function readFile(): Given {
+  if (!existsSync(FILE)) return {};
+  try {
+    return parseEnv(readFileSync(FILE, 'utf8'));
+  } catch (error) {
+    throw new UserError(
+      `The file .env in the working folder cannot be read: ${errorMessage(error)}. Correct it, or remove it.`,
+      { cause: error },
+    );
+  }
 }
 
 /** The environment as it is, for programs that we start. */
@@ -50,14 +79,18 @@ export function environment(): Readonly<Record<string, string | undefined>> {
   return process.env;
 }
 
-/** The same as `readSettings` for any environment. */
-export function settingsFrom(environment: Record<string, string | undefined>): Settings {
-  const given = Object.fromEntries(
-    Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''),
+/** The same as `readSettings` for any environment, and any lines of a file, which the environment overrides. */
+export function settingsFrom(environment: Given, file: Given = {}): Settings {
+  const sources = [withNewNames(file), withNewNames(environment)];
+  const merged = Object.fromEntries(
+    sources.flatMap((source) => Object.entries(source.given)).filter(([, value]) => value !== undefined),
   );
+  const given = Object.fromEntries(Object.entries(merged).filter(([, value]) => value?.trim() !== ''));
+  const names = Object.keys(specifications) as (keyof typeof specifications)[];
+  const warnings = warningsOf(names, environment, file);
   const { values, problems } = parse(given);
-  problems.push(...contradictions(values, given));
-  if (problems.length > 0) throw invalid(problems);
+  problems.push(...sources.flatMap((source) => source.problems), ...contradictions(values, given));
+  if (problems.length > 0) throw invalid(problems, warnings);
   const isSet: Settings['isSet'] = (name) => given[name] !== undefined;
   return {
     ...values,
@@ -65,6 +98,8 @@ export function settingsFrom(environment: Record<string, string | undefined>): S
     ...derivedNames(values),
     ORDERED_SUBJECT: values.ORDERED_SUBJECT ?? orderedBeside(values.SUBJECT),
     isSet,
+    written: Object.fromEntries(names.flatMap((name) => (isSet(name) ? [[name, given[name]!]] : []))),
+    warnings,
   };
 }
 
@@ -77,7 +112,7 @@ function derivedNames({ STREAM_NAME, DLQ_STREAM_NAME, PARKED_STREAM_NAME, ORDERE
 }
 
 /** Where there are problems, the values that they are about are missing. */
-function parse(given: Record<string, string | undefined>): { values: Values; problems: string[] } {
+function parse(given: Given): { values: Values; problems: string[] } {
   const problems: string[] = [];
   // Without envalid's own proxy, which throws on every name it does not know.
   const values = customCleanEnv(given, specifications, (cleaned) => ({ ...cleaned }), {
@@ -89,7 +124,7 @@ function parse(given: Record<string, string | undefined>): { values: Values; pro
 }
 
 /** What is wrong by itself contradicts nothing. */
-function contradictions(values: Partial<Values>, given: Record<string, string | undefined>): string[] {
+function contradictions(values: Partial<Values>, given: Given): string[] {
   const problems: string[] = [];
   const { ACK_WAIT_MS = Number.POSITIVE_INFINITY, ATTEMPT_TIMEOUT_MS = 0 } = values;
   if (ACK_WAIT_MS < 2 * ATTEMPT_TIMEOUT_MS) {
@@ -133,7 +168,8 @@ function sameNames(values: Values): string[] {
   );
 }
 
-function invalid(problems: readonly string[]): UserError {
-  const lines = problems.map((problem) => `  ${problem}`).join('\n');
-  return new UserError(`${problems.length === 1 ? 'A setting is' : 'Settings are'} wrong:\n${lines}`);
+/** A name that is mistyped may be the cause, so the warnings follow. */
+function invalid(problems: readonly string[], warnings: readonly SettingWarning[]): UserError {
+  const lines = [...problems, ...warnings.map(({ hint }) => hint)].map((line) => `\n  ${line}`).join('');
+  return new UserError(`${problems.length === 1 ? 'A setting is' : 'Settings are'} wrong:${lines}`);
 }

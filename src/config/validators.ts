@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { makeValidator } from 'envalid';
 import { parseSecret } from '../core/endpoint/signature.ts';
+import { parseDuration } from '../runtime/duration.ts';
 
 /** A whole number within a range, both ends included. */
 export const wholeNumber = (min: number, max: number) =>
@@ -21,6 +22,20 @@ export const numberBetween = (min: number, max: number) =>
     }
     return value;
   });
+
+/** A duration in whole milliseconds within a range, both ends included; `2s` and the like as well. */
+export const milliseconds = (min: number, max: number) =>
+  makeValidator<number>((text) => parseDuration(text, { unit: 'milliseconds', min, max, whole: true }));
+
+/** The same in hours, and in parts of them. */
+export const hours = (min: number, max: number) =>
+  makeValidator<number>((text) => parseDuration(text, { unit: 'hours', min, max, whole: false }));
+
+export const wholeHours = (min: number, max: number) =>
+  makeValidator<number>((text) => parseDuration(text, { unit: 'hours', min, max, whole: true }));
+
+export const wholeDays = (min: number, max: number) =>
+  makeValidator<number>((text) => parseDuration(text, { unit: 'days', min, max, whole: true }));
 
 /** Comma-separated, at least one; white space around an item, and empty items, are dropped. */
 export const listOf = <T>(parseItem: (text: string) => T) =>

@@ -2,7 +2,7 @@
 const WAIT_MS = { first: 2000, max: 15_000 };
 
 export type DeferredMessagesOptions<M> = {
-  /** How much more may be kept, in bytes, as others leave it. SET_ASIDE_BYTES. */
+  /** How much more may be kept, in bytes, as others leave it. DEFERRED_BYTES. */
   leftBytes(): number;
   /** Takes a message up again; resolves when that is over. */
   resume(message: M): Promise<void>;

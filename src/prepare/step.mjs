@@ -1,16 +1,17 @@
 // One step of the preparation as a child process. See prepare.mjs.
 import { spawn } from 'node:child_process';
 import { claim } from './lock.mjs';
+import { showProgress } from './progress.mjs';
 
 /**
- * Runs one step, which holds the lock too while it runs, and keeps its output for the case that it fails. Names the step
- * when it takes longer than a second; ends it when `isHopeless(output)`.
+ * Runs one step, which holds the lock too while it runs, and keeps its output for the case that it fails. Shows
+ * that the step goes on when it takes longer than a second; ends it when `isHopeless(output)`.
  */
 export function runStep(step, [command, ...args], { cwd, lockFolder, isHopeless }) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
     const childClaim = child.pid === undefined ? undefined : claim(lockFolder, child.pid);
-    const progress = setTimeout(() => process.stderr.write(`${step} …\n`), 1000);
+    const endProgress = showProgress(step);
     const stopSignals = stopWith(child);
     let output = '';
     const collect = (text) => {
@@ -19,7 +20,7 @@ export function runStep(step, [command, ...args], { cwd, lockFolder, isHopeless 
     };
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', collect);
     const end = () => {
-      clearTimeout(progress);
+      endProgress();
       childClaim?.release();
       return stopSignals();
     };

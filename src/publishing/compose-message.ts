@@ -16,6 +16,14 @@ export type Composed =
   | { readonly kind: 'message'; readonly bytes: Buffer }
   | { readonly kind: 'problem'; readonly problem: string };
 
+/** A worker leaves these out of a message, and writes its own. */
+const WRITTEN_BY_WORKERS = new Set([
+  'webhook-id',
+  'webhook-timestamp',
+  'webhook-signature',
+  'webhook-replayed',
+]);
+
 /** A message as DESIGN.md part 5 has it; one that a worker would dead-letter at once is a problem here. */
 export function composeMessage({ url, data, method, headers = [] }: MessageParts): Composed {
   if (url === undefined) {
@@ -30,6 +38,8 @@ export function composeMessage({ url, data, method, headers = [] }: MessageParts
     const pairs = headers.map(splitHeader);
     const broken = headers[pairs.indexOf(null)];
     if (broken !== undefined) return problem(`--header: "${broken}" is not of the form "Name: value"`);
+    const written = pairs.find((pair) => WRITTEN_BY_WORKERS.has(pair![0].toLowerCase()))?.[0];
+    if (written !== undefined) return problem(`--header: ${writtenByWorkers(written)}`);
     members.push(`"headers":${JSON.stringify(Object.fromEntries(pairs as [string, string][]))}`);
   }
   if (data === undefined) return checked(Buffer.from(`{${members.join(',')}}`));
@@ -60,6 +70,11 @@ export function messageProblem(bytes: Buffer): string | null {
 function checked(bytes: Buffer): Composed {
   const wrong = messageProblem(bytes);
   return wrong === null ? { kind: 'message', bytes } : problem(`it would become a dead letter: ${wrong}`);
+}
+
+function writtenByWorkers(name: string): string {
+  const cure = name.toLowerCase() === 'webhook-id' ? '--id sets it' : 'leave it out';
+  return `a worker writes ${name} itself; ${cure}`;
 }
 
 function splitHeader(text: string): [string, string] | null {

@@ -1,5 +1,8 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { errorCode, UserError } from './failure.ts';
+import { didYouMean } from './closest.ts';
+import { type DurationUnit, parseDuration } from './duration.ts';
+import { errorCode, errorMessage, UserError } from './failure.ts';
+import { dropUnreadOutput } from './output.ts';
 import { VERSION } from './version.ts';
 
 /** A command of the program. Its module exports it as `command`. */
@@ -20,34 +23,28 @@ type Commands = Record<string, () => Promise<{ readonly command: Command }>>;
 type Invocation = {
   /** The program's, for its texts. */
   readonly name: string;
-  /** The command where none is named. */
-  readonly fallback: string;
   readonly args: readonly string[];
 };
 
 /** Flags that do not fit are the user's to cure: this code, as most shells' tools have it. */
 const USAGE_EXIT_CODE = 2;
 
+const OWN_FLAGS = ['--help', '-h', '--version', '-V'];
+
 /** Runs the command that the arguments name, prints what went wrong, and resolves to the exit code. */
-export async function runCommand(commands: Commands, { name, fallback, args }: Invocation): Promise<number> {
+export async function runCommand(commands: Commands, { name, args }: Invocation): Promise<number> {
   // `help publish` is `publish --help`.
-  const asked = args[0] === 'help' ? [...args.slice(1, 2), '--help'] : args;
-  const [first = fallback, ...rest] = asked[0]?.startsWith('-') ? [fallback, ...asked] : asked;
+  dropUnreadOutput();
+  const [first, ...rest] = args[0] === 'help' ? [...args.slice(1, 2), '--help'] : args;
   try {
-    if (asked[0] === '--help' || asked[0] === '-h') return await listCommands(commands, name);
-    if (asked[0] === '--version') {
+    if (first === undefined || first === '--help' || first === '-h')
+      return await listCommands(commands, name);
+    if (first === '--version' || first === '-V') {
       process.stdout.write(`${VERSION}\n`);
       return 0;
     }
     const load = commands[first];
-    if (load === undefined) {
-      throw new UserError(
-        `${name}: there is no command "${first}"; it has ${Object.keys(commands).join(', ')}.`,
-        {
-          exitCode: USAGE_EXIT_CODE,
-        },
-      );
-    }
+    if (load === undefined) throw unknownWord(first, Object.keys(commands), name);
     const { command } = await load();
     if (rest.includes('--help') || rest.includes('-h')) {
       process.stdout.write(`${name} ${first}: ${command.summary}\n\n${helpOf(first, command, name)}\n`);
@@ -57,6 +54,17 @@ export async function runCommand(commands: Commands, { name, fallback, args }: I
   } catch (error) {
     return report(error);
   }
+}
+
+/** The first argument is no command, and no flag of the program itself. */
+function unknownWord(word: string, commands: readonly string[], name: string): UserError {
+  const isFlag = word.startsWith('-');
+  const text = isFlag
+    ? `There is no flag "${word}" before a command.${didYouMean(word, OWN_FLAGS)} The commands are`
+    : `There is no command "${word}".${didYouMean(word, commands)} The commands are`;
+  return new UserError(`${text} ${commands.join(', ')}; "${name} --help" describes them.`, {
+    exitCode: USAGE_EXIT_CODE,
+  });
 }
 
 function helpOf(first: string, { help }: Command, name: string): string {
@@ -75,11 +83,14 @@ function report(error: unknown): number {
 
 async function listCommands(commands: Commands, name: string): Promise<number> {
   const width = Math.max(...Object.keys(commands).map((command) => command.length));
-  process.stdout.write(`Usage: ${name} [command] [flags]; each command has --help\n\n`);
+  process.stdout.write(`Usage: ${name} <command> [flags]\n\n`);
   for (const [commandName, load] of Object.entries(commands)) {
     const { command } = await load();
     process.stdout.write(`  ${commandName.padEnd(width)}  ${command.summary}\n`);
   }
+  process.stdout.write(
+    '\n<command> --help shows the flags of a command. --version, or -V, prints the version.\n',
+  );
   return 0;
 }
 
@@ -93,10 +104,20 @@ export function parseFlags<T extends ParseArgsConfig>(config: T): ReturnType<typ
     return parseArgs(config);
   } catch (error) {
     if (!errorCode(error)?.startsWith('ERR_PARSE_ARGS')) throw error;
-    throw new UserError(`${(error as Error).message} (--help shows the flags)`, {
+    const unknown = errorCode(error) === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? unknownFlag(config) : undefined;
+    throw new UserError(`${unknown ?? (error as Error).message} (--help shows the flags)`, {
       exitCode: USAGE_EXIT_CODE,
     });
   }
+}
+
+function unknownFlag(config: ParseArgsConfig): string | undefined {
+  const known = Object.keys(config.options ?? {});
+  const { tokens } = parseArgs({ ...config, strict: false, tokens: true });
+  const found = tokens.find((token) => token.kind === 'option' && !known.includes(token.name));
+  if (found?.kind !== 'option') return undefined;
+  const flags = [...known, 'help'].map((name) => `--${name}`);
+  return `There is no flag ${found.rawName}.${didYouMean(found.rawName, flags)}`;
 }
 
 /** A flag that is a whole number. @throws {UserError} that names flag and range. */
@@ -106,4 +127,17 @@ export function wholeNumberFlag(name: string, text: string, min: number, max: nu
   throw new UserError(`--${name}: "${text}" is not a whole number from ${min} to ${max}`, {
     exitCode: USAGE_EXIT_CODE,
   });
+}
+
+/** A flag that is a duration: a number in its unit, or `2s` and the like. @throws {UserError} that names flag and range. */
+export function durationFlag(
+  name: string,
+  text: string,
+  { unit = 'milliseconds', min, max }: { unit?: DurationUnit; min: number; max: number },
+): number {
+  try {
+    return parseDuration(text, { unit, min, max, whole: true });
+  } catch (error) {
+    throw new UserError(`--${name}: ${errorMessage(error)}`, { exitCode: USAGE_EXIT_CODE });
+  }
 }

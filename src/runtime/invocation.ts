@@ -7,7 +7,7 @@ export function howCalled(script: string, folder: string): string {
   return `node ${quoted(inside.startsWith('..') ? script : inside)}`;
 }
 
-/** A path as one word for a shell. */
+/** A path, or any text, as one word for a shell. */
 export function quoted(path: string): string {
-  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+  return /^[\w./:,@+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

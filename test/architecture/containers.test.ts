@@ -114,6 +114,10 @@ describe('docker-compose.yml', () => {
     ]);
   });
 
+  it('names the command of its workers: the program without a command is none', () => {
+    expect(worker.command).toEqual(['worker']);
+  });
+
   it('allows no private address', () => {
     expect(worker.environment.ALLOWED_PRIVATE_CIDRS).toBe(`\${ALLOWED_PRIVATE_CIDRS:-}`);
   });

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readSettings } from '../../src/config/settings.ts';
-import { type Command, parseFlags, wholeNumberFlag } from '../../src/runtime/command.ts';
+import { type Command, durationFlag, parseFlags, wholeNumberFlag } from '../../src/runtime/command.ts';
 import { UserError } from '../../src/runtime/failure.ts';
 import { stopSignal } from '../../src/runtime/stopping.ts';
 import { machine } from '../support/machine.ts';
@@ -89,7 +89,7 @@ function readFlags(args: string[]) {
     messages: wholeNumberFlag('messages', values.messages, FEWEST_MESSAGES, 1_000_000),
     rounds: wholeNumberFlag('rounds', values.rounds, 1, 100),
     concurrency: wholeNumberFlag('concurrency', values.concurrency, 1, 10_000),
-    delayMs: wholeNumberFlag('endpoint-delay-ms', values['endpoint-delay-ms'], 0, 10_000),
+    delayMs: durationFlag('endpoint-delay-ms', values['endpoint-delay-ms'], { min: 0, max: 10_000 }),
     database: values.database,
     against: values.against,
     raw: values.raw,

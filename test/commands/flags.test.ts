@@ -26,8 +26,39 @@ test('examples in a help text name the program, so that they can be pasted', asy
   expect(stdout).toMatch(/^ {2}node .*dist\/main\.js publish --file events\.ndjson$/m);
 });
 
-test('--version tells the version', async () => {
-  expect(await outcomeOf(['--version'])).toMatchObject({ stdout: VERSION, code: 0 });
+test.each(['--version', '-V'])('%s tells the version', async (flag) => {
+  expect(await outcomeOf([flag])).toMatchObject({ stdout: VERSION, code: 0 });
+});
+
+test.each([
+  [[]],
+  [['--help']],
+  [['-h']],
+  [['help']],
+])('the program with the arguments %j prints its help', async (args) => {
+  const { code, stdout, stderr } = await outcomeOf(args, { NATS_URL: 'nats://127.0.0.1:1' });
+  expect(stdout).toMatch(/^Usage: node .*dist\/main\.js <command> \[flags\]\n/);
+  for (const command of [...COMMANDS, 'worker', 'up'])
+    expect(stdout).toMatch(new RegExp(`^  ${command} +\\w`, 'm'));
+  expect([code, stderr]).toEqual([0, '']);
+});
+
+test.each([
+  [['pubish'], 'There is no command "pubish". Did you mean "publish"?'],
+  [['stat', '--watch'], 'There is no command "stat". Did you mean "stats"?'],
+  [['wroker'], 'There is no command "wroker". Did you mean "worker"?'],
+  [['deliver'], 'There is no command "deliver". The commands are worker, up, publish,'],
+  [['--verison'], 'There is no flag "--verison" before a command. Did you mean "--version"?'],
+  [['-v'], 'There is no flag "-v" before a command. Did you mean "-V"?'],
+  [['publish', '--dta', '{}'], 'There is no flag --dta. Did you mean "--data"?'],
+  [['publish', '--haeder=a: b'], 'There is no flag --haeder. Did you mean "--header"?'],
+  [['stats', '--wtach'], 'There is no flag --wtach. Did you mean "--watch"?'],
+  [['sql', '--jsno', 'SELECT 1'], 'There is no flag --jsno. Did you mean "--json"?'],
+  [['sql', '--nonsense', 'SELECT 1'], 'There is no flag --nonsense. (--help shows the flags)'],
+])('%j is answered with what was probably meant', async (args, answer) => {
+  const { code, stdout, stderr } = await outcomeOf(args);
+  expect(stderr).toContain(answer);
+  expect([code, stdout]).toEqual([2, '']);
 });
 
 test.each(COMMANDS)('%s exits with 2 at a flag that it does not have', async (command) => {
@@ -56,8 +87,21 @@ test('the help of the program lists no development tool', async () => {
   expect(stdout).not.toMatch(/chaos|bench/);
 });
 
+test.each([
+  '5 parsecs',
+  '11m',
+  '-1',
+  '1.5ms',
+])('receive --delay-ms "%s" is an error that names the flag', async (delay) => {
+  const { code, stderr } = await outcomeOf(['receive', '--port', '0', `--delay-ms=${delay}`]);
+  expect(stderr).toMatch(
+    new RegExp(`^--delay-ms: "${delay}" is not a (duration from 0 to 600000|whole number of) milliseconds`),
+  );
+  expect(code).toBe(2);
+});
+
 test('receive prints a line a request, and at Ctrl-C what came in all', async () => {
-  const program = await runProgram(['receive', '--port', '0']);
+  const program = await runProgram(['receive', '--port', '0', '--delay-ms', '0s']);
   const url = /http:\/\/\S+\d/.exec(await program.waitForLine('listening'))![0];
   await fetch(url, { method: 'POST', headers: { 'webhook-id': 'a' }, body: '{"a":1}' });
   await fetch(url, { method: 'POST', headers: { 'webhook-id': 'a' }, body: '{"a":1}' });

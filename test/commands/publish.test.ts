@@ -114,3 +114,15 @@ test('a file that is not there is named', async () => {
   expect(stderr).toContain('/nowhere/events.ndjson');
   expect(code).toBe(2);
 });
+
+test.each([
+  [['--subject', 'webhooks.*'], '--subject: "webhooks.*" is not a subject to publish to'],
+  [['--nats-header', 'Webhook-Deliver-At: tomorrow'], 'the NATS header Webhook-Deliver-At is no time'],
+  [['--nats-header', 'Webhook-Expires-At: 2001-01-01T00:00:00Z'], 'Webhook-Expires-At is over since 2001'],
+  [['--id', ''], '--id: an id must not be empty'],
+])('%j is an error before NATS is asked', async (flags, problem) => {
+  const away = { NATS_URL: 'nats://127.0.0.1:1' };
+  const { code, stdout, stderr } = await outcomeOf(['publish', '--data', '{}', ...flags], away);
+  expect(stderr).toContain(problem);
+  expect([code, stdout]).toEqual([2, '']);
+});

@@ -66,15 +66,30 @@ const GIVEN: [name: Name, text: string, value: unknown][] = [
   ['TERMINAL_STATUSES', '400, 404 ,', [400, 404]],
   ['ALLOWED_PRIVATE_CIDRS', '10.1.0.0/16,::1/128', ['10.1.0.0/16', '::1/128']],
   ['RETRY_AFTER_MAX_MS', '0', 0],
+  ['ATTEMPT_TIMEOUT_MS', '25s', 25_000],
+  ['ATTEMPT_TIMEOUT_MS', ' 500ms ', 500],
+  ['BACKOFF_BASE_MS', '1.1s', 1100],
+  ['BACKOFF_BASE_MS', '1000', 1000],
+  ['BACKOFF_MAX_MS', '5m', 300_000],
+  ['BACKOFF_MAX_MS', '1d', 86_400_000],
+  ['ACK_WAIT_MS', '1h', 3_600_000],
+  ['MAX_AGE_HOURS', '0.5', 0.5],
+  ['MAX_AGE_HOURS', '30m', 0.5],
+  ['MAX_AGE_HOURS', '3d', 72],
+  ['MAX_AGE_HOURS', '0', 0],
+  ['DISABLE_AFTER_HOURS', '5d', 120],
+  ['DISABLE_AFTER_HOURS', '48', 48],
+  ['ATTEMPT_RETENTION_DAYS', '48h', 2],
+  ['ATTEMPT_RETENTION_DAYS', '7d', 7],
   ['ENDPOINT_CONCURRENCY', '1', 1],
   ['ENDPOINT_RATE_LIMIT', '0.1', 0.1],
   ['ENDPOINT_RATE_LIMIT', '100000', 100_000],
   ['ENDPOINT_KEY', 'url', 'url'],
   ['PARK_AFTER_MS', '10', 10],
-  ['BREAKER_FAILURE_SHARE', '.5', 0.5],
-  ['BREAKER_FAILURE_SHARE', '1', 1],
+  ['BREAKER_FAILURE_RATE', '.5', 0.5],
+  ['BREAKER_FAILURE_RATE', '1', 1],
   ['BREAKER_WINDOW_MS', '600000', 600_000],
-  ['MAX_DRAINS', '1', 1],
+  ['MAX_OPEN_QUEUES', '1', 1],
   ['PARKED_STREAM_NAME', 'WAITING', 'WAITING'],
   ['ORDERED_STREAM_NAME', 'IN_ORDER', 'IN_ORDER'],
   ['ORDERED_SUBJECT', 'orders.>, events.*', ['orders.>', 'events.*']],
@@ -138,6 +153,19 @@ const WRONG: [name: Name, text: string][] = [
   ['CONCURRENCY', '10.5'],
   ['BATCH_SIZE', 'many'],
   ['ACK_WAIT_MS', '999'],
+  ['ACK_WAIT_MS', '0.9s'],
+  ['ACK_WAIT_MS', '2h'],
+  ['BACKOFF_BASE_MS', '0.5ms'],
+  ['BACKOFF_BASE_MS', '5 s'],
+  ['BACKOFF_BASE_MS', '5sec'],
+  ['BACKOFF_BASE_MS', '5S'],
+  ['BACKOFF_BASE_MS', '-5s'],
+  ['BACKOFF_BASE_MS', 's'],
+  ['BACKOFF_BASE_MS', '1h30m'],
+  ['MAX_AGE_HOURS', '1w'],
+  ['DISABLE_AFTER_HOURS', '90m'],
+  ['ATTEMPT_RETENTION_DAYS', '36h'],
+  ['ATTEMPT_RETENTION_DAYS', '0h'],
   ['START_FROM', 'yesterday'],
   ['START_FROM', '12'],
   ['DLQ_STREAM_NAME', 'a>b'],
@@ -150,11 +178,11 @@ const WRONG: [name: Name, text: string][] = [
   ['ENDPOINT_RATE_LIMIT', '1e3'],
   ['ENDPOINT_KEY', 'host'],
   ['PARK_AFTER_MS', '9'],
-  ['BREAKER_FAILURE_SHARE', '0'],
-  ['BREAKER_FAILURE_SHARE', '1.01'],
-  ['BREAKER_FAILURE_SHARE', '80%'],
+  ['BREAKER_FAILURE_RATE', '0'],
+  ['BREAKER_FAILURE_RATE', '1.01'],
+  ['BREAKER_FAILURE_RATE', '80%'],
   ['BREAKER_WINDOW_MS', '999'],
-  ['MAX_DRAINS', '0'],
+  ['MAX_OPEN_QUEUES', '0'],
   ['PARKED_STREAM_NAME', 'a.b'],
   ['TERMINAL_STATUSES', '200'],
   ['TERMINAL_STATUSES', '400,4xx'],
@@ -169,6 +197,18 @@ const WRONG: [name: Name, text: string][] = [
 describe('a setting with a value that is wrong', () => {
   it.each(WRONG)('%s=%j is named, in one line', (name, text) => {
     expect(problemsOf({ [name]: text })).toEqual([expect.stringMatching(new RegExp(`^${name}: .{10,}`))]);
+  });
+
+  it.each(
+    names.filter((name) => /_(MS|HOURS|DAYS)$/.test(name)),
+  )('%s says how a duration is written', (name) => {
+    expect(problemsOf({ [name]: '5 parsecs' })).toEqual([
+      expect.stringMatching(
+        new RegExp(
+          `^${name}: "5 parsecs" is not a duration from \\d+ to \\d+ (milliseconds|hours|days); write a number of \\1, or one with its unit: 500ms, 2s, 5m, 1h, 1d$`,
+        ),
+      ),
+    ]);
   });
 
   it('is named beside all others', () => {

@@ -50,7 +50,7 @@ export async function packageToPrepare() {
   await write('tsconfig.build.json', '{}');
   await write('src/main.ts', 'one');
   await cp(join(PREPARE, '../../.npmrc'), at('.npmrc'));
-  for (const name of ['prepare.mjs', 'lock.mjs', 'npm.mjs', 'step.mjs']) {
+  for (const name of ['prepare.mjs', 'lock.mjs', 'npm.mjs', 'progress.mjs', 'step.mjs']) {
     await mkdir(at('src', 'prepare'), { recursive: true });
     await cp(join(PREPARE, name), at('src', 'prepare', name));
   }

@@ -65,7 +65,7 @@ async function doesItsWork(
     expect(row!.messages_parked).toBeGreaterThan(0);
     return true;
   });
-  const { stdout } = await outcomeOf(['stats', '--once'], { ...scene.env, ...AS.worker });
+  const { stdout } = await outcomeOf(['stats'], { ...scene.env, ...AS.worker });
   expect(stdout).toMatch(
     /^0 pending, 0 in flight or waiting for a retry, \d parked, \d scheduled, \d ordered, \d dead letters/m,
   );

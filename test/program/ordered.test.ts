@@ -49,7 +49,7 @@ describe('ordered webhooks', () => {
   it('wait for nobody but those of their own key', async () => {
     const healthy = await startOrderedEndpoint(() => true);
     const dead = await startOrderedEndpoint(() => false);
-    await scene.startWorker({ CONCURRENCY: '8', MAX_DRAINS: '4' });
+    await scene.startWorker({ CONCURRENCY: '8', MAX_OPEN_QUEUES: '4' });
     await publishOrdered(scene, dead.url, keysNamed('dead', 30), 2);
     await publishOrdered(scene, healthy.url, keysNamed('well', 10), 10);
     const other = await startEndpoint();
@@ -64,7 +64,7 @@ describe('ordered webhooks', () => {
     const keys = keysNamed('k', 20);
     await makeTables(scene);
     await setPaused(scene, endpoint.url, true);
-    const { healthIs } = await startAskable(scene, { CONCURRENCY: '4', MAX_DRAINS: '8' });
+    const { healthIs } = await startAskable(scene, { CONCURRENCY: '4', MAX_OPEN_QUEUES: '8' });
     await publishOrdered(scene, endpoint.url, keys, 3);
     await healthIs({ code: 200, status: 'ok', slots: { busy: 0 }, ordered: { waiting: 20 } });
     await setPaused(scene, endpoint.url, false);
@@ -216,7 +216,7 @@ describe('ordered webhooks', () => {
       expect(row).toMatchObject({ messages_acknowledged: 3, http_attempts: 3, messages_pending: 0 });
       return true;
     });
-    const shown = await outcomeOf(['stats', '--once'], scene.env);
+    const shown = await outcomeOf(['stats'], scene.env);
     expect(shown.stdout).toContain('0 ordered');
   });
 });

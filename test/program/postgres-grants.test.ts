@@ -113,7 +113,7 @@ describe('the grants that the README gives', () => {
     await leaveOldThings(scene);
     await doesItsWork(scene, env);
     expect(await oldThings(scene)).toEqual([]);
-    const { stdout, code } = await outcomeOf(['stats', '--once'], { ...scene.env, ...env });
+    const { stdout, code } = await outcomeOf(['stats'], { ...scene.env, ...env });
     expect(stdout).toMatch(/^ one +\| no +\| +3 \| +1 /m);
     expect(code).toBe(0);
   });
@@ -131,11 +131,11 @@ describe('the grants that the README gives', () => {
       rules: new Map([['a', { paused: true }]]),
     });
     await pool.end();
-    expect((await outcomeOf(['stats', '--once'], env)).stdout).toMatch(
+    expect((await outcomeOf(['stats'], env)).stdout).toMatch(
       /^ https:..example.com \| example-com-0a1b2c3d \| failing/m,
     );
     await run('REVOKE SELECT ON nats_endpoint_health FROM webhook_worker');
-    const { code, stdout } = await outcomeOf(['stats', '--once'], env);
+    const { code, stdout } = await outcomeOf(['stats'], env);
     expect(stdout).toMatch(/^ webhook-worker-1 \| yes/m);
     expect(stdout).toContain(
       'The endpoints cannot be shown: permission denied for view nats_endpoint_health',

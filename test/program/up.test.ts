@@ -53,6 +53,13 @@ describe('up', () => {
     for (const line of lines) await outputOf(await runCommand('/bin/sh', ['-c', `${line} </dev/null`]));
     await program.waitForLine(/^received .*POST \/hello {2}200.*\{"hello":"world"\}/);
 
+    const secondLine = program.stdout.find((line) => line.includes('CONSUMER_NAME=webhook-worker-2'))!;
+    const worker = await runCommand('/bin/sh', ['-c', `exec env ${secondLine.trim()}`]);
+    await worker.waitForLine(/"worker":"webhook-worker-2"/);
+    worker.kill();
+    expect(await worker.waitForExit()).toMatchObject({ code: 0 });
+    expect([...worker.stdout, ...worker.stderr].join('')).not.toMatch(/"level":"(warn|error)"/);
+
     const second = await run('up');
     expect(await second.waitForExit()).toMatchObject({ code: 1 });
     expect(second.stderr.join('')).toContain(`Process ${program.pid} already runs on`);

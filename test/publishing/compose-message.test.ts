@@ -34,6 +34,12 @@ describe('a problem is told', () => {
     ['--data is not valid JSON: it ends too soon', { url, data: Buffer.from('{"a":1') }],
     ['--header: "X-A" is not of the form "Name: value"', { url, headers: ['X-A'] }],
     [`header "Host" is the connection's own: leave it out`, { url, headers: ['Host: other'] }],
+    ['--header: a worker writes Webhook-Id itself; --id sets it', { url, headers: ['Webhook-Id: 1'] }],
+    [
+      '--header: a worker writes webhook-signature itself; leave it out',
+      { url, headers: ['webhook-signature: x'] },
+    ],
+    ['header "X A" is not a valid header name', { url, headers: ['X A: 1'] }],
     ['--header and --method stand in an envelope', { data: Buffer.from('1'), headers: ['X-A: 1'] }],
     ['webhook_url is not an http or https URL', { url: 'ftp://example.com' }],
     ['method is none of GET', { url, method: 'FETCH' }],

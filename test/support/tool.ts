@@ -4,5 +4,5 @@ import { type Command, runCommand } from '../../src/runtime/command.ts';
 export async function runTool(script: string, command: Command): Promise<never> {
   const args = [script, ...process.argv.slice(2)];
   const commands = { [script]: async () => ({ command }) };
-  process.exit(await runCommand(commands, { name: 'npm run', fallback: script, args }));
+  process.exit(await runCommand(commands, { name: 'npm run', args }));
 }

@@ -1,19 +1,26 @@
 import { join } from 'node:path';
 import type { RunningServers } from '../../embedded/files/running-servers.ts';
 import { quoted } from '../../runtime/invocation.ts';
-import { PACKAGE_ROOT } from '../../runtime/package-root.ts';
+import { HOME_FOLDER, IS_INSTALLED, PACKAGE_ROOT } from '../../runtime/package-root.ts';
+
+/** How the program is called in lines to paste, from any folder. */
+export const PROGRAM = `node ${quoted(join(PACKAGE_ROOT, 'dist', 'main.js'))}`;
+/** An installed package finds the servers of `up` by the folder in which `up` runs. */
+const IN_FOLDER = IS_INSTALLED ? `cd ${quoted(HOME_FOLDER)} && ` : '';
 
 type Facts = {
   /** The port that each was to have; none for a server that is not ours. */
   readonly ports: { readonly [name in 'nats' | 'postgres' | 'receiver' | 'page']?: number };
   /** How old statistics may be, in milliseconds. */
   readonly statsDelayMs: number;
+  /** Starts a second worker. */
+  readonly secondWorker: string;
 };
 
 /** What a newcomer needs next: where the servers are, and lines that work as they are pasted, from any folder. */
 export function guide({ natsUrl, databaseUrl, receiverUrl, httpUrl }: RunningServers, facts: Facts): string {
-  const { ports, statsDelayMs } = facts;
-  const program = `node ${quoted(join(PACKAGE_ROOT, 'dist', 'main.js'))}`;
+  const { ports, statsDelayMs, secondWorker } = facts;
+  const program = `${IN_FOLDER}${PROGRAM}`;
   return `
 Your first webhook went through NATS and was delivered: the line "received" above.
 
@@ -27,6 +34,10 @@ Paste these in another terminal (statistics are written every ${statsDelayMs / 1
   ${program} publish --url ${receiverUrl}/hello --data '{"hello":"world"}'
   ${program} stats
   ${program} sql "SELECT delivery_id, status, attempts, url FROM nats_deliveries"
+
+A second worker beside this one, which shares the work (the line holds the passwords):
+
+  ${secondWorker}
 
 Ctrl-C stops everything. The data stays for the next start.
 `;

@@ -1,6 +1,6 @@
 /** When a circuit breaker opens. */
 export type BreakerLimits = {
-  /** Share of failed attempts, above 0 and up to 1, from which on it opens. BREAKER_FAILURE_SHARE. */
+  /** Share of failed attempts, above 0 and up to 1, from which on it opens. BREAKER_FAILURE_RATE. */
   readonly failureRateThreshold: number;
   /** Over how long the share is taken, in milliseconds. BREAKER_WINDOW_MS. */
   readonly windowMs: number;

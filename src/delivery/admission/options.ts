@@ -4,7 +4,7 @@ import type { EndpointLimits, LimiterOptions } from '../../core/capacity/endpoin
 export type AdmissionOptions = LimiterOptions & {
   /** The longest Retry-After that is believed, in milliseconds. RETRY_AFTER_MAX_MS. */
   readonly retryAfterMaxMs: number;
-  /** Endpoints that are remembered at most. ENDPOINTS_KEPT. */
+  /** Endpoints that are remembered at most. MAX_TRACKED_ENDPOINTS. */
   readonly maxEndpoints: number;
   /** What no operator has said anything else about. */
   readonly limits: EndpointLimits;

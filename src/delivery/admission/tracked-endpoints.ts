@@ -1,7 +1,7 @@
 import { isIdle, type TrackedEndpoint } from './tracked-endpoint.ts';
 
 export type TrackedEndpointsOptions = {
-  /** Endpoints that are remembered at most, those that hold a slot aside. ENDPOINTS_KEPT. */
+  /** Endpoints that are remembered at most, those that hold a slot aside. MAX_TRACKED_ENDPOINTS. */
   readonly max: number;
   /** Whether it has attempts under way, or messages that wait in their slots. */
   isBusy(endpoint: TrackedEndpoint): boolean;

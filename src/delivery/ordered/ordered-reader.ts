@@ -16,9 +16,9 @@ export interface OrderedQueues {
 
 export type OrderedQueueReaderOptions = {
   readonly queues: OrderedQueues;
-  /** Queues that are pulled from at once. MAX_DRAINS. */
+  /** Queues that are pulled from at once. MAX_OPEN_QUEUES. */
   readonly maxOpenQueues: number;
-  /** Queues that are remembered; where more hold something, they take turns. ENDPOINTS_KEPT. */
+  /** Queues that are remembered; where more hold something, they take turns. MAX_TRACKED_ENDPOINTS. */
   readonly maxTrackedQueues: number;
   /** Whether messages may come now. */
   mayPull(): boolean;

@@ -17,7 +17,7 @@ export interface ParkedQueues {
 export type ParkedQueueReaderOptions = {
   readonly admission: Admission;
   readonly queues: ParkedQueues;
-  /** Queues that are drained at once. MAX_DRAINS. */
+  /** Queues that are drained at once. MAX_OPEN_QUEUES. */
   readonly maxOpenQueues: number;
   readonly share: ParkedSlotShare;
   readonly log: Logger;

@@ -2,7 +2,7 @@ import { constants, existsSync } from 'node:fs';
 import { access, mkdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { errorMessage, UserError } from '../../runtime/failure.ts';
-import { PACKAGE_ROOT } from '../../runtime/package-root.ts';
+import { HOME_FOLDER } from '../../runtime/package-root.ts';
 import type { Environment } from '../process/executables.ts';
 import { canEnter, type ServerUser } from '../process/server-user.ts';
 
@@ -11,7 +11,8 @@ export const SHARED_FOLDER = '/var/lib/nats-webhook-worker';
 
 /**
  * The folder for server programs, kept from one start to the next: `$XDG_CACHE_HOME/nats-webhook-worker`, else
- * `~/.cache/nats-webhook-worker`, else `.cache` in this package; one that `reader`, if given, may enter.
+ * `~/.cache/nats-webhook-worker`, else `.cache` in this clone, or in the
+ * working folder of an installed package; one that `reader`, if given, may enter.
  * @throws UserError if none can be written.
  */
 export async function cacheFolder(env: Environment, reader?: ServerUser): Promise<string> {
@@ -34,6 +35,6 @@ function* candidates({ XDG_CACHE_HOME, HOME }: Environment, reader?: ServerUser)
   if (XDG_CACHE_HOME && isAbsolute(XDG_CACHE_HOME)) yield join(XDG_CACHE_HOME, 'nats-webhook-worker');
   // The users of services often have a home that is not there; it is not for us to make one.
   else if (HOME && isAbsolute(HOME) && existsSync(HOME)) yield join(HOME, '.cache', 'nats-webhook-worker');
-  yield join(PACKAGE_ROOT, '.cache');
+  yield join(HOME_FOLDER, '.cache');
   if (reader) yield SHARED_FOLDER;
 }

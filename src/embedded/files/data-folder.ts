@@ -2,6 +2,7 @@ import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { errorCode, errorMessage, UserError } from '../../runtime/failure.ts';
+import { IS_INSTALLED } from '../../runtime/package-root.ts';
 import { isRunning, startTimeOf } from '../process/process-identity.ts';
 
 export interface DataFolder {
@@ -26,7 +27,7 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
   } catch (error) {
     if (error instanceof UserError || errorCode(error) === undefined) throw error;
     throw new UserError(
-      `Cannot write in the data folder ${path}: ${errorMessage(error)}. Give this user write access to it, or start from another clone.`,
+      `Cannot write in the data folder ${path}: ${errorMessage(error)}. Give this user write access to it, or start ${IS_INSTALLED ? 'in another folder' : 'from another clone'}.`,
       { cause: error },
     );
   }
@@ -45,7 +46,7 @@ async function holdFolder(path: string, claims: string): Promise<DataFolder> {
     if (holder !== process.pid) await rm(ours, { force: true });
     if (holder === process.pid || triesLeft === 1) {
       throw new UserError(
-        `Process ${holder} already runs on ${path}. Stop that one first (Ctrl-C in its terminal, or "kill ${holder}"), or start from another clone.`,
+        `Process ${holder} already runs on ${path}. Stop that one first (Ctrl-C in its terminal, or "kill ${holder}"), or start ${IS_INSTALLED ? 'in another folder' : 'from another clone'}.`,
       );
     }
     await pause(20 + Math.random() * 80);

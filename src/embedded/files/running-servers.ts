@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PACKAGE_ROOT } from '../../runtime/package-root.ts';
+import { HOME_FOLDER } from '../../runtime/package-root.ts';
 import { isRunning, startTimeOf } from '../process/process-identity.ts';
 
 /** Where the servers of a running `up` are reached. The URLs hold passwords. */
@@ -15,8 +15,8 @@ export type RunningServers = {
 
 type Written = RunningServers & { readonly pid: number; readonly startTime?: string };
 
-/** `.data/` of this clone, wherever it is called from. */
-export const CLONE_DATA = join(PACKAGE_ROOT, '.data');
+/** `.data/` of this clone, wherever it is called from; of an installed package, that of the working folder. */
+export const CLONE_DATA = join(HOME_FOLDER, '.data');
 
 const fileIn = (dataFolder: string) => join(dataFolder, 'servers.json');
 

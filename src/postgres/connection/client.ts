@@ -1,6 +1,11 @@
 import type { Socket } from 'node:net';
+import { userInfo } from 'node:os';
 import pg from 'pg';
 import { errorCode, UserError } from '../../runtime/failure.ts';
+
+// A URL without a user, and no PGUSER: the system user, as psql has it. `pg` only knows $USER, which services and
+// containers often lack.
+pg.defaults.user = systemUser() ?? pg.defaults.user;
 
 const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'];
 
@@ -90,6 +95,15 @@ export function checkUrl(url: string): void {
     throw new UserError(
       `DATABASE_URL cannot be read. ${cure} percent-encoded (%25, %40, %3A, %2F, %3F, %23).`,
     );
+  }
+}
+
+/** Undefined for a user id without an entry, as containers run with. */
+function systemUser(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined;
   }
 }
 

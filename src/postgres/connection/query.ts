@@ -2,6 +2,8 @@ import type pg from 'pg';
 
 export type QueryResult = {
   readonly columns: string[];
+  /** Whether the type of each column is a number. */
+  readonly numeric: boolean[];
   /** As PostgreSQL writes the values, so that nothing is lost on the way: numbers, times and JSON are text. */
   readonly rows: (string | null)[][];
   /** SELECT, UPDATE, … */
@@ -9,6 +11,9 @@ export type QueryResult = {
   /** Null for commands that count nothing. */
   readonly rowCount: number | null;
 };
+
+/** smallint, integer, bigint, oid, real, double precision, numeric. */
+const NUMBER_TYPES = new Set([21, 23, 20, 26, 700, 701, 1700]);
 
 /** Runs one or more statements, separated by semicolons, in one transaction; a result for each of them. */
 export async function runQuery(pool: pg.Pool, sql: string): Promise<QueryResult[]> {
@@ -19,6 +24,7 @@ export async function runQuery(pool: pg.Pool, sql: string): Promise<QueryResult[
   });
   return [answer].flat().map((result) => ({
     columns: result.fields.map((field) => field.name),
+    numeric: result.fields.map((field) => NUMBER_TYPES.has(field.dataTypeID)),
     rows: result.rows,
     command: result.command,
     rowCount: result.rowCount,

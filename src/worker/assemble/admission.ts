@@ -42,10 +42,10 @@ export function assembleAdmission({
   const admission = new Admission({
     slots: settings.CONCURRENCY,
     unresponsiveAfterMs: settings.PARK_AFTER_MS,
-    failureRateThreshold: settings.BREAKER_FAILURE_SHARE,
+    failureRateThreshold: settings.BREAKER_FAILURE_RATE,
     windowMs: settings.BREAKER_WINDOW_MS,
     retryAfterMaxMs: settings.RETRY_AFTER_MAX_MS,
-    maxEndpoints: settings.ENDPOINTS_KEPT,
+    maxEndpoints: settings.MAX_TRACKED_ENDPOINTS,
     isBusy: createBusyMeter(),
     limits: NO_LIMITS,
     now,
@@ -72,7 +72,7 @@ export function assembleAdmission({
   const parkedQueues = new ParkedQueueReader({
     admission,
     queues: ofEndpoints,
-    maxOpenQueues: settings.MAX_DRAINS,
+    maxOpenQueues: settings.MAX_OPEN_QUEUES,
     share,
     log,
     now,

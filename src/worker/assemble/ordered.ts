@@ -72,8 +72,8 @@ export function assembleOrdered(parts: OrderedParts) {
       // would send all of it again.
       open: async (queue, owner) => ((await orderedTopology.isReady()) ? queues.open(queue, owner) : null),
     },
-    maxOpenQueues: settings.MAX_DRAINS,
-    maxTrackedQueues: settings.ENDPOINTS_KEPT,
+    maxOpenQueues: settings.MAX_OPEN_QUEUES,
+    maxTrackedQueues: settings.MAX_TRACKED_ENDPOINTS,
     mayPull: () => acks.problem() === null,
     log,
     now,

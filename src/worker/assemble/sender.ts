@@ -11,7 +11,7 @@ export function assembleSender(settings: Settings, alsoAllowedCidrs: readonly st
     connectTimeoutMs: settings.CONNECT_TIMEOUT_MS,
     maxResponseBytes: settings.MAX_RESPONSE_BYTES,
     egressProxy: settings.EGRESS_PROXY,
-    mostConnections: settings.CONCURRENCY + settings.IDLE_CONNECTIONS,
+    mostConnections: settings.CONCURRENCY + settings.MAX_IDLE_CONNECTIONS,
     addressRules: createAddressRules({
       allowedPorts: settings.ALLOWED_PORTS,
       allowedCidrs: [...settings.ALLOWED_PRIVATE_CIDRS, ...alsoAllowedCidrs],

@@ -117,7 +117,7 @@ export function assembleWorker({
     onChanged: () => limits.onRegistryChanged(registry),
     onNotified: () => limits.refresh(),
   });
-  const leftBytes = () => settings.SET_ASIDE_BYTES - deferred.bytes - ordered.messages.bytes;
+  const leftBytes = () => settings.DEFERRED_BYTES - deferred.bytes - ordered.messages.bytes;
   const deferred: DeferredMessages<ReceivedMessage> = new DeferredMessages({
     leftBytes,
     resume: proceed,

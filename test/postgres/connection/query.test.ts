@@ -14,6 +14,7 @@ describe('runQuery', () => {
     expect(await runQuery(database.pool, sql)).toEqual([
       {
         columns: ['n', 'price', 'doc', 'nothing'],
+        numeric: [true, true, false, false],
         rows: [['12345678901234567890', '1.50', '{"b": 1}', null]],
         command: 'SELECT',
         rowCount: 1,
@@ -32,9 +33,9 @@ describe('runQuery', () => {
       'CREATE TABLE things (n int); INSERT INTO things VALUES (1), (2); SELECT n FROM things ORDER BY n',
     );
     expect(results).toEqual([
-      { columns: [], rows: [], command: 'CREATE', rowCount: null },
-      { columns: [], rows: [], command: 'INSERT', rowCount: 2 },
-      { columns: ['n'], rows: [['1'], ['2']], command: 'SELECT', rowCount: 2 },
+      { columns: [], numeric: [], rows: [], command: 'CREATE', rowCount: null },
+      { columns: [], numeric: [], rows: [], command: 'INSERT', rowCount: 2 },
+      { columns: ['n'], numeric: [true], rows: [['1'], ['2']], command: 'SELECT', rowCount: 2 },
     ]);
   });
 });

@@ -92,7 +92,7 @@ describe('stats', () => {
       ],
       env,
     );
-    const { code, stdout } = await outcomeOf(['stats', '--once'], env);
+    const { code, stdout } = await outcomeOf(['stats'], env);
     expect(stdout).toMatch(/^ worker-7 \| yes +\| +42 \| +41 \|/m);
     expect(stdout).toContain('NATS at nats://127.0.0.1:1 cannot be reached');
     expect(code).toBe(0);
@@ -112,7 +112,7 @@ describe('stats', () => {
     const pool = new pg.Pool({ connectionString: env.DATABASE_URL, max: 1 });
     await storeFlush(pool, flushOf({ endpoints: [...endpoints, flowing] }));
     await pool.end();
-    const { code, stdout } = await outcomeOf(['stats', '--once'], env);
+    const { code, stdout } = await outcomeOf(['stats'], env);
     expect(stdout).toMatch(
       /^ https:\/\/example\.com \| host-24 +\| failing \| +\d+ s ago \| +0 \| +24 \| +33 % \| +\| HTTP 503$/m,
     );
@@ -128,7 +128,7 @@ describe('stats', () => {
     const { url } = await createTestDatabase();
     const older = { ...AWAY, DATABASE_URL: url };
     await outcomeOf(['sql', 'CREATE TABLE rule_nats_consumer_stats (stream_name text)'], older);
-    const { code, stdout } = await outcomeOf(['stats', '--once'], older);
+    const { code, stdout } = await outcomeOf(['stats'], older);
     expect(stdout).toContain('of an older version: start a worker, or run migrate');
     expect(code).toBe(1);
   });

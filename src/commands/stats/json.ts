@@ -1,0 +1,57 @@
+import type { ConsumerStats } from '../../postgres/tables/consumer-stats-table.ts';
+import type { EndpointHealth } from '../../postgres/tables/endpoint-health-view.ts';
+import type { Snapshot } from './sources.ts';
+
+/** What `stats --json` prints: one line. A number that is not known is null, and `problems` says why. */
+export function statsJson(snapshot: Snapshot, now: Date): string {
+  const { rows, endpoints, group, parked, scheduled, ordered, deadLetters } = snapshot;
+  const problems = [rows, group, endpoints].filter((known) => typeof known === 'string');
+  const shown = typeof endpoints === 'string' ? null : endpoints;
+  const waiting = typeof group === 'string' ? null : group;
+  return `${JSON.stringify({
+    at: now,
+    workers: typeof rows === 'string' ? null : rows.map(workerOf),
+    pending: waiting?.pending ?? null,
+    ackPending: waiting?.ackPending ?? null,
+    parked,
+    scheduled,
+    ordered,
+    deadLetters,
+    endpoints: shown?.endpoints.map(endpointOf) ?? null,
+    endpointsTotal: shown?.total ?? null,
+    problems,
+  })}\n`;
+}
+
+/** The names are a contract with the programs that read them: they do not follow those of the code. */
+function workerOf(row: ConsumerStats) {
+  return {
+    name: row.consumerName,
+    group: row.queueGroup,
+    active: row.active,
+    delivered: row.delivered,
+    acknowledged: row.acknowledged,
+    retried: row.retried,
+    deadLettered: row.deadLettered,
+    parked: row.parked,
+    redelivered: row.redelivered,
+    dropped: row.dropped,
+    rowsDropped: row.rowsDropped,
+    avgProcessingMs: row.avgProcessingMs === null ? null : Number(row.avgProcessingMs),
+    lastActiveAt: row.lastActiveAt,
+  };
+}
+
+function endpointOf(endpoint: EndpointHealth) {
+  return {
+    key: endpoint.endpointKey,
+    url: endpoint.url,
+    state: endpoint.state,
+    since: endpoint.since,
+    inFlight: endpoint.inFlight,
+    parked: endpoint.parked,
+    successRate: endpoint.successShare,
+    reason: endpoint.why,
+    lastError: endpoint.lastError,
+  };
+}

@@ -1,0 +1,25 @@
+/** Settings with new names, old name first. The old names work for one version. */
+export const RENAMED: Readonly<Record<string, string>> = {
+  SET_ASIDE_BYTES: 'DEFERRED_BYTES',
+  MAX_DRAINS: 'MAX_OPEN_QUEUES',
+  ENDPOINTS_KEPT: 'MAX_TRACKED_ENDPOINTS',
+  BREAKER_FAILURE_SHARE: 'BREAKER_FAILURE_RATE',
+  IDLE_CONNECTIONS: 'MAX_IDLE_CONNECTIONS',
+};
+
+type Given = Readonly<Record<string, string | undefined>>;
+
+/** The same values under new names. `problems`: settings that one source sets under both names. */
+export function withNewNames(source: Given): { given: Given; problems: string[] } {
+  const given: Record<string, string | undefined> = { ...source };
+  const problems: string[] = [];
+  for (const [oldName, name] of Object.entries(RENAMED)) {
+    const value = given[oldName];
+    delete given[oldName];
+    if (value === undefined || value.trim() === '') continue;
+    if (given[name] !== undefined && given[name].trim() !== '') {
+      problems.push(`${name}: ${oldName}, the old name of ${name}, is set as well; remove ${oldName}`);
+    } else given[name] = value;
+  }
+  return { given, problems };
+}

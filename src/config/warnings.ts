@@ -1,0 +1,54 @@
+import { RENAMED } from './renamed.ts';
+import { isUnknown, meantInEnvironment, meantInFile } from './unknown.ts';
+
+/** A name that is not, or soon no longer, the name of a setting. */
+export type SettingWarning = {
+  readonly kind: 'renamed' | 'unknown';
+  readonly setting: string;
+  /** What is wrong and how to cure it, in one line. */
+  readonly hint: string;
+};
+
+type Given = Readonly<Record<string, string | undefined>>;
+
+/**
+ * @param known The names of all settings.
+ * @param environment Holds variables of other programs: only names that are close to a known one are of interest.
+ * @param file `.env`: every name in it is meant for us, or for one of the programs that are known to read it.
+ */
+export function warningsOf(known: readonly string[], environment: Given, file: Given): SettingWarning[] {
+  const set = Object.keys(environment).filter((name) => environment[name]?.trim());
+  const renamed = Object.keys(RENAMED).filter((name) => set.includes(name) || name in file);
+  const isNew = (name: string) => !known.includes(name) && !(name in RENAMED);
+  return [
+    ...renamed.map(renamedWarning),
+    ...Object.keys(file)
+      .filter((name) => isNew(name) && isUnknown(name, known))
+      .map((name) => unknownWarning('The file .env', name, meantInFile(name, known))),
+    ...set
+      .filter((name) => isNew(name) && isUnknown(name, known) && !(name in file))
+      .map((name) => ({ name, meant: meantInEnvironment(name, known) }))
+      .filter(({ meant }) => meant !== undefined)
+      .map(({ name, meant }) => unknownWarning('The environment', name, meant)),
+  ];
+}
+
+function renamedWarning(setting: string): SettingWarning {
+  return {
+    kind: 'renamed',
+    setting,
+    hint: `${setting} has a new name: write ${RENAMED[setting]}. The next version no longer knows ${setting}.`,
+  };
+}
+
+function unknownWarning(where: string, setting: string, meant: string | undefined): SettingWarning {
+  const cure =
+    meant === undefined
+      ? 'Remove this line, or correct the name; docs/settings.md lists all settings.'
+      : `Did you mean ${meant}?`;
+  return {
+    kind: 'unknown',
+    setting,
+    hint: `${where} sets ${setting}, but no setting has this name. ${cure}`,
+  };
+}

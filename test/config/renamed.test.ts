@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { RENAMED } from '../../src/config/renamed.ts';
+import { settingsFrom, specifications } from '../../src/config/settings.ts';
+import { isUnknown, READ_BY_COMPOSE } from '../../src/config/unknown.ts';
+import { UserError } from '../../src/runtime/failure.ts';
+
+const names = Object.keys(specifications) as (keyof typeof specifications)[];
+const hintsOf = (environment: Record<string, string>, file: Record<string, string> = {}) =>
+  settingsFrom(environment, file).warnings.map(({ hint }) => hint);
+
+const OLD: [old: string, name: keyof typeof specifications, value: string][] = [
+  ['SET_ASIDE_BYTES', 'DEFERRED_BYTES', '1000'],
+  ['MAX_DRAINS', 'MAX_OPEN_QUEUES', '4'],
+  ['ENDPOINTS_KEPT', 'MAX_TRACKED_ENDPOINTS', '1234'],
+  ['BREAKER_FAILURE_SHARE', 'BREAKER_FAILURE_RATE', '0.5'],
+  ['IDLE_CONNECTIONS', 'MAX_IDLE_CONNECTIONS', '7'],
+];
+
+describe('a setting with an old name', () => {
+  it('is one of five', () => {
+    expect(Object.entries(RENAMED)).toEqual(OLD.map(([old, name]) => [old, name]));
+  });
+
+  it.each(OLD)('%s still sets %s, with one warning that names the new name', (old, name, value) => {
+    const settings = settingsFrom({ [old]: value });
+    expect(settings[name]).toBe(Number(value));
+    expect(settings.isSet(name)).toBe(true);
+    expect(settings.warnings).toEqual([
+      {
+        kind: 'renamed',
+        setting: old,
+        hint: `${old} has a new name: write ${name}. The next version no longer knows ${old}.`,
+      },
+    ]);
+  });
+
+  it.each(OLD)('%s beside %s is an error that names both', (old, name, value) => {
+    for (const [environment, file] of [
+      [{ [old]: value, [name]: value }, {}],
+      [{}, { [old]: value, [name]: value }],
+    ]) {
+      expect(() => settingsFrom(environment!, file)).toThrow(UserError);
+      expect(() => settingsFrom(environment!, file)).toThrow(new RegExp(`${name}: ${old}, the old name`));
+    }
+  });
+
+  it('in the environment wins over the new name in .env, as every variable of the environment does', () => {
+    const settings = settingsFrom({ MAX_DRAINS: '4' }, { MAX_OPEN_QUEUES: '256' });
+    expect(settings.MAX_OPEN_QUEUES).toBe(4);
+    expect(settings.warnings).toHaveLength(1);
+  });
+
+  it('is wrong under its new name when its value is wrong', () => {
+    expect(() => settingsFrom({ MAX_DRAINS: 'x' })).toThrow(/MAX_OPEN_QUEUES: "x" is not a whole number/);
+  });
+});
+
+describe('a name that no setting has', () => {
+  it('is told when .env has it, with the name that was meant', () => {
+    expect(hintsOf({}, { CONCURENCY: '7', NATS_USERNAME: 'x' })).toEqual([
+      'The file .env sets CONCURENCY, but no setting has this name. Did you mean CONCURRENCY?',
+      'The file .env sets NATS_USERNAME, but no setting has this name. Did you mean NATS_USER?',
+    ]);
+  });
+
+  it('is told when .env has it and it is close to nothing', () => {
+    expect(hintsOf({}, { SOMETHING_ELSE: '' })).toEqual([
+      'The file .env sets SOMETHING_ELSE, but no setting has this name. Remove this line, or correct the name; docs/settings.md lists all settings.',
+    ]);
+  });
+
+  it.each([
+    ['DATABSE_URL', 'DATABASE_URL'],
+    ['NATS_ULR', 'NATS_URL'],
+    ['nats_url', 'NATS_URL'],
+    ['ATTEMPT_TIMEOUT', 'ATTEMPT_TIMEOUT_MS'],
+    ['ATTEMPT_TIMEOUT_SECONDS', 'ATTEMPT_TIMEOUT_MS'],
+    ['MAX_AGE_DAYS', 'MAX_AGE_HOURS'],
+    ['LOGLEVEL', 'LOG_LEVEL'],
+  ])('is told when the environment has %s, if it is close to a setting (%s)', (name, meant) => {
+    const hint = `The environment sets ${name}, but no setting has this name. Did you mean ${meant}?`;
+    expect(hintsOf({ [name]: '1' })).toEqual([hint]);
+  });
+
+  it.each([
+    'PATH',
+    'HTTP_PROXY',
+    'HTTP_HOST',
+    'NATS_HOST',
+    'NATS_PORT',
+    'PGUSER',
+    'HOSTNAME',
+    'SHELL',
+    'PROJECT',
+    'npm_config_cache',
+  ])('is none of ours when another program puts %s in the environment', (name) => {
+    expect(hintsOf({ [name]: '1' })).toEqual([]);
+  });
+
+  it.each(names)('is none of a correct name: %s', (name) => {
+    const wellKnown = settingsFrom({}, { [name]: '' });
+    expect(wellKnown.warnings).toEqual([]);
+  });
+
+  it('follows the errors, since it may be their cause', () => {
+    const wrong = () => settingsFrom({ NATS_PASS: 'x', NATS_USRE: 'ann' });
+    expect(wrong).toThrow(/NATS_PASS: is set without NATS_USER.*\n.*NATS_USRE.* Did you mean NATS_USER\?/);
+  });
+
+  it('is not what docker-compose.yml reads from .env', () => {
+    const compose = readFileSync(new URL('../../docker-compose.yml', import.meta.url), 'utf8');
+    const read = [...compose.matchAll(/\$\{(\w+)/g)].map(([, name]) => name!);
+    expect(READ_BY_COMPOSE.filter((name) => !read.includes(name))).toEqual([]);
+    expect(read.filter((name) => isUnknown(name, names))).toEqual([]);
+  });
+});
