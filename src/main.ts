@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { runCommand } from './runtime/command.ts';
-import { howCalled } from './runtime/invocation.ts';
+import { programName } from './runtime/invocation.ts';
 
 process.exit(
   await runCommand(
@@ -14,7 +14,7 @@ process.exit(
       migrate: () => import('./commands/migrate.ts'),
     },
     {
-      name: howCalled(process.argv[1] ?? '', process.cwd()),
+      name: programName(process.argv[1] ?? '', process.cwd()),
       args: process.argv.slice(2),
     },
   ),

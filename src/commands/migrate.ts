@@ -7,7 +7,7 @@ import { errorCode, UserError } from '../runtime/failure.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { textTable } from '../runtime/text-table.ts';
 import { withDatabase } from './connect/open-database.ts';
-import { toolSettings } from './connect/tool-settings.ts';
+import { commandSettings } from './connect/tool-settings.ts';
 
 export const command: Command = {
   summary: 'makes the tables and views in PostgreSQL',
@@ -21,7 +21,7 @@ several times at once. Server: DATABASE_URL, else that of the \`npm start\` of t
 `,
   async run(args) {
     const { values } = parseFlags({ args, options: { status: { type: 'boolean', default: false } } });
-    const { DATABASE_URL } = toolSettings();
+    const { DATABASE_URL } = commandSettings();
     return withDatabase(DATABASE_URL, values.status ? printStatus : applyAll).catch((error) => {
       // What PostgreSQL refuses lies in that database, and is no bug of ours.
       throw error instanceof UserError || errorCode(error) === undefined

@@ -9,8 +9,8 @@ import { linesOf } from '../publishing/lines.ts';
 import { type Publication, type PublishReport, publishAll } from '../publishing/publish-all.ts';
 import { type Command, parseFlags, wholeNumberFlag } from '../runtime/command.ts';
 import { errorMessage, UserError } from '../runtime/failure.ts';
-import { GIVE_UP_MS, openNats } from './connect/open-nats.ts';
-import { toolSettings } from './connect/tool-settings.ts';
+import { CONNECT_TIMEOUT_MS, openNats } from './connect/open-nats.ts';
+import { commandSettings } from './connect/tool-settings.ts';
 
 export const command: Command = {
   summary: 'stores webhooks in the stream, for workers to deliver',
@@ -41,10 +41,10 @@ the \`npm start\` of this clone, where it runs.
 `,
   async run(args) {
     const { subject, publications, natsHeaders } = await readFlags(args);
-    const client = await openNats(toolSettings(), 'nats-webhook-worker publish');
+    const client = await openNats(commandSettings(), 'nats-webhook-worker publish');
     try {
       const startedAt = performance.now();
-      const publisher = createPublisher(client, { retryForMs: GIVE_UP_MS });
+      const publisher = createPublisher(client, { retryForMs: CONNECT_TIMEOUT_MS });
       const report = await publishAll(publisher, subject, publications, natsHeaders);
       return print(report, (performance.now() - startedAt) / 1000);
     } finally {

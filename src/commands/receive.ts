@@ -3,7 +3,7 @@ import { requestLine } from '../receiver/request-line.ts';
 import type { ReceivedTotals } from '../receiver/seen-ids.ts';
 import { type Command, durationFlag, parseFlags, wholeNumberFlag } from '../runtime/command.ts';
 import { outputClosed } from '../runtime/output.ts';
-import { stopSignal } from '../runtime/stopping.ts';
+import { waitForStopSignal } from '../runtime/stop-signal.ts';
 
 const COUNT_EVERY_MS = 1000;
 
@@ -34,7 +34,7 @@ A worker reaches it only when 127.0.0.0/8 is in its ALLOWED_PRIVATE_CIDRS; that 
     });
     print(`listening on ${receiver.url}; Ctrl-C ends it`);
     const counting = quiet ? printCounts(receiver.received, print) : undefined;
-    await Promise.race([stopSignal({ warn: ({ hint }) => print(hint) }), outputClosed()]);
+    await Promise.race([waitForStopSignal({ warn: ({ hint }) => print(hint) }), outputClosed()]);
     clearInterval(counting);
     await receiver.close();
     print(totalsLine(receiver.received()));

@@ -5,7 +5,7 @@ import { UserError } from '../runtime/failure.ts';
 import { numberOrText } from '../runtime/number-or-text.ts';
 import { textTable } from '../runtime/text-table.ts';
 import { withDatabase } from './connect/open-database.ts';
-import { toolSettings } from './connect/tool-settings.ts';
+import { commandSettings } from './connect/tool-settings.ts';
 
 export const command: Command = {
   summary: 'runs a query on PostgreSQL, for machines without psql',
@@ -35,7 +35,7 @@ clone, where it runs.
       });
     }
     const query = given === '-' ? await text(process.stdin) : given;
-    const results = await withDatabase(toolSettings().DATABASE_URL, (pool) =>
+    const results = await withDatabase(commandSettings().DATABASE_URL, (pool) =>
       runQuery(pool, query).catch((error) => {
         throw queryProblem(error, query);
       }),

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Command, parseFlags } from '../runtime/command.ts';
 import { outputClosed } from '../runtime/output.ts';
-import { stopSignal } from '../runtime/stopping.ts';
-import { toolSettings } from './connect/tool-settings.ts';
+import { waitForStopSignal } from '../runtime/stop-signal.ts';
+import { commandSettings } from './connect/tool-settings.ts';
 import { statsJson } from './stats/json.ts';
 import { openStatsSources } from './stats/sources.ts';
 import { statsView } from './stats/view.ts';
@@ -38,7 +38,7 @@ else those of the \`npm start\` of this clone, where it runs.
         once: { type: 'boolean', default: false },
       },
     });
-    const sources = await openStatsSources(toolSettings());
+    const sources = await openStatsSources(commandSettings());
     const view = values.json ? statsJson : statsView;
     try {
       if (values.watch) {
@@ -57,7 +57,7 @@ else those of the \`npm start\` of this clone, where it runs.
 /** On a terminal, a view takes the place of the one before. */
 async function printAgain(view: () => Promise<string>, isJson: boolean): Promise<void> {
   const stopping = new AbortController();
-  void Promise.race([stopSignal({ warn: () => {} }), outputClosed()]).then(() => stopping.abort());
+  void Promise.race([waitForStopSignal({ warn: () => {} }), outputClosed()]).then(() => stopping.abort());
   const [before, after] =
     isJson || !process.stdout.isTTY
       ? ['', isJson ? '' : '\n']

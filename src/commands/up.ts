@@ -13,14 +13,14 @@ import { type Command, parseFlags } from '../runtime/command.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { outputClosed } from '../runtime/output.ts';
-import { stopSignal } from '../runtime/stopping.ts';
+import { waitForStopSignal } from '../runtime/stop-signal.ts';
 import { runWorker } from '../worker/run-worker.ts';
 import { logWarnings } from './connect/setting-warnings.ts';
 import { ENDPOINTS_SHOWN } from './stats/endpoints-view.ts';
 import { deliverFirst } from './up/first-delivery.ts';
 import { guide, PROGRAM } from './up/guide.ts';
 import { secondWorkerLine } from './up/second-worker.ts';
-import { type Started, startServers } from './up/servers.ts';
+import { type StartedPart, startServers } from './up/servers.ts';
 
 const RECEIVER_PORT = 9000;
 /** Of the receiver. */
@@ -45,9 +45,9 @@ For trying things and for development: the receiver's addresses, loopback, are a
     const log = await createLogger({ level: given.LOG_LEVEL, format: given.LOG_FORMAT ?? 'pretty' });
     logWarnings(given, log);
     const stopping = new AbortController();
-    const signal = Promise.race([stopSignal(log), outputClosed()]);
+    const signal = Promise.race([waitForStopSignal(log), outputClosed()]);
     void signal.then(() => stopping.abort());
-    const started: Started[] = [];
+    const started: StartedPart[] = [];
     try {
       const folder = await openDataFolder(CLONE_DATA);
       started.push({ what: 'data folder', stop: () => folder.release() });
@@ -77,7 +77,7 @@ async function startAll(
   given: Settings,
   log: Logger,
   signal: AbortSignal,
-  started: Started[],
+  started: StartedPart[],
 ): Promise<{ readonly broken: Promise<Error> }> {
   const { portsWanted, ended, ...servers } = await startServers(given, started, signal, print);
   const arrivals = new EventEmitter();

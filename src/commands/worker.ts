@@ -1,7 +1,7 @@
 import { readSettings } from '../config/settings.ts';
 import { type Command, parseFlags } from '../runtime/command.ts';
 import { createLogger } from '../runtime/logger.ts';
-import { stopSignal } from '../runtime/stopping.ts';
+import { waitForStopSignal } from '../runtime/stop-signal.ts';
 import { runWorker } from '../worker/run-worker.ts';
 import { logWarnings } from './connect/setting-warnings.ts';
 
@@ -24,7 +24,7 @@ SIGTERM or Ctrl-C: attempts under way finish (SHUTDOWN_DRAIN_MS), the rest is ha
     const log = await createLogger({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
     logWarnings(settings, log);
     const stopping = new AbortController();
-    const signal = stopSignal(log);
+    const signal = waitForStopSignal(log);
     void signal.then(() => stopping.abort());
 
     try {

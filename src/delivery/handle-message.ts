@@ -3,7 +3,7 @@ import type { ParsedMessage } from '../core/message/envelope.ts';
 import type { Attempt, Outcome } from '../core/retry/attempt.ts';
 import { checkWindow, type DeliveryWindow, deliveryWindowOf, isOver } from '../core/retry/delivery-window.ts';
 import { decide, type RetryPolicy, type RetryVia, type Verdict } from '../core/retry/verdict.ts';
-import { faultPoint } from '../runtime/fault-point.ts';
+import { failpoint } from '../runtime/failpoint.ts';
 import type { Permit, Rejected } from './admission/tracked-endpoint.ts';
 import { checkTiming } from './check-timing.ts';
 import type { Message } from './message.ts';
@@ -16,7 +16,7 @@ import {
   type Undeliverable,
 } from './resolve.ts';
 
-const answered = faultPoint('attempt.answered');
+const answered = failpoint('attempt.answered');
 
 /** What the journey needs from outside. */
 export interface DeliverySteps<M extends Message> {

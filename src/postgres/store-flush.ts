@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { StatisticsFlush } from '../core/records/statistics.ts';
+import { failpoint } from '../runtime/failpoint.ts';
 import { errorCode } from '../runtime/failure.ts';
-import { faultPoint } from '../runtime/fault-point.ts';
 import { inTransaction } from './connection/transaction.ts';
 import { ensurePartitions } from './tables/attempt-partitions-table.ts';
 import { insertAttempts } from './tables/attempts-table.ts';
@@ -15,8 +15,8 @@ import { insertDeadLetters } from './tables/publish-history-table.ts';
 const NO_PARTITION = '23514';
 const MAX_TRIES = 3;
 
-const written = faultPoint('flush.written');
-const committed = faultPoint('flush.committed');
+const written = failpoint('flush.written');
+const committed = failpoint('flush.committed');
 
 /**
  * Stores a flush in one transaction: all of it, or, where it was stored before, nothing. So a flush whose commit is

@@ -6,7 +6,7 @@ const MEASURE_MS = 500;
 const BUSY = 0.9;
 
 /** Tells whether this process is the bottleneck: answers come late then because they are read late. */
-export function createBusyMeter(): () => boolean {
+export function createEventLoopMonitor(): () => boolean {
   let since = performance.eventLoopUtilization();
   let measuredAt = performance.now();
   let isBusy = false;

@@ -7,7 +7,7 @@ import { HttpServer } from '../http/server.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { json, type Route } from '../runtime/route.ts';
-import { within } from '../runtime/within.ts';
+import { withTimeout } from '../runtime/with-timeout.ts';
 import { type AssembledWorker, assembleWorker } from './assemble/worker.ts';
 import { connectServers } from './connections/servers.ts';
 import { stopDelivering } from './stop-worker.ts';
@@ -72,7 +72,7 @@ export async function runWorker(
   const startedAt = performance.now();
   await worker.statistics.start();
   // Peers count us among those who share what the group may do.
-  await within(FLUSH_MS, worker.statistics.flush());
+  await withTimeout(FLUSH_MS, worker.statistics.flush());
   await Promise.all([worker.registry.start(), worker.limits.start()]);
   worker.consumer.start();
   await worker.scheduledQueues.start();
@@ -110,9 +110,9 @@ export async function runWorker(
     worker.limits.stop();
     await worker.reporter.stop();
     const drained = await stopDelivering(worker, settings.SHUTDOWN_DRAIN_MS);
-    await within(FLUSH_MS, worker.registry.stop());
-    const flushed = await within(FLUSH_MS, worker.statistics.stop());
-    await within(
+    await withTimeout(FLUSH_MS, worker.registry.stop());
+    const flushed = await withTimeout(FLUSH_MS, worker.statistics.stop());
+    await withTimeout(
       FLUSH_MS,
       Promise.all([client.close(), worker.sender.close(), http?.stop(), flushed && pool.end()]),
     );

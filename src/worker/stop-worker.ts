@@ -1,4 +1,4 @@
-import { within } from '../runtime/within.ts';
+import { withTimeout } from '../runtime/with-timeout.ts';
 import type { AssembledWorker } from './assemble/worker.ts';
 
 /** How long attempts that are aborted may take to be handed back, in milliseconds (DESIGN.md part 10). */
@@ -21,7 +21,7 @@ export async function stopDelivering(worker: AssembledWorker, drainMs: number): 
   worker.ackPending.stop();
   worker.ordered.messages.stop();
   const sources = [worker.consumer, worker.parkedQueues, worker.scheduledQueues, worker.ordered.keys];
-  await within(drainMs, Promise.all(sources.map((source) => source.stop())));
+  await withTimeout(drainMs, Promise.all(sources.map((source) => source.stop())));
   await worker.slots.whenIdle(Math.max(0, drainUntil - performance.now()));
   const aborted = worker.slots.busy();
   worker.admission.close();

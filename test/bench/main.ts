@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readSettings } from '../../src/config/settings.ts';
 import { type Command, durationFlag, parseFlags, wholeNumberFlag } from '../../src/runtime/command.ts';
 import { UserError } from '../../src/runtime/failure.ts';
-import { stopSignal } from '../../src/runtime/stopping.ts';
+import { waitForStopSignal } from '../../src/runtime/stop-signal.ts';
 import { machine } from '../support/machine.ts';
 import { runTool } from '../support/tool.ts';
 import { measureCeiling } from './ceiling.ts';
@@ -39,7 +39,7 @@ came twice or not at all. About 5 minutes.
     const options = readFlags(args);
     const say = (line: string) => void process.stderr.write(`${line}\n`);
     const servers = await startBenchServers(readSettings(), options.database, say);
-    const stopped = stopSignal({ warn: ({ hint }) => say(hint) }).then(() => {
+    const stopped = waitForStopSignal({ warn: ({ hint }) => say(hint) }).then(() => {
       throw new UserError('stopped', { exitCode: 130 });
     });
     try {

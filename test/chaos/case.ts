@@ -1,4 +1,4 @@
-import type { Blow, Plannable } from './plan.ts';
+import type { Injection, Plannable } from './plan.ts';
 import type { Fault } from './run.ts';
 import type { ChaosScene, SceneOptions } from './scene.ts';
 
@@ -6,9 +6,9 @@ import type { ChaosScene, SceneOptions } from './scene.ts';
 export type ChaosCase = Plannable & {
   readonly scene?: SceneOptions;
   /** See `Fault`. @throws what has the code ENOENT where this machine lacks a tool for it */
-  strike(scene: ChaosScene, blow: Blow): ReturnType<Fault['strike']>;
+  inject(scene: ChaosScene, injection: Injection): ReturnType<Fault['inject']>;
   /** See `Fault`. */
-  heal?(scene: ChaosScene): void;
+  recover?(scene: ChaosScene): void;
   /** Beside nothing being lost. */
   check?(scene: ChaosScene): Promise<Check>;
 };

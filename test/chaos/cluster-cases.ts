@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ChaosCase } from './case.ts';
-import type { Blow } from './plan.ts';
+import type { Injection } from './plan.ts';
 import { STREAM } from './queue.ts';
 import type { ChaosScene } from './scene.ts';
 
@@ -12,20 +12,20 @@ export const CLUSTER_CASES: readonly ChaosCase[] = [
   {
     name: 'three nodes: leader of stream and durable killed, later started again',
     scene,
-    blows: { forMs: [2000, 4000] },
-    strike: async (on, blow) => killNode(on, await streamLeader(on), blow),
+    injections: { forMs: [2000, 4000] },
+    inject: async (on, injection) => killNode(on, await streamLeader(on), injection),
   },
   {
     name: 'three nodes: leader of the cluster killed, later started again',
     scene,
-    blows: { forMs: [2000, 4000] },
-    strike: async (on, blow) => killNode(on, await metaLeader(on), blow),
+    injections: { forMs: [2000, 4000] },
+    inject: async (on, injection) => killNode(on, await metaLeader(on), injection),
   },
   {
     name: 'three nodes: lame duck mode, two in turn',
     scene,
-    blows: { among: 3 },
-    async strike(on, { whom }) {
+    injections: { among: 3 },
+    async inject(on, { whom }) {
       const names = [...on.nodes.keys()];
       for (const index of [whom, (whom + 1) % names.length]) {
         const node = on.nodes.get(names[index]!)!;
@@ -40,7 +40,7 @@ export const CLUSTER_CASES: readonly ChaosCase[] = [
 ];
 
 /** Started again a while later, so that the others have to do without it. */
-async function killNode({ nodes, restart }: ChaosScene, name: string, { forMs }: Blow): Promise<null> {
+async function killNode({ nodes, restart }: ChaosScene, name: string, { forMs }: Injection): Promise<null> {
   await nodes.get(name)!.kill();
   await wait(forMs);
   await restart(name);

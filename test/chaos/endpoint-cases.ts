@@ -15,8 +15,8 @@ function beside(
   return {
     name: `endpoint that ${what}, beside a healthy one`,
     scene: { troubledPaths, settings: SETTINGS },
-    blows: { forMs: [4500, 7000] },
-    async strike({ load }, { forMs }) {
+    injections: { forMs: [4500, 7000] },
+    async inject({ load }, { forMs }) {
       begin(load.troubled);
       await wait(forMs);
       load.troubled.recover();

@@ -1,12 +1,12 @@
 import { randomInt } from 'node:crypto';
 import { type Command, parseFlags, wholeNumberFlag } from '../../src/runtime/command.ts';
 import { errorCode, errorMessage, UserError } from '../../src/runtime/failure.ts';
-import { stopSignal } from '../../src/runtime/stopping.ts';
+import { waitForStopSignal } from '../../src/runtime/stop-signal.ts';
 import { machine } from '../support/machine.ts';
 import { runTool } from '../support/tool.ts';
 import type { ChaosCase, Check } from './case.ts';
 import { CHAOS_CASES } from './cases.ts';
-import { type Blow, planOf } from './plan.ts';
+import { type Injection, planOf } from './plan.ts';
 import { chaosTable } from './report.ts';
 import { type ChaosMeasurement, measureChaos } from './run.ts';
 import { openChaosScene } from './scene.ts';
@@ -39,7 +39,7 @@ how long they did (recovery). Ends with an error when anything was lost. About 6
       const names = planOf(seed, CHAOS_CASES, { ...which, only: '' }).map(({ fault }) => `\n  ${fault.name}`);
       throw new UserError(`--only: no fault has "${which.only}" in its name. There are:${names.join('')}`);
     }
-    const stopped = stopSignal({ warn: ({ hint }) => say(hint) }).then((): never => {
+    const stopped = waitForStopSignal({ warn: ({ hint }) => say(hint) }).then((): never => {
       throw new UserError('stopped', { exitCode: 130 });
     });
     // Heard between two faults, it ends the next one.
@@ -47,9 +47,9 @@ how long they did (recovery). Ends with an error when anything was lost. About 6
     const measured: ChaosMeasurement[] = [];
     const failures: string[] = [];
     say(`seed ${seed}`);
-    for (const { fault, blows } of plan) {
+    for (const { fault, injections } of plan) {
       say(fault.name);
-      const struck = await strikeAll(fault, blows, seconds, stopped, say);
+      const struck = await strikeAll(fault, injections, seconds, stopped, say);
       if (struck.row !== null) measured.push(struck.row);
       failures.push(...struck.failures.map((failure) => `${fault.name}: ${failure}`));
     }
@@ -90,7 +90,7 @@ type Struck = {
 /** @param stopped Rejects when the run is stopped in the middle: what was started ends then too. */
 async function strikeAll(
   one: ChaosCase,
-  blows: readonly Blow[],
+  injections: readonly Injection[],
   seconds: number,
   stopped: Promise<never>,
   say: (line: string) => void,
@@ -100,9 +100,9 @@ async function strikeAll(
   try {
     const fault = {
       name: one.name,
-      blows,
-      strike: (blow: Blow) => one.strike(scene, blow),
-      heal: () => one.heal?.(scene),
+      injections,
+      inject: (injection: Injection) => one.inject(scene, injection),
+      recover: () => one.recover?.(scene),
     };
     const measuring = measureChaos(fault, scene.load, scene.queue, givesUpAt);
     const row = await Promise.race([measuring, scene.failed, stopped]);

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type ChaosCase, now } from './case.ts';
-import type { Blow } from './plan.ts';
+import type { Injection } from './plan.ts';
 import type { ChaosScene } from './scene.ts';
 
 const WORKERS = 2;
@@ -12,28 +12,28 @@ export const MIXED_CASES: readonly ChaosCase[] = [
   {
     name: 'workers and nats-server killed while an endpoint hangs',
     scene: { troubledPaths: ['/hang'] },
-    blows: { times: [4, 6], among: WORKERS + 1, afterMs: [0, 2000] },
-    strike(scene, blow) {
+    injections: { times: [4, 6], among: WORKERS + 1, afterMs: [0, 2000] },
+    inject(scene, injection) {
       scene.load.troubled.misbehave();
-      return killOne(scene, blow);
+      return killOne(scene, injection);
     },
-    heal: ({ load }) => load.troubled.recover(),
+    recover: ({ load }) => load.troubled.recover(),
   },
   {
     name: 'all at random: workers and nats-server killed, endpoint in trouble',
     scene: { troubledPaths: ['/hang', '/reset', '/garbage', '/status/503', '/drip', '/cut', '/flood/500'] },
-    blows: { times: [6, 9], among: ENDPOINT + 1, afterMs: [0, 1000] },
-    async strike(scene, blow) {
-      if (blow.whom !== ENDPOINT) return killOne(scene, blow);
+    injections: { times: [6, 9], among: ENDPOINT + 1, afterMs: [0, 1000] },
+    async inject(scene, injection) {
+      if (injection.whom !== ENDPOINT) return killOne(scene, injection);
       scene.load.troubled.misbehave();
-      await wait(blow.forMs);
+      await wait(injection.forMs);
       scene.load.troubled.recover();
       return null;
     },
   },
 ];
 
-async function killOne({ workers, nodes, restart }: ChaosScene, { whom, forMs }: Blow) {
+async function killOne({ workers, nodes, restart }: ChaosScene, { whom, forMs }: Injection) {
   if (whom === NATS_SERVER) {
     await nodes.get('n1')!.kill();
     await wait(forMs);

@@ -11,8 +11,8 @@ export const NATS_CASES: readonly ChaosCase[] = [
   {
     name: 'nats-server killed (kill -9) and started again',
     short: true,
-    blows: { times: [2, 4] },
-    async strike({ nodes, restart }, { forMs }) {
+    injections: { times: [2, 4] },
+    async inject({ nodes, restart }, { forMs }) {
       await nodes.get('n1')!.kill();
       await wait(forMs);
       await restart('n1');
@@ -21,8 +21,8 @@ export const NATS_CASES: readonly ChaosCase[] = [
   },
   {
     name: 'nats-server stopped (SIGSTOP) past ACK_WAIT_MS, and woken',
-    blows: { forMs: [1.3 * ACK_WAIT_MS, 3 * ACK_WAIT_MS] },
-    async strike({ nodes }, { forMs }) {
+    injections: { forMs: [1.3 * ACK_WAIT_MS, 3 * ACK_WAIT_MS] },
+    async inject({ nodes }, { forMs }) {
       const { pid } = nodes.get('n1')!;
       process.kill(pid, 'SIGSTOP');
       await wait(forMs);
@@ -32,8 +32,8 @@ export const NATS_CASES: readonly ChaosCase[] = [
   },
   {
     name: "nats-server's disk full, then room and a restart",
-    blows: { forMs: [2000, 4000] },
-    async strike({ nodes, restart }, { forMs }) {
+    injections: { forMs: [2000, 4000] },
+    async inject({ nodes, restart }, { forMs }) {
       // A limit on the size of its files, which ends with the process: writes fail as they do on a full disk.
       await promisify(execFile)('prlimit', ['--pid', String(nodes.get('n1')!.pid), '--fsize=20000:']);
       await wait(forMs);
@@ -44,8 +44,8 @@ export const NATS_CASES: readonly ChaosCase[] = [
   {
     name: 'JetStream switched off for the account, and on again',
     scene: { config: account('enabled') },
-    blows: { forMs: [1000, 4000] },
-    async strike({ reload }, { forMs }) {
+    injections: { forMs: [1000, 4000] },
+    async inject({ reload }, { forMs }) {
       await reload(account('disabled'));
       await wait(forMs);
       await reload(account('enabled'));

@@ -3,17 +3,17 @@ import { describe, expect, it } from 'vitest';
 import { type Plannable, type PlanOptions, planOf } from './plan.ts';
 
 const FAULTS: readonly Plannable[] = [
-  { name: 'one of three', short: true, blows: { times: [2, 4], among: 3, forMs: [100, 300] } },
-  { name: 'quick', blows: {} },
+  { name: 'one of three', short: true, injections: { times: [2, 4], among: 3, forMs: [100, 300] } },
+  { name: 'quick', injections: {} },
 ];
 const ALL: PlanOptions = { short: false, only: '' };
 
 /** Each blow as `after, whom, for`, by the name of its fault. */
 function planned(seed: number, options: PlanOptions = ALL): Record<string, string[]> {
   return Object.fromEntries(
-    planOf(seed, FAULTS, options).map(({ fault, blows }) => [
+    planOf(seed, FAULTS, options).map(({ fault, blows: injections }) => [
       fault.name,
-      blows.map(({ afterMs, whom, forMs }) => `${afterMs}, ${whom}, ${forMs}`),
+      injections.map(({ afterMs, whom, forMs }) => `${afterMs}, ${whom}, ${forMs}`),
     ]),
   );
 }
@@ -38,11 +38,11 @@ describe('the plan of a seed', () => {
   it('stays within the ranges', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 2 ** 32 - 1 }), (seed) => {
-        const [{ blows } = { blows: [] }] = planOf(seed, FAULTS, ALL);
+        const [{ blows: injections } = { blows: [] }] = planOf(seed, FAULTS, ALL);
         return (
-          blows.length >= 2 &&
-          blows.length <= 4 &&
-          blows.every(
+          injections.length >= 2 &&
+          injections.length <= 4 &&
+          injections.every(
             ({ whom, forMs, afterMs }) => whom < 3 && forMs >= 100 && forMs <= 300 && afterMs <= 500,
           )
         );

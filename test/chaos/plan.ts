@@ -1,7 +1,7 @@
 import { between, seededRandom } from '../../src/core/seeded-random.ts';
 
 /** One blow of a fault: when, whom and for how long, all drawn from the seed. */
-export type Blow = {
+export type Injection = {
   /** Since deliveries go well, in milliseconds. */
   readonly afterMs: number;
   /** Which of several is hit, from 0. */
@@ -13,7 +13,7 @@ export type Blow = {
 type Range = readonly [least: number, most: number];
 
 /** What the blows of a fault are drawn from; both ends of a range included. */
-export type BlowRanges = {
+export type InjectionRanges = {
   /** How many. @default one */
   readonly times?: Range;
   /** @default 0 to 500 */
@@ -26,7 +26,7 @@ export type BlowRanges = {
 
 export type Plannable = {
   readonly name: string;
-  readonly blows: BlowRanges;
+  readonly injections: InjectionRanges;
   /** Whether it is in the short run, with one blow. */
   readonly short?: boolean;
 };
@@ -42,14 +42,14 @@ export function planOf<T extends Plannable>(
   seed: number,
   faults: readonly T[],
   { short, only }: PlanOptions,
-): { readonly fault: T; readonly blows: readonly Blow[] }[] {
+): { readonly fault: T; readonly blows: readonly Injection[] }[] {
   return faults
     .filter((fault) => (fault.short === true || !short) && fault.name.includes(only))
-    .map((fault) => ({ fault, blows: blowsOf(seed, fault).slice(0, short ? 1 : undefined) }));
+    .map((fault) => ({ fault, blows: injectionsOf(seed, fault).slice(0, short ? 1 : undefined) }));
 }
 
-function blowsOf(seed: number, { name, blows }: Plannable): Blow[] {
-  const { times = [1, 1], afterMs = [0, 500], forMs = [0, 2000], among = 1 } = blows;
+function injectionsOf(seed: number, { name, injections }: Plannable): Injection[] {
+  const { times = [1, 1], afterMs = [0, 500], forMs = [0, 2000], among = 1 } = injections;
   const random = seededRandom(seed, name);
   return Array.from({ length: between(random, times) }, () => ({
     afterMs: between(random, afterMs),

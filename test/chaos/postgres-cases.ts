@@ -20,8 +20,8 @@ export const POSTGRES_CASES: readonly ChaosCase[] = [
       database: true,
       settings: { ...PATIENT, ATTEMPT_BUFFER_ROWS: String(BUFFER_ROWS), CONCURRENCY: '100' },
     },
-    blows: { forMs: [500, 2000] },
-    async strike({ database, load }, { forMs }) {
+    injections: { forMs: [500, 2000] },
+    async inject({ database, load }, { forMs }) {
       await database!.kill();
       await load.burst(BURST);
       await load.arrived(BURST);
@@ -34,8 +34,8 @@ export const POSTGRES_CASES: readonly ChaosCase[] = [
   {
     name: 'PostgreSQL killed (kill -9) and started again',
     scene: { database: true, settings: PATIENT },
-    blows: { times: [2, 3] },
-    async strike({ database }, { forMs }) {
+    injections: { times: [2, 3] },
+    async inject({ database }, { forMs }) {
       await database!.kill();
       await wait(forMs);
       await database!.restart();
@@ -46,8 +46,8 @@ export const POSTGRES_CASES: readonly ChaosCase[] = [
   {
     name: 'PostgreSQL stopped (SIGSTOP), and woken',
     scene: { database: true, settings: PATIENT },
-    blows: { forMs: [3000, 6000] },
-    async strike({ database }, { forMs }) {
+    injections: { forMs: [3000, 6000] },
+    async inject({ database }, { forMs }) {
       await database!.pause();
       await wait(forMs);
       await database!.resume();

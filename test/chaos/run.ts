@@ -1,18 +1,18 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ChaosLoad } from './load.ts';
-import type { Blow } from './plan.ts';
+import type { Injection } from './plan.ts';
 
 /** Something that breaks under load. */
 export type Fault = {
   readonly name: string;
-  readonly blows: readonly Blow[];
+  readonly injections: readonly Injection[];
   /**
    * Breaks it and cures it. Resolves to the moment from which all should be well, on the clock of `performance.now()`;
    * null where deliveries should not have stopped at all.
    */
-  strike(blow: Blow): Promise<number | null>;
+  inject(injection: Injection): Promise<number | null>;
   /** Makes well, after the last blow, what the blows have left broken. */
-  heal(): void;
+  recover(): void;
 };
 
 /** What an adapter to NATS gives us. */
@@ -56,14 +56,14 @@ export async function measureChaos(
 ): Promise<ChaosMeasurement> {
   let recoveryMs = 0;
   await load.arrived(AROUND);
-  for (const blow of fault.blows) {
-    await wait(blow.afterMs);
+  for (const injection of fault.injections) {
+    await wait(injection.afterMs);
     const startedAt = performance.now();
-    const wellFrom = await fault.strike(blow);
+    const wellFrom = await fault.inject(injection);
     await load.arrived(AROUND);
     recoveryMs = Math.max(recoveryMs, recoveryOf(load.arrivals, startedAt, wellFrom));
   }
-  fault.heal();
+  fault.recover();
   const settled = await settle(load, queue, givesUpAt);
   const lost = settled.missing.length;
   return {

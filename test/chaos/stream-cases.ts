@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { UserError } from '../../src/runtime/failure.ts';
 import { type ChaosCase, now } from './case.ts';
-import type { Blow } from './plan.ts';
+import type { Injection } from './plan.ts';
 import { DEAD_LETTERS, DURABLE, PARKED, STREAM } from './queue.ts';
 import type { ChaosScene } from './scene.ts';
 
@@ -11,16 +11,16 @@ const LIMIT = 10;
 export const STREAM_CASES: readonly ChaosCase[] = [
   {
     name: 'durable deleted',
-    blows: { times: [1, 3], afterMs: [0, 1000] },
-    async strike({ client }) {
+    injections: { times: [1, 3], afterMs: [0, 1000] },
+    async inject({ client }) {
       await client.manager.consumers.delete(STREAM, DURABLE);
       return now();
     },
   },
   {
     name: 'stream deleted when empty',
-    blows: { times: [1, 3] },
-    async strike({ client, load, settled }) {
+    injections: { times: [1, 3] },
+    async inject({ client, load, settled }) {
       // What waits in it would go with it.
       await settled();
       await client.manager.streams.delete(STREAM);
@@ -31,8 +31,8 @@ export const STREAM_CASES: readonly ChaosCase[] = [
   {
     name: 'stream full: publishers refused, then room',
     short: true,
-    blows: { forMs: [1000, 3000] },
-    async strike({ client, workers }, { forMs }) {
+    injections: { forMs: [1000, 3000] },
+    async inject({ client, workers }, { forMs }) {
       for (const worker of workers) worker.pause();
       const { state } = await client.manager.streams.info(STREAM);
       await client.manager.streams.update(STREAM, { max_msgs: state.messages + LIMIT });
@@ -46,18 +46,18 @@ export const STREAM_CASES: readonly ChaosCase[] = [
   {
     name: 'dead-letter stream full, beside an endpoint that answers 410',
     scene: { troubledPaths: ['/status/410'] },
-    blows: { forMs: [2000, 4000] },
-    async strike(scene, blow) {
-      await fillWhileTroubled(scene, blow, DEAD_LETTERS);
+    injections: { forMs: [2000, 4000] },
+    async inject(scene, injection) {
+      await fillWhileTroubled(scene, injection, DEAD_LETTERS);
       return null;
     },
   },
   {
     name: 'parked stream full, beside an endpoint that hangs',
     scene: { troubledPaths: ['/hang'] },
-    blows: { forMs: [4000, 6000] },
-    async strike(scene, blow) {
-      await fillWhileTroubled(scene, blow, PARKED);
+    injections: { forMs: [4000, 6000] },
+    async inject(scene, injection) {
+      await fillWhileTroubled(scene, injection, PARKED);
       scene.load.troubled.recover();
       return null;
     },
@@ -65,7 +65,7 @@ export const STREAM_CASES: readonly ChaosCase[] = [
 ];
 
 /** The stream has hardly any room for a while from when the endpoint misbehaves. */
-async function fillWhileTroubled({ client, load }: ChaosScene, { forMs }: Blow, stream: string) {
+async function fillWhileTroubled({ client, load }: ChaosScene, { forMs }: Injection, stream: string) {
   await client.manager.streams.update(stream, { max_msgs: LIMIT });
   load.troubled.misbehave();
   await wait(forMs);

@@ -9,8 +9,8 @@ export const WORKER_CASES: readonly ChaosCase[] = [
   {
     name: 'workers killed (kill -9), one or both, and started again',
     short: true,
-    blows: { times: [3, 5], among: TWO + 1, afterMs: [0, 1500] },
-    async strike({ workers }, { whom, forMs }) {
+    injections: { times: [3, 5], among: TWO + 1, afterMs: [0, 1500] },
+    async inject({ workers }, { whom, forMs }) {
       const victims = hit(workers, whom);
       await Promise.all(victims.map((victim) => victim.kill()));
       await wait(forMs);
@@ -21,8 +21,8 @@ export const WORKER_CASES: readonly ChaosCase[] = [
   },
   {
     name: 'rolling restart of the workers (SIGTERM)',
-    blows: { times: [2, 3], among: TWO, forMs: [0, 500] },
-    async strike({ workers }, { whom, forMs }) {
+    injections: { times: [2, 3], among: TWO, forMs: [0, 500] },
+    async inject({ workers }, { whom, forMs }) {
       for (const worker of [...workers.slice(whom), ...workers.slice(0, whom)]) {
         await worker.terminate();
         await wait(forMs);
@@ -33,8 +33,8 @@ export const WORKER_CASES: readonly ChaosCase[] = [
   },
   {
     name: 'a worker stopped (SIGSTOP) past ACK_WAIT_MS, and woken',
-    blows: { times: [1, 2], among: TWO, forMs: [1.3 * ACK_WAIT_MS, 2 * ACK_WAIT_MS] },
-    async strike({ workers }, { whom, forMs }) {
+    injections: { times: [1, 2], among: TWO, forMs: [1.3 * ACK_WAIT_MS, 2 * ACK_WAIT_MS] },
+    async inject({ workers }, { whom, forMs }) {
       workers[whom]!.pause();
       await wait(forMs);
       workers[whom]!.resume();

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { environment } from '../../src/config/settings.ts';
-import { type KeptProcess, startKept } from '../../src/embedded/process/supervised-process.ts';
+import { type SupervisedProcess, startSupervised } from '../../src/embedded/process/supervised-process.ts';
 import { whenReady } from '../../src/embedded/process/when-ready.ts';
 import { UserError } from '../../src/runtime/failure.ts';
 
@@ -58,10 +58,10 @@ type WorkerOptions = {
 export function makeWorker(options: WorkerOptions): ChaosWorker {
   const { name, folder, natsUrl, databaseUrl = NO_DATABASE, failed } = options;
   const logFile = join(folder, `${name}.log`);
-  let running: KeptProcess | null = null;
+  let running: SupervisedProcess | null = null;
 
   /** The process, which is ended on purpose from now on. */
-  function take(): KeptProcess {
+  function take(): SupervisedProcess {
     const taken = running;
     if (taken === null) throw new Error(`${name} does not run`);
     running = null;
@@ -70,7 +70,7 @@ export function makeWorker(options: WorkerOptions): ChaosWorker {
 
   return {
     async start() {
-      const started = await startKept({
+      const started = await startSupervised({
         command: process.execPath,
         args: [MAIN, 'worker'],
         env: environment(),

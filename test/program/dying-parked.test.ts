@@ -42,7 +42,7 @@ const DRAINS: Case[] = [
   },
   {
     tells: 'when it has said the ack, and NATS has not heard it, is sent a second time',
-    at: 'word.said',
+    at: 'ack.buffered',
     status: 200,
     requests: 3,
     letters: 0,

@@ -30,19 +30,19 @@ const CASES: Case[] = [
   },
   {
     tells: 'when it has said the ack, and NATS has not heard it, is sent a second time',
-    at: 'word.said',
+    at: 'ack.buffered',
     path: '/status/200',
     leaves: { requests: 2, letters: 0, counted: { attempts: 1, acknowledged: 1, deadLettered: 0 } },
   },
   {
     tells: 'when it knows that NATS has the ack, is not sent again, and not counted',
-    at: 'word.taken',
+    at: 'ack.confirmed',
     path: '/status/200',
     leaves: { requests: 1, letters: 0, counted: { attempts: 0, acknowledged: 0, deadLettered: 0 } },
   },
   {
     tells: 'when it has said when to try again, and NATS has not heard it, has no more attempts than it has',
-    at: 'word.said',
+    at: 'ack.buffered',
     path: '/status/500',
     leaves: { requests: 3, letters: 1, counted: { attempts: 2, acknowledged: 0, deadLettered: 1 } },
   },

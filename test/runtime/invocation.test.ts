@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { howCalled, quoted } from '../../src/runtime/invocation.ts';
+import { programName, shellQuote } from '../../src/runtime/invocation.ts';
 
 test.each([
   ['/app/dist/main.js', '/app', 'node dist/main.js'],
@@ -8,9 +8,9 @@ test.each([
   ['/my app/dist/main.js', '/', "node 'my app/dist/main.js'"],
   ['/usr/bin/nats-webhook-worker', '/', 'nats-webhook-worker'],
 ])('%s, called in %s, is %s', (script, folder, called) => {
-  expect(howCalled(script, folder)).toBe(called);
+  expect(programName(script, folder)).toBe(called);
 });
 
 test('a path with a quote is still one word for a shell', () => {
-  expect(quoted("/it's/here")).toBe(String.raw`'/it'\''s/here'`);
+  expect(shellQuote("/it's/here")).toBe(String.raw`'/it'\''s/here'`);
 });

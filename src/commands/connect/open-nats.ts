@@ -5,12 +5,12 @@ import { UserError } from '../../runtime/failure.ts';
 import { natsOptions } from '../../worker/connections/servers.ts';
 
 /** How long a person waits for a server that is away, in milliseconds. */
-export const GIVE_UP_MS = 5000;
+export const CONNECT_TIMEOUT_MS = 5000;
 
 /**
  * NATS for a command that a person runs: one that is away is an error soon.
  *
- * @throws {UserError} after `GIVE_UP_MS`, with what was tried; or what `connectToNats` throws.
+ * @throws {UserError} after `CONNECT_TIMEOUT_MS`, with what was tried; or what `connectToNats` throws.
  */
 export async function openNats(settings: Settings, name: string): Promise<NatsClient> {
   const giveUp = new AbortController();
@@ -21,7 +21,7 @@ export async function openNats(settings: Settings, name: string): Promise<NatsCl
         `${lastTrouble.replace(UNTIL_IT_ANSWERS, '')} Start one with \`npm start\`, or set NATS_URL to one that runs.`,
       ),
     );
-  }, GIVE_UP_MS);
+  }, CONNECT_TIMEOUT_MS);
   try {
     return await connectToNats({
       ...natsOptions(settings),

@@ -11,7 +11,7 @@ import { type ConsumerStats, readConsumerStats } from '../../postgres/tables/con
 import { readTroubledEndpoints, type TroubledEndpoints } from '../../postgres/tables/endpoint-health-view.ts';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import { createLogger } from '../../runtime/logger.ts';
-import { within } from '../../runtime/within.ts';
+import { withTimeout } from '../../runtime/with-timeout.ts';
 import { natsOptions } from '../../worker/connections/servers.ts';
 import { ENDPOINTS_SHOWN } from './endpoints-view.ts';
 
@@ -118,7 +118,7 @@ function natsInBackground(settings: Settings) {
   );
   return {
     async client(): Promise<NatsClient | string> {
-      await within(PATIENCE_MS, connecting);
+      await withTimeout(PATIENCE_MS, connecting);
       return connected?.isConnected() ? connected : trouble;
     },
     async close() {

@@ -3,7 +3,7 @@ import { connectToNats } from '../../nats/connection/connection.ts';
 import { createPublisher } from '../../nats/publishing/publisher.ts';
 import { UserError } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { within } from '../../runtime/within.ts';
+import { withTimeout } from '../../runtime/with-timeout.ts';
 import { natsOptions } from '../../worker/connections/servers.ts';
 
 /** How long the first webhook may take before something is wrong, in milliseconds. */
@@ -44,7 +44,7 @@ export async function deliverFirst(
     });
     if ('failed' in published)
       throw new UserError(`The first webhook could not be published: ${published.detail}`);
-    if (!(await within(ARRIVES_WITHIN_MS, arrival))) {
+    if (!(await withTimeout(ARRIVES_WITHIN_MS, arrival))) {
       const seconds = ARRIVES_WITHIN_MS / 1000;
       throw new UserError(`The first webhook has not arrived within ${seconds} s; the log above says why.`);
     }

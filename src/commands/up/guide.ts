@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import type { RunningServers } from '../../embedded/files/running-servers.ts';
-import { quoted } from '../../runtime/invocation.ts';
+import { shellQuote } from '../../runtime/invocation.ts';
 import { HOME_FOLDER, IS_INSTALLED, PACKAGE_ROOT } from '../../runtime/package-root.ts';
 
 /** How the program is called in lines to paste, from any folder. */
-export const PROGRAM = `node ${quoted(join(PACKAGE_ROOT, 'dist', 'main.js'))}`;
+export const PROGRAM = `node ${shellQuote(join(PACKAGE_ROOT, 'dist', 'main.js'))}`;
 /** An installed package finds the servers of `up` by the folder in which `up` runs. */
-const IN_FOLDER = IS_INSTALLED ? `cd ${quoted(HOME_FOLDER)} && ` : '';
+const IN_FOLDER = IS_INSTALLED ? `cd ${shellQuote(HOME_FOLDER)} && ` : '';
 
 type Facts = {
   /** The port that each was to have; none for a server that is not ours. */

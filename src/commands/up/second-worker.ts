@@ -1,6 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { environment, type Settings, specifications } from '../../config/settings.ts';
-import { quoted } from '../../runtime/invocation.ts';
+import { shellQuote } from '../../runtime/invocation.ts';
 
 /** Set below, or of no use to a worker beside this one: its port, its name, the server that it does not start. */
 const NOT_COPIED = new Set([
@@ -39,7 +39,7 @@ export function secondWorkerLine(
     ...ofLibpq(settings),
     ...changed(settings),
   };
-  const words = Object.entries(variables).map(([name, value]) => `${name}=${quoted(value)}`);
+  const words = Object.entries(variables).map(([name, value]) => `${name}=${shellQuote(value)}`);
   return [...words, program, 'worker'].join(' ');
 }
 

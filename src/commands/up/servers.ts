@@ -6,7 +6,7 @@ import { startPostgres } from '../../embedded/postgres/server.ts';
 import type { Exit } from '../../embedded/process/supervised-process.ts';
 
 /** What was started, in this order, and is stopped in reverse. */
-export type Started = { readonly what: string; stop(): Promise<void> };
+export type StartedPart = { readonly what: string; stop(): Promise<void> };
 
 export type Servers = Pick<Settings, 'NATS_URL' | 'DATABASE_URL'> & {
   /** The usual ports of the servers that were started here. */
@@ -26,7 +26,7 @@ const POSTGRES_PORT = 5432;
  */
 export async function startServers(
   given: Settings,
-  started: Started[],
+  started: StartedPart[],
   signal: AbortSignal,
   print: (line: string) => void,
 ): Promise<Servers> {

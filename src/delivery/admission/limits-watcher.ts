@@ -10,7 +10,7 @@ import {
 import type { Registry } from '../../core/endpoint/registry.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { within } from '../../runtime/within.ts';
+import { withTimeout } from '../../runtime/with-timeout.ts';
 import type { Admission } from './admission.ts';
 
 const READ_EVERY_MS = 1000;
@@ -49,7 +49,7 @@ export class EndpointLimitsWatcher {
 
   /** Resolves when they were read, or could not be. */
   async start(): Promise<void> {
-    await within(FIRST_READ_MS, this.#read());
+    await withTimeout(FIRST_READ_MS, this.#read());
     // Peers give up a part of what they may do when they see us: before that, we would come on top.
     if (this.#sources.liveWorkers > 1 && isLimited(this.#options.defaults, this.#sources))
       await wait(PEERS_KNOW_MS);

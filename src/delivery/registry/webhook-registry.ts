@@ -5,7 +5,7 @@ import type { Delivery } from '../../core/message/delivery.ts';
 import { matches } from '../../core/subject.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { within } from '../../runtime/within.ts';
+import { withTimeout } from '../../runtime/with-timeout.ts';
 import type { RegistrySnapshot } from '../resolve.ts';
 
 /** Where the rows are kept. */
@@ -96,7 +96,7 @@ export class WebhookRegistry {
     });
     this.#timer = setInterval(() => this.#read(), READ_EVERY_MS);
     this.#read();
-    await within(FIRST_READ_MS, this.#reading ?? Promise.resolve());
+    await withTimeout(FIRST_READ_MS, this.#reading ?? Promise.resolve());
   }
 
   async stop(): Promise<void> {

@@ -38,10 +38,10 @@ export class Statistics implements Service {
   #problem: string | null = null;
   #stopped = false;
 
-  constructor(options: StatisticsOptions, keeper: MaintainedStatisticsStore) {
+  constructor(options: StatisticsOptions, store: MaintainedStatisticsStore) {
     this.#options = options;
-    this.#keeper = keeper;
-    this.#buffer = new StatisticsBuffer(options, keeper);
+    this.#keeper = store;
+    this.#buffer = new StatisticsBuffer(options, store);
   }
 
   add(...happened: Parameters<StatisticsBuffer['add']>): void {

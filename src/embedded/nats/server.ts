@@ -4,7 +4,7 @@ import { UserError } from '../../runtime/failure.ts';
 import type { Environment } from '../process/executables.ts';
 import { freePort } from '../process/ports.ts';
 import { awaitPreviousServer } from '../process/previous-server.ts';
-import { type Exit, type KeptProcess, startKept } from '../process/supervised-process.ts';
+import { type Exit, type SupervisedProcess, startSupervised } from '../process/supervised-process.ts';
 import { whenReady } from '../process/when-ready.ts';
 import { announceIfSlow, type Say } from '../progress.ts';
 import { findNatsServer } from './binary.ts';
@@ -59,7 +59,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   await writeFile(config, options.extraConfig ?? '', { mode: 0o600 });
   const port = options.port ?? (await freePort(options.preferredPort ?? 4222));
 
-  const server = await startKept({
+  const server = await startSupervised({
     command: binary,
     args: [
       ...['--config', config, '--addr', '127.0.0.1', '--port', String(port || -1), '--pid', pidFile],
@@ -90,7 +90,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
  * The server writes its ports to a file named by its own pid once it listens, which is after JetStream has recovered its
  * streams: no other server can be taken for it.
  */
-async function readyPort({ pid }: KeptProcess, dataDir: string): Promise<number | undefined> {
+async function readyPort({ pid }: SupervisedProcess, dataDir: string): Promise<number | undefined> {
   const name = (await readdir(dataDir)).find((entry) => entry.endsWith(`_${pid}.ports`));
   const content = name && (await readFile(join(dataDir, name), 'utf8'));
   if (!content) return undefined;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { errorMessage, UserError } from '../../runtime/failure.ts';
 import type { Environment } from '../process/executables.ts';
 import type { ServerUser } from '../process/server-user.ts';
-import { startKept } from '../process/supervised-process.ts';
+import { startSupervised } from '../process/supervised-process.ts';
 import type { PostgresBinaries } from './binaries.ts';
 import type { PostgresFolder } from './folder.ts';
 
@@ -35,7 +35,7 @@ export async function makeCluster(
   await chmod(growing, 0o700);
   await own(growing, user);
 
-  const initdb = await startKept({
+  const initdb = await startSupervised({
     command: join(binaries.folder, 'initdb'),
     args: [
       ...['--pgdata', growing, '--username', 'postgres', '--pwfile', passwordFile, '--auth', 'scram-sha-256'],

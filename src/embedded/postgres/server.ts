@@ -5,7 +5,7 @@ import { UserError } from '../../runtime/failure.ts';
 import type { Environment } from '../process/executables.ts';
 import { freePort } from '../process/ports.ts';
 import { awaitPreviousServer } from '../process/previous-server.ts';
-import { type Exit, type KeptProcess, startKept } from '../process/supervised-process.ts';
+import { type Exit, type SupervisedProcess, startSupervised } from '../process/supervised-process.ts';
 import { whenReady } from '../process/when-ready.ts';
 import { announceIfSlow, type Say } from '../progress.ts';
 import { findPostgres, type PostgresBinaries } from './binaries.ts';
@@ -79,7 +79,7 @@ async function launch(
   binaries: PostgresBinaries,
   port: number,
   { env, onProgress, fsync = true }: PostgresOptions,
-): Promise<KeptProcess> {
+): Promise<SupervisedProcess> {
   const settings = [
     'listen_addresses=127.0.0.1',
     // No socket in a folder that another user could have made, or that a killed server leaves a lock in.
@@ -88,7 +88,7 @@ async function launch(
     'max_connections=200',
     ...(fsync ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']),
   ];
-  const server = await startKept({
+  const server = await startSupervised({
     command: join(binaries.folder, 'postgres'),
     args: ['-D', folder.cluster, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])],
     user: folder.user,

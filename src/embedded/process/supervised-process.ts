@@ -9,7 +9,7 @@ import { PACKAGE_ROOT } from '../../runtime/package-root.ts';
 import type { Environment } from './executables.ts';
 import type { ServerUser } from './server-user.ts';
 
-export interface KeptProcessOptions {
+export interface SupervisedProcessOptions {
   readonly command: string;
   readonly args: readonly string[];
   readonly env: Environment;
@@ -31,7 +31,7 @@ export interface Exit {
 }
 
 /** A process that a keeper (keeper.ts) watches: it never outlives this program, however that ends. */
-export interface KeptProcess {
+export interface SupervisedProcess {
   readonly pid: number;
   /** Settles when it has ended, for whatever reason. */
   readonly exited: Promise<Exit>;
@@ -43,16 +43,16 @@ export interface KeptProcess {
   logTail(): Promise<string>;
 }
 
-type Told = { pid: number } | { error: string } | { exit: Exit };
+type SupervisorMessage = { pid: number } | { error: string } | { exit: Exit };
 
 /** @throws UserError if the command cannot be run. */
-export async function startKept(options: KeptProcessOptions): Promise<KeptProcess> {
+export async function startSupervised(options: SupervisedProcessOptions): Promise<SupervisedProcess> {
   const { command, args, user, logFile } = options;
   const log = await open(logFile, 'w');
-  const keeper = spawn(
+  const supervisor = spawn(
     process.execPath,
     [
-      keeperProgram(),
+      supervisorProgram(),
       ...['--stop', options.stopSignal, '--grace-ms', String(options.graceMs)],
       ...(user ? ['--user', `${user.uid}:${user.gid}`] : []),
       ...['--', command, ...args],
@@ -67,16 +67,16 @@ export async function startKept(options: KeptProcessOptions): Promise<KeptProces
   ) as ChildProcessByStdio<Writable, Readable, null>;
   await log.close();
   // Closing a pipe whose reader has just ended is no error of ours.
-  keeper.stdin.on('error', () => {});
+  supervisor.stdin.on('error', () => {});
 
   let lastExit: Exit | undefined;
   const exited = new Promise<Exit>((resolve) => {
-    keeper.on('close', (code, signal) => resolve(lastExit ?? { code, signal }));
+    supervisor.on('close', (code, signal) => resolve(lastExit ?? { code, signal }));
   });
   const pid = await new Promise<number>((resolve, reject) => {
-    keeper.on('error', reject);
-    createInterface({ input: keeper.stdout }).on('line', (line) => {
-      const told = JSON.parse(line) as Told;
+    supervisor.on('error', reject);
+    createInterface({ input: supervisor.stdout }).on('line', (line) => {
+      const told = JSON.parse(line) as SupervisorMessage;
       if ('pid' in told) resolve(told.pid);
       else if ('exit' in told) lastExit = told.exit;
       else reject(new UserError(`Cannot run ${command}: ${told.error}.`));
@@ -88,7 +88,7 @@ export async function startKept(options: KeptProcessOptions): Promise<KeptProces
     pid,
     exited,
     async stop() {
-      keeper.stdin.end();
+      supervisor.stdin.end();
       await exited;
     },
     async kill() {
@@ -111,7 +111,7 @@ export async function startKept(options: KeptProcessOptions): Promise<KeptProces
  * The keeper is a program of its own and runs from the build, also when vitest runs these sources: Node 20 does not run
  * TypeScript.
  */
-function keeperProgram(): string {
+function supervisorProgram(): string {
   const path = join(PACKAGE_ROOT, 'dist', 'embedded', 'process', 'supervisor.js');
   if (existsSync(path)) return path;
   throw new UserError(`${path} is missing: run "npm run build".`);

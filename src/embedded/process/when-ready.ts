@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { UserError } from '../../runtime/failure.ts';
 import { announceIfSlow, type Say } from '../progress.ts';
-import type { KeptProcess } from './supervised-process.ts';
+import type { SupervisedProcess } from './supervised-process.ts';
 
 /** Long, since a server first recovers what it stored; one that fails ends earlier, and that is noticed at once. */
 const PATIENCE_MS = 120_000;
@@ -13,7 +13,7 @@ const PATIENCE_MS = 120_000;
  */
 export async function whenReady<T>(
   name: string,
-  server: KeptProcess,
+  server: SupervisedProcess,
   check: () => Promise<T | undefined>,
   onProgress: Say | undefined,
   explain: (logTail: string) => UserError | undefined,

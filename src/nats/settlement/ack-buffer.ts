@@ -1,5 +1,5 @@
 import { Events } from 'nats';
-import { faultPoint } from '../../runtime/fault-point.ts';
+import { failpoint } from '../../runtime/failpoint.ts';
 import type { NatsClient } from '../connection/client.ts';
 
 /** What is said about one hand-out, on its way to the server. */
@@ -26,8 +26,8 @@ const DENIED_RETRY_MS = 5000;
 const DENIED =
   'NATS denies us the right to publish to "$JS.ACK.>": nothing is pulled until it is granted, since what is delivered could not be acknowledged';
 
-const ackBuffered = faultPoint('word.said');
-const ackConfirmed = faultPoint('word.taken');
+const ackBuffered = failpoint('ack.buffered');
+const ackConfirmed = failpoint('ack.confirmed');
 
 export interface AckBuffer {
   /**

@@ -1,5 +1,5 @@
 import { headers } from 'nats';
-import { faultPoint } from '../../runtime/fault-point.ts';
+import { failpoint } from '../../runtime/failpoint.ts';
 import type { NatsClient } from '../connection/client.ts';
 import { Header, type HeaderEntries } from '../messages/headers.ts';
 import type { MessageToStore, StoreResult } from '../publishing/store-failure.ts';
@@ -7,7 +7,7 @@ import type { MessageToStore, StoreResult } from '../publishing/store-failure.ts
 /** Smaller parts are not tried: a stream that takes less than this takes no dead letters at all. */
 const SMALLEST_PART_BYTES = 1024;
 
-const partStored = faultPoint('deadLetter.partStored');
+const partStored = failpoint('deadLetter.partStored');
 
 /**
  * A dead letter holds the message and why it was given up, so that one of a message that just fits is larger than

@@ -1,6 +1,6 @@
 import { ErrorCode, NatsError } from 'nats';
+import { failpoint } from '../../runtime/failpoint.ts';
 import { errorMessage } from '../../runtime/failure.ts';
-import { faultPoint } from '../../runtime/fault-point.ts';
 import type { NatsClient } from '../connection/client.ts';
 import type { ReceivedMessage } from '../messages/received-message.ts';
 import { isNoResponders, RetryingRequests } from '../publishing/retrying-requests.ts';
@@ -57,9 +57,9 @@ const ACK_RETRY_MS = 2000;
 /** Then its durable is gone for good. What it hands out again meanwhile is parked with the same `Nats-Msg-Id`, and so is one. */
 const MAX_ACKS = 30;
 
-const copying = faultPoint('parking.copying');
-const copied = faultPoint('parking.copied');
-const moved = faultPoint('parking.moved');
+const copying = failpoint('parking.copying');
+const copied = failpoint('parking.copied');
+const moved = failpoint('parking.moved');
 
 type Failed = Extract<StoreResult, { failed: StoreFailure }>;
 

@@ -1,6 +1,6 @@
 import { type Attempt, attemptsMade } from '../../core/retry/attempt.ts';
 import { deadLetterDetail, type Verdict } from '../../core/retry/verdict.ts';
-import { faultPoint } from '../../runtime/fault-point.ts';
+import { failpoint } from '../../runtime/failpoint.ts';
 import type { NatsClient } from '../connection/client.ts';
 import type { ReceivedMessage } from '../messages/received-message.ts';
 import type { AckBuffer } from './ack-buffer.ts';
@@ -24,7 +24,7 @@ const PROBLEM_LASTS_MS = 30_000;
 const KEPT =
   'The worker keeps the message and tries again. Look at the limits of the dead-letter stream with `nats stream info`.';
 
-const deadLetterStored = faultPoint('deadLetter.stored');
+const deadLetterStored = failpoint('deadLetter.stored');
 
 export type SettlementOptions = {
   readonly client: NatsClient;

@@ -11,7 +11,7 @@ import type { NatsClient } from '../../nats/connection/client.ts';
 import { createParkedQueues } from '../../nats/consumers/parked-queues.ts';
 import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
 import { readEndpointLimits } from '../../postgres/tables/endpoints-table.ts';
-import { createBusyMeter } from '../../runtime/event-loop-load.ts';
+import { createEventLoopMonitor } from '../../runtime/event-loop-load.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Topology } from '../topology/topology.ts';
 
@@ -46,7 +46,7 @@ export function assembleAdmission({
     windowMs: settings.BREAKER_WINDOW_MS,
     retryAfterMaxMs: settings.RETRY_AFTER_MAX_MS,
     maxEndpoints: settings.MAX_TRACKED_ENDPOINTS,
-    isBusy: createBusyMeter(),
+    isBusy: createEventLoopMonitor(),
     limits: NO_LIMITS,
     now,
     random: Math.random,

@@ -30,7 +30,7 @@ export type WorkerParts = {
   readonly client: NatsClient;
   readonly topology: Topology;
   readonly orderedTopology: OrderedTopology;
-  readonly database: Pick<Database, 'pool' | 'keeper'>;
+  readonly database: Pick<Database, 'pool' | 'statisticsStore'>;
   /** Beyond ALLOWED_PRIVATE_CIDRS: where `up` has its own receiver. */
   readonly alsoAllowedCidrs?: readonly string[];
 };
@@ -52,7 +52,7 @@ export function assembleWorker({
   client,
   topology,
   orderedTopology,
-  database: { pool, keeper },
+  database: { pool, statisticsStore: store },
   alsoAllowedCidrs = [],
 }: WorkerParts) {
   const stopping = new AbortController();
@@ -77,7 +77,7 @@ export function assembleWorker({
       },
       endpoints: () => reporter.takeChanges(),
     },
-    keeper,
+    store,
   );
   const settling = assembleSettling({
     settings,

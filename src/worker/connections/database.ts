@@ -18,7 +18,7 @@ const WITHOUT = 'Deliveries start without PostgreSQL. Statistics follow when Pos
 
 export type Database = {
   readonly pool: pg.Pool;
-  readonly keeper: MaintainedStatisticsStore;
+  readonly statisticsStore: MaintainedStatisticsStore;
   /** The row of `rule_nats_streams` for STREAM_NAME; null where there is none, or PostgreSQL is away. */
   readonly streamRow: StreamRow | null;
 };
@@ -31,7 +31,7 @@ export type Database = {
  */
 export async function openDatabase(settings: Settings, log: Logger): Promise<Database> {
   const pool = createPool({ url: settings.DATABASE_URL, size: settings.DATABASE_POOL_SIZE, log });
-  const keeper: MaintainedStatisticsStore = {
+  const store: MaintainedStatisticsStore = {
     async maintain() {
       await migrate(pool, { log });
       await maintain(pool, { attemptRetentionDays: settings.ATTEMPT_RETENTION_DAYS, now: Date.now() });
@@ -42,7 +42,7 @@ export async function openDatabase(settings: Settings, log: Logger): Promise<Dat
   };
   try {
     await migrate(pool, { log });
-    return { pool, keeper, streamRow: await readStreamRow(pool, settings.STREAM_NAME) };
+    return { pool, statisticsStore: store, streamRow: await readStreamRow(pool, settings.STREAM_NAME) };
   } catch (error) {
     const away = !(error instanceof UserError) && classifyConnectError(error) === 'away';
     if (!away) {
@@ -53,7 +53,7 @@ export async function openDatabase(settings: Settings, log: Logger): Promise<Dat
     const hint = `${describeConnectError(error, url)} ${WITHOUT}`;
     const about = { server: describeServer(url), code: errorCode(error), error: errorMessage(error), hint };
     log.warn(about, 'postgres.unreachable');
-    return { pool, keeper, streamRow: null };
+    return { pool, statisticsStore: store, streamRow: null };
   }
 }
 

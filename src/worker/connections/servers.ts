@@ -3,7 +3,7 @@ import type { NatsClient } from '../../nats/connection/client.ts';
 import { connectToNats, type NatsOptions } from '../../nats/connection/connection.ts';
 import { UserError } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { within } from '../../runtime/within.ts';
+import { withTimeout } from '../../runtime/with-timeout.ts';
 import { type Database, openDatabase } from './database.ts';
 
 /** How long NATS may take to say that it refuses us too, once PostgreSQL has refused us, in milliseconds. */
@@ -59,7 +59,7 @@ export async function connectServers(
   });
   const opening = openDatabase(settings, log).catch(async (error) => {
     const answered = connecting.catch(() => undefined);
-    await within(SECOND_ERROR_MS, answered);
+    await withTimeout(SECOND_ERROR_MS, answered);
     givenUp.abort(error);
     throw error;
   });

@@ -5,7 +5,7 @@ import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
 import { ensureOrderedStream } from '../../nats/streams/ordered-stream.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { within } from '../../runtime/within.ts';
+import { withTimeout } from '../../runtime/with-timeout.ts';
 import { answerInTime } from './answer-in-time.ts';
 import { STREAM_RECREATED } from './ensure-streams.ts';
 import type { Topology } from './topology.ts';
@@ -69,7 +69,7 @@ export class OrderedTopology {
       if (isSet('ORDERED_SUBJECT')) this.#problem = obstacle;
       return false;
     }
-    await within(START_MS, this.#ensure());
+    await withTimeout(START_MS, this.#ensure());
     return true;
   }
 

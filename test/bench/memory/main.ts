@@ -1,7 +1,7 @@
 import { readSettings, type Settings } from '../../../src/config/settings.ts';
 import { type Command, parseFlags } from '../../../src/runtime/command.ts';
 import { UserError } from '../../../src/runtime/failure.ts';
-import { stopSignal } from '../../../src/runtime/stopping.ts';
+import { waitForStopSignal } from '../../../src/runtime/stop-signal.ts';
 import { machine } from '../../support/machine.ts';
 import { runTool } from '../../support/tool.ts';
 import { MEMORY_CASES, type MemoryCase, type MemoryCheck } from './cases.ts';
@@ -26,7 +26,7 @@ ${MEMORY_CASES.map(({ name }) => `  ${name}`).join('\n')}
     const cases = MEMORY_CASES.filter(({ name }) => name.includes(values.only));
     if (cases.length === 0) throw new UserError(`--only: no case has "${values.only}" in its name.`);
     const say = (line: string) => void process.stderr.write(`${line}\n`);
-    const stopped = stopSignal({ warn: ({ hint }) => say(hint) }).then((): never => {
+    const stopped = waitForStopSignal({ warn: ({ hint }) => say(hint) }).then((): never => {
       throw new UserError('stopped', { exitCode: 130 });
     });
     // Heard between two cases, it ends the next one.

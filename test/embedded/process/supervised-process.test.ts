@@ -1,7 +1,10 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { isRunning } from '../../../src/embedded/process/process-identity.ts';
-import { type KeptProcessOptions, startKept } from '../../../src/embedded/process/supervised-process.ts';
+import {
+  type SupervisedProcessOptions,
+  startSupervised,
+} from '../../../src/embedded/process/supervised-process.ts';
 import { UserError } from '../../../src/runtime/failure.ts';
 import { temporaryFolder } from '../../support/clean-up.ts';
 import { type RunOptions, runCommand } from '../../support/program.ts';
@@ -16,8 +19,8 @@ async function programWithServer(options: RunOptions = {}) {
   return { program, serverPid };
 }
 
-async function keep(script: string, options: Partial<KeptProcessOptions> = {}) {
-  return startKept({
+async function keep(script: string, options: Partial<SupervisedProcessOptions> = {}) {
+  return startSupervised({
     command: process.execPath,
     args: ['-e', script],
     env: process.env,

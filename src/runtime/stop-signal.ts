@@ -1,10 +1,10 @@
 /** Signals this soon after the first are the same wish, in milliseconds: under npm, Ctrl-C arrives twice. */
-const SAME_WISH_MS = 1000;
+const DUPLICATE_SIGNAL_MS = 1000;
 
 /**
  * Resolves at the first SIGTERM or SIGINT. A later one ends the process at once, with code 130 or 143.
  */
-export function stopSignal(log: {
+export function waitForStopSignal(log: {
   warn(fields: { signal: NodeJS.Signals; hint: string }, event: string): void;
 }): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
@@ -13,7 +13,7 @@ export function stopSignal(log: {
       if (firstAt === undefined) {
         firstAt = performance.now();
         resolve(signal);
-      } else if (performance.now() - firstAt > SAME_WISH_MS) {
+      } else if (performance.now() - firstAt > DUPLICATE_SIGNAL_MS) {
         const hint = `A second ${signal} ends the process at once. NATS delivers again what was under way.`;
         log.warn({ signal, hint }, 'worker.stop_forced');
         process.exit(signal === 'SIGINT' ? 130 : 143);

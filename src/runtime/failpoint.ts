@@ -5,7 +5,7 @@ import { channel } from 'node:diagnostics_channel';
  * was loaded into the process and listens on the channel `nats-webhook-worker:<name>` hears it, as the tests do to let it
  * die there. No setting leads to it, and where nobody listens, it is an empty function.
  */
-export function faultPoint(name: string): () => void {
+export function failpoint(name: string): () => void {
   const point = channel(`nats-webhook-worker:${name}`);
   return () => point.publish(undefined);
 }
