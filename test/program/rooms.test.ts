@@ -257,13 +257,21 @@ describe('a cap', () => {
   });
 
   it('of requests a second holds, and nothing is lost', async () => {
-    const [scene, endpoint] = [await openScene(), await startEndpoint()];
+    const scene = await openScene();
+    const attempts: number[] = [];
+    let lastAt = 0;
+    const url = await startTold((response, _, attempt) => {
+      attempts.push(attempt);
+      lastAt = performance.now();
+      response.end();
+    });
     await scene.startWorker({ ENDPOINT_RATE_LIMIT: '20' });
-    await publishInTurn(scene, 60, endpoint.url);
+    // Not the first arrival: where that is noticed late, the time between the first and the last is shorter than it was.
+    const begunAt = performance.now();
+    await publishInTurn(scene, 60, url);
     await drained(scene);
-    const times = endpoint.requests.map(({ at }) => at.getTime());
-    // 60 at 20 a second; a burst is two.
-    expect(times.at(-1)! - times[0]!).toBeGreaterThanOrEqual(2850);
-    expect(endpoint.received()).toMatchObject({ webhookIds: 60, doubled: 0 });
+    // 60 at 20 a second, of which the last ones may catch up 75 ms.
+    expect(lastAt - begunAt).toBeGreaterThanOrEqual(59 * 50 - 75);
+    expect(attempts).toEqual(Array(60).fill(1));
   });
 });
