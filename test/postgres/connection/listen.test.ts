@@ -107,7 +107,8 @@ describe('a listener', () => {
 
   it('makes one change of many notifications', async () => {
     const before = heard.changes;
-    for (let n = 0; n < 20; n++) await run(`NOTIFY nats_webhook_worker_endpoints`);
+    // 20 transactions in one go: said one by one, each may come later than those that it would be told together with.
+    await run('BEGIN; NOTIFY nats_webhook_worker_endpoints; COMMIT;'.repeat(20));
     await until(() => heard.changes > before);
     expect(heard.changes).toBeLessThan(20);
   });
@@ -192,12 +193,14 @@ describe('a listener whose PostgreSQL goes', () => {
     const lines: string[] = [];
     const log = pino({}, { write: (line) => lines.push(line) });
     const heard = listenTo(way.href, { log, checkEveryMs: 20, answerWithinMs: 200 });
-    await until(() => heard.changes === 1);
+    const isAway = () => lines.at(-1)?.includes('the server does not answer');
+    await until(() => heard.changes > 0);
     link.swallow();
-    await until(() => lines.length === 1);
+    // A busy machine may have been silent for that long before.
+    await until(isAway);
+    const before = heard.changes;
     link.cut();
-    await until(() => heard.changes === 2);
+    await until(() => heard.changes > before && !isAway());
     heard.stop();
-    expect(lines[0]).toContain('the server does not answer');
   });
 });
