@@ -73,7 +73,10 @@ describe('a message without a URL', () => {
     await register('hangs', `${endpoint.url}/hang`, { timeout_ms: 150, retry_enabled: false });
     await scene.startWorker();
     const letter = await deadLetterOf(scene, await publishTo('hangs'));
-    expect(letter.header.get('Webhook-Dead-Letter-Detail')).toBe('no complete answer within 150 ms');
+    // A busy machine may still be dialing then.
+    expect(letter.header.get('Webhook-Dead-Letter-Detail')).toMatch(
+      /^no (connection|complete answer) within 150 ms$/,
+    );
   });
 });
 
