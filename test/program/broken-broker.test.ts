@@ -43,7 +43,8 @@ describe('a worker that stands still for longer than the ack wait', () => {
 describe('a message that kills every worker that takes it', () => {
   it('ends as a dead letter after MAX_ATTEMPTS requests, and kills no more', async () => {
     const [scene, endpoint] = [await openScene(), await startMisbehavingEndpoint()];
-    const env = { ...QUICK, ATTEMPT_TIMEOUT_MS: '400', MAX_ATTEMPTS: '2' };
+    // Longer than a busy machine needs to see the request and kill: an attempt that is over would be followed by another.
+    const env = { ...QUICK, ACK_WAIT_MS: '6000', ATTEMPT_TIMEOUT_MS: '3000', MAX_ATTEMPTS: '2' };
     let victim = await scene.startWorker(env);
     const sequence = await scene.publish({ webhook_url: `${endpoint.url}/hang` });
     for (const requests of [1, 2]) {
