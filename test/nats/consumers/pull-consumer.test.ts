@@ -81,6 +81,7 @@ test.each([
 
 test('slots that are freed beside a pull which is half used are asked for once it is used up', async () => {
   const [first, later] = [gate(), gate()];
+  const pulls = await countPulls(client);
   const worker = startWorker(client, {
     slots: 10,
     handle: (message) => (message.sequence <= 4 ? first : later).handle(message),
@@ -92,7 +93,9 @@ test('slots that are freed beside a pull which is half used are asked for once i
   // 10 are free now, and 6 are asked for.
   await until(() => worker.slots.free() === 10);
   await publish(client, 30);
-  await until(() => worker.slots.free() === 0, { timeoutMs: 2500 });
+  await until(() => worker.slots.free() === 0);
+  // Where it had to expire first, all 10 would be asked for.
+  await until(() => pulls.at(-1)!.batch === 4);
   later.open();
   await until(() => settled(client));
 });
