@@ -94,15 +94,17 @@ describe('a worker logs in', () => {
     const before = reconnects();
     await writeFile(file, operator.credentials());
     await until(() => reconnects() > before);
-    expect(
-      await refusal(scene.nats.url, {
-        NATS_CREDS: await fileWith(makeOperator().credentials(), 'other.creds'),
-      }),
-    ).toMatch(/refuses the credentials file .*other\.creds: check the file that NATS_CREDS names/);
-    const past = await fileWith(operator.credentials(Date.now() - 5000), 'past.creds');
-    expect(await refusal(scene.nats.url, { NATS_CREDS: past })).toMatch(
-      /refuses .*past\.creds.*may have expired/,
+  });
+
+  it('not with NATS_CREDS of another operator, or that have expired', async () => {
+    const operator = makeOperator();
+    const nats = await startTestNats({ config: operator.config });
+    const other = await fileWith(makeOperator().credentials(), 'other.creds');
+    expect(await refusal(nats.url, { NATS_CREDS: other })).toMatch(
+      /refuses the credentials file .*other\.creds: check the file that NATS_CREDS names/,
     );
+    const past = await fileWith(operator.credentials(Date.now() - 5000), 'past.creds');
+    expect(await refusal(nats.url, { NATS_CREDS: past })).toMatch(/refuses .*past\.creds.*may have expired/);
   });
 
   it('with TLS: NATS_TLS_CA, NATS_TLS_CERT and NATS_TLS_KEY', async () => {
