@@ -23,7 +23,9 @@ beforeAll(async () => {
   const server = await startPrivatePostgres();
   plainUrl = server.url;
   admin = new pg.Pool({ connectionString: plainUrl, max: 1 });
-  // The server may stop before it has read that we leave, and says so to a client that nobody listens to any more.
+  // The server may stop before it has read that we leave. It says so to a client that is still the pool's, which says it on
+  // as its own error, and then to one that nobody listens to any more.
+  admin.on('error', () => {});
   admin.on('connect', (client) => client.on('error', () => {}));
   cleanUpAfter(() => admin.end());
 });
