@@ -83,9 +83,11 @@ test('a drain that cannot be made is said', async () => {
 
 test('two workers share what is parked, and none comes twice', async () => {
   const { drain } = await startScene(client);
-  await park(1000);
   const other = await connectTo(server.url, login);
   const drains = [await drain(client, 10), await drain(other, 10)];
+  await until(async () => (await client.manager.consumers.info(PARKED, NAME)).num_waiting >= 2);
+  // Behind the pulls of both: one that begins later, on a busy machine, finds nothing left.
+  await park(1000);
   for (const [n, { messages }] of drains.entries()) {
     void ackAll([client, other][n]!, messages);
   }
