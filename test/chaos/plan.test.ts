@@ -8,10 +8,10 @@ const FAULTS: readonly Plannable[] = [
 ];
 const ALL: PlanOptions = { short: false, only: '' };
 
-/** Each blow as `after, whom, for`, by the name of its fault. */
+/** Each injection as `after, whom, for`, by the name of its fault. */
 function planned(seed: number, options: PlanOptions = ALL): Record<string, string[]> {
   return Object.fromEntries(
-    planOf(seed, FAULTS, options).map(({ fault, blows: injections }) => [
+    planOf(seed, FAULTS, options).map(({ fault, injections }) => [
       fault.name,
       injections.map(({ afterMs, whom, forMs }) => `${afterMs}, ${whom}, ${forMs}`),
     ]),
@@ -38,7 +38,7 @@ describe('the plan of a seed', () => {
   it('stays within the ranges', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 2 ** 32 - 1 }), (seed) => {
-        const [{ blows: injections } = { blows: [] }] = planOf(seed, FAULTS, ALL);
+        const [{ injections } = { injections: [] }] = planOf(seed, FAULTS, ALL);
         return (
           injections.length >= 2 &&
           injections.length <= 4 &&

@@ -1,6 +1,6 @@
 import { between, seededRandom } from '../../src/core/seeded-random.ts';
 
-/** One blow of a fault: when, whom and for how long, all drawn from the seed. */
+/** One injection of a fault: when, whom and for how long, all drawn from the seed. */
 export type Injection = {
   /** Since deliveries go well, in milliseconds. */
   readonly afterMs: number;
@@ -12,7 +12,7 @@ export type Injection = {
 
 type Range = readonly [least: number, most: number];
 
-/** What the blows of a fault are drawn from; both ends of a range included. */
+/** What the injections of a fault are drawn from; both ends of a range included. */
 export type InjectionRanges = {
   /** How many. @default one */
   readonly times?: Range;
@@ -27,7 +27,7 @@ export type InjectionRanges = {
 export type Plannable = {
   readonly name: string;
   readonly injections: InjectionRanges;
-  /** Whether it is in the short run, with one blow. */
+  /** Whether it is in the short run, with one injection. */
   readonly short?: boolean;
 };
 
@@ -37,15 +37,15 @@ export type PlanOptions = {
   readonly only: string;
 };
 
-/** Who is hit when: the same for the same seed. A fault has the same blows whether others are left out or not. */
+/** Who is hit when: the same for the same seed. A fault has the same injections whether others are left out or not. */
 export function planOf<T extends Plannable>(
   seed: number,
   faults: readonly T[],
   { short, only }: PlanOptions,
-): { readonly fault: T; readonly blows: readonly Injection[] }[] {
+): { readonly fault: T; readonly injections: readonly Injection[] }[] {
   return faults
     .filter((fault) => (fault.short === true || !short) && fault.name.includes(only))
-    .map((fault) => ({ fault, blows: injectionsOf(seed, fault).slice(0, short ? 1 : undefined) }));
+    .map((fault) => ({ fault, injections: injectionsOf(seed, fault).slice(0, short ? 1 : undefined) }));
 }
 
 function injectionsOf(seed: number, { name, injections }: Plannable): Injection[] {

@@ -11,7 +11,7 @@ export type Fault = {
    * null where deliveries should not have stopped at all.
    */
   inject(injection: Injection): Promise<number | null>;
-  /** Makes well, after the last blow, what the blows have left broken. */
+  /** Makes well, after the last injection, what the injections have left broken. */
   recover(): void;
 };
 
@@ -41,7 +41,7 @@ export type ChaosMeasurement = {
   readonly outOfTime: string | null;
 };
 
-/** Delivered around each blow: before it, so that connections are open, and after it. */
+/** Delivered around each injection: before it, so that connections are open, and after it. */
 const AROUND = 25;
 /** Shorter pauses are those of a busy machine. */
 const PAUSE_MS = 200;
