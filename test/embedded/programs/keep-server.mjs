@@ -1,7 +1,7 @@
 // A program that starts a server and then waits: `node keep-server.mjs <log file>`.
-import { startKept } from '../../../dist/embedded/process/supervised-process.js';
+import { startSupervised } from '../../../dist/embedded/process/supervised-process.js';
 
-const server = await startKept({
+const server = await startSupervised({
   command: process.execPath,
   args: ['-e', 'setInterval(() => {}, 1000)'],
   env: process.env,
