@@ -6,13 +6,16 @@ const POLL_EVERY_MS = 1000;
  */
 export class AckPendingMonitor {
   readonly #poll: () => Promise<boolean | null>;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   #isNearLimit = false;
   #hasRetried = false;
 
   /** @param poll Null where that cannot be known now. */
   constructor(poll: () => Promise<boolean | null>) {
     this.#poll = poll;
+  }
+
+  start(): void {
     this.#timer = setInterval(() => void this.#check(), POLL_EVERY_MS);
   }
 

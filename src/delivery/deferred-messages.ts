@@ -1,11 +1,11 @@
+import type { MemoryBudget } from './memory-budget.ts';
+
 /** Wait before a message that was set aside is taken up again, in milliseconds; doubled each time, and never in step with others. */
 const WAIT_MS = { first: 2000, max: 15_000 };
 
-export type DeferredMessagesOptions<M> = {
-  /** How much more may be kept, in bytes, as others leave it. DEFERRED_BYTES. */
-  leftBytes(): number;
-  /** Takes a message up again; resolves when that is over. */
-  resume(message: M): Promise<void>;
+export type DeferredMessagesOptions = {
+  /** Shared with the ordered messages that wait. DEFERRED_BYTES. */
+  readonly budget: MemoryBudget;
   /** How many are taken up at once when their news is there: all of a flood would keep everything else waiting. */
   readonly maxResumedAtOnce: number;
   /** From 0 (included) to 1 (excluded). */
@@ -18,21 +18,21 @@ export type DeferredMessagesOptions<M> = {
  * there: handing them back would count as an attempt, and they would come round and round.
  */
 export class DeferredMessages<M extends { readonly size: number }> {
-  readonly #options: DeferredMessagesOptions<M>;
+  readonly #options: DeferredMessagesOptions;
   readonly #deferred = new Map<M, NodeJS.Timeout | null>();
   readonly #times = new WeakMap<M, number>();
   /** Of those kept: their news is there. */
   readonly #due = new Set<M>();
+  #sink: (message: M) => Promise<void> = async () => {};
   #underWay = 0;
-  #bytes = 0;
 
-  constructor(options: DeferredMessagesOptions<M>) {
+  constructor(options: DeferredMessagesOptions) {
     this.#options = options;
   }
 
-  /** What those take in memory. */
-  get bytes(): number {
-    return this.#bytes;
+  /** @param sink Takes a message up again; resolves when that is over. */
+  start(sink: (message: M) => Promise<void>): void {
+    this.#sink = sink;
   }
 
   /** How many are kept now. */
@@ -70,16 +70,16 @@ export class DeferredMessages<M extends { readonly size: number }> {
     for (const timer of this.#deferred.values()) clearTimeout(timer ?? undefined);
     this.#deferred.clear();
     this.#due.clear();
-    this.#bytes = 0;
+    for (const message of messages) this.#options.budget.giveBack(message);
     return messages;
   }
 
   #fits(message: M): boolean {
-    return heapBytes(message) <= this.#options.leftBytes();
+    return this.#options.budget.fits(message);
   }
 
   #add(message: M, timer: NodeJS.Timeout | null): void {
-    this.#bytes += heapBytes(message);
+    this.#options.budget.take(message);
     this.#deferred.set(message, timer);
   }
 
@@ -98,15 +98,7 @@ export class DeferredMessages<M extends { readonly size: number }> {
   async #resume(message: M): Promise<void> {
     // Given up meanwhile.
     if (!this.#deferred.delete(message)) return;
-    this.#bytes -= heapBytes(message);
-    await this.#options.resume(message);
+    this.#options.budget.giveBack(message);
+    await this.#sink(message);
   }
-}
-
-/** What a message takes in memory beside the bytes of its headers and data: more than a small one itself. */
-const OVERHEAD_BYTES = 2048;
-
-/** What it costs to keep a message, in bytes. */
-export function heapBytes({ size }: { readonly size: number }): number {
-  return size + OVERHEAD_BYTES;
 }

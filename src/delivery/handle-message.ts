@@ -2,6 +2,7 @@ import type { Delivery } from '../core/message/delivery.ts';
 import type { ParsedMessage } from '../core/message/envelope.ts';
 import type { Attempt, Outcome } from '../core/retry/attempt.ts';
 import { checkWindow, type DeliveryWindow, deliveryWindowOf, isOver } from '../core/retry/delivery-window.ts';
+import type { Disposition } from '../core/retry/disposition.ts';
 import { decide, type RetryPolicy, type RetryVia, type Verdict } from '../core/retry/verdict.ts';
 import { failpoint } from '../runtime/failpoint.ts';
 import type { Permit, Rejected } from './admission/tracked-endpoint.ts';
@@ -47,8 +48,8 @@ export interface DeliverySteps<M extends Message> {
     delivery: Delivery | Undeliverable,
     attempt: Attempt,
     verdict: Verdict,
-  ): Promise<Verdict>;
-  record(message: M, delivery: Delivery | Undeliverable, attempt: Attempt, disposition: Verdict): void;
+  ): Promise<Disposition>;
+  record(message: M, delivery: Delivery | Undeliverable, attempt: Attempt, disposition: Disposition): void;
   now(): number;
   random(): number;
 }

@@ -3,12 +3,11 @@ import type { QueueConsumer } from './admission/tracked-endpoint.ts';
 /** The hint for a queue that cannot be listed or opened. */
 export const READ_AGAIN = 'The worker tries again by itself. If this lasts, look at the log of nats-server.';
 
-/** What a drain asks, and tells. */
-export type QueueSink = {
+/** Where the messages of one queue go. */
+export type QueueSink<M> = {
   /** How many messages may come now. */
   capacity(): number;
-  /** One came; `pending` more are to be handed out after it. */
-  onMessage(pending: number): void;
+  onMessage(message: M): void;
 };
 
 /** The queues that are pulled from, each by a drain: those being opened, those open, and those whose drain is being ended. */

@@ -1,25 +1,25 @@
 import pLimit from 'p-limit';
+import { Listeners } from '../runtime/listeners.ts';
 
 /**
- * Room for attempts. A message is taken only into a free slot, and has it until its hand-out is settled, so that
- * nothing ever waits here while its ack wait runs.
+ * The attempts that may be in flight at once. A message is taken only into a free slot, and has the slot until it is settled, so
+ * no message ever waits here while its ack wait runs.
  */
-export class Slots<M> {
+export class Slots {
   readonly #limit;
   readonly #concurrency: number;
-  readonly #handle: (message: M) => Promise<void>;
-  readonly #onFreed: () => void;
+  readonly #freed = new Listeners();
   #idleListeners: (() => void)[] = [];
 
-  /**
-   * @param handle The journey of one message. Must not reject.
-   * @param onFreed Called whenever a slot became free.
-   */
-  constructor(concurrency: number, handle: (message: M) => Promise<void>, onFreed: () => void) {
+  /** @param concurrency CONCURRENCY. */
+  constructor(concurrency: number) {
     this.#limit = pLimit(concurrency);
     this.#concurrency = concurrency;
-    this.#handle = handle;
-    this.#onFreed = onFreed;
+  }
+
+  /** Called whenever a slot became free. */
+  onFreed(listener: () => void): void {
+    this.#freed.add(listener);
   }
 
   free(): number {
@@ -30,9 +30,9 @@ export class Slots<M> {
     return this.#limit.activeCount + this.#limit.pendingCount;
   }
 
-  /** Resolves when its hand-out is settled. */
-  async run(message: M): Promise<void> {
-    await this.#limit(this.#handle, message);
+  /** Holds a slot for as long as `work` takes, which must not reject. */
+  async run(work: () => Promise<void>): Promise<void> {
+    await this.#limit(work);
     queueMicrotask(() => this.#onFinished());
   }
 
@@ -49,7 +49,7 @@ export class Slots<M> {
   }
 
   #onFinished(): void {
-    this.#onFreed();
+    this.#freed.call();
     if (this.busy() > 0) return;
     for (const wake of this.#idleListeners) wake();
     this.#idleListeners = [];

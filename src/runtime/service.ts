@@ -1,7 +1,65 @@
-/** A part of a program that runs until it is stopped. Programs start theirs in order and stop them in reverse. */
+/** A part of a program that runs until it is stopped. */
 export interface Service {
   readonly name: string;
-  start(): Promise<void>;
+  start(): Promise<void> | void;
   /** Safe to call twice, and after a start that failed. */
-  stop(): Promise<void>;
+  stop(): Promise<void> | void;
+}
+
+/** Services that depend on each other: each may use those before it, so they start in order and stop in reverse. */
+export class ServiceGroup implements Service {
+  readonly name: string;
+  readonly #services: readonly Service[];
+  readonly #started: Service[] = [];
+
+  constructor(name: string, services: readonly Service[]) {
+    this.name = name;
+    this.#services = services;
+  }
+
+  /**
+   * Starts all, one after the other.
+   *
+   * @throws what the first service throws that cannot be started, once those before it are stopped.
+   */
+  async start(): Promise<void> {
+    for (const service of this.#services) {
+      this.#started.push(service);
+      try {
+        await service.start();
+      } catch (error) {
+        await this.stop().catch(() => undefined);
+        throw error;
+      }
+    }
+  }
+
+  /**
+   * Stops those that were started, in reverse, one after the other. One that fails does not keep the others running.
+   *
+   * @throws what the first one throws that cannot be stopped, once all others are stopped.
+   */
+  async stop(): Promise<void> {
+    const errors: unknown[] = [];
+    for (let service = this.#started.pop(); service !== undefined; service = this.#started.pop()) {
+      try {
+        await service.stop();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
+  }
+}
+
+/** A service out of a function that begins something and returns what ends it. */
+export function serviceOf(name: string, begin: () => () => void): Service {
+  let end = () => {};
+  return {
+    name,
+    start() {
+      end = begin();
+    },
+    stop: () => end(),
+  };
 }

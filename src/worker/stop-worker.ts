@@ -1,39 +1,91 @@
+import { type Service, ServiceGroup } from '../runtime/service.ts';
 import { withTimeout } from '../runtime/with-timeout.ts';
 import type { AssembledWorker } from './assemble/worker.ts';
 
-/** How long attempts that are aborted may take to be handed back, in milliseconds (DESIGN.md part 10). */
+/** How long aborted attempts may take to be parked or requeued, in milliseconds (DESIGN.md part 10). */
 const ABORT_MS = 2000;
 
 export type Stopped = {
-  /** Attempts that were under way and finished. */
+  /** Attempts that were in flight at the stop, and finished. */
   readonly drained: number;
-  /** Attempts that took longer than the drain, and were parked for other workers. */
+  /** Attempts that took longer than the drain. Their messages were parked for other workers. */
   readonly aborted: number;
-  /** False where the server may not have heard all of it: it hands those out again. */
+  /** False if the server may not have received all acks: it delivers those messages again. */
   readonly acksConfirmed: boolean;
 };
 
-/** Finishes what is under way, aborts what takes too long, and makes sure that the server heard about all of it. */
-export async function stopDelivering(worker: AssembledWorker, drainMs: number): Promise<Stopped> {
-  const underWay = worker.slots.busy();
-  const drainUntil = performance.now() + drainMs;
-  worker.stopping.abort();
-  worker.ackPending.stop();
-  worker.ordered.messages.stop();
-  const sources = [worker.consumer, worker.parkedQueues, worker.scheduledQueues, worker.ordered.keys];
-  await withTimeout(drainMs, Promise.all(sources.map((source) => source.stop())));
-  await worker.slots.whenIdle(Math.max(0, drainUntil - performance.now()));
-  const aborted = worker.slots.busy();
-  worker.admission.close();
-  worker.sender.abortAll();
-  await worker.slots.whenIdle(ABORT_MS);
-  for (const message of worker.deferred.takeAll()) worker.settlement.requeue(message, 0);
-  worker.settlement.stop();
-  const [acked, parked] = await Promise.all([
-    worker.acks.flush(ABORT_MS),
-    worker.parkedWriter.flush(ABORT_MS),
-  ]);
-  worker.parkedWriter.stop();
-  const acksConfirmed = acked && parked;
-  return { drained: Math.max(0, underWay - aborted), aborted, acksConfirmed };
+/** The deliveries of a worker: their sources, and what is in flight. */
+export class Deliveries implements Service {
+  readonly name = 'deliveries';
+  readonly #worker: AssembledWorker;
+  readonly #sources: ServiceGroup;
+  readonly #drainMs: number;
+  #stopped: Stopped = { drained: 0, aborted: 0, acksConfirmed: true };
+
+  /**
+   * @param isOrdered Whether there is a stream of ordered webhooks.
+   * @param drainMs How long attempts in flight may go on after a stop. SHUTDOWN_DRAIN_MS.
+   */
+  constructor(worker: AssembledWorker, isOrdered: boolean, drainMs: number) {
+    this.#worker = worker;
+    this.#drainMs = drainMs;
+    this.#sources = new ServiceGroup('sources', sourcesOf(worker, isOrdered));
+  }
+
+  /** What became of the attempts that were in flight at the stop. */
+  get stopped(): Stopped {
+    return this.#stopped;
+  }
+
+  async start(): Promise<void> {
+    const { intake, deferred, dispatcher, ackPending } = this.#worker;
+    deferred.start(intake.proceed);
+    dispatcher.start((message) => void intake.runInSlot(message));
+    ackPending.start();
+    await this.#sources.start();
+  }
+
+  /** Finishes what is in flight, aborts what takes too long, and makes sure that the server received every ack. */
+  async stop(): Promise<void> {
+    const { stopping, slots, ackPending, dispatcher, admission, sender } = this.#worker;
+    const { deferred, settlement, acks, parkedWriter } = this.#worker;
+    const inFlight = slots.busy();
+    const drainUntil = performance.now() + this.#drainMs;
+    stopping.abort();
+    ackPending.stop();
+    dispatcher.stop();
+    await withTimeout(this.#drainMs, this.#sources.stop());
+    await slots.whenIdle(Math.max(0, drainUntil - performance.now()));
+    const aborted = slots.busy();
+    admission.close();
+    sender.abortAll();
+    await slots.whenIdle(ABORT_MS);
+    for (const message of deferred.takeAll()) settlement.nak(message, 0);
+    settlement.stop();
+    const [acked, parked] = await Promise.all([acks.flush(ABORT_MS), parkedWriter.flush(ABORT_MS)]);
+    parkedWriter.stop();
+    this.#stopped = { drained: Math.max(0, inFlight - aborted), aborted, acksConfirmed: acked && parked };
+  }
+}
+
+/** Where messages come from. Every source gives its messages to the intake. */
+function sourcesOf(worker: AssembledWorker, isOrdered: boolean): Service[] {
+  const { consumer, scheduledQueues, parkedQueues, reader, intake, capacity } = worker;
+  const sink = intake.onMessage;
+  return [
+    {
+      name: 'consumer',
+      start: () => consumer.start({ capacity, onMessage: sink }),
+      stop: () => consumer.stop(),
+    },
+    {
+      name: 'scheduled queues',
+      start: () => scheduledQueues.start(sink),
+      stop: () => scheduledQueues.stop(),
+    },
+    { name: 'parked queues', start: () => parkedQueues.start(sink), stop: () => parkedQueues.stop() },
+    ...(isOrdered
+      ? [{ name: 'ordered queues', start: () => reader.start(sink), stop: () => reader.stop() }]
+      : []),
+  ];
 }

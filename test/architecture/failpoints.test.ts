@@ -13,7 +13,7 @@ function namesIn(folder: string, file: RegExp, pattern: RegExp): string[] {
 }
 
 it('at every fault point of the source, a worker of some test dies', () => {
-  const points = namesIn('src', /\.ts$/, /faultPoint\('(.+?)'\)/g);
+  const points = namesIn('src', /\.ts$/, /failpoint\('(.+?)'\)/g);
   expect(points).not.toEqual([]);
   expect(namesIn('test/program', /^dying.*\.test\.ts$/, /'(\w+\.\w+)'/g)).toEqual(points);
 });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DeferredMessages } from '../../src/delivery/deferred-messages.ts';
+import { MemoryBudget } from '../../src/delivery/memory-budget.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -14,13 +15,13 @@ const BESIDE = 2048;
 function open(mostBytes = 10_000, work = Promise.resolve()) {
   const again: { size: number }[] = [];
   const aside: DeferredMessages<{ size: number }> = new DeferredMessages({
-    leftBytes: () => mostBytes - aside.bytes,
-    resume: (message) => {
-      again.push(message);
-      return work;
-    },
+    budget: new MemoryBudget(mostBytes),
     maxResumedAtOnce: 2,
     random: () => 0.5,
+  });
+  aside.start((message) => {
+    again.push(message);
+    return work;
   });
   return { aside, again };
 }

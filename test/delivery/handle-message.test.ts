@@ -3,7 +3,8 @@ import { endpointOf, Registry } from '../../src/core/endpoint/registry.ts';
 import type { Delivery } from '../../src/core/message/delivery.ts';
 import { createMessageParser } from '../../src/core/message/envelope.ts';
 import type { Attempt, Outcome } from '../../src/core/retry/attempt.ts';
-import type { RetryVia, Verdict } from '../../src/core/retry/verdict.ts';
+import type { Disposition } from '../../src/core/retry/disposition.ts';
+import type { RetryVia } from '../../src/core/retry/verdict.ts';
 import type { Permit, Rejected } from '../../src/delivery/admission/tracked-endpoint.ts';
 import { type DeliverySteps, handleMessage } from '../../src/delivery/handle-message.ts';
 import type { Message } from '../../src/delivery/message.ts';
@@ -43,7 +44,7 @@ type World = {
   /** Why it cannot be copied. @default it is copied */
   readonly uncopied?: Undeliverable;
   /** What the server does in place of what it is told. */
-  readonly settled?: Verdict;
+  readonly settled?: Disposition;
 };
 
 /** Handles one message; its endpoint does `outcome`. */
@@ -51,7 +52,7 @@ async function handle(given: Message, outcome: Outcome = OK, world: World = {}) 
   const sent: Delivery[] = [];
   const left: Attempt[] = [];
   const steps: string[] = [];
-  const recorded: { attempt: Attempt; done: Verdict }[] = [];
+  const recorded: { attempt: Attempt; done: Disposition }[] = [];
   const around: DeliverySteps<Message> = {
     policy: RETRIES,
     maxAgeMs: 0,

@@ -7,15 +7,14 @@ function makeSlots(concurrency: number) {
   const started: number[] = [];
   const holding = new Map<number, () => void>();
   const freeWhenTold: number[] = [];
-  const slots: Slots<number> = new Slots(
-    concurrency,
-    (message) => {
+  const slots = new Slots(concurrency);
+  slots.onFreed(() => void freeWhenTold.push(slots.free()));
+  const run = (message: number) =>
+    slots.run(() => {
       started.push(message);
       return new Promise((resolve) => holding.set(message, resolve));
-    },
-    () => void freeWhenTold.push(slots.free()),
-  );
-  return { slots, started, freeWhenTold, letGo: (message: number) => holding.get(message)!() };
+    });
+  return { slots, run, started, freeWhenTold, letGo: (message: number) => holding.get(message)!() };
 }
 
 test('all slots are free at first', () => {
@@ -24,23 +23,23 @@ test('all slots are free at first', () => {
 });
 
 test('a message has its slot from the moment it is taken', () => {
-  const { slots } = makeSlots(3);
-  slots.run(1);
-  slots.run(2);
+  const { slots, run } = makeSlots(3);
+  run(1);
+  run(2);
   expect([slots.free(), slots.busy()]).toEqual([1, 2]);
 });
 
 test('every message that is taken starts at once', async () => {
-  const { slots, started } = makeSlots(3);
-  for (const message of [1, 2, 3]) slots.run(message);
+  const { run, started } = makeSlots(3);
+  for (const message of [1, 2, 3]) run(message);
   await until(() => started.length === 3);
   expect(started).toEqual([1, 2, 3]);
 });
 
 test('a slot is free when it is told that it is', async () => {
-  const { slots, started, freeWhenTold, letGo } = makeSlots(2);
-  slots.run(1);
-  slots.run(2);
+  const { run, started, freeWhenTold, letGo } = makeSlots(2);
+  run(1);
+  run(2);
   await until(() => started.length === 2);
   letGo(1);
   await until(() => freeWhenTold.length === 1);
@@ -54,9 +53,9 @@ test('slots without a message are idle', async () => {
 });
 
 test('slots are idle when the last message is done', async () => {
-  const { slots, started, letGo } = makeSlots(2);
-  slots.run(1);
-  slots.run(2);
+  const { slots, run, started, letGo } = makeSlots(2);
+  run(1);
+  run(2);
   await until(() => started.length === 2);
   const idle = Promise.all([slots.whenIdle(60_000), slots.whenIdle(60_000)]);
   letGo(1);
@@ -65,7 +64,7 @@ test('slots are idle when the last message is done', async () => {
 });
 
 test('waiting for idle slots ends after its time', async () => {
-  const { slots } = makeSlots(1);
-  slots.run(1);
+  const { slots, run } = makeSlots(1);
+  run(1);
   expect(await slots.whenIdle(10)).toBe(false);
 });

@@ -81,44 +81,33 @@ export function startWorker(client: NatsClient, options: WorkerOptions) {
     deadLetters: { write: () => Promise.reject(new Error('no dead letters here')) },
     ackWaitMs,
   });
-  const slots = new Slots<ReceivedMessage>(
-    concurrency,
-    async (message) => {
-      await handle(message);
-      await settlement.settle(
-        message,
-        { id: 'x', endpointKey: 'none' },
-        { outcome: { kind: 'aborted' }, startedAt: 0, durationMs: 0 },
-        { kind: 'ack' },
-      );
-    },
-    () => consumer.onSlotFreed(),
-  );
-  const consumer = createPullConsumer(
-    client,
-    {
-      stream: STREAM,
-      durable: DURABLE,
-      streamCreatedAt: () => 0,
-      maxBatch,
-      limits: () => limits,
-      verify,
-    },
-    {
-      capacity: () => slots.free(),
-      onMessage(message) {
-        seen.push(message);
-        settlement.hold(message);
-        slots.run(message);
-        mostHeld = Math.max(mostHeld, slots.busy());
-      },
-      onSurplus(message) {
+  const slots = new Slots(concurrency);
+  const consumer = createPullConsumer(client, {
+    stream: STREAM,
+    durable: DURABLE,
+    streamCreatedAt: () => 0,
+    maxBatch,
+    limits: () => limits,
+    verify,
+  });
+  slots.onFreed(() => consumer.onSlotFreed());
+  consumer.start({
+    capacity: () => slots.free(),
+    onMessage(message) {
+      if (slots.free() === 0) {
         surplus++;
-        settlement.requeue(message, 0);
-      },
+        settlement.nak(message, 0);
+        return;
+      }
+      seen.push(message);
+      settlement.hold(message);
+      void slots.run(async () => {
+        await handle(message);
+        settlement.ack(message);
+      });
+      mostHeld = Math.max(mostHeld, slots.busy());
     },
-  );
-  consumer.start();
+  });
   onTestFinished(() => {
     settlement.stop();
     parkedWriter.stop();

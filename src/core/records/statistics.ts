@@ -1,5 +1,6 @@
 import { type Attempt, wasSent } from '../retry/attempt.ts';
-import type { DeadLetterReason, Verdict } from '../retry/verdict.ts';
+import type { Disposition } from '../retry/disposition.ts';
+import type { DeadLetterReason } from '../retry/verdict.ts';
 import type { EndpointStateRow } from './endpoint-state.ts';
 
 /** What one worker counted since its last flush. Additive: two workers' counters, or two flushes', may be summed. */
@@ -40,7 +41,7 @@ export const NO_COUNTERS: Counters = {
   rowsDropped: 0,
 };
 
-const UNSETTLED: ReadonlySet<Verdict['kind']> = new Set([
+const UNSETTLED: ReadonlySet<Disposition['kind']> = new Set([
   'discard',
   'requeued',
   'park',
@@ -49,17 +50,21 @@ const UNSETTLED: ReadonlySet<Verdict['kind']> = new Set([
 ]);
 
 /** What one settled hand-out adds. @param attempt Null where none was to be made. */
-export function countSettled(attempt: Attempt | null, verdict: Verdict, isRedelivery: boolean): Counters {
-  const settled = UNSETTLED.has(verdict.kind) ? 0 : 1;
+export function countSettled(
+  attempt: Attempt | null,
+  { kind }: Disposition,
+  isRedelivery: boolean,
+): Counters {
+  const settled = UNSETTLED.has(kind) ? 0 : 1;
   return {
     delivered: settled,
-    acknowledged: verdict.kind === 'ack' ? 1 : 0,
-    retried: verdict.kind === 'retry' ? 1 : 0,
-    deadLettered: verdict.kind === 'deadLetter' ? 1 : 0,
+    acknowledged: kind === 'ack' ? 1 : 0,
+    retried: kind === 'retry' ? 1 : 0,
+    deadLettered: kind === 'deadLetter' ? 1 : 0,
     redelivered: settled === 1 && isRedelivery ? 1 : 0,
-    handedBack: verdict.kind === 'requeued' ? 1 : 0,
-    parked: verdict.kind === 'park' || verdict.kind === 'schedule' ? 1 : 0,
-    dropped: verdict.kind === 'discard' ? 1 : 0,
+    handedBack: kind === 'requeued' ? 1 : 0,
+    parked: kind === 'park' || kind === 'schedule' ? 1 : 0,
+    dropped: kind === 'discard' ? 1 : 0,
     attempts: attempt !== null && wasSent(attempt.outcome) ? 1 : 0,
     processingMs: settled === 1 && attempt !== null ? attempt.durationMs : 0,
     rowsDropped: 0,
@@ -99,7 +104,7 @@ export type AttemptRecord = {
   readonly responseExcerpt: string | null;
   readonly startedAt: number;
   readonly durationMs: number;
-  readonly verdict: Verdict['kind'];
+  readonly verdict: Disposition['kind'];
   readonly deadLetterReason: DeadLetterReason | null;
   /** Null where there will be none. */
   readonly nextAttemptAt: number | null;

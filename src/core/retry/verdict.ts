@@ -14,33 +14,21 @@ export type DeadLetterReason =
   | 'forbidden'
   | 'expired';
 
-/** What we decided; `nats/settle.ts` does it. */
+/** What is to be done with a message. Only a decision: `Disposition` says what was really done. */
 export type Verdict =
   | { readonly kind: 'ack' }
-  /** Nobody wants it: acked, and that is all. */
+  /** None of its endpoints accepts its event type: acked, and nothing else. */
   | { readonly kind: 'discard' }
-  /** `retryVia`: the stream that it was published to, or its endpoint's own queue. */
+  /** `retryVia`: it waits for the next attempt in its stream (nak), or in its endpoint's parked queue. */
   | { readonly kind: 'retry'; readonly delayMs: number; readonly retryVia: RetryVia }
-  /** `detail`: what its attempt does not say; for a person. */
+  /** `detail`: what the attempt does not say, for a person. */
   | { readonly kind: 'deadLetter'; readonly reason: DeadLetterReason; readonly detail?: string }
-  /** Not sent, or not to the end for a reason of our own: it waits in its endpoint's own queue. Not an attempt. */
+  /** Not sent, or aborted by this worker: it waits in its endpoint's parked queue. Not an attempt. */
   | { readonly kind: 'park' }
-  /** It waits for its time, outside of all endpoints' queues. Milliseconds since 1970. Not an attempt. */
-  | { readonly kind: 'schedule'; readonly dueAt: number }
-  /** Its queue did not take it: this worker keeps it for a while, unsettled. Never decided, only done. */
-  | { readonly kind: 'deferred' }
-  /**
-   * Neither its queue nor the dead letters took it, or it must keep its order: it goes back to where it came from, for so many
-   * milliseconds. Never decided, only done.
-   */
-  | { readonly kind: 'requeued'; readonly delayMs: number };
+  /** It waits in a scheduled queue until `dueAt`, in milliseconds since 1970. Not an attempt. */
+  | { readonly kind: 'schedule'; readonly dueAt: number };
 
 export type RetryVia = 'nak' | 'park';
-
-/** Whether the message is in its endpoint's own queue now. */
-export function isParked(disposition: Verdict): boolean {
-  return disposition.kind === 'park' || (disposition.kind === 'retry' && disposition.retryVia === 'park');
-}
 
 export type RetryPolicy = {
   /** Counts the first attempt. */

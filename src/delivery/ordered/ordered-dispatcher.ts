@@ -1,6 +1,9 @@
-import type { Verdict } from '../../core/retry/verdict.ts';
-import { heapBytes } from '../deferred-messages.ts';
+import type { Disposition } from '../../core/retry/disposition.ts';
+import type { Admission } from '../admission/admission.ts';
+import type { MemoryBudget } from '../memory-budget.ts';
 import type { Message } from '../message.ts';
+import type { SettlementEffects } from '../settler.ts';
+import type { OrderedQueueReader } from './ordered-reader.ts';
 import { isOrderedTimeSlice, ORDERED_SHARE } from './ordered-share.ts';
 
 /** A message of which one at a time of its queue is here. */
@@ -19,20 +22,12 @@ export type OrderedDispatcherOptions<M extends OrderedMessage> = {
   readonly slots: number;
   /** Slots without a message, and without one that is about to come. */
   free(): number;
-  /** How many more attempts an endpoint has room for. */
-  capacityFor(endpointKey: string): number;
-  /** Takes a message into a slot; `ended` is to be called when its journey is over. */
-  start(message: M): void;
-  /** How much more may be kept in memory, in bytes. */
-  leftBytes(): number;
-  /** It waits for room at its endpoint. */
-  blocked(queue: string): void;
-  /** It was settled, and is to come again after `delayMs`; 0: it is not, or at once. */
-  settled(queue: string, pending: number, delayMs: number): void;
-  /** Hands it back unsent, to be handed out again at once. */
-  requeue(message: M): void;
-  /** Acks what was settled already by an earlier hand-out. */
-  ackDuplicate(message: M): void;
+  readonly admission: Pick<Admission, 'endpointFor' | 'capacityFor'>;
+  /** Shared with the deferred messages. DEFERRED_BYTES. */
+  readonly budget: MemoryBudget;
+  /** Hears of messages that wait here, and of those that are settled. */
+  readonly reader: Pick<OrderedQueueReader<M>, 'onBlocked' | 'onSettled'>;
+  readonly effects: Pick<SettlementEffects<M>, 'ack' | 'nak'>;
   /** Milliseconds on a clock that never goes back. */
   now(): number;
 };
@@ -66,10 +61,10 @@ export class OrderedDispatcher<M extends OrderedMessage> {
   readonly #waitLists = new Map<string, WaitList<M>>();
   /** The bench that each of those is on, or was. */
   readonly #waitListOf = new WeakMap<M, WaitList<M>>();
-  readonly #dispositions = new WeakMap<M, Verdict>();
+  readonly #dispositions = new WeakMap<M, Disposition>();
+  #sink: (message: M) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
-  #bytes = 0;
   #waiting = 0;
   /** In a slot. */
   #busy = 0;
@@ -83,9 +78,9 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     return this.#waiting;
   }
 
-  /** What those take in memory. */
-  get bytes(): number {
-    return this.#bytes;
+  /** @param sink Takes a message into a slot. `onFinished` is to be called when its journey is over. */
+  start(sink: (message: M) => void): void {
+    this.#sink = sink;
   }
 
   /** How many of the free slots are to be left to those that have room. */
@@ -96,7 +91,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
   /** A queue handed it out. */
   onMessage(message: M): void {
     if (this.#stopped) {
-      this.#options.requeue(message);
+      this.#options.effects.nak(message, 0);
       return;
     }
     const before = this.#held.get(message.orderingKey!);
@@ -118,10 +113,10 @@ export class OrderedDispatcher<M extends OrderedMessage> {
   /** Keeps a message that its endpoint has no room for. @returns False where there is no place for it. */
   defer(message: M, endpointKey: string): boolean {
     if (this.#stopped) {
-      this.#options.requeue(message);
+      this.#options.effects.nak(message, 0);
       return true;
     }
-    if (heapBytes(message) > this.#options.leftBytes()) return false;
+    if (!this.#options.budget.fits(message)) return false;
     const waitList = this.#waitLists.get(endpointKey) ?? newWaitList<M>(endpointKey);
     this.#waitLists.set(endpointKey, waitList);
     const before = this.#waitListOf.get(message);
@@ -134,12 +129,12 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     this.#waitListOf.set(message, waitList);
     this.#count(message, 1);
     this.#timer ??= setInterval(() => this.#check(), CHECK_EVERY_MS);
-    this.#options.blocked(message.orderingKey!);
+    this.#options.reader.onBlocked(message.orderingKey!);
     return true;
   }
 
   /** What was done with it, in its slot. */
-  onSettled(message: M, disposition: Verdict): void {
+  onSettled(message: M, disposition: Disposition): void {
     this.#dispositions.set(message, disposition);
   }
 
@@ -157,7 +152,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     const disposition = this.#dispositions.get(message);
     this.#startNext(message, disposition);
     const delayMs = disposition !== undefined && 'delayMs' in disposition ? disposition.delayMs : 0;
-    this.#options.settled(message.orderingKey!, message.pending, delayMs);
+    this.#options.reader.onSettled(message.orderingKey!, message.pending, delayMs);
   }
 
   /** One may be free by now. */
@@ -166,7 +161,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
       if (Math.min(this.#left(), this.#options.free()) <= 0) break;
       this.#due.delete(message);
       this.#busy++;
-      this.#options.start(message);
+      this.#sink(message);
     }
     if (this.#due.size > 0) this.#timer ??= setInterval(() => this.#check(), CHECK_EVERY_MS);
   }
@@ -176,12 +171,13 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     this.#stopped = true;
     clearInterval(this.#timer);
     const blocked = [...this.#waitLists.values()].flatMap(({ messages }) => [...messages]);
+    for (const message of blocked) this.#options.budget.giveBack(message);
     const behind = [...this.#held.values()].flatMap(([, ...others]) => others);
-    for (const message of new Set([...this.#due, ...blocked, ...behind])) this.#options.requeue(message);
+    for (const message of new Set([...this.#due, ...blocked, ...behind]))
+      this.#options.effects.nak(message, 0);
     this.#due.clear();
     this.#waitLists.clear();
     this.#waiting = 0;
-    this.#bytes = 0;
   }
 
   #check(): void {
@@ -198,7 +194,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
   /** Those that there may be room for by now. */
   #admitFrom(waitList: WaitList<M>): void {
     if (waitList.notBefore > this.#options.now()) return;
-    const space = this.#options.capacityFor(waitList.endpointKey);
+    const space = this.#capacityFor(waitList.endpointKey);
     for (const message of waitList.messages) {
       if (waitList.admitted.size >= space) return;
       waitList.messages.delete(message);
@@ -206,6 +202,13 @@ export class OrderedDispatcher<M extends OrderedMessage> {
       this.#count(message, -1);
       this.#due.add(message);
     }
+  }
+
+  /** Where others wait for the endpoint, too, ordered messages have it for their time slice only. */
+  #capacityFor(endpointKey: string): number {
+    const { admission, now } = this.#options;
+    const endpoint = admission.endpointFor(endpointKey);
+    return endpoint.hasBacklog && !isOrderedTimeSlice(now()) ? 0 : admission.capacityFor(endpoint);
   }
 
   #left(): number {
@@ -216,16 +219,17 @@ export class OrderedDispatcher<M extends OrderedMessage> {
 
   #count(message: M, sign: 1 | -1): void {
     this.#waiting += sign;
-    this.#bytes += sign * heapBytes(message);
+    if (sign > 0) this.#options.budget.take(message);
+    else this.#options.budget.giveBack(message);
   }
 
   /** Where the same message came once more, its end is that of the first. */
-  #startNext(message: M, disposition: Verdict | undefined): void {
+  #startNext(message: M, disposition: Disposition | undefined): void {
     const queue = message.orderingKey!;
     const [, ...behind] = this.#held.get(queue) ?? [];
     const isOver = disposition?.kind === 'ack' || disposition?.kind === 'deadLetter';
     while (isOver && behind.length > 0 && isSame(message, behind[0]!))
-      this.#options.ackDuplicate(behind.shift()!);
+      this.#options.effects.ack(behind.shift()!);
     if (behind.length === 0 || this.#stopped) this.#held.delete(queue);
     else {
       this.#held.set(queue, behind);

@@ -1,21 +1,20 @@
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import type { Service } from '../../runtime/service.ts';
 import type { QueueConsumer } from '../admission/tracked-endpoint.ts';
 import { QueuePool, type QueueSink, READ_AGAIN } from '../queue-pool.ts';
 
 /** The queues of ordered webhooks, one for each subject, as NATS keeps them. */
-export interface OrderedQueues {
-  /** Messages by queue: the only source of who has any. Null where that cannot be known now. */
+export interface OrderedQueues<M> {
+  /** Messages by queue: the only source of which queues hold any. Null if that cannot be known now. */
   list(): Promise<ReadonlyMap<string, number> | null>;
   /** Pulls from a queue, which hands out the next message when the one before is settled. Null where that is not possible now. */
-  open(queue: string, owner: QueueSink): Promise<QueueConsumer | null>;
+  open(queue: string, owner: QueueSink<M>): Promise<QueueConsumer | null>;
   /** Tells of some messages as they are published. @returns what ends it. */
   listen(onPublished: (queue: string) => void): () => void;
 }
 
-export type OrderedQueueReaderOptions = {
-  readonly queues: OrderedQueues;
+export type OrderedQueueReaderOptions<M> = {
+  readonly queues: OrderedQueues<M>;
   /** Queues that are pulled from at once. MAX_OPEN_QUEUES. */
   readonly maxOpenQueues: number;
   /** Queues that are remembered; where more hold something, they take turns. MAX_TRACKED_ENDPOINTS. */
@@ -40,7 +39,6 @@ const IDLE_MS = { max: 10_000, crowded: 250 };
 const TIME_SLICE_MS = 10_000;
 /** One whose message is with a peer, or waits for its retry, is left alone for so long, in milliseconds; doubled each time. */
 const EMPTY_BACKOFF_MS = { first: 1000, max: 16_000 };
-
 /**
  * One whose message comes again later is left alone until then, at most for so long, in milliseconds: somebody may remove that
  * message, and the next one waits for nothing; and to older servers a durable that nobody pulls from is idle, also while its
@@ -66,15 +64,15 @@ type OpenQueue = WaitingQueue & {
  * Opens the queues of ordered webhooks that hold something: those it hears of at once, those of its peers and of workers before
  * it when they are listed. Those whose message waits here for room are closed meanwhile, so that others have their turn.
  */
-export class OrderedQueueReader implements Service {
-  readonly name = 'ordered queue reader';
-  readonly #options: OrderedQueueReaderOptions;
+export class OrderedQueueReader<M extends { readonly pending: number }> {
+  readonly #options: OrderedQueueReaderOptions<M>;
   readonly #open = new QueuePool<OpenQueue>();
   /** Their message is here. */
   readonly #held = new Set<string>();
   #listed: ReadonlyMap<string, number> = new Map();
   /** Known to hold something; the first has waited longest for its turn. */
   readonly #waiting = new Map<string, WaitingQueue>();
+  #sink: (message: M) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #unsubscribe: () => void = () => {};
   #listing: Promise<void> | null = null;
@@ -82,7 +80,7 @@ export class OrderedQueueReader implements Service {
   /** From which one on a list is taken: another one each time, since it may be longer than what is remembered. */
   #turn = 0;
   #stopped = false;
-  constructor(options: OrderedQueueReaderOptions) {
+  constructor(options: OrderedQueueReaderOptions<M>) {
     this.#options = options;
   }
 
@@ -96,15 +94,16 @@ export class OrderedQueueReader implements Service {
     return this.#listed.has(queue) || this.#held.has(queue) || this.#waiting.has(queue);
   }
 
-  async start(): Promise<void> {
+  /** Begins to read; every message goes to the sink. */
+  start(sink: (message: M) => void): void {
+    this.#sink = sink;
     this.#unsubscribe = this.#options.queues.listen((queue) => this.onPublished(queue));
     this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
     this.#check();
   }
 
-  /** A message was published there. */
+  /** A message was published there. A queue whose message waits for a retry stays closed: the new one is behind that. */
   onPublished(queue: string): void {
-    // Where its message waits for a retry, this one is behind it.
     if (this.#isTaken(queue) || this.#waiting.has(queue)) return;
     this.#await(queue);
     this.#check();
@@ -205,9 +204,10 @@ export class OrderedQueueReader implements Service {
     const activity = { at: now(), hasCome: false, pending: 0 };
     const consumer = await queues.open(key.queue, {
       capacity: () => (mayPull() && !this.#stopped ? 1 : 0),
-      onMessage: (pending) => {
+      onMessage: (message) => {
         this.#held.add(key.queue);
-        Object.assign(activity, { at: now(), hasCome: true, pending });
+        Object.assign(activity, { at: now(), hasCome: true, pending: message.pending });
+        this.#sink(message);
       },
     });
     return consumer && { ...key, consumer, since: now(), activity };

@@ -1,22 +1,21 @@
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import type { Service } from '../../runtime/service.ts';
 import type { Admission } from '../admission/admission.ts';
 import { isUnhealthy, type QueueConsumer, type TrackedEndpoint } from '../admission/tracked-endpoint.ts';
 import { QueuePool, type QueueSink, READ_AGAIN } from '../queue-pool.ts';
 import type { ParkedSlotShare } from './parked-share.ts';
 
 /** The queues of all endpoints, as NATS keeps them. */
-export interface ParkedQueues {
+export interface ParkedQueues<M> {
   /** Messages by endpoint key: the only source of who has any. Null where that cannot be known now. */
   list(): Promise<ReadonlyMap<string, number> | null>;
   /** Pulls from the queue of an endpoint. Null where that is not possible now. */
-  open(endpointKey: string, owner: QueueSink): Promise<QueueConsumer | null>;
+  open(endpointKey: string, owner: QueueSink<M>): Promise<QueueConsumer | null>;
 }
 
-export type ParkedQueueReaderOptions = {
+export type ParkedQueueReaderOptions<M> = {
   readonly admission: Admission;
-  readonly queues: ParkedQueues;
+  readonly queues: ParkedQueues<M>;
   /** Queues that are drained at once. MAX_OPEN_QUEUES. */
   readonly maxOpenQueues: number;
   readonly share: ParkedSlotShare;
@@ -54,12 +53,12 @@ type OpenQueue = {
  * Takes parked messages out of their endpoints' queues as their rooms allow: those that this worker parked at
  * once, those of its peers and of workers before it when the queues are listed.
  */
-export class ParkedQueueReader implements Service {
-  readonly name = 'parked queue reader';
-  readonly #options: ParkedQueueReaderOptions;
+export class ParkedQueueReader<M extends { readonly pending: number }> {
+  readonly #options: ParkedQueueReaderOptions<M>;
   readonly #open = new QueuePool<OpenQueue>();
   /** Keys whose queue is known to hold something; the first has waited longest for its turn. */
   readonly #waiting = new Map<string, TrackedEndpoint>();
+  #sink: (message: M) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #listing: Promise<void> | null = null;
   #listAt = 0;
@@ -67,11 +66,13 @@ export class ParkedQueueReader implements Service {
   #turn = 0;
   #stopped = false;
 
-  constructor(options: ParkedQueueReaderOptions) {
+  constructor(options: ParkedQueueReaderOptions<M>) {
     this.#options = options;
   }
 
-  async start(): Promise<void> {
+  /** Begins to read; every message goes to the sink. */
+  start(sink: (message: M) => void): void {
+    this.#sink = sink;
     this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
     this.#check();
   }
@@ -149,11 +150,13 @@ export class ParkedQueueReader implements Service {
     const activity = { at: now() };
     const consumer = await queues.open(endpoint.key, {
       capacity: () => (this.#stopped ? 0 : share.quotaFor(endpoint)),
-      onMessage: (pending) => {
+      onMessage: (message) => {
+        const { pending } = message;
         activity.at = now();
         endpoint.parked = pending;
         // The last one: those that come from now on need not go behind it.
         if (pending === 0 && !isUnhealthy(endpoint, now())) endpoint.hasBacklog = false;
+        this.#sink(message);
       },
     });
     return consumer && { endpoint, consumer, since: now(), activity };

@@ -1,13 +1,12 @@
 import { type ScheduledBucket, scheduledBucket } from '../../core/scheduled-queue.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import type { Service } from '../../runtime/service.ts';
 import type { QueueConsumer } from '../admission/tracked-endpoint.ts';
 import { QueuePool, READ_AGAIN } from '../queue-pool.ts';
 import type { ParkedQueues } from './parked-reader.ts';
 
-export type ScheduledQueueReaderOptions = {
-  readonly queues: Pick<ParkedQueues, 'open'>;
+export type ScheduledQueueReaderOptions<M> = {
+  readonly queues: Pick<ParkedQueues<M>, 'open'>;
   /** How many messages may come now, from all queues together. */
   capacity(): number;
   readonly log: Logger;
@@ -33,20 +32,22 @@ type OpenQueue = {
 };
 
 /** Takes messages out that wait for their time, when it comes: those of each day and minute from the queue of that one. */
-export class ScheduledQueueReader implements Service {
-  readonly name = 'scheduled queue reader';
-  readonly #options: ScheduledQueueReaderOptions;
+export class ScheduledQueueReader<M> {
+  readonly #options: ScheduledQueueReaderOptions<M>;
   /** Queues that hold something, and are not open. */
   readonly #waiting = new Map<string, ScheduledBucket>();
   readonly #open = new QueuePool<OpenQueue>();
+  #sink: (message: M) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  constructor(options: ScheduledQueueReaderOptions) {
+  constructor(options: ScheduledQueueReaderOptions<M>) {
     this.#options = options;
   }
 
-  async start(): Promise<void> {
+  /** Begins to read; every message goes to the sink. */
+  start(sink: (message: M) => void): void {
+    this.#sink = sink;
     this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
     this.#check();
   }
@@ -112,8 +113,9 @@ export class ScheduledQueueReader implements Service {
     const activity = { at: now() };
     const consumer = await queues.open(bucket.key, {
       capacity: () => (this.#stopped ? 0 : Math.ceil(capacity() / Math.max(1, this.#open.size))),
-      onMessage: () => {
+      onMessage: (message) => {
         activity.at = now();
+        this.#sink(message);
       },
     });
     return consumer && { bucket, consumer, activity };

@@ -4,6 +4,7 @@ import type { EndpointRow } from '../../core/endpoint/row.ts';
 import type { Delivery } from '../../core/message/delivery.ts';
 import { matches } from '../../core/subject.ts';
 import { errorMessage } from '../../runtime/failure.ts';
+import { Listeners } from '../../runtime/listeners.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { withTimeout } from '../../runtime/with-timeout.ts';
 import type { RegistrySnapshot } from '../resolve.ts';
@@ -25,10 +26,6 @@ export type WebhookRegistryOptions = {
   /** SUBJECT and ORDERED_SUBJECT: what messages come from. */
   readonly subjects: readonly string[];
   readonly log: Logger;
-  /** Told whenever the rows are others, and when they cannot be read any more, or can again. */
-  onChanged(): void;
-  /** Told of every notification. */
-  onNotified(): void;
 };
 
 /** Rows that nobody tells us about are read this often, in milliseconds. */
@@ -58,6 +55,8 @@ const MAX_READING_SHARE = 1 / 10;
 /** The rows of `rule_webhooks` as they are now. While PostgreSQL is away, the last known ones serve. */
 export class WebhookRegistry {
   readonly #options: WebhookRegistryOptions;
+  readonly #changed = new Listeners();
+  readonly #notified = new Listeners();
   #known: RegistrySnapshot | null = null;
   #last = '';
   #reading: Promise<void> | null = null;
@@ -72,6 +71,16 @@ export class WebhookRegistry {
 
   constructor(options: WebhookRegistryOptions) {
     this.#options = options;
+  }
+
+  /** Called whenever the rows are others, and when they cannot be read any more, or can again. */
+  onChanged(listener: () => void): void {
+    this.#changed.add(listener);
+  }
+
+  /** Called at every notification: what operators say in `rule_nats_endpoints` may be new, too. */
+  onNotified(listener: () => void): void {
+    this.#notified.add(listener);
   }
 
   /** Null while they have never been read. */
@@ -89,10 +98,10 @@ export class WebhookRegistry {
   }
 
   async start(): Promise<void> {
-    const { rows, onNotified } = this.#options;
+    const { rows } = this.#options;
     this.#listening = rows.listen(() => {
       this.#read();
-      onNotified();
+      this.#notified.call();
     });
     this.#timer = setInterval(() => this.#read(), READ_EVERY_MS);
     this.#read();
@@ -167,7 +176,7 @@ export class WebhookRegistry {
   }
 
   async #readOnce(): Promise<void> {
-    const { rows, policy, onChanged } = this.#options;
+    const { rows, policy } = this.#options;
     const begun = performance.now();
     const slow = setTimeout(() => this.#onReadFailed(`no answer within ${SLOW_MS / 1000} s`), SLOW_MS);
     try {
@@ -177,14 +186,14 @@ export class WebhookRegistry {
       const text = JSON.stringify(read);
       if (text === this.#last && this.#known !== null) {
         this.#known = { ...this.#known, asOf: begun };
-        if (wasInTrouble) onChanged();
+        if (wasInTrouble) this.#changed.call();
         return;
       }
       this.#last = text;
       const endpoints = read.map((row) => endpointOf(row, policy));
       this.#known = { registry: new Registry(endpoints), asOf: begun };
       for (const endpoint of endpoints) this.#logInvalidRow(endpoint);
-      onChanged();
+      this.#changed.call();
     } catch (error) {
       this.#onReadFailed(errorMessage(error));
     } finally {
@@ -207,13 +216,13 @@ export class WebhookRegistry {
   }
 
   #onReadFailed(error: string): void {
-    const { log, onChanged } = this.#options;
+    const { log } = this.#options;
     const wasInTrouble = this.#problem !== null;
     this.#problem = `rule_webhooks: ${error}`;
     if (wasInTrouble) return;
     const hint = this.#known === null ? HINT.neverRead : HINT.lastKnown;
     log.warn({ error, hint }, 'registry.read_failed');
-    onChanged();
+    this.#changed.call();
   }
 }
 

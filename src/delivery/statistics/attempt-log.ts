@@ -2,7 +2,8 @@ import type { Delivery } from '../../core/message/delivery.ts';
 import type { Counters } from '../../core/records/statistics.ts';
 import { withoutQuery } from '../../core/request/target.ts';
 import { type Attempt, describeFailure } from '../../core/retry/attempt.ts';
-import { deadLetterDetail, type Verdict } from '../../core/retry/verdict.ts';
+import type { Disposition } from '../../core/retry/disposition.ts';
+import { deadLetterDetail } from '../../core/retry/verdict.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Message } from '../message.ts';
 import { type FanOut, isUndeliverable, type Undeliverable } from '../resolve.ts';
@@ -16,7 +17,7 @@ export function logAttempt(
   message: Message,
   delivery: Delivery | Undeliverable,
   attempt: Attempt,
-  disposition: Verdict,
+  disposition: Disposition,
 ): void {
   const { outcome } = attempt;
   // That a message waits is no failure, and no attempt.
@@ -51,7 +52,7 @@ export function logFanOut(
   log: Logger,
   message: Message,
   { id, endpointKeys }: FanOut,
-  disposition: Verdict,
+  disposition: Disposition,
 ): void {
   if (!log.isLevelEnabled('debug')) return;
   const { subject, sequence } = message;

@@ -3,7 +3,8 @@ import type { AttemptRecord, DeadLetterRecord } from '../../core/records/statist
 import { storedPayload } from '../../core/records/stored-payload.ts';
 import { NO_ENDPOINT_KEY, withoutQuery } from '../../core/request/target.ts';
 import { type Attempt, attemptsMade, describeFailure, wasSent } from '../../core/retry/attempt.ts';
-import { deadLetterDetail, type Verdict } from '../../core/retry/verdict.ts';
+import type { Disposition } from '../../core/retry/disposition.ts';
+import { deadLetterDetail } from '../../core/retry/verdict.ts';
 import type { Message } from '../message.ts';
 import { endpointKeyOf, isUndeliverable, type Undeliverable } from '../resolve.ts';
 
@@ -15,7 +16,7 @@ export function attemptRecord(
   message: Message,
   delivery: Delivery | Undeliverable,
   attempt: Attempt,
-  disposition: Verdict,
+  disposition: Disposition,
   wanted: AttemptLog,
 ): AttemptRecord | null {
   const { outcome, startedAt, durationMs } = attempt;
@@ -51,7 +52,7 @@ export function deadLetterRecord(
   message: Message,
   delivery: Delivery | Undeliverable,
   attempt: Attempt,
-  disposition: Verdict,
+  disposition: Disposition,
   storedBytes: number,
 ): DeadLetterRecord | null {
   if (disposition.kind !== 'deadLetter') return null;

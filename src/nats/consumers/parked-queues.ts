@@ -12,7 +12,7 @@ import {
   type QueuesOptions,
 } from './queue-consumer.ts';
 
-/** `stream`: PARKED_STREAM_NAME. `take` has parked copies, and somebody else's messages there. */
+/** `stream`: PARKED_STREAM_NAME. */
 export type ParkedQueuesOptions = Omit<QueuesOptions, 'kind' | 'maxPulls'> & {
   /** The stream whose messages are parked there. */
   readonly sourceStream: string;

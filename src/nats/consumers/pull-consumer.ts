@@ -28,18 +28,20 @@ export type PullOptions = {
   readonly toMessage?: (message: Msg, streamCreatedAt: number) => ReceivedMessage;
 };
 
-/** Who takes the messages. */
+/** Where messages go. */
 export interface MessageSink {
-  /** Slots without a message. */
+  /** How many messages may come now. */
   capacity(): number;
-  /** Takes a message into a slot. Called only while one is free. */
+  /** Called with more messages than there is capacity only after a reconnect, if the server still serves pulls of before. */
   onMessage(message: ReceivedMessage): void;
-  /** Hands back, at once, a message that no slot is free for. */
-  onSurplus(message: ReceivedMessage): void;
 }
 
+/** Before the start, nothing may come. */
+const NO_SINK: MessageSink = { capacity: () => 0, onMessage: () => {} };
+
 export interface PullConsumer {
-  start(): void;
+  /** Pulls, and gives every message to the sink. */
+  start(sink: MessageSink): void;
   /** Tells that a slot became free. */
   onSlotFreed(): void;
   /** No new pulls; resolves when every message that was already on its way has been taken, and nothing is left behind. */
@@ -73,13 +75,10 @@ const EXPECTED_MS = 100;
  * come is a credit, counted exactly: the server says when it gives up on a pull, and one that it never answers
  * ends with its time. So nothing waits here without a slot, whatever happens to the connection or the event loop.
  */
-export function createPullConsumer(
-  client: NatsClient,
-  options: PullOptions,
-  sink: MessageSink,
-): PullConsumer {
+export function createPullConsumer(client: NatsClient, options: PullOptions): PullConsumer {
   const subject = `${client.apiPrefix}.CONSUMER.MSG.NEXT.${options.stream}.${options.durable}`;
   const { maxPulls = MAX_PULLS, toMessage = publishedMessage } = options;
+  let sink = NO_SINK;
   let pulls: PullRequests | undefined;
   let timer: NodeJS.Timeout | undefined;
   let wakesAt = Number.POSITIVE_INFINITY;
@@ -152,9 +151,7 @@ export function createPullConsumer(
   function onMessage(message: Msg): void {
     answered();
     cameAt = performance.now();
-    const received = toMessage(message, options.streamCreatedAt());
-    if (sink.capacity() > 0) sink.onMessage(received);
-    else sink.onSurplus(received);
+    sink.onMessage(toMessage(message, options.streamCreatedAt()));
     consider();
   }
 
@@ -185,8 +182,7 @@ export function createPullConsumer(
   }
 
   function onReconnect(): void {
-    // The server may have forgotten the pulls of the old connection. Where it has not, and brings more than we
-    // have slots for, the surplus goes back.
+    // The server may have forgotten the pulls of the old connection. If it has not, it may bring more than there is capacity for.
     pulls?.closeAll();
     invalidate();
     retry();
@@ -199,7 +195,8 @@ export function createPullConsumer(
   }
 
   return {
-    start() {
+    start(messages) {
+      sink = messages;
       stopListening = client.listen({ onReconnect });
       const onError = (error: Error) => {
         problem = error.message;

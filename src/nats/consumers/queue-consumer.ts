@@ -68,12 +68,11 @@ export async function ensureQueueConsumer(
 export const OPENED_AGAIN =
   'The worker tries again by itself. If this lasts, look at the log of nats-server.';
 
-/** Who pulls from a queue. */
+/** Where the messages of one queue go. */
 export type QueueSink = {
   /** How many messages may come now. */
   capacity(): number;
-  /** One came; `pending` more are to be handed out after it. */
-  onMessage(pending: number): void;
+  onMessage(message: ReceivedMessage): void;
 };
 
 /** Of all queues that one stream holds. */
@@ -88,7 +87,6 @@ export type QueuesOptions = {
   streamCreatedAt(): number;
   /** Whether it is still the one that is known. */
   isStreamKnown(): Promise<boolean>;
-  take(message: ReceivedMessage): void;
 };
 
 /**
@@ -99,31 +97,23 @@ export type QueuesOptions = {
  */
 export async function pullQueue(
   client: NatsClient,
-  { stream, kind, maxBatch, maxPulls, streamCreatedAt, isStreamKnown, take }: QueuesOptions,
+  { stream, kind, maxBatch, maxPulls, streamCreatedAt, isStreamKnown }: QueuesOptions,
   ensure: () => Promise<QueueConsumerResult>,
-  { capacity, onMessage }: QueueSink,
+  sink: QueueSink,
 ) {
   const durable = await ensure();
   if ('failed' in durable) return durable;
-  const taken = (message: ReceivedMessage) => {
-    onMessage(message.pending);
-    take(message);
-  };
-  const consumer = createPullConsumer(
-    client,
-    {
-      stream,
-      durable: durable.name,
-      streamCreatedAt,
-      maxBatch,
-      limits: () => ({ batch: null, expiresMs: null }),
-      // Its end, for want of pulls, is normal: it is made again.
-      verify: async () => (await isStreamKnown()) && 'name' in (await ensure()),
-      maxPulls,
-      toMessage: (message, createdAt) => new ReceivedMessage(message, createdAt, kind),
-    },
-    { capacity, onMessage: taken, onSurplus: taken },
-  );
-  consumer.start();
+  const consumer = createPullConsumer(client, {
+    stream,
+    durable: durable.name,
+    streamCreatedAt,
+    maxBatch,
+    limits: () => ({ batch: null, expiresMs: null }),
+    // Its end, for want of pulls, is normal: it is made again.
+    verify: async () => (await isStreamKnown()) && 'name' in (await ensure()),
+    maxPulls,
+    toMessage: (message, createdAt) => new ReceivedMessage(message, createdAt, kind),
+  });
+  consumer.start(sink);
   return { outstanding: consumer.credits, pullMore: consumer.onSlotFreed, stop: consumer.stop };
 }

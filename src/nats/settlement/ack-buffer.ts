@@ -1,5 +1,6 @@
 import { Events } from 'nats';
 import { failpoint } from '../../runtime/failpoint.ts';
+import { Listeners } from '../../runtime/listeners.ts';
 import type { NatsClient } from '../connection/client.ts';
 
 /** What is said about one hand-out, on its way to the server. */
@@ -42,16 +43,17 @@ export interface AckBuffer {
   flush(timeoutMs: number): Promise<boolean>;
   /** Null while the server takes our words; else why not, for health. What is delivered then would be delivered again. */
   problem(): string | null;
+  /** Called when the server takes acks again, after it refused them. */
+  onAccepted(listener: () => void): void;
 }
 
 /**
  * Words go out together, by a 5 ms timer, and count as said once a PONG came back after them; only then the next ones
  * go out, so that their order stays. Those without a PONG when the connection breaks are said again on the next one, and
  * those that the server turned down, for want of a right, now and then.
- *
- * @param onAccepted Called when the server takes words again.
  */
-export function createAckBuffer(client: NatsClient, onAccepted: () => void = () => {}): AckBuffer {
+export function createAckBuffer(client: NatsClient): AckBuffer {
+  const accepted = new Listeners();
   const nc = client.connection;
   let waiting: Ack[] = [];
   let unconfirmed = 0;
@@ -95,7 +97,7 @@ export function createAckBuffer(client: NatsClient, onAccepted: () => void = () 
     const wasDenied = problem !== null;
     problem = again.length === 0 ? null : DENIED;
     written(again);
-    if (wasDenied && problem === null) onAccepted();
+    if (wasDenied && problem === null) accepted.call();
   }
 
   function written(again: Ack[]): void {
@@ -122,6 +124,7 @@ export function createAckBuffer(client: NatsClient, onAccepted: () => void = () 
 
   return {
     problem: () => problem,
+    onAccepted: (listener) => void accepted.add(listener),
     send(reply, payload, repeatForMs = Number.POSITIVE_INFINITY, lease) {
       waiting.push({ reply, payload, repeatUntil: performance.now() + repeatForMs, lease });
       ackBuffered();

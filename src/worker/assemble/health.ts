@@ -5,9 +5,9 @@ import type { NatsClient } from '../../nats/connection/client.ts';
 import type { PullConsumer } from '../../nats/consumers/pull-consumer.ts';
 import type { OrderedTopology } from '../topology/ordered-topology.ts';
 import type { Topology } from '../topology/topology.ts';
-import type { Settling } from './settlement.ts';
+import type { AssembledSettlement } from './settlement.ts';
 
-export type HealthParts = Settling & {
+export type HealthParts = AssembledSettlement & {
   readonly client: NatsClient;
   readonly topology: Topology;
   readonly orderedTopology: OrderedTopology;
@@ -45,5 +45,5 @@ export function assembleHealth(parts: HealthParts) {
   const isInTrouble = () =>
     consumer.problem() !== null || settlement.problem() !== null || parkedWriter.problem() !== null;
 
-  return { health, inTrouble: isInTrouble };
+  return { health, isInTrouble };
 }

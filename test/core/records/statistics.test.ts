@@ -7,7 +7,7 @@ import {
   NO_COUNTERS,
 } from '../../../src/core/records/statistics.ts';
 import type { Attempt, Outcome } from '../../../src/core/retry/attempt.ts';
-import type { Verdict } from '../../../src/core/retry/verdict.ts';
+import type { Disposition } from '../../../src/core/retry/disposition.ts';
 
 const attempt = (outcome: Outcome): Attempt => ({ outcome, startedAt: 0, durationMs: 12 });
 const answered = attempt({ kind: 'responded', status: 200, retryAfterMs: null, excerpt: null });
@@ -20,7 +20,7 @@ const RETRY = { kind: 'retry', delayMs: 1, retryVia: 'nak' } as const;
 const settled = { ...NO_COUNTERS, delivered: 1, processingMs: 12 };
 
 describe('what a settled hand-out adds', () => {
-  it.each<[string, Attempt, Verdict, boolean, Counters]>([
+  it.each<[string, Attempt, Disposition, boolean, Counters]>([
     ['an ack', answered, { kind: 'ack' }, false, { ...settled, acknowledged: 1, attempts: 1 }],
     [
       'an ack of a hand-out made before',
@@ -115,7 +115,7 @@ describe('merging counters', () => {
 
   it('never counts a hand-out twice: each is delivered, handed back or parked', () => {
     const outcome = fc.constantFrom(answered, unsent, aborted);
-    const verdict = fc.constantFrom<Verdict>(
+    const verdict = fc.constantFrom<Disposition>(
       { kind: 'ack' },
       RETRY,
       { ...RETRY, retryVia: 'park' },

@@ -4,7 +4,6 @@ import type { Outcome } from '../../../src/core/retry/attempt.ts';
 import {
   deadLetterDetail,
   decide,
-  isParked,
   type RetryPolicy,
   type RetryVia,
   type Verdict,
@@ -119,18 +118,6 @@ describe('what follows from an attempt', () => {
       delayMs: 1000,
       retryVia: retryVia,
     });
-  });
-
-  it('a message waits in the queue of its endpoint when it is parked, or is to be tried again from there', () => {
-    const done: Verdict[] = [
-      PARK,
-      { kind: 'retry', delayMs: 1, retryVia: 'park' },
-      retryAfter(1),
-      { kind: 'ack' },
-      deadLetter('gone'),
-      { kind: 'requeued', delayMs: 0 },
-    ];
-    expect(done.map(isParked)).toEqual([true, true, false, false, false, false]);
   });
 
   describe('where a message expires', () => {

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { TrackedEndpoint } from '../../../src/delivery/admission/tracked-endpoint.ts';
+import { MemoryBudget } from '../../../src/delivery/memory-budget.ts';
 import { OrderedDispatcher, type OrderedMessage } from '../../../src/delivery/ordered/ordered-dispatcher.ts';
 
 beforeEach(() => {
@@ -17,7 +19,7 @@ function message(orderingKey: string, more: Partial<OrderedMessage> = {}): Order
 }
 
 /** Each endpoint has room for as many as `space` says; messages in slots stay there until the test ends them. */
-function open({ slots = 100, bytes = 1_000_000 } = {}) {
+function open({ slots = 100, bytes = 1_000_000, hasBacklog = false } = {}) {
   const inSlots = new Set<OrderedMessage>();
   const said: string[] = [];
   const handedBack: OrderedMessage[] = [];
@@ -25,15 +27,22 @@ function open({ slots = 100, bytes = 1_000_000 } = {}) {
   const messages: OrderedDispatcher<OrderedMessage> = new OrderedDispatcher<OrderedMessage>({
     slots,
     free: () => slots - inSlots.size,
-    capacityFor: (endpointKey) => space[endpointKey as keyof typeof space],
-    start: (each) => inSlots.add(each),
-    leftBytes: () => bytes - messages.bytes,
-    blocked: (queue) => said.push(`${queue} benched`),
-    settled: (queue, pending, delayMs) => said.push(`${queue} settled, ${pending} more, ${delayMs} ms`),
-    requeue: (each) => handedBack.push(each),
-    ackDuplicate: (each) => said.push(`${each.orderingKey} acked again`),
+    admission: {
+      endpointFor: (endpointKey) => ({ key: endpointKey, hasBacklog }) as TrackedEndpoint,
+      capacityFor: ({ key }) => space[key as keyof typeof space],
+    },
+    budget: new MemoryBudget(bytes),
+    reader: {
+      onBlocked: (queue) => said.push(`${queue} blocked`),
+      onSettled: (queue, pending, delayMs) => said.push(`${queue} settled, ${pending} more, ${delayMs} ms`),
+    },
+    effects: {
+      nak: (each) => handedBack.push(each),
+      ack: (each) => said.push(`${each.orderingKey} acked again`),
+    },
     now: () => Date.now(),
   });
+  messages.start((each) => inSlots.add(each));
   const end = (each: OrderedMessage) => {
     inSlots.delete(each);
     messages.onFinished(each);
@@ -106,7 +115,7 @@ test('one without room keeps no slot, and is taken up when there is room, those 
   space[HERE] = 2;
   vi.advanceTimersByTime(50);
   expect([...inSlots]).toEqual(all.slice(0, 2));
-  expect(said).toEqual(['a benched', 'b benched', 'c benched']);
+  expect(said).toEqual(['a blocked', 'b blocked', 'c blocked']);
 });
 
 test('one that comes later goes behind those that wait for the same endpoint, and past those that wait for others', () => {

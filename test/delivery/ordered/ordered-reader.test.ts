@@ -15,11 +15,11 @@ async function open(
   { mostOpen: maxOpenQueues = 2, mostKnown: maxTrackedQueues = 1000 } = {},
 ) {
   const held = new Map(Object.entries(queues));
-  const owners = new Map<string, QueueSink>();
+  const owners = new Map<string, QueueSink<{ readonly pending: number }>>();
   const opened: string[] = [];
   let hint = (_queue: string) => {};
   let isRefused = false;
-  const keys = new OrderedQueueReader({
+  const keys = new OrderedQueueReader<{ readonly pending: number }>({
     queues: {
       list: async () => new Map(held),
       async open(queue, owner) {
@@ -45,7 +45,7 @@ async function open(
     log: await createLogger({ level: 'silent', format: 'json' }),
     now: () => Date.now(),
   });
-  await keys.start();
+  keys.start(() => {});
   const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
   await pass(100);
   return {
@@ -58,10 +58,10 @@ async function open(
       isRefused = true;
     },
     isOpen: (queue: string) => owners.has(queue),
-    come: (queue: string, pending: number) => owners.get(queue)!.onMessage(pending),
+    come: (queue: string, pending: number) => owners.get(queue)!.onMessage({ pending }),
     /** A message comes, and is settled. */
     deliver(queue: string, pending: number) {
-      owners.get(queue)!.onMessage(pending);
+      owners.get(queue)!.onMessage({ pending });
       held.set(queue, pending);
       if (pending === 0) held.delete(queue);
       keys.onSettled(queue, pending, 0);

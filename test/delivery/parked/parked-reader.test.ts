@@ -9,19 +9,21 @@ import { ParkedSlotShare } from '../../../src/delivery/parked/parked-share.ts';
 import type { QueueSink } from '../../../src/delivery/queue-pool.ts';
 import type { Logger } from '../../../src/runtime/logger.ts';
 
+type Parked = { readonly pending: number };
+
 const SLOTS = 64;
 
 /** The queues as NATS would keep them; a drain takes nothing by itself. */
 let queued: Map<string, number>;
-let drains: Map<string, QueueSink>;
+let drains: Map<string, QueueSink<Parked>>;
 let opened: string[];
 /** What NATS waits for before it makes a drain. */
 let opening: Promise<void>;
 let admission: Admission;
-let drainer: ParkedQueueReader;
+let drainer: ParkedQueueReader<Parked>;
 let share: ParkedSlotShare;
 
-function start(maxOpenQueues = 4): Promise<void> {
+function start(maxOpenQueues = 4): void {
   share = new ParkedSlotShare({
     admission,
     slots: SLOTS,
@@ -51,7 +53,7 @@ function start(maxOpenQueues = 4): Promise<void> {
       },
     },
   });
-  return drainer.start();
+  drainer.start(() => {});
 }
 
 beforeEach(() => {
@@ -96,7 +98,7 @@ function fail(key: string): void {
 describe('more queues than endpoints that are remembered', () => {
   it('have their turns, each probed by and by though none of them answers', async () => {
     for (let number = 0; number < 100; number++) queued.set(`down-${number}`, 5);
-    await start();
+    start();
     const seen = new Set<string>();
     for (let second = 0; second < 120; second++) {
       await passes(1000);
@@ -114,7 +116,7 @@ describe('more queues than endpoints that are remembered', () => {
 describe('a queue that holds something', () => {
   it('of a worker before this one is tried with one message, and drained when that goes well', async () => {
     queued.set('a', 500);
-    await start();
+    start();
     await passes(100);
     expect(drains.get('a')!.capacity()).toBe(1);
     pass('a', true).release(answer(200));
@@ -122,7 +124,7 @@ describe('a queue that holds something', () => {
   });
 
   it('is drained as soon as this worker parked there, while its endpoint has room', async () => {
-    await start();
+    start();
     drainer.onParked('b');
     await passes(50);
     expect(opened).toEqual(['b']);
@@ -133,7 +135,7 @@ describe('a queue that holds something', () => {
     opening = new Promise((resolve) => {
       made = resolve;
     });
-    await start();
+    start();
     drainer.onParked('b');
     await passes(50);
     drainer.onParked('b');
@@ -144,7 +146,7 @@ describe('a queue that holds something', () => {
   });
 
   it('is left alone while its endpoint fails, and probed when the time has come', async () => {
-    await start();
+    start();
     fail('down');
     drainer.onParked('down');
     await passes(150);
@@ -154,7 +156,7 @@ describe('a queue that holds something', () => {
   });
 
   it('is given up for now when its probe fails', async () => {
-    await start();
+    start();
     fail('down');
     drainer.onParked('down');
     await passes(1100);
@@ -167,20 +169,20 @@ describe('a queue that holds something', () => {
 
   it('sends those that come now behind it, until its last message is handed out', async () => {
     queued.set('a', 500);
-    await start();
+    start();
     await passes(100);
     expect(admission.admit(target('a'), { isParkedCopy: false, cannotPark: false })).toMatchObject({
       kind: 'noCapacity',
     });
     pass('a', true).release(answer(200));
     queued.clear();
-    drains.get('a')!.onMessage(0);
+    drains.get('a')!.onMessage({ pending: 0 });
     expect(pass('a', false).kind).toBe('permit');
   });
 
   it('is asked for no more than it holds', async () => {
     queued.set('a', 3);
-    await start();
+    start();
     await passes(100);
     pass('a', true).release(answer(200));
     expect(drains.get('a')!.capacity()).toBe(3);
@@ -188,7 +190,7 @@ describe('a queue that holds something', () => {
 
   it('leaves a quarter of the slots to messages of others', async () => {
     queued.set('a', 500);
-    await start();
+    start();
     await passes(100);
     pass('a', true).release(answer(200));
     for (let count = 0; count < 47; count++) share.started();
@@ -199,7 +201,7 @@ describe('a queue that holds something', () => {
 describe('more queues than may be drained at once', () => {
   it('take turns', async () => {
     for (let number = 0; number < 10; number++) queued.set(`q${number}`, 1);
-    await start(4);
+    start(4);
     await passes(100);
     expect(drains.size).toBe(4);
     await passes(3500);
@@ -210,7 +212,7 @@ describe('more queues than may be drained at once', () => {
 describe('a queue that is empty', () => {
   it('is known to be when it is listed no more', async () => {
     queued.set('a', 500);
-    await start();
+    start();
     await passes(100);
     queued.delete('a');
     await passes(5100);
@@ -218,17 +220,17 @@ describe('a queue that is empty', () => {
   });
 
   it('is not drained for ever', async () => {
-    await start();
+    start();
     drainer.onParked('a');
     await passes(50);
-    drains.get('a')!.onMessage(0);
+    drains.get('a')!.onMessage({ pending: 0 });
     await passes(25_000);
     expect(drains.size).toBe(0);
   });
 });
 
 it('slots are left to parked messages as far as there are any', async () => {
-  await start();
+  start();
   expect(share.reservedSlots()).toBe(Math.floor(SLOTS / 40));
   queued.set('a', 5);
   await passes(5100);

@@ -8,11 +8,11 @@ const MINUTE = 'at.2027-01-31T12:05';
 const DAY = 'at.2027-02-02';
 
 /** A drain takes nothing by itself. */
-let drains: Map<string, QueueSink>;
+let drains: Map<string, QueueSink<object>>;
 let opened: string[];
 let fails: boolean;
 let free: number;
-let schedule: ScheduledQueueReader;
+let schedule: ScheduledQueueReader<object>;
 
 beforeEach(async () => {
   vi.useFakeTimers({ now: NOON, toFake: ['setInterval', 'clearInterval', 'performance', 'Date'] });
@@ -40,7 +40,7 @@ beforeEach(async () => {
       },
     },
   });
-  await schedule.start();
+  schedule.start(() => {});
 });
 afterEach(async () => {
   await schedule.stop();
@@ -79,7 +79,7 @@ describe('the queues of messages that wait for their time', () => {
     await until('2027-01-31T12:05:59Z');
     expect(drains.size).toBe(1);
     await until('2027-01-31T12:06:00Z');
-    drains.get(MINUTE)!.onMessage(0);
+    drains.get(MINUTE)!.onMessage({});
     await pass(0.9);
     expect(drains.size).toBe(1);
     await pass(0.5);

@@ -22,8 +22,6 @@ async function started(read: () => Promise<readonly EndpointRow[]>) {
       noteFailing: async () => false,
     },
     log: pino({}, { write: (line) => said.push(line) }),
-    onChanged() {},
-    onNotified() {},
   });
   await registry.start();
   await registry.stop();

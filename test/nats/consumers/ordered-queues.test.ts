@@ -41,7 +41,7 @@ const store = async (subject: string, headers?: Parameters<NatsClient['connectio
 
 /** What one worker takes from a queue, which stays with it until the test settles it. */
 async function take(of: NatsClient, subject = SUBJECT, ackWaitMs = 60_000) {
-  const deliveryCount: ReceivedMessage[] = [];
+  const messages: ReceivedMessage[] = [];
   const queues = createOrderedQueues(of, {
     stream: STREAM,
     subjects: WANTED.subjects,
@@ -49,11 +49,13 @@ async function take(of: NatsClient, subject = SUBJECT, ackWaitMs = 60_000) {
     ackWaitMs: () => ackWaitMs,
     streamCreatedAt: () => 7,
     isStreamKnown: () => Promise.resolve(true),
-    take: (message) => void deliveryCount.push(message),
   });
-  const drain = await queues.open(subject, { capacity: () => 1, onMessage: () => {} });
+  const drain = await queues.open(subject, {
+    capacity: () => 1,
+    onMessage: (message) => void messages.push(message),
+  });
   onTestFinished(() => drain!.stop());
-  return { deliveryCount, queues, drain: drain! };
+  return { messages, queues, drain: drain! };
 }
 
 describe('the stream of ordered webhooks', () => {
@@ -96,9 +98,9 @@ describe('an ordered queue', () => {
     const [a, b] = [await take(client), await take(other)];
     const seen: number[] = [];
     for (let n = 0; n < 20; n++) {
-      await until(() => a.deliveryCount.length + b.deliveryCount.length > 0);
-      expect(a.deliveryCount.length + b.deliveryCount.length).toBe(1);
-      const message = a.deliveryCount.pop() ?? b.deliveryCount.pop()!;
+      await until(() => a.messages.length + b.messages.length > 0);
+      expect(a.messages.length + b.messages.length).toBe(1);
+      const message = a.messages.pop() ?? b.messages.pop()!;
       seen.push(message.sequence);
       client.connection.publish(message.reply, ACK);
     }
@@ -107,15 +109,15 @@ describe('an ordered queue', () => {
 
   it('hands out the same message again before the next one', async () => {
     for (let n = 0; n < 2; n++) await store(SUBJECT);
-    const { deliveryCount } = await take(client);
+    const { messages } = await take(client);
     for (const word of ['-NAK', '-NAK {"delay":50000000}', '+ACK', '+ACK']) {
-      const before = deliveryCount.length;
-      await until(() => deliveryCount.length > before || before === 0);
-      await until(() => deliveryCount.length > 0);
-      client.connection.publish(deliveryCount.at(-1)!.reply, word);
-      await until(() => deliveryCount.length > before || deliveryCount.length === 4);
+      const before = messages.length;
+      await until(() => messages.length > before || before === 0);
+      await until(() => messages.length > 0);
+      client.connection.publish(messages.at(-1)!.reply, word);
+      await until(() => messages.length > before || messages.length === 4);
     }
-    expect(deliveryCount.map(({ sequence, deliveryCount: times }) => [sequence, times])).toEqual([
+    expect(messages.map(({ sequence, deliveryCount: times }) => [sequence, times])).toEqual([
       [1, 1],
       [1, 2],
       [1, 3],
@@ -125,13 +127,13 @@ describe('an ordered queue', () => {
 
   it('tells of a message that was handed out again whether it is acked by now', async () => {
     await store(SUBJECT);
-    const { deliveryCount, queues } = await take(client);
-    await until(() => deliveryCount.length === 1);
-    client.connection.publish(deliveryCount[0]!.reply, '-NAK');
-    await until(() => deliveryCount.length === 2);
-    expect(await queues.isOver(deliveryCount[1]!)).toBe(false);
-    client.connection.publish(deliveryCount[0]!.reply, ACK);
-    await until(() => queues.isOver(deliveryCount[1]!));
+    const { messages, queues } = await take(client);
+    await until(() => messages.length === 1);
+    client.connection.publish(messages[0]!.reply, '-NAK');
+    await until(() => messages.length === 2);
+    expect(await queues.isOver(messages[1]!)).toBe(false);
+    client.connection.publish(messages[0]!.reply, ACK);
+    await until(() => queues.isOver(messages[1]!));
   });
 
   it('is made as order needs it, whatever was made there before', async () => {
@@ -154,10 +156,10 @@ describe('an ordered queue', () => {
     const leases = new LeaseManager({ client, acks, ackWaitMs: 1000, isGone: () => false });
     onTestFinished(() => leases.stop());
     const [held, retried] = [await take(client, SUBJECT, 1000), await take(client, waiting, 1000)];
-    await until(() => held.deliveryCount.length + retried.deliveryCount.length === 2);
-    leases.add(held.deliveryCount[0]!);
+    await until(() => held.messages.length + retried.messages.length === 2);
+    leases.add(held.messages[0]!);
     await Promise.all([held.drain.stop(), retried.drain.stop()]);
-    client.connection.publish(retried.deliveryCount[0]!.reply, '-NAK {"delay":5000000000}');
+    client.connection.publish(retried.messages[0]!.reply, '-NAK {"delay":5000000000}');
     const short = { inactive_threshold: nanos(1100) };
     for (const { name } of await client.manager.consumers.list(STREAM).next())
       await client.manager.consumers.update(STREAM, name, short);
@@ -171,10 +173,10 @@ describe('an ordered queue', () => {
     const left = async () => (await client.manager.consumers.list(STREAM).next()).map(({ name }) => name);
     await until(async () => !(await left()).includes('control'));
     expect((await left()).length).toBe(2);
-    expect(leases.isLeaseValid(held.deliveryCount[0]!)).toBe(true);
+    expect(leases.isLeaseValid(held.messages[0]!)).toBe(true);
     const again = await take(client, waiting, 1000);
-    await until(() => again.deliveryCount.length === 1);
-    expect(again.deliveryCount[0]!.deliveryCount).toBe(2);
+    await until(() => again.messages.length === 1);
+    expect(again.messages[0]!.deliveryCount).toBe(2);
   });
 
   it('is listed with what waits in it, but one that is a pattern is left alone', async () => {
@@ -201,8 +203,8 @@ describe('an ordered queue', () => {
     const copy = orderedCopySubject('WEBHOOKS', SUBJECT, 'shop-0a1b2c3d');
     for (const subject of [copy, SUBJECT]) await store(subject, { headers: origin, timeout: 5000 });
     const [copies, published] = [await take(client, copy), await take(client)];
-    await until(() => copies.deliveryCount.length + published.deliveryCount.length === 2);
-    expect(copies.deliveryCount[0]).toMatchObject({
+    await until(() => copies.messages.length + published.messages.length === 2);
+    expect(copies.messages[0]).toMatchObject({
       subject: SUBJECT,
       orderingKey: copy,
       sequence: 9,
@@ -210,7 +212,7 @@ describe('an ordered queue', () => {
       parkedEndpointKey: 'shop-0a1b2c3d',
       isParkedCopy: false,
     });
-    expect(published.deliveryCount[0]).toMatchObject({
+    expect(published.messages[0]).toMatchObject({
       subject: SUBJECT,
       orderingKey: SUBJECT,
       sequence: 2,

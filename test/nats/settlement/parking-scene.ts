@@ -34,21 +34,17 @@ export function handOutsOf(
   slots = 1000,
 ) {
   const messages: ReceivedMessage[] = [];
-  const consumer = createPullConsumer(
-    client,
-    {
-      stream,
-      durable,
-      streamCreatedAt: () => created,
-      maxBatch: slots,
-      limits: () => NO_LIMITS,
-      verify: () => Promise.resolve(true),
-      maxPulls: 2,
-      toMessage: (message, at) => new ReceivedMessage(message, at, stream === PARKED ? 'parked' : 'stream'),
-    },
-    { capacity: () => slots, onMessage: (message) => void messages.push(message), onSurplus: () => {} },
-  );
-  consumer.start();
+  const consumer = createPullConsumer(client, {
+    stream,
+    durable,
+    streamCreatedAt: () => created,
+    maxBatch: slots,
+    limits: () => NO_LIMITS,
+    verify: () => Promise.resolve(true),
+    maxPulls: 2,
+    toMessage: (message, at) => new ReceivedMessage(message, at, stream === PARKED ? 'parked' : 'stream'),
+  });
+  consumer.start({ capacity: () => slots, onMessage: (message) => void messages.push(message) });
   onTestFinished(() => consumer.stop());
   const next = async (n = 0) => {
     await until(() => messages.length > n);

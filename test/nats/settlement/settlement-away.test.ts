@@ -37,6 +37,7 @@ function holdOne(orderingKey: string | null = null) {
       send: (_, word) => said.push(word.toString()),
       flush: () => Promise.resolve(true),
       problem: () => server.trouble,
+      onAccepted: () => {},
     },
     deadLetters: { write: () => Promise.reject(new Error('not asked for')) },
     parkedWriter: {} as never,

@@ -128,7 +128,7 @@ test.each([
 });
 
 test('where the parked stream is full, one without room that is set aside is kept as it is: the server hears only that it is held', async () => {
-  const { next, settle, messages, settlement } = await startSettling(client, {
+  const { next, settle, messages, settler } = await startSettling(client, {
     ackWaitMs: 1000,
     defer: () => true,
   });
@@ -136,7 +136,7 @@ test('where the parked stream is full, one without room that is set aside is kep
   await publish(client, 1);
   const message = await next();
   expect(await settle(message, PARK, NO_ROOM)).toEqual({ kind: 'deferred' });
-  expect(settlement.hasRequeued()).toBe(false);
+  expect(settler.hasRequeued()).toBe(false);
   await until(() => performance.now() - message.receivedAt > 2500);
   expect(messages.length).toBe(1);
   expect(await settle(message, { kind: 'ack' })).toEqual({ kind: 'ack' });

@@ -2,6 +2,7 @@ import { nanos } from 'nats';
 import { onTestFinished } from 'vitest';
 import type { Outcome } from '../../../src/core/retry/attempt.ts';
 import type { Verdict } from '../../../src/core/retry/verdict.ts';
+import { Settler } from '../../../src/delivery/settler.ts';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
 import { createPullConsumer } from '../../../src/nats/consumers/pull-consumer.ts';
 import type { ReceivedMessage } from '../../../src/nats/messages/received-message.ts';
@@ -25,7 +26,7 @@ export async function startSettling(
     worker = client,
     ackWaitMs = 60_000,
     random = Math.random,
-    defer,
+    defer = () => false,
   }: {
     worker?: NatsClient;
     ackWaitMs?: number;
@@ -44,31 +45,31 @@ export async function startSettling(
     acks: createAckBuffer(worker),
     deadLetters: createDeadLetterWriter(worker, { streamName: DLQ, sourceStream: STREAM }),
     parkedWriter,
-    ...(defer && { defer }),
     ackWaitMs,
     now: () => clock.now,
+  });
+  const settler = new Settler({
+    effects: settlement,
+    deferred: { defer },
+    ordered: { defer },
+    now: Date.now,
     random,
   });
-  const consumer = createPullConsumer(
-    worker,
-    {
-      stream: STREAM,
-      durable: DURABLE,
-      streamCreatedAt: () => 7,
-      maxBatch: 100,
-      limits: () => NO_LIMITS,
-      verify: () => Promise.resolve(true),
+  const consumer = createPullConsumer(worker, {
+    stream: STREAM,
+    durable: DURABLE,
+    streamCreatedAt: () => 7,
+    maxBatch: 100,
+    limits: () => NO_LIMITS,
+    verify: () => Promise.resolve(true),
+  });
+  consumer.start({
+    capacity: () => 100,
+    onMessage(message) {
+      settlement.hold(message);
+      messages.push(message);
     },
-    {
-      capacity: () => 100,
-      onMessage(message) {
-        settlement.hold(message);
-        messages.push(message);
-      },
-      onSurplus: () => {},
-    },
-  );
-  consumer.start();
+  });
   onTestFinished(() => {
     settlement.stop();
     parkedWriter.stop();
@@ -79,11 +80,11 @@ export async function startSettling(
     return messages[n]!;
   };
   const settle = (message: ReceivedMessage, verdict: Verdict, outcome = FAILED) =>
-    settlement.settle(
+    settler.settle(
       message,
       { id: 'orders:1', endpointKey: KEY },
       { outcome, startedAt: 0, durationMs: 1 },
       verdict,
     );
-  return { settlement, parking: parkedWriter, messages, next, settle, clock, parkedCreated };
+  return { settlement, settler, parking: parkedWriter, messages, next, settle, clock, parkedCreated };
 }

@@ -41,13 +41,11 @@ test('a message to be tried again comes after its delay, as its second hand-out'
   expect(second.receivedAt - settledAt).toBeGreaterThanOrEqual(700);
 });
 
-test('a message that is handed back comes again', async () => {
-  const { next, settle } = await startSettling(client);
+test('a message that is requeued is delivered again', async () => {
+  const { next, settlement } = await startSettling(client);
   await publish(client, 1);
   const first = await next();
-  expect(await settle(first, { kind: 'requeued', delayMs: 0 }, { kind: 'aborted' })).toMatchObject({
-    kind: 'requeued',
-  });
+  settlement.nak(first, 0);
   expect(await next(1)).toMatchObject({ sequence: first.sequence, deliveryCount: 2 });
 });
 

@@ -1,0 +1,35 @@
+/** What a message takes in memory besides the bytes of its headers and data, in bytes: more than a small message itself. */
+const OVERHEAD_BYTES = 2048;
+
+type Sized = { readonly size: number };
+
+/** Bounds what unsettled messages take in memory that wait outside the slots. */
+export class MemoryBudget {
+  readonly #maxBytes: number;
+  #usedBytes = 0;
+
+  /** @param maxBytes DEFERRED_BYTES. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  fits(message: Sized): boolean {
+    return this.#usedBytes + heapBytes(message) <= this.#maxBytes;
+  }
+
+  take(message: Sized): void {
+    this.#usedBytes += heapBytes(message);
+  }
+
+  giveBack(message: Sized): void {
+    this.#usedBytes -= heapBytes(message);
+  }
+}
+
+function heapBytes({ size }: Sized): number {
+  return size + OVERHEAD_BYTES;
+}

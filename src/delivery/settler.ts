@@ -1,0 +1,206 @@
+import { NO_ENDPOINT_KEY } from '../core/request/target.ts';
+import { type Attempt, attemptsMade } from '../core/retry/attempt.ts';
+import type { Disposition } from '../core/retry/disposition.ts';
+import { type DeadLetterReason, deadLetterDetail, type Verdict } from '../core/retry/verdict.ts';
+import { scheduledKeyFor } from '../core/scheduled-queue.ts';
+import type { Message } from './message.ts';
+
+/**
+ * How long a message waits that could not be parked and could not be held either, in milliseconds. Doubled with every delivery by
+ * NATS, times 0.5 to 1.5 at random. Below 2 s, NATS would deliver the message again before anything has changed; above 60 s, it
+ * would wait for long after the stream has capacity again.
+ */
+const REQUEUE_DELAY_MS = { first: 2000, max: 60_000 };
+/** How long a message waits whose dead letter could not be stored, in milliseconds. */
+const DEAD_LETTER_RETRY_MS = 5000;
+/** The longest delay of one nak, in milliseconds: a month. After it, a message that is due later is delivered and nak'd again. */
+const MAX_NAK_MS = 30 * 86_400_000;
+
+/** Which delivery a message is, or will be. */
+export type DeliveryKey = { readonly id: string; readonly endpointKey: string };
+
+/** A copy of a message for one queue. */
+export type Copy = {
+  readonly deliveryId: string;
+  readonly endpointKey: string;
+  /** Attempts made so far. */
+  readonly attempts: number;
+  /** Milliseconds since 1970; null: it may be sent at once. */
+  readonly notBefore: number | null;
+};
+
+/** What a dead letter says beside its message. */
+export type DeadLetterFacts = {
+  readonly deliveryId: string;
+  readonly endpointKey: string;
+  readonly reason: DeadLetterReason;
+  /** For a person. */
+  readonly detail: string;
+  readonly attempts: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+};
+
+/** What can be done with a message. Each effect reports what happened, and decides nothing. */
+export interface SettlementEffects<M> {
+  ack(message: M): void;
+  /** NATS delivers the message again after `delayMs`; 0: at once. */
+  nak(message: M, delayMs: number): void;
+  /** Stores copies, then acks. Resolves to false if a copy is not stored: then the message is as it was. */
+  park(message: M, copies: readonly Copy[]): Promise<boolean>;
+  /** Whether a copy of the message is not larger than NATS takes. */
+  fits(message: M): boolean;
+  /** Stores a dead letter, then ends the message. Resolves to false if it is not stored: then the message is as it was. */
+  deadLetter(message: M, facts: DeadLetterFacts): Promise<boolean>;
+  /** Forgets an ordered message that NATS may have given to another worker. */
+  abandon(message: M): void;
+  /** Whether NATS cannot have given the message to another worker. */
+  isLeaseValid(message: M): boolean;
+}
+
+export type SettlerOptions<M> = {
+  readonly effects: SettlementEffects<M>;
+  /** Holds messages that no stream took. `defer` returns false if there is no memory left for the message. */
+  readonly deferred: { defer(message: M): boolean };
+  /** Holds messages that keep their order. `defer` returns false if there is no memory left for the message. */
+  readonly ordered: { defer(message: M, endpointKey: string): boolean };
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** From 0 (included) to 1 (excluded). */
+  random(): number;
+};
+
+/** Turns a verdict into effects, decides what follows if a stream refuses a copy, and returns what was really done. */
+export class Settler<M extends Message> {
+  readonly #options: SettlerOptions<M>;
+  #hasRequeued = false;
+
+  constructor(options: SettlerOptions<M>) {
+    this.#options = options;
+  }
+
+  /** Whether this worker has returned a message to NATS because it could neither park nor hold it. */
+  hasRequeued(): boolean {
+    return this.#hasRequeued;
+  }
+
+  async settle(message: M, key: DeliveryKey, attempt: Attempt, verdict: Verdict): Promise<Disposition> {
+    const { effects } = this.#options;
+    switch (verdict.kind) {
+      case 'ack':
+      case 'discard':
+        effects.ack(message);
+        return verdict;
+      case 'retry':
+        return this.#retry(message, key, attempt, verdict);
+      case 'deadLetter':
+        return this.#deadLetter(message, key, attempt, verdict);
+      case 'park':
+        return message.orderingKey === null
+          ? this.#park(message, [copyOf(message, key)], verdict)
+          : this.#keepInOrder(message, key.endpointKey);
+      case 'schedule':
+        return this.#schedule(message, key.id, verdict);
+    }
+  }
+
+  /** Copies a message of which no attempt was made for each of these endpoints: each copy is a delivery of its own. */
+  fanOut(message: M, id: string, endpointKeys: readonly string[]): Promise<Disposition> {
+    const copies = endpointKeys.map((endpointKey) => ({
+      deliveryId: id,
+      endpointKey,
+      attempts: 0,
+      notBefore: null,
+    }));
+    return this.#park(message, copies, { kind: 'park' });
+  }
+
+  async #retry(
+    message: M,
+    { id, endpointKey }: DeliveryKey,
+    { outcome }: Attempt,
+    verdict: Extract<Verdict, { kind: 'retry' }>,
+  ): Promise<Disposition> {
+    const { effects, now } = this.#options;
+    if (verdict.retryVia === 'park') {
+      const attempts = attemptsMade(message.attemptNumber, outcome);
+      const copy = { deliveryId: id, endpointKey, attempts, notBefore: now() + verdict.delayMs };
+      if (await effects.park(message, [copy])) return verdict;
+    }
+    effects.nak(message, verdict.delayMs);
+    return { ...verdict, retryVia: 'nak' };
+  }
+
+  async #deadLetter(
+    message: M,
+    { id, endpointKey }: DeliveryKey,
+    attempt: Attempt,
+    verdict: Extract<Verdict, { kind: 'deadLetter' }>,
+  ): Promise<Disposition> {
+    const isStored = await this.#options.effects.deadLetter(message, {
+      deliveryId: id,
+      endpointKey,
+      reason: verdict.reason,
+      detail: deadLetterDetail(attempt, verdict),
+      attempts: attemptsMade(message.attemptNumber, attempt.outcome),
+      at: attempt.startedAt + attempt.durationMs,
+    });
+    return isStored ? verdict : this.#requeue(message, DEAD_LETTER_RETRY_MS);
+  }
+
+  /** @param done What was done if every copy is stored. */
+  async #park(message: M, copies: readonly Copy[], done: Verdict): Promise<Disposition> {
+    const { effects, deferred, ordered } = this.#options;
+    if (await effects.park(message, copies)) return done;
+    const isHeld =
+      message.orderingKey === null ? deferred.defer(message) : ordered.defer(message, NO_ENDPOINT_KEY);
+    if (isHeld) return held(message);
+    this.#hasRequeued = true;
+    return this.#requeue(message, this.#requeueDelayMs(message));
+  }
+
+  #schedule(
+    message: M,
+    id: string,
+    verdict: Extract<Verdict, { kind: 'schedule' }>,
+  ): Promise<Disposition> | Disposition {
+    const { effects, now } = this.#options;
+    // If no copy of it can be stored, or others of its order wait behind it, the message waits where it is.
+    if (message.orderingKey !== null || !effects.fits(message))
+      return this.#requeue(message, Math.min(MAX_NAK_MS, Math.max(0, verdict.dueAt - now())));
+    // Older workers open every queue at once, and look at `notBefore` only.
+    const key = { id, endpointKey: scheduledKeyFor(verdict.dueAt, now()) };
+    return this.#park(message, [{ ...copyOf(message, key), notBefore: verdict.dueAt }], verdict);
+  }
+
+  /** A message that keeps its order is never parked: this worker holds it. */
+  #keepInOrder(message: M, endpointKey: string): Disposition {
+    const { effects, ordered } = this.#options;
+    if (!effects.isLeaseValid(message)) {
+      effects.abandon(message);
+      return { kind: 'requeued', delayMs: 0 };
+    }
+    if (ordered.defer(message, endpointKey)) return held(message);
+    return this.#requeue(message, this.#requeueDelayMs(message));
+  }
+
+  #requeue(message: M, delayMs: number): Disposition {
+    this.#options.effects.nak(message, delayMs);
+    return { kind: 'requeued', delayMs };
+  }
+
+  #requeueDelayMs({ deliveryCount }: M): number {
+    const { first, max } = REQUEUE_DELAY_MS;
+    return Math.round(Math.min(max, first * 2 ** (deliveryCount - 1)) * (0.5 + this.#options.random()));
+  }
+}
+
+/** A copy that may be sent at once. */
+function copyOf({ attemptNumber }: Message, { id, endpointKey }: DeliveryKey): Copy {
+  return { deliveryId: id, endpointKey, attempts: attemptNumber - 1, notBefore: null };
+}
+
+function held(message: Message): Disposition {
+  message.detach();
+  return { kind: 'deferred' };
+}

@@ -1,0 +1,40 @@
+import type pg from 'pg';
+import type { Settings } from '../../config/settings.ts';
+import type { Admission } from '../../delivery/admission/admission.ts';
+import { EndpointLimitsWatcher } from '../../delivery/admission/limits-watcher.ts';
+import { WebhookRegistry } from '../../delivery/registry/webhook-registry.ts';
+import { readEndpointLimits } from '../../postgres/tables/endpoints-table.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import { retryPolicy } from './steps.ts';
+import { webhookRows } from './webhook-rows.ts';
+
+export type RegistryParts = {
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly pool: pg.Pool;
+  readonly admission: Admission;
+};
+
+/** Wires the rows of `rule_webhooks`, and what rows, operators and settings allow at each endpoint. */
+export function assembleRegistry({ settings, log, pool, admission }: RegistryParts) {
+  const registry = new WebhookRegistry({
+    policy: { retries: retryPolicy(settings), disabled: settings.DISABLED_ENDPOINT },
+    rows: webhookRows(pool, settings.DATABASE_URL, log),
+    subjects: [...settings.SUBJECT, ...settings.ORDERED_SUBJECT],
+    log,
+  });
+  const group = { streamName: settings.STREAM_NAME, queueGroup: settings.QUEUE_GROUP };
+  const limits = new EndpointLimitsWatcher({
+    defaults: {
+      concurrency: settings.ENDPOINT_CONCURRENCY,
+      ratePerSecond: settings.ENDPOINT_RATE_LIMIT,
+      disabledEndpoint: settings.DISABLED_ENDPOINT,
+    },
+    read: () => readEndpointLimits(pool, group),
+    admission,
+    log,
+  });
+  registry.onChanged(() => limits.onRegistryChanged(registry));
+  registry.onNotified(() => limits.refresh());
+  return { registry, limits };
+}
