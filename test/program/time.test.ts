@@ -87,7 +87,7 @@ describe('a message with Webhook-Deliver-At', () => {
     const endpoint = await startEndpoint();
     const first = await startWorker();
     // All but the last restart is over before.
-    const dueAt = secondsFromNow(3 + 4 * startTook);
+    const dueAt = secondsFromNow(3 + 2 * startTook);
     await publish(endpoint.url, deliverAt(dueAt));
     await parked(1);
     await stopWorker(first);
