@@ -1,20 +1,24 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { RENAMED } from '../../src/config/renamed.ts';
 import { specifications } from '../../src/config/settings.ts';
+import { PAGES, readPage } from '../program/manual.ts';
+import { logEventsInSource } from './log-events.ts';
+import { documentedSettings, settingsPage, specificationOf } from './settings-page.ts';
 
 const root = new URL('../../', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
 
+const SETTINGS_PAGE = 'docs/settings.md';
+// UPDATE_DOCS=1 npx vitest run test/architecture/docs.test.ts
+if (process.env.UPDATE_DOCS === '1') writeFileSync(new URL(SETTINGS_PAGE, root), settingsPage());
+
 const names = Object.keys(specifications).sort();
 const env = parseEnv(read('.env'));
-const rows = new Map(
-  [...read('README.md').matchAll(/^\| `([A-Z_]+)` \| (.*?) \| (.*?) \|$/gm)].map(
-    ([, name, byDefault, says]) => [name!, { byDefault: byDefault!, says: says! }],
-  ),
-);
+const documented = documentedSettings();
 
-/** Those whose default is not one text: it depends on the machine or on another setting, or stands empty in `.env`. */
+/** Their default is not one text: it depends on the machine or on another setting, or stands empty in `.env`. */
 const DEPENDS = {
   CONSUMER_NAME: 'webhook-worker-<hostname>',
   CONCURRENCY: '256',
@@ -26,17 +30,19 @@ const DEPENDS = {
 const EMPTY_IN_ENV = ['NATS_URL', 'DATABASE_URL', ...Object.keys(DEPENDS)];
 
 function defaultOf(name: string): string {
-  const value: unknown = specifications[name as keyof typeof specifications].default;
+  const value = specificationOf(name).default;
   return Array.isArray(value) ? value.join(',') : String(value ?? '');
 }
+
+const digits = (text: string) => text.replaceAll('_', '');
 
 describe('the documentation of the settings', () => {
   it('names in .env just the settings that exist', () => {
     expect(Object.keys(env).sort()).toEqual(names);
   });
 
-  it('names in the README just the settings that exist', () => {
-    expect([...rows.keys()].sort()).toEqual(names);
+  it('has a comment above every setting in src/config', () => {
+    expect([...documented.keys()].sort()).toEqual(names);
   });
 
   it('comments every setting in .env', () => {
@@ -44,23 +50,125 @@ describe('the documentation of the settings', () => {
     expect(uncommented).toEqual([]);
   });
 
-  it.each(names)('says the same default of %s in .env, in the README and in the code', (name) => {
-    const inReadme = rows.get(name)!.byDefault.replaceAll('`', '');
-    expect(inReadme).toContain(DEPENDS[name as keyof typeof DEPENDS] ?? defaultOf(name));
+  it.each(names)('says the same default of %s in .env, in its comment and in the code', (name) => {
+    const said = digits(documented.get(name)!.byDefault);
+    expect(said).toContain(digits(DEPENDS[name as keyof typeof DEPENDS] ?? defaultOf(name)));
     expect(env[name]).toBe(EMPTY_IN_ENV.includes(name) ? '' : defaultOf(name));
   });
 
-  it.each(names)('describes %s in the README as the code does', (name) => {
-    expect(rows.get(name)!.says).toBe(specifications[name as keyof typeof specifications].desc);
+  it.each(names)('names %s, and the range that the code accepts, in its comment', (name) => {
+    const { env: named, range, accepts } = documented.get(name)!;
+    expect(named).toBe(name);
+    if (accepts === null) return;
+    const [, min, max] = /^([\d_.]+)(?: \(.*?\))? to ([\d_.]+)$/.exec(range ?? '') ?? [];
+    expect(digits(`${min} to ${max}`)).toBe(digits(`${accepts.min} to ${accepts.max}`));
+  });
+
+  it.each(names)('says what goes wrong when %s is too low or too high, if it has a range', (name) => {
+    const { accepts, tooLow, tooHigh } = documented.get(name)!;
+    if (accepts === null || name === 'HTTP_PORT') return;
+    expect(tooLow).not.toBeNull();
+    expect(tooHigh).not.toBeNull();
+  });
+
+  it('is the page docs/settings.md, to the letter', () => {
+    expect(readPage(SETTINGS_PAGE)).toBe(settingsPage());
   });
 });
 
-describe('the README', () => {
-  it('names only files that exist', () => {
-    const paths = [...read('README.md').matchAll(/`(src\/[\w./-]+|sql\/[\w./-]+)`/g)].map(
+describe('the table of renamed settings', () => {
+  it('has each old name with its new one, as the code does', () => {
+    const rows = [...readPage('docs/upgrading.md').matchAll(/^\| `([A-Z_]+)` \| `([A-Z_]+)` \|$/gm)];
+    expect(Object.fromEntries(rows.map(([, oldName, name]) => [oldName, name]))).toEqual(RENAMED);
+  });
+});
+
+describe('the table of log events', () => {
+  const [, table = ''] =
+    /<!-- log events: begin -->(.*)<!-- log events: end -->/s.exec(readPage('docs/troubleshooting.md')) ?? [];
+  const rows = [...table.matchAll(/^\| `([a-z_.]+)` \| ([^|]*) \|/gm)];
+  const levels = new Map(rows.map(([, event, level]) => [event!, level!]));
+  const logged = logEventsInSource();
+
+  it('has each event that the source logs, once, and no other', () => {
+    const found = rows.map(([, event]) => event!);
+    expect(found.sort()).toEqual([...new Set(logged.map(({ event }) => event))].sort());
+  });
+
+  it('has the level of each event that has one', () => {
+    const wrong = logged.filter(({ event, level }) => !levels.get(event)?.includes(level ?? ''));
+    expect(wrong).toEqual([]);
+  });
+});
+
+/** As GitHub makes them of headings. */
+function anchorsOf(page: string): string[] {
+  const headings = [...withoutCode(readPage(page)).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => heading!);
+  return headings.map((heading) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+const withoutCode = (page: string) => page.replace(/^```.*?^```$/gms, '');
+
+function brokenLinksOf(page: string): string[] {
+  const links = [...withoutCode(readPage(page)).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link!);
+  return links.filter((link) => {
+    if (/^https:\/\//.test(link)) return false;
+    const [path, anchor] = link.split('#') as [string, string?];
+    const target = path === '' ? page : new URL(path, new URL(page, 'file:///')).pathname.slice(1);
+    if (!existsSync(new URL(target, root))) return true;
+    return anchor !== undefined && !(PAGES.includes(target) && anchorsOf(target).includes(anchor));
+  });
+}
+
+/** Streams, and variables that only the compose files and the tests know. */
+const NO_SETTINGS = [
+  'WEBHOOKS_DLQ',
+  'WEBHOOKS_PARKED',
+  'WEBHOOKS_ORDERED',
+  'NATS_PORT',
+  'POSTGRES_PORT',
+  'POSTGRES_PASSWORD',
+  'BIND_ADDRESS',
+  'TEST_POSTGRES',
+  'TEST_CONTAINERS',
+];
+
+describe('the manual', () => {
+  it.each(PAGES)('%s has no broken link', (page) => {
+    expect(brokenLinksOf(page)).toEqual([]);
+  });
+
+  it.each(PAGES)('%s names only files that exist', (page) => {
+    const paths = [...readPage(page).matchAll(/`((?:src|sql|test|docs)\/[\w./-]+)`/g)].map(
       ([, path]) => path!,
     );
-    expect(paths.length).toBeGreaterThan(5);
-    for (const path of paths) expect(existsSync(new URL(path, root)), path).toBe(true);
+    expect(paths.filter((path) => !existsSync(new URL(path, root)))).toEqual([]);
+  });
+
+  it.each(PAGES)('%s names only settings that exist, or that were renamed', (page) => {
+    const named = [...withoutCode(readPage(page)).matchAll(/`([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)];
+    const known = new Set([...names, ...Object.keys(RENAMED), ...NO_SETTINGS]);
+    expect(named.map(([, name]) => name!).filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it.each(PAGES.filter((page) => page.startsWith('docs/')))('%s says first what it answers', (page) => {
+    expect(readPage(page)).toMatch(/^# .+\n\nThis page answers: .+/);
+  });
+
+  it.each(PAGES.filter((page) => page.startsWith('docs/')))('%s ends with where to read on', (page) => {
+    expect(readPage(page)).toMatch(/\n## Read on\n\n(- .*\n( {2}.*\n)*)+$/);
+  });
+
+  it.each(PAGES.filter((page) => page.startsWith('docs/')))('%s is reached from the front door', (page) => {
+    expect(readPage('README.md')).toContain(`](${page}`);
+  });
+
+  it('has a front door of at most 160 lines', () => {
+    expect(readPage('README.md').trimEnd().split('\n').length).toBeLessThanOrEqual(160);
   });
 });

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../support/wait.ts';
 import { type ConvoyEvent, startConvoy } from './convoy-stand-in.ts';
-import { readmeBlock } from './readme.ts';
+import { manualBlock } from './manual.ts';
 import { deadLetterOf, openScene, type Scene, stopWorker } from './scene.ts';
 import type { StandIn } from './stand-in.ts';
 import { type SvixMessage, startSvix } from './svix-stand-in.ts';
@@ -16,9 +16,9 @@ beforeAll(async () => {
   await stopWorker(await scene.startWorker());
   svix = await startSvix('SVIX_TOKEN', ['dev', 'stage']);
   convoy = await startConvoy('CONVOY_KEY', 'PROJECT_ID');
-  // The rows are those of the README, but for where the services are.
-  await scene.query(readmeBlock('-- Svix').replace('https://api.svix.com', svix.url));
-  await scene.query(readmeBlock('-- Convoy').replace('https://us.getconvoy.cloud', convoy.url));
+  // The rows are those of the manual, but for where the services are.
+  await scene.query(manualBlock('-- Svix').replace('https://api.svix.com', svix.url));
+  await scene.query(manualBlock('-- Convoy').replace('https://us.getconvoy.cloud', convoy.url));
   await scene.query('UPDATE rule_webhooks SET retry_delay_ms = 10, max_retries = 1');
   await scene.startWorker();
 });

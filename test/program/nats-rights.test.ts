@@ -3,7 +3,7 @@ import { outcomeOf } from '../commands/programs.ts';
 import { startTestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { startAskable } from './askable.ts';
-import { readmeBlock } from './readme.ts';
+import { manualBlock } from './manual.ts';
 import {
   deadLetterOf,
   drained,
@@ -16,12 +16,12 @@ import {
   stopWorker,
 } from './scene.ts';
 
-const RIGHTS = readmeBlock('authorization {');
+const RIGHTS = manualBlock('authorization {');
 const as = (user: string) => ({ NATS_USER: user, NATS_PASS: 'change-me' });
 const AS = { founder: as('founder'), worker: as('worker'), publisher: as('publisher') };
 const QUICK: Environment = { MAX_ATTEMPTS: '2', BACKOFF_BASE_MS: '10' };
 
-/** The users of the README, and `admin`, who may do all and is who the tests are. */
+/** The users of the manual, and `admin`, who may do all and is who the tests are. */
 function configWith(change: (rights: string) => string = (rights) => rights): string {
   return change(RIGHTS).replace('users: [', 'users: [ { user: admin, password: x }');
 }
@@ -73,7 +73,7 @@ async function doesItsWork(
   expect(logOf(worker).filter(({ level }) => level === 'error')).toEqual([]);
 }
 
-describe('the rights that the README gives', () => {
+describe('the rights that the manual gives', () => {
   it('suffice for a worker that makes what is missing, for one on what is there, for publish and stats', async () => {
     const rights = await startScene();
     await doesItsWork(rights, AS.founder);

@@ -1,7 +1,7 @@
 import { Webhook } from 'standardwebhooks';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../support/wait.ts';
-import { readmeBlock } from './readme.ts';
+import { manualBlock } from './manual.ts';
 import {
   deadLetterOf,
   type Endpoint,
@@ -21,7 +21,7 @@ beforeAll(async () => {
   endpoint = await startEndpoint();
   await stopWorker(await scene.startWorker());
   await scene.query(
-    readmeBlock('INSERT INTO rule_webhooks (webhook_name, method, url, params)').replace(
+    manualBlock('INSERT INTO rule_webhooks (webhook_name, method, url, params)').replace(
       'https://example.com',
       endpoint.url,
     ),

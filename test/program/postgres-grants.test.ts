@@ -12,7 +12,7 @@ import { endpointStateOf, flushOf } from '../postgres/records.ts';
 import { cleanUpAfter } from '../support/clean-up.ts';
 import { createTestDatabase } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
-import { readmeBlock } from './readme.ts';
+import { manualBlock } from './manual.ts';
 import {
   deadLetterOf,
   logOf,
@@ -33,7 +33,7 @@ async function onServer<T>(url: string, work: (client: pg.Client) => Promise<T>)
   }
 }
 
-/** A database of its own, with the roles of the README under names of their own: roles are the whole server's. */
+/** A database of its own, with the roles of the manual under names of their own: roles are the whole server's. */
 async function openRoles() {
   const suffix = randomUUID().replaceAll('-', '');
   const named = (sql: string) => sql.replace(/webhook_(owner|worker)/g, `webhook_$1_${suffix}`);
@@ -50,16 +50,16 @@ async function openRoles() {
     return login.href;
   };
   const run = (sql: string) => onServer(url, (client) => client.query(named(sql)));
-  await run(readmeBlock('CREATE ROLE webhook_owner'));
+  await run(manualBlock('CREATE ROLE webhook_owner'));
   return { url, urlAs, run };
 }
 
-/** The owner's tables, and a role that may only do what the README says. */
+/** The owner's tables, and a role that may only do what the manual says. */
 async function openMigrated() {
   const roles = await openRoles();
   const migrated = await outcomeOf(['migrate'], { DATABASE_URL: roles.urlAs('webhook_owner') });
   expect(migrated).toMatchObject({ code: 0 });
-  await roles.run(readmeBlock('CREATE ROLE webhook_worker'));
+  await roles.run(manualBlock('CREATE ROLE webhook_worker'));
   const scene = await openScene({ databaseUrl: roles.url });
   return { ...roles, scene, env: { DATABASE_URL: roles.urlAs('webhook_worker'), CONSUMER_NAME: 'one' } };
 }
@@ -101,7 +101,7 @@ async function doesItsWork(scene: Scene, env: Record<string, string>) {
   expect(JSON.stringify(logOf(worker))).not.toContain('permission denied');
 }
 
-describe('the grants that the README gives', () => {
+describe('the grants that the manual gives', () => {
   it('suffice for a worker that makes the tables itself', async () => {
     const { url, urlAs } = await openRoles();
     const scene = await openScene({ databaseUrl: url });

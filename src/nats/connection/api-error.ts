@@ -109,7 +109,7 @@ function denied(what: string, error: NatsError): UserError {
     error.permissionContext ?? { operation: 'publish', subject: 'the JetStream API' },
   );
   return new UserError(
-    `${denied}, needed to ${what}. Grant it in the nats-server configuration: the README lists what a worker needs.`,
+    `${denied}, needed to ${what}. Grant it in the nats-server configuration: docs/permissions.md lists what a worker needs.`,
     { cause: error },
   );
 }

@@ -3,7 +3,7 @@ import { parseTarget } from '../../../src/core/request/target.ts';
 import { migrate } from '../../../src/postgres/migrate.ts';
 import { storeFlush } from '../../../src/postgres/store-flush.ts';
 import { readEndpointLimits } from '../../../src/postgres/tables/endpoints-table.ts';
-import { readmeBlock } from '../../program/readme.ts';
+import { manualBlock } from '../../program/manual.ts';
 import { openDatabase, type TestDatabase } from '../database.ts';
 import { flushOf } from '../records.ts';
 
@@ -37,8 +37,8 @@ describe("an operator's word on endpoints", () => {
     );
   });
 
-  it('pauses an endpoint and lets it go on, as the README says', async () => {
-    const [trouble, pause, goOn] = readmeBlock('SELECT endpoint_key, state,').split(/;.*\n\n?/);
+  it('pauses an endpoint and lets it go on, as the manual says', async () => {
+    const [trouble, pause, goOn] = manualBlock('SELECT endpoint_key, state,').split(/;.*\n\n?/);
     const paused = async () => (await read()).byOperator.get('example-com-100680ad')?.pausedReason;
     expect(await run(trouble!)).toEqual([]);
     for (const [sql, reason] of [

@@ -1,0 +1,142 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { specifications } from '../../src/config/settings.ts';
+
+const config = new URL('../../src/config/', import.meta.url);
+
+/** What the comment above a setting says, and the numbers of its validator. */
+export type DocumentedSetting = {
+  readonly name: string;
+  /** The sentence above the group that it stands in. */
+  readonly group: string;
+  readonly text: string;
+  readonly tooLow: string | null;
+  readonly tooHigh: string | null;
+  readonly byDefault: string;
+  /** As the comment has it; null where it names none. */
+  readonly range: string | null;
+  /** The range is that of each item of a list. */
+  readonly isRangeOfEach: boolean;
+  readonly env: string;
+  /** What the validator accepts: the same range, in code. */
+  readonly accepts: { readonly min: string; readonly max: string } | null;
+};
+
+const GROUP = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport const \w+ = \{\n/g;
+const SETTING = /^ {2}\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n {2}([A-Z_]+): (.*(?:\n {4}.*)*)/gm;
+
+/** The settings of all files in src/config, by their names. */
+export function documentedSettings(): ReadonlyMap<string, DocumentedSetting> {
+  const files = readdirSync(config).map((name) => readFileSync(new URL(name, config), 'utf8'));
+  const found = files.flatMap((source) => {
+    const [group] = source.matchAll(GROUP);
+    return [...source.matchAll(SETTING)].map(([, comment, name, code]) =>
+      documented(name!, textOf(group?.[1] ?? ''), textOf(comment!), code!),
+    );
+  });
+  return new Map(found.map((setting) => [setting.name, setting]));
+}
+
+function documented(name: string, group: string, comment: string, code: string): DocumentedSetting {
+  const [said = '', facts = ''] = comment.split(' @default ');
+  const [, byDefault = '', ofWhat, range, env = ''] =
+    /^(.*?)\.(?: (Range|Each) (.*?)\.)? Env ([A-Z_]+)\.$/.exec(facts) ?? [];
+  const [, min, max] = /^\w+\(\s*([\d_.]+),\s*([\d_.]+),?\s*\)/.exec(code) ?? [];
+  return {
+    name,
+    group: group.replace(/\.$/, ''),
+    text: said.split(/ ?Too (?:low|high): /)[0]!,
+    tooLow: /Too low: (.*?)(?= Too high: |$)/.exec(said)?.[1] ?? null,
+    tooHigh: /Too high: (.*?)(?= Too low: |$)/.exec(said)?.[1] ?? null,
+    byDefault,
+    range: range ?? null,
+    isRangeOfEach: ofWhat === 'Each',
+    env,
+    accepts: min === undefined || max === undefined ? null : { min, max },
+  };
+}
+
+/** One line, without the stars of a comment. */
+function textOf(comment: string): string {
+  return comment
+    .split('\n')
+    .map((line) => line.replace(/^\s*\*?\s*/, '').trim())
+    .join(' ')
+    .trim();
+}
+
+const INTRODUCTION = `# Settings
+
+This page answers: which settings are there, and what goes wrong when one is too low or too high?
+
+<!-- Written from src/config by: UPDATE_DOCS=1 npx vitest run test/architecture/docs.test.ts -->
+
+- A setting is an environment variable. Every command also reads the file \`.env\` in its working folder. A variable of the
+  environment wins, also an empty one. Empty means unset.
+- A setting whose name ends in \`_MS\`, \`_HOURS\` or \`_DAYS\` is a duration. A plain number is in the unit of the name. You may
+  also write a unit: \`500ms\`, \`2s\`, \`5m\`, \`1h\` or \`1d\`.
+- If a setting is wrong, or \`.env\` cannot be read, the program names everything that is wrong, and does not start.
+- If \`.env\` has a name that is no setting, the program warns and starts. In the environment, it warns of a name only if
+  the name is close to a setting. \`worker\` and \`up\` write warnings to the log (\`setting.unknown\`), other commands to
+  standard error. Names that other programs read from \`.env\`, such as \`PGPASSWORD\`, are left alone.
+- [Upgrading](upgrading.md#settings-with-new-names) lists settings that have a new name. Their old names work for one version.
+`;
+
+/** All of docs/settings.md. */
+export function settingsPage(): string {
+  const documented = documentedSettings();
+  const settings = Object.keys(specifications).map((name) => documented.get(name)!);
+  const groups = [...new Set(settings.map(({ group }) => group))];
+  const details = groups.flatMap((group) => [
+    `## ${group}`,
+    ...settings.filter((setting) => setting.group === group).map(detailOf),
+  ]);
+  const table = ['| setting | default | what it is |', '|---|---|---|', ...settings.map(rowOf)].join('\n');
+  return `${[INTRODUCTION, `## All settings\n\n${table}`, ...details, READ_ON].join('\n\n').replace(/\n{3,}/g, '\n\n')}\n`;
+}
+
+const READ_ON = `## Read on
+
+- [Endpoint health](endpoint-health.md#all-waits-and-delays): all waits and delays, with those that are no setting.
+- [Permissions](permissions.md): the rights of the users that these settings name.`;
+
+/** What is said of a setting in code, as far as pages need it. */
+export function specificationOf(name: string): { readonly default: unknown; readonly desc: string } {
+  return specifications[name as keyof typeof specifications] as never;
+}
+
+function rowOf(setting: DocumentedSetting): string {
+  const { name, byDefault } = setting;
+  const value = byDefault === 'none' && !isValue(setting) ? '' : defaultText(setting);
+  return `| [\`${name}\`](#${name.toLowerCase()}) | ${value} | ${specificationOf(name).desc} |`;
+}
+
+function detailOf(setting: DocumentedSetting): string {
+  const { name, text, tooLow, tooHigh, range, isRangeOfEach } = setting;
+  const rangeText = range === null ? '' : ` ${isRangeOfEach ? 'Each' : 'Range'}: ${plain(range)}.`;
+  const facts = [`- Default: ${defaultText(setting)}.${rangeText}`];
+  if (tooLow !== null) facts.push(`- Too low: ${tooLow}`);
+  if (tooHigh !== null) facts.push(`- Too high: ${tooHigh}`);
+  return `### \`${name}\`\n\n${withNamesAsCode([text, '', ...facts].join('\n'))}`;
+}
+
+/** Whether the comment names just what stands in the code. */
+function isValue({ name, byDefault }: DocumentedSetting): boolean {
+  const value = specificationOf(name).default;
+  return plain(byDefault) === (Array.isArray(value) && value.length > 0 ? value.join(',') : String(value));
+}
+
+function defaultText(setting: DocumentedSetting): string {
+  const text = plain(setting.byDefault);
+  return isValue(setting) ? `\`${text}\`` : text.replace(/(?<!`)\S*<[A-Z_a-z]+>\S*/g, '`$&`');
+}
+
+function withNamesAsCode(text: string): string {
+  return text.replace(/(?<![`<\w])[A-Z]+(?:_[A-Z]+)*(?![`>\w])/g, (word) =>
+    word in specifications ? `\`${word}\`` : word,
+  );
+}
+
+/** 30_000 is for readers of code. */
+function plain(text: string): string {
+  return text.replace(/(?<=\d)_(?=\d)/g, '');
+}
