@@ -128,7 +128,7 @@ describe('the grants that the manual gives', () => {
     await storeFlush(pool, { ...flush, number: 2 });
     const group = { streamName: flush.streamName, queueGroup: flush.queueGroup };
     expect(await readEndpointLimits(pool, group)).toMatchObject({
-      rules: new Map([['a', { paused: true }]]),
+      byOperator: new Map([['a', { paused: true }]]),
     });
     await pool.end();
     expect((await outcomeOf(['stats'], env)).stdout).toMatch(
