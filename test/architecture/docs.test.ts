@@ -143,11 +143,15 @@ describe('the manual', () => {
     expect(brokenLinksOf(page)).toEqual([]);
   });
 
+  const filesOf = (page: string) =>
+    [...readPage(page).matchAll(/`((?:src|sql|test|docs)\/[\w./-]+)`/g)].map(([, path]) => path!);
+
   it.each(PAGES)('%s names only files that exist', (page) => {
-    const paths = [...readPage(page).matchAll(/`((?:src|sql|test|docs)\/[\w./-]+)`/g)].map(
-      ([, path]) => path!,
-    );
-    expect(paths.filter((path) => !existsSync(new URL(path, root)))).toEqual([]);
+    expect(filesOf(page).filter((path) => !existsSync(new URL(path, root)))).toEqual([]);
+  });
+
+  it('names the files to open for a change', () => {
+    expect(filesOf('docs/architecture.md').length).toBeGreaterThan(20);
   });
 
   it.each(PAGES)('%s names only settings that exist, or that were renamed', (page) => {
