@@ -1,7 +1,7 @@
 import { scheduledBucket } from '../../core/scheduled-queue.ts';
 import type { NatsClient } from '../connection/client.ts';
+import { parkedSubject } from '../streams/copy-subjects.ts';
 import { listSubjects } from '../streams/list-subjects.ts';
-import { parkedSubject } from '../streams/parked-stream.ts';
 import { consumerName } from './consumer-name.ts';
 import {
   ensureQueueConsumer,

@@ -12,8 +12,7 @@ import {
   type StoreResult,
   unconfirmed,
 } from '../publishing/store-failure.ts';
-import { orderedCopySubject } from '../streams/ordered-stream.ts';
-import { parkedSubject } from '../streams/parked-stream.ts';
+import { orderedCopySubject, parkedSubject } from '../streams/copy-subjects.ts';
 import { ByteBudget, type ParkResult } from './copy-budget.ts';
 import { type CopyHeaders, copyHeaderBlock } from './copy-headers.ts';
 import { StoreProblem } from './parked-writer-status.ts';

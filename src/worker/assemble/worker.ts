@@ -11,7 +11,7 @@ import { Slots } from '../../delivery/slots.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { createPullConsumer } from '../../nats/consumers/pull-consumer.ts';
 import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
-import { orderedCopySubject } from '../../nats/streams/ordered-stream.ts';
+import { orderedCopySubject } from '../../nats/streams/copy-subjects.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Database } from '../connections/database.ts';
 import type { OrderedTopology } from '../topology/ordered-topology.ts';

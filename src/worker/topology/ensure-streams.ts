@@ -1,7 +1,6 @@
 import type { Settings } from '../../config/settings.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
-import { ensureDeadLetterStream } from '../../nats/streams/dead-letter-stream.ts';
-import { ensureParkedStream } from '../../nats/streams/parked-stream.ts';
+import { ensureInternalStream } from '../../nats/streams/internal-stream.ts';
 import { ensureStream } from '../../nats/streams/stream.ts';
 import type { StreamChange } from '../../nats/streams/stream-update.ts';
 import type { StreamRow } from '../../postgres/tables/streams-table.ts';
@@ -37,9 +36,9 @@ export async function ensureStreams(
 
   const stream = await ensureStream(client, wanted, SUBJECT);
   logMade(stream.isNew, { kind: 'webhooks', stream: stream.name, subjects: stream.subjects });
-  const deadLetters = await ensureDeadLetterStream(client, { ...beside, name: DLQ_STREAM_NAME });
+  const deadLetters = await ensureInternalStream(client, 'deadLetters', { ...beside, name: DLQ_STREAM_NAME });
   logMade(deadLetters.isNew, { kind: 'deadLetters', stream: DLQ_STREAM_NAME });
-  const parked = await ensureParkedStream(client, {
+  const parked = await ensureInternalStream(client, 'parked', {
     ...beside,
     name: PARKED_STREAM_NAME,
     ackWaitMs: ACK_WAIT_MS,

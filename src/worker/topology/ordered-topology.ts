@@ -2,7 +2,7 @@ import type { Settings } from '../../config/settings.ts';
 import { overlap } from '../../core/subject.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
-import { ensureOrderedStream } from '../../nats/streams/ordered-stream.ts';
+import { ensureInternalStream } from '../../nats/streams/internal-stream.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { withTimeout } from '../../runtime/with-timeout.ts';
@@ -129,7 +129,7 @@ export class OrderedTopology {
   async #make(): Promise<void> {
     const { ORDERED_STREAM_NAME, ORDERED_SUBJECT, STREAM_NAME } = this.#settings;
     const { ackWaitMs, replicas } = this.#topology;
-    const found = await ensureOrderedStream(this.#client, {
+    const found = await ensureInternalStream(this.#client, 'ordered', {
       name: ORDERED_STREAM_NAME,
       subjects: ORDERED_SUBJECT,
       sourceStream: STREAM_NAME,
@@ -137,7 +137,7 @@ export class OrderedTopology {
       ackWaitMs,
     });
     const isFirst = this.#createdAt === 0;
-    this.#createdAt = found.created;
+    this.#createdAt = found.createdAt;
     const about = { kind: 'ordered', stream: ORDERED_STREAM_NAME, subjects: ORDERED_SUBJECT };
     if (found.isNew && isFirst) this.#log.info(about, 'stream.created');
     else if (found.isNew) this.#log.warn({ ...about, hint: STREAM_RECREATED }, 'stream.recreated');

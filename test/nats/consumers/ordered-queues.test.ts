@@ -5,7 +5,8 @@ import { createOrderedQueues, ensureOrderedConsumer } from '../../../src/nats/co
 import type { ReceivedMessage } from '../../../src/nats/messages/received-message.ts';
 import { createAckBuffer } from '../../../src/nats/settlement/ack-buffer.ts';
 import { LeaseManager } from '../../../src/nats/settlement/ack-lease.ts';
-import { ensureOrderedStream, orderedCopySubject } from '../../../src/nats/streams/ordered-stream.ts';
+import { orderedCopySubject } from '../../../src/nats/streams/copy-subjects.ts';
+import { ensureInternalStream } from '../../../src/nats/streams/internal-stream.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
 import { ACCOUNT_PER_TEST, connectTo, failure, freshAccount } from '../servers.ts';
@@ -60,8 +61,14 @@ async function take(of: NatsClient, subject = SUBJECT, ackWaitMs = 60_000) {
 
 describe('the stream of ordered webhooks', () => {
   it('is a work queue that refuses what it has no place for, and carries copies, too', async () => {
-    expect(await ensureOrderedStream(client, WANTED)).toMatchObject({ isNew: true, warnings: [] });
-    expect(await ensureOrderedStream(client, WANTED)).toMatchObject({ isNew: false, warnings: [] });
+    expect(await ensureInternalStream(client, 'ordered', WANTED)).toMatchObject({
+      isNew: true,
+      warnings: [],
+    });
+    expect(await ensureInternalStream(client, 'ordered', WANTED)).toMatchObject({
+      isNew: false,
+      warnings: [],
+    });
     expect((await client.manager.streams.info(STREAM)).config).toMatchObject({
       subjects: ['webhooks.ordered.*', 'ordered.WEBHOOKS.>'],
       retention: 'workqueue',
@@ -71,25 +78,25 @@ describe('the stream of ordered webhooks', () => {
 
   it('is refused where it keeps what was delivered, or lacks subjects, with the cure', async () => {
     await client.manager.streams.add({ name: STREAM, subjects: WANTED.subjects });
-    const lacking = await failure(ensureOrderedStream(client, WANTED));
+    const lacking = await failure(ensureInternalStream(client, 'ordered', WANTED));
     expect(lacking.message).toContain(
       '`nats stream edit WEBHOOKS_ORDERED --subjects webhooks.ordered.*,ordered.WEBHOOKS.>`',
     );
     await client.manager.streams.update(STREAM, { subjects: ['webhooks.ordered.*', 'ordered.>'] });
-    const kept = await failure(ensureOrderedStream(client, WANTED));
+    const kept = await failure(ensureInternalStream(client, 'ordered', WANTED));
     expect(kept.message).toContain('has retention limits, and must be a work queue');
   });
 
   it('cannot be made beside one that carries its subjects, which is said', async () => {
     await client.manager.streams.add({ name: 'OTHER', subjects: ['webhooks.>'] });
-    const taken = await failure(ensureOrderedStream(client, WANTED));
+    const taken = await failure(ensureInternalStream(client, 'ordered', WANTED));
     expect(taken.message).toMatch(/refuses to make the stream WEBHOOKS_ORDERED.*no other stream carries/);
   });
 });
 
 describe('an ordered queue', () => {
   beforeEach(async () => {
-    await ensureOrderedStream(client, WANTED);
+    await ensureInternalStream(client, 'ordered', WANTED);
   });
 
   it('lets out one message at a time, to one of its workers, and the next when that is acked', async () => {

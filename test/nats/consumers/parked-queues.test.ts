@@ -2,7 +2,7 @@ import { Events, nanos } from 'nats';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
 import { ensureParkedConsumer } from '../../../src/nats/consumers/parked-queues.ts';
-import { ensureParkedStream } from '../../../src/nats/streams/parked-stream.ts';
+import { ensureInternalStream } from '../../../src/nats/streams/internal-stream.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
 import { startLink } from '../connection/link.ts';
@@ -37,7 +37,7 @@ async function park(count: number): Promise<void> {
 }
 
 test('a drain takes one endpoint, and vanishes when nobody pulls', async () => {
-  await ensureParkedStream(client, WANTED);
+  await ensureInternalStream(client, 'parked', WANTED);
   expect(await ensureParkedConsumer(client, wanted())).toEqual({ name: NAME });
   expect((await client.manager.consumers.info(PARKED, NAME)).config).toMatchObject({
     filter_subject: SUBJECT,
@@ -50,14 +50,14 @@ test('a drain takes one endpoint, and vanishes when nobody pulls', async () => {
 });
 
 test('a drain of what is due within one minute has room for all of it', async () => {
-  await ensureParkedStream(client, WANTED);
+  await ensureInternalStream(client, 'parked', WANTED);
   const drain = await ensureParkedConsumer(client, wanted({ endpointKey: 'at.2027-01-31T12:00' }));
   if ('failed' in drain) throw new Error(drain.failed);
   expect((await client.manager.consumers.info(PARKED, drain.name)).config.max_ack_pending).toBe(100_000);
 });
 
 test('workers that make the same drain at once get the same one, also with another ACK_WAIT_MS', async () => {
-  await ensureParkedStream(client, WANTED);
+  await ensureInternalStream(client, 'parked', WANTED);
   const other = await connectTo(server.url, login);
   const made = await Promise.all(
     [client, other, client, other].map((each, n) =>
@@ -68,7 +68,7 @@ test('workers that make the same drain at once get the same one, also with anoth
 });
 
 test('a key that somebody else chose gets a drain too', async () => {
-  await ensureParkedStream(client, WANTED);
+  await ensureInternalStream(client, 'parked', WANTED);
   for (const endpointKey of ['a.b', 'x'.repeat(230), 'é']) {
     const made = await ensureParkedConsumer(client, wanted({ endpointKey }));
     expect(made).toEqual({ name: expect.stringMatching(/^[\w-]{1,200}$/) });

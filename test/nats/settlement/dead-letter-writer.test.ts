@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
 import type { HeaderEntries } from '../../../src/nats/messages/headers.ts';
 import { createDeadLetterWriter, type DeadLetter } from '../../../src/nats/settlement/dead-letter-writer.ts';
-import { ensureDeadLetterStream } from '../../../src/nats/streams/dead-letter-stream.ts';
+import { ensureInternalStream } from '../../../src/nats/streams/internal-stream.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
 import { ACCOUNT_PER_TEST, connectTo, freshAccount, refusal } from '../servers.ts';
@@ -39,7 +39,7 @@ const letter = (more: Partial<DeadLetter> = {}): DeadLetter => ({
 });
 
 async function writer(of: NatsClient = client) {
-  await ensureDeadLetterStream(of, DLQ);
+  await ensureInternalStream(of, 'deadLetters', DLQ);
   return createDeadLetterWriter(of, { streamName: DLQ.name, sourceStream: DLQ.sourceStream });
 }
 
@@ -64,7 +64,12 @@ async function messageIdForgotten(): Promise<void> {
 }
 
 test('the stream for dead letters keeps one message a subject, for ever, and refuses a second', async () => {
-  expect(await ensureDeadLetterStream(client, DLQ)).toEqual({ isNew: true, warnings: [] });
+  expect(await ensureInternalStream(client, 'deadLetters', DLQ)).toEqual({
+    isNew: true,
+    createdAt: expect.any(Number),
+    canFill: false,
+    warnings: [],
+  });
   expect((await client.manager.streams.info(DLQ.name)).config).toMatchObject({
     subjects: ['dlq.WEBHOOKS.>'],
     retention: 'limits',
@@ -80,13 +85,13 @@ test('the stream for dead letters keeps one message a subject, for ever, and ref
 });
 
 test('workers that make it at once all find it', async () => {
-  const found = await Promise.all([1, 2, 3, 4].map(() => ensureDeadLetterStream(client, DLQ)));
+  const found = await Promise.all([1, 2, 3, 4].map(() => ensureInternalStream(client, 'deadLetters', DLQ)));
   expect(found.flatMap(({ warnings }) => warnings)).toEqual([]);
 });
 
 test('one that is there is not changed, and what it may lose is said', async () => {
   await client.manager.streams.add({ name: DLQ.name, subjects: ['dlq.>'], max_msgs: 100, max_age: 1e12 });
-  const { isNew, warnings } = await ensureDeadLetterStream(client, DLQ);
+  const { isNew, warnings } = await ensureInternalStream(client, 'deadLetters', DLQ);
   expect(isNew).toBe(false);
   expect(warnings).toEqual([
     expect.stringContaining('may keep a dead letter twice'),
@@ -97,7 +102,7 @@ test('one that is there is not changed, and what it may lose is said', async () 
 
 test('one that does not carry our dead letters is refused, with the cure', async () => {
   await client.manager.streams.add({ name: DLQ.name, subjects: ['something.else'] });
-  expect(await refusal(ensureDeadLetterStream(client, DLQ))).toMatch(
+  expect(await refusal(ensureInternalStream(client, 'deadLetters', DLQ))).toMatch(
     /DLQ_STREAM_NAME: .* does not carry dlq\.WEBHOOKS\.>/,
   );
 });

@@ -6,7 +6,7 @@ import { createPullConsumer } from '../../../src/nats/consumers/pull-consumer.ts
 import { ReceivedMessage } from '../../../src/nats/messages/received-message.ts';
 import type { CopyHeaders } from '../../../src/nats/settlement/copy-headers.ts';
 import { createParkedWriter, type ParkedWriterOptions } from '../../../src/nats/settlement/parked-writer.ts';
-import { ensureParkedStream } from '../../../src/nats/streams/parked-stream.ts';
+import { ensureInternalStream } from '../../../src/nats/streams/internal-stream.ts';
 import { until } from '../../support/wait.ts';
 import { DURABLE, makeGroup, NO_LIMITS, STREAM } from '../group.ts';
 
@@ -66,7 +66,7 @@ export async function startScene(
   } = {},
 ) {
   await makeGroup(client, { ack_wait: nanos(ackWaitMs) });
-  const { createdAt } = await ensureParkedStream(client, WANTED);
+  const { createdAt } = await ensureInternalStream(client, 'parked', WANTED);
   const lot = createParkedWriter(worker, { streamName: PARKED, sourceStream: STREAM, ...options });
   onTestFinished(() => lot.stop());
   const main = handOutsOf(worker, STREAM, DURABLE, CREATED);

@@ -10,8 +10,7 @@ import { createAckBuffer } from '../../../src/nats/settlement/ack-buffer.ts';
 import { createDeadLetterWriter } from '../../../src/nats/settlement/dead-letter-writer.ts';
 import { createParkedWriter } from '../../../src/nats/settlement/parked-writer.ts';
 import { createSettlement } from '../../../src/nats/settlement/settlement.ts';
-import { ensureDeadLetterStream } from '../../../src/nats/streams/dead-letter-stream.ts';
-import { ensureParkedStream } from '../../../src/nats/streams/parked-stream.ts';
+import { ensureInternalStream } from '../../../src/nats/streams/internal-stream.ts';
 import { until } from '../../support/wait.ts';
 import { DURABLE, makeGroup, NO_LIMITS, STREAM } from '../group.ts';
 import { KEY, PARKED, WANTED } from './parking-scene.ts';
@@ -35,8 +34,8 @@ export async function startSettling(
   } = {},
 ) {
   await makeGroup(client, { ack_wait: nanos(ackWaitMs) });
-  await ensureDeadLetterStream(client, { name: DLQ, sourceStream: STREAM, replicas: 1 });
-  const { createdAt: parkedCreated } = await ensureParkedStream(client, WANTED);
+  await ensureInternalStream(client, 'deadLetters', { name: DLQ, sourceStream: STREAM, replicas: 1 });
+  const { createdAt: parkedCreated } = await ensureInternalStream(client, 'parked', WANTED);
   const messages: ReceivedMessage[] = [];
   const clock = { now: 0 };
   const parkedWriter = createParkedWriter(worker, { streamName: PARKED, sourceStream: STREAM });

@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { SCHEDULED_KEYS } from '../../../src/core/scheduled-queue.ts';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
 import { listParked } from '../../../src/nats/consumers/parked-queues.ts';
-import { ensureParkedStream } from '../../../src/nats/streams/parked-stream.ts';
+import { ensureInternalStream } from '../../../src/nats/streams/internal-stream.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
 import { ACCOUNT_PER_TEST, connectTo, freshAccount, refusal } from '../servers.ts';
@@ -23,7 +23,7 @@ const PARKED = WANTED.name;
 const list = () => listParked(client, PARKED, WANTED.sourceStream);
 
 test('the stream for parked webhooks is a work queue that refuses what it cannot keep', async () => {
-  const made = await ensureParkedStream(client, WANTED);
+  const made = await ensureInternalStream(client, 'parked', WANTED);
   const { config, created } = await client.manager.streams.info(PARKED);
   expect(made).toEqual({ isNew: true, createdAt: Date.parse(created), canFill: false, warnings: [] });
   expect(config).toMatchObject({
@@ -37,11 +37,11 @@ test('the stream for parked webhooks is a work queue that refuses what it cannot
     allow_direct: true,
     duplicate_window: nanos(120_000),
   });
-  expect(await ensureParkedStream(client, WANTED)).toEqual({ ...made, isNew: false });
+  expect(await ensureInternalStream(client, 'parked', WANTED)).toEqual({ ...made, isNew: false });
 });
 
 test('what waits for its time is listed alone where only that is asked for', async () => {
-  await ensureParkedStream(client, WANTED);
+  await ensureInternalStream(client, 'parked', WANTED);
   for (const key of ['example-com-0a1b2c3d', 'at.2027-01-31', 'at.2027-01-31T12:00', 'at.2027-01-31T12:00'])
     await client.connection.request(`parked.${WANTED.sourceStream}.${key}`, '{}', { timeout: 5000 });
   expect(await listParked(client, PARKED, WANTED.sourceStream, SCHEDULED_KEYS)).toEqual(
@@ -54,7 +54,7 @@ test('what waits for its time is listed alone where only that is asked for', asy
 });
 
 test('knows a copy for at least twice the time after which it may be parked once more', async () => {
-  await ensureParkedStream(client, { ...WANTED, ackWaitMs: 600_000 });
+  await ensureInternalStream(client, 'parked', { ...WANTED, ackWaitMs: 600_000 });
   const { config } = await client.manager.streams.info(PARKED);
   expect(config.duplicate_window).toBe(nanos(1_200_000));
 });
@@ -71,7 +71,7 @@ test('a stream that may lose what is parked, or become full, is said', async () 
     max_msg_size: 1000,
     duplicate_window: nanos(30_000),
   });
-  const { warnings, canFill } = await ensureParkedStream(client, WANTED);
+  const { warnings, canFill } = await ensureInternalStream(client, 'parked', WANTED);
   expect(canFill).toBe(true);
   expect(warnings.map((warning) => warning.split(':')[0])).toEqual([
     `The stream ${PARKED} drops its oldest webhooks when it is full`,
@@ -88,12 +88,12 @@ test.each([
   [RetentionPolicy.Interest, 'drops copies while nobody drains it'],
 ])('a stream with retention %s is refused: %s', async (retention, why) => {
   await client.manager.streams.add({ name: PARKED, subjects: ['parked.>'], retention });
-  expect(await refusal(ensureParkedStream(client, WANTED))).toContain(why);
+  expect(await refusal(ensureInternalStream(client, 'parked', WANTED))).toContain(why);
 });
 
 test('a stream that does not carry our copies is refused, with the cure', async () => {
   await client.manager.streams.add({ name: PARKED, subjects: ['other.>'] });
-  expect(await refusal(ensureParkedStream(client, WANTED))).toBe(
+  expect(await refusal(ensureInternalStream(client, 'parked', WANTED))).toBe(
     'PARKED_STREAM_NAME: the stream WEBHOOKS_PARKED does not carry parked.WEBHOOKS.>. Set PARKED_STREAM_NAME to another name, ' +
       'or add the subject: `nats stream edit WEBHOOKS_PARKED --subjects other.>,parked.WEBHOOKS.>`.',
   );
@@ -118,7 +118,7 @@ test('the list tells how many are parked for each endpoint, of our stream alone'
 });
 
 test('the list goes over pages: the server names 100 000 endpoints at once', async () => {
-  await ensureParkedStream(client, WANTED);
+  await ensureInternalStream(client, 'parked', WANTED);
   for (let n = 0; n < 100_010; n++) client.connection.publish(`parked.WEBHOOKS.k${n}`);
   await until(async () => (await stored(client, PARKED)) === 100_010);
   const parked = await list();
@@ -128,7 +128,7 @@ test('the list goes over pages: the server names 100 000 endpoints at once', asy
 
 test('the list is not known while the stream or NATS is away', async () => {
   expect(await list()).toBe(null);
-  await ensureParkedStream(client, WANTED);
+  await ensureInternalStream(client, 'parked', WANTED);
   await client.close();
   expect(await list()).toBe(null);
 });
