@@ -3,6 +3,7 @@ import { acceptsEvent, type Endpoint, type Registry } from '../core/endpoint/reg
 import type { Delivery } from '../core/message/delivery.ts';
 import { deliveryId } from '../core/message/delivery-id.ts';
 import type { ParsedMessage } from '../core/message/envelope.ts';
+import { Header } from '../core/message/nats-headers.ts';
 import { eventTypesOf } from '../core/request/event-type.ts';
 import { completeHeaders } from '../core/request/headers.ts';
 import { NO_ENDPOINT_KEY } from '../core/request/target.ts';
@@ -111,7 +112,7 @@ function endpointKeyIn({ parkedEndpointKey }: Message): string {
 function acceptingOf(found: readonly Endpoint[], data: Uint8Array, message: Message): readonly Endpoint[] {
   // To look for its type costs a look at the whole message.
   if (found.every(({ row }) => row.eventTypes === null)) return found;
-  const types = eventTypesOf(data, message.header('X-Event-Type'));
+  const types = eventTypesOf(data, message.header(Header.eventType));
   return found.filter(({ row }) => acceptsEvent(row, types));
 }
 

@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { type Signing, signatureHeaders } from '../core/endpoint/signature.ts';
 import type { Delivery } from '../core/message/delivery.ts';
+import { RequestHeader } from '../core/request/header-names.ts';
 import type { Attempt } from '../core/retry/attempt.ts';
 import { createDispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { HttpExchange } from './exchange.ts';
@@ -93,10 +94,10 @@ function requestOf(
 ): Dispatcher.DispatchOptions {
   const headers = [...delivery.headers];
   const timestamp = String(Math.floor(startedAt / 1000));
-  headers.push('webhook-id', delivery.id, 'webhook-timestamp', timestamp);
+  headers.push(RequestHeader.id, delivery.id, RequestHeader.timestamp, timestamp);
   const signing = delivery.endpoint === null ? ofUrls : delivery.endpoint.signing;
   if (signing !== null) headers.push(...signatureHeaders(signing, delivery.id, timestamp, delivery.body));
-  if (!hasHeader(delivery.headers, 'user-agent')) headers.push('user-agent', userAgent);
+  if (!hasHeader(delivery.headers, RequestHeader.userAgent)) headers.push(RequestHeader.userAgent, userAgent);
   return {
     origin: delivery.target.origin,
     path: delivery.target.path,

@@ -1,5 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { RequestHeader } from '../core/request/header-names.ts';
 import { errorCode, errorMessage, UserError } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { json, type Reply, type Route } from '../runtime/route.ts';
@@ -65,7 +66,7 @@ export class HttpServer implements Service {
 
 function write(response: ServerResponse, { status, type, body }: Reply): void {
   response.writeHead(status, {
-    'content-type': type,
+    [RequestHeader.contentType]: type,
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
   });

@@ -1,3 +1,4 @@
+import { Header } from '../core/message/nats-headers.ts';
 import { isReplay } from '../core/request/headers.ts';
 import { checkWindow, deliveryWindowOf } from '../core/retry/delivery-window.ts';
 import { isPublishable } from '../core/subject.ts';
@@ -5,11 +6,11 @@ import { closest } from '../runtime/closest.ts';
 
 /** Headers of a message that a worker acts on, as it writes them. */
 const READ_BY_WORKERS = [
-  'Webhook-Deliver-At',
-  'Webhook-Expires-At',
-  'Webhook-Delivery-Id',
-  'Webhook-Replayed',
-  'X-Event-Type',
+  Header.deliverAt,
+  Header.expiresAt,
+  Header.deliveryId,
+  Header.replayed,
+  Header.eventType,
 ];
 /** RFC 9110: a token. A NATS header may be more, but a client or a worker that reads it may not take it. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -56,7 +57,7 @@ function headerProblem(text: string, name: string, value: string, others: readon
   }
   if (CONTROL.test(value)) return `the value of ${name} must be one line, without control characters`;
   const lowerCase = name.toLowerCase();
-  if (lowerCase === 'nats-msg-id') return '--id is the Nats-Msg-Id';
+  if (lowerCase === Header.messageId.toLowerCase()) return `--id is the ${Header.messageId}`;
   if (others.some((other) => other.toLowerCase() === lowerCase))
     return `${name} is given twice; give it once`;
   if (READ_BY_WORKERS.some((known) => known.toLowerCase() === lowerCase)) return null;

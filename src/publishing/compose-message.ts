@@ -1,5 +1,6 @@
 import { scanJson } from '../core/json/scan.ts';
 import { createMessageParser } from '../core/message/envelope.ts';
+import { RequestHeader, WRITTEN_BY_WORKERS } from '../core/request/header-names.ts';
 
 export type MessageParts = {
   /** Undefined: a bare payload, `data` alone. */
@@ -15,14 +16,6 @@ export type MessageParts = {
 export type Composed =
   | { readonly kind: 'message'; readonly bytes: Buffer }
   | { readonly kind: 'problem'; readonly problem: string };
-
-/** A worker leaves these out of a message, and writes its own. */
-const WRITTEN_BY_WORKERS = new Set([
-  'webhook-id',
-  'webhook-timestamp',
-  'webhook-signature',
-  'webhook-replayed',
-]);
 
 /** A message as DESIGN.md part 5 has it; one that a worker would dead-letter at once is a problem here. */
 export function composeMessage({ url, data, method, headers = [] }: MessageParts): Composed {
@@ -73,7 +66,7 @@ function checked(bytes: Buffer): Composed {
 }
 
 function writtenByWorkers(name: string): string {
-  const cure = name.toLowerCase() === 'webhook-id' ? '--id sets it' : 'leave it out';
+  const cure = name.toLowerCase() === RequestHeader.id ? '--id sets it' : 'leave it out';
   return `a worker writes ${name} itself; ${cure}`;
 }
 

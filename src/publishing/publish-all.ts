@@ -1,3 +1,5 @@
+import { Header } from '../core/message/nats-headers.ts';
+
 /** One message on its way into a stream. */
 export type Publication = {
   /** How a report names it: `line 3`; empty where there is only one. */
@@ -64,7 +66,7 @@ export async function publishAll(
   }
 
   async function publish(name: string, id: string, data: Buffer): Promise<void> {
-    const result = await port.publish(subject, data, { ...headers, 'Nats-Msg-Id': id });
+    const result = await port.publish(subject, data, { ...headers, [Header.messageId]: id });
     if ('failed' in result) {
       // Once all fail, those under way only repeat it.
       if (failsAll) counts.failed++;

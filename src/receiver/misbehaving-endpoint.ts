@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { RequestHeader } from '../core/request/header-names.ts';
 import { MISBEHAVIOURS } from './misbehaviours.ts';
 
 export type MisbehavingRequest = {
@@ -42,7 +43,7 @@ export async function startMisbehavingEndpoint(): Promise<MisbehavingEndpoint> {
     const noted = {
       path,
       at: performance.now(),
-      webhookId: String(request.headers['webhook-id']),
+      webhookId: String(request.headers[RequestHeader.id]),
       answered: false,
     };
     requests.push(noted);

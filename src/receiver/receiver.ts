@@ -1,6 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import { RequestHeader } from '../core/request/header-names.ts';
 import { errorCode, UserError } from '../runtime/failure.ts';
 import { type ReceivedTotals, SeenIds } from './seen-ids.ts';
 
@@ -66,7 +67,7 @@ export async function startReceiver(
     const at = new Date();
     const read = await readBody(request, keepBodyBytes);
     if (read === null) return;
-    const webhookId = request.headers['webhook-id']?.toString();
+    const webhookId = request.headers[RequestHeader.id]?.toString();
     const { attempt, status } = ids.add(webhookId, answer);
     const { method = '', url: path = '', headers } = request;
     onRequest({ at, method, path, headers, webhookId, attempt, status, ...read });

@@ -1,3 +1,4 @@
+import { RequestHeader } from '../core/request/header-names.ts';
 import { printable } from '../runtime/printable.ts';
 import type { ReceivedRequest } from './receiver.ts';
 
@@ -30,7 +31,8 @@ export function requestLine(request: ReceivedRequest, bodyBytes: number): string
 function eventHeaders({ headers }: ReceivedRequest): string[] {
   return Object.entries(headers)
     .filter(
-      ([name, value]) => !NOT_SHOWN.test(name) && !(name === 'content-type' && value === 'application/json'),
+      ([name, value]) =>
+        !NOT_SHOWN.test(name) && !(name === RequestHeader.contentType && value === 'application/json'),
     )
     .map(([name, value]) => `${name}: ${value}`);
 }

@@ -1,6 +1,6 @@
+import { Header } from '../../src/core/message/nats-headers.ts';
 import type { NatsClient } from '../../src/nats/connection/client.ts';
 import { consumerInfo } from '../../src/nats/consumers/consumer-info.ts';
-import { Header } from '../../src/nats/messages/headers.ts';
 import type { ChaosQueue } from './run.ts';
 
 export const STREAM = 'WEBHOOKS';

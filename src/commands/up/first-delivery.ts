@@ -1,4 +1,5 @@
 import type { Settings } from '../../config/settings.ts';
+import { Header } from '../../core/message/nats-headers.ts';
 import { connectToNats } from '../../nats/connection/connection.ts';
 import { createPublisher } from '../../nats/publishing/publisher.ts';
 import { UserError } from '../../runtime/failure.ts';
@@ -36,11 +37,11 @@ export async function deliverFirst(
     const message = {
       webhook_url: `${receiverUrl}/first`,
       data: { event: 'system.started', message: 'your first webhook' },
-      headers: { 'X-Event-Type': 'system.started' },
+      headers: { [Header.eventType]: 'system.started' },
     };
     const subject = firstSubject(settings.SUBJECT);
     const published = await createPublisher(client).publish(subject, Buffer.from(JSON.stringify(message)), {
-      'Nats-Msg-Id': id,
+      [Header.messageId]: id,
     });
     if ('failed' in published)
       throw new UserError(`The first webhook could not be published: ${published.detail}`);

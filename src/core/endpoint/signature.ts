@@ -1,4 +1,5 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { RequestHeader } from '../request/header-names.ts';
 
 /** What requests to one endpoint are signed with. */
 export type Signing = {
@@ -51,8 +52,11 @@ export function signatureHeaders(
     const hmac = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(bytes);
     return `v1,${hmac.digest('base64')}`;
   });
-  const headers = ['webhook-signature', signatures.join(' ')];
+  const headers = [RequestHeader.signature, signatures.join(' ')];
   if (hubKey !== null)
-    headers.push('x-hub-signature-256', `sha256=${createHmac('sha256', hubKey).update(bytes).digest('hex')}`);
+    headers.push(
+      RequestHeader.hubSignature,
+      `sha256=${createHmac('sha256', hubKey).update(bytes).digest('hex')}`,
+    );
   return headers;
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { detachedText } from '../detached-text.ts';
+import { Header } from './nats-headers.ts';
 
 /** The longest id, in characters. */
 const LONGEST = 255;
@@ -20,7 +21,7 @@ export function deliveryId(message: {
   readonly streamCreatedAt: number;
   readonly sequence: number;
 }): string {
-  const given = message.header('Webhook-Delivery-Id')?.trim() || message.header('Nats-Msg-Id')?.trim();
+  const given = message.header(Header.deliveryId)?.trim() || message.header(Header.messageId)?.trim();
   // Cut out of the block of all headers.
   if (given) return detachedText(clean(given), LONGEST);
   return clean(`${message.stream}-${message.streamCreatedAt.toString(36)}-${message.sequence}`);

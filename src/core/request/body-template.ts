@@ -1,5 +1,6 @@
 import { JsonPaths, whyNoText } from '../json/paths.ts';
 import { scanJson } from '../json/scan.ts';
+import { Header } from '../message/nats-headers.ts';
 import { type BodyForm, formOf, writeJson, writeText } from './body-encoding.ts';
 import { eventTypesOf } from './event-type.ts';
 import { quoted } from './headers.ts';
@@ -138,7 +139,7 @@ function write(
   const text = textOf(root, input);
   if (text !== null) return writeText(text, form);
   return malformed(
-    `body_template: ${written} is not known: the payload has no event, event_type or type, and the message no header X-Event-Type`,
+    `body_template: ${written} is not known: the payload has no event, event_type or type, and the message no header ${Header.eventType}`,
   );
 }
 
@@ -149,6 +150,6 @@ function textOf(root: Exclude<Root, 'data'>, { id, data, message }: TemplateInpu
     case 'subject':
       return message.subject;
     case 'event_type':
-      return eventTypesOf(data, message.header('X-Event-Type'))[0] ?? null;
+      return eventTypesOf(data, message.header(Header.eventType))[0] ?? null;
   }
 }

@@ -1,4 +1,6 @@
 import { isNull, membersOf, scalarText } from '../json/fields.ts';
+import { Header } from '../message/nats-headers.ts';
+import { RequestHeader, WRITTEN_BY_WORKERS } from './header-names.ts';
 import { type Malformed, malformed } from './malformed.ts';
 
 /** Headers asked for by a message or a row, checked: each name once, ready to be sent. */
@@ -36,14 +38,6 @@ const FORBIDDEN: ReadonlySet<string> = new Set([
   'expect',
 ]);
 
-/** Ours to write. A signature covers id and timestamp, so those of a message could only be wrong: left out. */
-const OURS: ReadonlySet<string> = new Set([
-  'webhook-id',
-  'webhook-timestamp',
-  'webhook-signature',
-  'webhook-replayed',
-]);
-
 /** RFC 9110: a token. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
@@ -73,7 +67,7 @@ export function parseHeaders(json: Uint8Array): RequestHeaders | Malformed {
     if (value === null) return malformed(`header ${quoted(name)} is not a string, number or boolean`);
     if (!VALUE.test(value))
       return malformed(`header ${quoted(name)} has characters that HTTP does not allow`);
-    if (!OURS.has(lowerCase)) byName.set(lowerCase, [name, value]);
+    if (!WRITTEN_BY_WORKERS.has(lowerCase)) byName.set(lowerCase, [name, value]);
   }
   return requestHeaders(byName);
 }
@@ -87,22 +81,22 @@ export function completeHeaders(
   nats: NatsHeaders,
   hasBody: boolean,
 ): readonly string[] | Malformed {
-  const contentType = hasBody && !headers.hasContentType ? nats.header('Content-Type') : undefined;
+  const contentType = hasBody && !headers.hasContentType ? nats.header(Header.contentType) : undefined;
   if (contentType !== undefined && !VALUE.test(contentType)) {
-    return malformed('the NATS header Content-Type has characters that HTTP does not allow');
+    return malformed(`the NATS header ${Header.contentType} has characters that HTTP does not allow`);
   }
-  const list = contentType ? [...headers.list, 'content-type', contentType] : null;
+  const list = contentType ? [...headers.list, RequestHeader.contentType, contentType] : null;
   const replay = isReplay(nats);
   if (typeof replay === 'object') return malformed(replay.problem);
   const first = list ?? (hasBody ? headers.listForJson : headers.list);
-  const base = replay ? [...first, 'webhook-replayed', 'true'] : first;
-  const trace = headers.hasTraceparent ? undefined : nats.header('traceparent');
+  const base = replay ? [...first, RequestHeader.replayed, 'true'] : first;
+  const trace = headers.hasTraceparent ? undefined : nats.header(Header.traceparent);
   // Tracing must not stop a delivery: what HTTP does not allow is not passed on. A tracestate means nothing without
   // the traceparent that it came with.
   if (!trace || !VALUE.test(trace)) return base;
-  const traced = [...base, 'traceparent', trace];
-  const state = headers.hasTracestate ? undefined : nats.header('tracestate');
-  if (state && VALUE.test(state)) traced.push('tracestate', state);
+  const traced = [...base, RequestHeader.traceparent, trace];
+  const state = headers.hasTracestate ? undefined : nats.header(Header.tracestate);
+  if (state && VALUE.test(state)) traced.push(RequestHeader.tracestate, state);
   return traced;
 }
 
@@ -114,18 +108,17 @@ export function quoted(name: string): string {
 
 function requestHeaders(byName: ReadonlyMap<string, readonly [string, string]>): RequestHeaders {
   const list = [...byName.values()].flat();
-  const hasContentType = byName.has('content-type');
+  const hasContentType = byName.has(RequestHeader.contentType);
   return {
     kind: 'headers',
     list,
-    listForJson: hasContentType ? list : [...list, 'content-type', 'application/json'],
+    listForJson: hasContentType ? list : [...list, RequestHeader.contentType, 'application/json'],
     hasContentType,
-    contentType: byName.get('content-type')?.[1] ?? 'application/json',
-    hasTraceparent: byName.has('traceparent'),
-    hasTracestate: byName.has('tracestate'),
+    contentType: byName.get(RequestHeader.contentType)?.[1] ?? 'application/json',
+    hasTraceparent: byName.has(RequestHeader.traceparent),
+    hasTracestate: byName.has(RequestHeader.tracestate),
   };
 }
-const HEADER = 'Webhook-Replayed';
 
 /**
  * Whether a message is sent once more by the will of an operator: its NATS header `Webhook-Replayed` is `true`, in
@@ -134,7 +127,9 @@ const HEADER = 'Webhook-Replayed';
  * @returns What is wrong with it, where it says anything else.
  */
 export function isReplay(nats: NatsHeaders): boolean | { readonly problem: string } {
-  const given = nats.header(HEADER)?.trim().toLowerCase();
+  const given = nats.header(Header.replayed)?.trim().toLowerCase();
   if (!given || given === 'false') return false;
-  return given === 'true' ? true : { problem: `the NATS header ${HEADER} is neither true nor false` };
+  return given === 'true'
+    ? true
+    : { problem: `the NATS header ${Header.replayed} is neither true nor false` };
 }

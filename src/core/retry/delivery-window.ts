@@ -1,14 +1,13 @@
+import { Header } from '../message/nats-headers.ts';
 import type { NatsHeaders } from '../request/headers.ts';
 import { isReplay } from '../request/headers.ts';
 import { ACCEPTED_TIMES, isoTime, parseTime } from '../time.ts';
 import type { Outcome } from './attempt.ts';
 
-const DELIVER_AT = 'Webhook-Deliver-At';
-const EXPIRES_AT = 'Webhook-Expires-At';
 const MAX_AGE = 'MAX_AGE_HOURS';
 
 /** From when on nothing is sent any more, in milliseconds since 1970, and what says so. */
-export type Expiry = { readonly at: number; readonly source: typeof EXPIRES_AT | typeof MAX_AGE };
+export type Expiry = { readonly at: number; readonly source: typeof Header.expiresAt | typeof MAX_AGE };
 
 export type DeliveryWindow = {
   /** Before when nothing is sent, in milliseconds since 1970; null: it may be sent at once. */
@@ -36,8 +35,8 @@ export function deliveryWindowOf(
   message: NatsHeaders & { readonly publishedAt: number },
   maxAgeMs: number,
 ): DeliveryWindow {
-  const deliverAt = timeIn(message, DELIVER_AT);
-  const expiresAt = timeIn(message, EXPIRES_AT);
+  const deliverAt = timeIn(message, Header.deliverAt);
+  const expiresAt = timeIn(message, Header.expiresAt);
   const replay = isReplay(message);
   if (deliverAt === null && expiresAt === null && maxAgeMs === 0 && typeof replay === 'boolean')
     return NO_WINDOW;
@@ -46,7 +45,7 @@ export function deliveryWindowOf(
 
   const until: Expiry[] = [];
   if (typeof expiresAt === 'number' && !(replay === true && expiresAt <= message.publishedAt))
-    until.push({ at: expiresAt, source: EXPIRES_AT });
+    until.push({ at: expiresAt, source: Header.expiresAt });
   const due = typeof deliverAt === 'number' ? deliverAt : null;
   if (maxAgeMs > 0) until.push({ at: Math.max(message.publishedAt, due ?? 0) + maxAgeMs, source: MAX_AGE });
   until.sort((one, other) => one.at - other.at);
@@ -69,7 +68,7 @@ export function checkWindow(
   const hasWaited = waitedUntil !== null && waitedUntil >= deliverAt;
   if (deliverAt <= now + (hasWaited ? CLOCK_SKEW_MS : 0)) return null;
   if (expiry === null || expiry.at > deliverAt) return { kind: 'notDue', dueAt: deliverAt };
-  const detail = `${DELIVER_AT}, ${isoTime(deliverAt)}, is not before ${expiry.source}, ${isoTime(expiry.at)}`;
+  const detail = `${Header.deliverAt}, ${isoTime(deliverAt)}, is not before ${expiry.source}, ${isoTime(expiry.at)}`;
   return { kind: 'expired', detail };
 }
 

@@ -1,5 +1,6 @@
 import { headers, type MsgHdrs } from 'nats';
-import { escapedHeader, Header, isWorkerHeader, unescapedHeader } from './headers.ts';
+import { Header, isWorkerHeader } from '../../core/message/nats-headers.ts';
+import { escapedHeader, unescapedHeader } from './headers.ts';
 import type { StreamPosition } from './stream-position.ts';
 
 /** What a copy says of the message that it is a copy of. */

@@ -1,7 +1,8 @@
 import { nuid } from 'nats';
+import { Header } from '../../core/message/nats-headers.ts';
 import { isPublishable } from '../../core/subject.ts';
 import type { NatsClient } from '../connection/client.ts';
-import { Header, headersFrom } from '../messages/headers.ts';
+import { headersFrom } from '../messages/headers.ts';
 import type { StoreResult } from './store-failure.ts';
 import { storeMessage } from './store-message.ts';
 

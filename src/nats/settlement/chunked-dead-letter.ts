@@ -1,7 +1,8 @@
 import { headers } from 'nats';
+import { Header } from '../../core/message/nats-headers.ts';
 import { failpoint } from '../../runtime/failpoint.ts';
 import type { NatsClient } from '../connection/client.ts';
-import { Header, type HeaderEntries } from '../messages/headers.ts';
+import type { HeaderEntries } from '../messages/headers.ts';
 import type { MessageToStore, StoreResult } from '../publishing/store-failure.ts';
 
 /** Smaller parts are not tried: a stream that takes less than this takes no dead letters at all. */

@@ -1,7 +1,8 @@
 /** What is written on a copy. */
 
+import { Header, isWorkerHeader } from '../../core/message/nats-headers.ts';
 import { scheduledBucket } from '../../core/scheduled-queue.ts';
-import { escapedHeader, Header, headerText, isWorkerHeader } from '../messages/headers.ts';
+import { escapedHeader, headerText } from '../messages/headers.ts';
 import type { ReceivedMessage } from '../messages/received-message.ts';
 
 export type CopyHeaders = {

@@ -1,8 +1,9 @@
 import { headers, type MsgHdrs, type NatsError } from 'nats';
+import { Header } from '../../core/message/nats-headers.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import { ApiErrorCode, apiErrorCode } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
-import { copyHeaders, Header, type HeaderEntries, headerText } from '../messages/headers.ts';
+import { copyHeaders, type HeaderEntries, headerText } from '../messages/headers.ts';
 import type { MessageToStore, StoreResult } from '../publishing/store-failure.ts';
 import { storeMessage } from '../publishing/store-message.ts';
 import { storeInChunks } from './chunked-dead-letter.ts';

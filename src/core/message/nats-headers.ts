@@ -1,0 +1,142 @@
+/** `publisher`: the publisher alone. `worker`: a worker alone, on parked copies and dead letters. `both`: each on its own messages. */
+type Writer = 'publisher' | 'worker' | 'both';
+
+type NatsHeader = { readonly name: string; readonly writtenBy: Writer; readonly meaning: string };
+
+/** The headers of NATS messages that workers read or write: the only place where their names are written. */
+export const NATS_HEADERS = {
+  messageId: {
+    name: 'Nats-Msg-Id',
+    writtenBy: 'both',
+    meaning: 'The server stores one message for it within the duplicate window of the stream.',
+  },
+  deliveryId: {
+    name: 'Webhook-Delivery-Id',
+    writtenBy: 'both',
+    meaning: 'The id of the delivery, the same over all its attempts. Sent as `webhook-id`.',
+  },
+  deliverAt: {
+    name: 'Webhook-Deliver-At',
+    writtenBy: 'publisher',
+    meaning: 'Nothing is sent before this time.',
+  },
+  expiresAt: {
+    name: 'Webhook-Expires-At',
+    writtenBy: 'publisher',
+    meaning: 'Nothing is sent from this time on.',
+  },
+  replayed: {
+    name: 'Webhook-Replayed',
+    writtenBy: 'publisher',
+    meaning: '`true`: an operator sends the message once more. Sent as `webhook-replayed`.',
+  },
+  eventType: {
+    name: 'X-Event-Type',
+    writtenBy: 'publisher',
+    meaning: 'The type of the event, beside what the payload says of it.',
+  },
+  contentType: {
+    name: 'Content-Type',
+    writtenBy: 'publisher',
+    meaning: 'The type of the body. Sent where neither the message nor the row names one.',
+  },
+  traceparent: {
+    name: 'traceparent',
+    writtenBy: 'publisher',
+    meaning: 'The trace context (W3C) of the publisher. Sent as it is.',
+  },
+  tracestate: {
+    name: 'tracestate',
+    writtenBy: 'publisher',
+    meaning: 'What goes with `traceparent`. Sent as it is.',
+  },
+  attempts: {
+    name: 'Webhook-Attempts',
+    writtenBy: 'worker',
+    meaning: 'Attempts made before the message was copied.',
+  },
+  originalSubject: {
+    name: 'Webhook-Original-Subject',
+    writtenBy: 'worker',
+    meaning: 'Where the message was published.',
+  },
+  originalStream: {
+    name: 'Webhook-Original-Stream',
+    writtenBy: 'worker',
+    meaning: 'The stream that the message was published to.',
+  },
+  originalStreamCreated: {
+    name: 'Webhook-Original-Stream-Created',
+    writtenBy: 'worker',
+    meaning: 'When that stream was made, in milliseconds since 1970: sequences start again with it.',
+  },
+  originalSequence: {
+    name: 'Webhook-Original-Sequence',
+    writtenBy: 'worker',
+    meaning: 'The sequence of the message in that stream.',
+  },
+  publishedAt: {
+    name: 'Webhook-First-Seen',
+    writtenBy: 'worker',
+    meaning: 'Of a parked copy: when the message was published (ISO 8601).',
+  },
+  notBefore: {
+    name: 'Webhook-Not-Before',
+    writtenBy: 'worker',
+    meaning: 'Of a parked copy: before when it is not to be sent (ISO 8601).',
+  },
+  deadLetterReason: {
+    name: 'Webhook-Dead-Letter-Reason',
+    writtenBy: 'worker',
+    meaning: 'Why the delivery was given up: one word.',
+  },
+  deadLetterDetail: {
+    name: 'Webhook-Dead-Letter-Detail',
+    writtenBy: 'worker',
+    meaning: 'What went wrong, for a person.',
+  },
+  deadLetteredAt: {
+    name: 'Webhook-Dead-Lettered-At',
+    writtenBy: 'worker',
+    meaning: 'When the delivery was given up (ISO 8601).',
+  },
+  parts: {
+    name: 'Webhook-Dead-Letter-Parts',
+    writtenBy: 'worker',
+    meaning: 'Of a dead letter in parts: how many.',
+  },
+  partBytes: {
+    name: 'Webhook-Dead-Letter-Part-Bytes',
+    writtenBy: 'worker',
+    meaning: 'Of a dead letter in parts: how large each but the last is, in bytes.',
+  },
+  part: {
+    name: 'Webhook-Dead-Letter-Part',
+    writtenBy: 'worker',
+    meaning: 'Of a part of a dead letter: its number, from 1.',
+  },
+} as const satisfies Record<string, NatsHeader>;
+
+type Names = { readonly [K in keyof typeof NATS_HEADERS]: (typeof NATS_HEADERS)[K]['name'] };
+
+/** Their names. */
+export const Header = Object.fromEntries(
+  Object.entries(NATS_HEADERS).map(([key, { name }]) => [key, name]),
+) as Names;
+
+const WORKER_HEADERS: ReadonlySet<string> = new Set(
+  Object.values(NATS_HEADERS)
+    .filter(({ writtenBy }) => writtenBy === 'worker')
+    .map(({ name }) => name.toLowerCase()),
+);
+
+/**
+ * Whether we write it on copies of a message, where it says what became of that one. In the message itself, in whatever case, it is
+ * no word of ours: that may be a dead letter that somebody published again with all of its headers.
+ */
+export function isWorkerHeader(name: string): boolean {
+  return WORKER_HEADERS.has(name.toLowerCase());
+}
+
+/** Stands before the name of a header that steers the server, in a copy of its message. */
+export const ESCAPE_PREFIX = 'Webhook-Original-';

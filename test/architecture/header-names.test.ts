@@ -1,0 +1,24 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { Header } from '../../src/core/message/nats-headers.ts';
+import { RequestHeader } from '../../src/core/request/header-names.ts';
+
+const src = new URL('../../src/', import.meta.url);
+const TABLES = ['core/message/nats-headers.ts', 'core/request/header-names.ts'];
+
+/** A column of the console has the name of the header that shows the same. */
+const COLUMNS = 'dashboard/overview.ts';
+
+const files = (readdirSync(src, { recursive: true }) as string[]).filter(
+  (path) => path.endsWith('.ts') && !TABLES.includes(path) && path !== COLUMNS,
+);
+const textOf = new Map(
+  files.map((path) => [path, readFileSync(new URL(path, src), 'utf8').toLowerCase()] as const),
+);
+
+it.each([
+  ...new Set([...Object.values(Header), ...Object.values(RequestHeader)]),
+])('the name %s is written in the table of headers alone', (name) => {
+  const literal = `'${name.toLowerCase()}'`;
+  expect([...textOf].filter(([, text]) => text.includes(literal)).map(([path]) => path)).toEqual([]);
+});
