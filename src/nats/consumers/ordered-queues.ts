@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isPublishable } from '../../core/subject.ts';
 import type { NatsClient, NatsLog } from '../connection/client.ts';
-import type { ReceivedMessage } from '../messages/received-message.ts';
+import { orderedMessage, type ReceivedMessage } from '../messages/received-message.ts';
 import { listSubjects } from '../streams/list-subjects.ts';
 import { consumerName } from './consumer-name.ts';
 import {
@@ -14,7 +14,7 @@ import {
 } from './queue-consumer.ts';
 
 /** `stream`: ORDERED_STREAM_NAME. */
-export type OrderedQueuesOptions = Omit<QueuesOptions, 'kind' | 'maxPulls' | 'maxBatch'> & {
+export type OrderedQueuesOptions = Omit<QueuesOptions, 'toMessage' | 'maxPulls' | 'maxBatch'> & {
   /** ORDERED_SUBJECT. */
   readonly subjects: readonly string[];
   /** QUEUE_GROUP: each message that is published is told to one worker of it. */
@@ -33,7 +33,7 @@ const LOG_AGAIN_MS = 60_000;
 export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOptions) {
   const { stream } = options;
   // Of one queue, one message is out at a time.
-  const queues = { ...options, kind: 'ordered', maxPulls: 1, maxBatch: 1 } as const;
+  const queues = { ...options, toMessage: orderedMessage, maxPulls: 1, maxBatch: 1 } as const;
   let quietUntil = 0;
 
   function say(fields: Parameters<NatsLog['warn']>[0], event: string): void {

@@ -1,5 +1,6 @@
 import { scheduledBucket } from '../../core/scheduled-queue.ts';
 import type { NatsClient } from '../connection/client.ts';
+import { parkedMessage } from '../messages/received-message.ts';
 import { parkedSubject } from '../streams/copy-subjects.ts';
 import { listSubjects } from '../streams/list-subjects.ts';
 import { consumerName } from './consumer-name.ts';
@@ -13,7 +14,7 @@ import {
 } from './queue-consumer.ts';
 
 /** `stream`: PARKED_STREAM_NAME. */
-export type ParkedQueuesOptions = Omit<QueuesOptions, 'kind' | 'maxPulls'> & {
+export type ParkedQueuesOptions = Omit<QueuesOptions, 'toMessage' | 'maxPulls'> & {
   /** The stream whose messages are parked there. */
   readonly sourceStream: string;
   /** Of a drain, in milliseconds. */
@@ -26,7 +27,7 @@ const MAX_PULLS = 2;
 /** The queues of all endpoints in the parked stream: who has one, and what pulls from it. */
 export function createParkedQueues(client: NatsClient, options: ParkedQueuesOptions) {
   const { stream: parkedStream, sourceStream, ackWaitMs } = options;
-  const queues = { ...options, kind: 'parked', maxPulls: MAX_PULLS } as const;
+  const queues = { ...options, toMessage: parkedMessage, maxPulls: MAX_PULLS } as const;
   return {
     list: () => listParked(client, parkedStream, sourceStream),
 

@@ -1,6 +1,6 @@
 import type { Msg } from 'nats';
 import type { NatsClient } from '../connection/client.ts';
-import { ReceivedMessage } from '../messages/received-message.ts';
+import { publishedMessage, type ReceivedMessage } from '../messages/received-message.ts';
 import type { PullLimits } from './group-consumer.ts';
 import { PullRequests } from './pull-requests.ts';
 
@@ -25,8 +25,11 @@ export type PullOptions = {
    */
   readonly maxPulls?: number;
   /** What a message of this durable is. @default one of a stream that publishers write to */
-  readonly toMessage?: (message: Msg, streamCreatedAt: number) => ReceivedMessage;
+  readonly toMessage?: ToMessage;
 };
+
+/** @param streamCreatedAt When the stream was made, in milliseconds since 1970. */
+export type ToMessage = (message: Msg, streamCreatedAt: number) => ReceivedMessage;
 
 /** Where messages go. */
 export interface MessageSink {
@@ -217,8 +220,4 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
     retry,
     problem: () => problem,
   };
-}
-
-function publishedMessage(message: Msg, streamCreatedAt: number): ReceivedMessage {
-  return new ReceivedMessage(message, streamCreatedAt);
 }

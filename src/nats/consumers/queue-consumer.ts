@@ -2,8 +2,8 @@ import { AckPolicy, DeliverPolicy, ErrorCode, nanos } from 'nats';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import { ApiErrorCode, apiErrorCode, isTemporary } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
-import { ReceivedMessage, type StreamKind } from '../messages/received-message.ts';
-import { createPullConsumer } from './pull-consumer.ts';
+import type { ReceivedMessage } from '../messages/received-message.ts';
+import { createPullConsumer, type ToMessage } from './pull-consumer.ts';
 
 export type QueueConsumerOptions = {
   readonly stream: string;
@@ -78,7 +78,8 @@ export type QueueSink = {
 /** Of all queues that one stream holds. */
 export type QueuesOptions = {
   readonly stream: string;
-  readonly kind: Exclude<StreamKind, 'stream'>;
+  /** What a message of these queues is. */
+  readonly toMessage: ToMessage;
   /** The most messages that one pull asks for. */
   readonly maxBatch: number;
   /** How many pulls may be under way at once. */
@@ -97,7 +98,7 @@ export type QueuesOptions = {
  */
 export async function pullQueue(
   client: NatsClient,
-  { stream, kind, maxBatch, maxPulls, streamCreatedAt, isStreamKnown }: QueuesOptions,
+  { stream, toMessage, maxBatch, maxPulls, streamCreatedAt, isStreamKnown }: QueuesOptions,
   ensure: () => Promise<QueueConsumerResult>,
   sink: QueueSink,
 ) {
@@ -112,7 +113,7 @@ export async function pullQueue(
     // Its end, for want of pulls, is normal: it is made again.
     verify: async () => (await isStreamKnown()) && 'name' in (await ensure()),
     maxPulls,
-    toMessage: (message, createdAt) => new ReceivedMessage(message, createdAt, kind),
+    toMessage,
   });
   consumer.start(sink);
   return { outstanding: consumer.credits, pullMore: consumer.onSlotFreed, stop: consumer.stop };

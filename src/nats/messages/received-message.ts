@@ -9,12 +9,24 @@ import { type CopySource, publishedHeaders, readCopySource } from './parked-copy
 import { detach, headersOf, sizeOf } from './raw-message.ts';
 import type { StreamPosition } from './stream-position.ts';
 
-/** Which kind of stream hands out: the one that webhooks are published to, that of parked copies, or that of ordered webhooks. */
-export type StreamKind = 'stream' | 'parked' | 'ordered';
+/** Where a message comes from: see the fields of `ReceivedMessage`. */
+type Origin = Pick<ReceivedMessage, 'isParkedCopy' | 'orderingKey' | 'parkedEndpointKey' | 'notBefore'> & {
+  /** What it says of the message that it is a copy of; null: it is no copy. */
+  readonly source: CopySource | null;
+};
+
+const PUBLISHED: Origin = {
+  source: null,
+  isParkedCopy: false,
+  orderingKey: null,
+  parkedEndpointKey: null,
+  notBefore: null,
+};
 
 /**
  * A message as a durable handed it to us: as it was published, whether it comes from its stream or is a copy, and with
- * what is needed to settle it. A message among the copies that is no copy of ours counts as published there.
+ * what is needed to settle it. A message among the copies that is no copy of ours counts as published there. Made by
+ * `publishedMessage`, `parkedMessage` and `orderedMessage`.
  */
 export class ReceivedMessage {
   /** As it was published. */
@@ -55,28 +67,26 @@ export class ReceivedMessage {
   #headers: MsgHdrs | undefined | null = null;
 
   /** @param streamCreatedAt When the stream was made that hands it out, in milliseconds since 1970. */
-  constructor(message: Msg, streamCreatedAt: number, kind: StreamKind = 'stream') {
+  constructor(message: Msg, streamCreatedAt: number, origin: Origin) {
     const info = parseInfo(message.reply!);
+    const { source } = origin;
     this.#message = message;
     this.position = { stream: info.stream, streamCreatedAt, sequence: info.streamSequence };
-    const isCopy = kind === 'parked' || (kind === 'ordered' && message.subject.startsWith(ORDERED_COPIES));
-    this.#source = isCopy ? readCopySource(headersOf(message)) : null;
-    const published = this.#source?.position ?? this.position;
-    this.subject = this.#source?.subject ?? message.subject;
+    this.#source = source;
+    const published = source?.position ?? this.position;
+    this.subject = source?.subject ?? message.subject;
     this.data = message.data;
     this.stream = published.stream;
     this.streamCreatedAt = published.streamCreatedAt;
     this.sequence = published.sequence;
-    this.publishedAt = this.#source?.publishedAt ?? Math.floor(info.timestampNanos / 1e6);
-    this.isParkedCopy = kind === 'parked';
-    this.orderingKey = kind === 'ordered' ? message.subject : null;
-    this.parkedEndpointKey = this.#source === null ? null : parkedEndpointKeyOf(message.subject, kind);
-    const notBefore = this.#source?.notBefore ?? null;
-    this.notBefore = notBefore !== null && isDayBucket(parkedKey(message.subject)) ? null : notBefore;
+    this.publishedAt = source?.publishedAt ?? Math.floor(info.timestampNanos / 1e6);
+    this.isParkedCopy = origin.isParkedCopy;
+    this.orderingKey = origin.orderingKey;
+    this.parkedEndpointKey = origin.parkedEndpointKey;
+    this.notBefore = origin.notBefore;
     this.deliveryCount = info.deliveryCount;
     // The first hand-out of a copy that waits only brings it here, to be handed back until its time has come.
-    this.attemptNumber =
-      (this.#source?.attempts ?? 0) + this.deliveryCount - (this.notBefore === null ? 0 : 1);
+    this.attemptNumber = (source?.attempts ?? 0) + this.deliveryCount - (this.notBefore === null ? 0 : 1);
     this.pending = info.pending;
     this.reply = message.reply!;
   }
@@ -130,9 +140,33 @@ export class ReceivedMessage {
   }
 }
 
-/** Whose queue a copy is in; null: that of its time. */
-function parkedEndpointKeyOf(subject: string, by: StreamKind): string | null {
-  if (by === 'ordered') return lastToken(subject);
-  const queue = parkedKey(subject);
-  return scheduledBucket(queue) === null ? queue : null;
+/** A message of the stream that webhooks are published to. */
+export function publishedMessage(message: Msg, streamCreatedAt: number): ReceivedMessage {
+  return new ReceivedMessage(message, streamCreatedAt, PUBLISHED);
+}
+
+/** A message of the parked stream: a copy, or what somebody else published there. */
+export function parkedMessage(message: Msg, streamCreatedAt: number): ReceivedMessage {
+  const source = readCopySource(headersOf(message));
+  const queue = parkedKey(message.subject);
+  return new ReceivedMessage(message, streamCreatedAt, {
+    source,
+    isParkedCopy: true,
+    orderingKey: null,
+    parkedEndpointKey: source !== null && scheduledBucket(queue) === null ? queue : null,
+    notBefore: isDayBucket(queue) ? null : (source?.notBefore ?? null),
+  });
+}
+
+/** A message of the stream of ordered webhooks: as it was published, or a copy for one of several endpoints. */
+export function orderedMessage(message: Msg, streamCreatedAt: number): ReceivedMessage {
+  const { subject } = message;
+  const source = subject.startsWith(ORDERED_COPIES) ? readCopySource(headersOf(message)) : null;
+  return new ReceivedMessage(message, streamCreatedAt, {
+    source,
+    isParkedCopy: false,
+    orderingKey: subject,
+    parkedEndpointKey: source === null ? null : lastToken(subject),
+    notBefore: source?.notBefore ?? null,
+  });
 }

@@ -1,5 +1,10 @@
-import { headers } from 'nats';
-import { expect, test } from 'vitest';
+import { headers, type Msg } from 'nats';
+import { describe, expect, it, test } from 'vitest';
+import {
+  orderedMessage,
+  parkedMessage,
+  publishedMessage,
+} from '../../../src/nats/messages/received-message.ts';
 import { startTestNats } from '../../support/servers.ts';
 import { STREAM } from '../group.ts';
 import { connectTo } from '../servers.ts';
@@ -22,4 +27,95 @@ test('one that is kept for long lets go of what came over the wire with it, and 
     'order-1',
   ]);
   expect(await settle(message, { kind: 'ack' })).toEqual({ kind: 'ack' });
+});
+
+/** A message as the client has it. */
+function msg(subject: string, deliveryCount: number, values: Readonly<Record<string, string>> = {}): Msg {
+  const published = headers();
+  for (const [name, value] of Object.entries(values)) published.set(name, value);
+  const reply = `$JS.ACK.S.durable.${deliveryCount}.42.1.1790000000000000000.5`;
+  return { subject, reply, data: Buffer.from('{}'), headers: published } as unknown as Msg;
+}
+
+const COPY = {
+  'Webhook-Original-Subject': 'webhooks.orders',
+  'Webhook-Original-Stream': 'WEBHOOKS',
+  'Webhook-Original-Stream-Created': '7',
+  'Webhook-Original-Sequence': '9',
+  'Webhook-Attempts': '3',
+  'Webhook-First-Seen': '2026-01-31T12:00:00.000Z',
+};
+const LATER = { ...COPY, 'Webhook-Not-Before': '2026-02-01T12:00:00.000Z' };
+const NOT_BEFORE = Date.parse(LATER['Webhook-Not-Before']);
+
+const AS_STORED = { stream: 'S', streamCreatedAt: 1, sequence: 42, publishedAt: 1_790_000_000_000 };
+const AS_PUBLISHED = {
+  subject: 'webhooks.orders',
+  stream: 'WEBHOOKS',
+  streamCreatedAt: 7,
+  sequence: 9,
+  publishedAt: Date.parse(COPY['Webhook-First-Seen']),
+};
+const NO_COPY = { isParkedCopy: false, parkedEndpointKey: null, notBefore: null, orderingKey: null };
+
+describe('a message', () => {
+  it.each([
+    [
+      'of the stream is what it was published as, whatever its headers say',
+      publishedMessage(msg('webhooks.a', 2, COPY), 1),
+      { ...AS_STORED, ...NO_COPY, subject: 'webhooks.a', attemptNumber: 2 },
+    ],
+    [
+      'that is parked for an endpoint is as it was published, and goes on counting attempts',
+      parkedMessage(msg('parked.WEBHOOKS.shop-1', 1, COPY), 1),
+      { ...AS_PUBLISHED, ...NO_COPY, isParkedCopy: true, parkedEndpointKey: 'shop-1', attemptNumber: 4 },
+    ],
+    [
+      'that is parked until a time does not count its first hand-out',
+      parkedMessage(msg('parked.WEBHOOKS.shop-1', 1, LATER), 1),
+      {
+        ...AS_PUBLISHED,
+        isParkedCopy: true,
+        parkedEndpointKey: 'shop-1',
+        notBefore: NOT_BEFORE,
+        attemptNumber: 3,
+        isFirstDeliveryOfDelayed: true,
+        isRedeliveredCopy: false,
+      },
+    ],
+    [
+      'in the queue of a minute waits for no endpoint',
+      parkedMessage(msg('parked.WEBHOOKS.at.2026-02-01T12:00', 3, LATER), 1),
+      { parkedEndpointKey: null, notBefore: NOT_BEFORE, attemptNumber: 5, isRedeliveredCopy: true },
+    ],
+    [
+      'in the queue of a day is moved on at once',
+      parkedMessage(msg('parked.WEBHOOKS.at.2026-02-01', 1, LATER), 1),
+      { parkedEndpointKey: null, notBefore: null, attemptNumber: 4 },
+    ],
+    [
+      'in the parked stream that is no copy of ours counts as published there',
+      parkedMessage(msg('parked.WEBHOOKS.shop-1', 1, { 'Webhook-Attempts': '3' }), 1),
+      { ...AS_STORED, ...NO_COPY, isParkedCopy: true, subject: 'parked.WEBHOOKS.shop-1', attemptNumber: 1 },
+    ],
+    [
+      'of the ordered stream keeps its order by its subject, whatever its headers say',
+      orderedMessage(msg('webhooks.ordered.k', 1, COPY), 1),
+      { ...AS_STORED, ...NO_COPY, subject: 'webhooks.ordered.k', orderingKey: 'webhooks.ordered.k' },
+    ],
+    [
+      'that is an ordered copy is as it was published, and keeps the order of its endpoint',
+      orderedMessage(msg('ordered.WEBHOOKS.webhooks.orders.shop-1', 1, COPY), 1),
+      {
+        ...AS_PUBLISHED,
+        ...NO_COPY,
+        parkedEndpointKey: 'shop-1',
+        orderingKey: 'ordered.WEBHOOKS.webhooks.orders.shop-1',
+        attemptNumber: 4,
+      },
+    ],
+  ])('%s', (_, message, expected) => {
+    expect(message).toMatchObject(expected);
+    expect(message.position).toEqual({ stream: 'S', streamCreatedAt: 1, sequence: 42 });
+  });
 });

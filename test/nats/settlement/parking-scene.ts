@@ -3,7 +3,11 @@ import { onTestFinished } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
 import { ensureParkedConsumer } from '../../../src/nats/consumers/parked-queues.ts';
 import { createPullConsumer } from '../../../src/nats/consumers/pull-consumer.ts';
-import { ReceivedMessage } from '../../../src/nats/messages/received-message.ts';
+import {
+  parkedMessage,
+  publishedMessage,
+  type ReceivedMessage,
+} from '../../../src/nats/messages/received-message.ts';
 import type { CopyHeaders } from '../../../src/nats/settlement/copy-headers.ts';
 import { createParkedWriter, type ParkedWriterOptions } from '../../../src/nats/settlement/parked-writer.ts';
 import { ensureInternalStream } from '../../../src/nats/streams/internal-stream.ts';
@@ -42,7 +46,7 @@ export function handOutsOf(
     limits: () => NO_LIMITS,
     verify: () => Promise.resolve(true),
     maxPulls: 2,
-    toMessage: (message, at) => new ReceivedMessage(message, at, stream === PARKED ? 'parked' : 'stream'),
+    toMessage: stream === PARKED ? parkedMessage : publishedMessage,
   });
   consumer.start({ capacity: () => slots, onMessage: (message) => void messages.push(message) });
   onTestFinished(() => consumer.stop());
