@@ -4,7 +4,7 @@ import { isPublishable } from '../../core/subject.ts';
 import type { NatsClient } from '../connection/client.ts';
 import { headersFrom } from '../messages/headers.ts';
 import type { StoreResult } from './store-failure.ts';
-import { storeMessage } from './store-message.ts';
+import { createMessageStore } from './store-message.ts';
 
 export type PublisherOptions = {
   /** Messages on their way at once. One by one is a third as fast; more than 100 gains nothing. @default 100 */
@@ -29,6 +29,7 @@ export interface Publisher {
 
 export function createPublisher(client: NatsClient, options: PublisherOptions = {}): Publisher {
   const { maxInFlight = 100, retryForMs = 30_000 } = options;
+  const store = createMessageStore(client, { retryForMs });
   const waiting: (() => void)[] = [];
   let inFlight = 0;
 
@@ -49,7 +50,7 @@ export function createPublisher(client: NatsClient, options: PublisherOptions = 
     if (inFlight >= maxInFlight) await whenFree();
     inFlight += 1;
     try {
-      return await storeMessage(client, { subject, data, headers }, retryForMs);
+      return await store({ subject, data, headers });
     } finally {
       inFlight -= 1;
       waiting.shift()?.();

@@ -1,4 +1,4 @@
-import { createInbox, ErrorCode, type Msg, type MsgHdrs, NatsError } from 'nats';
+import { createInbox, ErrorCode, type Msg, type MsgHdrs, NatsError, type Subscription } from 'nats';
 import type { NatsClient } from '../connection/client.ts';
 import type { DeniedPermission } from '../connection/permissions.ts';
 
@@ -6,8 +6,7 @@ import type { DeniedPermission } from '../connection/permissions.ts';
 export interface RetriedRequest {
   readonly subject: string;
   readonly data: Uint8Array;
-  /** As they go over the wire. */
-  readonly headers?: Uint8Array;
+  readonly headers?: MsgHdrs;
   /** @returns null where that was the last word; else after how many milliseconds it is sent again. */
   onReply(answer: Msg): number | null;
   /** Whether it is not worth being sent again. */
@@ -29,6 +28,8 @@ type OpenRequest = { readonly request: RetriedRequest; timesSent: number; againA
 export class RetryingRequests {
   readonly #client: NatsClient;
   readonly #inbox = createInbox();
+  /** Made when it is needed, and again where our user had no right to it. */
+  #subscription: Subscription | undefined;
   readonly #open = new Map<string, OpenRequest>();
   readonly #release: () => void;
   #lastToken = 0;
@@ -37,28 +38,27 @@ export class RetryingRequests {
 
   constructor(client: NatsClient) {
     this.#client = client;
-    const subscription = client.connection.subscribe(`${this.#inbox}.*`, {
-      callback: (error, answer) => {
-        if (error === null) this.#onReply(answer);
-      },
-    });
     const stopListening = client.listen({
       onReconnect: () => this.#sendAll(),
       onDenied: (right) => this.#onDenied(right),
     });
     this.#release = () => {
       stopListening();
-      subscription.unsubscribe();
+      this.#subscription?.unsubscribe();
     };
+    void client.closed.then(() => this.#failAll(NatsError.errorForCode(ErrorCode.ConnectionClosed)));
   }
 
-  /** Sends it, or will when the connection is back. */
-  send(request: RetriedRequest): void {
+  /** Sends it, or will when the connection is back. @returns what ends it without a word. */
+  send(request: RetriedRequest): () => void {
     const open = { request, timesSent: 0, againAt: 0 };
     const token = (++this.#lastToken).toString(36);
     this.#open.set(token, open);
     this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
-    this.#send(token, open);
+    if (this.#client.connection.isClosed())
+      this.#fail(token, NatsError.errorForCode(ErrorCode.ConnectionClosed));
+    else this.#send(token, open);
+    return () => this.#close(token);
   }
 
   /** Resolves when every one sent so far is over, or `timeoutMs` went by: then false. */
@@ -76,7 +76,7 @@ export class RetryingRequests {
   /** Fails what is still open, and leaves nothing behind. */
   stop(): void {
     this.#release();
-    for (const token of [...this.#open.keys()]) this.#fail(token, ErrorCode.ConnectionClosed);
+    this.#failAll(NatsError.errorForCode(ErrorCode.ConnectionClosed));
     clearInterval(this.#sweeping);
   }
 
@@ -87,15 +87,23 @@ export class RetryingRequests {
     open.againAt = performance.now() + TRY_MS;
     const reply = `${this.#inbox}.${token}`;
     try {
-      this.#client.connection.publish(
-        subject,
-        data,
-        headers === undefined ? { reply } : { reply, headers: encoded(headers) },
-      );
+      this.#subscription ??= this.#subscribe();
+      this.#client.connection.publish(subject, data, headers === undefined ? { reply } : { reply, headers });
     } catch (error) {
       this.#close(token);
       open.request.onFailure(error);
     }
+  }
+
+  #subscribe(): Subscription {
+    return this.#client.connection.subscribe(`${this.#inbox}.*`, {
+      callback: (error, answer) => {
+        if (error === null) return this.#onReply(answer);
+        // Our user may not subscribe to it: the client has given it up.
+        this.#subscription = undefined;
+        this.#failAll(error);
+      },
+    });
   }
 
   #sendAll(): void {
@@ -114,23 +122,26 @@ export class RetryingRequests {
   #onDenied(right: DeniedPermission): void {
     if (right.operation !== 'publish') return;
     for (const [token, { request }] of this.#open) {
-      if (request.subject === right.subject) this.#fail(token, ErrorCode.PermissionsViolation, right);
+      if (request.subject === right.subject) this.#fail(token, denied(right));
     }
   }
 
   #sweep(): void {
     const now = performance.now();
     for (const [token, open] of this.#open) {
-      if (open.request.isExpired(now, open.timesSent)) this.#fail(token, ErrorCode.Timeout);
+      if (open.request.isExpired(now, open.timesSent))
+        this.#fail(token, NatsError.errorForCode(ErrorCode.Timeout));
       else if (now >= open.againAt) this.#send(token, open);
     }
   }
 
-  #fail(token: string, code: ErrorCode, right?: DeniedPermission): void {
+  #failAll(error: NatsError): void {
+    for (const token of [...this.#open.keys()]) this.#fail(token, error);
+  }
+
+  #fail(token: string, error: NatsError): void {
     const open = this.#open.get(token);
     this.#close(token);
-    const error = NatsError.errorForCode(code);
-    if (right !== undefined) error.permissionContext = right;
     open?.request.onFailure(error);
   }
 
@@ -144,8 +155,14 @@ export class RetryingRequests {
   }
 }
 
-/** The client would build the same bytes from a map of headers, at a multiple of the cost: it asks for nothing else. */
-function encoded(bytes: Uint8Array): MsgHdrs {
+function denied(right: DeniedPermission): NatsError {
+  const error = NatsError.errorForCode(ErrorCode.PermissionsViolation);
+  error.permissionContext = right;
+  return error;
+}
+
+/** Headers as they go over the wire. The client would build them from a map at a multiple of the cost: it asks for nothing else. */
+export function encodedHeaders(bytes: Uint8Array): MsgHdrs {
   return { encode: () => bytes } as unknown as MsgHdrs;
 }
 

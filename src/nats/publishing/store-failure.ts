@@ -8,7 +8,10 @@ import { describeDenied } from '../connection/permissions.ts';
 export type StoreResult =
   /** `duplicate`: the stream had one with this `Nats-Msg-Id` already, and this is its sequence. */
   | { readonly stored: { readonly stream: string; readonly sequence: number; readonly duplicate: boolean } }
-  | { readonly failed: StoreFailure; readonly detail: string };
+  | StoreFailed;
+
+/** `detail`: a sentence for a person. */
+export type StoreFailed = { readonly failed: StoreFailure; readonly detail: string };
 
 export type StoreFailure =
   /** No stream carries the subject. */
@@ -55,7 +58,7 @@ const TRY_AGAIN = new Set<number>([
 export function classifyReply(
   subject: string,
   { err_code: code, description }: { readonly err_code: number; readonly description: string },
-): StoreResult | 'again' {
+): StoreFailed | 'again' {
   if (TRY_AGAIN.has(code)) return 'again';
   const why = `the stream refuses the message to ${subject}: ${description} (${code})`;
   if (FULL.has(code)) {
@@ -75,20 +78,13 @@ export function classifyReply(
  *
  * @throws what is no failure of NATS.
  */
-export async function classifyNoReply(
+export function classifyNoReply(
   client: NatsClient,
   message: Pick<MessageToStore, 'subject' | 'data'>,
   error: unknown,
-): Promise<StoreResult | 'again'> {
+): StoreFailed | 'again' {
   const { subject } = message;
   switch (errorCode(error)) {
-    case ErrorCode.NoResponders:
-      return (await isCarried(client, subject))
-        ? 'again'
-        : {
-            failed: 'noStream',
-            detail: `no stream carries the subject ${subject}; a worker whose SUBJECT covers it makes one`,
-          };
     case ErrorCode.Timeout:
     case ErrorCode.Disconnect:
       return 'again';
@@ -107,22 +103,23 @@ export async function classifyNoReply(
 }
 
 /** What is said of a message that was tried for so long, in milliseconds, without a confirmation. */
-export function unconfirmed(
-  subject: string,
-  triedForMs: number,
-): Extract<StoreResult, { failed: StoreFailure }> {
+export function unconfirmed(subject: string, triedForMs: number): StoreFailed {
   return {
     failed: 'timeout',
     detail: `NATS did not confirm the message to ${subject} within ${triedForMs} ms; it may be stored or not. Where this lasts, see the log of nats-server: a full disk is answered with silence`,
   };
 }
 
-/** Nobody answered: because no stream carries the subject, or because the one that does has no leader now? */
-async function isCarried(client: NatsClient, subject: string): Promise<boolean> {
+/** Nobody answered: because no stream carries the subject, which is told, or because the one that does has no leader now: null. */
+export async function whyNotCarried(client: NatsClient, subject: string): Promise<StoreFailed | null> {
   try {
-    return (await client.manager.streams.names(subject).next()).length > 0;
+    if ((await client.manager.streams.names(subject).next()).length > 0) return null;
   } catch {
     // Not known: as if it were, so that the message is tried until its time is over.
-    return true;
+    return null;
   }
+  return {
+    failed: 'noStream',
+    detail: `no stream carries the subject ${subject}; a worker whose SUBJECT covers it makes one`,
+  };
 }

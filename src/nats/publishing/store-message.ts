@@ -1,56 +1,103 @@
-import { setTimeout as wait } from 'node:timers/promises';
+import type { Msg } from 'nats';
 import type { NatsClient } from '../connection/client.ts';
+import { isNoResponders, RetryingRequests } from './retrying-requests.ts';
 import {
   classifyNoReply,
   classifyReply,
   type MessageToStore,
   type PubAck,
+  type StoreFailed,
   type StoreResult,
   unconfirmed,
+  whyNotCarried,
 } from './store-failure.ts';
 
-/** How long one try waits for its confirmation: shorter than an election, so that the next try comes soon after one. */
-const TRY_MS = 2000;
+/** Wait before a message is sent again that the stream could not take just now; doubled each time, in milliseconds. */
 const PAUSE_MS = { first: 50, most: 1000 };
+/** How long it is known that no stream carries a subject, in milliseconds: thousands of messages may meet it at once. */
+const ABSENCE_LASTS_MS = 1000;
+
+export type MessageStoreOptions = {
+  /** How long a message is tried while NATS cannot confirm it, in milliseconds. */
+  readonly retryForMs: number;
+  /** Named in place of each message's own subject, so that one trouble is one sentence. @default the own */
+  readonly subjects?: string;
+  /** What sends the messages. @default of its own */
+  readonly requests?: RetryingRequests;
+};
 
 /**
- * Stores a message in whichever stream carries its subject, and waits for the confirmation. Elections, restarts and
- * broken links are waited out, for at most `retryForMs`. Always with a `Nats-Msg-Id`: it makes the tries one message.
- *
- * @throws only where the client is closed, or has a bug.
+ * Stores a message in whichever stream carries its subject, and resolves with the confirmation, or when it is clear that there
+ * will be none. Elections, restarts and broken links are waited out, for at most `retryForMs`. Always with a
+ * `Nats-Msg-Id`: it makes the tries one message. Rejects only where the client is closed, or has a bug.
  */
-export async function storeMessage(
-  client: NatsClient,
-  message: MessageToStore,
-  retryForMs: number,
-): Promise<StoreResult> {
-  const givesUpAt = performance.now() + retryForMs;
-  for (let pauseMs = PAUSE_MS.first; ; pauseMs = Math.min(PAUSE_MS.most, 2 * pauseMs)) {
-    const result = await tryOnce(
-      client,
-      message,
-      Math.max(1, Math.min(TRY_MS, givesUpAt - performance.now())),
-    );
-    if (result !== 'again') return result;
-    if (performance.now() + pauseMs >= givesUpAt) {
-      return unconfirmed(message.subject, retryForMs);
-    }
-    await wait(pauseMs);
+export type StoreMessage = (message: MessageToStore) => Promise<StoreResult>;
+
+/** The one way to store messages: of publishers, of dead letters and of parked copies. */
+export function createMessageStore(client: NatsClient, options: MessageStoreOptions): StoreMessage {
+  const { retryForMs, subjects, requests = new RetryingRequests(client) } = options;
+  const absences = new Map<
+    string,
+    { readonly failure: Promise<StoreFailed | null>; readonly until: number }
+  >();
+
+  /** Nobody listens: no stream, or one without a leader? One look tells it for all. */
+  function absenceOf(subject: string): Promise<StoreFailed | null> {
+    const now = performance.now();
+    for (const [known, { until }] of absences) if (now >= until) absences.delete(known);
+    const known = absences.get(subject);
+    if (known !== undefined) return known.failure;
+    const failure = whyNotCarried(client, subject);
+    absences.set(subject, { failure, until: now + ABSENCE_LASTS_MS });
+    return failure;
   }
+
+  return ({ subject, data, headers }) =>
+    new Promise((resolve, reject) => {
+      const named = subjects ?? subject;
+      const givesUpAt = performance.now() + retryForMs;
+      let pauseMs = PAUSE_MS.first;
+      const cancel = requests.send({
+        subject,
+        data,
+        headers,
+        isExpired: (now) => now >= givesUpAt,
+        onReply(answer) {
+          try {
+            const result = isNoResponders(answer) ? 'nobody' : resultOf(answer, named);
+            if (result === 'nobody') void absenceOf(named).then(giveUp);
+            else if (result !== 'again') {
+              resolve(result);
+              return null;
+            }
+          } catch (error) {
+            reject(error);
+            return null;
+          }
+          const waitMs = pauseMs;
+          pauseMs = Math.min(PAUSE_MS.most, 2 * pauseMs);
+          return waitMs;
+        },
+        onFailure(error) {
+          try {
+            const result = classifyNoReply(client, { subject: named, data }, error);
+            resolve(result === 'again' ? unconfirmed(named, retryForMs) : result);
+          } catch (cause) {
+            reject(cause);
+          }
+        },
+      });
+
+      function giveUp(failure: StoreFailed | null): void {
+        if (failure === null) return;
+        cancel();
+        resolve(failure);
+      }
+    });
 }
 
-async function tryOnce(
-  client: NatsClient,
-  message: MessageToStore,
-  timeoutMs: number,
-): Promise<StoreResult | 'again'> {
-  const { subject, data, headers } = message;
-  try {
-    const reply = await client.connection.request(subject, data, { headers, timeout: timeoutMs });
-    const ack = reply.json<PubAck>();
-    if (ack.error !== undefined) return classifyReply(subject, ack.error);
-    return { stored: { stream: ack.stream, sequence: ack.seq, duplicate: ack.duplicate ?? false } };
-  } catch (error) {
-    return classifyNoReply(client, message, error);
-  }
+function resultOf(answer: Msg, subject: string): StoreResult | 'again' {
+  const ack = answer.json<PubAck>();
+  if (ack.error !== undefined) return classifyReply(subject, ack.error);
+  return { stored: { stream: ack.stream, sequence: ack.seq, duplicate: ack.duplicate ?? false } };
 }

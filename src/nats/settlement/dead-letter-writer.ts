@@ -5,7 +5,7 @@ import { ApiErrorCode, apiErrorCode } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
 import { copyHeaders, type HeaderEntries, headerText } from '../messages/headers.ts';
 import type { MessageToStore, StoreResult } from '../publishing/store-failure.ts';
-import { storeMessage } from '../publishing/store-message.ts';
+import { createMessageStore } from '../publishing/store-message.ts';
 import { storeInChunks } from './chunked-dead-letter.ts';
 
 /** A delivery that was given up. */
@@ -60,6 +60,7 @@ export interface DeadLetterWriter {
  */
 export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOptions): DeadLetterWriter {
   const { streamName, sourceStream, retryForMs = 10_000 } = options;
+  const storeMessage = createMessageStore(client, { retryForMs });
 
   async function write(deadLetter: DeadLetter): Promise<DeadLetterWritten> {
     const subject = `${prefixOf(deadLetter)}.${placeOf(deadLetter).join('.')}.${deadLetter.endpointKey}`;
@@ -106,7 +107,7 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
   }
 
   async function store(message: MessageToStore): Promise<StoreResult> {
-    const result = await storeMessage(client, message, retryForMs);
+    const result = await storeMessage(message);
     // A full stream and a letter that is there already are answered alike: only a look tells them apart.
     if ('stored' in result || result.failed !== 'streamFull' || !(await holds(message))) return result;
     return { stored: { stream: streamName, sequence: 0, duplicate: true } };

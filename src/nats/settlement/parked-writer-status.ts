@@ -1,5 +1,5 @@
 import type { NatsLog } from '../connection/client.ts';
-import type { StoreFailure, StoreResult } from '../publishing/store-failure.ts';
+import type { StoreFailed, StoreFailure } from '../publishing/store-failure.ts';
 
 /** By then it has been tried again, and where that was not here, a peer knows better. In milliseconds. */
 const LASTS_MS = 30_000;
@@ -24,7 +24,7 @@ export class StoreProblem {
   }
 
   /** @returns the sentence for it. */
-  report({ failed, detail }: Extract<StoreResult, { failed: StoreFailure }>): string {
+  report({ failed, detail }: StoreFailed): string {
     const why = `webhook not parked in ${this.#stream}: ${detail}`;
     if (OF_ONE_MESSAGE.has(failed)) return why;
     const now = performance.now();

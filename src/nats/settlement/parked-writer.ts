@@ -1,17 +1,10 @@
-import { ErrorCode, NatsError } from 'nats';
 import { failpoint } from '../../runtime/failpoint.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { NatsClient } from '../connection/client.ts';
 import type { ReceivedMessage } from '../messages/received-message.ts';
-import { isNoResponders, RetryingRequests } from '../publishing/retrying-requests.ts';
-import {
-  classifyNoReply,
-  classifyReply,
-  type PubAck,
-  type StoreFailure,
-  type StoreResult,
-  unconfirmed,
-} from '../publishing/store-failure.ts';
+import { encodedHeaders, isNoResponders, RetryingRequests } from '../publishing/retrying-requests.ts';
+import type { StoreFailed } from '../publishing/store-failure.ts';
+import { createMessageStore } from '../publishing/store-message.ts';
 import { orderedCopySubject, parkedSubject } from '../streams/copy-subjects.ts';
 import { ByteBudget, type ParkResult } from './copy-budget.ts';
 import { type CopyHeaders, copyHeaderBlock } from './copy-headers.ts';
@@ -49,8 +42,7 @@ const ACK = Buffer.from('+ACK');
 /** What a copy is larger than its message, in bytes, by our headers; a copy of a copy has about as many as that one. */
 const HEADERS_BYTES = { atMost: 2048, ofCopy: 256 };
 
-/** Wait before a copy is sent again that the stream could not take just now, in milliseconds. */
-const RETRY_MS = 250;
+/** Wait before an ack is sent again that nobody heard, in milliseconds. */
 const ACK_RETRY_MS = 2000;
 
 /** Then its durable is gone for good. What it hands out again meanwhile is parked with the same `Nats-Msg-Id`, and so is one. */
@@ -60,16 +52,12 @@ const copying = failpoint('parking.copying');
 const copied = failpoint('parking.copied');
 const moved = failpoint('parking.moved');
 
-type Failed = Extract<StoreResult, { failed: StoreFailure }>;
-
 export function createParkedWriter(client: NatsClient, options: ParkedWriterOptions): ParkedWriter {
   const { streamName, sourceStream, isGone = () => false, retryForMs = 10_000 } = options;
   const requests = new RetryingRequests(client);
   const problem = new StoreProblem(client.log, streamName);
-  /** Named in place of each subject, so that one trouble is one sentence. */
   const subjects = parkedSubject(sourceStream, '>');
-  let absence: { readonly failed: Failed | null; readonly until: number } | null = null;
-  let looking = false;
+  const storeMessage = createMessageStore(client, { retryForMs, subjects, requests });
   const storedFor = new WeakMap<ReceivedMessage, Set<string>>();
   const budget = new ByteBudget();
 
@@ -121,70 +109,20 @@ export function createParkedWriter(client: NatsClient, options: ParkedWriterOpti
       : orderedCopySubject(sourceStream, orderingKey, endpointKey);
   }
 
-  function store(message: ReceivedMessage, copy: CopyHeaders): Promise<ParkResult> {
-    return new Promise((resolve) => {
-      const givesUpAt = performance.now() + retryForMs;
-      requests.send({
-        subject: copySubject(message, copy.endpointKey),
-        data: message.data,
-        headers: copyHeaderBlock(message, copy),
-        isExpired: (now) => now >= givesUpAt,
-        onReply(answer) {
-          const failure = isNoResponders(answer) ? (absent() ?? 'again') : judge(answer.json<PubAck>());
-          if (failure === 'again') return RETRY_MS;
-          if (failure === 'stored') stored();
-          else failed(failure);
-          return null;
-        },
-        onFailure(error) {
-          void classifyFailure(message, error).then(failed);
-        },
-      });
-
-      function stored(): void {
-        copied();
-        problem.clear();
-        resolve('parked');
-      }
-
-      function failed(failure: Failed): void {
-        // Other copies of it that were in there are gone with the stream.
-        if (failure.failed === 'noStream') storedFor.delete(message);
-        resolve({ failed: problem.report(failure) });
-      }
-    });
-  }
-
-  function judge(ack: PubAck): 'stored' | 'again' | Failed {
-    if (ack.error === undefined) return 'stored';
-    const failure = classifyReply(subjects, ack.error);
-    return failure === 'again' || 'stored' in failure ? 'again' : failure;
-  }
-
-  async function classifyFailure(handOut: ReceivedMessage, error: unknown): Promise<Failed> {
-    const message = { subject: subjects, data: handOut.data };
-    const failure = await classifyNoReply(client, message, error).catch(
-      (cause): Failed => ({ failed: 'refused', detail: errorMessage(cause) }),
-    );
-    return failure === 'again' || 'stored' in failure ? unconfirmed(subjects, retryForMs) : failure;
-  }
-
-  /** Nobody listens: no stream, or one without a leader? One look tells it for all, a second long. */
-  function absent(): Failed | null {
-    if (absence !== null && performance.now() < absence.until) return absence.failed;
-    if (!looking) void look();
-    return null;
-  }
-
-  async function look(): Promise<void> {
-    looking = true;
-    const error = NatsError.errorForCode(ErrorCode.NoResponders);
-    const failure = await classifyNoReply(client, { subject: subjects, data: new Uint8Array() }, error);
-    absence = {
-      failed: failure === 'again' || 'stored' in failure ? null : failure,
-      until: performance.now() + 1000,
-    };
-    looking = false;
+  async function store(message: ReceivedMessage, copy: CopyHeaders): Promise<ParkResult> {
+    const result = await storeMessage({
+      subject: copySubject(message, copy.endpointKey),
+      data: message.data,
+      headers: encodedHeaders(copyHeaderBlock(message, copy)),
+    }).catch((cause): StoreFailed => ({ failed: 'refused', detail: errorMessage(cause) }));
+    if ('stored' in result) {
+      copied();
+      problem.clear();
+      return 'parked';
+    }
+    // Other copies of it that were in there are gone with the stream.
+    if (result.failed === 'noStream') storedFor.delete(message);
+    return { failed: problem.report(result) };
   }
 
   function ackSource(message: ReceivedMessage): void {

@@ -4,7 +4,7 @@ import type { NatsClient } from '../../../src/nats/connection/client.ts';
 import { createPublisher } from '../../../src/nats/publishing/publisher.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
-import { ACCOUNT_PER_TEST, connectTo, freshAccount } from '../servers.ts';
+import { ACCOUNT_PER_TEST, connectTo, failure, freshAccount } from '../servers.ts';
 
 let server: TestNats;
 beforeAll(async () => {
@@ -169,4 +169,27 @@ test('a restart of the server in the middle loses and doubles nothing', async ()
   await other.restart();
   expect((await results).every((result) => 'stored' in result)).toBe(true);
   expect((await here.manager.streams.info('WEBHOOKS')).state.messages).toBe(2000);
+});
+
+test('who may not hear the confirmation is told so, and not only after a while', async () => {
+  const deny = 'permissions: { subscribe: { deny: ["_INBOX.>"] } }';
+  const other = await startTestNats({
+    config: `accounts { A { jetstream: enabled, users: [ {user: deaf, password: x, ${deny}} ] } }`,
+  });
+  const deaf = await connectTo(other.url, { user: 'deaf', pass: 'x' });
+  const publisher = createPublisher(deaf, { retryForMs: 3_600_000 });
+  for (let n = 0; n < 2; n++)
+    expect(await publisher.publish('webhooks.a', bytes('1'))).toMatchObject({
+      failed: 'denied',
+      detail: expect.stringContaining('subscribe to "_INBOX.'),
+    });
+});
+
+test('with a client that is closed, before or meanwhile, it rejects', async () => {
+  client.connection.subscribe('silent', { callback: () => {} });
+  const publisher = createPublisher(client, { retryForMs: 3_600_000 });
+  const open = failure(publisher.publish('silent', bytes('1')));
+  await client.close();
+  expect(await open).toMatchObject({ code: 'CONNECTION_CLOSED' });
+  expect(await failure(publisher.publish('silent', bytes('1')))).toMatchObject({ code: 'CONNECTION_CLOSED' });
 });
