@@ -1,3 +1,5 @@
+import { jittered } from '../retry/backoff.ts';
+
 /** When a circuit breaker opens. */
 export type BreakerLimits = {
   /** Share of failed attempts, above 0 and up to 1, from which on it opens. BREAKER_FAILURE_RATE. */
@@ -116,8 +118,8 @@ export class CircuitBreaker {
       OPEN_PER_PROBE_DURATION * durationMs,
     );
     const openMs = Math.min(Math.max(wanted, OPEN_MS.min), OPEN_MS.max);
-    const jittered = openMs * (1 - JITTER + 2 * JITTER * random);
-    this.#openUntil = now + Math.max(jittered, retryAfterMs);
+    const delayMs = jittered(openMs, JITTER, random);
+    this.#openUntil = now + Math.max(delayMs, retryAfterMs);
   }
 
   /** Starts anew: what failed before must not open it again at the next failure. */

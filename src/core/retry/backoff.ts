@@ -11,6 +11,36 @@ export type Backoff = {
 /** The share by which a delay is shortened or lengthened at random, so that retries never march in step. */
 const JITTER = 0.25;
 
+export type BackoffOptions = {
+  /** After the first failure, in milliseconds. */
+  readonly initialMs: number;
+  readonly maxMs: number;
+  /** @default 2 */
+  readonly factor?: number;
+  /** The share by which a delay is shortened or lengthened at random. @default 0 */
+  readonly jitter?: number;
+};
+
+/**
+ * How long to wait before the next try: `min(maxMs, initialMs * factor^(failures - 1))`, give or take `jitter`, in
+ * milliseconds.
+ *
+ * @param failures In a row, from 1.
+ * @param random From 0 (included) to 1 (excluded). @default 0.5: neither shortened nor lengthened
+ */
+export function backoff(
+  { initialMs, maxMs, factor = 2, jitter = 0 }: BackoffOptions,
+  failures: number,
+  random = 0.5,
+): number {
+  return jittered(Math.min(maxMs, initialMs * factor ** (failures - 1)), jitter, random);
+}
+
+/** A time that is shortened or lengthened by up to this share of it. @param random From 0 (included) to 1 (excluded). */
+export function jittered(ms: number, share: number, random: number): number {
+  return ms * (1 - share + 2 * share * random);
+}
+
 /**
  * Delay before attempt `attemptNumber` + 1: `min(maxMs, baseMs * multiplier^(attemptNumber - 1))`, give or take
  * 25 %; a longer Retry-After wins, capped at `retryAfterMaxMs`.
@@ -21,13 +51,12 @@ const JITTER = 0.25;
 export function delayBeforeNext(
   attemptNumber: number,
   retryAfterMs: number | null,
-  backoff: Backoff,
+  { baseMs, maxMs, multiplier, retryAfterMaxMs }: Backoff,
   random: number,
 ): number {
-  const exponential = Math.min(backoff.maxMs, backoff.baseMs * backoff.multiplier ** (attemptNumber - 1));
-  const jittered = exponential * (1 - JITTER + 2 * JITTER * random);
-  const asked = Math.min(retryAfterMs ?? 0, backoff.retryAfterMaxMs);
-  return Math.round(Math.max(jittered, asked));
+  const options = { initialMs: baseMs, maxMs, factor: multiplier, jitter: JITTER };
+  const asked = Math.min(retryAfterMs ?? 0, retryAfterMaxMs);
+  return Math.round(Math.max(backoff(options, attemptNumber, random), asked));
 }
 
 /**

@@ -1,10 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { type BackoffOptions, backoff } from '../../core/retry/backoff.ts';
 import type { NatsLog } from './client.ts';
 
-const INITIAL_DELAY_MS = 250;
-const MAX_DELAY_MS = 5000;
-/** The share by which a pause is shortened or lengthened, so that many workers never knock in step. */
-const JITTER = 0.25;
+/** With jitter, so that many workers never knock in step. */
+const BACKOFF: BackoffOptions = { initialMs: 250, maxMs: 5000, jitter: 0.25 };
 const LOG_EVERY_MS = 10_000;
 
 export interface RetryDelay {
@@ -19,7 +18,7 @@ export interface RetryDelay {
 
 /** For trying again until it works, without flooding the log or the server. */
 export function createRetryDelay(log: NatsLog, signal: AbortSignal): RetryDelay {
-  let pauseMs = INITIAL_DELAY_MS;
+  let failures = 0;
   let saidAt = 0;
   let said = '';
   return {
@@ -30,9 +29,10 @@ export function createRetryDelay(log: NatsLog, signal: AbortSignal): RetryDelay 
         said = fields.hint;
         saidAt = Date.now();
       }
-      const jittered = pauseMs * (1 - JITTER + 2 * JITTER * Math.random());
-      pauseMs = Math.min(MAX_DELAY_MS, pauseMs * 2);
-      await wait(jittered, undefined, { signal }).catch(() => signal.throwIfAborted());
+      failures += 1;
+      await wait(backoff(BACKOFF, failures, Math.random()), undefined, { signal }).catch(() =>
+        signal.throwIfAborted(),
+      );
     },
   };
 }

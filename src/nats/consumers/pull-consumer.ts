@@ -1,4 +1,5 @@
 import type { Msg } from 'nats';
+import { type BackoffOptions, backoff } from '../../core/retry/backoff.ts';
 import type { NatsClient } from '../connection/client.ts';
 import { publishedMessage, type ReceivedMessage } from '../messages/received-message.ts';
 import type { PullLimits } from './group-consumer.ts';
@@ -66,8 +67,8 @@ export interface PullConsumer {
 const EXPIRES_MS = 3000;
 /** A freed slot waits this long for company, unless an eighth of all that is asked for at once has gathered. */
 const COALESCE_MS = 5;
-/** Wait after a pull was turned away, so that a stream without a leader is not asked in a loop; doubles, in milliseconds. */
-const BACKOFF_MS = { first: 100, most: 2000 };
+/** Wait after a pull was turned away, so that a stream without a leader is not asked in a loop. */
+const BACKOFF: BackoffOptions = { initialMs: 100, maxMs: 2000 };
 const NOBODY = 'nobody answers: no such consumer, no leader, or JetStream is off or out of disk';
 const MAX_PULLS = 16;
 /** What is asked for has come within this time where there is any, in milliseconds. */
@@ -86,7 +87,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
   let timer: NodeJS.Timeout | undefined;
   let wakesAt = Number.POSITIVE_INFINITY;
   let notBefore = 0;
-  let backoffMs = BACKOFF_MS.first;
+  let refusals = 0;
   let stopped = false;
   let stopListening = () => {};
   let verified: 'yes' | 'no' | 'asking' = 'yes';
@@ -170,8 +171,8 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
   }
 
   function backOff(): void {
-    notBefore = performance.now() + backoffMs;
-    backoffMs = Math.min(2 * backoffMs, BACKOFF_MS.most);
+    refusals += 1;
+    notBefore = performance.now() + backoff(BACKOFF, refusals);
   }
 
   function invalidate(): void {
@@ -180,7 +181,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
 
   function answered(): void {
     problem = null;
-    backoffMs = BACKOFF_MS.first;
+    refusals = 0;
     notBefore = 0;
   }
 
@@ -192,7 +193,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
   }
 
   function retry(): void {
-    backoffMs = BACKOFF_MS.first;
+    refusals = 0;
     notBefore = 0;
     ask();
   }

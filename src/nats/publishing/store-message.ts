@@ -1,4 +1,5 @@
 import type { Msg } from 'nats';
+import { type BackoffOptions, backoff } from '../../core/retry/backoff.ts';
 import type { NatsClient } from '../connection/client.ts';
 import { isNoResponders, RetryingRequests } from './retrying-requests.ts';
 import {
@@ -12,8 +13,8 @@ import {
   whyNotCarried,
 } from './store-failure.ts';
 
-/** Wait before a message is sent again that the stream could not take just now; doubled each time, in milliseconds. */
-const PAUSE_MS = { first: 50, most: 1000 };
+/** Wait before a message is sent again that the stream could not take just now. */
+const BACKOFF: BackoffOptions = { initialMs: 50, maxMs: 1000 };
 /** How long it is known that no stream carries a subject, in milliseconds: thousands of messages may meet it at once. */
 const ABSENCE_LASTS_MS = 1000;
 
@@ -56,7 +57,7 @@ export function createMessageStore(client: NatsClient, options: MessageStoreOpti
     new Promise((resolve, reject) => {
       const named = subjects ?? subject;
       const givesUpAt = performance.now() + retryForMs;
-      let pauseMs = PAUSE_MS.first;
+      let refusals = 0;
       const cancel = requests.send({
         subject,
         data,
@@ -74,9 +75,8 @@ export function createMessageStore(client: NatsClient, options: MessageStoreOpti
             reject(error);
             return null;
           }
-          const waitMs = pauseMs;
-          pauseMs = Math.min(PAUSE_MS.most, 2 * pauseMs);
-          return waitMs;
+          refusals += 1;
+          return backoff(BACKOFF, refusals);
         },
         onFailure(error) {
           try {

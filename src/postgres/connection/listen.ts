@@ -1,3 +1,4 @@
+import { type BackoffOptions, backoff } from '../../core/retry/backoff.ts';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { checkUrl, clientConfig, PgClient } from './client.ts';
@@ -8,10 +9,8 @@ const LISTEN = 'LISTEN nats_webhook_worker_endpoints';
 
 /** What comes within it is one change, in milliseconds. */
 const DEBOUNCE_MS = 50;
-const INITIAL_DELAY_MS = 250;
-const MAX_DELAY_MS = 5000;
-/** The share by which a pause is shortened or lengthened, so that many workers never knock in step. */
-const JITTER = 0.25;
+/** With jitter, so that many workers never knock in step. */
+const BACKOFF: BackoffOptions = { initialMs: 250, maxMs: 5000, jitter: 0.25 };
 
 const UNHEARD =
   'PostgreSQL notifies the worker of no changed endpoints now. The worker sees changes later, and listens again by itself.';
@@ -50,7 +49,7 @@ export function listenForChanges(options: ListenOptions): Listening {
   const server = describeServer(url);
   let isStopped = false;
   let isAway = false;
-  let pauseMs = INITIAL_DELAY_MS;
+  let failures = 0;
   let endCurrent = () => {};
   let retry: NodeJS.Timeout | undefined;
   let debounce: NodeJS.Timeout | undefined;
@@ -65,7 +64,7 @@ export function listenForChanges(options: ListenOptions): Listening {
   function onListening(): void {
     if (isAway) log.info({ server }, 'postgres.listen_recovered');
     isAway = false;
-    pauseMs = INITIAL_DELAY_MS;
+    failures = 0;
     changed();
   }
 
@@ -78,8 +77,8 @@ export function listenForChanges(options: ListenOptions): Listening {
       );
     }
     isAway = true;
-    retry = setTimeout(connect, pauseMs * (1 - JITTER + 2 * JITTER * Math.random())).unref();
-    pauseMs = Math.min(MAX_DELAY_MS, pauseMs * 2);
+    failures += 1;
+    retry = setTimeout(connect, backoff(BACKOFF, failures, Math.random())).unref();
   }
 
   function connect(): void {

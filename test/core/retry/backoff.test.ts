@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Backoff, delayBeforeNext, parseRetryAfter } from '../../../src/core/retry/backoff.ts';
+import { type Backoff, backoff, delayBeforeNext, parseRetryAfter } from '../../../src/core/retry/backoff.ts';
 
 const DEFAULTS: Backoff = { baseMs: 1000, maxMs: 300_000, multiplier: 2, retryAfterMaxMs: 3_600_000 };
 /** The random number that neither shortens nor lengthens a delay. */
@@ -114,5 +114,38 @@ describe('a Retry-After header', () => {
         if (delay !== null) expect(delay).toBeGreaterThanOrEqual(0);
       }),
     );
+  });
+});
+
+describe('the wait before the next try', () => {
+  const OPTIONS = { initialMs: 250, maxMs: 5000 };
+
+  it.each([
+    [1, 250],
+    [2, 500],
+    [5, 4000],
+    [6, 5000],
+    [100, 5000],
+    [5000, 5000],
+  ])('after %i failures in a row is %i ms', (failures, ms) => {
+    expect(backoff(OPTIONS, failures)).toBe(ms);
+  });
+
+  it.each([
+    [0, 187.5],
+    [0.5, 250],
+    [0.75, 281.25],
+  ])('with a jitter of a quarter and the random number %d is %d ms', (random, ms) => {
+    expect(backoff({ ...OPTIONS, jitter: 0.25 }, 1, random)).toBe(ms);
+  });
+
+  it('is the same each time without a jitter, whatever the random number', () => {
+    expect([0, 0.3, 0.9].map((random) => backoff(OPTIONS, 2, random))).toEqual([500, 500, 500]);
+  });
+
+  it('grows by a factor of its own where it has one', () => {
+    expect([1, 2, 3, 4].map((failures) => backoff({ ...OPTIONS, factor: 4 }, failures))).toEqual([
+      250, 1000, 4000, 5000,
+    ]);
   });
 });
