@@ -2,44 +2,50 @@ import { jittered } from '../retry/backoff.ts';
 
 /** When a circuit breaker opens. */
 export type BreakerLimits = {
-  /** Share of failed attempts, above 0 and up to 1, from which on it opens. BREAKER_FAILURE_RATE. */
+  /** The breaker opens when at least this share of the attempts fails. Above 0, at most 1. BREAKER_FAILURE_RATE. */
   readonly failureRateThreshold: number;
-  /** Over how long the share is taken, in milliseconds. BREAKER_WINDOW_MS. */
+  /** The share is computed over the attempts of this time, in milliseconds. BREAKER_WINDOW_MS. */
   readonly windowMs: number;
 };
 
-/** Fewer attempts say nothing about a share; and as many failures in a row, however slow, say enough. */
+/**
+ * Below this number of attempts, the failure rate is ignored. From this number of failures in a row on, the breaker opens,
+ * however long they took.
+ */
 const MIN_ATTEMPTS = 10;
-/** So many of what has never succeeded. */
+/** This many failures in a row open the breaker of an endpoint that has never succeeded. */
 const MIN_FAILURES_UNTESTED = 3;
-/** How long it stays open at least and at most, in milliseconds, give or take 25 %. */
+/** The shortest and the longest time that the breaker stays open, in milliseconds, plus or minus 25 %. */
 const OPEN_MS = { min: 250, max: 30_000 };
 /**
- * Between these, a share of the time that the endpoint has been failing: one that is back after a blip is found at once, its
- * messages have their attempts in about the time that they would have had, and an outage of hours uses up few of them.
+ * Between the two bounds, the breaker stays open for this share of the outage so far. So the end of a short outage is noticed
+ * at once, messages get their attempts about when they would have got them anyway, and an outage of hours uses up few attempts.
  */
 const OPEN_SHARE_OF_OUTAGE = 1 / 30;
-/** And so many times as long as the probe took: one that hangs is not to have a slot all the time. */
+/**
+ * Within the same bounds, the breaker stays open for at least this many times the duration of the last probe: an endpoint that
+ * hangs must not hold a slot all the time.
+ */
 const OPEN_PER_PROBE_DURATION = 5;
 const JITTER = 0.25;
 
 type Counts = { successes: number; failures: number };
 
 /**
- * A circuit breaker. Closed: everything passes. Open: nothing does, until its time is over. Half-open then: one probe at
- * a time passes; a success closes it, a failure opens it again, the longer the longer it has failed. Times in milliseconds, on
- * the caller's clock.
+ * A circuit breaker. Closed: every attempt passes. Open: no attempt passes until the open time is over. Then half-open: one probe
+ * at a time passes. A successful probe closes the breaker; a failed probe opens it again, for longer as the outage gets longer.
+ * Times in milliseconds, on the caller's clock.
  */
 export class CircuitBreaker {
   readonly #limits: BreakerLimits;
-  /** Two halves of the window: the share is taken over the current one and the one before. */
+  /** Two halves of the window: the failure rate is computed over the current half and the previous one. */
   #current: Counts = { successes: 0, failures: 0 };
   #previous: Counts = { successes: 0, failures: 0 };
   #halfStartedAt = 0;
   #failuresInARow = 0;
   #hasSucceeded = false;
   #openUntil: number | null = null;
-  /** When it opened first, and has not been closed since. */
+  /** When the breaker left the closed state. */
   #openSince = 0;
 
   constructor(limits: BreakerLimits) {
@@ -50,17 +56,17 @@ export class CircuitBreaker {
     return this.#openUntil === null;
   }
 
-  /** Its time is over: a probe may tell. */
+  /** True if the open time is over: a probe may test the endpoint. */
   isHalfOpen(now: number): boolean {
     return this.#openUntil !== null && now >= this.#openUntil;
   }
 
-  /** Until when nothing passes; null while it is closed. */
+  /** No attempt passes before this time; null while the breaker is closed. */
   get openUntil(): number | null {
     return this.#openUntil;
   }
 
-  /** What the attempts of the last window came to. */
+  /** How many attempts of the last window succeeded, and how many failed. */
   counts(now: number): Readonly<Counts> {
     this.#rotate(now);
     return {
@@ -69,7 +75,7 @@ export class CircuitBreaker {
     };
   }
 
-  /** Half-open from now on, where it was closed: what is known is old, and one probe is to say whether it still holds. */
+  /** Makes a closed breaker half-open: what is known of the endpoint is old, so one probe tests whether it still answers. */
   halfOpen(now: number): void {
     if (this.#openUntil !== null) return;
     this.#openUntil = now;
@@ -85,9 +91,9 @@ export class CircuitBreaker {
   }
 
   /**
-   * @param isProbe Whether it was let through to probe.
-   * @param durationMs How long that took.
-   * @param retryAfterMs How long the endpoint itself asked for, or 0.
+   * @param isProbe True if the failed attempt was a probe.
+   * @param durationMs How long the attempt took.
+   * @param retryAfterMs The endpoint's own Retry-After, or 0.
    * @param random From 0 (included) to 1 (excluded).
    */
   onFailure(now: number, isProbe: boolean, durationMs: number, retryAfterMs: number, random: number): void {
@@ -122,7 +128,7 @@ export class CircuitBreaker {
     this.#openUntil = now + Math.max(delayMs, retryAfterMs);
   }
 
-  /** Starts anew: what failed before must not open it again at the next failure. */
+  /** Also resets the counts: the failures before must not open the breaker again at the next failure. */
   #close(): void {
     this.#openUntil = null;
     this.#current = { successes: 0, failures: 0 };

@@ -1,9 +1,10 @@
-/** What each success adds: a window that is used in full trebles within one response time. */
+/** Each success adds this to the window. So a fully used window triples within one response time. */
 const GROWTH = 2;
 
 /**
- * How many attempts an endpoint has shown to bear at once: a window as TCP's, which grows with every success and is halved when
- * the endpoint is overloaded. Never below its first size: what answers nothing at all is the circuit breaker's.
+ * How many attempts at once an endpoint has handled so far: a congestion window as in TCP, with slow start and multiplicative
+ * decrease. Each success makes the window larger; each overload halves the window. The window never becomes smaller than its
+ * initial size, because the circuit breaker handles an endpoint that does not answer at all.
  */
 export class ConcurrencyWindow {
   readonly #initial: number;
@@ -14,8 +15,8 @@ export class ConcurrencyWindow {
   #grownAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param initial Of an endpoint that has not answered yet.
-   * @param max All slots of this worker.
+   * @param initial The window of an endpoint that has not answered yet.
+   * @param max The number of slots of this worker.
    */
   constructor(initial: number, max: number) {
     this.#initial = initial;
@@ -27,31 +28,37 @@ export class ConcurrencyWindow {
     return this.#size;
   }
 
-  /** When it grew last; before all time where it never did. */
+  /** When the window grew last; negative infinity if it never grew. */
   get grownAt(): number {
     return this.#grownAt;
   }
 
-  /** @param inFlight Attempts under way, the one that begins included. */
+  /** @param inFlight Attempts in flight, with the one that starts now. */
   onAcquired(inFlight: number, now: number): void {
     if (2 * inFlight >= this.#size) this.#usedAt = now;
   }
 
-  /** @param responseMs What an attempt may take: a window that was not used within this time proves nothing by a success. */
+  /**
+   * @param responseMs How long an attempt may take. If less than half the window was in use within this time, a success proves
+   * nothing.
+   */
   onSuccess(now: number, responseMs: number): void {
     if (now - this.#usedAt > responseMs || this.#size >= this.#max) return;
     this.#size = Math.min(this.#size + GROWTH, this.#max);
     this.#grownAt = now;
   }
 
-  /** @param responseMs What the endpoint usually takes: halved once for all attempts that were under way together. */
+  /**
+   * @param responseMs The endpoint's usual response time. Within this time the window is halved only once, for all attempts in
+   * flight together.
+   */
   onOverload(now: number, responseMs: number): void {
     if (now - this.#halvedAt < responseMs) return;
     this.#size = Math.max(this.#initial, Math.floor(this.#size / 2));
     this.#halvedAt = now;
   }
 
-  /** What it was is long ago. */
+  /** Back to the initial size: the last measurements are too old. */
   reset(): void {
     this.#size = this.#initial;
   }

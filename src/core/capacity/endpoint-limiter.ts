@@ -4,44 +4,44 @@ import { ConcurrencyWindow } from './concurrency-window.ts';
 import { RateLimiter } from './rate-limiter.ts';
 
 export type LimiterOptions = BreakerLimits & {
-  /** Attempts under way at once in this worker. CONCURRENCY. */
+  /** Attempts in flight at once in this worker. CONCURRENCY. */
   readonly slots: number;
-  /** An endpoint that answers nothing for this long, in milliseconds, or for twice its usual time, is silent. PARK_AFTER_MS. */
+  /** Without an answer for this time, in ms, and for twice its mean response time, an endpoint is unresponsive. PARK_AFTER_MS. */
   readonly unresponsiveAfterMs: number;
 };
 
-/** What somebody said about an endpoint; for this worker alone, its share of what the group may do. */
+/** The limits of one endpoint in this worker: this worker's share of the limits of the group. */
 export type EndpointLimits = {
-  /** An operator's pause: why, or null. */
+  /** Why the endpoint is paused; null: it is not paused. */
   readonly paused: string | null;
-  /** Attempts at once, at least 1; null: no cap. */
+  /** Attempts in flight at once, at least 1; null: no limit. */
   readonly concurrency: number | null;
-  /** Requests a second; null: no limit. */
+  /** Requests per second; null: no limit. */
   readonly ratePerSecond: number | null;
 };
 
 export const NO_LIMITS: EndpointLimits = { paused: null, concurrency: null, ratePerSecond: null };
 
-/** How many slots this endpoint may have, as those of all others leave it. */
+/** How many slots one endpoint may use, given the slots that all other endpoints use. */
 export type SlotShare = {
   /** For an endpoint that answers. */
   readonly responsive: number;
-  /** For one that has not answered yet, or has fallen silent. */
+  /** For an endpoint that has not answered yet, or became unresponsive. */
   readonly untested: number;
-  /** Whether one with nothing under way may have one attempt, though that leaves nothing. */
+  /** True if an untested endpoint without an attempt in flight may start one, although `untested` is used up. */
   readonly firstAttempt: boolean;
-  /** Whether one more probe of a half-open breaker may be under way. */
+  /** True if one more probe of a half-open breaker may start. */
   readonly probe: boolean;
 };
 
-/** What an attempt tells of its endpoint. */
+/** What the result of an attempt means for the limiter of its endpoint. */
 export type LimiterSignal = 'success' | 'failure' | 'overload' | 'timeout' | 'ignore';
 
-/** An endpoint is trusted with this many at first, or with a sixteenth of the slots. */
+/** The first window of an endpoint: this many attempts, or a sixteenth of the slots if that is more. */
 const INITIAL_WINDOW = 10;
-/** After this long without an attempt, what the endpoint could bear is not known any more, in milliseconds. */
+/** After this time without an attempt, the limiter forgets the window that the endpoint had reached. In milliseconds. */
 const IDLE_RESET_MS = 10_000;
-/** An endpoint is slow when it takes so many times as long as one may be silent. */
+/** An endpoint is slow if its mean response time is at least this many times PARK_AFTER_MS. */
 const SLOW_FACTOR = 3;
 /** Weight of the newest response time in the mean. */
 const EWMA_WEIGHT = 0.1;
@@ -52,7 +52,7 @@ export function signalOf(outcome: Outcome): LimiterSignal {
     case 'responded':
       if (isDelivered(outcome)) return 'success';
       if (OVERLOAD_STATUSES.has(outcome.status)) return 'overload';
-      // A 404 is an answer.
+      // A 404 also proves that the endpoint answers.
       return outcome.status >= 500 ? 'failure' : 'success';
     case 'unreachable':
       return 'overload';
@@ -72,8 +72,9 @@ export function signalOf(outcome: Outcome): LimiterSignal {
 }
 
 /**
- * How many attempts one endpoint may have under way: a window that grows and shrinks with its answers, a circuit
- * breaker, an operator's word. Decides, and does nothing. Times in milliseconds, on the caller's clock.
+ * Limits the attempts in flight at one endpoint: a concurrency window that grows and shrinks with the endpoint's answers, a
+ * circuit breaker, a rate limiter, and an operator's pause and caps. Pure: decides, without effects. Times in milliseconds, on
+ * the caller's clock.
  */
 export class EndpointLimiter {
   readonly breaker: CircuitBreaker;
@@ -84,9 +85,9 @@ export class EndpointLimiter {
   #rateLimiter: RateLimiter | null = null;
   #inFlight = 0;
   #probes = 0;
-  /** It answers: its window is earned. */
+  /** The endpoint answers: the size of its window is measured. */
   #isResponsive = false;
-  /** It answered, and then fell silent with more under way than its first window. */
+  /** The endpoint answered before, and became unresponsive with more attempts in flight than its initial window. */
   #isStuck = false;
   #lastAnswerAt = Number.NEGATIVE_INFINITY;
   #meanMs = 0;
@@ -102,12 +103,15 @@ export class EndpointLimiter {
     return this.#inFlight;
   }
 
-  /** Probes of its half-open breaker under way. */
+  /** Probes of the half-open breaker in flight. */
   get probes(): number {
     return this.#probes;
   }
 
-  /** `proven` answers, `trial` has yet to answer, `stuck` holds what it was given while it still answered. */
+  /**
+   * `responsive`: the endpoint answers. `untested`: it has not answered yet. `unresponsive`: it stopped answering, and still
+   * holds the slots that it got while it answered.
+   */
   get responsiveness(): 'responsive' | 'untested' | 'unresponsive' {
     if (this.#isResponsive) return 'responsive';
     return this.#isStuck ? 'unresponsive' : 'untested';
@@ -117,14 +121,14 @@ export class EndpointLimiter {
     return this.#limits;
   }
 
-  /** Says what an operator, or a setting, allows from now on. */
+  /** Sets the limits of the operator, the endpoint's row and the settings, from now on. */
   applyLimits(limits: EndpointLimits): void {
     if (limits.ratePerSecond !== this.#limits.ratePerSecond)
       this.#rateLimiter = limits.ratePerSecond === null ? null : new RateLimiter(limits.ratePerSecond);
     this.#limits = limits;
   }
 
-  /** How many more attempts may begin now. */
+  /** How many more attempts may start now. */
   availablePermits(now: number, share: SlotShare): number {
     if (this.#limits.paused !== null) return 0;
     return Math.max(
@@ -140,30 +144,30 @@ export class EndpointLimiter {
   }
 
   /**
-   * What keeps it from more is its own: a cap, a rate, a window that was halved, or that it has yet to answer. Else it bears all that
-   * this worker can give.
+   * True if the endpoint's own limit holds it back: a cap, a rate, a window smaller than the share, or no answer yet. If false,
+   * the endpoint could use every slot that this worker can give.
    */
   isSelfLimited(share: SlotShare): boolean {
     const isCapped = this.#limits.concurrency !== null || this.#rateLimiter !== null;
     return isCapped || !this.#isResponsive || this.window.size < share.responsive;
   }
 
-  /** It has yet to answer, and it is others that have yet to answer, too, that keep it from more. */
+  /** True if the endpoint is untested, and other untested endpoints use the slots that it could still use. */
   isStarvedByOthers({ untested }: SlotShare): boolean {
     return !this.#isResponsive && untested <= this.#inFlight && this.#inFlight < this.#initialWindow;
   }
 
-  /** It takes its time: what it has of this worker is gone for long. */
+  /** True if the endpoint responds slowly: a slot that it gets stays in use for long. */
   isSlow(): boolean {
     return this.#meanMs >= SLOW_FACTOR * this.#options.unresponsiveAfterMs;
   }
 
-  /** Nothing has come back for too long. */
+  /** True if attempts are in flight, and none was answered within the answer timeout. */
   isUnresponsive(now: number): boolean {
     return this.#inFlight > 0 && now - this.#lastAnswerAt > this.#answerTimeoutMs();
   }
 
-  /** @returns Whether this attempt is a probe: `left` wants to know. */
+  /** @returns True if this attempt is a probe: `release` needs that as `isProbe`. */
   acquire(now: number): boolean {
     if (this.#inFlight === 0) {
       if (now - this.#lastAnswerAt > IDLE_RESET_MS) this.#reset();
@@ -178,7 +182,7 @@ export class EndpointLimiter {
   }
 
   /**
-   * @param retryAfterMs How long the endpoint asked for, or 0.
+   * @param attempt.retryAfterMs The endpoint's own Retry-After, or 0.
    * @param random From 0 (included) to 1 (excluded).
    */
   release(
@@ -211,12 +215,12 @@ export class EndpointLimiter {
     if (!this.breaker.isClosed()) this.#reset();
   }
 
-  /** Nothing could be heard for so long, in milliseconds, since this worker stood still: that is not the endpoint's silence. */
+  /** Leaves out a pause of this process, in milliseconds: the worker could not receive answers during the pause. */
   shiftClock(ms: number): void {
     this.#lastAnswerAt += ms;
   }
 
-  /** Looks whether it has fallen silent. Call it now and then while attempts are under way. */
+  /** Checks whether the endpoint became unresponsive. To be called regularly while attempts are in flight. */
   refresh(now: number): void {
     if (!this.#isResponsive || !this.isUnresponsive(now)) return;
     this.#isResponsive = false;

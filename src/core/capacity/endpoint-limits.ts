@@ -2,40 +2,40 @@ import { disabledReason, type Endpoint, type Registry } from '../endpoint/regist
 import { NO_ENDPOINT_KEY } from '../request/target.ts';
 import type { EndpointLimits } from './endpoint-limiter.ts';
 
-/** What an operator says about one endpoint: a row of `rule_nats_endpoints`. */
+/** An operator's limits for one endpoint: a row of `rule_nats_endpoints`. */
 export type OperatorLimits = {
   readonly paused: boolean;
   readonly pausedReason: string | null;
-  /** Attempts under way at once, over all workers of the group; null: as the settings say. */
+  /** Attempts in flight at once, over all workers of the group; null: as in the settings. */
   readonly maxConcurrency: number | null;
-  /** Requests a second, over all workers of the group; null: as the settings say. */
+  /** Requests per second, over all workers of the group; null: as in the settings. */
   readonly rateLimit: number | null;
 };
 
 export type GroupLimits = {
-  /** By endpoint key; only rows that say something. */
+  /** By endpoint key; only rows that set a limit or a pause. */
   readonly byOperator: ReadonlyMap<string, OperatorLimits>;
-  /** Workers of the group that run, this one included; what caps and rates are divided by. At least 1. */
+  /** Running workers of the group, with this one. Caps and rates are divided by this number. At least 1. */
   readonly liveWorkers: number;
 };
 
-/** What the settings allow at each endpoint, over all workers of the group. */
+/** The limits in the settings for each endpoint, over all workers of the group. */
 export type DefaultLimits = {
-  /** Attempts under way at once; undefined: as many as there are slots. ENDPOINT_CONCURRENCY. */
+  /** Attempts in flight at once; undefined: as many as there are slots. ENDPOINT_CONCURRENCY. */
   readonly concurrency: number | undefined;
-  /** Requests a second; undefined: any number. ENDPOINT_RATE_LIMIT. */
+  /** Requests per second; undefined: no limit. ENDPOINT_RATE_LIMIT. */
   readonly ratePerSecond: number | undefined;
-  /** What becomes of messages for a row that is not enabled. DISABLED_ENDPOINT. */
+  /** What the worker does with messages for a row that is not enabled. DISABLED_ENDPOINT. */
   readonly disabledEndpoint: 'park' | 'dead-letter';
 };
 
-/** What is said of endpoints, and by how many workers it is shared. */
+/** Every source of limits, and the number of workers that share the limits. */
 export type LimitSources = GroupLimits & {
-  /** Null while the rows of `rule_webhooks` have never been read. */
+  /** Null until the rows of `rule_webhooks` were read once. */
   readonly registry: Registry | null;
-  /** Why those rows cannot be read now; null: they can. */
+  /** Why the rows of `rule_webhooks` cannot be read now; null: they can be read. */
   readonly registryProblem: string | null;
-  /** Queues of messages that wait for those rows to be read. */
+  /** Endpoint keys of the parked queues whose messages wait until the rows of `rule_webhooks` are read. */
   readonly waitingForRegistry: ReadonlySet<string>;
 };
 
@@ -48,8 +48,8 @@ export const NO_SOURCES: LimitSources = {
 };
 
 /**
- * What one worker of the group may do at an endpoint: its share, of attempts at once one at least. A row of
- * `rule_nats_endpoints` comes before the endpoint's own in `rule_webhooks`, and that before the settings.
+ * The limits of one endpoint in one worker: the worker's share of the group's limits, at least one attempt in flight. A row of
+ * `rule_nats_endpoints` wins over the endpoint's row in `rule_webhooks`, and that row wins over the settings.
  */
 export function effectiveLimits(defaults: DefaultLimits, said: LimitSources, key: string): EndpointLimits {
   const rule = said.byOperator.get(key);
@@ -74,11 +74,11 @@ function pausedReasonOf(
   if (waitingForRegistry.has(key) && registry === null) return 'rule_webhooks could not be read yet';
   if (waitingForRegistry.has(key) && registryProblem !== null) return registryProblem;
   if (row?.paused === true) return row.pausedReason ?? BY_HAND;
-  // Else what waits in its queue comes out to be given up.
+  // With DISABLED_ENDPOINT=dead-letter the endpoint is not paused: its parked messages are read, and become dead letters.
   return row?.enabled === false && disabledEndpoint === 'park' ? disabledReason(row) : null;
 }
 
-/** Whether anything is to be shared among workers. */
+/** True if any endpoint has a limit that the workers must share. */
 export function isLimited(defaults: DefaultLimits, { byOperator, registry }: LimitSources): boolean {
   if (defaults.concurrency != null || defaults.ratePerSecond != null) return true;
   const rows = [...(registry?.endpoints() ?? [])].map(({ row }) => row);

@@ -1,29 +1,29 @@
 /**
- * How far those that come late may catch up, in milliseconds. Longer than the time between two looks at a queue (50 ms):
- * what is lost between them is lost for good, half of a rate of 20 a second.
+ * Unused permits of this last time may still be used, in milliseconds. Longer than the interval between two checks of a queue
+ * (50 ms): below that, permits between two checks would be lost, half of them at a rate of 20 per second. Above: larger bursts.
  */
 const BURST_MS = 75;
 
 /**
- * A rate: so many a second, evenly, with bursts of at most what comes in 75 ms, and one more.
+ * A rate limiter (GCRA): a number of permits per second, evenly spaced. A burst is at most the permits of 75 ms, plus one.
  * Times in milliseconds, on the caller's clock.
  */
 export class RateLimiter {
   readonly #intervalMs: number;
-  /** When the allowance would be whole again. */
+  /** When all permits taken so far are paid back (the theoretical arrival time of GCRA). */
   #theoreticalArrivalAt = Number.NEGATIVE_INFINITY;
 
-  /** @param perSecond Above 0; 0.1 is one in ten seconds. */
+  /** @param perSecond Above 0; 0.1 is one permit in ten seconds. */
   constructor(perSecond: number) {
     this.#intervalMs = 1000 / perSecond;
   }
 
-  /** From when on the next one is allowed. */
+  /** When the next permit is available. */
   get nextAt(): number {
     return this.#theoreticalArrivalAt - BURST_MS;
   }
 
-  /** How many are allowed now. */
+  /** How many permits are available now. */
   available(now: number): number {
     if (now < this.nextAt) return 0;
     return 1 + Math.floor((now - Math.max(this.nextAt, now - BURST_MS)) / this.#intervalMs);

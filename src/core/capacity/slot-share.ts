@@ -1,31 +1,34 @@
 import type { SlotShare } from './endpoint-limiter.ts';
 
 export type SlotUsage = {
-  /** Attempts that may be under way at once in this worker. */
+  /** Attempts that may be in flight at once in this worker. */
   readonly slots: number;
-  /** The most attempts that each of the other endpoints that answer had under way lately, summed up. */
+  /** The recent peaks of attempts in flight, one per other responsive endpoint, summed up. */
   readonly reservedByOthers: number;
-  /** Attempts under way at endpoints that have yet to answer. */
+  /** Attempts in flight at endpoints that have not answered yet. */
   readonly untested: number;
-  /** Attempts under way at endpoints that answered, and have fallen silent. */
+  /** Attempts in flight at endpoints that answered before and are unresponsive now. */
   readonly unresponsive: number;
-  /** Probes under way. */
+  /** Probes in flight. */
   readonly probes: number;
 };
 
-/** Endpoints together that have yet to answer may always have this many, where there are more slots than that. */
+/** All untested endpoints together may always use this many slots, if there are more slots than that. */
 const MIN_UNTESTED_SLOTS = 10;
 
-/** Up to this share of what silent endpoints leave, one that was never tried gets one attempt, so that a crowd of others keeps it out of nothing. */
+/**
+ * An untested endpoint may always make its first attempt while untested endpoints together use less than this share of the slots
+ * that unresponsive endpoints leave free. So many untested endpoints cannot keep a new one from its first attempt.
+ */
 const FIRST_ATTEMPT_SHARE = 0.75;
 
 /**
- * How the slots are shared out.
- * - One endpoint that answers may have all of them but a reserve: twice what the others needed lately, at least one
- *   in 40 (so that an endpoint never seen before finds a way), at most a quarter.
- * - Those that have yet to answer have half of what silent endpoints leave, all together; each at most as many as it leaves
- *   to the next one, so that a handful of them cannot keep a new one out.
- * - Probes have an eighth.
+ * How the slots are shared among the endpoints.
+ * - A responsive endpoint may use all slots except a reserve: twice the recent peaks of the other endpoints, at least one slot
+ *   in 40 (for endpoints that are new), at most a quarter of the slots.
+ * - All untested endpoints together may use half of the slots that unresponsive endpoints leave free. One of them may use at most
+ *   as many slots as it leaves to the next one, so a few untested endpoints cannot keep out a new one.
+ * - Probes may use an eighth of the slots.
  */
 export function slotShare({ slots, reservedByOthers, untested, unresponsive, probes }: SlotUsage): SlotShare {
   const minReserve = Math.max(Math.floor(slots / 40), slots >= 8 ? 1 : 0);
