@@ -1,6 +1,6 @@
 /**
- * The same text in memory of its own, up to so many characters. A piece cut out of a longer text keeps all of that in memory for as
- * long as itself, which is too much for what is kept by the thousand.
+ * A copy of the text in memory of its own, cut to at most `longest` characters. Without the copy, a piece of a longer text would
+ * keep the whole longer text in memory: too much for texts that the worker keeps by the thousand.
  */
 export function detachedText(text: string, longest: number): string {
   return Buffer.from(text.length > longest ? text.slice(0, longest) : text).toString();

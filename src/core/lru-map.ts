@@ -1,7 +1,7 @@
 /**
- * Keeps what was computed lately, in bounded memory: about the `capacity` entries used last. Two generations instead
- * of a list ordered by use: what is used of the older one moves to the younger one; when that is full, the older one
- * is dropped.
+ * A cache of computed values in bounded memory: it keeps about the `capacity` entries used last. Two generations instead of a
+ * list ordered by use: an entry of the older generation that is used moves to the younger one; when the younger one is full, the
+ * older one is dropped.
  */
 export class LruMap<V extends object> {
   private readonly perGeneration: number;
@@ -10,8 +10,9 @@ export class LruMap<V extends object> {
   private older = new Map<string, V>();
 
   /**
-   * @param capacity Entries kept at most, at least 2.
-   * @param longestKey In characters: an entry with a longer key is computed each time, and never kept.
+   * @param capacity The most entries that the map keeps, at least 2.
+   * @param longestKey The longest key, in characters. An entry with a longer key is never kept, so its value is computed each
+   *   time.
    */
   constructor(capacity: number, longestKey: number) {
     this.perGeneration = Math.max(1, Math.floor(capacity / 2));

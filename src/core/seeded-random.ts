@@ -1,7 +1,10 @@
-/** From 0 (included) to 1 (excluded), as `Math.random`. */
+/** A number from 0 (included) to 1 (excluded), like `Math.random`. */
 export type Random = () => number;
 
-/** The same numbers for the same seed and name, whatever else is drawn: mulberry32. @param seed 0 to 4 294 967 295. */
+/**
+ * Returns the same numbers for the same seed and name, whatever other generators return: mulberry32. @param seed 0 to 4 294 967
+ * 295.
+ */
 export function seededRandom(seed: number, name: string): Random {
   let state = (seed ^ hashOf(name)) >>> 0;
   return () => {
@@ -12,7 +15,7 @@ export function seededRandom(seed: number, name: string): Random {
   };
 }
 
-/** A whole number, both ends included. */
+/** A random whole number from `least` to `most`, both included. */
 export function between(random: Random, [least, most]: readonly [number, number]): number {
   return least + Math.floor(random() * (most - least + 1));
 }

@@ -1,4 +1,4 @@
-/** Whether a subject, without wildcards, matches a pattern of NATS: `*` is one token, `>` at the end one or more. */
+/** True if a subject without wildcards matches a NATS pattern: `*` is one token, `>` at the end is one or more tokens. */
 export function matches(pattern: string, subject: string): boolean {
   const tokens = subject.split('.');
   const wanted = pattern.split('.');
@@ -9,17 +9,17 @@ export function matches(pattern: string, subject: string): boolean {
   return tokens.length === wanted.length;
 }
 
-/** The last token: of `webhooks.<name>`, the name. */
+/** The last token of a subject: the name in `webhooks.<name>`. */
 export function lastToken(subject: string): string {
   return subject.slice(subject.lastIndexOf('.') + 1);
 }
 
-/** Whether some subject matches both patterns. */
+/** True if a subject can match both patterns. */
 export function overlap(a: string, b: string): boolean {
   return meet(a.split('.'), b.split('.'));
 }
 
-/** Whether every subject that matches `inner` also matches `outer`. */
+/** True if every subject that matches `inner` also matches `outer`. */
 export function covers(outer: string, inner: string): boolean {
   const inners = inner.split('.');
   const outers = outer.split('.');
@@ -33,7 +33,7 @@ export function covers(outer: string, inner: string): boolean {
   return outers.length === inners.length;
 }
 
-/** Whether a message can be published to it: tokens that are not empty, and no wildcard. */
+/** True if a message can be published to the subject: no token is empty, or a wildcard. */
 export function isPublishable(subject: string): boolean {
   return !/[\s\0]/.test(subject) && subject.split('.').every((token) => !['', '*', '>'].includes(token));
 }

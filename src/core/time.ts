@@ -1,4 +1,4 @@
-/** The end of the year 9999. A larger number is one of milliseconds, a mistake that is easily made. */
+/** The end of the year 9999. A larger number is likely to be in milliseconds by mistake, so it is refused. */
 const END_MS = 253_402_300_800_000;
 
 const UNIX_SECONDS = /^\d{1,15}(?:\.\d{1,9})?$/;
@@ -9,10 +9,10 @@ export const ACCEPTED_TIMES =
   'give ISO 8601 with a zone, such as 2027-01-31T12:00:00Z or 2027-01-31T12:00:00+02:00, or Unix seconds';
 
 /**
- * A time as people and programs write it: ISO 8601 (RFC 3339, and as PostgreSQL writes it), or Unix seconds. One without a
- * zone is refused: whose hour it means is anybody's guess.
+ * Parses a time: ISO 8601 (RFC 3339, and as PostgreSQL writes it), or Unix seconds. A time without a zone is refused, because the
+ * zone that it means is unknown.
  *
- * @returns Milliseconds since 1970; null where it is none.
+ * @returns Milliseconds since 1970; null if the text is not a time.
  */
 export function parseTime(text: string): number | null {
   if (UNIX_SECONDS.test(text)) return beforeTheEnd(Math.round(Number(text) * 1000));
@@ -46,7 +46,7 @@ function beforeTheEnd(at: number): number | null {
   return at < END_MS ? at : null;
 }
 
-/** A leap second, 60, is the first of the next minute. */
+/** A leap second, 60, counts as the first second of the next minute. */
 function isOnTheCalendar(parts: readonly number[]): boolean {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts;
   if (hour > 23 || minute > 59 || second > 60) return false;
@@ -54,7 +54,7 @@ function isOnTheCalendar(parts: readonly number[]): boolean {
   return date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
 }
 
-/** Not by `Date.UTC` alone: it takes the years 0 to 99 for those of the last century. */
+/** `Date.UTC` alone is not enough: it takes the years 0 to 99 for 1900 to 1999. */
 function utc(parts: readonly number[]): number {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts;
   return new Date(0).setUTCFullYear(year, month - 1, day) + ((hour * 60 + minute) * 60 + second) * 1000;

@@ -2,7 +2,10 @@ import { BlockList, isIP } from 'node:net';
 
 export type Family = 'ipv4' | 'ipv6';
 
-/** Not on the public internet, or no single host: refused unless allowed. From the IANA special-purpose registries. */
+/**
+ * Ranges that are not on the public internet, or do not stand for one host. Refused unless allowed. From the IANA special-purpose
+ * registries.
+ */
 export const REFUSED_RANGES: readonly (readonly [cidr: string, name: string])[] = [
   ['0.0.0.0/8', 'this host'],
   ['10.0.0.0/8', 'private'],
@@ -19,11 +22,11 @@ export const REFUSED_RANGES: readonly (readonly [cidr: string, name: string])[] 
   ['203.0.113.0/24', 'documentation'],
   ['224.0.0.0/4', 'multicast'],
   ['240.0.0.0/4', 'reserved'],
-  // Of ::/8 the first two only have a name of their own. It holds ::1.2.3.4 too.
+  // The first two are parts of ::/8 with names of their own. ::/8 also holds ::1.2.3.4.
   ['::1/128', 'loopback'],
   ['::ffff:0:0/96', 'an IPv4 address as IPv6'],
   ['::/8', 'reserved'],
-  // 64:ff9b::/96 is judged by the IPv4 address inside before it gets here.
+  // An address in 64:ff9b::/96 is checked by the IPv4 address inside it, before this list.
   ['64:ff9b::/32', 'IPv4/IPv6 translation'],
   ['100::/64', 'discard-only'],
   ['2001::/23', 'protocol assignments'],
@@ -37,12 +40,12 @@ export const REFUSED_RANGES: readonly (readonly [cidr: string, name: string])[] 
   ['ff00::/8', 'multicast'],
 ];
 
-/** A set of addresses: one list for each family, so that none is ever compared with the other's ranges. */
+/** A set of addresses, with one list per family: an address is never compared with ranges of the other family. */
 export type AddressSet = { readonly [family in Family]: BlockList };
 
 /**
  * @param cidrs `10.0.0.0/8` or `fd00::/8`; a single address is its own range.
- * @throws Error that names the entry that is none.
+ * @throws Error that names the entry that is not a range.
  */
 export function addressSet(cidrs: readonly string[]): AddressSet {
   const set = { ipv4: new BlockList(), ipv6: new BlockList() };
@@ -65,10 +68,10 @@ export function familyOf(address: string): Family | null {
 }
 
 /**
- * The IPv4 address that an IPv6 one stands for: `mapped` (::ffff:1.2.3.4) is the same host to the kernel, `translated`
- * (64:ff9b::1.2.3.4) is reached through the network's NAT64.
+ * The IPv4 address that an IPv6 address stands for; null if it stands for none. The kernel takes a `mapped` address
+ * (::ffff:1.2.3.4) for the same host; a `translated` address (64:ff9b::1.2.3.4) is reached through the network's NAT64.
  *
- * @param address Valid, without a zone.
+ * @param address A valid IPv6 address without a zone.
  */
 export function ipv4Inside(address: string): { form: 'mapped' | 'translated'; address: string } | null {
   const [a, b, c, d, e, f, high = 0, low = 0] = groupsOf(address);

@@ -4,14 +4,14 @@ const REFUSED = addressSet(REFUSED_RANGES.map(([cidr]) => cidr));
 const REFUSED_BY_RANGE = REFUSED_RANGES.map(([cidr, name]) => ({ cidr, name, set: addressSet([cidr]) }));
 const CURE = 'which ALLOWED_PRIVATE_CIDRS does not name';
 
-/** Where deliveries may go. Each check answers null, or why not, for a person. */
+/** Which addresses deliveries may go to. Each check returns null, or a sentence for a person that says why not. */
 export interface AddressRules {
-  /** An IP address, as text, with or without a zone. Refuses what is none. */
+  /** @param address An IP address as text, with or without a zone. Any other text is refused. */
   check(address: string): string | null;
   /**
-   * The host of a URL before it is resolved: an IP literal, with or without brackets, is judged as an address, since no
-   * lookup will see it; `localhost` and names under it are refused unless a loopback address is allowed. Any other name
-   * is for the lookup to judge.
+   * Checks the host of a URL before it is resolved. An IP literal, with or without brackets, is checked as an address, because no
+   * lookup follows. `localhost` and names below it are refused unless a loopback address is allowed. Any other name passes: the
+   * lookup checks the addresses of that name.
    */
   checkHost(hostname: string): string | null;
   checkPort(port: number): string | null;
@@ -19,8 +19,8 @@ export interface AddressRules {
 
 export type AddressRulesOptions = {
   /**
-   * Ranges that lift the refusal, IPv4 or IPv6: `10.0.0.0/8`, `fd00::/8`, or a single address. An IPv4 range counts also
-   * for the same addresses written as IPv6 (mapped or translated).
+   * Allowed ranges, IPv4 or IPv6: `10.0.0.0/8`, `fd00::/8`, or a single address. An IPv4 range also allows the same addresses
+   * written as IPv6 (mapped or translated).
    */
   readonly allowedCidrs: readonly string[];
   /** @default empty: all ports. */
@@ -28,8 +28,8 @@ export type AddressRulesOptions = {
 };
 
 /**
- * Loopback, private, link-local, reserved and other addresses that are no host of the public internet are refused,
- * unless allowed.
+ * Rules that refuse loopback, private, link-local, reserved and all other addresses outside the public internet, unless
+ * `allowedCidrs` holds them.
  *
  * @throws Error that names the entry of `allowedCidrs` that is not a range.
  */
@@ -69,16 +69,15 @@ export function createAddressRules(options: AddressRulesOptions): AddressRules {
 }
 
 /**
- * An address range as it was given.
- *
- * @throws Error that names it where it is none.
+ * @returns The same text.
+ * @throws Error that names the text if it is not an address range.
  */
 export function checkCidr(text: string): string {
   addressSet([text]);
   return text;
 }
 
-/** For a message only: the verdict is made with one look into `REFUSED`. */
+/** Only for the message: `REFUSED` alone decides. */
 function nameOfRange(address: string, family: Family): string {
   const range = REFUSED_BY_RANGE.find(({ set }) => set[family].check(address, family));
   return range === undefined ? 'reserved' : `${range.name} (${range.cidr})`;

@@ -7,10 +7,10 @@ import { parseUrl } from '../request/url.ts';
 import { fillUrl, type UrlTemplate } from '../request/url-template.ts';
 import type { EndpointRow } from './row.ts';
 
-/** What is sent to an endpoint of `rule_webhooks`, as far as its row says it: checked, and compiled once. */
+/** The part of a request that the endpoint's row of `rule_webhooks` sets: checked, and compiled once. */
 export type EndpointRequest = {
   readonly kind: 'request';
-  /** With the row's params behind it; where `url` is a template, that template itself. */
+  /** With the row's params appended. If `url` is a template: the template, without the params. */
   readonly target: Target;
   /** Null: every message has the same URL. */
   readonly url: UrlTemplate | null;
@@ -22,7 +22,7 @@ export type EndpointRequest = {
   readonly body: BodyTemplate | null;
 };
 
-/** What a row asks for, or what is wrong with it, for a person. */
+/** The request that a row asks for, or a sentence for a person that says what is wrong with the row. */
 export function requestOf(
   row: EndpointRow,
   key: string,
@@ -30,7 +30,7 @@ export function requestOf(
   const malformed = (what: string) => ({ kind: 'malformed', detail: `${nameOf(row)}: ${what}` }) as const;
   if (row.problem !== null) return malformed(row.problem);
   const method = METHODS.find((each) => each === row.method.toUpperCase());
-  if (method === undefined) return malformed(`method is none of ${METHODS.join(', ')}`);
+  if (method === undefined) return malformed(`method is not one of ${METHODS.join(', ')}`);
   const url = parseUrl(row.url, 'url');
   if (url.kind !== 'target' && url.kind !== 'template')
     return { kind: url.kind, detail: `${nameOf(row)}: ${url.detail}` };
@@ -48,7 +48,7 @@ export function requestOf(
     url: template,
     query,
     method,
-    // The Content-Type of the NATS message is that of the payload, which is not what a template makes of it.
+    // The Content-Type of the NATS message describes the payload, not the body that the template makes of the payload.
     headers: body === null ? headers : { ...headers, list: headers.listForJson, hasContentType: true },
     body,
   };
@@ -59,16 +59,16 @@ function bodyOf(row: EndpointRow, method: Method, headers: RequestHeaders): Body
   if (method === 'GET') {
     return {
       kind: 'malformed',
-      detail: 'body_template says what a GET cannot send: set it to null, or the method to POST',
+      detail: 'a GET has no body: set body_template to null, or method to POST',
     };
   }
   return compileBody(row.bodyTemplate, headers.contentType);
 }
 
 /**
- * What this message makes of it.
+ * The URL and the body of one message: the placeholders are filled from its payload.
  *
- * @param id Of the delivery.
+ * @param id The delivery id.
  * @param data The payload.
  */
 export function fillRequest(
@@ -87,7 +87,7 @@ export function fillRequest(
   };
 }
 
-/** How a row is called in a `detail`. */
+/** How a `detail` names a row. */
 export function nameOf(row: EndpointRow): string {
   return `rule_webhooks, webhook_name ${JSON.stringify(row.name)}`;
 }

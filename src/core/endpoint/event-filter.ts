@@ -1,6 +1,6 @@
 /**
- * Whether a filter takes an event: it is the type itself, or a pattern. `*` stands for any characters, or none, dots
- * too, so that `order.*` takes `order.line.added`; a `>` at the end, as NATS writes it, for at least one.
+ * True if a filter matches an event type. A filter is the type itself, or a pattern: `*` stands for any number of characters,
+ * dots too, so `order.*` matches `order.line.added`; a `>` at the end, as in NATS, stands for at least one character.
  */
 export function takes(filter: string, type: string): boolean {
   const pattern = filter.endsWith('>') ? `${filter.slice(0, -1)}*` : filter;
@@ -9,7 +9,7 @@ export function takes(filter: string, type: string): boolean {
   const end = rest.pop();
   if (end === undefined) return type === pattern;
   if (!type.startsWith(start) || !type.endsWith(end)) return false;
-  // Each part where it first stands: a later place would leave less for the others.
+  // Each part is taken where it first occurs: a later occurrence would leave less text for the other parts.
   let at = start.length;
   for (const part of rest) {
     const found = type.indexOf(part, at);

@@ -9,13 +9,13 @@ import { type Signing, signingOf } from './signature.ts';
 /** An endpoint of `rule_webhooks`, checked once and shared by all its deliveries. */
 export type Endpoint = {
   readonly row: EndpointRow;
-  /** `<name>-<8 hex>`: names it in subjects, columns and logs. */
+  /** `<name>-<8 hex>`: names the endpoint in subjects, columns and logs. */
   readonly key: string;
   readonly policy: RetryPolicy;
-  /** Of answers that count as delivered beside 2xx. */
+  /** HTTP statuses that count as delivered in addition to 2xx. */
   readonly successStatuses: ReadonlySet<number>;
   readonly signing: Signing | null;
-  /** What is sent to it, or what is wrong with its row. */
+  /** The request that the row asks for, or what is wrong with the row. */
   readonly request:
     | EndpointRequest
     | { readonly kind: 'malformed'; readonly detail: string }
@@ -24,9 +24,9 @@ export type Endpoint = {
 };
 
 export type RegistryPolicy = {
-  /** What the settings say, for what a row does not. */
+  /** The settings, for everything that a row does not set. */
   readonly retries: RetryPolicy;
-  /** What becomes of messages for an endpoint that is not enabled. DISABLED_ENDPOINT. */
+  /** What the worker does with messages for an endpoint that is not enabled. DISABLED_ENDPOINT. */
   readonly disabled: 'park' | 'dead-letter';
 };
 
@@ -52,17 +52,17 @@ export function endpointOf(row: EndpointRow, { retries, disabled }: RegistryPoli
   };
 }
 
-/** For a person. */
+/** Why the row is disabled, for a person. */
 export function disabledReason({ disabledReason }: EndpointRow): string {
   return disabledReason === null ? 'enabled is false' : `enabled is false: ${disabledReason}`;
 }
 
-/** Whether the row wants an event of one of these types. One that wants all wants also what does not say its type. */
+/** True if the row accepts an event of one of these types. A row without a filter also accepts an event without a type. */
 export function acceptsEvent({ eventTypes }: EndpointRow, types: readonly string[]): boolean {
   return eventTypes === null || types.some((type) => eventTypes.some((filter) => takes(filter, type)));
 }
 
-/** Which endpoints a message without a URL goes to. */
+/** Finds the endpoints of a message without a URL. */
 export class Registry {
   readonly #bySubject = new Map<string, Endpoint[]>();
   readonly #byPattern: Endpoint[] = [];
@@ -78,7 +78,7 @@ export class Registry {
       this.#byKey.set(endpoint.key, endpoint);
       this.#byHash.set(hashOf(endpoint.key), endpoint);
       const nameInKey = nameOfKey(endpoint.key);
-      // Two names may be written alike there: then it tells neither.
+      // Keys of two names may start with the same text. Then this text identifies neither of them.
       this.#byNameInKey.set(nameInKey, this.#byNameInKey.has(nameInKey) ? null : endpoint);
       if (natsSubject === null) continue;
       if (/(^|\.)[*>](\.|$)/.test(natsSubject)) this.#byPattern.push(endpoint);
@@ -86,7 +86,7 @@ export class Registry {
     }
   }
 
-  /** Those whose `nats_subject` matches, else the one that is named as the subject's last token. */
+  /** The endpoints whose `nats_subject` matches; if there are none, the endpoint named like the subject's last token. */
   find(subject: string): readonly Endpoint[] {
     const exact = this.#bySubject.get(subject) ?? [];
     const wild = this.#byPattern.filter(({ row }) => matches(row.natsSubject!, subject));
@@ -96,8 +96,8 @@ export class Registry {
   }
 
   /**
-   * Whose queue has this key: also after it was renamed, since the hash at the end is of its id alone; or deleted and
-   * registered anew, under its name.
+   * The endpoint whose parked queue has this key. Also finds a renamed endpoint, because the hash at the end of the key depends
+   * only on the row's id; and an endpoint that was deleted and registered again with the same name.
    */
   byQueueKey(key: string): Endpoint | undefined {
     return (

@@ -1,43 +1,43 @@
-/** A row of `rule_webhooks`, as far as deliveries go. */
+/** The fields of a row of `rule_webhooks` that deliveries need. */
 export type EndpointRow = {
   readonly id: number;
   readonly name: string;
   readonly url: string;
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Of one attempt, in milliseconds. */
+  /** How long one attempt may take, in milliseconds. */
   readonly timeoutMs: number;
-  /** The first attempt counts. */
+  /** Counts the first attempt. */
   readonly maxAttempts: number;
-  /** Before the second attempt, in milliseconds. */
+  /** The delay before the second attempt, in milliseconds. */
   readonly retryDelayMs: number;
-  /** How much longer each further delay is. At least 1. */
+  /** Each further delay is this many times as long as the one before. At least 1. */
   readonly retryMultiplier: number;
   readonly enabled: boolean;
-  /** Why it is not enabled, where somebody said; for a person. */
+  /** Why the row is disabled, for a person; null: no reason was given. */
   readonly disabledReason: string | null;
-  /** May hold NATS wildcards. */
+  /** May hold NATS wildcards. Null: messages reach the row by its name. */
   readonly natsSubject: string | null;
-  /** Of the events that it wants, with wildcards; null: all. */
+  /** Types of the events that the endpoint accepts, with wildcards; null: all events. */
   readonly eventTypes: readonly string[] | null;
-  /** Of answers that count as delivered beside 2xx; null: none. */
+  /** HTTP statuses that count as delivered in addition to 2xx; null: none. */
   readonly successStatuses: readonly number[] | null;
-  /** What is sent in place of the payload; null: the payload. */
+  /** The template of the body; null: the payload is sent. */
   readonly bodyTemplate: string | null;
-  /** A JSON object, appended to the URL's query; null: nothing. As text, so that numbers keep their digits. */
+  /** A JSON object, appended to the URL's query; null: nothing is appended. As text, so that numbers keep their digits. */
   readonly params: string | null;
   readonly paused: boolean;
   readonly pausedReason: string | null;
-  /** Attempts under way at once, over all workers of the group; null: as the settings say. */
+  /** Attempts in flight at once, over all workers of the group; null: as in the settings. */
   readonly maxConcurrency: number | null;
-  /** Requests a second, over all workers of the group; null: as the settings say. */
+  /** Requests per second, over all workers of the group; null: as in the settings. */
   readonly rateLimit: number | null;
-  /** The newest first; none: requests are not signed. Never shown. */
+  /** The newest first. Empty: requests are not signed. Never shown. */
   readonly secrets: readonly string[];
-  /** Whether `X-Hub-Signature-256` is sent, too. */
+  /** True if `X-Hub-Signature-256` is also sent. */
   readonly hubSignature: boolean;
-  /** Since when it answers nothing but failures, in milliseconds since 1970; null: it does not. */
+  /** Since this time every attempt at the endpoint has failed, in milliseconds since 1970; null: the endpoint is not failing. */
   readonly failingSince: number | null;
-  /** What is wrong with the row, and the cure; null: nothing. */
+  /** What is wrong with the row, and the cure; null: the row is correct. */
   readonly problem: string | null;
 };

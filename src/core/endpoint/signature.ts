@@ -1,18 +1,18 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { RequestHeader } from '../request/header-names.ts';
 
-/** What requests to one endpoint are signed with. */
+/** The keys that sign requests to one endpoint. */
 export type Signing = {
-  /** Each signs; the newest first. Several while a secret is rotated. */
+  /** Every key signs every request; the newest first. There are several keys while a secret is rotated. */
   readonly keys: readonly KeyObject[];
-  /** For `X-Hub-Signature-256`; null: not asked for. */
+  /** For `X-Hub-Signature-256`; null: the row does not ask for this header. */
   readonly hubKey: KeyObject | null;
 };
 
 const PREFIX = 'whsec_';
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 
-/** A secret of Standard Webhooks, `whsec_<base64>` (the prefix may be missing), as a key; null where it is none. */
+/** A Standard Webhooks secret, `whsec_<base64>` (the prefix may be missing), as a key; null if the text is not a secret. */
 export function parseSecret(text: string): KeyObject | null {
   const bare = text.trim().replace(/^whsec_/, '');
   if (!BASE64.test(bare)) return null;
@@ -21,23 +21,23 @@ export function parseSecret(text: string): KeyObject | null {
 }
 
 /**
- * What signs for an endpoint; null where it has no secrets.
+ * The signing keys of an endpoint; null if it has no secrets.
  *
  * @param secrets The newest first.
- * @returns A sentence in place of it where one of them is none. It holds nothing of the secret.
+ * @returns A sentence that says what is wrong, if one of the secrets is not valid. It holds no part of the secret.
  */
 export function signingOf(secrets: readonly string[], hub: boolean): Signing | string | null {
   if (secrets.length === 0) return null;
   const keys = secrets.map(parseSecret);
-  if (keys.includes(null)) return `a signing_secret of it in rule_webhook_secrets is not ${PREFIX}<base64>`;
-  // Its receivers know the secret as it is written.
+  if (keys.includes(null)) return `a signing_secret in rule_webhook_secrets is not ${PREFIX}<base64>`;
+  // Receivers of `X-Hub-Signature-256` use the secret's text as the key, without decoding it.
   const hubKey = hub ? createSecretKey(Buffer.from(secrets[0]!, 'utf8')) : null;
   return { keys: keys as KeyObject[], hubKey };
 }
 
 /**
- * The headers that sign a request: `webhook-signature`, of Standard Webhooks, and where it is asked for `x-hub-signature-256`,
- * over the bytes that are sent. Name, value, name, value, …
+ * The headers that sign a request: `webhook-signature` (Standard Webhooks) and, if the row asks for it, `x-hub-signature-256`,
+ * over the bytes of the body. Name, value, name, value, …
  *
  * @param timestamp In seconds since 1970.
  */

@@ -1,16 +1,16 @@
 import { type ChildVisitor, scanJson } from './scan.ts';
 
-/** The fields of an envelope; others are none of our business. */
+/** The fields of an envelope; all other fields are ignored. */
 export type FieldName = 'webhook_url' | 'data' | 'headers' | 'method' | 'params';
 
-/** The exact bytes of each field's value, as views of the message. Of a key given twice the last one counts. */
+/** The exact bytes of each field's value, as views of the message. If a key occurs twice, the last value counts. */
 export type Fields = { readonly [name in FieldName]?: Uint8Array };
 
 export type FieldScan =
   | { readonly kind: 'object'; readonly fields: Fields }
   /** Valid JSON, but not an object. */
   | { readonly kind: 'other' }
-  /** Not JSON from `offset` on. `urlSeen`: it is an object up to there, with a `webhook_url` key. */
+  /** The bytes are not JSON from `offset` on. `urlSeen`: up to `offset` they are an object with a `webhook_url` key. */
   | { readonly kind: 'broken'; readonly offset: number; readonly urlSeen: boolean };
 
 const BY_LENGTH: ReadonlyMap<number, readonly FieldName[]> = new Map([
@@ -20,12 +20,12 @@ const BY_LENGTH: ReadonlyMap<number, readonly FieldName[]> = new Map([
   [11, ['webhook_url']],
 ]);
 
-/** Every character of the longest name written as a \u escape: a longer key is none of ours. */
+/** The longest field name with every character written as a \u escape: a longer key is not a field of an envelope. */
 const LONGEST_KEY = 'webhook_url'.length * '\\u0000'.length;
 
 /**
- * Validates a message as JSON and finds the envelope's fields in it, without decoding or copying anything.
- * Never throws, whatever the bytes.
+ * Validates a message as JSON and finds the envelope's fields, without decoding or copying anything. Never throws, whatever the
+ * bytes are.
  */
 export function topLevelFields(bytes: Uint8Array): FieldScan {
   const finder = new FieldFinder(bytes);
@@ -83,8 +83,8 @@ function firstVisible(bytes: Uint8Array): number | undefined {
 }
 
 /**
- * The members of a JSON object by their decoded keys, in the order in which each key first stands; null for anything
- * else. Unlike `JSON.parse` it leaves the values as they are written, so that big numbers keep their digits.
+ * The members of a JSON object by their decoded keys, in the order in which each key first occurs; null for anything else. Unlike
+ * `JSON.parse`, this leaves the values as they are written, so that big numbers keep their digits.
  */
 export function membersOf(json: Uint8Array): Map<string, Uint8Array> | null {
   if (json[0] !== 0x7b) return null;
@@ -115,8 +115,8 @@ export function elementsOf(json: Uint8Array): Uint8Array[] | null {
 }
 
 /**
- * A JSON string decoded, a number or boolean as it is written; null for null, an object or an array. Bytes that are
- * not UTF-8 become U+FFFD.
+ * The text of a JSON value: a string decoded, a number or boolean as it is written; null for null, an object or an array. Bytes
+ * that are not UTF-8 become U+FFFD.
  */
 export function scalarText(json: Uint8Array): string | null {
   const first = json[0];
@@ -125,12 +125,12 @@ export function scalarText(json: Uint8Array): string | null {
   return asBuffer(json).toString('latin1');
 }
 
-/** Whether the value is written as `null`: how many serializers write a field that is not set. */
+/** True if the value is `null`: many serializers write a field that is not set like this. */
 export function isNull(json: Uint8Array): boolean {
   return json[0] === 0x6e;
 }
 
-/** The bytes as a string of the same length, to look things up by. */
+/** The bytes as a string of the same length, for use as a key of a map. */
 export function asKey(json: Uint8Array): string {
   return asBuffer(json).toString('latin1');
 }

@@ -2,21 +2,21 @@ import { asKey, scalarText } from './fields.ts';
 import { scanJson } from './scan.ts';
 
 type Node = {
-  /** By key, or by index: `0` is the first element. Keys as their UTF-8 bytes, a character each. */
+  /** By key, or by index: `0` is the first element. A key is its UTF-8 bytes, one character per byte. */
   readonly children: Map<string, Node>;
-  /** Which of the paths end here. */
+  /** The numbers of the paths that end here. */
   readonly ends: number[];
 };
 
 /**
- * Paths into JSON, compiled once, so that one pass over a document finds all of them, and decodes nothing but keys
- * written with escapes.
+ * Paths into JSON, compiled once: one pass over a document finds the values of all paths, and decodes only keys that are written
+ * with escapes.
  */
 export class JsonPaths {
   readonly #root = newNode();
   readonly #count: number;
 
-  /** @param paths The keys and indexes of each; none: the document itself. */
+  /** @param paths The keys and indexes of each path; an empty path: the document itself. */
   constructor(paths: readonly (readonly string[])[]) {
     this.#count = paths.length;
     for (const [index, path] of paths.entries()) {
@@ -27,10 +27,10 @@ export class JsonPaths {
   }
 
   /**
-   * What stands there, as it is written, in the order of the paths; undefined where nothing does. Of a key given twice
-   * the last one counts.
+   * The value of each path, as it is written, in the order of the paths; undefined where there is no value. If a key occurs
+   * twice, the last value counts.
    *
-   * @returns null where the bytes are not JSON.
+   * @returns null if the bytes are not JSON.
    */
   valuesIn(json: Uint8Array): readonly (Uint8Array | undefined)[] | null {
     const values: (Uint8Array | undefined)[] = new Array(this.#count).fill(undefined);
@@ -38,7 +38,7 @@ export class JsonPaths {
   }
 }
 
-/** Why a value is no text, for a person: as in "{user} is an object in the payload". */
+/** Why a value is not text, for a person, as in "{user} is an object in the payload". */
 export function whyNoText(json: Uint8Array | undefined): string {
   if (json === undefined) return 'is not';
   if (json[0] === 0x6e) return 'is null';
@@ -57,7 +57,7 @@ function childOf({ children }: Node, name: string): Node {
   return child;
 }
 
-/** @returns Whether the bytes are JSON. */
+/** @returns True if the bytes are JSON. */
 function collect(json: Uint8Array, { children, ends }: Node, values: (Uint8Array | undefined)[]): boolean {
   const found = new Map<Node, Uint8Array>();
   let isArray = true;

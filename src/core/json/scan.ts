@@ -1,33 +1,37 @@
-/** Told of the children of the top-level object or array: for an object `key` and then `value`, for an array `value`. */
+/** Called for each child of the top-level object or array: for an object `key` and then `value`, for an array only `value`. */
 export interface ChildVisitor {
-  /** The bytes of a key without its quotes, escapes as they stand. */
+  /** The bytes of a key without its quotes, with escapes as they are written. */
   key(start: number, end: number): void;
   /** The bytes of a child, without the white space around it. */
   value(start: number, end: number): void;
 }
 
-/** What a byte is inside a string: 0 an ordinary one, 1 the end, an escape or a control character. */
+/** The kind of each byte inside a string: 0 for an ordinary byte, 1 for the end, an escape or a control character. */
 const STOPS_STRING = new Uint8Array(256);
 STOPS_STRING.fill(1, 0, 0x20);
 STOPS_STRING[0x22] = 1;
 STOPS_STRING[0x5c] = 1;
 
-/** What may follow a backslash, apart from `u`: " / \ b f n r t */
+/** 1 for each byte that may follow a backslash, except `u`: " / \ b f n r t */
 const ESCAPES = new Uint8Array(256);
 for (const character of '"/\\bfnrt') ESCAPES[character.charCodeAt(0)] = 1;
 
 const ARRAY = 0;
 const OBJECT = 1;
 
-/** The kinds of the open containers, for messages of ordinary depth: one scan runs at a time. */
+/**
+ * The kinds of the open containers, for messages of ordinary depth. One array for all scans, because only one scan runs at a
+ * time.
+ */
 const SHALLOW = new Uint8Array(256);
 
 /**
- * Validates all bytes as one JSON value, exactly as strictly as `JSON.parse`, and tells of the children of the top
- * level. Linear in time and free of recursion, whatever the nesting. Bytes past ASCII are accepted inside strings only.
+ * Validates all bytes as one JSON value, exactly as strictly as `JSON.parse`, and reports the children of the top level. Takes
+ * linear time and no recursion, whatever the nesting. Bytes outside ASCII are accepted only inside strings.
  *
- * @param visitor Must not scan itself: it is told while the scan is under way, also of what later proves broken.
- * @returns -1, or the offset of the first byte that cannot stand where it does.
+ * @param visitor Called during the scan, so it must not start another scan. Also called for children of a value that later turns
+ *   out to be invalid.
+ * @returns -1, or the offset of the first invalid byte.
  */
 export function scanJson(bytes: Uint8Array, visitor: ChildVisitor): number {
   const size = bytes.length;
@@ -59,7 +63,7 @@ export function scanJson(bytes: Uint8Array, visitor: ChildVisitor): number {
       at = endOfLiteral(bytes, at, first);
     }
     if (at < 0) return ~at;
-    // A value ended before `at`: close what closes, up to the next value.
+    // A value ended before `at`: close all containers that end here, up to the next value.
     for (;;) {
       if (depth === 1) visitor.value(childStart, at);
       at = skipSpace(bytes, at);
@@ -96,9 +100,9 @@ function skipSpace(bytes: Uint8Array, from: number): number {
   return at;
 }
 
-// Each of these returns where the thing ends, or `~offset` (negative) of the byte that is wrong.
+// Each of these functions returns the end of what it reads, or `~offset` (negative) of the first invalid byte.
 
-/** From the key's opening quote to where its value begins. */
+/** Reads from the key's opening quote to the start of its value. */
 function endOfKey(bytes: Uint8Array, from: number, visitor: ChildVisitor | null): number {
   if (from >= bytes.length || bytes[from] !== 0x22) return ~from;
   let at = endOfString(bytes, from + 1);
@@ -109,7 +113,7 @@ function endOfKey(bytes: Uint8Array, from: number, visitor: ChildVisitor | null)
   return skipSpace(bytes, at + 1);
 }
 
-/** From behind the opening quote to behind the closing one. */
+/** Reads from after the opening quote to after the closing quote. */
 function endOfString(bytes: Uint8Array, from: number): number {
   const size = bytes.length;
   let at = from;

@@ -2,18 +2,18 @@ import { createHash } from 'node:crypto';
 import { detachedText } from '../detached-text.ts';
 import { Header } from './nats-headers.ts';
 
-/** The longest id, in characters. */
 const LONGEST = 255;
-/** Long enough that two ids of one kind never meet, even where nothing else of them is left. */
+/** Enough digits that two ids of one kind never become equal, even if the rest of the ids is equal after cleaning. */
 const HASH_DIGITS = 16;
 
 /**
- * The id of a delivery, the same over all its attempts: the NATS header `Webhook-Delivery-Id`, else `Nats-Msg-Id`, else
- * one made of the message's place in its stream. Visible ASCII without a dot, 1 to 255 characters. A character that
- * cannot stay becomes `_`, and what is too long is cut; `-` and a hash of the original follow then, so that two ids
- * never become one.
+ * The id of a delivery, the same over all its attempts: the NATS header `Webhook-Delivery-Id`, else `Nats-Msg-Id`, else an id
+ * made of the message's position in its stream. Visible ASCII without a dot, 1 to 255 characters. Each character that is not
+ * allowed becomes `_`, and an id that is too long is cut; a changed id ends with `-` and a hash of the original, so that two
+ * different ids never become equal.
  *
- * @param message.streamCreatedAt In milliseconds since 1970: sequences start again when a stream is made again.
+ * @param message.streamCreatedAt When the stream was created, in milliseconds since 1970. Part of the id, because a recreated
+ *   stream starts its sequences again.
  */
 export function deliveryId(message: {
   header(name: string): string | undefined;
@@ -22,7 +22,7 @@ export function deliveryId(message: {
   readonly sequence: number;
 }): string {
   const given = message.header(Header.deliveryId)?.trim() || message.header(Header.messageId)?.trim();
-  // Cut out of the block of all headers.
+  // The header is a piece of the text of all headers.
   if (given) return detachedText(clean(given), LONGEST);
   return clean(`${message.stream}-${message.streamCreatedAt.toString(36)}-${message.sequence}`);
 }

@@ -3,14 +3,14 @@ import type { Method, Target } from '../request/target.ts';
 
 /** One webhook on its way to one endpoint, over all its attempts. */
 export type Delivery = {
-  /** The same over all attempts; sent as `webhook-id`. Has no dot. */
+  /** The delivery id: the same over all attempts; sent as `webhook-id`. Has no dot. */
   readonly id: string;
   readonly target: Target;
   readonly method: Method;
-  /** Name, value, name, value, …: as undici takes them fastest. Without those that every attempt adds. */
+  /** Name, value, name, value, …: the form that undici sends fastest. Without the headers that each attempt adds. */
   readonly headers: readonly string[];
   /** Null: the request has no body. */
   readonly body: Uint8Array | null;
-  /** Its row of `rule_webhooks`, which rules; null where the message itself names the URL. */
+  /** The endpoint's row of `rule_webhooks`; null if the message itself holds the URL. */
   readonly endpoint: Endpoint | null;
 };

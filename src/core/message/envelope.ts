@@ -22,29 +22,29 @@ import { fillUrl, type UrlTemplate } from '../request/url-template.ts';
 
 export type IncomingMessage = NatsHeaders & { readonly data: Uint8Array };
 
-/** What a message asks for. Bodies are views of its bytes: nothing is copied. */
+/** The request that a message asks for. Bodies are views of the message's bytes: nothing is copied. */
 export type ParsedMessage =
   | {
       readonly kind: 'envelope';
       readonly target: Target;
       readonly method: Method;
-      /** As `Delivery.headers`. */
+      /** As in `Delivery.headers`. */
       readonly headers: readonly string[];
       /** Null: the request has no body. */
       readonly body: Uint8Array | null;
     }
-  /** No URL in it: its subject says where it goes. The whole message is the body. */
+  /** A message without a URL: its subject determines the endpoints. The whole message is the body. */
   | { readonly kind: 'bare'; readonly body: Uint8Array }
   | Malformed
   | Forbidden;
 
-/** URLs and headers seen lately are parsed once. */
+/** Recently seen URLs and headers are kept parsed. Counts of entries, and lengths in characters. */
 const URLS_KEPT = 10_000;
 const LONGEST_URL_KEPT = 1024;
 const HEADERS_KEPT = 1000;
 const LONGEST_HEADERS_KEPT = 4096;
 
-/** What placeholders are filled from where an envelope has no `data`. */
+/** The data for placeholders if an envelope has no `data`. */
 const NO_DATA = Buffer.from('{}');
 
 const METHOD_AS_WRITTEN: ReadonlyMap<string, Method> = new Map(
@@ -52,11 +52,11 @@ const METHOD_AS_WRITTEN: ReadonlyMap<string, Method> = new Map(
 );
 
 /**
- * A function that parses messages by DESIGN.md part 5, with its own memory of the URLs and headers it saw lately. It
- * never throws, whatever the bytes and headers.
+ * Creates a function that parses messages (DESIGN.md part 5), with its own cache of recent URLs and headers. The function never
+ * throws, whatever the bytes and headers are.
  *
- * A field `headers`, `method` or `params` that is null counts as absent. A GET has no body; other methods
- * send the whole message where there is no `data`. Placeholders in the URL are filled from `data`.
+ * A field `headers`, `method` or `params` that is null counts as absent. A GET has no body. With any other method, a message
+ * without `data` is sent whole. Placeholders in the URL are filled from `data`.
  *
  * @param keyOf What counts as one endpoint.
  */
@@ -116,7 +116,7 @@ function methodFrom(json: Uint8Array): Method | Malformed {
   const asWritten = METHOD_AS_WRITTEN.get(asKey(json));
   if (asWritten !== undefined) return asWritten;
   const text = scalarText(json)?.toUpperCase();
-  return METHODS.find((method) => method === text) ?? malformed(`method is none of ${METHODS.join(', ')}`);
+  return METHODS.find((method) => method === text) ?? malformed(`method is not one of ${METHODS.join(', ')}`);
 }
 
 function withParams(target: Target, json: Uint8Array): Target | Malformed {

@@ -37,7 +37,7 @@ describe('a row of rule_webhooks', () => {
       'malformed',
       /not a valid header name/,
     ],
-    ['a method that is none', { method: 'BREW' }, 'malformed', /method is none of/],
+    ['a method that is none', { method: 'BREW' }, 'malformed', /method is not one of/],
     [
       'a placeholder in its host',
       { url: 'https://{tenant}.example/' },

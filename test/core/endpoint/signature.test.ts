@@ -55,7 +55,7 @@ describe('a secret', () => {
 
   it('that is none is not repeated in what is said of it', () => {
     expect(signingOf([SECRET, 'hunter 2'], false)).toBe(
-      'a signing_secret of it in rule_webhook_secrets is not whsec_<base64>',
+      'a signing_secret in rule_webhook_secrets is not whsec_<base64>',
     );
   });
 

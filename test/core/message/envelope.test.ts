@@ -83,7 +83,7 @@ describe('an envelope', () => {
   ])('is malformed with the method %s', (method) => {
     expect(parse(`{${URL_FIELD},"method":${method}}`)).toEqual({
       kind: 'malformed',
-      detail: 'method is none of GET, POST, PUT, PATCH, DELETE',
+      detail: 'method is not one of GET, POST, PUT, PATCH, DELETE',
     });
   });
 

@@ -45,7 +45,7 @@ it('says which row is wrong before a message meets it, and nothing of a secret',
   const { registry, said } = await started(async () => [registeredRow({ secrets: ['no$ense'] })]);
   expect(registry.problem).toBeNull();
   expect(said).toContain('"msg":"endpoint.invalid"');
-  expect(said).toContain('a signing_secret of it in rule_webhook_secrets is not whsec_<base64>');
+  expect(said).toContain('a signing_secret in rule_webhook_secrets is not whsec_<base64>');
   expect(said).not.toContain('no$ense');
 });
 
