@@ -117,8 +117,8 @@ test('a file that is not there is named', async () => {
 
 test.each([
   [['--subject', 'webhooks.*'], '--subject: "webhooks.*" is not a subject to publish to'],
-  [['--nats-header', 'Webhook-Deliver-At: tomorrow'], 'the NATS header Webhook-Deliver-At is no time'],
-  [['--nats-header', 'Webhook-Expires-At: 2001-01-01T00:00:00Z'], 'Webhook-Expires-At is over since 2001'],
+  [['--nats-header', 'Webhook-Deliver-At: tomorrow'], 'the NATS header Webhook-Deliver-At is not a time'],
+  [['--nats-header', 'Webhook-Expires-At: 2001-01-01T00:00:00Z'], 'Webhook-Expires-At: expired at 2001'],
   [['--id', ''], '--id: an id must not be empty'],
 ])('%j is an error before NATS is asked', async (flags, problem) => {
   const away = { NATS_URL: 'nats://127.0.0.1:1' };

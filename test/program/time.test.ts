@@ -201,7 +201,7 @@ describe('a message with Webhook-Expires-At', () => {
     );
     expect([reason, detail]).toEqual([
       'expired',
-      expect.stringMatching(/^HTTP 500; the next attempt would come at /),
+      expect.stringMatching(/^HTTP 500; the next attempt would start at /),
     ]);
     expect(endpoint.requests.length).toBe(1);
   });
@@ -255,7 +255,7 @@ describe('a message with Webhook-Expires-At', () => {
     await until(() => Date.now() > stored + 100);
     await scene.startWorker({ MAX_AGE_HOURS: '0.00003' });
     const [reason, detail] = await givenUp(old);
-    expect([reason, detail]).toEqual(['expired', expect.stringMatching(/^MAX_AGE_HOURS is over since /)]);
+    expect([reason, detail]).toEqual(['expired', expect.stringMatching(/^MAX_AGE_HOURS: expired at /)]);
     expect(endpoint.requests.length).toBe(0);
   });
 });
@@ -276,7 +276,7 @@ describe('at once, a message', () => {
     const tomorrow = await publish('http://127.0.0.1:9/', deliverAt('tomorrow'));
     expect(await givenUp(tomorrow)).toEqual([
       'malformed',
-      'the NATS header Webhook-Deliver-At is no time: give ISO 8601 with a zone, such as 2027-01-31T12:00:00Z or ' +
+      'the NATS header Webhook-Deliver-At is not a time: give ISO 8601 with a zone, such as 2027-01-31T12:00:00Z or ' +
         '2027-01-31T12:00:00+02:00, or Unix seconds',
     ]);
     const broken = await publish('nonsense', deliverAt('2199-01-01T00:00:00Z'));
@@ -287,7 +287,7 @@ describe('at once, a message', () => {
     const late = await publish(endpoint.url, expiresAt(0));
     expect(await givenUp(late)).toEqual([
       'expired',
-      'Webhook-Expires-At is over since 1970-01-01T00:00:00.000Z',
+      'Webhook-Expires-At: expired at 1970-01-01T00:00:00.000Z',
     ]);
     const unroutable = await scene.publish({ n: 1 }, { subject: 'webhooks.nobody', headers: expiresAt(0) });
     expect((await givenUp(unroutable))[0]).toBe('expired');

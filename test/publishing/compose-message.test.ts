@@ -33,7 +33,7 @@ describe('a problem is told', () => {
     ['--data is not valid JSON: it breaks at line 2, column 1', { url, data: Buffer.from('[1,\n]') }],
     ['--data is not valid JSON: it ends too soon', { url, data: Buffer.from('{"a":1') }],
     ['--header: "X-A" is not of the form "Name: value"', { url, headers: ['X-A'] }],
-    [`header "Host" is the connection's own: leave it out`, { url, headers: ['Host: other'] }],
+    [`header "Host" belongs to the connection: leave it out`, { url, headers: ['Host: other'] }],
     ['--header: a worker writes Webhook-Id itself; --id sets it', { url, headers: ['Webhook-Id: 1'] }],
     [
       '--header: a worker writes webhook-signature itself; leave it out',

@@ -1,7 +1,8 @@
 /**
- * How an endpoint's room is, from best to worst:
- * `flowing`; `full` (no room for more now); `silent` (attempts hang); `probing` (one attempt tries whether it is back);
- * `failing` (nothing is sent for a while); `paused` (by an operator).
+ * The state of an endpoint's limiter, from best to worst:
+ * `flowing` (healthy); `full` (saturated: no capacity for more attempts now); `silent` (unresponsive: attempts hang);
+ * `probing` (half-open: one attempt tests whether the endpoint answers again); `failing` (open: nothing is sent for a while);
+ * `paused` (by an operator).
  */
 export type EndpointStatus = 'flowing' | 'full' | 'silent' | 'probing' | 'failing' | 'paused';
 
@@ -11,19 +12,19 @@ export type EndpointStateRow = {
   /** The origin, or a URL without its query. */
   readonly url: string;
   readonly state: EndpointStatus;
-  /** Attempts under way. */
+  /** Attempts in flight. */
   readonly inFlight: number;
-  /** Messages that wait in this worker for room. */
+  /** Messages that wait in this worker for capacity at the endpoint. */
   readonly waiting: number;
-  /** Messages in the parked stream for this key, all workers' together, as last listed; null where that is not known. */
+  /** Messages in the parked stream for this key, of all workers together, as last listed; null: not known. */
   readonly parked: number | null;
-  /** Attempts of the last BREAKER_WINDOW_MS without trouble. */
+  /** Attempts of the last BREAKER_WINDOW_MS that succeeded. */
   readonly successes: number;
-  /** Attempts of the last BREAKER_WINDOW_MS with trouble. */
+  /** Attempts of the last BREAKER_WINDOW_MS that failed. */
   readonly failures: number;
   readonly lastError: string | null;
-  /** When this state began, in milliseconds since 1970; `silent`, `probing` and `failing` are one trouble. */
+  /** When this state began, in milliseconds since 1970. `silent`, `probing` and `failing` count as one state. */
   readonly since: number;
-  /** A sentence for a person; null where there is nothing to say. */
+  /** Why the endpoint is in this state, for a person; null: no reason is known. */
   readonly why: string | null;
 };

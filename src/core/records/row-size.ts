@@ -1,14 +1,14 @@
 import type { AttemptRecord, DeadLetterRecord } from './statistics.ts';
 
-/** What a row takes in memory beside its texts, in bytes: its fields, and what is around each text. */
+/** The memory of a row without its texts, in bytes: its fields, and the overhead of each text. */
 const BESIDE_TEXTS = 500;
 
-/** What the row of an attempt takes in memory, about, in bytes. */
+/** The approximate memory of the row of an attempt, in bytes. */
 export function sizeOfAttempt({ deliveryId, subject, url, error, responseExcerpt }: AttemptRecord): number {
   return BESIDE_TEXTS + sumOf(deliveryId, subject, url, error, responseExcerpt);
 }
 
-/** What the row of a dead letter takes in memory, about, in bytes. */
+/** The approximate memory of the row of a dead letter, in bytes. */
 export function sizeOfDeadLetter({ deliveryId, subject, url, error, payload }: DeadLetterRecord): number {
   return BESIDE_TEXTS + sumOf(deliveryId, subject, url, error, payload);
 }

@@ -3,27 +3,30 @@ import type { Disposition } from '../retry/disposition.ts';
 import type { DeadLetterReason } from '../retry/verdict.ts';
 import type { EndpointStateRow } from './endpoint-state.ts';
 
-/** What one worker counted since its last flush. Additive: two workers' counters, or two flushes', may be summed. */
+/** The counters of one worker since its last flush. Additive: the counters of two workers, or of two flushes, may be summed. */
 export type Counters = {
-  /** Hand-outs settled here: acked, to be retried, or dead-lettered. */
+  /** Messages that this worker settled: acked, to be retried, or dead-lettered. A message counts once per delivery by NATS. */
   readonly delivered: number;
-  /** Answered with a 2xx, or with what the endpoint's row counts as that. */
+  /** Answered with a 2xx, or with a status that the endpoint's row counts as delivered. */
   readonly acknowledged: number;
   readonly retried: number;
   readonly deadLettered: number;
-  /** Of `delivered`: those that the server had handed out before. */
+  /** The redeliveries among `delivered`. */
   readonly redelivered: number;
-  /** Hand-outs handed back: no stream took them, or they keep their order; not in `delivered`. */
+  /** Messages requeued: no stream stored them, or they must keep their order. Not in `delivered`. */
   readonly handedBack: number;
-  /** Hand-outs copied, for want of room, before their time, at a shutdown or for several endpoints; not in `delivered`. */
+  /**
+   * Messages copied to the parked stream: without capacity at the endpoint, not yet due, at a shutdown, or for several endpoints.
+   * Not in `delivered`.
+   */
   readonly parked: number;
-  /** Hand-outs that none of their endpoints wanted; not in `delivered`. */
+  /** Messages whose event no endpoint accepted. Not in `delivered`. */
   readonly dropped: number;
   /** HTTP requests made. */
   readonly attempts: number;
-  /** Sum over `delivered` of the time from hand-out to verdict, in milliseconds. */
+  /** The sum of the times from the delivery by NATS to the verdict, over `delivered`, in milliseconds. */
   readonly processingMs: number;
-  /** Attempt rows and dead-letter rows that the full buffer could not keep. */
+  /** Attempt rows and dead-letter rows that were dropped because the buffer was full. */
   readonly rowsDropped: number;
 };
 
@@ -49,7 +52,7 @@ const UNSETTLED: ReadonlySet<Disposition['kind']> = new Set([
   'deferred',
 ]);
 
-/** What one settled hand-out adds. @param attempt Null where none was to be made. */
+/** The counters of one settled message. @param attempt Null if the message needed none. */
 export function countSettled(
   attempt: Attempt | null,
   { kind }: Disposition,
@@ -94,7 +97,7 @@ export type AttemptRecord = {
   readonly attemptNumber: number;
   readonly subject: string;
   readonly endpointKey: string;
-  /** Without its query. */
+  /** The URL without its query. */
   readonly url: string;
   readonly method: string;
   readonly outcome: Attempt['outcome']['kind'];
@@ -106,7 +109,7 @@ export type AttemptRecord = {
   readonly durationMs: number;
   readonly verdict: Disposition['kind'];
   readonly deadLetterReason: DeadLetterReason | null;
-  /** Null where there will be none. */
+  /** Null if no attempt follows. */
   readonly nextAttemptAt: number | null;
 };
 
@@ -115,34 +118,34 @@ export type DeadLetterRecord = {
   readonly deliveryId: string;
   readonly subject: string;
   readonly sequence: number;
-  /** Null where there was none. */
+  /** Null if there was no endpoint. */
   readonly endpointKey: string | null;
-  /** Attempts made, this one included. */
+  /** Attempts made, with the last one. */
   readonly attempts: number;
   readonly reason: DeadLetterReason;
   /** What went wrong, for a person. */
   readonly error: string;
-  /** Null where there was none to send to. */
+  /** Null if there was no URL to send to. */
   readonly url: string | null;
   readonly durationMs: number;
   readonly at: number;
-  /** The body as JSON; null where it is not to be stored. */
+  /** The body as JSON; null if it must not be stored. */
   readonly payload: string | null;
 };
 
-/** How far a queue group is in its stream. */
+/** The progress of a queue group in its stream. */
 export type GroupProgress = {
-  /** What waits for the group: never handed out, in flight, or to be tried again. */
+  /** Messages that the group still has to settle: not yet delivered by NATS, in flight, or waiting for a retry. */
   readonly pending: number;
-  /** The stream that `ackFloor` counts in, by when it was made: milliseconds since 1970. */
+  /** When the stream that `ackFloor` belongs to was created, in milliseconds since 1970. */
   readonly streamCreatedAt: number;
-  /** Everything up to this sequence is acknowledged. */
+  /** Every message up to this sequence is acked. */
   readonly ackFloor: number;
 };
 
 /**
- * What one process did since its flush before, to be stored in one transaction. Stored once even when it is sent
- * twice: (`instanceId`, `number`) says which flush it is, and a flush whose commit is uncertain is sent again unchanged.
+ * The work of one process since its last flush, stored in one transaction. A flush whose commit is uncertain is sent again
+ * unchanged, and stored only once: (`instanceId`, `number`) identifies the flush.
  */
 export type StatisticsFlush = {
   /** A UUID, new for every process. */
@@ -150,18 +153,18 @@ export type StatisticsFlush = {
   /** 1, 2, 3, … within the instance. */
   readonly number: number;
   readonly streamName: string;
-  /** CONSUMER_NAME: names the row of `rule_nats_consumer_stats`; workers may share it. */
+  /** CONSUMER_NAME: names the row of `rule_nats_consumer_stats`. Several workers may share one name. */
   readonly consumerName: string;
   readonly queueGroup: string;
   readonly counters: Counters;
-  /** Null where NATS could not be asked. */
+  /** Null if NATS could not be asked. */
   readonly progress: GroupProgress | null;
   /** False in the last flush of a process. */
   readonly active: boolean;
-  /** After this long without a flush, peers take the process for dead. */
+  /** After this time without a flush, the other workers take the process for dead. In milliseconds. */
   readonly silentAfterMs: number;
   readonly attempts: readonly AttemptRecord[];
   readonly deadLetters: readonly DeadLetterRecord[];
-  /** Endpoints whose state changed since the flush before. */
+  /** The endpoints whose state changed since the last flush. */
   readonly endpoints: readonly EndpointStateRow[];
 };

@@ -6,9 +6,9 @@ import { eventTypesOf } from './event-type.ts';
 import { quoted } from './headers.ts';
 import { type Malformed, malformed } from './malformed.ts';
 
-/** What a row's `body_template` is filled from. */
+/** The values that fill a row's `body_template`. */
 export type TemplateInput = {
-  /** Of the delivery. */
+  /** The delivery id. */
   readonly id: string;
   /** The payload. */
   readonly data: Uint8Array;
@@ -18,10 +18,10 @@ export type TemplateInput = {
 type Root = 'data' | 'id' | 'subject' | 'event_type';
 
 type Insertion = {
-  /** As it is written, for a person: `{{data.user.id}}`. */
+  /** The placeholder as it is written, for a person: `{{data.user.id}}`. */
   readonly written: string;
   readonly root: Root;
-  /** Below `data`. */
+  /** The path below `data`. */
   readonly path: readonly string[];
   readonly form: BodyForm;
 };
@@ -29,10 +29,10 @@ type Insertion = {
 /** A `body_template`, checked. */
 export type BodyTemplate = {
   readonly kind: 'template';
-  /** What stands around the insertions: one more than they are. */
+  /** The parts around the insertions: one more than there are insertions. */
   readonly literals: readonly Uint8Array[];
   readonly insertions: readonly Insertion[];
-  /** Where to find those of `data`, in their order; null where nothing is looked up in it. */
+  /** The paths of the insertions that are looked up in `data`, in their order; null if there are none. */
   readonly paths: JsonPaths | null;
 };
 
@@ -41,11 +41,11 @@ const ROOTS: readonly Root[] = ['data', 'id', 'subject', 'event_type'];
 const NOTHING = { key: () => {}, value: () => {} };
 
 /**
- * Compiles a `body_template`. Malformed: a placeholder that nothing stands for, braces that are not closed, and, where the
- * Content-Type is JSON, what would be none once it is filled. The detail holds nothing of the template but a placeholder.
+ * Compiles a `body_template`. Malformed: an unknown placeholder, braces that are not closed, and, if the Content-Type is JSON, a
+ * template that is not JSON once it is filled. The detail may name a placeholder, and holds nothing else of the template.
  */
 export function compileBody(text: string, contentType: string): BodyTemplate | Malformed {
-  // What stands around the placeholders, and between those what stands in them.
+  // Alternately: a part outside the placeholders, and the text inside one.
   const parts = text.split(PLACEHOLDER);
   const form = formOf(contentType);
   const literals: Uint8Array[] = [];
@@ -63,14 +63,14 @@ export function compileBody(text: string, contentType: string): BodyTemplate | M
     const insertion = insertionOf(part, form === 'json' && isInString ? 'jsonString' : form);
     if ('kind' in insertion) return insertion;
     insertions.push(insertion);
-    // As long as the placeholder, so that the place of what is wrong is that in the template, too.
+    // The sample is as long as the placeholder, so that the offset of an error is the same in the template.
     const length = Buffer.byteLength(insertion.written);
     sample.push(isInString ? 'x'.repeat(length) : '{}'.padEnd(length));
   }
   const offset = form === 'json' ? scanJson(Buffer.from(sample.join('')), NOTHING) : -1;
   if (offset >= 0) {
     return malformed(
-      `body_template is not JSON once it is filled: it breaks at byte ${offset}. Cure it, or name its Content-Type in headers`,
+      `body_template is not JSON once it is filled: it breaks at byte ${offset}. Fix it, or set its Content-Type in headers`,
     );
   }
   const looked = insertions.filter(isLookedUp);
@@ -78,7 +78,7 @@ export function compileBody(text: string, contentType: string): BodyTemplate | M
   return { kind: 'template', literals, insertions, paths };
 }
 
-/** Whether a JSON string is open behind `text`. */
+/** True if a JSON string is still open after `text`. */
 function endsInString(text: string, isInString: boolean): boolean {
   let inside = isInString;
   for (let at = 0; at < text.length; at++) {
@@ -100,12 +100,12 @@ function insertionOf(inner: string, form: BodyForm): Insertion | Malformed {
   return { written, root, path, form };
 }
 
-/** The whole payload is no JSON that is looked into where the body is none. */
+/** `{{data}}`, the whole payload, is not parsed unless the body is JSON: then the payload may be anything. */
 function isLookedUp({ root, path, form }: Insertion): boolean {
   return root === 'data' && (path.length > 0 || form === 'json' || form === 'jsonString');
 }
 
-/** The body, of the template's own bytes and those of the payload. The detail names the placeholder, never its value. */
+/** Fills the template with values of the payload and the message. The detail names the placeholder, never its value. */
 export function fillBody(template: BodyTemplate, input: TemplateInput): Uint8Array | Malformed {
   const { literals, insertions, paths } = template;
   const values = paths === null ? [] : paths.valuesIn(input.data);

@@ -4,8 +4,8 @@ import { JsonPaths } from '../json/paths.ts';
 const FIELDS = new JsonPaths([['event'], ['event_type'], ['type']]);
 
 /**
- * What a message says of the kind of its event: the fields `event`, `event_type` and `type` at the top of its payload,
- * where they are strings, then the NATS header `X-Event-Type`. None, one or several, in this order.
+ * The event types of a message: the fields `event`, `event_type` and `type` at the top of its payload, if they are strings, then
+ * the NATS header `X-Event-Type`. None, one or several, in this order.
  *
  * @param payload Any bytes.
  */

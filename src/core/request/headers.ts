@@ -3,26 +3,26 @@ import { Header } from '../message/nats-headers.ts';
 import { RequestHeader, WRITTEN_BY_WORKERS } from './header-names.ts';
 import { type Malformed, malformed } from './malformed.ts';
 
-/** Headers asked for by a message or a row, checked: each name once, ready to be sent. */
+/** The headers that a message or a row asks for, checked: each name once, ready to be sent. */
 export type RequestHeaders = {
   readonly kind: 'headers';
   /** Name, value, name, value, … */
   readonly list: readonly string[];
-  /** `list` with `Content-Type: application/json` where it has no Content-Type. */
+  /** `list`, with `Content-Type: application/json` if it has no Content-Type. */
   readonly listForJson: readonly string[];
   readonly hasContentType: boolean;
-  /** Of `listForJson`. */
+  /** The Content-Type in `listForJson`. */
   readonly contentType: string;
   readonly hasTraceparent: boolean;
   readonly hasTracestate: boolean;
 };
 
-/** Where the headers of the NATS message are looked up. */
+/** Looks up the headers of a NATS message. */
 export type NatsHeaders = { header(name: string): string | undefined };
 
 /**
- * These would change how the request itself is framed or routed, and the sending client writes them. Proxy-Authorization
- * and the like belong to the hop to a proxy, which is ours to configure, never a message's.
+ * These headers would change how the request is framed or routed, and the HTTP client writes them. Headers such as
+ * Proxy-Authorization belong to the connection to a proxy, which only the settings configure, never a message.
  */
 const FORBIDDEN: ReadonlySet<string> = new Set([
   'host',
@@ -41,15 +41,15 @@ const FORBIDDEN: ReadonlySet<string> = new Set([
 /** RFC 9110: a token. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-/** RFC 9110: visible characters, spaces, tabs and what is past ASCII in Latin-1. No line breaks, no NUL. */
+/** RFC 9110: visible characters, spaces, tabs and the Latin-1 characters outside ASCII. No line breaks, no NUL. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 export const NO_HEADERS: RequestHeaders = requestHeaders(new Map());
 
 /**
- * The headers of a message or a row. Strings, and numbers and booleans as they are written; a name given twice, in
- * whatever case, counts with its last value. Malformed: names or values that HTTP does not allow, names that would
- * break the request, other values. `webhook-id`, `-timestamp`, `-signature` and `-replayed` are left out: ours are sent.
+ * Parses the headers of a message or a row. Values are strings, or numbers and booleans as they are written. If a name occurs
+ * twice, in whatever case, the last value counts. Malformed: names or values that HTTP does not allow, names that would break the
+ * request, other values. `webhook-id`, `-timestamp`, `-signature` and `-replayed` are left out: the worker sends its own.
  *
  * @param json Valid JSON; null counts as no headers.
  */
@@ -62,7 +62,7 @@ export function parseHeaders(json: Uint8Array): RequestHeaders | Malformed {
     const lowerCase = name.toLowerCase();
     if (!NAME.test(name)) return malformed(`header ${quoted(name)} is not a valid header name`);
     if (FORBIDDEN.has(lowerCase))
-      return malformed(`header ${quoted(name)} is the connection's own: leave it out`);
+      return malformed(`header ${quoted(name)} belongs to the connection: leave it out`);
     const value = scalarText(raw);
     if (value === null) return malformed(`header ${quoted(name)} is not a string, number or boolean`);
     if (!VALUE.test(value))
@@ -73,8 +73,8 @@ export function parseHeaders(json: Uint8Array): RequestHeaders | Malformed {
 }
 
 /**
- * What is sent: `headers`, then a Content-Type where there is a body (the NATS header's, else application/json),
- * `webhook-replayed` of a replay, then the trace context of the NATS headers, unless `headers` has its own.
+ * The headers that are sent: `headers`, then a Content-Type if there is a body (that of the NATS headers, else application/json),
+ * `webhook-replayed` for a replay, then the trace context of the NATS headers, unless `headers` has its own.
  */
 export function completeHeaders(
   headers: RequestHeaders,
@@ -91,8 +91,8 @@ export function completeHeaders(
   const first = list ?? (hasBody ? headers.listForJson : headers.list);
   const base = replay ? [...first, RequestHeader.replayed, 'true'] : first;
   const trace = headers.hasTraceparent ? undefined : nats.header(Header.traceparent);
-  // Tracing must not stop a delivery: what HTTP does not allow is not passed on. A tracestate means nothing without
-  // the traceparent that it came with.
+  // Tracing must not stop a delivery: a value that HTTP does not allow is left out. A tracestate means nothing without the
+  // traceparent of the same message.
   if (!trace || !VALUE.test(trace)) return base;
   const traced = [...base, RequestHeader.traceparent, trace];
   const state = headers.hasTracestate ? undefined : nats.header(Header.tracestate);
@@ -100,7 +100,7 @@ export function completeHeaders(
   return traced;
 }
 
-/** A name as it can be shown: printable, and not for ever. */
+/** A name in a form that can be shown: printable, and at most 60 characters. */
 export function quoted(name: string): string {
   const short = name.length > 60 ? `${name.slice(0, 60)}…` : name;
   return JSON.stringify(short.toWellFormed()).replace(/[\x7f-\x9f\u2028\u2029]/g, '?');
@@ -121,10 +121,10 @@ function requestHeaders(byName: ReadonlyMap<string, readonly [string, string]>):
 }
 
 /**
- * Whether a message is sent once more by the will of an operator: its NATS header `Webhook-Replayed` is `true`, in
- * whatever case. `false`, and one that is empty, count as none.
+ * True if an operator sent the message again: its NATS header `Webhook-Replayed` is `true`, in whatever case. `false` or an empty
+ * header counts as no header.
  *
- * @returns What is wrong with it, where it says anything else.
+ * @returns What is wrong, if the header has any other value.
  */
 export function isReplay(nats: NatsHeaders): boolean | { readonly problem: string } {
   const given = nats.header(Header.replayed)?.trim().toLowerCase();

@@ -3,8 +3,8 @@ import { quoted } from './headers.ts';
 import { type Malformed, malformed } from './malformed.ts';
 
 /**
- * The `params` of an envelope as a query, encoded, without a question mark. Strings, and numbers and booleans as they
- * are written; an array of those repeats its key.
+ * The `params` of an envelope as a query, encoded, without a question mark. Values are strings, or numbers and booleans as they
+ * are written. An array of such values repeats its key.
  *
  * @param json Valid JSON; null counts as no params.
  */
@@ -25,7 +25,7 @@ export function parseParams(json: Uint8Array): string | Malformed {
   return pairs.join('&');
 }
 
-/** URL-encoded. Half a surrogate pair cannot be encoded: it becomes U+FFFD. */
+/** The text URL-encoded. Half of a surrogate pair cannot be encoded, and becomes U+FFFD. */
 export function encoded(text: string): string {
   return encodeURIComponent(text.toWellFormed());
 }

@@ -3,18 +3,19 @@ import { type Forbidden, type Malformed, malformed } from './malformed.ts';
 
 export type TargetResult = { readonly kind: 'target'; readonly target: Target } | Malformed | Forbidden;
 
-/** In place of a key, where there is no endpoint, or none is known yet. */
+/** Used in place of an endpoint key if there is no endpoint, or none is known yet. */
 export const NO_ENDPOINT_KEY = 'none';
 
-/** ENDPOINT_KEY: scheme, host and port, or the URL without its query. */
+/** What counts as one endpoint: scheme, host and port; or the URL without its query. ENDPOINT_KEY. */
 export type EndpointKeyOf = 'origin' | 'url';
 
 /** With a hyphen and 8 hex digits the key stays under 80 characters. */
 const LONGEST_HOST_IN_KEY = 70;
 
 /**
- * `<host>-<8 hex>`, the digits a hash of the origin (or of the whole URL without its query): names the endpoint in subjects, columns and logs. Lower case
- * letters, digits and hyphens only, so it is one token of a subject; at most 79 characters.
+ * `<host>-<8 hex>`, which names the endpoint in subjects, columns and logs. The hex digits are a hash of the origin (or of the
+ * whole URL without its query). Only lower-case letters, digits and hyphens, so the key is one token of a subject; at most 79
+ * characters.
  *
  * @param origin As the URL standard writes it: `https://example.com:8443`, or with its path.
  * @param hostname As the URL standard writes it; the brackets of an IPv6 literal may be left out.
@@ -29,10 +30,10 @@ export function endpointKey(origin: string, hostname: string): string {
 }
 
 /**
- * A URL of a message or a row as a target: http or https, its fragment dropped. Addresses and ports are judged
- * elsewhere (`address.ts`); only userinfo is forbidden here, where it is last seen.
+ * Parses a URL of a message or a row: http or https, its fragment dropped. Addresses and ports are checked elsewhere
+ * (`address.ts`); only userinfo is forbidden here, because the target does not hold it.
  *
- * @param field How the URL is called in `detail`.
+ * @param field How `detail` names the URL.
  * @param keyOf What counts as one endpoint.
  */
 export function parseTarget(text: string, field: string, keyOf: EndpointKeyOf = 'origin'): TargetResult {
@@ -62,7 +63,7 @@ export function parseTarget(text: string, field: string, keyOf: EndpointKeyOf = 
   };
 }
 
-/** The target with `query` (encoded, without a question mark) behind the query that it has. */
+/** The target with `query` (encoded, without a question mark) after its own query. */
 export function appendQuery(target: Target, query: string): Target {
   if (query === '') return target;
   const separator = !target.path.includes('?') ? '?' : /[?&]$/.test(target.path) ? '' : '&';
@@ -70,7 +71,7 @@ export function appendQuery(target: Target, query: string): Target {
   return { ...target, path, href: target.origin + path };
 }
 
-// The scheme is not quoted: what was meant as `user:password@host` has `user` as its scheme.
+// The message does not quote the scheme: in a mistaken `user:password@host`, the scheme is `user`.
 function notHttp(field: string): string {
   return `${field} is not an http or https URL: it must begin with https:// or http://`;
 }
@@ -92,7 +93,7 @@ export type Target = {
 export const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
 export type Method = (typeof METHODS)[number];
-/** What can be shown and stored of a URL: a query often holds a token. */
+/** The part of a URL that can be shown and stored: a query often holds a token. */
 export function withoutQuery(target: Target): string {
   const query = target.path.indexOf('?');
   return target.origin + (query < 0 ? target.path : target.path.slice(0, query));

@@ -4,37 +4,37 @@ import { type Malformed, malformed } from './malformed.ts';
 import { encoded } from './params.ts';
 import type { Target } from './target.ts';
 
-/** A URL with placeholders in its path or query, checked. Its scheme, host and port are its own: no value changes them. */
+/** A URL with placeholders in its path or query, checked. No value can change its scheme, host or port. */
 export type UrlTemplate = {
   readonly kind: 'template';
-  /** What all its URLs have in common; in its path the placeholders stand as they are written. */
+  /** The part that all filled URLs have in common. Its path holds the placeholders as they are written. */
   readonly target: Target;
-  /** How the URL is called in a `detail`. */
+  /** How a `detail` names the URL. */
   readonly field: string;
-  /** What stands around the values: one more than they are. */
+  /** The parts around the values: one more than there are values. */
   readonly literals: readonly string[];
   /** As they are written: `{user.id}`. */
   readonly placeholders: readonly string[];
   readonly paths: JsonPaths;
-  /** The segments of the path that hold placeholders, from 0, each with the first one of its. */
+  /** The path segments that hold placeholders: the segment's index, from 0, and its first placeholder. */
   readonly open: ReadonlyMap<number, string>;
 };
 
-/** Of path and query, once they are filled, in characters: a short message must not make a long one. */
+/** The longest path and query once they are filled, in characters: a template that repeats a value must not make them huge. */
 const LONGEST_PATH = 65_536;
 
 /**
- * What would make a URL lead to another path than the template's: nothing, `.` and `..`, however they are written; the dots also
- * between encoded slashes, which many a server decodes before it follows them.
+ * A segment that would lead to another path than the template's: an empty one, `.` or `..`, however they are written. Also `.` or
+ * `..` between encoded slashes, because many servers decode the slashes before they resolve the path.
  */
 const LEADS_ELSEWHERE = /^$|(?:^|%2f|%5c)(?:\.|%2e){1,2}(?:$|%2f|%5c)/i;
 
 /**
- * The URL with every placeholder filled: strings, and numbers and booleans as they are written, all URL-encoded. Malformed
- * where one is missing, null, an object or an array, and where it would lead to another path: a segment that is
- * empty, or `.` or `..` in it between slashes; or be too long. The detail names the placeholder, never its value.
+ * The URL with every placeholder filled. Values are strings, or numbers and booleans as they are written, all URL-encoded.
+ * Malformed: a value that is missing, null, an object or an array; a value that would lead to another path (a segment that is
+ * empty, or holds `.` or `..` between slashes); a URL that is too long. The detail names the placeholder, never its value.
  *
- * @param source How `json` is called in a `detail`.
+ * @param source How a `detail` names `json`.
  */
 export function fillUrl(template: UrlTemplate, json: Uint8Array, source: string): Target | Malformed {
   const { target, field, literals, placeholders, paths, open } = template;
@@ -67,7 +67,7 @@ export function fillUrl(template: UrlTemplate, json: Uint8Array, source: string)
   return { ...target, path, href: target.origin + path };
 }
 
-/** The literals with a value between each two of them. */
+/** Joins the literals with one value between each two of them. */
 export function joined(literals: readonly string[], values: readonly string[]): string {
   return literals.reduce((path, literal, index) => path + values[index - 1]! + literal);
 }

@@ -5,26 +5,26 @@ import { type EndpointKeyOf, endpointKey, parseTarget, type TargetResult } from 
 import { joined, type UrlTemplate } from './url-template.ts';
 
 /**
- * A letter or `_` first, then letters, digits, `_` and `-`; dots before further keys and indexes. Other braces are none, nor
- * is a path of more than 32 keys: each costs a pass over the payload.
+ * A placeholder: a letter or `_` first, then letters, digits, `_` and `-`; a dot before each further key or index. Other braces
+ * are not placeholders. Neither is a path of more than 32 keys, because each key costs one pass over the payload.
  */
 const PLACEHOLDER = /\{([A-Za-z_][\w-]*(?:\.[\w-]+){0,31})\}/g;
 
-/** `{{name}}`, as a body_template has it, and `{name` without its brace: nobody means them as they are written. */
+/** `{{name}}`, as in a body_template, and `{name` without its closing brace: most likely a mistake, so both are refused. */
 const MISWRITTEN = /\{\{[\w.-]+\}\}|\{[A-Za-z_][\w.-]*(?=[/?&#]|$)/;
 
-/** The value would become a part of it. */
+/** A `%` escape that is cut off before a placeholder: the value would become a part of the escape. */
 const HALF_AN_ESCAPE = new RegExp(`%[0-9a-f]?(${PLACEHOLDER.source})`, 'i');
 
-/** Up to where the path begins, as lenient as URLs are: any number of slashes, of either kind. */
+/** The part before the path, parsed as leniently as URLs are: any number of slashes, of either kind. */
 const BEFORE_PATH = /^(?:[^:/\\?#]*:)?[/\\]*[^/\\?#]*/;
 
 /**
- * A URL of a message or a row: a target, or where it has placeholders, `{name}` or `{a.b.0}`, a template. Malformed where
- * one stands in scheme, host, port or userinfo: a payload must never choose the host.
+ * Parses a URL of a message or a row. A URL with placeholders, `{name}` or `{a.b.0}`, becomes a template, any other URL a target.
+ * Malformed if a placeholder is in scheme, host, port or userinfo: a payload must never choose the host.
  *
- * @param field How the URL is called in a `detail`.
- * @param keyOf What counts as one endpoint: with `url` the template does, not each URL that is made of it.
+ * @param field How a `detail` names the URL.
+ * @param keyOf What counts as one endpoint. With `url`, a template is one endpoint, not each URL that it is filled to.
  */
 export function parseUrl(
   text: string,
@@ -32,7 +32,7 @@ export function parseUrl(
   keyOf: EndpointKeyOf = 'origin',
 ): TargetResult | UrlTemplate {
   if (!text.includes('{')) return parseTarget(text, field, keyOf);
-  // URLs are read without them.
+  // URL parsers ignore tabs and line breaks.
   const bare = text.replace(/[\t\n\r]/g, '');
   const before = BEFORE_PATH.exec(bare)![0].match(PLACEHOLDER);
   if (before !== null) {
@@ -51,12 +51,12 @@ export function parseUrl(
   const mark = unusedMark(bare);
   const marked = bare.replace(PLACEHOLDER, (written) => `${mark}${placeholders.push(written) - 1}z`);
   const found = parseTarget(marked, field, keyOf);
-  // What stood in the fragment, or before a `..`, is gone.
+  // A placeholder in the fragment, or before a `..`, is gone now.
   if (found.kind !== 'target' || !found.target.path.includes(mark)) return found;
   return templateOf(found.target, field, placeholders, new RegExp(`${mark}(\\d+)z`), keyOf);
 }
 
-/** What stands for placeholders while the URL is parsed, which changes nothing of it: small letters and digits. */
+/** A text that stands for placeholders while the URL is parsed. Lower-case letters and digits, which parsing does not change. */
 function unusedMark(text: string): string {
   const used = new Set(text.toLowerCase().match(/z\d+i/g));
   let number = 0;
@@ -71,7 +71,7 @@ function templateOf(
   mark: RegExp,
   keyOf: EndpointKeyOf,
 ): UrlTemplate {
-  // What stands around the marks, and between those the numbers in them.
+  // Alternately: a part outside the marks, and the number inside one.
   const parts = marked.path.split(mark);
   const literals = parts.filter((_, index) => index % 2 === 0);
   const placeholders = parts.filter((_, index) => index % 2 === 1).map((number) => written[Number(number)]!);

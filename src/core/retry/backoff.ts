@@ -1,14 +1,14 @@
 /** How long a failed delivery waits before its next attempt. All in milliseconds. */
 export type Backoff = {
-  /** Before the second attempt; doubled (or times `multiplier`) for each one after. */
+  /** The delay before the second attempt. Each further delay is `multiplier` times as long. */
   readonly baseMs: number;
   readonly maxMs: number;
   readonly multiplier: number;
-  /** The longest Retry-After that is believed. */
+  /** A longer Retry-After is shortened to this time. */
   readonly retryAfterMaxMs: number;
 };
 
-/** The share by which a delay is shortened or lengthened at random, so that retries never march in step. */
+/** Each delay is made shorter or longer at random, by up to this share, so that retries do not all happen at the same time. */
 const JITTER = 0.25;
 
 export type BackoffOptions = {
@@ -42,8 +42,8 @@ export function jittered(ms: number, share: number, random: number): number {
 }
 
 /**
- * Delay before attempt `attemptNumber` + 1: `min(maxMs, baseMs * multiplier^(attemptNumber - 1))`, give or take
- * 25 %; a longer Retry-After wins, capped at `retryAfterMaxMs`.
+ * The delay before attempt `attemptNumber` + 1: `min(maxMs, baseMs * multiplier^(attemptNumber - 1))`, plus or minus 25 %. A
+ * longer Retry-After wins, up to `retryAfterMaxMs`. In milliseconds.
  *
  * @param attemptNumber The attempt that failed, from 1.
  * @param random From 0 (included) to 1 (excluded).
@@ -60,15 +60,15 @@ export function delayBeforeNext(
 }
 
 /**
- * A Retry-After header as milliseconds from `now`: seconds, or an HTTP date. Null where it is neither, or negative;
- * a date that has passed is 0.
+ * A Retry-After header as milliseconds from `now`: seconds, or an HTTP date. Null if the header is neither, or negative. A date
+ * in the past is 0.
  */
 export function parseRetryAfter(value: string, now: number): number | null {
   const text = value.trim();
   if (/^\d+$/.test(text)) return Number(text) * 1000;
-  // Date.parse takes far more than HTTP dates ("-5", "1.5"): only what starts with a day's name is one.
+  // Date.parse accepts far more than HTTP dates ("-5", "1.5"). An HTTP date starts with the name of a day.
   if (!/^(mon|tue|wed|thu|fri|sat|sun)/i.test(text)) return null;
-  // The oldest of the three forms names no zone; all of them mean GMT.
+  // The oldest of the three forms has no zone; all three forms mean GMT.
   const date = Date.parse(/gmt$/i.test(text) ? text : `${text} GMT`);
   return Number.isNaN(date) ? null : Math.max(0, date - now);
 }

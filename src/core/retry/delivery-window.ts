@@ -6,30 +6,33 @@ import type { Outcome } from './attempt.ts';
 
 const MAX_AGE = 'MAX_AGE_HOURS';
 
-/** From when on nothing is sent any more, in milliseconds since 1970, and what says so. */
+/** From `at` on, in milliseconds since 1970, the message is not sent any more. `source` sets this time. */
 export type Expiry = { readonly at: number; readonly source: typeof Header.expiresAt | typeof MAX_AGE };
 
 export type DeliveryWindow = {
-  /** Before when nothing is sent, in milliseconds since 1970; null: it may be sent at once. */
+  /** The message is not sent before this time, in milliseconds since 1970; null: it may be sent at once. */
   readonly deliverAt: number | null;
-  /** Null: never. */
+  /** Null: the message never expires. */
   readonly expiry: Expiry | null;
-  /** What is wrong with what the message says of them, and the cure; null: nothing. */
+  /** What is wrong with the time headers of the message, and the cure; null: they are correct. */
   readonly problem: string | null;
 };
 
 const NO_WINDOW: DeliveryWindow = { deliverAt: null, expiry: null, problem: null };
 
-/** What came out of the queue of its time is not sent back for clocks of workers that differ by less, in milliseconds. */
+/**
+ * The clocks of two workers may differ by this time, in milliseconds. A message from a scheduled queue that is early by at most
+ * this time is sent; a message that is earlier is scheduled again.
+ */
 const CLOCK_SKEW_MS = 100;
 
 /**
- * When a message is to be delivered, by its NATS headers and MAX_AGE_HOURS. The age counts from when it was published, or
- * from its `Webhook-Deliver-At`, if that is later: else what waits for its time would be too old for it. A replay is the
- * will of an operator: an expiry that was over by then does not count.
+ * When a message may be delivered, by its NATS headers and MAX_AGE_HOURS. The age counts from the publication, or from
+ * `Webhook-Deliver-At` if that is later: otherwise a scheduled message could be too old when it is due. An operator asked for a
+ * replay, so a `Webhook-Expires-At` before the publication of the replay does not count.
  *
- * @param message.publishedAt When it was published, in milliseconds since 1970.
- * @param maxAgeMs MAX_AGE_HOURS, in milliseconds; 0: none.
+ * @param message.publishedAt When the message was published, in milliseconds since 1970.
+ * @param maxAgeMs MAX_AGE_HOURS, in milliseconds; 0: no limit.
  */
 export function deliveryWindowOf(
   message: NatsHeaders & { readonly publishedAt: number },
@@ -53,9 +56,10 @@ export function deliveryWindowOf(
 }
 
 /**
- * Why it is not to be sent now; null: it is.
+ * Why the message must not be sent now; null: it may be sent.
  *
- * @param waitedUntil Until when it has waited already, by another worker's clock perhaps; null: it has not.
+ * @param waitedUntil The time that the message has already waited for, perhaps by another worker's clock; null: it has not
+ *   waited.
  */
 export function checkWindow(
   { deliverAt, expiry }: DeliveryWindow,
@@ -63,7 +67,7 @@ export function checkWindow(
   waitedUntil: number | null,
 ): Extract<Outcome, { kind: 'expired' | 'notDue' }> | null {
   if (expiry !== null && isOver(expiry, now))
-    return { kind: 'expired', detail: `${expiry.source} is over since ${isoTime(expiry.at)}` };
+    return { kind: 'expired', detail: `${expiry.source}: expired at ${isoTime(expiry.at)}` };
   if (deliverAt === null) return null;
   const hasWaited = waitedUntil !== null && waitedUntil >= deliverAt;
   if (deliverAt <= now + (hasWaited ? CLOCK_SKEW_MS : 0)) return null;
@@ -82,9 +86,9 @@ function isProblem(given: unknown): given is Problem {
   return typeof given === 'object' && given !== null;
 }
 
-/** An empty one counts as absent. */
+/** An empty header counts as absent. */
 function timeIn(message: NatsHeaders, name: string): number | null | Problem {
   const text = message.header(name)?.trim();
   if (!text) return null;
-  return parseTime(text) ?? { problem: `the NATS header ${name} is no time: ${ACCEPTED_TIMES}` };
+  return parseTime(text) ?? { problem: `the NATS header ${name} is not a time: ${ACCEPTED_TIMES}` };
 }

@@ -34,17 +34,17 @@ export type RetryPolicy = {
   /** Counts the first attempt. */
   readonly maxAttempts: number;
   readonly backoff: Backoff;
-  /** Statuses that no retry can cure. */
+  /** HTTP statuses that are never retried. TERMINAL_STATUSES. */
   readonly terminalStatuses: ReadonlySet<number>;
 };
 
 /**
- * The table of DESIGN.md part 6. A new kind of outcome does not compile until it is decided here.
+ * The table of DESIGN.md part 6. A new kind of outcome does not compile until this function decides it.
  *
  * @param attemptNumber From 1.
- * @param retryVia Where it would wait for a next attempt.
+ * @param retryVia Where the message would wait for its next attempt.
  * @param random From 0 (included) to 1 (excluded), for the jitter.
- * @param expiry Null: it has none.
+ * @param expiry Null: the message never expires.
  */
 export function decide(
   attempt: Attempt,
@@ -82,17 +82,17 @@ export function decide(
       return { kind: 'park' };
   }
 
-  /** An attempt that would come too late is not waited for. */
+  /** If the next attempt would start after the expiry, the message becomes a dead letter now. */
   function unlessTooLate(verdict: Verdict): Verdict {
     if (verdict.kind !== 'retry') return verdict;
     const nextAt = attempt.startedAt + attempt.durationMs + verdict.delayMs;
     if (expiry === null || !isOver(expiry, nextAt)) return verdict;
-    const detail = `the next attempt would come at ${isoTime(nextAt)}, and ${expiry.source} is over by then, ${isoTime(expiry.at)}`;
+    const detail = `the next attempt would start at ${isoTime(nextAt)}, too late for ${expiry.source}, ${isoTime(expiry.at)}`;
     return { kind: 'deadLetter', reason: 'expired', detail };
   }
 }
 
-/** Why it was given up, for a person. */
+/** Why the delivery was given up, for a person. */
 export function deadLetterDetail(
   { outcome }: Attempt,
   { reason, detail }: Extract<Verdict, { kind: 'deadLetter' }>,

@@ -112,7 +112,7 @@ describe('an envelope', () => {
   it('is malformed with a header that would break the request', () => {
     expect(parse(`{${URL_FIELD},"headers":{"Host":"other"}}`)).toEqual({
       kind: 'malformed',
-      detail: `header "Host" is the connection's own: leave it out`,
+      detail: `header "Host" belongs to the connection: leave it out`,
     });
   });
 

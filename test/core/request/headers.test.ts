@@ -73,7 +73,7 @@ describe('the headers of a message', () => {
   ])('are malformed with %s', (name) => {
     expect(parse(`{"${name}":"x"}`)).toEqual({
       kind: 'malformed',
-      detail: `header "${name}" is the connection's own: leave it out`,
+      detail: `header "${name}" belongs to the connection: leave it out`,
     });
   });
 

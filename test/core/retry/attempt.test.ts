@@ -25,7 +25,7 @@ describe('an attempt', () => {
     [
       { kind: 'lostAttempts', deliveryCount: 8 },
       false,
-      'handed out 8 times before, without a word of it: lost with its worker, or handed back for want of a place to park it',
+      'delivered 8 times by NATS without a result: each time the worker died, or the message could not be parked',
     ],
   ])('%j: the endpoint may have seen it: %s; in words: %s', (outcome, sent, words) => {
     expect(wasSent(outcome)).toBe(sent);

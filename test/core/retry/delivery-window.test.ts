@@ -44,13 +44,13 @@ describe('a message', () => {
   });
 
   it.each<[string, Given, string]>([
-    ['whose time is over', { expires: at(-1) }, 'Webhook-Expires-At is over since 2027-01-31T11:00:00.000Z'],
-    ['at the moment itself', { expires: at(0) }, 'Webhook-Expires-At is over since 2027-01-31T12:00:00.000Z'],
-    ['that is too old', { maxAge: 0.5 }, 'MAX_AGE_HOURS is over since 2027-01-31T11:30:00.000Z'],
+    ['whose time is over', { expires: at(-1) }, 'Webhook-Expires-At: expired at 2027-01-31T11:00:00.000Z'],
+    ['at the moment itself', { expires: at(0) }, 'Webhook-Expires-At: expired at 2027-01-31T12:00:00.000Z'],
+    ['that is too old', { maxAge: 0.5 }, 'MAX_AGE_HOURS: expired at 2027-01-31T11:30:00.000Z'],
     [
       'that is too old before its header says so',
       { maxAge: 0.5, expires: at(-0.25) },
-      'MAX_AGE_HOURS is over since 2027-01-31T11:30:00.000Z',
+      'MAX_AGE_HOURS: expired at 2027-01-31T11:30:00.000Z',
     ],
     [
       'that would come too late',
@@ -71,7 +71,7 @@ describe('a message', () => {
     [{ expires: '2027-01-31T12:00:00' }, 'Webhook-Expires-At'],
   ])('with %j is told which header is no time, and what is one', (given, name) => {
     expect(times(given).problem).toBe(
-      `the NATS header ${name} is no time: give ISO 8601 with a zone, such as 2027-01-31T12:00:00Z or ` +
+      `the NATS header ${name} is not a time: give ISO 8601 with a zone, such as 2027-01-31T12:00:00Z or ` +
         '2027-01-31T12:00:00+02:00, or Unix seconds',
     );
   });

@@ -133,7 +133,7 @@ describe('what follows from an attempt', () => {
       const verdict = expiringAt(3001);
       expect(verdict).toMatchObject({ kind: 'deadLetter', reason: 'expired' });
       expect(deadLetterDetail(failed, verdict as Extract<Verdict, { kind: 'deadLetter' }>)).toBe(
-        'HTTP 503; the next attempt would come at 1970-01-01T00:00:03.001Z, and Webhook-Expires-At is over by then, ' +
+        'HTTP 503; the next attempt would start at 1970-01-01T00:00:03.001Z, too late for Webhook-Expires-At, ' +
           '1970-01-01T00:00:03.001Z',
       );
     });
