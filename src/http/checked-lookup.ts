@@ -2,10 +2,10 @@ import type { LookupAddress, LookupOptions } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import type { AddressRules } from '../core/endpoint/address.ts';
 
-/** The code of an error for an address that our own rules refuse. */
+/** The code of the error for an address that the worker's rules refuse. */
 export const ADDRESS_REFUSED = 'ERR_ADDRESS_REFUSED';
 
-/** Resolves a name to all its addresses, as `dns.lookup` does with `all: true`. */
+/** Resolves a name to all its addresses, like `dns.lookup` with `all: true`. */
 export type ResolveAll = (
   hostname: string,
   options: LookupOptions & { all: true },
@@ -13,10 +13,10 @@ export type ResolveAll = (
 ) => void;
 
 /**
- * A `lookup` for the `connect` options of undici, net and tls: resolves a name once, refuses it with the error code
- * `ERR_ADDRESS_REFUSED` if any of its addresses is refused, and hands on exactly the addresses that it checked, so that
- * a name that changes its answer in between gains nothing. Sockets do not call it for IP literals: `rules.checkHost`
- * judges those before.
+ * A `lookup` for the `connect` options of undici, net and tls. It resolves a name once, and fails with the code
+ * `ERR_ADDRESS_REFUSED` if any address of the name is refused. The socket gets exactly the addresses that were checked, so a DNS
+ * server that changes its answer after the check has no effect. Sockets do not call `lookup` for IP literals: `rules.checkHost`
+ * checks IP literals before.
  */
 export function checkedLookup(rules: Pick<AddressRules, 'check'>, resolve: ResolveAll): LookupFunction {
   return (hostname, options, callback) => {
@@ -28,7 +28,7 @@ export function checkedLookup(rules: Pick<AddressRules, 'check'>, resolve: Resol
       }
       const [first] = addresses;
       if (first === undefined) return callback(noAddress(hostname), [], 0);
-      // With autoSelectFamily a socket asks for all addresses, without it for one.
+      // With autoSelectFamily a socket asks for all addresses, without autoSelectFamily for one.
       if (options.all) callback(null, addresses);
       else callback(null, first.address, first.family);
     });

@@ -6,36 +6,37 @@ import { type ClientOptions, createProxyPool } from './proxy-pool.ts';
 import { createNameResolver } from './resolve-name.ts';
 
 export type DispatcherOptions = {
-  /** From dialing to the end of the response, in milliseconds. */
+  /** How long one attempt may take, from dialing to the end of the response, in milliseconds. */
   readonly attemptTimeoutMs: number;
-  /** DNS, TCP and TLS together, in milliseconds. */
+  /** How long DNS, TCP and TLS together may take, in milliseconds. */
   readonly connectTimeoutMs: number;
   readonly addressRules: AddressRules;
-  /** Connections that are open at most, idle ones included, save those that are in use. */
+  /** Above this number of open connections, idle connections are closed. Connections in use are never closed. */
   readonly mostConnections: number;
   /**
-   * A forward proxy that every request goes through by CONNECT. It resolves the names, so it judges their addresses;
-   * only IP literals and ports are judged here then. @default none
+   * A forward proxy: every request goes through it by CONNECT. The proxy resolves the names, so it must check their addresses;
+   * the worker then checks only IP literals and ports. @default none
    */
   readonly egressProxy?: string | undefined;
-  /** How names become addresses. @default DNS, and the system for what DNS does not know */
+  /** How names are resolved. @default DNS, then the system for names that DNS does not know */
   readonly resolve?: ResolveAll;
 };
 
-/** How long an idle connection is kept at most, whatever its endpoint asks for. */
+/** The longest time that an idle connection is kept, whatever its endpoint asks for. */
 const KEEP_ALIVE_MAX_MS = 60_000;
 
-/** One for all deliveries: kept-alive connections, no redirects, nothing decompressed. */
+/** The dispatcher for all deliveries: keeps connections alive, follows no redirects, decompresses nothing. */
 export function createDispatcher(options: DispatcherOptions): Pick<Dispatcher, 'dispatch' | 'destroy'> {
-  // A dial that outlives its attempt would hold a socket that nobody waits for.
+  // A longer dial would hold a socket after its attempt is over.
   const timeout = Math.min(options.connectTimeoutMs, options.attemptTimeoutMs);
   const common = {
-    // The sweep of `sender.ts` is the deadline; undici's own timers would only repeat it.
+    // `sender.ts` checks the deadlines of all attempts; undici's own timers would only do that again.
     headersTimeout: 0,
     bodyTimeout: 0,
     pipelining: 1,
     allowH2: false,
-    // What endpoints ask for, up to ten minutes by default: names without end could hold every file descriptor so long.
+    // undici's default allows endpoints up to ten minutes: with very many host names, idle connections could use up the file
+    // descriptors.
     keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
   };
   if (options.egressProxy !== undefined) {
@@ -50,8 +51,9 @@ export function createDispatcher(options: DispatcherOptions): Pick<Dispatcher, '
   const connect = {
     timeout,
     lookup: checkedLookup(options.addressRules, options.resolve ?? createNameResolver()),
-    // Of several addresses, each but the last has this long. Node's 250 ms give up on a distant endpoint, and then
-    // end with the error of an IPv6 address that this machine cannot reach at all.
+    // If a name has several addresses, the dial of each address except the last may take this time. With Node's default of 250
+    // ms, the dial of a distant endpoint is given up, and the error is that of an IPv6 address that this machine cannot reach at
+    // all.
     autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(timeout / 4)),
   };
   return new OriginPools({ ...common, connect }, options.mostConnections);

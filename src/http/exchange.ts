@@ -7,13 +7,15 @@ import { errorCode, errorMessage } from '../runtime/failure.ts';
 import { ADDRESS_REFUSED } from './checked-lookup.ts';
 import { EGRESS_PROXY_AWAY, EGRESS_PROXY_LOGIN } from './proxy-pool.ts';
 
-/** How much of a failure's body is kept for the person who reads the attempt, in bytes. */
+/** The start of a failure's body is kept in the attempt row, up to this length, in bytes. */
 const EXCERPT_BYTES = 1024;
 
-/** How much of an error's message is kept, in characters: of a certificate for the wrong host it lists every name that it is for. */
+/**
+ * The longest part of an error's message that is kept, in characters: the error for a wrong certificate lists all its host names.
+ */
 const MAX_DETAIL = 1024;
 
-/** What our own machine lacks when these are the error, not the endpoint. */
+/** Codes of errors that this machine or the egress proxy causes, not the endpoint. */
 const LOCAL_FAULT_CODES = new Set([
   EGRESS_PROXY_AWAY,
   EGRESS_PROXY_LOGIN,
@@ -26,12 +28,12 @@ const LOCAL_FAULT_CODES = new Set([
 type Controller = Dispatcher.DispatchController;
 
 /**
- * One request and its response, as undici tells it. The first word decides the outcome; whatever comes later only
- * ends the connection.
+ * One request and its response, as reported by undici. The first event that ends the exchange decides the outcome; later events
+ * only close the connection.
  */
 export class HttpExchange implements Dispatcher.DispatchHandler {
   readonly outcome: Promise<Outcome>;
-  /** On the clock of `performance.now()`. */
+  /** When the attempt times out, on the clock of `performance.now()`. */
   readonly deadline: number;
   durationMs = 0;
 
@@ -48,7 +50,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   #bytes = 0;
   #excerpt: Buffer[] | null = null;
 
-  /** @param successStatuses Those that count as delivered beside 2xx. */
+  /** @param successStatuses HTTP statuses that count as delivered in addition to 2xx. */
   constructor(timeoutMs: number, maxBytes: number, successStatuses?: ReadonlySet<number>) {
     this.#timeoutMs = timeoutMs;
     this.#maxBytes = maxBytes;
@@ -79,18 +81,18 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
-    // Its time was over while it was still dialing.
+    // The attempt timed out, or was aborted, while the connection was still being made.
     if (this.#ended) this.#closeConnection();
   }
 
   onResponseStart(_controller: Controller, status: number, headers: Record<string, string | string[]>): void {
     this.#status = status;
-    // Interim answers (1xx) come before the real one.
+    // Interim answers (1xx) come before the final answer.
     if (status < 300) return;
     this.#isDeclaredSuccess = this.#successStatuses?.has(status) ?? false;
     if (this.#isDeclaredSuccess) return;
     this.#excerpt = [];
-    // Given twice, the first one counts.
+    // If the header occurs twice, the first value counts.
     const [retryAfter] = [headers['retry-after']].flat();
     if (retryAfter !== undefined) this.#retryAfterMs = parseRetryAfter(retryAfter, Date.now());
   }
@@ -131,7 +133,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   }
 
   #closeConnection(): void {
-    // The reason reaches only our own onResponseError, which by now changes nothing.
+    // undici passes this error only to onResponseError, which has no effect now.
     this.#controller?.abort(new Error('the attempt is over'));
   }
 }
@@ -151,7 +153,9 @@ function detailOf(error: unknown): string {
   return detachedText(errorMessage(error), MAX_DETAIL);
 }
 
-/** Of a host with several addresses each has failed in its own way: it is our fault only where all of them are. */
+/**
+ * If a host has several addresses, each address has an error of its own. The failure is a local fault only if all of them are.
+ */
 function relevantError(error: unknown): unknown {
   if (!(error instanceof AggregateError)) return error;
   return error.errors.find((each) => !isLocalFault(each)) ?? error.errors[0] ?? error;
@@ -159,8 +163,8 @@ function relevantError(error: unknown): unknown {
 
 function isLocalFault(error: unknown): boolean {
   const code = errorCode(error);
-  // No local port left for this endpoint. For an IPv6 address it says that this machine has no IPv6, which no
-  // waiting cures.
+  // For an IPv4 address: no local port is left for this endpoint. For an IPv6 address: this machine has no IPv6, and waiting does
+  // not help.
   if (code === 'EADDRNOTAVAIL') return isIPv4((error as { address?: string }).address ?? '');
   return code !== undefined && LOCAL_FAULT_CODES.has(code);
 }

@@ -2,13 +2,15 @@ import { type Dispatcher, errors, Pool } from 'undici';
 
 type Kept = { readonly pool: Pool; usedAt: number; connections: number };
 
-/** How many are closed at once when there are too many: to find them, all are looked at. */
+/**
+ * If there are too many connections, this share of the pools is closed at once, because finding idle pools checks all of them.
+ */
 const CLOSED_SHARE = 1 / 8;
 
 /**
- * The connections to all endpoints: a pool for each origin, as undici's Agent has them, but no more than so many
- * connections. Each takes about 50 KB and a file descriptor, and endpoints that are seen once would leave one each, for up to
- * a minute.
+ * The connections to all endpoints: one pool per origin, like undici's Agent, but with a bound on the connections. Each
+ * connection takes about 50 KB and a file descriptor. Without the bound, each endpoint that is used once would leave a
+ * connection, for up to a minute.
  */
 export class OriginPools {
   readonly #options: Pool.Options;
@@ -18,18 +20,18 @@ export class OriginPools {
   #uses = 0;
   #isDestroyed = false;
 
-  /** @param most Connections beyond which those of the origins that were not used for longest are closed, where they are idle. */
+  /** @param most Above this number of connections, the idle connections of the least recently used origins are closed. */
   constructor(options: Pool.Options, most: number) {
     this.#options = options;
     this.#most = most;
   }
 
-  /** Open now, those in use included, those that are being closed not. */
+  /** Open connections, with those in use, without those that are being closed. */
   get connections(): number {
     return this.#connections;
   }
 
-  /** Origins that it holds something for. */
+  /** The number of origins with a pool. */
   get size(): number {
     return this.#kept.size;
   }
@@ -74,7 +76,7 @@ export class OriginPools {
       this.#close(origin, kept);
   }
 
-  /** Out of the way first: a delivery that comes now opens another one. */
+  /** Removes the pool from the map first, so that a delivery that comes now opens a new pool. */
   #close(origin: string, kept: Kept): void {
     if (this.#kept.get(origin) === kept) this.#kept.delete(origin);
     this.#gone(kept, kept.connections);

@@ -3,26 +3,31 @@ import { readFileSync } from 'node:fs';
 import { errorCode } from '../runtime/failure.ts';
 import type { ResolveAll } from './checked-lookup.ts';
 
-/** Silent, broken, or a name without an address: the system would only wait for the same, and hold a thread meanwhile. */
+/**
+ * DNS does not answer, has failed, or has no address for the name. The system's look-up would have the same result, and hold a
+ * thread.
+ */
 const FINAL = new Set(['ETIMEOUT', 'ESERVFAIL', 'ENODATA']);
 
 export type NameSources = {
-  /** DNS by sockets, not by threads. Asked for anew for each name: so it knows of a changed /etc/resolv.conf. */
+  /** DNS by sockets, not by threads. Called anew for each name, so that a changed /etc/resolv.conf has an effect. */
   readonly dns?: () => Pick<Resolver, 'resolve4' | 'resolve6'>;
-  /** What else the system knows: its search list, its other sources of names. */
+  /** The system's look-up, with its search list and its other sources of names. */
   readonly system?: ResolveAll;
   /** The text of /etc/hosts. */
   readonly hosts?: () => string;
 };
 
 /**
- * Resolves names so that one whose DNS is silent keeps none of the others waiting. The system's own look-up runs in
- * threads, two at once in Node's default pool, and a silent server holds one for 10 s and longer: two such endpoints, and
- * no delivery to anyone would find its address in time. So DNS is asked directly, and the system for the rest: names in
- * /etc/hosts, which come before DNS everywhere, names without a dot, and names that DNS does not know.
+ * Resolves names in a way that a DNS server that does not answer delays no other name. The system's own look-up runs in threads,
+ * two at once in Node's default pool, and a DNS server that does not answer holds a thread for 10 s and longer: with two such
+ * endpoints, no delivery to any endpoint would get its address in time. So DNS is asked directly. The system's look-up is used
+ * for the other names: names in /etc/hosts, which win over DNS on every system, names without a dot, and names that DNS does not
+ * know.
  */
 export function createNameResolver({
-  // The second try waits twice as long: together they end before the default of CONNECT_TIMEOUT_MS, as a failure of DNS.
+  // The second try waits twice as long as the first. Both together end before the default of CONNECT_TIMEOUT_MS, so that the
+  // error is that of DNS.
   dns = () => new Resolver({ timeout: 1500, tries: 2 }),
   system = lookupBySystem,
   hosts = readHosts,
@@ -43,7 +48,10 @@ export function createNameResolver({
 
 type Answer = { readonly error: NodeJS.ErrnoException | null; readonly addresses: LookupAddress[] };
 
-/** Whatever family a socket asks for: a name is judged by all its addresses. IPv4 first, since many machines have no other. */
+/**
+ * Asks for both families, whatever the socket asks for: all addresses of a name are checked. IPv4 first: many machines have no
+ * IPv6.
+ */
 function askBoth(dns: Pick<Resolver, 'resolve4' | 'resolve6'>, hostname: string): Promise<Answer>[] {
   return ([4, 6] as const).map(
     (family) =>
@@ -60,7 +68,7 @@ function namesIn(hosts: string): Set<string> {
   return new Set(hosts.replace(/#.*/g, '').toLowerCase().split(/\s+/));
 }
 
-/** Read for every new connection, a few microseconds each: containers get their hosts while they run. */
+/** Read for every new connection, a few microseconds each, because /etc/hosts of a container may change while it runs. */
 function readHosts(): string {
   try {
     return readFileSync('/etc/hosts', 'utf8');

@@ -7,28 +7,28 @@ import { createDispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { HttpExchange } from './exchange.ts';
 
 export type SenderOptions = DispatcherOptions & {
-  /** How much of a response is read, in bytes; the connection of a longer one is closed. */
+  /** The longest part of a response that is read, in bytes. If a response is longer, its connection is closed. */
   readonly maxResponseBytes: number;
-  /** What signs requests to URLs that messages name themselves. @default nothing */
+  /** Signs requests to URLs that messages name themselves. @default null: not signed */
   readonly signing?: Signing | null;
-  /** Sent where the message names none. */
+  /** Sent if the message has no User-Agent. */
   readonly userAgent: string;
 };
 
-/** How far past its deadline an attempt may go before the sweep sees it, in milliseconds. */
+/** The interval between two checks of all deadlines, in milliseconds. An attempt may exceed its deadline by this time. */
 const SWEEP_MS = 50;
 
 export interface Sender {
-  /** One HTTP request. Resolves always, and at the latest when the attempt's time is over. */
+  /** Sends one HTTP request. Never rejects, and resolves at the latest when the attempt times out. */
   send(delivery: Delivery): Promise<Attempt>;
-  /** Ends every attempt under way as `aborted`. */
+  /** Ends every attempt in flight as `aborted`. */
   abortAll(): void;
   close(): Promise<void>;
 }
 
 /**
- * The sending client. `dispatch` with a handler of our own costs half of `request()`, and one sweep over the attempts under way
- * replaces a timer or an AbortSignal for each.
+ * The client that sends webhooks. `dispatch` with a handler of our own costs half as much as `request()`. One regular check of
+ * all attempts in flight replaces a timer or an AbortSignal per attempt.
  */
 export function createSender(options: SenderOptions): Sender {
   const dispatcher = createDispatcher(options);
@@ -104,7 +104,7 @@ function requestOf(
     method: delivery.method,
     headers,
     body: delivery.body,
-    // Else undici closes the connection after a DELETE that has a body.
+    // Without this, undici closes the connection after a DELETE with a body.
     reset: false,
   };
 }

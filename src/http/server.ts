@@ -7,14 +7,14 @@ import { json, type Reply, type Route } from '../runtime/route.ts';
 import type { Service } from '../runtime/service.ts';
 
 export type HttpServerOptions = {
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port: number;
-  /** @default all addresses, so that an orchestrator can ask. */
+  /** @default all addresses, so that an orchestrator can read the health. */
   readonly host?: string;
   readonly log: Logger;
 };
 
-/** Serves routes by `node:http`. */
+/** Serves routes with `node:http`. */
 export class HttpServer implements Service {
   readonly name = 'http server';
   readonly #options: HttpServerOptions;
@@ -26,19 +26,19 @@ export class HttpServer implements Service {
       const path = request.url?.split('?', 1)[0];
       const route = routes.find((candidate) => candidate.path === path);
       const isGet = request.method === 'GET' || request.method === 'HEAD';
-      // HEAD is a GET whose body node:http leaves out.
-      if (route === undefined) write(response, json(404, { error: `nothing is at ${path}` }));
-      else if (!isGet) write(response, json(405, { error: `${path} answers to GET` }));
+      // For HEAD, node:http leaves out the body.
+      if (route === undefined) write(response, json(404, { error: `there is nothing at ${path}` }));
+      else if (!isGet) write(response, json(405, { error: `${path} accepts only GET` }));
       else void this.#answer(route, response);
     });
   }
 
-  /** The port it listens on. */
+  /** The port that the server listens on. */
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** @throws {UserError} where the port is taken, or not ours to take. */
+  /** @throws {UserError} if the port is in use, or needs more rights. */
   start(): Promise<void> {
     const { port, host } = this.#options;
     return new Promise((resolve, reject) => {
@@ -59,7 +59,7 @@ export class HttpServer implements Service {
       write(response, await route.handle());
     } catch (error) {
       this.#options.log.error({ error: errorMessage(error), path: route.path }, 'http.request_failed');
-      write(response, json(500, { error: 'it failed here; the log says why' }));
+      write(response, json(500, { error: 'the request failed; the log of the server says why' }));
     }
   }
 }
