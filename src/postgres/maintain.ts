@@ -9,11 +9,11 @@ import { deleteExpired } from './tables/publish-history-table.ts';
 
 const DAY_MS = 86_400_000;
 
-/** Rows deleted in one transaction: short enough to be in nobody's way. */
+/** The most rows that one transaction deletes. Few enough that the transaction is short and blocks no other work for long. */
 const DELETE_BATCH = 10_000;
 
 export type MaintenanceOptions = {
-  /** Attempts are kept this many days at least, and a day longer at most. Env ATTEMPT_RETENTION_DAYS. */
+  /** Attempts are kept for at least this number of days, and at most one day longer. Env ATTEMPT_RETENTION_DAYS. */
   readonly attemptRetentionDays: number;
   /** In milliseconds since 1970. */
   readonly now: number;
@@ -27,9 +27,9 @@ export type Maintenance = {
 };
 
 /**
- * Makes today's and tomorrow's partitions of the attempts, drops those past their retention, and deletes expired dead
- * letters, the rows of workers long gone, and what those saw of their endpoints. Every worker may call it at any time: while one of them is at a step, the
- * others skip it. A partition that a long query holds is left for the next time.
+ * Creates today's and tomorrow's partitions of the attempts and drops the partitions past their retention. Deletes expired dead
+ * letters, the rows of workers that stopped long ago, and their endpoint states. Every worker may call this at any time: while
+ * one worker runs a step, the others skip that step. A partition that a long query holds is left for the next time.
  */
 export async function maintain(pool: pg.Pool, options: MaintenanceOptions): Promise<Maintenance> {
   const { now } = options;
@@ -45,7 +45,7 @@ export async function maintain(pool: pg.Pool, options: MaintenanceOptions): Prom
   };
 }
 
-/** One transaction for each: dropping locks the whole table until its end. */
+/** One transaction per partition: dropping a partition locks the whole table until the end of the transaction. */
 async function dropOldPartitions(pool: pg.Pool, olderThan: number): Promise<string[]> {
   const dropped: string[] = [];
   try {
@@ -60,7 +60,7 @@ async function dropOldPartitions(pool: pg.Pool, olderThan: number): Promise<stri
   }
 }
 
-/** @param deleteBatch Deletes at most `DELETE_BATCH` rows, and says how many. */
+/** @param deleteBatch Deletes at most `DELETE_BATCH` rows, and returns their number. */
 async function deleteAll(
   pool: pg.Pool,
   deleteBatch: (client: pg.PoolClient) => Promise<number>,
@@ -73,7 +73,7 @@ async function deleteAll(
   }
 }
 
-/** Runs one step in a transaction, unless another worker is at maintenance: then null. */
+/** Runs one step in a transaction. Null if another worker is running a maintenance step. */
 async function alone<T>(pool: pg.Pool, step: (client: pg.PoolClient) => Promise<T>): Promise<T | null> {
   return inTransaction(pool, async (client) => {
     const { rows } = await client.query(TRY_MAINTENANCE_LOCK);

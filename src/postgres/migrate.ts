@@ -11,17 +11,18 @@ import { readApplied, readAppliedToChange, recordApplied } from './tables/migrat
 
 const FOLDER = join(PACKAGE_ROOT, 'sql', 'migrations');
 
-/** How long a worker waits for another one's migration, and for its own, in milliseconds. */
+/** How long a worker waits for the migration of another worker, and for its own, in milliseconds. */
 const TIMEOUT_MS = 600_000;
 
 export type Migration = { readonly name: string; readonly sql: string; readonly checksum: string };
 
 /**
- * Applies what is missing of sql/migrations, in order, one transaction each. Any number of workers may do so at once:
- * one of them does the work. Migrations that the database knows and we don't are another version's, and left alone.
+ * Applies the missing migrations of sql/migrations, in order, one transaction each. Any number of workers may call this at the
+ * same time: one of them does the work. Migrations of the database without a file here belong to another version, and are left
+ * alone.
  *
- * @returns The names of those that this call applied.
- * @throws UserError where an applied migration's file has changed since, or where the role lacks a right.
+ * @returns The names of the migrations that this call applied.
+ * @throws UserError if the file of an applied migration has changed, or if the role lacks a right.
  */
 export async function migrate(pool: pg.Pool, { log }: { log: Logger }): Promise<{ applied: string[] }> {
   const migrations = await readMigrations();
@@ -53,13 +54,13 @@ function isApplied(applied: ReadonlyMap<string, string>, { name, checksum }: Mig
   if (known !== undefined && known !== checksum) {
     throw new UserError(
       `Migration ${name} was applied to this database with other contents (checksum ${known.slice(0, 12)}, the file has ` +
-        `${checksum.slice(0, 12)}). Restore the file as released; what has to change comes as a migration of its own.`,
+        `${checksum.slice(0, 12)}). Restore the released file, and put changes into a new migration.`,
     );
   }
   return known !== undefined;
 }
 
-/** False where another worker was faster. */
+/** False if another worker has applied the migration in the meantime. */
 async function apply(pool: pg.Pool, migration: Migration): Promise<boolean> {
   try {
     return await inTransaction(
@@ -96,7 +97,7 @@ function withCure(error: unknown, migration: Migration): unknown {
     }
     case '3F000':
       return new UserError(
-        `${problem} Create the schema that the role's search_path names, or ALTER ROLE … SET search_path.`,
+        `${problem} Create the schema in the search_path of the role, or ALTER ROLE … SET search_path.`,
         { cause: error },
       );
     default:

@@ -19,19 +19,19 @@ const written = failpoint('flush.written');
 const committed = failpoint('flush.committed');
 
 /**
- * Stores a flush in one transaction: all of it, or, where it was stored before, nothing. So a flush whose commit is
- * uncertain is simply sent again. Marks peers that went silent as inactive on the way.
+ * Stores a flush in one transaction: all of it, or nothing if the flush was stored before. So a flush whose commit is uncertain
+ * is simply sent again. Also marks other workers as inactive if they did not flush for too long.
  *
- * The order matters: our own instance first, so that a second sending waits for the first; rows that others may wait
- * for last, so that they don't wait for long; and those of others only where nobody holds them, so that workers that
- * all come back after PostgreSQL was away cannot wait for each other in a circle.
+ * The order of the statements matters. The row of this instance comes first, so that a second sending of the flush waits for the
+ * first. Rows that other workers may wait for come last, so that they do not wait for long. Rows of other instances are changed
+ * only if no transaction holds them, so that workers that all return after PostgreSQL was away cannot deadlock.
  */
 export async function storeFlush(pool: pg.Pool, flush: StatisticsFlush): Promise<'stored' | 'alreadyStored'> {
   for (let tries = 1; ; tries++) {
     try {
       return await storeOnce(pool, flush);
     } catch (error) {
-      // A peer's maintenance dropped the partition of an old attempt just after we had looked for it.
+      // The maintenance of another worker dropped the partition of an old attempt after `ensurePartitions` had found it.
       if (errorCode(error) !== NO_PARTITION || tries === MAX_TRIES) throw error;
     }
   }

@@ -79,7 +79,7 @@ describe('a server without TLS', () => {
   test('is an error where sslmode asks for TLS, which ends a worker', async () => {
     const url = urlWith({ sslmode: 'require' });
     expect(await connecting(url)).toMatch(
-      /the server does not speak TLS, and sslmode asks for it\. Switch it on/,
+      /the server does not speak TLS, and sslmode asks for TLS\. Switch on TLS/,
     );
     const { code, stderr } = await outcomeOf(['worker'], {
       DATABASE_URL: url,

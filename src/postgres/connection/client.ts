@@ -3,13 +3,13 @@ import { userInfo } from 'node:os';
 import pg from 'pg';
 import { errorCode, UserError } from '../../runtime/failure.ts';
 
-// A URL without a user, and no PGUSER: the system user, as psql has it. `pg` only knows $USER, which services and
-// containers often lack.
+// Without a user in the URL and without PGUSER, the user is the system user, as in psql. `pg` reads only $USER, which services
+// and containers often lack.
 pg.defaults.user = systemUser() ?? pg.defaults.user;
 
 const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'];
 
-/** How every connection of ours is made, whoever holds it. An attempt takes at most 10 s. */
+/** The options of every connection to PostgreSQL. An attempt to connect takes at most 10 s. */
 export function clientConfig(url: string): pg.ClientConfig {
   return {
     connectionString: withLibpqRules(url),
@@ -20,50 +20,55 @@ export function clientConfig(url: string): pg.ClientConfig {
   };
 }
 
-/** What of `pg` is not in its types. */
+/** A part of `pg` that is not in its types. */
 type Connection = { readonly stream: Socket; emit(event: 'error', error: Error): void };
 
-/** The answer of a server without TLS to who asks for it. */
+/** The answer of a server without TLS to a client that asks for TLS. */
 const NO_TLS = 'N'.charCodeAt(0);
 
-/** `pg` has no code for a server without TLS where the URL asks for it, nor for one that asks for a password when there is none. */
+/**
+ * A client with clear errors in two cases for which `pg` has no error code: the URL asks for TLS and the server has none; the
+ * server asks for a password and the URL has none.
+ */
 export class PgClient extends pg.Client {
   constructor(config?: pg.ClientConfig) {
     super(config);
     const { connection, ssl } = this as unknown as { connection: Connection; ssl: unknown };
     if (ssl) {
-      // Before `pg` reads the same byte, and throws words without a code.
+      // This listener runs before `pg` reads the same byte and throws an error without a code.
       connection.stream.once('data', (answer) => {
         if (answer[0] !== NO_TLS) return;
         connection.emit(
           'error',
           new UserError(
-            'the server does not speak TLS, and sslmode asks for it. Switch it on there (ssl = on), or set sslmode=disable',
+            'the server does not speak TLS, and sslmode asks for TLS. Switch on TLS in the server (ssl = on), or set sslmode=disable',
           ),
         );
       });
     }
-    // Only asked for when the server asks.
+    // `pg` calls this function only if the server asks for a password.
     const self = this as unknown as { password: null | string | (() => Promise<string>) };
     self.password ??= async () => {
-      // Else the server would hold the connection, and the pool wait for it, until its authentication_timeout.
+      // Without this, the server would hold the connection until its authentication_timeout, and the pool would wait for it.
       setImmediate(() => this.end());
-      throw new UserError('the server asks for a password and the URL has none. Put it into the URL');
+      throw new UserError('the server asks for a password and the URL has none. Put the password into the URL');
     };
   }
 
-  /** Lets the process end while the connection is open. To be said once it is being made, and again once it is made. */
+  /**
+   * Lets the process end while the connection is open. To be called after `connect()` was called, and again once it is connected.
+   */
   unref(): void {
     (this as unknown as { connection: Connection }).connection.stream.unref();
   }
 
-  /** Ends the connection at once, also one that is still being made, or that nobody answers. */
+  /** Ends the connection at once, also while it is still being made, and if the server does not answer. */
   destroy(): void {
     (this as unknown as { connection: Connection }).connection.stream.destroy();
   }
 }
 
-/** @throws UserError where the URL cannot be used. */
+/** @throws UserError if the URL cannot be used. */
 export function checkUrl(url: string): void {
   const cure =
     'It has the form postgresql://user:password@host:5432/database; % and @ : / ? # in a password are';
@@ -78,7 +83,7 @@ export function checkUrl(url: string): void {
     throw new UserError(`DATABASE_URL has an @ after its host. ${cure} percent-encoded.`);
   }
   try {
-    // Reads the URL and the certificates that it names, and connects to nothing.
+    // Reads the URL and its certificate files, and does not connect.
     new pg.Client({ connectionString: withLibpqRules(url) });
   } catch (error) {
     const path = (error as NodeJS.ErrnoException).path;
@@ -98,7 +103,7 @@ export function checkUrl(url: string): void {
   }
 }
 
-/** Undefined for a user id without an entry, as containers run with. */
+/** Undefined if the user id has no name, as in many containers. */
 function systemUser(): string | undefined {
   try {
     return userInfo().username;
@@ -107,7 +112,7 @@ function systemUser(): string | undefined {
   }
 }
 
-/** Otherwise `pg` takes `require` for `verify-full`. */
+/** Without this parameter, `pg` treats `require` like `verify-full`. */
 function withLibpqRules(url: string): string {
   if (/[?&]uselibpqcompat=/.test(url)) return url;
   return `${url}${url.includes('?') ? '&' : '?'}uselibpqcompat=true`;

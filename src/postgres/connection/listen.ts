@@ -4,44 +4,47 @@ import type { Logger } from '../../runtime/logger.ts';
 import { checkUrl, clientConfig, PgClient } from './client.ts';
 import { describeServer } from './connect-problem.ts';
 
-/** Said by the triggers of sql/migrations/0015_endpoint_changes_notify.sql. */
+/** The triggers of sql/migrations/0015_endpoint_changes_notify.sql notify this channel. */
 const LISTEN = 'LISTEN nats_webhook_worker_endpoints';
 
-/** What comes within it is one change, in milliseconds. */
+/** All notifications within this time count as one change, in milliseconds. */
 const DEBOUNCE_MS = 50;
-/** With jitter, so that many workers never knock in step. */
+/**
+ * Each pause is made shorter or longer at random, by up to this share, so that many workers do not reconnect at the same time.
+ */
 const BACKOFF: BackoffOptions = { initialMs: 250, maxMs: 5000, jitter: 0.25 };
 
 const UNHEARD =
   'PostgreSQL notifies the worker of no changed endpoints now. The worker sees changes later, and listens again by itself.';
 
 export type ListenOptions = {
-  /** As of the pool. Env DATABASE_URL. */
+  /** The same URL as for the pool. Env DATABASE_URL. */
   readonly url: string;
   readonly log: Logger;
   /**
-   * Called when the endpoints, their secrets or what operators say of them may have changed: on notifications, together
-   * where they come within 50 ms; and after every connect, since what was said before that went unheard. Must not throw.
+   * Called when the endpoints, their secrets or the operators' limits may have changed: on a notification (once for all
+   * notifications within 50 ms), and after every connect, because earlier notifications were missed. Must not throw.
    */
   readonly changed: () => void;
   /**
-   * How often the server is asked whether it is still there, in milliseconds: one that is gone without a word would go
-   * unnoticed for long on a connection on which nothing is said. @default 15_000
+   * The interval between two checks of the connection, in milliseconds. Without them, a server that vanished without closing the
+   * connection would not be noticed for a long time, because nothing is sent. @default 15_000
    */
   readonly checkEveryMs?: number;
-  /** After which it is taken for gone, in milliseconds. @default 10_000 */
+  /** Without an answer within this time, the connection counts as lost. In milliseconds. @default 10_000 */
   readonly answerWithinMs?: number;
 };
 
-/** Ends it: `changed` is not called any more. */
+/** After `stop()`, `changed` is not called any more. */
 export type Listening = { stop(): void };
 
 /**
- * Follows what PostgreSQL notifies of changed endpoints, on a connection of its own that is made again, with patience,
- * whenever it is lost. It keeps no process alive. Behind a PgBouncer that pools transactions nothing is heard, and
- * changes in a transaction of `session_replication_role = replica` are not told: have a slow poll behind it.
+ * Listens to PostgreSQL's notifications of changed endpoints, on a connection of its own. A lost connection is made again, with
+ * growing pauses. The connection does not keep the process alive. No notifications come through a PgBouncer with transaction
+ * pooling, and none for changes in a transaction with `session_replication_role = replica`: so the caller must also poll now and
+ * then.
  *
- * @throws UserError where the URL cannot be used.
+ * @throws UserError if the URL cannot be used.
  */
 export function listenForChanges(options: ListenOptions): Listening {
   const { url, log, changed } = options;
@@ -97,14 +100,14 @@ export function listenForChanges(options: ListenOptions): Listening {
 }
 
 type ListenEvents = {
-  /** Once it listens. */
+  /** Called once, when the connection listens. */
   onListening(): void;
   onNotified(): void;
-  /** Once, whatever ends it. */
+  /** Called once, when the connection is lost, for whatever reason. */
   onLost(error: unknown): void;
 };
 
-/** One connection, until it is lost. @returns What ends it, without a word. */
+/** Holds one connection until it is lost. @returns A function that ends the connection without a call of `onLost`. */
 function holdConnection(
   { url, checkEveryMs = 15_000, answerWithinMs = 10_000 }: ListenOptions,
   events: ListenEvents,
@@ -127,7 +130,7 @@ function holdConnection(
     const silent = setTimeout(() => lose(new Error('the server does not answer')), answerWithinMs).unref();
     await client.query(LISTEN).finally(() => clearTimeout(silent));
     if (isOver) return;
-    // Again and again: it changes nothing, and shows whether the server is still there.
+    // A repeated LISTEN changes nothing, and shows that the server still answers.
     check = setTimeout(() => listen().catch(lose), checkEveryMs).unref();
   }
   async function open(): Promise<void> {

@@ -6,20 +6,20 @@ import { describeServer } from './connect-problem.ts';
 
 export type PoolOptions = {
   /**
-   * `postgresql://user:password@host:port/database`, with `sslmode` and `sslrootcert` as in libpq, save that `prefer`
-   * does not fall back to a connection in the clear. Without `sslmode`: no TLS. Env DATABASE_URL.
+   * `postgresql://user:password@host:port/database`, with `sslmode` and `sslrootcert` as in libpq, except that `prefer` does not
+   * fall back to a connection without TLS. Without `sslmode`: no TLS. Env DATABASE_URL.
    */
   readonly url: string;
-  /** Connections at most; opened when needed. Env DATABASE_POOL_SIZE. */
+  /** The most connections. A connection is opened when a query needs it. Env DATABASE_POOL_SIZE. */
   readonly size: number;
   readonly log: Logger;
 };
 
 /**
- * A pool that connects when it is first used, so it can be made while PostgreSQL is away. A connection attempt takes at
- * most 10 s, a query 60 s (migrations longer). Connections that break while nobody uses them are logged and replaced.
+ * A pool that connects when it is first used, so it can be created while PostgreSQL is away. A connection attempt takes at most
+ * 10 s, a query at most 60 s (a migration longer). Idle connections that break are logged and replaced.
  *
- * @throws UserError where the URL cannot be used.
+ * @throws UserError if the URL cannot be used.
  */
 export function createPool({ url, size, log }: PoolOptions): pg.Pool {
   checkUrl(url);
@@ -40,8 +40,8 @@ export function createPool({ url, size, log }: PoolOptions): pg.Pool {
       'postgres.connection_lost',
     );
   });
-  // A connection that breaks while somebody holds it says so twice: here, where without a listener it would end the
-  // process, and by failing that somebody's next query.
+  // If a connection breaks while it is in use, its next query fails. It also emits this event, which without a listener would end
+  // the process.
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }

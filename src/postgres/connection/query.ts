@@ -2,20 +2,20 @@ import type pg from 'pg';
 
 export type QueryResult = {
   readonly columns: string[];
-  /** Whether the type of each column is a number. */
+  /** For each column: true if its type is a number. */
   readonly numeric: boolean[];
-  /** As PostgreSQL writes the values, so that nothing is lost on the way: numbers, times and JSON are text. */
+  /** The values as PostgreSQL writes them, so that nothing is lost: numbers, times and JSON are text. */
   readonly rows: (string | null)[][];
   /** SELECT, UPDATE, … */
   readonly command: string;
-  /** Null for commands that count nothing. */
+  /** Null for commands that do not count rows. */
   readonly rowCount: number | null;
 };
 
 /** smallint, integer, bigint, oid, real, double precision, numeric. */
 const NUMBER_TYPES = new Set([21, 23, 20, 26, 700, 701, 1700]);
 
-/** Runs one or more statements, separated by semicolons, in one transaction; a result for each of them. */
+/** Runs one or more statements, separated by semicolons, in one transaction. Returns one result per statement. */
 export async function runQuery(pool: pg.Pool, sql: string): Promise<QueryResult[]> {
   const answer: pg.QueryArrayResult | pg.QueryArrayResult[] = await pool.query({
     text: sql,

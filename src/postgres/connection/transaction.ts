@@ -2,10 +2,10 @@ import type pg from 'pg';
 import { errorCode } from '../../runtime/failure.ts';
 
 /**
- * Runs `work` in one transaction; whatever it throws rolls all of it back and is thrown on.
+ * Runs `work` in one transaction. If `work` throws, the transaction is rolled back, and the error is thrown again.
  *
- * @param statementTimeoutMs How long one statement may take, in milliseconds; 0: for ever. Set within the transaction,
- *   since PgBouncer refuses it as a parameter of the connection. @default 30_000
+ * @param statementTimeoutMs How long one statement may take, in milliseconds; 0: no limit. Set within the transaction, because
+ *   PgBouncer refuses it as a parameter of the connection. @default 30_000
  */
 export async function inTransaction<T>(
   pool: pg.Pool,
@@ -15,7 +15,8 @@ export async function inTransaction<T>(
   const client = await pool.connect();
   let usable = true;
   try {
-    // The order of locks, and each statement's fresh view of what others committed, rest on this isolation level.
+    // Our statements depend on this isolation level: each one sees what other transactions committed before it, also after it
+    // waited for a lock.
     await client.query(
       `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = ${statementTimeoutMs}`,
     );
@@ -30,7 +31,7 @@ export async function inTransaction<T>(
   }
 }
 
-/** Whether the connection can be used again. One that failed itself is not asked: it might never answer. */
+/** True if the connection can be used again. If the connection itself failed, no ROLLBACK is sent: it might never be answered. */
 async function rollBack(client: pg.PoolClient, error: unknown): Promise<boolean> {
   if (errorCode(error) === undefined) return false;
   try {

@@ -5,10 +5,15 @@ import { storableTime } from './storable.ts';
 
 const PREFIX = 'rule_nats_delivery_attempts_';
 
-/** A lock that is waited for longer stands in the way of everyone's flushes; maintenance comes round again. */
+/**
+ * While maintenance waits for this lock, all flushes wait behind it. After 5 s it gives up, and tries again at the next
+ * maintenance.
+ */
 const LOCK_TIMEOUT = `SET LOCAL lock_timeout = '5s'`;
 
-/** Not by to_regclass: after the wait for a lock, PostgreSQL may still remember the absence of a name from before. */
+/**
+ * Does not use to_regclass for the partitions: after a wait for a lock, PostgreSQL may still remember that a name did not exist.
+ */
 const MISSING = `
   SELECT name FROM unnest($1::text[]) AS name
   WHERE NOT EXISTS (
@@ -22,18 +27,18 @@ const ATTACHED = `
   WHERE inhparent = to_regclass('rule_nats_delivery_attempts') AND relname ~ '^${PREFIX}[0-9]{8}$'
   ORDER BY relname`;
 
-/** They run as the owner of the table, which a worker need not be. */
+/** These functions run with the rights of the table's owner, so the worker need not own the table. */
 const ADD_DAY = 'SELECT rule_nats_delivery_attempts_add_day($1::date)';
 const DROP_DAY = 'SELECT rule_nats_delivery_attempts_drop_day($1::date)';
 
-/** The day, in UTC, as the partitions' names have it: 20250131. @param time In milliseconds since 1970. */
+/** The name of the partition for a time: its day in UTC, such as 20250131. @param time In milliseconds since 1970. */
 function partitionOf(time: number): string {
   return PREFIX + new Date(storableTime(time)).toISOString().slice(0, 10).replaceAll('-', '');
 }
 
 /**
- * Makes the partitions for these times where they are missing. Looks every time: another worker's maintenance may have
- * dropped one since. @param times In milliseconds since 1970.
+ * Creates the missing partitions for these times. Asks the database every time, because the maintenance of another worker may
+ * have dropped a partition. @param times In milliseconds since 1970.
  */
 export async function ensurePartitions(pool: pg.Pool, times: readonly number[]): Promise<void> {
   const names = new Set(times.map(partitionOf));
@@ -52,23 +57,23 @@ async function createPartition(pool: pg.Pool, name: string): Promise<void> {
 }
 
 /**
- * Drops the oldest partition all of whose rows are older than `olderThan`, in milliseconds since 1970.
+ * Drops the oldest partition if all its rows are older than `olderThan`, in milliseconds since 1970.
  *
- * @returns Its name; null where there is none.
- * @throws With code 55P03 where a long query holds the table.
+ * @returns The name of the dropped partition; null if there was none to drop.
+ * @throws With code 55P03 if a long query holds the table.
  */
 export async function dropOldestPartition(client: pg.PoolClient, olderThan: number): Promise<string | null> {
   await client.query(LOCK_TIMEOUT);
   await client.query(WAIT_FOR_PARTITION_LOCK);
   const { rows } = await client.query(ATTACHED);
   const oldest: string | undefined = rows[0]?.name;
-  // Names sort as their days do, and the day that `olderThan` is in has rows that are younger.
+  // Names sort like their days. The partition of the day of `olderThan` also has younger rows.
   if (oldest === undefined || oldest >= partitionOf(olderThan)) return null;
   await client.query(DROP_DAY, [dayOf(oldest)]);
   return oldest;
 }
 
-/** The day of a partition, as PostgreSQL reads it whatever its DateStyle: 20250131. */
+/** The day of a partition in a form that PostgreSQL reads with every DateStyle: 20250131. */
 function dayOf(name: string): string {
   return name.slice(PREFIX.length);
 }

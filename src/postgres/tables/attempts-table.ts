@@ -25,10 +25,10 @@ const INSERT = `
 
 const COUNT = 'SELECT count(*)::float8 AS rows FROM rule_nats_delivery_attempts';
 
-/** The largest that numeric(12,3) holds. */
+/** The largest whole number that numeric(12,3) holds. */
 const MAX_DURATION_MS = 999_999_999;
 
-/** The partitions of all rows must be there: `ensurePartitions`. */
+/** The partitions of all rows must exist: see `ensurePartitions`. */
 export async function insertAttempts(
   client: pg.PoolClient,
   worker: string,
@@ -55,7 +55,7 @@ export async function insertAttempts(
   ]);
 }
 
-/** An array literal of PostgreSQL: joining numbers costs a tenth of having `pg` quote each of them. */
+/** An array literal of PostgreSQL. Joining the numbers costs a tenth of the time that `pg` needs to quote each number. */
 function numbers(
   records: readonly AttemptRecord[],
   column: (record: AttemptRecord) => number | null,
@@ -63,7 +63,7 @@ function numbers(
   return `{${records.map((record) => column(record) ?? 'NULL').join(',')}}`;
 }
 
-/** All rows that are kept. Reads all of them. */
+/** The number of all attempt rows. Slow: reads the whole table. */
 export async function countAttempts(pool: pg.Pool): Promise<number> {
   const { rows } = await pool.query<{ rows: number }>(COUNT);
   return rows[0]!.rows;

@@ -3,9 +3,9 @@ import type { StatisticsFlush } from '../../core/records/statistics.ts';
 import { nameText, nullable, storableCount, storableNumber } from './storable.ts';
 
 /**
- * Adds to the row, whoever else adds to it. The extension's own columns may be NULL. The row is marked active by every
- * flush, the last one of a process too: `markDeadConsumersInactive`, in the same transaction, has the last word. An average
- * that its column cannot hold is cut; without deliveries there is none.
+ * Adds to the row, so that several workers can share it. The extension's own columns may be NULL. Every flush marks the row as
+ * active, also the last flush of a process: `markDeadConsumersInactive`, in the same transaction, then decides. An average that
+ * is too large for its column is cut; without deliveries it is NULL.
  */
 const ADD = `
   INSERT INTO rule_nats_consumer_stats AS row
@@ -39,8 +39,8 @@ const ADD = `
     active = true`;
 
 /**
- * A row is active while an instance of its name is. Rows without any instance are another program's. A locked row
- * belongs to a flush under way, which says this for itself; waiting for it could end in a deadlock.
+ * A row is active while an instance with its name is active. Rows without any instance belong to another program. A locked row is
+ * left out: a running flush holds it and updates it, and waiting for that flush could end in a deadlock.
  */
 const MARK_DEAD_INACTIVE = `
   UPDATE rule_nats_consumer_stats SET active = false, updated_at = now()
@@ -64,7 +64,7 @@ const READ = `
     avg_processing_time_ms::double precision AS avg_processing_time_ms, last_active_at, active
   FROM rule_nats_consumer_stats WHERE stream_name = $1 ORDER BY consumer_name`;
 
-/** A row of `rule_nats_consumer_stats`, for people. */
+/** A row of `rule_nats_consumer_stats`, for display. */
 export type ConsumerStats = {
   readonly consumerName: string;
   readonly queueGroup: string | null;
@@ -75,12 +75,12 @@ export type ConsumerStats = {
   readonly deadLettered: number;
   readonly handedBack: number;
   readonly parked: number;
-  /** No row of `rule_webhooks` wanted their event. */
+  /** Messages whose event no row of `rule_webhooks` accepted. */
   readonly dropped: number;
   readonly attempts: number;
   readonly rowsDropped: number;
   readonly pending: number;
-  /** Null until something was delivered. */
+  /** Null until a message was delivered. */
   readonly avgProcessingMs: number | null;
   readonly lastActiveAt: Date | null;
   readonly active: boolean;
@@ -107,7 +107,7 @@ export async function addToConsumer(client: pg.PoolClient, flush: StatisticsFlus
   ]);
 }
 
-/** Marks the rows as inactive whose last instance has stopped or went silent. */
+/** Marks the rows as inactive that have no active instance any more. */
 export async function markDeadConsumersInactive(client: pg.PoolClient): Promise<void> {
   await client.query(MARK_DEAD_INACTIVE);
 }

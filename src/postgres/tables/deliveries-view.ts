@@ -10,7 +10,7 @@ export type RecentDelivery = {
   readonly lastAt: Date | null;
 };
 
-/** By the newest attempts first, so that the view is asked only for the deliveries that are shown. */
+/** Finds the newest deliveries first, so that the view is computed only for the deliveries that are shown. */
 const READ_RECENT = `
   WITH newest AS (
     SELECT delivery_id, max(happened_at) AS last_at
@@ -30,7 +30,7 @@ const READ_RECENT = `
   ) delivery
   ORDER BY last_at DESC`;
 
-/** The deliveries that something happened to last, the newest first. */
+/** The deliveries with the newest attempts or dead letters, the newest first. */
 export async function readRecentDeliveries(pool: pg.Pool, limit: number): Promise<RecentDelivery[]> {
   const { rows } = await pool.query(READ_RECENT, [limit]);
   return rows.map((row) => ({

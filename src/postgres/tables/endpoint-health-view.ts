@@ -1,14 +1,14 @@
 import type pg from 'pg';
 import type { EndpointStatus } from '../../core/records/endpoint-state.ts';
 
-/** A row of `nats_endpoint_health`, for people. */
+/** A row of `nats_endpoint_health`, for display. */
 export type EndpointHealth = {
   readonly endpointKey: string;
   readonly url: string;
-  /** The worst that a worker sees. */
+  /** The worst state that any worker reports. */
   readonly state: EndpointStatus;
   readonly inFlight: number;
-  /** Null where it is not known. */
+  /** Null if the number is not known. */
   readonly parked: number | null;
   /** 0 to 1; null without attempts. */
   readonly successShare: number | null;
@@ -19,7 +19,7 @@ export type EndpointHealth = {
 
 export type TroubledEndpoints = {
   readonly endpoints: readonly EndpointHealth[];
-  /** How many there are, those that are not among `endpoints` too. */
+  /** The number of all such endpoints; `endpoints` may hold fewer. */
   readonly total: number;
 };
 
@@ -32,7 +32,7 @@ const READ_TROUBLED = `
   ORDER BY parked DESC NULLS LAST, since, endpoint_key
   LIMIT $2`;
 
-/** The endpoints of a stream that are anything but flowing; first those with most parked. */
+/** The endpoints of a stream that are not `flowing`, sorted by their number of parked messages, the highest first. */
 export async function readTroubledEndpoints(
   pool: pg.Pool,
   streamName: string,

@@ -15,7 +15,7 @@ const WRITE = `
     parked = EXCLUDED.parked, successes = EXCLUDED.successes, failures = EXCLUDED.failures,
     last_error = EXCLUDED.last_error, since = EXCLUDED.since, why = EXCLUDED.why, written_at = now()`;
 
-/** A row that is locked is being written: anything but old. Waiting for it could end in a deadlock. */
+/** Leaves out locked rows: a locked row is being written, so it is not old, and waiting for it could end in a deadlock. */
 const DELETE_OLD = `
   DELETE FROM rule_nats_endpoint_states
   WHERE (instance_id, endpoint_key) IN (
@@ -28,14 +28,14 @@ const DELETE_OLD = `
     FOR UPDATE OF state SKIP LOCKED
   )`;
 
-/** Writes how this instance sees these endpoints; those that are not among them stay as they are. */
+/** Writes the states that this instance reports for these endpoints. The rows of other endpoints stay as they are. */
 export async function writeEndpointStates(
   client: pg.PoolClient,
   instanceId: string,
   endpoints: readonly EndpointStateRow[],
 ): Promise<void> {
   if (endpoints.length === 0) return;
-  // One statement cannot write a row twice; the last one is the newest.
+  // One statement cannot write a row twice; the last state of an endpoint is the newest.
   const newest = [...new Map(endpoints.map((one) => [indexedText(one.endpointKey), one])).entries()];
   const states = newest.map(([, state]) => state);
   await client.query(WRITE, [
@@ -55,7 +55,7 @@ export async function writeEndpointStates(
 }
 
 /**
- * Deletes at most `limit` rows that nobody will write again: not written for a day, or of a worker that is gone.
+ * Deletes at most `limit` old rows: rows that were not written for a day, and rows of workers that are gone.
  *
  * @param now In milliseconds since 1970. @returns How many were deleted.
  */

@@ -2,7 +2,9 @@ import type pg from 'pg';
 import type { GroupLimits, OperatorLimits } from '../../core/capacity/endpoint-limits.ts';
 import { nameText } from './storable.ts';
 
-/** An instance that says no group is of a version that wrote none: rather a cap not used up than one exceeded. */
+/**
+ * An instance without a group is of a version that wrote none. It counts as a member: better a cap not used up than one exceeded.
+ */
 const READ = `
   SELECT live.workers, rule.endpoint_key, rule.paused, rule.paused_reason, rule.max_concurrency,
     rule.rate_limit::double precision AS rate_limit
@@ -14,7 +16,7 @@ const READ = `
   LEFT JOIN rule_nats_endpoints rule
     ON rule.paused OR rule.max_concurrency IS NOT NULL OR rule.rate_limit IS NOT NULL`;
 
-/** One query, cheap enough to be asked every second. */
+/** Reads the operators' limits and the number of live workers: one query, cheap enough to run every second. */
 export async function readEndpointLimits(
   pool: pg.Pool,
   { streamName, queueGroup }: { readonly streamName: string; readonly queueGroup: string },

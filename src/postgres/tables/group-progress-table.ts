@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { GroupProgress, StatisticsFlush } from '../../core/records/statistics.ts';
 import { nameText } from './storable.ts';
 
-/** Flushes of several workers come in any order: only forward, unless the stream was made again. */
+/** Flushes of several workers come in any order, so the ack floor only moves forward, unless the stream was created again. */
 const SAVE = `
   INSERT INTO rule_nats_group_progress AS row (stream_name, queue_group, stream_created_at, ack_floor)
   VALUES ($1, $2, to_timestamp($3 / 1000.0), $4)
@@ -26,7 +26,7 @@ export async function saveProgress(client: pg.PoolClient, flush: StatisticsFlush
   ]);
 }
 
-/** How far the group had come when it was last noted; null where it never was. */
+/** The last saved progress of the group; null if none was ever saved. */
 export async function readProgress(
   pool: pg.Pool,
   streamName: string,

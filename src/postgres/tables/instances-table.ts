@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { StatisticsFlush } from '../../core/records/statistics.ts';
 import { nameText, storableCount } from './storable.ts';
 
-/** A flush that is not newer than the last one changes nothing, and returns no row. */
+/** A flush that is not newer than the last flush changes nothing, and returns no row. */
 const CLAIM = `
   INSERT INTO rule_nats_worker_instances AS instance
     (instance_id, stream_name, consumer_name, queue_group, last_number, silent_after_ms, active)
@@ -12,7 +12,7 @@ const CLAIM = `
     queue_group = EXCLUDED.queue_group, active = EXCLUDED.active
   WHERE instance.last_number < EXCLUDED.last_number`;
 
-/** A row that is locked belongs to an instance that is flushing just now: anything but silent. */
+/** Leaves out locked rows: the instance of a locked row is flushing now, so it is alive. */
 const RETIRE_SILENT = `
   UPDATE rule_nats_worker_instances SET active = false
   WHERE instance_id IN (
@@ -25,7 +25,7 @@ const DELETE_OLD = `
   DELETE FROM rule_nats_worker_instances
   WHERE NOT active AND last_active_at < to_timestamp($1 / 1000.0) - interval '30 days'`;
 
-/** Notes that the instance lives. False where this flush, or a later one, was stored before. */
+/** Records the flush as the newest of its instance. False if this flush, or a later one, was already stored. */
 export async function claimFlush(client: pg.PoolClient, flush: StatisticsFlush): Promise<boolean> {
   const { rowCount } = await client.query(CLAIM, [
     flush.instanceId,
@@ -39,7 +39,7 @@ export async function claimFlush(client: pg.PoolClient, flush: StatisticsFlush):
   return rowCount === 1;
 }
 
-/** Marks the instances that went silent, of any stream, as inactive. */
+/** Marks the instances of all streams as inactive that did not flush for their `silent_after_ms`. */
 export async function retireSilentInstances(client: pg.PoolClient): Promise<void> {
   await client.query(RETIRE_SILENT);
 }

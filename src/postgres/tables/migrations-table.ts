@@ -1,6 +1,6 @@
 import type pg from 'pg';
 
-/** Not `schema_migrations`: that one is the extension's. */
+/** Not named `schema_migrations`: the extension has a table of that name. */
 const CREATE = `
   CREATE TABLE IF NOT EXISTS rule_nats_worker_migrations (
     name text PRIMARY KEY,
@@ -10,7 +10,7 @@ const CREATE = `
   COMMENT ON TABLE rule_nats_worker_migrations IS
     'The files of sql/migrations that were applied here. Written by whoever migrates; never deleted.'`;
 
-/** Checksums of the applied migrations by name; empty where nothing was ever applied. */
+/** Checksums of the applied migrations by name; empty if no migration was ever applied. */
 export async function readApplied(pool: pg.Pool): Promise<ReadonlyMap<string, string>> {
   const { rows } = await pool.query(
     `SELECT to_regclass('rule_nats_worker_migrations') IS NOT NULL AS present`,
@@ -18,9 +18,9 @@ export async function readApplied(pool: pg.Pool): Promise<ReadonlyMap<string, st
   return rows[0].present ? read(pool) : new Map();
 }
 
-/** The same within a transaction; makes the table where it is missing. */
+/** The same within a transaction; creates the table if it is missing. */
 export async function readAppliedToChange(client: pg.PoolClient): Promise<ReadonlyMap<string, string>> {
-  // Not asked for by name first: PostgreSQL may still remember its absence from before the wait for the lock.
+  // No check whether the table exists: after the wait for the lock, PostgreSQL may still remember that it did not.
   await client.query(CREATE);
   return read(client);
 }

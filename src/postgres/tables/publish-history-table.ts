@@ -10,7 +10,7 @@ import {
   storableTime,
 } from './storable.ts';
 
-/** Tells our rows in the table that we share with the extension. The partial indexes of the migrations name it too. */
+/** Marks our rows in the table that we share with the extension. The partial indexes of the migrations use the same value. */
 const WRITTEN_BY_US = `'nats-webhook-worker'`;
 
 const INSERT = `
@@ -29,10 +29,12 @@ const DELETE_EXPIRED = `
     LIMIT $2
   )`;
 
-/** The largest that numeric(10,2) holds. */
+/** The largest whole number that numeric(10,2) holds. */
 const MAX_LATENCY_MS = 99_999_999;
 
-/** Stores deliveries that were given up. Of the webhook, only the body is stored, and only where the record has it. */
+/**
+ * Stores deliveries that were given up. The body is the only part of the webhook that is stored, and only if the record holds it.
+ */
 export async function insertDeadLetters(
   client: pg.PoolClient,
   records: readonly DeadLetterRecord[],
@@ -57,12 +59,12 @@ function payloadOf(record: DeadLetterRecord): string {
     url: nullable(record.url, storableText),
     endpoint_key: nullable(record.endpointKey, indexedText),
   });
-  // Put in as it stands: parsing it again would change its numbers.
+  // The payload is inserted as text: parsing it would change its numbers.
   return record.payload === null ? about : `${about.slice(0, -1)},"data":${record.payload}}`;
 }
 
 /**
- * Deletes dead letters of ours that expired, at most `limit` of them.
+ * Deletes at most `limit` of our expired dead letters.
  *
  * @param now In milliseconds since 1970. @returns How many were deleted.
  */

@@ -1,15 +1,18 @@
 /**
- * What PostgreSQL takes of any value, so that no message can stop the flush that carries it: no NUL, no half of a
- * surrogate pair, no number out of its column's range. Anything else is stored as it is.
+ * Makes any value storable in PostgreSQL, so that no message can stop the flush of its rows: no NUL, no half of a surrogate pair,
+ * no number outside its column's range. Any other value is stored as it is.
  */
 
 /** Longest text of a column that is not indexed, in characters. */
 const MAX_TEXT = 16_384;
 
-/** Longest text of an indexed column: 4 bytes a character, below the 2704 bytes that a B-tree entry may have. */
+/**
+ * Longest text of an indexed column, in characters. With 4 bytes per character, below the 2704 bytes that a B-tree entry may
+ * have.
+ */
 const MAX_INDEXED_TEXT = 600;
 
-/** Longest name: two of them share the entry of a unique index. */
+/** Longest name, in characters: two names share one entry of a unique index. */
 const MAX_NAME = 300;
 
 export const MAX_INTEGER = 2_147_483_647;
@@ -31,7 +34,7 @@ export function nullable<T, U>(value: T | null, storable: (value: T) => U): U | 
   return value === null ? null : storable(value);
 }
 
-/** From 0 to `max`; what is not a number is 0. */
+/** A number from 0 to `max`; NaN becomes 0. */
 export function storableNumber(value: number, max: number): number {
   return value > 0 ? Math.min(value, max) : 0;
 }
@@ -40,7 +43,7 @@ export function storableCount(value: number, max: number = Number.MAX_SAFE_INTEG
   return Math.trunc(storableNumber(value, max));
 }
 
-/** A point in time in milliseconds since 1970, from then to the end of the year 9998. */
+/** A time in milliseconds since 1970, from 1970 to the end of the year 9998. */
 export function storableTime(value: number): number {
   return storableCount(value, Date.UTC(9999, 0) - 1);
 }

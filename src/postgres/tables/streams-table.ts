@@ -1,6 +1,6 @@
 import type pg from 'pg';
 
-/** How a stream is to be made: a row of `rule_nats_streams`, the extension's table. */
+/** The wanted configuration of a stream: a row of `rule_nats_streams`, the extension's table. */
 export type StreamRow = {
   readonly streamName: string;
   readonly subjects: string[];
@@ -30,10 +30,12 @@ const READ = `
   ORDER BY config.config_name = 'default' DESC, stream.stream_id
   LIMIT 1`;
 
-/** NATS counts nanoseconds in 64 bits, of which a number holds fewer: 100 years. */
+/**
+ * The longest age, 100 years in seconds. NATS counts ages in nanoseconds of 64 bits, and a JavaScript number holds fewer bits.
+ */
 const LONGEST_AGE_SECONDS = 3_153_600_000;
 
-/** The enabled row for this stream, that of the configuration `default` first; null where there is none. */
+/** The enabled row for this stream, the row of the configuration `default` first; null if there is none. */
 export async function readStreamRow(pool: pg.Pool, streamName: string): Promise<StreamRow | null> {
   const { rows } = await pool.query(READ, [streamName]);
   const row = rows[0];
@@ -53,7 +55,7 @@ export async function readStreamRow(pool: pg.Pool, streamName: string): Promise<
   };
 }
 
-/** One that NATS could not even read is meant as none. */
+/** A limit that is too large for NATS counts as no limit. */
 function limitOf(bigint: string, largest: number, none: number): number {
   const value = Number(bigint);
   return value > largest ? none : value;

@@ -11,11 +11,11 @@ const LARGEST_MULTIPLIER = 1000;
 const MAX_RATE = 1_000_000;
 
 /**
- * Reads a row, whatever is in it: the extension lets most columns be NULL, and `NaN` pass for a multiplier. A number that
- * makes no sense is its column's default, since the message should go out; headers or params that make none are a
- * `problem`, since the endpoint would get something else than it was to.
+ * Reads a row, whatever its values are: the extension allows NULL in most columns, and `NaN` as a multiplier. A number that makes
+ * no sense becomes its column's default, because the message should still be sent. Invalid headers or params are a `problem`,
+ * because the endpoint would get a wrong request.
  *
- * @param row As `to_jsonb` writes it, `params` as text in it; columns may be missing.
+ * @param row The row as `to_jsonb` writes it, with `params` as text; columns may be missing.
  */
 export function webhookOf(row: Json, secrets: readonly string[]): EndpointRow {
   const method = (textOf(row.method) ?? 'POST').toUpperCase();
@@ -65,7 +65,9 @@ function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Null where a value is no string, and not written as one without loss: a number with more digits than ours have. */
+/**
+ * Null if a value is not a string, a boolean or a safe integer: a larger number has more digits than a JavaScript number keeps.
+ */
 function stringsOf(value: unknown): Record<string, string> | null {
   if (!isObject(value)) return null;
   const entries = Object.entries(value);
@@ -79,7 +81,7 @@ function textOf(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-/** Null below `least`, and where it is no number; at most `most`. PostgreSQL's NaN and Infinity come as text. */
+/** Null below `least`, and if the value is not a number; at most `most`. PostgreSQL's NaN and Infinity come as text. */
 function numberOf(value: unknown, least: number, most: number): number | null {
   if (value === 'Infinity') return most;
   return typeof value === 'number' && value >= least ? Math.min(value, most) : null;
@@ -94,7 +96,7 @@ function integerOf<Fallback>(
   return Number.isInteger(value) ? (numberOf(value, least, most) ?? fallback) : fallback;
 }
 
-/** Null where nothing is left: a list that says nothing. */
+/** Null if no valid entry is left: an empty list counts as no list. */
 function listOf<T>(value: unknown, belongs: (one: unknown) => boolean): T[] | null {
   if (!Array.isArray(value)) return null;
   const list = value.flat(Number.POSITIVE_INFINITY).filter(belongs) as T[];

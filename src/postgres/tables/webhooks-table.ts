@@ -4,8 +4,8 @@ import { storableText, storableTime } from './storable.ts';
 import { webhookOf } from './webhook-row.ts';
 
 /**
- * Whole rows: an operator who restores a dump of the extension's tables comes without our columns, and those then say
- * nothing. `params` as text, since a number in it may have more digits than ours have. The newest secret is the first.
+ * Reads whole rows: after an operator restored a dump of the extension's tables, our columns are missing, and count as NULL.
+ * `params` as text, because a number in it may have more digits than a JavaScript number keeps. The newest secret is the first.
  */
 const READ = `
   SELECT to_jsonb(webhook) || jsonb_build_object('params', (to_jsonb(webhook) -> 'params')::text) AS webhook,
@@ -30,8 +30,8 @@ const NOTE_FAILING = `
   WHERE webhook_id = $1 AND (failing_since IS NULL) <> ($2::double precision IS NULL)`;
 
 /**
- * All rows of `rule_webhooks`, in the order of their ids, with their signing secrets: also those without a subject, since
- * `webhooks.<name>` goes to the row of that name. No row makes it throw, whatever is in it: see `problem`.
+ * All rows of `rule_webhooks`, in the order of their ids, with their signing secrets. Also rows without a subject, because
+ * `webhooks.<name>` goes to the row of that name. Does not throw because of an invalid row: see `problem`.
  */
 export async function readWebhooks(pool: pg.Pool): Promise<EndpointRow[]> {
   const { rows } = await pool.query(READ);
@@ -39,12 +39,13 @@ export async function readWebhooks(pool: pg.Pool): Promise<EndpointRow[]> {
 }
 
 /**
- * Sets `enabled` to false, with time and reason. Any number of workers may ask for it: one of them does it.
+ * Sets `enabled` to false, with time and reason. Any number of workers may call this at the same time: one of them changes the
+ * row.
  *
  * @param reason For a person; without secrets.
- * @param onlyIf What the worker saw, since an operator may have cured the row meanwhile: it has this URL; it fails since
- *   then, or longer (milliseconds since 1970).
- * @returns Whether this call did it.
+ * @param onlyIf What the worker saw, because an operator may have corrected the row in the meantime: the row still has this URL;
+ *   the endpoint has been failing since this time or longer (milliseconds since 1970).
+ * @returns True if this call changed the row.
  */
 export async function disableWebhook(
   pool: pg.Pool,
@@ -62,10 +63,10 @@ export async function disableWebhook(
 }
 
 /**
- * Notes since when nothing was delivered to the endpoint, unless it is noted already, or null: that something was.
+ * Records since when every attempt at the endpoint has failed, unless that is already recorded; or clears the record.
  *
- * @param since In milliseconds since 1970.
- * @returns Whether this call changed it.
+ * @param since In milliseconds since 1970; null: an attempt succeeded, so the record is cleared.
+ * @returns True if this call changed the row.
  */
 export async function noteFailing(pool: pg.Pool, id: number, since: number | null): Promise<boolean> {
   const { rowCount } = await pool.query(NOTE_FAILING, [id, since === null ? null : storableTime(since)]);

@@ -80,7 +80,7 @@ describe('a pool', () => {
       }),
     );
     expect(classifyConnectError(failure)).toBe('rejected');
-    expect(describeConnectError(failure, database.url)).toContain('Put it into the URL.');
+    expect(describeConnectError(failure, database.url)).toContain('Put the password into the URL.');
   });
 
   it('is refused where the user is unknown', async () => {
@@ -124,7 +124,7 @@ describe('a connection problem', () => {
     const text = describeConnectError(error, 'postgresql://u:s3cret@db.test:5433/app?options=s3cret');
     expect(text).toBe(
       'DATABASE_URL (u@db.test:5433/app): password authentication failed for user "u" [28P01]. ' +
-        'Correct the user or the password in it.',
+        'Correct the user or the password in DATABASE_URL.',
     );
   });
 
@@ -132,8 +132,8 @@ describe('a connection problem', () => {
     ['ECONNREFUSED', 'Start PostgreSQL there'],
     ['57P03', 'Start PostgreSQL there'],
     ['25006', 'Name the primary server'],
-    ['42P07', 'Cure what is named in that database'],
-    ['23502', 'Cure what is named in that database'],
+    ['42P07', 'Correct the problem in that database'],
+    ['23502', 'Correct the problem in that database'],
   ])('%s does not ask to start a server that answers: %s', (code, cure) => {
     const error = Object.assign(new Error('it said so'), { code });
     expect(describeConnectError(error, 'postgresql://db/app')).toContain(`it said so [${code}]. ${cure}`);
