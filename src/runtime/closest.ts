@@ -1,6 +1,6 @@
 /**
- * The known word that was probably meant: the one with the fewest typing mistakes, if there are at most `mostMistakes`.
- * A letter too much, one too few, a wrong one, and two that are swapped count as one mistake each. Case does not count.
+ * The known word with the fewest typing mistakes, if there are at most `mostMistakes`: the user probably meant this word. An
+ * extra letter, a missing letter, a wrong letter and two swapped letters count as one mistake each. Case does not count.
  */
 export function closest(word: string, known: readonly string[], mostMistakes: number): string | undefined {
   let best: string | undefined;

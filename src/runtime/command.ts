@@ -10,31 +10,31 @@ export interface Command {
   /** One line, for the list of commands. */
   readonly summary: string;
   /**
-   * What `--help` prints below the summary: usage, each flag with unit and default, examples. Lines that begin with the
-   * command's own name, as usage and examples do, get the program's before it, so that they work as they are pasted.
+   * The text that `--help` prints below the summary: usage, each flag with unit and default, examples. The program's name is put
+   * before lines that begin with the command's own name (usage and examples), so that they work when they are pasted.
    */
   readonly help: string;
-  /** Resolves to the exit code. Throws a UserError for what the user can cure. */
+  /** Resolves to the exit code. Throws a UserError for a problem that the user can cure. */
   run(args: string[]): Promise<number>;
 }
 
 type Commands = Record<string, () => Promise<{ readonly command: Command }>>;
 
 type Invocation = {
-  /** The program's, for its texts. */
+  /** The name of the program in its texts. */
   readonly name: string;
   readonly args: readonly string[];
 };
 
-/** Flags that do not fit are the user's to cure: this code, as most shells' tools have it. */
+/** The exit code for wrong flags, as in most shell tools. */
 const USAGE_EXIT_CODE = 2;
 
 const OWN_FLAGS = ['--help', '-h', '--version', '-V'];
 
-/** Runs the command that the arguments name, prints what went wrong, and resolves to the exit code. */
+/** Runs the command that the arguments name, prints its error if it fails, and resolves to the exit code. */
 export async function runCommand(commands: Commands, { name, args }: Invocation): Promise<number> {
-  // `help publish` is `publish --help`.
   dropUnreadOutput();
+  // `help publish` is `publish --help`.
   const [first, ...rest] = args[0] === 'help' ? [...args.slice(1, 2), '--help'] : args;
   try {
     if (first === undefined || first === '--help' || first === '-h')
@@ -56,7 +56,7 @@ export async function runCommand(commands: Commands, { name, args }: Invocation)
   }
 }
 
-/** The first argument is no command, and no flag of the program itself. */
+/** The error if the first argument is neither a command nor a flag of the program itself. */
 function unknownWord(word: string, commands: readonly string[], name: string): UserError {
   const isFlag = word.startsWith('-');
   const text = isFlag
@@ -95,9 +95,9 @@ async function listCommands(commands: Commands, name: string): Promise<number> {
 }
 
 /**
- * Flags by `node:util` parseArgs.
+ * Parses flags with parseArgs of `node:util`.
  *
- * @throws {UserError} that names the flag which is unknown, or lacks its value.
+ * @throws {UserError} that names the flag that is unknown, or that lacks its value.
  */
 export function parseFlags<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
   try {
@@ -120,7 +120,7 @@ function unknownFlag(config: ParseArgsConfig): string | undefined {
   return `There is no flag ${found.rawName}.${didYouMean(found.rawName, flags)}`;
 }
 
-/** A flag that is a whole number. @throws {UserError} that names flag and range. */
+/** Parses a flag as a whole number. @throws {UserError} that names flag and range. */
 export function wholeNumberFlag(name: string, text: string, min: number, max: number): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (value >= min && value <= max) return value;
@@ -129,7 +129,10 @@ export function wholeNumberFlag(name: string, text: string, min: number, max: nu
   });
 }
 
-/** A flag that is a duration: a number in its unit, or `2s` and the like. @throws {UserError} that names flag and range. */
+/**
+ * Parses a flag as a duration: a number in `unit`, or with a unit of its own, such as `2s`. @throws {UserError} that names flag
+ * and range.
+ */
 export function durationFlag(
   name: string,
   text: string,

@@ -1,12 +1,12 @@
-/** What a plain number counts in. */
+/** The unit of a number without a suffix. */
 export type DurationUnit = 'milliseconds' | 'hours' | 'days';
 
 export type DurationRange = {
   readonly unit: DurationUnit;
-  /** In the unit; both ends are allowed. */
+  /** In the unit; `min` and `max` themselves are allowed. */
   readonly min: number;
   readonly max: number;
-  /** Whether parts of the unit are refused. */
+  /** True if fractions of the unit are refused. */
   readonly whole: boolean;
 };
 
@@ -24,9 +24,9 @@ const MS_OF_UNIT: Readonly<Record<DurationUnit, number>> = {
 };
 
 /**
- * A duration in its unit: `2s` is 2000 milliseconds; a number without a suffix is in the unit itself.
+ * Parses a duration into `unit`: `2s` is 2000 milliseconds; a number without a suffix is already in `unit`.
  *
- * @throws {TypeError} that repeats the text, and says what is allowed.
+ * @throws {TypeError} that repeats the text, and names the allowed range.
  */
 export function parseDuration(text: string, { unit, min, max, whole }: DurationRange): number {
   const [, digits, suffix] = /^\s*(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h|d)?\s*$/.exec(text) ?? [];
@@ -41,7 +41,7 @@ export function parseDuration(text: string, { unit, min, max, whole }: DurationR
   );
 }
 
-/** Binary fractions make 1100.0000000000002 ms of 1.1 s. */
+/** Removes the error of binary fractions: 1.1 s would be 1100.0000000000002 ms. */
 function rounded(value: number): number {
   return Math.round(value * 1e9) / 1e9;
 }

@@ -1,11 +1,11 @@
 import { performance } from 'node:perf_hooks';
 
-/** Over how long it is measured, in milliseconds; longer where nobody has asked meanwhile. */
+/** The shortest time that one measurement covers, in milliseconds. If the monitor is asked less often, it covers more. */
 const MEASURE_MS = 500;
-/** Share of the time that the event loop is at work, from which on it is the bottleneck. */
+/** Above this share of the time at work, the event loop is the bottleneck. */
 const BUSY = 0.9;
 
-/** Tells whether this process is the bottleneck: answers come late then because they are read late. */
+/** Creates a function that returns true if this process is the bottleneck: then answers seem late because they are read late. */
 export function createEventLoopMonitor(): () => boolean {
   let since = performance.eventLoopUtilization();
   let measuredAt = performance.now();

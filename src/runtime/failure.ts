@@ -1,6 +1,6 @@
 /**
- * A failure that the user can cure: bad settings, a wrong password, a port in use. Its message names the thing and the
- * cure, so it is printed without a stack. Everything else that is thrown is a bug.
+ * A failure that the user can cure: bad settings, a wrong password, a port in use. The message names the problem and the cure, so
+ * it is printed without a stack. Any other error that reaches the user is a bug.
  */
 export class UserError extends Error {
   override readonly name = 'UserError';
@@ -13,7 +13,7 @@ export class UserError extends Error {
   readonly exitCode: number;
 }
 
-/** The `code` of a system, HTTP, NATS or PostgreSQL error; errors are told apart by it, never by their text. */
+/** The `code` of a system, HTTP, NATS or PostgreSQL error. Errors are distinguished by this code, never by their text. */
 export function errorCode(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : undefined;

@@ -1,6 +1,6 @@
 import { basename, relative } from 'node:path';
 
-/** How this program was called, for texts with lines to paste: by its name, or as `node dist/main.js`. */
+/** How this program was called, for texts with lines to paste: its own name, or `node dist/main.js`. */
 export function programName(script: string, folder: string): string {
   if (basename(script) !== 'main.js') return basename(script);
   const inside = relative(folder, script);

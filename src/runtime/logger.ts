@@ -4,11 +4,11 @@ export type { Logger };
 
 export type LogOptions = {
   readonly level: string;
-  /** Undefined: pretty on a terminal, else json. */
+  /** Undefined: `pretty` on a terminal, else `json`. */
   readonly format: 'json' | 'logfmt' | 'pretty' | undefined;
 };
 
-/** Writes to standard output, at once: what was logged before a crash is there. */
+/** A logger that writes to standard output synchronously, so that no line before a crash is lost. */
 export async function createLogger(options: LogOptions): Promise<Logger> {
   const format = options.format ?? (process.stdout.isTTY ? 'pretty' : 'json');
   return pino(

@@ -1,11 +1,11 @@
-/** Decimal digits that a double always keeps. */
+/** A double always keeps this number of decimal digits. */
 const SAFE_DIGITS = 15;
-/** The most that the shortest text of a double can have. */
+/** The shortest text of a double has at most this number of digits. */
 const MOST_DIGITS = 17;
 
 /**
- * The number that a text of PostgreSQL says, where a JSON number keeps it to the last digit; else the text.
- * `12345678901234567890` stays text: readers would make 12345678901234567000 of it.
+ * The number in a text of PostgreSQL if a JSON number keeps every digit, else the text. `12345678901234567890` stays text,
+ * because most programs would read it as 12345678901234567000.
  */
 export function numberOrText(text: string | null): number | string | null {
   if (text === null) return null;
@@ -18,7 +18,7 @@ export function numberOrText(text: string | null): number | string | null {
   return digits.length <= MOST_DIGITS && digits === significantDigits(String(value)) ? value : text;
 }
 
-/** Without sign, point, exponent, and zeros at both ends. */
+/** The digits without sign, point, exponent, and zeros at both ends. */
 function significantDigits(text: string): string {
   const [mantissa = ''] = text.replace(/^-/, '').split(/e/i);
   return mantissa.replace('.', '').replace(/^0+|0+$/g, '');

@@ -1,9 +1,11 @@
 import { errorCode } from './failure.ts';
 
-/** A program that reads our output may stop early, as `head` does. Writing on is then no error, and changes nothing. */
+/**
+ * Codes after the program that reads our output stopped early, as `head` does. Writing is then not an error, and has no effect.
+ */
 const CLOSED = new Set(['EPIPE', 'ERR_STREAM_DESTROYED']);
 
-/** From now on, output that nobody reads any more is dropped, instead of ending the process with a stack trace. */
+/** From now on, output to a closed pipe is dropped, instead of ending the process with a stack trace. */
 export function dropUnreadOutput(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error) => {
@@ -12,7 +14,7 @@ export function dropUnreadOutput(): void {
   }
 }
 
-/** Resolves when a line was written that nobody reads any more: time to stop, for a command that prints on and on. */
+/** Resolves when standard output is a closed pipe: a command that prints without end should stop then. */
 export function outputClosed(): Promise<'SIGPIPE'> {
   return new Promise((resolve) => {
     process.stdout.once('error', () => resolve('SIGPIPE'));

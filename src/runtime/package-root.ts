@@ -2,15 +2,15 @@ import { existsSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 
 /**
- * The folder of this package: the nearest one above this file that holds a package.json. It is the same from the sources and
- * from every build, however deep the asking file lies.
+ * The folder of this package: the nearest folder above this file with a package.json. The result is the same for the sources and
+ * for every build.
  */
 export const PACKAGE_ROOT: string = folderWithPackage(import.meta.dirname);
 
-/** Whether npm has put the package into a `node_modules`, whose contents npm replaces as it likes. */
+/** True if the package is in a `node_modules` folder, where npm may replace all files at any time. */
 export const IS_INSTALLED: boolean = isInstalled(PACKAGE_ROOT);
 
-/** Where `.data` and `.cache` lie: in the checkout, or, of a package that is installed, in the working folder. */
+/** The folder of `.data` and `.cache`: the checkout, or the working folder if the package is installed. */
 export const HOME_FOLDER: string = IS_INSTALLED ? process.cwd() : PACKAGE_ROOT;
 
 function folderWithPackage(folder: string): string {

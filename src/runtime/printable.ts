@@ -1,6 +1,6 @@
 /**
- * Text from outside as one line for a terminal: line breaks, escape sequences and other control characters are shown as
- * escapes, so that nothing which was received can move the cursor or forge a line.
+ * Text from outside as one line for a terminal. Line breaks, escape sequences and other control characters are shown as escapes,
+ * so that received text cannot move the cursor or forge a line.
  */
 export function printable(text: string): string {
   return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, escaped);

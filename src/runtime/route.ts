@@ -1,11 +1,11 @@
-/** What a request to our own HTTP server gives. */
+/** The answer to a request to our own HTTP server. */
 export type Reply = {
   readonly status: number;
   readonly type: 'application/json' | 'text/html; charset=utf-8' | 'text/plain; charset=utf-8';
   readonly body: string;
 };
 
-/** One thing that our HTTP server answers. A plain value: `http/server.ts` mounts it. */
+/** One path of our HTTP server. A plain value: `http/server.ts` serves it. */
 export type Route = {
   readonly method: 'GET';
   readonly path: string;

@@ -1,4 +1,4 @@
-/** A part of a program that runs until it is stopped. */
+/** A part of a program that runs until it is stopped. A program starts its services in order and stops them in reverse order. */
 export interface Service {
   readonly name: string;
   start(): Promise<void> | void;

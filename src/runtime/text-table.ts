@@ -7,9 +7,9 @@ export type Column = {
 };
 
 /**
- * Rows below their column names, aligned as psql aligns them. Ends with a line break.
+ * Rows below their column names, aligned like the output of psql. Ends with a line break.
  *
- * @param rows A cell a column each; null is shown as nothing.
+ * @param rows One cell per column; null is shown as an empty cell.
  */
 export function textTable(columns: readonly Column[], rows: readonly (readonly (string | null)[])[]): string {
   const cells = rows.map((row) => columns.map((_, index) => printable(row[index] ?? '')));

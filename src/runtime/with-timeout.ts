@@ -1,4 +1,4 @@
-/** Whether it was done within this many milliseconds. Work that takes longer is left to itself. */
+/** Resolves to true if the work is done within `ms` milliseconds, else to false. Work that takes longer is not stopped. */
 export async function withTimeout(ms: number, work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<boolean>((resolve) => {
