@@ -4,10 +4,10 @@ import { hours, listOf, milliseconds, parsePort, parseStatus, proxyUrl, wholeNum
 /** Attempts and retries. */
 export const attempts = {
   /**
-   * HTTP requests for one delivery before it becomes a dead letter. The first one counts. Rows of `rule_webhooks` have
+   * HTTP requests for one delivery before it becomes a dead letter. The first request counts. Rows of `rule_webhooks` have
    * their own `max_retries`.
    * Too low: a short outage makes dead letters.
-   * Too high: a message that can never succeed is sent for long.
+   * Too high: a message that can never succeed is sent again for a long time.
    * @default 7. Range 1 to 100. Env MAX_ATTEMPTS.
    */
   MAX_ATTEMPTS: wholeNumber(1, 100)({ default: 7, desc: 'attempts before a dead letter; the first counts' }),
@@ -26,7 +26,7 @@ export const attempts = {
 
   /**
    * The longest delay between two attempts, in milliseconds. At least BACKOFF_BASE_MS.
-   * Too low: many attempts are over soon.
+   * Too low: all attempts are over soon, even if there are many.
    * Too high: the last attempts come late.
    * @default 300_000. Range 1 to 86_400_000. Env BACKOFF_MAX_MS.
    */
@@ -36,9 +36,9 @@ export const attempts = {
   )({ default: 300_000, desc: 'longest delay between two attempts (ms)' }),
 
   /**
-   * The longest `Retry-After` that the worker believes, in milliseconds. A longer one counts as this long.
-   * Too low: the endpoint is asked again before it wants to be.
-   * Too high: an endpoint can hold up its messages for long.
+   * The longest `Retry-After` that the worker accepts, in milliseconds. A longer one is shortened to this time.
+   * Too low: the worker sends the next attempt before the endpoint wants it.
+   * Too high: an endpoint can delay its messages for a long time.
    * @default 3_600_000. Range 0 (Retry-After is ignored) to 86_400_000. Env RETRY_AFTER_MAX_MS.
    */
   RETRY_AFTER_MAX_MS: milliseconds(
@@ -47,7 +47,7 @@ export const attempts = {
   )({ default: 3_600_000, desc: 'longest `Retry-After` that is believed (ms)' }),
 
   /**
-   * Statuses that no retry can cure, comma-separated. Such an answer makes a dead letter `rejected` at once.
+   * HTTP statuses that are not retried, comma-separated. Such an answer makes a dead letter `rejected` at once.
    * @default none. Each 300 to 599. Env TERMINAL_STATUSES.
    */
   TERMINAL_STATUSES: listOf(parseStatus)({
@@ -56,9 +56,9 @@ export const attempts = {
   }),
 
   /**
-   * How old a webhook may become before it is given up as `expired`, in hours; 0.5 is half an hour. The age is counted
-   * from when the webhook was published, or from its `Webhook-Deliver-At`.
-   * Too low: webhooks that wait for an endpoint that is down for long are lost to it.
+   * How old a webhook may become before it is given up as `expired`, in hours; 0.5 is half an hour. The age counts from
+   * the publication of the webhook, or from its `Webhook-Deliver-At`.
+   * Too low: an endpoint that is down for a long time loses its webhooks.
    * Too high: an endpoint that comes back receives old webhooks.
    * @default 0: no limit. Range 0 to 87_600. Env MAX_AGE_HOURS.
    */
@@ -87,10 +87,10 @@ export const attempts = {
   )({ default: 5000, desc: 'limit of dialing: DNS, TCP, TLS (ms)' }),
 
   /**
-   * Idle connections to endpoints that are kept for the next delivery, besides those in use. The ones that were not used
-   * for longest are closed first. Each costs about 50 KB and a file descriptor. Through EGRESS_PROXY this setting has no
-   * effect: each connection lasts 4 s after its use, or up to 60 s as the endpoint asks.
-   * Too low: deliveries to many endpoints dial anew each time, with TLS.
+   * Idle connections to endpoints that are kept for the next delivery. Connections in use do not count. The least recently
+   * used ones are closed first. Each costs about 50 KB and a file descriptor. Through EGRESS_PROXY this setting has no
+   * effect: each connection stays open for 4 s after its use, or up to 60 s if the endpoint asks for that.
+   * Too low: deliveries to many endpoints open a new connection each time, with TLS.
    * Too high: the worker needs more memory and file descriptors.
    * @default 1_000. Range 0 to 100_000. Env MAX_IDLE_CONNECTIONS.
    */
@@ -101,7 +101,7 @@ export const attempts = {
 
   /**
    * How much of a response is read, in bytes. A longer response is cut off, and counts by its status.
-   * Too low: connections are closed after each response that is longer, and dialed anew.
+   * Too low: after each longer response the connection is closed, and the next attempt opens a new one.
    * Too high: an endpoint can keep an attempt busy with a long response.
    * @default 16_384. Range 0 to 10_485_760. Env MAX_RESPONSE_BYTES.
    */
@@ -129,10 +129,9 @@ export const attempts = {
   }),
 
   /**
-   * A forward proxy that all deliveries go through, by CONNECT. The proxy resolves the names, so the proxy must refuse
-   * addresses that deliveries may not reach. Addresses that stand in URLs are still checked by the worker. A user and a
-   * password in the URL are sent to the proxy. While the proxy is away, deliveries wait in their slots, and no attempt is
-   * counted.
+   * A forward proxy: all deliveries go through it, by CONNECT. The proxy resolves the names, so the proxy must refuse
+   * addresses that deliveries may not reach. The worker still checks IP addresses in URLs. A user and a password in the URL
+   * are sent to the proxy. While the proxy is away, deliveries wait in their slots, and no attempt is counted.
    * @default none. Env EGRESS_PROXY.
    */
   EGRESS_PROXY: proxyUrl({ default: undefined, desc: 'forward proxy for deliveries, `http://proxy:3128`' }),

@@ -6,9 +6,9 @@ export const capacity = {
   /**
    * The most attempts at once at one endpoint, by all workers of the group together. Each worker takes its share, and at
    * least one. A row of `rule_nats_endpoints` or `rule_webhooks` overrides it.
-   * Too low: a backlog waits in the parked queue although the endpoint could take it.
-   * Too high: no effect, because the endpoint limiter finds out what the endpoint bears.
-   * @default none: as many as the endpoint has shown to bear. Range 1 to 10_000. Env ENDPOINT_CONCURRENCY.
+   * Too low: messages wait in the parked queue although the endpoint could handle them.
+   * Too high: no effect, because the endpoint limiter measures how many the endpoint handles.
+   * @default none: as many as the endpoint limiter allows. Range 1 to 10_000. Env ENDPOINT_CONCURRENCY.
    */
   ENDPOINT_CONCURRENCY: wholeNumber(
     1,
@@ -29,8 +29,8 @@ export const capacity = {
 
   /**
    * What counts as one endpoint for messages that name their URL: its `origin` (scheme, host and port), or the `url`
-   * without its query. Choose `url` if one host serves many endpoints that fail each on its own. All workers of a group
-   * must agree.
+   * without its query. Choose `url` if one host serves many endpoints that fail independently. All workers of a group must
+   * have the same value.
    * @default origin. Env ENDPOINT_KEY.
    */
   ENDPOINT_KEY: str({
@@ -53,8 +53,8 @@ export const capacity = {
 
   /**
    * Share of failed attempts (no connection, timeout, 429, 5xx) that opens the circuit breaker of an endpoint. Then the
-   * worker sends only probes. It counts from ten attempts on. Ten failures in a row open it at any share, and three in a
-   * row at an endpoint that never succeeded.
+   * worker sends only probes. The share counts from ten attempts on. Ten failures in a row open the breaker at any share;
+   * at an endpoint that never succeeded, three failures in a row do.
    * Too low: an endpoint that fails now and then is slowed down.
    * Too high: messages use up their attempts at an endpoint that hardly ever succeeds.
    * @default 0.8. Range 0.05 to 1. Env BREAKER_FAILURE_RATE.
@@ -65,9 +65,9 @@ export const capacity = {
   )({ default: 0.8, desc: 'share of failed attempts that opens the circuit breaker' }),
 
   /**
-   * The time over which this share is taken, in milliseconds.
+   * The share BREAKER_FAILURE_RATE is computed over the attempts of this time, in milliseconds.
    * Too low: chance decides, because there are few attempts.
-   * Too high: old successes keep attempts going to an endpoint that has begun to fail.
+   * Too high: old successes keep the breaker closed although the endpoint has begun to fail.
    * @default 10_000. Range 1_000 to 600_000. Env BREAKER_WINDOW_MS.
    */
   BREAKER_WINDOW_MS: milliseconds(
@@ -76,9 +76,9 @@ export const capacity = {
   )({ default: 10_000, desc: 'time over which this share is taken (ms)' }),
 
   /**
-   * Parked queues that one worker reads at the same time, and as many queues of ordering keys. If there are more, they
-   * take turns of up to 10 s.
-   * Too low: an endpoint that is back, or an ordering key, waits for its turn.
+   * Parked queues that one worker reads at the same time, and as many queues of ordering keys. If there are more, the worker
+   * reads each for up to 10 s, one after the other.
+   * Too low: the messages of an endpoint that is back, or of an ordering key, wait until their queue is read.
    * Too high: each queue costs nats-server a consumer, about 50 KB.
    * @default 256. Range 1 to 10_000. Env MAX_OPEN_QUEUES.
    */
@@ -91,7 +91,7 @@ export const capacity = {
    * How much memory deferred messages may take in one worker, in bytes: messages that wait for capacity and cannot be
    * parked, because the parked stream is full, or they are too large for it, or they must keep their order.
    * Too low: further messages are requeued again and again, and each redelivery counts as an attempt.
-   * Too high: a full parked stream, or an ordered endpoint that is down, costs as much memory.
+   * Too high: with a full parked stream, or an ordered endpoint that is down, the worker uses all this memory.
    * @default 67_108_864. Range 0 to 4_294_967_296. Env DEFERRED_BYTES.
    */
   DEFERRED_BYTES: wholeNumber(
@@ -100,9 +100,9 @@ export const capacity = {
   )({ default: 67_108_864, desc: 'memory for deferred messages, which cannot be parked (bytes)' }),
 
   /**
-   * Endpoints that one worker remembers: how many attempts each one bears, and whether it is unhealthy. A few KB each.
-   * Beyond it, the endpoints without an attempt for longest are forgotten, unhealthy ones last.
-   * Too low: forgotten endpoints are met again as new ones; if more endpoints have parked messages, they take turns.
+   * Endpoints that one worker remembers: how many attempts at once each one handles, and whether it is unhealthy. A few KB
+   * each. Above this number, the endpoints without an attempt for the longest time are forgotten, unhealthy ones last.
+   * Too low: forgotten endpoints start again as untested. If more endpoints have parked messages, their queues take turns.
    * Too high: the worker needs more memory.
    * @default 50_000. Range 1_000 to 10_000_000. Env MAX_TRACKED_ENDPOINTS.
    */

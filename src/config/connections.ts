@@ -4,8 +4,8 @@ import { jetStreamName, listOf, oneLine, parseNatsServer, postgresUrl, wholeNumb
 /** Connections to NATS and PostgreSQL. */
 export const connections = {
   /**
-   * NATS servers, comma-separated. The worker uses one that answers, and another one when it goes. A user and a password
-   * in the URL (`nats://user:password@host`) work; NATS_USER and NATS_PASS keep them out of process lists.
+   * NATS servers, comma-separated. The worker connects to one of them, and to another one if the connection is lost. A user
+   * and a password in the URL (`nats://user:password@host`) work; NATS_USER and NATS_PASS keep them out of process lists.
    * @default nats://localhost:4222. Env NATS_URL.
    */
   NATS_URL: listOf(parseNatsServer)({
@@ -46,7 +46,7 @@ export const connections = {
 
   /**
    * Path of the certificates of the authorities that sign the certificates of NATS servers (PEM).
-   * @default the system's. Env NATS_TLS_CA.
+   * @default the authorities of the system. Env NATS_TLS_CA.
    */
   NATS_TLS_CA: oneLine({ default: undefined, desc: 'path of the CA certificates for NATS (PEM)' }),
 
@@ -63,7 +63,7 @@ export const connections = {
   NATS_TLS_KEY: oneLine({ default: undefined, desc: 'path of the key of this certificate (PEM)' }),
 
   /**
-   * Begin TLS before the server's greeting, for servers with `handshake_first`. Other servers do not answer then.
+   * Begin TLS before the server's greeting, for servers with `handshake_first`. Other servers then do not answer.
    * @default false. Env NATS_TLS_FIRST.
    */
   NATS_TLS_FIRST: bool({ default: false, desc: 'TLS first, for servers with `handshake_first`' }),
@@ -75,8 +75,8 @@ export const connections = {
   NATS_JS_DOMAIN: jetStreamName({ default: undefined, desc: 'JetStream domain, behind a leaf node' }),
 
   /**
-   * PostgreSQL. `sslmode`, `sslrootcert`, `sslcert` and `sslkey` in its query mean what they mean to psql. The URL is
-   * never logged. While PostgreSQL is away, deliveries go on and statistics wait in memory.
+   * PostgreSQL. `sslmode`, `sslrootcert`, `sslcert` and `sslkey` in its query have the same meaning as in psql. The URL is
+   * never logged. While PostgreSQL is away, deliveries go on and statistics are kept in memory.
    * @default postgresql://localhost/postgres. Env DATABASE_URL.
    */
   DATABASE_URL: postgresUrl({

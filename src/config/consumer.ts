@@ -9,7 +9,7 @@ import {
   wholeNumber,
 } from './validators.ts';
 
-/** Which messages a worker takes, and how many at once. */
+/** Which messages a worker delivers, and how many at once. */
 export const consumer = {
   /**
    * The JetStream stream that webhooks are published to. The worker makes it if it is missing.
@@ -43,7 +43,7 @@ export const consumer = {
   /**
    * Attempts in flight at once in this worker: its slots.
    * Too low: slow endpoints limit the throughput to CONCURRENCY / response time.
-   * Too high: the worker needs more memory and sockets, and endpoints see more parallel requests than they bear.
+   * Too high: the worker needs more memory and sockets, and endpoints get more parallel requests than they can handle.
    * @default 256, or BATCH_SIZE if only that is set. Range 1 to 10_000. Env CONCURRENCY.
    */
   CONCURRENCY: wholeNumber(1, 10_000)({ default: 256, desc: 'attempts in flight at once (slots)' }),
@@ -58,11 +58,12 @@ export const consumer = {
   BATCH_SIZE: wholeNumber(1, 10_000)({ default: undefined, desc: 'most messages that one pull asks for' }),
 
   /**
-   * How long NATS waits for a sign of a worker before it redelivers a message to another worker, in milliseconds. Workers
-   * extend it while they hold a message, so it only bounds how long the messages of a dead worker wait. At least twice
-   * ATTEMPT_TIMEOUT_MS. It is written when the consumer is made. If it differs later, the worker warns.
-   * Too low: a worker that stands still for a moment loses its messages, and endpoints receive them twice.
-   * Too high: the messages of a dead worker wait for long.
+   * How long NATS waits for an ack, or for a sign of work, before it redelivers a message to another worker, in
+   * milliseconds. Workers extend this time while they hold a message, so it only bounds how long the messages of a dead
+   * worker wait. At least twice ATTEMPT_TIMEOUT_MS. The value is written when the consumer is created. If the setting
+   * differs later, the worker warns.
+   * Too low: a worker that pauses for a moment loses its messages, and endpoints receive them twice.
+   * Too high: the messages of a dead worker wait for a long time.
    * @default 60_000. Range 1_000 to 3_600_000. Env ACK_WAIT_MS.
    */
   ACK_WAIT_MS: milliseconds(
@@ -72,7 +73,7 @@ export const consumer = {
 
   /**
    * Where a new consumer starts on a stream that has messages: `all`, `new`, or a time (ISO 8601).
-   * @default none: behind what other consumers of the same subjects have acknowledged, else all. Env START_FROM.
+   * @default none: after the messages that another consumer of the same subjects has acked, else `all`. Env START_FROM.
    */
   START_FROM: startPosition({
     default: undefined,

@@ -6,7 +6,7 @@ export const operation = {
   /**
    * How often statistics are written to PostgreSQL, in milliseconds.
    * Too low: PostgreSQL has more small transactions.
-   * Too high: the tables lag, and a kill -9 loses more of them.
+   * Too high: the tables lag, and a kill -9 loses more statistics.
    * @default 5_000. Range 100 to 600_000. Env STATS_INTERVAL_MS.
    */
   STATS_INTERVAL_MS: milliseconds(
@@ -25,10 +25,10 @@ export const operation = {
   }),
 
   /**
-   * Rows of attempts and dead letters that are kept in memory while PostgreSQL is away. Rows beyond it are dropped and
-   * counted (`rows_dropped`); deliveries and counters go on. About 1 KB each, see ATTEMPT_BUFFER_BYTES.
-   * Too low: a short absence of PostgreSQL drops rows.
-   * Too high: a long one costs as much memory.
+   * Rows of attempts and dead letters that are kept in memory while PostgreSQL is away. Further rows are dropped and
+   * counted (`rows_dropped`); deliveries and counters go on. About 1 KB per row, see ATTEMPT_BUFFER_BYTES.
+   * Too low: rows are dropped in a short absence of PostgreSQL.
+   * Too high: a long absence costs much memory.
    * @default 50_000. Range 1_000 to 1_000_000. Env ATTEMPT_BUFFER_ROWS.
    */
   ATTEMPT_BUFFER_ROWS: wholeNumber(
@@ -37,10 +37,10 @@ export const operation = {
   )({ default: 50_000, desc: 'rows kept in memory while PostgreSQL is away' }),
 
   /**
-   * How much memory these rows may take, in bytes. Rows with responses, long URLs, and most of all with bodies
-   * (STORE_PAYLOADS) can take far more than 1 KB each. Rows beyond it are dropped and counted, too.
-   * Too low: a short absence of PostgreSQL drops rows.
-   * Too high: a long one costs as much memory.
+   * How much memory the rows of ATTEMPT_BUFFER_ROWS may take, in bytes. Rows with responses, long URLs, and most of all with
+   * bodies (STORE_PAYLOADS) can take far more than 1 KB. Further rows are dropped and counted, too.
+   * Too low: rows are dropped in a short absence of PostgreSQL.
+   * Too high: a long absence costs as much memory.
    * @default 67_108_864. Range 1_048_576 to 4_294_967_296. Env ATTEMPT_BUFFER_BYTES.
    */
   ATTEMPT_BUFFER_BYTES: wholeNumber(
@@ -49,9 +49,9 @@ export const operation = {
   )({ default: 67_108_864, desc: 'memory that these rows may take (bytes)' }),
 
   /**
-   * Whether the body of a dead letter is stored in PostgreSQL, in `payload` of `nats_recent_failures`: `failures`, or
-   * `none`. Headers are never stored there. The dead letter in NATS holds the whole message either way; otherwise it could
-   * not be replayed.
+   * `failures`: the body of a dead letter is stored in PostgreSQL, in `payload` of `nats_recent_failures`. `none`: no body is
+   * stored. Headers are never stored there. With both values, the dead letter in NATS holds the whole message, so that it can
+   * be replayed.
    * @default none. Env STORE_PAYLOADS.
    */
   STORE_PAYLOADS: str({
@@ -82,7 +82,7 @@ export const operation = {
   /**
    * How long attempts in flight may go on after SIGTERM or SIGINT, in milliseconds. The other attempts are aborted, and
    * their messages parked for other workers. The grace period of a container must be 7 s longer.
-   * Too low: attempts are cut off that the endpoint may have done, and it receives them twice.
+   * Too low: attempts are aborted that the endpoint may have processed, and the endpoint receives the webhook twice.
    * Too high: a stop takes long, and a container may be killed first.
    * @default 15_000. Range 0 to 600_000. Env SHUTDOWN_DRAIN_MS.
    */
@@ -120,7 +120,7 @@ export const operation = {
 
   /**
    * Path of a nats-server for `npm start` and `npm test`.
-   * @default none: found or fetched. Env NATS_SERVER_BIN.
+   * @default none: a nats-server is found or downloaded. Env NATS_SERVER_BIN.
    */
   NATS_SERVER_BIN: str({
     default: undefined,

@@ -13,21 +13,21 @@ export const ordering = {
   }),
 
   /**
-   * Subjects whose messages are delivered in order, comma-separated: of each subject, one message at a time. None of them
-   * may overlap the subjects of the stream of the other webhooks. `off`: nothing is delivered in order.
-   * @default after SUBJECT: `webhooks.ordered.*` for `webhooks.*`. Env ORDERED_SUBJECT.
+   * Subjects whose messages are delivered in order, comma-separated: one message at a time per subject. They must not overlap
+   * the subjects of STREAM_NAME. `off`: nothing is delivered in order.
+   * @default made from SUBJECT: `webhooks.ordered.*` for `webhooks.*`. Env ORDERED_SUBJECT.
    */
   ORDERED_SUBJECT: makeValidator<readonly string[]>((text) => {
     const found = text.trim() === 'off' ? [] : items(text);
     if (found.length === 0 && text.trim() !== 'off')
-      throw new TypeError(`"${text}" names nothing; leave it empty for the default`);
+      throw new TypeError(`"${text}" is an empty list; leave the setting empty for its default`);
     return found.map(parseSubject);
   })({ default: undefined, desc: 'subjects delivered in order, each by itself, or `off`' }),
 };
 
 /**
- * The ordered subjects beside those that are delivered in any order: `webhooks.ordered.*` beside `webhooks.*`, `webhooks.>` and
- * `webhooks.orders`. A subject of one token has none beside it.
+ * The default ordered subjects for the subjects of SUBJECT: `webhooks.ordered.*` for `webhooks.*`, `webhooks.>` and
+ * `webhooks.orders`. A subject of one token has none.
  */
 export function orderedBeside(subjects: readonly string[]): readonly string[] {
   const prefixes = subjects.map((subject) => subject.split('.').slice(0, -1).join('.'));

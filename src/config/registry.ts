@@ -15,9 +15,9 @@ export const registry = {
   }),
 
   /**
-   * Signs requests to URLs that messages name themselves, as Standard Webhooks say: `whsec_<base64>`. While receivers
-   * change over, give several, comma-separated, the newest first: all of them sign. Endpoints of `rule_webhooks` have
-   * their own secrets in `rule_webhook_secrets`. It is never logged.
+   * The secret that signs requests to URLs in messages, as in Standard Webhooks: `whsec_<base64>`. While a secret is
+   * rotated, give several, comma-separated, the newest first: every secret signs. Endpoints of `rule_webhooks` have their
+   * own secrets in `rule_webhook_secrets`. It is never logged.
    * @default none: not signed. Env SIGNING_SECRET.
    */
   SIGNING_SECRET: listOf(signingSecret)({
@@ -26,9 +26,9 @@ export const registry = {
   }),
 
   /**
-   * A row of `rule_webhooks` that answers nothing but failures for this long is disabled, in hours. Half-way, the log
-   * warns. Its messages stay parked.
-   * Too low: an outage of the endpoint disables its row, and somebody must enable it again.
+   * A row of `rule_webhooks` is disabled after all attempts at its endpoint failed for this time, in hours. After half of
+   * this time, the log warns. The messages of the row stay parked.
+   * Too low: an outage of the endpoint disables its row, and an operator must enable the row again.
    * Too high: an endpoint that is gone for good costs probes, and its messages take up disk space.
    * @default 120. Range 0 (never) to 8_760. Env DISABLE_AFTER_HOURS.
    */

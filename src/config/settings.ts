@@ -31,13 +31,13 @@ export type Settings = Omit<Values, Derived> & {
   readonly DLQ_STREAM_NAME: string;
   readonly PARKED_STREAM_NAME: string;
   readonly ORDERED_STREAM_NAME: string;
-  /** None: there is no order. */
+  /** Empty: nothing is delivered in order. */
   readonly ORDERED_SUBJECT: readonly string[];
-  /** The ones that were set, to tell a default from a wish. */
+  /** True if the setting was set: it does not have its default. */
   readonly isSet: (name: keyof typeof specifications) => boolean;
-  /** The text of each one that was set, by its present name. */
+  /** The text of each setting that was set, by its present name. */
   readonly written: Readonly<Record<string, string>>;
-  /** What was set under an old name, or under a name that no setting has. */
+  /** Variables with the old name of a setting, or with a name that no setting has. */
   readonly warnings: readonly SettingWarning[];
 };
 
@@ -46,16 +46,16 @@ type Given = Readonly<Record<string, string | undefined>>;
 const FILE = '.env';
 
 /**
- * The settings of this process: its environment, and `.env` of the working folder for what the environment does not have.
- * A variable of the environment wins, also an empty one; empty means unset.
+ * The settings of this process, from its environment and from `.env` in the working folder. A variable of the environment wins,
+ * also an empty one. An empty value counts as not set.
  *
- * @throws {UserError} with every problem at once, each with its setting's name.
+ * @throws {UserError} that lists all problems, each with the name of its setting.
  */
 export function readSettings(): Settings {
   const file = readFile();
   const environment = { ...process.env };
   const { given } = withNewNames(environment);
-  // Programs that we start get the file's lines as well.
+  // Programs that this process starts also get the values of the file.
   for (const [name, value] of Object.entries(file)) {
     if (given[name] === undefined) process.env[name] ??= value;
   }
@@ -74,12 +74,12 @@ function readFile(): Given {
   }
 }
 
-/** The environment as it is, for programs that we start. */
+/** The environment as it is, for programs that this process starts. */
 export function environment(): Readonly<Record<string, string | undefined>> {
   return process.env;
 }
 
-/** The same as `readSettings` for any environment, and any lines of a file, which the environment overrides. */
+/** The same as `readSettings` for any environment and any values of a file. The environment wins. */
 export function settingsFrom(environment: Given, file: Given = {}): Settings {
   const sources = [withNewNames(file), withNewNames(environment)];
   const merged = Object.fromEntries(
@@ -111,10 +111,10 @@ function derivedNames({ STREAM_NAME, DLQ_STREAM_NAME, PARKED_STREAM_NAME, ORDERE
   };
 }
 
-/** Where there are problems, the values that they are about are missing. */
+/** A setting with a problem has no value in `values`. */
 function parse(given: Given): { values: Values; problems: string[] } {
   const problems: string[] = [];
-  // Without envalid's own proxy, which throws on every name it does not know.
+  // Not `cleanEnv`: its proxy throws on every name that envalid does not know.
   const values = customCleanEnv(given, specifications, (cleaned) => ({ ...cleaned }), {
     reporter: ({ errors }) => {
       for (const [name, error] of Object.entries(errors)) problems.push(`${name}: ${error?.message}`);
@@ -123,7 +123,7 @@ function parse(given: Given): { values: Values; problems: string[] } {
   return { values, problems };
 }
 
-/** What is wrong by itself contradicts nothing. */
+/** Settings that contradict each other. A setting with a problem of its own is left out. */
 function contradictions(values: Partial<Values>, given: Given): string[] {
   const problems: string[] = [];
   const { ACK_WAIT_MS = Number.POSITIVE_INFINITY, ATTEMPT_TIMEOUT_MS = 0 } = values;
@@ -149,12 +149,12 @@ function contradictions(values: Partial<Values>, given: Given): string[] {
   const logins = ['NATS_USER', 'NATS_TOKEN', 'NATS_CREDS', 'NATS_NKEY'].filter(
     (name) => given[name] !== undefined,
   );
-  if (logins.length > 1) problems.push(`${logins[0]}: ${logins.join(', ')} are set; NATS takes one of them`);
+  if (logins.length > 1) problems.push(`${logins[0]}: ${logins.join(', ')} are set; set only one of them`);
   if (values.STREAM_NAME !== undefined) problems.push(...sameNames(values as Values));
   return problems;
 }
 
-/** Four streams, each with its own use. */
+/** The four streams must have different names. */
 function sameNames(values: Values): string[] {
   const names = Object.entries({ STREAM_NAME: values.STREAM_NAME, ...derivedNames(values) });
   return names.flatMap(([setting, name], index) =>
@@ -168,7 +168,7 @@ function sameNames(values: Values): string[] {
   );
 }
 
-/** A name that is mistyped may be the cause, so the warnings follow. */
+/** The error for all problems. The warnings follow, because a mistyped name may be the cause. */
 function invalid(problems: readonly string[], warnings: readonly SettingWarning[]): UserError {
   const lines = [...problems, ...warnings.map(({ hint }) => hint)].map((line) => `\n  ${line}`).join('');
   return new UserError(`${problems.length === 1 ? 'A setting is' : 'Settings are'} wrong:${lines}`);

@@ -23,11 +23,11 @@ export const numberBetween = (min: number, max: number) =>
     return value;
   });
 
-/** A duration in whole milliseconds within a range, both ends included; `2s` and the like as well. */
+/** A duration in whole milliseconds within a range, both ends included. Also accepts a unit, such as `2s`. */
 export const milliseconds = (min: number, max: number) =>
   makeValidator<number>((text) => parseDuration(text, { unit: 'milliseconds', min, max, whole: true }));
 
-/** The same in hours, and in parts of them. */
+/** The same in hours, with fractions. */
 export const hours = (min: number, max: number) =>
   makeValidator<number>((text) => parseDuration(text, { unit: 'hours', min, max, whole: false }));
 
@@ -37,11 +37,12 @@ export const wholeHours = (min: number, max: number) =>
 export const wholeDays = (min: number, max: number) =>
   makeValidator<number>((text) => parseDuration(text, { unit: 'days', min, max, whole: true }));
 
-/** Comma-separated, at least one; white space around an item, and empty items, are dropped. */
+/** A comma-separated list of at least one item. White space around an item, and empty items, are dropped. */
 export const listOf = <T>(parseItem: (text: string) => T) =>
   makeValidator<readonly T[]>((text) => {
     const found = items(text);
-    if (found.length === 0) throw new TypeError(`"${text}" names nothing; leave it empty for the default`);
+    if (found.length === 0)
+      throw new TypeError(`"${text}" is an empty list; leave the setting empty for its default`);
     return found.map(parseItem);
   });
 
@@ -51,7 +52,7 @@ export const items = (text: string): string[] =>
     .map((item) => item.trim())
     .filter((item) => item !== '');
 
-/** A name of a stream or a consumer: what NATS allows, so that a mistake is told here and not by a server. */
+/** A name of a stream or a consumer, by the rules of NATS, so that a mistake is found here and not by the server. */
 export const jetStreamName = makeValidator<string>((text) => {
   if (!/^[^\s.*>/\\]+$/.test(text)) {
     throw new TypeError(`"${text}" must not contain white space, ".", "*", ">", "/" or "\\"`);
@@ -88,7 +89,7 @@ export function parsePort(text: string): number {
   return port;
 }
 
-/** The text is never repeated in the message: it may hold a password. */
+/** The URL of a proxy. The message never repeats the text, because it may hold a password. */
 export const proxyUrl = makeValidator<string>((text) => {
   const url = /^https?:\/\/./.test(text) && URL.canParse(text) ? new URL(text) : null;
   if (url === null || url.pathname !== '/' || url.search !== '' || url.hash !== '') {
@@ -109,7 +110,7 @@ function isPercentEncoded(text: string): boolean {
   }
 }
 
-/** The text is never repeated in the message: it is a secret. */
+/** A signing secret. The message never repeats the text, because it is a secret. */
 export function signingSecret(text: string): string {
   if (parseSecret(text) === null) throw new TypeError('must look like whsec_<base64>');
   return text;
@@ -129,13 +130,13 @@ export function parseNatsServer(text: string): string {
   const bare = /^[a-z]+:\/\//i.test(text) ? text : `nats://${text}`;
   const url = URL.canParse(bare) ? new URL(bare) : null;
   if (url === null || !/^(nats|tls):$/.test(url.protocol) || url.hostname === '') {
-    // The text itself may hold a password: only its shape is named.
+    // The message does not repeat the text, because it may hold a password.
     throw new TypeError('must be one or more of nats://host:4222 or tls://host:4222, comma-separated');
   }
   return text;
 }
 
-/** PostgreSQL, as a URL. The text is never repeated in the message: it holds a password. */
+/** A PostgreSQL URL. The message never repeats the text, because it may hold a password. */
 export const postgresUrl = makeValidator<string>((text) => {
   if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text)) {
     throw new TypeError('must look like postgresql://user:password@host:5432/database?sslmode=require');

@@ -1,7 +1,7 @@
 import { RENAMED } from './renamed.ts';
 import { isUnknown, meantInEnvironment, meantInFile } from './unknown.ts';
 
-/** A name that is not, or soon no longer, the name of a setting. */
+/** A warning about a name that is not the name of a setting, or will not be in the next version. */
 export type SettingWarning = {
   readonly kind: 'renamed' | 'unknown';
   readonly setting: string;
@@ -13,8 +13,8 @@ type Given = Readonly<Record<string, string | undefined>>;
 
 /**
  * @param known The names of all settings.
- * @param environment Holds variables of other programs: only names that are close to a known one are of interest.
- * @param file `.env`: every name in it is meant for us, or for one of the programs that are known to read it.
+ * @param environment Also holds variables of other programs, so only names that are similar to a known name give a warning.
+ * @param file `.env`: every name is meant for this program, or for one of the programs that are known to read the file.
  */
 export function warningsOf(known: readonly string[], environment: Given, file: Given): SettingWarning[] {
   const set = Object.keys(environment).filter((name) => environment[name]?.trim());
