@@ -4,7 +4,7 @@ import { checkWindow, deliveryWindowOf } from '../core/retry/delivery-window.ts'
 import { isPublishable } from '../core/subject.ts';
 import { closest } from '../runtime/closest.ts';
 
-/** Headers of a message that a worker acts on, as it writes them. */
+/** Headers of a message that a worker reads. */
 const READ_BY_WORKERS = [
   Header.deliverAt,
   Header.expiresAt,
@@ -12,25 +12,25 @@ const READ_BY_WORKERS = [
   Header.replayed,
   Header.eventType,
 ];
-/** RFC 9110: a token. A NATS header may be more, but a client or a worker that reads it may not take it. */
+/** RFC 9110: a token. NATS allows more characters in a name, but clients and workers may not read such a header. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
 
-/** Why nothing can be published there, for a person; null where it can. */
+/** Why a message cannot be published to the subject, for a person; null if it can. */
 export function subjectProblem(subject: string): string | null {
   if (isPublishable(subject)) return null;
   return `--subject: "${subject}" is not a subject to publish to; give tokens separated by dots, without white space and wildcards, such as webhooks.orders`;
 }
 
-/** Why an id would not arrive as it is given; null where it would. */
+/** Why an id would not arrive unchanged, for a person; null if it would. */
 export function idProblem(id: string): string | null {
   if (id.trim() === '') return '--id: an id must not be empty; leave --id out for a random one';
   return CONTROL.test(id) ? '--id: an id must be one line, without control characters' : null;
 }
 
 /**
- * NATS headers, each `Name: value`, as a worker would read them: one that would make a dead letter at once, or that a worker
- * would not know for a slip of the pen, is a problem here.
+ * Parses NATS headers, each `Name: value`, like a worker. A header that would make a dead letter at once is a problem here. So is
+ * a header that workers do not read, if its name is similar to a header that they do read.
  *
  * @param now In milliseconds since 1970.
  */
@@ -69,9 +69,9 @@ function meaningProblem(headers: ReadonlyMap<string, string>, now: number): stri
   const byLowerCase = new Map([...headers].map(([name, value]) => [name.toLowerCase(), value]));
   const message = { header: (name: string) => byLowerCase.get(name.toLowerCase()), publishedAt: now };
   const replay = isReplay(message);
-  if (typeof replay === 'object') return `it would become a dead letter: ${replay.problem}`;
+  if (typeof replay === 'object') return `the message would become a dead letter: ${replay.problem}`;
   const times = deliveryWindowOf(message, 0);
-  if (times.problem !== null) return `it would become a dead letter: ${times.problem}`;
+  if (times.problem !== null) return `the message would become a dead letter: ${times.problem}`;
   const judged = checkWindow(times, now, null);
-  return judged?.kind === 'expired' ? `it would become a dead letter: ${judged.detail}` : null;
+  return judged?.kind === 'expired' ? `the message would become a dead letter: ${judged.detail}` : null;
 }

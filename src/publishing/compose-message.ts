@@ -5,25 +5,25 @@ import { RequestHeader, WRITTEN_BY_WORKERS } from '../core/request/header-names.
 export type MessageParts = {
   /** Undefined: a bare payload, `data` alone. */
   readonly url?: string | undefined;
-  /** Kept byte for byte. */
+  /** Sent byte for byte. */
   readonly data?: Buffer | undefined;
   readonly method?: string | undefined;
-  /** `Name: value`, each. */
+  /** Each `Name: value`. */
   readonly headers?: readonly string[];
 };
 
-/** `problem`: what is wrong, for a person, beginning with the name of the part. */
+/** `problem`: what is wrong, for a person. Begins with the name of the part. */
 export type Composed =
   | { readonly kind: 'message'; readonly bytes: Buffer }
   | { readonly kind: 'problem'; readonly problem: string };
 
-/** A message as DESIGN.md part 5 has it; one that a worker would dead-letter at once is a problem here. */
+/** A message as in DESIGN.md part 5. A message that would become a dead letter at once is a problem here. */
 export function composeMessage({ url, data, method, headers = [] }: MessageParts): Composed {
   if (url === undefined) {
     if (data === undefined) return problem('give --data, --url, or both');
     return headers.length === 0 && method === undefined
       ? checked(data)
-      : problem('--header and --method stand in an envelope: give --url as well');
+      : problem('--header and --method need an envelope: give --url as well');
   }
   const members = [`"webhook_url":${JSON.stringify(url)}`];
   if (method !== undefined) members.push(`"method":${JSON.stringify(method)}`);
@@ -41,7 +41,7 @@ export function composeMessage({ url, data, method, headers = [] }: MessageParts
   return checked(Buffer.concat([Buffer.from(`{${members.join(',')},"data":`), data, Buffer.from('}')]));
 }
 
-/** Where bytes stop being JSON, for a person; null where all of them are. */
+/** Where the bytes stop being JSON, for a person; null if all of them are JSON. */
 export function jsonProblem(bytes: Buffer): string | null {
   const offset = scanJson(bytes, { key: () => {}, value: () => {} });
   if (offset < 0) return null;
@@ -54,7 +54,7 @@ export function jsonProblem(bytes: Buffer): string | null {
   return `not valid JSON: it breaks at ${place} (byte ${offset}), near ${JSON.stringify(near)}`;
 }
 
-/** As a worker would read it. */
+/** Why a worker could not send the message, for a person; null if it could. */
 export function messageProblem(bytes: Buffer): string | null {
   const parsed = createMessageParser()({ data: bytes, header: () => undefined });
   return 'detail' in parsed ? parsed.detail : null;
@@ -62,7 +62,9 @@ export function messageProblem(bytes: Buffer): string | null {
 
 function checked(bytes: Buffer): Composed {
   const wrong = messageProblem(bytes);
-  return wrong === null ? { kind: 'message', bytes } : problem(`it would become a dead letter: ${wrong}`);
+  return wrong === null
+    ? { kind: 'message', bytes }
+    : problem(`the message would become a dead letter: ${wrong}`);
 }
 
 function writtenByWorkers(name: string): string {

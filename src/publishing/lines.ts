@@ -1,14 +1,14 @@
 export type Line = {
-  /** From 1, as editors count. */
+  /** From 1, as in editors. */
   readonly number: number;
-  /** Without its line break, otherwise as it stands. */
+  /** The unchanged bytes of the line, without its line break. */
   readonly bytes: Buffer;
 };
 
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** The lines of a file that may be larger than memory, as bytes; empty ones are left out, but counted. */
+/** The lines of a file that may be larger than memory, as bytes. Empty lines are left out, but counted. */
 export async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Line> {
   let number = 0;
   let begun: Buffer[] = [];

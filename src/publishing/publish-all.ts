@@ -1,15 +1,15 @@
 import { Header } from '../core/message/nats-headers.ts';
 
-/** One message on its way into a stream. */
+/** One message to publish. */
 export type Publication = {
-  /** How a report names it: `line 3`; empty where there is only one. */
+  /** How a report names the message: `line 3`; empty if there is only one. */
   readonly name: string;
   readonly id: string;
-  /** Bytes to store, or why there are none. */
+  /** The bytes to store, or why the message cannot be published. */
   readonly message: Buffer | { readonly problem: string };
 };
 
-/** What an adapter to NATS gives us: see `src/nats/publisher.ts`. */
+/** Publishes to NATS: an adapter of `src/nats/publishing` implements it. */
 export interface PublishPort {
   whenFree(): Promise<void>;
   publish(
@@ -24,27 +24,27 @@ export interface PublishPort {
 
 export type PublishReport = {
   readonly stored: number;
-  /** Of `stored`: those that the stream had already, by their id. */
+  /** How many of `stored` the stream already had, by their id. */
   readonly duplicates: number;
-  /** Names of the streams that stored them. */
+  /** Names of the streams that stored the messages. */
   readonly streams: readonly string[];
-  /** The message that stands last in its stream; null where none was stored. */
+  /** The stored message with the highest sequence; null if none was stored. */
   readonly last: { readonly id: string; readonly sequence: number } | null;
   readonly failures: readonly string[];
-  /** Failures beyond those that are named. */
+  /** The number of failures that `failures` does not list. */
   readonly moreFailures: number;
-  /** The rest was not tried, since it could only have failed in the same way. */
+  /** True if the rest was not tried, because it would have failed in the same way. */
   readonly stopped: boolean;
 };
 
-/** Where one message fails like this, all of them do. */
+/** If one message fails for one of these reasons, all messages fail. */
 const FAILS_ALL = new Set(['noStream', 'denied', 'timeout', 'streamFull']);
 const FAILURES_NAMED = 20;
 
 /**
- * Stores messages, many at once, and waits until NATS has confirmed each.
+ * Stores messages, many at once, and waits until NATS has confirmed all of them.
  *
- * @param headers NATS headers of each, beside its id.
+ * @param headers The NATS headers of every message, in addition to its id.
  */
 export async function publishAll(
   port: PublishPort,
@@ -68,7 +68,7 @@ export async function publishAll(
   async function publish(name: string, id: string, data: Buffer): Promise<void> {
     const result = await port.publish(subject, data, { ...headers, [Header.messageId]: id });
     if ('failed' in result) {
-      // Once all fail, those under way only repeat it.
+      // Once all messages fail, the further failures are only counted.
       if (failsAll) counts.failed++;
       else fail(name, result.detail);
       failsAll ||= FAILS_ALL.has(result.failed);

@@ -18,7 +18,7 @@ describe('a NATS header that would do no good is a problem', () => {
     [['X Event: a'], '"X Event: a" has no valid name'],
     [['X-Größe: a'], 'has no valid name'],
     [['X-A: a\nX-B: b'], 'the value of X-A must be one line'],
-    [['Nats-Msg-Id: 1'], '--id is the Nats-Msg-Id'],
+    [['Nats-Msg-Id: 1'], 'use --id to set Nats-Msg-Id'],
     [['X-A: 1', 'x-a: 2'], 'x-a is given twice'],
     [
       ['Webhook-DeliverAt: 2027-02-01T00:00:00Z'],

@@ -40,7 +40,7 @@ describe('a problem is told', () => {
       { url, headers: ['webhook-signature: x'] },
     ],
     ['header "X A" is not a valid header name', { url, headers: ['X A: 1'] }],
-    ['--header and --method stand in an envelope', { data: Buffer.from('1'), headers: ['X-A: 1'] }],
+    ['--header and --method need an envelope', { data: Buffer.from('1'), headers: ['X-A: 1'] }],
     ['webhook_url is not an http or https URL', { url: 'ftp://example.com' }],
     ['method is not one of GET', { url, method: 'FETCH' }],
   ])('%s', (expected, parts) => {
