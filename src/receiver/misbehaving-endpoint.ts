@@ -6,10 +6,10 @@ import { MISBEHAVIOURS } from './misbehaviours.ts';
 
 export type MisbehavingRequest = {
   readonly path: string;
-  /** On the clock of `performance.now()`. */
+  /** When the request came, on the clock of `performance.now()`. */
   readonly at: number;
   readonly webhookId: string;
-  /** Whether it has got a 2xx. */
+  /** True if the request was answered with a 2xx. */
   readonly answered: boolean;
 };
 
@@ -17,20 +17,20 @@ export interface MisbehavingEndpoint {
   readonly url: string;
   /** In the order of their arrival. */
   readonly requests: readonly MisbehavingRequest[];
-  /** From now on, requests that hang are answered with 200, and later ones at once. It is there again where it had left. */
+  /** Answers hanging requests with 200, and later requests with 200 at once. Accepts connections again after `leave`. */
   recover(): void;
-  /** As at its start. */
+  /** Misbehaves again, as at the start. */
   misbehave(): void;
-  /** Breaks off what is under way, and refuses connections until it recovers. */
+  /** Breaks all connections, and refuses new ones until `recover`. */
   leave(): void;
-  /** Breaks off what is under way. */
+  /** Breaks all connections. */
   close(): Promise<void>;
 }
 
 /**
- * An endpoint that does what its path says, until it recovers: one of `MISBEHAVIOURS`, such as `/status/418`, `/hang` or
- * `/flood/500`, or `/busy`, which asks the first time to be left alone for a second. Other paths are answered with 200,
- * as is all once it has recovered, apart from `/hang/418`, which does as `/status/418` then.
+ * An endpoint that misbehaves as the path of a request says, until `recover`. A path names one of `MISBEHAVIOURS`, such as
+ * `/status/418`, `/hang` or `/flood/500`; or it is `/busy`: the first request gets 503 and a Retry-After of one second. Other
+ * paths are answered with 200. After `recover`, all paths are answered with 200, except `/hang/418`, which is answered with 418.
  */
 export async function startMisbehavingEndpoint(): Promise<MisbehavingEndpoint> {
   const requests: { path: string; at: number; webhookId: string; answered: boolean }[] = [];
@@ -48,7 +48,7 @@ export async function startMisbehavingEndpoint(): Promise<MisbehavingEndpoint> {
     };
     requests.push(noted);
     const misbehave = well ? undefined : MISBEHAVIOURS[name];
-    // Where no end is to come, what counts is the status.
+    // The answer never finishes, so its status counts.
     if (name === 'flood' && misbehave !== undefined) noted.answered = detail === '200';
     response.once('finish', () => {
       noted.answered = response.statusCode < 300;

@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** How an endpoint treats a request. @param detail What its path says more. */
+/** How an endpoint treats a request. @param detail The part of the path after the name. */
 export type Misbehaviour = (request: IncomingMessage, response: ServerResponse, detail: string) => void;
 
 const DRIP_EVERY_MS = 50;
 const CHUNK = Buffer.alloc(65_536, 'x');
 const HEADER = `X-More: ${'x'.repeat(1000)}\r\n`;
 
-/** By the name that stands in the path. */
+/** By the name in the path. */
 export const MISBEHAVIOURS: Readonly<Record<string, Misbehaviour>> = {
   /** `/status/418` */
   status: (_, response, detail) => response.writeHead(Number(detail)).end(),
@@ -17,7 +17,7 @@ export const MISBEHAVIOURS: Readonly<Record<string, Misbehaviour>> = {
   hang: () => {},
   reset: ({ socket }) => socket.resetAndDestroy(),
   garbage: ({ socket }) => socket.end('\x00\x01 this is not HTTP\r\n\r\n'),
-  /** Promises more than it sends. */
+  /** Announces a longer body than it sends. */
   cut: ({ socket }) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nonly the start of it'),
   /** `/flood/200`, `/flood/500`: a body without an end. */
   flood(_, response, detail) {
@@ -29,7 +29,7 @@ export const MISBEHAVIOURS: Readonly<Record<string, Misbehaviour>> = {
     socket.write('HTTP/1.1 200 OK\r\n');
     writeOn(socket, () => socket.write(HEADER));
   },
-  /** A byte at a time, for ever. */
+  /** One byte at a time, without end. */
   drip(_, response) {
     response.writeHead(200, { 'content-length': '1000000' });
     const timer = setInterval(() => response.write('x'), DRIP_EVERY_MS);
@@ -37,13 +37,13 @@ export const MISBEHAVIOURS: Readonly<Record<string, Misbehaviour>> = {
   },
 };
 
-/** Writes as fast as the other side reads, until it goes away. */
+/** Writes as fast as the client reads, until the client closes the connection. */
 function writeOn(socket: Socket | null, write: () => boolean): void {
   const more = () => {
     while (socket?.writable && write());
   };
   socket?.on('drain', more);
-  // It is the other side that hangs up.
+  // The client closes the connection, which is no problem here.
   socket?.on('error', () => {});
   more();
 }

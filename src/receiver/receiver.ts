@@ -6,17 +6,17 @@ import { errorCode, UserError } from '../runtime/failure.ts';
 import { type ReceivedTotals, SeenIds } from './seen-ids.ts';
 
 export type ReceiverOptions = {
-  /** 0: any free one. @default 0. */
+  /** 0: any free port. @default 0. */
   readonly port?: number;
   /** @default '127.0.0.1' */
   readonly host?: string;
-  /** What requests are answered with; with `failFirst`, those that fail. @default 200; with `failFirst`, 500. */
+  /** The status of all answers; with `failFirst`, of the failures only. @default 200; with `failFirst`, 500. */
   readonly status?: number;
-  /** Wait before each answer, in milliseconds. @default 0. */
+  /** The wait before each answer, in milliseconds. @default 0. */
   readonly delayMs?: number;
-  /** The first attempts of each `webhook-id` that fail; later ones are answered 200. @default 0. */
+  /** How many first attempts of each `webhook-id` fail. Later attempts are answered with 200. @default 0. */
   readonly failFirst?: number;
-  /** How much of each body is kept for `onRequest`, in bytes; the rest is read and counted. @default 65_536. */
+  /** How much of each body is kept for `onRequest`, in bytes. The rest is read and counted. @default 65_536. */
   readonly keepBodyBytes?: number;
 };
 
@@ -27,33 +27,36 @@ export type ReceivedRequest = {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly webhookId: string | undefined;
-  /** How many times this `webhook-id` has come; 1 is the first. */
+  /** How many requests with this `webhook-id` have come, with this one. */
   readonly attempt: number;
-  /** What it is answered with. */
+  /** The status of the answer. */
   readonly status: number;
-  /** Its first `keepBodyBytes`. */
+  /** The first `keepBodyBytes` of the body. */
   readonly body: Buffer;
   /** The size of the whole body. */
   readonly bodyBytes: number;
 };
 
 export interface Receiver {
-  /** Without a slash at its end. */
+  /** Without a slash at the end. */
   readonly url: string;
   readonly port: number;
   received(): ReceivedTotals;
-  /** Breaks off what is under way. Safe to call twice. */
+  /** Breaks all connections. Safe to call twice. */
   close(): Promise<void>;
 }
 
-/** Longer than clients keep an idle connection: one that is closed just as it is used again fails a delivery. */
+/**
+ * How long an idle connection is kept, in milliseconds. Longer than clients keep it: below that, the receiver could close a
+ * connection at the moment when a client uses it again, and the delivery would fail.
+ */
 const KEEP_ALIVE_MS = 120_000;
 
 /**
- * An endpoint to try deliveries on: answers every request, as told, and counts by `webhook-id`.
+ * An endpoint for trying deliveries: answers every request as its options say, and counts the requests by `webhook-id`.
  *
- * @param onRequest Told of each request once its body is read, before it is answered.
- * @throws {UserError} when it cannot listen there.
+ * @param onRequest Called for each request after its body was read, before it is answered.
+ * @throws {UserError} if it cannot listen on the port.
  */
 export async function startReceiver(
   options: ReceiverOptions = {},
@@ -73,7 +76,7 @@ export async function startReceiver(
     onRequest({ at, method, path, headers, webhookId, attempt, status, ...read });
     if (delayMs > 0) await wait(delayMs);
     response.statusCode = status;
-    response.end(status < 300 ? undefined : `the receiver was told to answer ${status}\n`);
+    response.end(status < 300 ? undefined : `the receiver is set to answer ${status}\n`);
   });
   const port = await listen(server, options.port ?? 0, options.host ?? '127.0.0.1');
   return {
@@ -93,7 +96,7 @@ function answering({ failFirst = 0, status }: ReceiverOptions): (attempt: number
   return (attempt) => (attempt <= failFirst ? (status ?? 500) : 200);
 }
 
-/** Null when the client went away. */
+/** Null if the client closed the connection. */
 function readBody(
   request: IncomingMessage,
   keep: number,
@@ -121,23 +124,23 @@ function cannotListen(error: unknown, port: number, host: string): unknown {
   switch (errorCode(error)) {
     case 'EADDRINUSE':
       return new UserError(
-        `Port ${port} is in use: stop the program that listens on it, or choose another with --port (0: any free one).`,
+        `Port ${port} is in use: stop the program that listens on it, or choose another port with --port (0: any free port).`,
       );
     case 'EACCES':
       return new UserError(
-        `Port ${port} needs more rights than this user has: choose one above 1023 with --port.`,
+        `Port ${port} needs more rights than this user has: choose a port above 1023 with --port.`,
       );
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new UserError(
-        `--host: ${host} is no address of this machine; 127.0.0.1 and 0.0.0.0 always are.`,
+        `--host: ${host} is not an address of this machine; 127.0.0.1 and 0.0.0.0 always are.`,
       );
     default:
       return error;
   }
 }
 
-/** As others reach it: a server on all addresses is reached on the loopback one. */
+/** The host for the URL: a server on all addresses is reached by the loopback address. */
 function hostInUrl(host: string): string {
   if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
   return host.includes(':') ? `[${host}]` : host;

@@ -2,14 +2,14 @@ import { RequestHeader } from '../core/request/header-names.ts';
 import { printable } from '../runtime/printable.ts';
 import type { ReceivedRequest } from './receiver.ts';
 
-/** Headers that say nothing about the event, or that no screen should show. */
+/** Headers that do not describe the event, or that must not be shown. */
 const NOT_SHOWN =
   /^(host|connection|content-length|transfer-encoding|user-agent|accept.*|sec-.*|authorization|cookie|.*(secret|token|api-?key).*|webhook-(id|timestamp|signature)|traceparent|tracestate)$/;
 
 /**
  * A request as one line for a person: `12:30:01.250  POST /hook  200  id=… attempt=2  x-event-type: user.created  {"a":1}`.
  *
- * @param bodyBytes How much of the body is shown.
+ * @param bodyBytes How much of the body is shown, in bytes.
  */
 export function requestLine(request: ReceivedRequest, bodyBytes: number): string {
   const parts = [

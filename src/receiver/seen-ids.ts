@@ -1,17 +1,17 @@
-/** What a receiver saw, in all. */
+/** The totals of a receiver. */
 export type ReceivedTotals = {
   readonly requests: number;
   /** Distinct `webhook-id`s. */
   readonly webhookIds: number;
-  /** Requests whose `webhook-id` had been seen, and answered with a failure each time: retries, as they should be. */
+  /** Requests whose `webhook-id` came before, and was answered with a failure each time: retries, as expected. */
   readonly retries: number;
-  /** Requests whose `webhook-id` had been answered with a 2xx already: delivered twice. */
+  /** Requests whose `webhook-id` was already answered with a 2xx: delivered twice. */
   readonly doubled: number;
   /** Requests without a `webhook-id`. */
   readonly withoutId: number;
 };
 
-/** Ids kept in memory. One that comes again after so many others counts as new. About 150 bytes each. */
+/** Ids kept in memory, about 150 bytes each. An id that comes again after this number of other ids counts as new. */
 const IDS_KEPT = 200_000;
 
 /** Counts requests by their `webhook-id`. */
@@ -20,10 +20,10 @@ export class SeenIds {
   readonly #totals = { requests: 0, webhookIds: 0, retries: 0, doubled: 0, withoutId: 0 };
 
   /**
-   * Registers a request.
+   * Counts a request.
    *
-   * @param answer What it will be answered with, by the number of the attempt.
-   * @returns The attempt's number, counted by its id; a request without one is always the first.
+   * @param answer The status of the answer, by the number of the attempt.
+   * @returns The number of the attempt, counted per id. A request without an id is always attempt 1.
    */
   add(id: string | undefined, answer: (attempt: number) => number): { attempt: number; status: number } {
     this.#totals.requests++;
