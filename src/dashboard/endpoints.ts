@@ -5,7 +5,7 @@ export type EndpointLine = {
   readonly url: string;
   readonly state: string;
   readonly inFlight: number;
-  /** Null where it is not known. */
+  /** Null if the number is not known. */
   readonly parked: number | null;
   /** 0 to 1; null without attempts. */
   readonly successShare: number | null;

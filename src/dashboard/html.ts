@@ -6,7 +6,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Any text, safe between tags and in quoted attributes. */
+/** The text in a form that is safe between tags and in quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character]!);
 }
@@ -19,7 +19,7 @@ export function table(columns: readonly string[], rows: readonly (readonly strin
   return `<table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`;
 }
 
-/** A headed table, or `empty` where there are no rows. */
+/** A table with a heading; `empty` in place of the table if there are no rows. */
 export function section(
   title: string,
   columns: readonly string[],
@@ -30,7 +30,7 @@ export function section(
   return `<h2>${escapeHtml(title)}</h2>${body}`;
 }
 
-/** In UTC, to the second. */
+/** The time in UTC, to the second. */
 export function timeText(time: Date): string {
   return time.toISOString().replace('T', ' ').slice(0, 19);
 }

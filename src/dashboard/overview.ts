@@ -2,12 +2,12 @@ import type { Reply, Route } from '../runtime/route.ts';
 import { endpointSection, type TroubledEndpoints } from './endpoints.ts';
 import { escapeHtml, section, timeText } from './html.ts';
 
-/** What the page shows. Texts are shown as they are; none may hold a secret. */
+/** The data of the page. Texts are shown unchanged, so no text may hold a secret. */
 export interface Overview {
   /** `ok`, or what is wrong. */
   health(): string;
   workers(): Promise<readonly WorkerLine[]>;
-  /** Those that are anything but flowing, and how many there are in all. */
+  /** The endpoints that are not `flowing`, and the number of all of them. */
   troubledEndpoints(): Promise<TroubledEndpoints>;
   /** The newest first. */
   recentDeliveries(): Promise<readonly DeliveryLine[]>;
@@ -36,7 +36,10 @@ export type DeliveryLine = {
   readonly lastAt: Date | null;
 };
 
-/** The page at `/`: the workers, the endpoints in trouble, and the newest deliveries. Draws itself anew every two seconds, without a script. */
+/**
+ * The page at `/`: the workers, the endpoints that are not `flowing`, and the newest deliveries. Reloads every 2 s, without a
+ * script.
+ */
 export function overviewRoute(overview: Overview): Route {
   return {
     method: 'GET',
@@ -65,7 +68,7 @@ async function sections(overview: Overview): Promise<string> {
       )
     );
   } catch {
-    // Deliveries go on without PostgreSQL; only this page has nothing to show.
+    // Deliveries go on without PostgreSQL; only this page needs it.
     return '<p>PostgreSQL does not answer, so there is nothing to show now. Deliveries go on.</p>';
   }
 }
