@@ -2,8 +2,9 @@
 export type Random = () => number;
 
 /**
- * Returns the same numbers for the same seed and name, whatever other generators return: mulberry32. @param seed 0 to 4 294 967
- * 295.
+ * Returns the same numbers for the same seed and name, whatever other generators return: mulberry32.
+ *
+ * @param seed 0 to 4 294 967 295.
  */
 export function seededRandom(seed: number, name: string): Random {
   let state = (seed ^ hashOf(name)) >>> 0;

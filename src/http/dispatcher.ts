@@ -51,9 +51,8 @@ export function createDispatcher(options: DispatcherOptions): Pick<Dispatcher, '
   const connect = {
     timeout,
     lookup: checkedLookup(options.addressRules, options.resolve ?? createNameResolver()),
-    // If a name has several addresses, the dial of each address except the last may take this time. With Node's default of 250
-    // ms, the dial of a distant endpoint is given up, and the error is that of an IPv6 address that this machine cannot reach at
-    // all.
+    // If a name has several addresses, the dial of each address except the last may take this time. With Node's default (250 ms),
+    // the dial of a distant endpoint is given up, and the error is that of an IPv6 address that this machine cannot reach.
     autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(timeout / 4)),
   };
   return new OriginPools({ ...common, connect }, options.mostConnections);

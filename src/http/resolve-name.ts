@@ -4,8 +4,8 @@ import { errorCode } from '../runtime/failure.ts';
 import type { ResolveAll } from './checked-lookup.ts';
 
 /**
- * DNS does not answer, has failed, or has no address for the name. The system's look-up would have the same result, and hold a
- * thread.
+ * Codes for: DNS does not answer, has failed, or has no address for the name. The system's look-up would have the same result,
+ * and hold a thread.
  */
 const FINAL = new Set(['ETIMEOUT', 'ESERVFAIL', 'ENODATA']);
 

@@ -130,8 +130,9 @@ export function wholeNumberFlag(name: string, text: string, min: number, max: nu
 }
 
 /**
- * Parses a flag as a duration: a number in `unit`, or with a unit of its own, such as `2s`. @throws {UserError} that names flag
- * and range.
+ * Parses a flag as a duration: a number in `unit`, or with a unit of its own, such as `2s`.
+ *
+ * @throws {UserError} that names flag and range.
  */
 export function durationFlag(
   name: string,

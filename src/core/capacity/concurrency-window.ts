@@ -39,8 +39,8 @@ export class ConcurrencyWindow {
   }
 
   /**
-   * @param responseMs How long an attempt may take. If less than half the window was in use within this time, a success proves
-   * nothing.
+   * @param responseMs How long an attempt may take. A success makes the window larger only if at least half the window was in use
+   *   within this time.
    */
   onSuccess(now: number, responseMs: number): void {
     if (now - this.#usedAt > responseMs || this.#size >= this.#max) return;
@@ -50,7 +50,7 @@ export class ConcurrencyWindow {
 
   /**
    * @param responseMs The endpoint's usual response time. Within this time the window is halved only once, for all attempts in
-   * flight together.
+   *   flight together.
    */
   onOverload(now: number, responseMs: number): void {
     if (now - this.#halvedAt < responseMs) return;

@@ -3,8 +3,8 @@ import { BlockList, isIP } from 'node:net';
 export type Family = 'ipv4' | 'ipv6';
 
 /**
- * Ranges that are not on the public internet, or do not stand for one host. Refused unless allowed. From the IANA special-purpose
- * registries.
+ * Ranges that are not on the public internet, or do not stand for one host, from the IANA special-purpose registries. Refused
+ * unless ALLOWED_PRIVATE_CIDRS allows them.
  */
 export const REFUSED_RANGES: readonly (readonly [cidr: string, name: string])[] = [
   ['0.0.0.0/8', 'this host'],

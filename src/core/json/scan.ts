@@ -19,10 +19,7 @@ for (const character of '"/\\bfnrt') ESCAPES[character.charCodeAt(0)] = 1;
 const ARRAY = 0;
 const OBJECT = 1;
 
-/**
- * The kinds of the open containers, for messages of ordinary depth. One array for all scans, because only one scan runs at a
- * time.
- */
+/** The kinds of the open containers, for messages of ordinary depth. Shared by all scans: only one scan runs at a time. */
 const SHALLOW = new Uint8Array(256);
 
 /**

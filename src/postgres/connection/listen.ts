@@ -41,8 +41,7 @@ export type Listening = { stop(): void };
 /**
  * Listens to PostgreSQL's notifications of changed endpoints, on a connection of its own. A lost connection is made again, with
  * growing pauses. The connection does not keep the process alive. No notifications come through a PgBouncer with transaction
- * pooling, and none for changes in a transaction with `session_replication_role = replica`: so the caller must also poll now and
- * then.
+ * pooling, and none for changes in a transaction with `session_replication_role = replica`: so the caller must also poll.
  *
  * @throws UserError if the URL cannot be used.
  */
