@@ -37,7 +37,7 @@ export type DeliveryLine = {
 };
 
 /**
- * The page at `/`: the workers, the endpoints that are not `flowing`, and the newest deliveries. Reloads every 2 s, without a
+ * The page at `/`: the workers, the endpoints that are not `flowing`, and the newest deliveries. Reloads every 2 s, without
  * script.
  */
 export function overviewRoute(overview: Overview): Route {

@@ -19,11 +19,10 @@ export type NameSources = {
 };
 
 /**
- * Resolves names in a way that a DNS server that does not answer delays no other name. The system's own look-up runs in threads,
- * two at once in Node's default pool, and a DNS server that does not answer holds a thread for 10 s and longer: with two such
- * endpoints, no delivery to any endpoint would get its address in time. So DNS is asked directly. The system's look-up is used
- * for the other names: names in /etc/hosts, which win over DNS on every system, names without a dot, and names that DNS does not
- * know.
+ * Resolves names. A DNS server that does not answer must not delay the look-up of other names. The system's own look-up runs in
+ * threads, two at once in Node's default pool, and such a DNS server holds a thread for 10 s and longer: with two such endpoints,
+ * no delivery to any endpoint would get its address in time. So DNS is asked directly. The system's look-up is used only for
+ * names in /etc/hosts (they win over DNS on every system), names without a dot, and names that DNS does not know.
  */
 export function createNameResolver({
   // The second try waits twice as long as the first. Both together end before the default of CONNECT_TIMEOUT_MS, so that the

@@ -51,7 +51,9 @@ export class PgClient extends pg.Client {
     self.password ??= async () => {
       // Without this, the server would hold the connection until its authentication_timeout, and the pool would wait for it.
       setImmediate(() => this.end());
-      throw new UserError('the server asks for a password and the URL has none. Put the password into the URL');
+      throw new UserError(
+        'the server asks for a password and the URL has none. Put the password into the URL',
+      );
     };
   }
 
