@@ -161,7 +161,7 @@ describe.concurrent('a worker that NATS has no room for', () => {
     const { env } = await openScene({ nats, login: { authenticator } });
     const NATS_CREDS = await fileWith(operator.credentials(), 'user.creds');
     const worker = await runProgram(['worker'], { env: { ...env, NATS_CREDS } });
-    await worker.waitForLine(/cannot be reached yet \(.*has our account room for another connection\?\)/);
+    await worker.waitForLine(/cannot be reached yet \(.*may our account open one more connection\?\)/);
   });
 
   it('in its limits of JetStream ends, and says how to raise them', async () => {

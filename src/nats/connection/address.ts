@@ -6,7 +6,7 @@ export type NatsAddress = {
   readonly hostPort: string;
   /** From `tls://`. */
   readonly tls: boolean;
-  /** From the userinfo; a name without a password is a token, as everywhere in NATS. */
+  /** From the userinfo. A name without a password is a token, as everywhere in NATS. */
   readonly user: string | undefined;
   readonly pass: string | undefined;
   readonly token: string | undefined;
@@ -18,8 +18,8 @@ const HOST_PORT = /^(\[[0-9a-f:.]+\]|[^\s:/?#@[\]]+)(?::(\d{1,5}))?\/?$/i;
 
 /**
  * Reads one server of NATS_URL: `nats://user:password@host:4222`, `tls://host`, `token@host`, `host:port`.
- * Done here, since the client takes the first `:<digits>` for the port, also inside a password, and drops the userinfo.
- * A password may stand percent-encoded or as it is.
+ * The worker parses the address itself, because the client takes the first `:<digits>` as the port, even inside a password,
+ * and drops the userinfo. The password may be percent-encoded or plain.
  *
  * @throws {UserError}
  */
@@ -30,7 +30,7 @@ export function parseAddress(url: string): NatsAddress {
   const at = rest.lastIndexOf('@');
   const place = rest.slice(at + 1);
   if (scheme !== 'nats' && scheme !== 'tls') {
-    throw invalid(`"${scheme}://" is not spoken here; write nats://host:4222 or tls://host:4222`);
+    throw invalid(`the scheme "${scheme}://" is not supported; write nats://host:4222 or tls://host:4222`);
   }
   const [, host, digits] = HOST_PORT.exec(place) ?? [];
   const port = digits === undefined ? DEFAULT_PORT : Number(digits);
@@ -61,7 +61,7 @@ function decoded(text: string): string {
   }
 }
 
-/** The text is not repeated: in a mistyped one, the password may stand anywhere. */
+/** The message does not quote NATS_URL: in a mistyped address, the password may stand anywhere. */
 function invalid(cure: string): UserError {
   return new UserError(`NATS_URL is not the address of a NATS server: ${cure}.`);
 }

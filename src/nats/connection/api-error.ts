@@ -4,7 +4,7 @@ import type { NatsClient } from './client.ts';
 import { describeDenied } from './permissions.ts';
 import { createRetryDelay } from './retry-delay.ts';
 
-/** `err_code` of JetStream's answers: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
+/** `err_code` of JetStream's replies: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 export const ApiErrorCode = {
   accountResourcesExceeded: 10002,
   clusterNotAvailable: 10008,
@@ -46,20 +46,20 @@ const CURES: Record<number, string> = {
   [ApiErrorCode.maximumStreams]: 'raise max_streams of the account, or remove streams',
   [ApiErrorCode.accountResourcesExceeded]: 'raise the JetStream limits of the account',
   [ApiErrorCode.storageResourcesExceeded]:
-    'give JetStream more room (max_file_store, max_memory_store in the nats-server configuration)',
+    'give JetStream more storage (max_file_store, max_memory_store in the nats-server configuration)',
   [ApiErrorCode.insufficientResources]:
-    'give JetStream more room (max_file_store, max_memory_store in the nats-server configuration)',
+    'give JetStream more storage (max_file_store, max_memory_store in the nats-server configuration)',
   [ApiErrorCode.replicasWithoutCluster]: 'this NATS is a single server: ask for 1 replica',
   [ApiErrorCode.workqueueNotDeliverAll]:
-    'a workqueue stream is always delivered from its start: remove START_FROM',
+    'a consumer of a workqueue stream always starts at the first message: remove START_FROM',
 };
 
-/** JetStream's own number for what went wrong; undefined where the answer is not JetStream's. */
+/** The `err_code` of a JetStream error. Undefined for every other error. */
 export function apiErrorCode(error: unknown): number | undefined {
   return (error as Partial<NatsError> | null)?.api_error?.err_code;
 }
 
-/** Whether the same request may work in a moment: an election, a server that restarts, a broken link. */
+/** True if the same request may succeed soon: an election, a server that restarts, a broken connection. */
 export function isTemporary(error: unknown): boolean {
   const apiCode = apiErrorCode(error);
   return apiCode === undefined
@@ -68,12 +68,12 @@ export function isTemporary(error: unknown): boolean {
 }
 
 /**
- * Asks JetStream until it can answer, and says what is waited for.
+ * Repeats the request until JetStream can answer, and logs what the client waits for.
  *
  * @param what Completes "The client waits for JetStream to …": `make the stream WEBHOOKS`.
- * @throws {UserError} where we lack the right to ask.
- * @throws what `ask` throws, unless that is temporary.
- * @throws the client's signal's reason, when it is aborted meanwhile.
+ * @throws {UserError} if our user has no permission for the request.
+ * @throws what `request` throws, unless the error is temporary.
+ * @throws the reason of the client's signal, if the signal is aborted meanwhile.
  */
 export async function retryWhileUnavailable<T>(
   client: NatsClient,
@@ -93,7 +93,7 @@ export async function retryWhileUnavailable<T>(
   }
 }
 
-/** An answer that no waiting cures, as an error for the user; what is no answer of JetStream's stays what it is. */
+/** Turns a JetStream error, which no wait cures, into an error for the user. Returns every other error unchanged. */
 export function userErrorFor(what: string, error: unknown): unknown {
   const code = apiErrorCode(error);
   if (code === undefined) return error;

@@ -1,22 +1,22 @@
 import type { JetStreamManager, NatsConnection } from 'nats';
 import type { DeniedPermission } from './permissions.ts';
 
-/** Flat fields of an event. `hint`: what it means for a person, in a sentence with the cure. */
+/** Flat fields of an event. `hint`: what the event means for the operator, in a sentence with the cure. */
 export type EventFields = { readonly hint?: string; readonly [field: string]: unknown };
 type WithHint = EventFields & { readonly hint: string };
 
-/** What this folder tells: events, `noun.verb`. A pino logger fits. */
+/** Where this folder logs its events, named `noun.verb`. A pino logger fits. */
 export interface NatsLog {
   info(fields: EventFields, event: string): void;
   warn(fields: WithHint, event: string): void;
   error(fields: WithHint, event: string): void;
 }
 
-/** Who wants to hear what happens to the connection. */
+/** Is called when something happens to the connection. */
 export interface ConnectionListener {
-  /** A new connection is up: the server may have forgotten what it was asked on the old one. */
+  /** The client has reconnected. The server may have dropped the requests that came over the old connection. */
   onReconnect?(): void;
-  /** The server turned something down. */
+  /** The server denied a permission. */
   onDenied?(right: DeniedPermission): void;
 }
 
@@ -25,22 +25,22 @@ export interface NatsClient {
   readonly connection: NatsConnection;
   /** `$JS.API`, or `$JS.<domain>.API`: every JetStream request starts with it. */
   readonly apiPrefix: string;
-  /** Streams and consumers; makes no request of its own accord. */
+  /** Manages streams and consumers. Sends no request by itself. */
   readonly manager: JetStreamManager;
   readonly log: NatsLog;
-  /** Ends everything that waits or tries again here. */
+  /** Ends every wait and every retry of this client. */
   readonly signal: AbortSignal;
   /** False between a disconnect and the reconnect that follows. */
   isConnected(): boolean;
   /**
-   * Tells what happens from now on. Unlike `connection.status()`, whose followers stay with the client for ever, it may
-   * come and go. @returns what ends it.
+   * Adds a listener for later events. The listener can be removed, unlike an iterator of `connection.status()`, which the
+   * client keeps for ever. @returns a function that removes the listener.
    */
   listen(listener: ConnectionListener): () => void;
-  /** Which right that deliveries need was denied to us lately: a sentence with the cure. Null: none. */
+  /** The permission that deliveries need and that NATS denied recently: a sentence with the cure. Null: none. */
   denied(): string | null;
-  /** Resolves when the connection is over for good: with the reason, or with undefined after `close`. */
+  /** Resolves when the connection is closed for good: with the reason, or with undefined after `close`. */
   readonly closed: Promise<Error | undefined>;
-  /** Sends what is buffered, for at most a second, then closes. Safe to call twice. */
+  /** Sends the buffered data, for at most one second, then closes the connection. Safe to call twice. */
   close(): Promise<void>;
 }

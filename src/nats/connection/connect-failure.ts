@@ -3,12 +3,12 @@ import { errorCode, errorMessage, UserError } from '../../runtime/failure.ts';
 import type { Credentials } from './credentials.ts';
 import { isTlsCode, tlsCure } from './tls.ts';
 
-/** Why a connection did not come about: `later` may cure itself, `never` is the user's to cure. */
+/** Why a connect failed. `later`: a later try may succeed. `never`: only the user can correct the cause. */
 export type ConnectFailure =
   | { readonly kind: 'later'; readonly reason: string }
   | { readonly kind: 'never'; readonly error: UserError };
 
-/** Codes that say: not with this login. */
+/** Codes with which the server refuses this login. */
 export const LOGIN_CODES = new Set<unknown>([
   ErrorCode.AuthorizationViolation,
   ErrorCode.AuthenticationExpired,
@@ -17,13 +17,13 @@ export const LOGIN_CODES = new Set<unknown>([
   ErrorCode.BadCreds,
 ]);
 
-/** What a server that waits for a TLS handshake looks like: silent, and then gone. */
+/** Codes of a dial to a server that waits for the TLS handshake: that server sends nothing, then closes the connection. */
 const WAITS_FOR_TLS = new Set<string>([ErrorCode.ConnectionRefused, ErrorCode.Timeout, 'ECONNRESET']);
 
 const REASONS: Record<string, string> = {
   [ErrorCode.ConnectionRefused]: 'nothing listens there',
   [ErrorCode.Timeout]:
-    'no welcome of a NATS server in time: is it one, does it run, and has our account room for another connection?',
+    'no greeting of a NATS server in time: is it a NATS server, does it run, and may our account open one more connection?',
   [ErrorCode.AuthenticationTimeout]: 'the server was too slow to log us in',
   ENOTFOUND: 'no such host name',
   EAI_AGAIN: 'the host name cannot be looked up',
@@ -37,14 +37,14 @@ export type Dialed = {
   /** The addresses, without userinfo. */
   readonly servers: string;
   readonly credentials: Credentials;
-  /** By NATS_URL or NATS_TLS_…; else it may still be the server that demands it. */
+  /** True if NATS_URL or NATS_TLS_… demands TLS. If false, the server may still demand TLS. */
   readonly demandsTls: boolean;
 };
 
 export function judgeConnectFailure(error: unknown, dialed: Dialed): ConnectFailure {
   const { servers, credentials, demandsTls } = dialed;
   const code = errorCode(error);
-  // The client's only errors without a code say that the greeting was none of NATS; a TypeError would be a bug.
+  // Errors of the client without a code mean that the greeting was not one of NATS, except a TypeError, which is a bug.
   if (code === undefined) {
     if (error instanceof TypeError) throw error;
     return never(

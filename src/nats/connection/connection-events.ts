@@ -6,22 +6,25 @@ import { isReportedToCaller } from './permissions.ts';
 import { refuseOldServer } from './server-version.ts';
 
 const SAY_AGAIN_MS = 60_000;
-/** A denial that nobody met again for so long is over, in milliseconds. */
+/**
+ * How long a denied permission counts after its last denial, in milliseconds. Below: `denied()` returns the sentence, and
+ * health reports it. Above: `denied()` returns null.
+ */
 const DENIAL_LASTS_MS = 15_000;
-/** What deliveries cannot do without: pulls, words about messages, and answers. */
+/** Subjects that deliveries cannot do without: pull requests, acks, and replies. */
 const NEEDED = /\.CONSUMER\.MSG\.NEXT\.|^\$JS\.ACK\.|^_INBOX/;
 
 export interface ConnectionState {
   isConnected(): boolean;
-  /** @returns what ends it. */
+  /** @returns a function that removes the listener. */
   listen(listener: ConnectionListener): () => void;
-  /** Which right that deliveries need was denied to us lately; null: none. */
+  /** The permission that deliveries need and that NATS denied recently. Null: none. */
   denied(): string | null;
-  /** Why we ended the connection ourselves. */
+  /** Why the worker closed the connection itself. */
   endedBy(): Error | undefined;
 }
 
-/** Says in plain words what happens to the connection, and refuses a server that came back too old. */
+/** Logs what happens to the connection. Closes the connection if a server that is too old answers after a reconnect. */
 export function followConnection(
   connection: NatsConnection,
   log: NatsLog,
@@ -33,11 +36,11 @@ export function followConnection(
   const saidAt = new Map<string, number>();
   const listeners = new Set<ConnectionListener>();
 
-  // The same trouble comes back with every reconnect, twice a second.
+  // The same error returns with every reconnect, about twice per second: it is logged once per SAY_AGAIN_MS.
   function sayNowAndThen(status: Status): void {
     const sentence = errorSentence(status, credentials);
     if (Date.now() - (saidAt.get(sentence) ?? 0) < SAY_AGAIN_MS) return;
-    // Some name a subject of a single message: there is no end of them.
+    // Some sentences name the subject of a single message, so their number has no bound: old ones are removed.
     for (const [said, at] of saidAt) if (Date.now() - at >= SAY_AGAIN_MS) saidAt.delete(said);
     saidAt.set(sentence, Date.now());
     const hint = `${sentence}.`;
@@ -73,7 +76,7 @@ export function followConnection(
   function onStatus(status: Status): void {
     const data = String(status.data);
     switch (status.type) {
-      // Each failed dial says "disconnect" too, and the dial that works "reconnect" once for each: only changes count.
+      // The client also emits "disconnect" for every failed dial, and later one "reconnect" for each: only changes count.
       case Events.Disconnect:
         if (connected) {
           const hint = `The connection to NATS at ${data} is lost. The client reconnects until NATS answers.`;
@@ -118,12 +121,12 @@ function errorSentence(status: Status, { cure }: Credentials): string {
   if (LOGIN_CODES.has(status.data)) {
     return `NATS refuses our login now (${status.data}), and the client tries until NATS accepts the login: ${cure}`;
   }
-  if (denied === undefined) return `NATS says ${String(status.data)}`;
+  if (denied === undefined) return `NATS reports ${String(status.data)}`;
   const right = denied.operation === 'publish' ? 'publish to' : 'subscribe to';
   return `NATS denies us the right to ${right} "${patternOf(denied.subject)}": grant the right to our user in the nats-server configuration`;
 }
 
-/** Every message has an ack subject of its own, and every pull an inbox: one right covers them all. */
+/** Every message has its own ack subject, and every pull request its own inbox. One permission covers them all. */
 function patternOf(subject: string): string {
   if (subject.startsWith('$JS.ACK.')) return '$JS.ACK.>';
   return subject.startsWith('_INBOX.') ? '_INBOX.>' : subject;

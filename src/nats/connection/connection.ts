@@ -13,22 +13,25 @@ import { refuseOldServer } from './server-version.ts';
 import { type Tls, type TlsFiles, tlsFrom } from './tls.ts';
 
 export type NatsOptions = CredentialOptions & {
-  /** NATS_URL, taken apart: any one that answers is used, and the others when it goes. At least one. */
+  /** The servers of NATS_URL, at least one. The client uses one that answers, and moves to another when that one is lost. */
   readonly servers: readonly string[];
-  /** Given, or with a `tls://` server: TLS is demanded. A server that demands it gets it anyway. */
+  /** Demands TLS, as a `tls://` server in NATS_URL does. If undefined, TLS is still used where the server demands it. */
   readonly tls?: TlsFiles | undefined;
   /** Shown by `nats server report connections`. */
   readonly name: string;
-  /** JetStream domain, where JetStream is behind a leaf node. @default none. */
+  /** JetStream domain, if JetStream is behind a leaf node. @default none. */
   readonly jsDomain?: string | undefined;
   readonly log: NatsLog;
-  /** Ends the waiting for a server that is away, here and in whatever is done with the client. */
+  /** Ends the wait for a server that does not answer, in this function and in every later use of the client. */
   readonly signal?: AbortSignal | undefined;
 };
 
-/** How long one server may take to accept, greet and log us in. */
+/** How long one server may take to accept, greet and log us in, in milliseconds. Above: this dial fails. */
 const DIAL_TIMEOUT_MS = 5000;
-/** Two pings without an answer, and the third timer ends the link: a dead one is noticed within 15 to 20 s. */
+/**
+ * Time between two pings, in milliseconds. After two pings without a reply, the third timer closes the connection: a dead
+ * connection is noticed within 15 to 20 s.
+ */
 const PING_INTERVAL_MS = 5000;
 const RECONNECT_WAIT_MS = 250;
 const CLOSING_FLUSH_MS = 1000;
@@ -37,12 +40,12 @@ const CLOSING_FLUSH_MS = 1000;
 export const UNTIL_IT_ANSWERS = ' The client tries until NATS answers.';
 
 /**
- * Connects to NATS and waits until JetStream answers. Where NATS is away it tries for ever; once connected, it
- * reconnects for ever.
+ * Connects to NATS and waits until JetStream answers. While NATS does not answer, the client tries without a time limit.
+ * After the first connect, the client reconnects without a time limit.
  *
- * @throws {UserError} for what waiting cannot cure: wrong URL or login, TLS, a server that is too old or is not
- * NATS, JetStream switched off.
- * @throws the signal's reason, when it is aborted meanwhile.
+ * @throws {UserError} for causes that no wait cures: a wrong URL or login, TLS, a server that is too old or is not NATS,
+ * JetStream switched off.
+ * @throws the reason of the signal, if the signal is aborted meanwhile.
  */
 export async function connectToNats(options: NatsOptions): Promise<NatsClient> {
   const signal = options.signal ?? new AbortController().signal;
@@ -133,7 +136,7 @@ async function firstServerRefusal(addresses: readonly NatsAddress[]): Promise<st
 function dialOptions({ tls, name, addresses }: Dialing): ConnectionOptions {
   const servers = shuffled(addresses.map(({ hostPort }) => hostPort));
   return {
-    // The client forgets a server that fails before the first one answers. Named twice, each is still known later.
+    // The client removes a server that fails before the first connect. A server that is listed twice stays known.
     servers: servers.length === 1 ? servers : [...servers, ...servers],
     noRandomize: true,
     name,
@@ -146,13 +149,13 @@ function dialOptions({ tls, name, addresses }: Dialing): ConnectionOptions {
     pingInterval: PING_INTERVAL_MS,
     maxPingOut: 2,
     noAsyncTraces: true,
-    // The client's own look-up asks DNS alone, not /etc/hosts, and hangs without it; only for TLS it keeps the name.
+    // The client's own look-up ignores /etc/hosts and hangs without DNS. With TLS it stays on, because it keeps the host name.
     resolve: tls !== undefined,
     ...(tls !== undefined && { tls: tls.options }),
   };
 }
 
-/** The connection, or the signal's reason at once; one that comes too late is closed. */
+/** Returns the connection, or throws the reason of the signal at once. A connection that comes later is closed. */
 async function unlessAborted(dialing: Promise<NatsConnection>, signal: AbortSignal): Promise<NatsConnection> {
   let onAbort = () => {};
   const aborted = new Promise<never>((_, reject) => {

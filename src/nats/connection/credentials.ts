@@ -11,27 +11,28 @@ import type { NatsAddress } from './address.ts';
 import { unreadableFile } from './file-error.ts';
 
 export type CredentialOptions = {
-  /** Wins over the userinfo of the URL. */
+  /** Takes precedence over the userinfo of the URL. */
   readonly user?: string | undefined;
   readonly pass?: string | undefined;
   readonly token?: string | undefined;
-  /** A `.creds` file: user JWT and seed. Read again at every connect, so it may be renewed. */
+  /** A `.creds` file with user JWT and seed. The worker reads the file again at every connect, so the file may be renewed. */
   readonly credsFile?: string | undefined;
   readonly nkeySeed?: string | undefined;
-  /** A file that holds the seed and nothing else. Read again at every connect. */
+  /** A file that holds only the seed. The worker reads the file again at every connect. */
   readonly nkeyFile?: string | undefined;
 };
 
 export type Credentials = {
   readonly authenticator: Authenticator | undefined;
-  /** Whom we are, for an error: `user "x"`, `the token`. Never a secret. */
+  /** Describes the login in an error message: `user "x"`, `the token`. Never holds a secret. */
   readonly described: string | undefined;
-  /** What the user looks at when this login is refused; a clause without a capital. */
+  /** What the user must check when NATS refuses this login. A clause that starts with a small letter. */
   readonly cure: string;
 };
 
 const CURES = {
-  creds: 'check the file that NATS_CREDS names: it may have expired, or be of another operator',
+  creds:
+    'check the file that NATS_CREDS names: the credentials may have expired, or belong to another operator',
   nkey: 'check NATS_NKEY, and the public key in the nats-server configuration',
   token: 'check NATS_TOKEN, or the token in NATS_URL',
   user: 'check NATS_USER and NATS_PASS, or the user and password in NATS_URL',
@@ -39,9 +40,9 @@ const CURES = {
 };
 
 /**
- * How to log in: the options, else the userinfo of the URLs.
+ * Returns the login of the options, else of the userinfo in the URLs.
  *
- * @throws {UserError} where a file or seed is not what it should be, or the URLs hold different userinfo.
+ * @throws {UserError} if a file or seed is not valid, or the URLs hold different userinfo.
  */
 export function credentialsFrom(options: CredentialOptions, addresses: readonly NatsAddress[]): Credentials {
   if (options.credsFile !== undefined) {
@@ -80,13 +81,13 @@ function sharedUserinfo(addresses: readonly NatsAddress[]): CredentialOptions {
     user === first.user && pass === first.pass && token === first.token;
   if (!others.every(same)) {
     throw new UserError(
-      'NATS_URL: its servers have different users. Use one for all: set NATS_USER and NATS_PASS.',
+      'NATS_URL: the servers have different users. Use one user for all servers: set NATS_USER and NATS_PASS.',
     );
   }
   return first;
 }
 
-/** The file's content, read at every call; what it held last where it cannot be read, as in the middle of a renewal. */
+/** Reads the file at every call. If the file cannot be read, as in the middle of a renewal, returns its last known content. */
 function renewable(setting: string, file: string): () => Uint8Array {
   const read = () => new Uint8Array(readFileSync(file));
   let last: Uint8Array;
@@ -99,13 +100,13 @@ function renewable(setting: string, file: string): () => Uint8Array {
     try {
       last = read();
     } catch {
-      // Away for a moment: the server tells whether the old ones still do.
+      // The file is missing for a moment: the server decides whether the old credentials are still valid.
     }
     return last;
   };
 }
 
-/** The client closes for good when an authenticator throws: so it is tried before. */
+/** Calls the authenticator once before the client does: if an authenticator throws in the client, the client closes for good. */
 function checked(
   setting: string,
   credentials: Credentials & { readonly authenticator: Authenticator },
@@ -113,7 +114,7 @@ function checked(
   try {
     credentials.authenticator('nonce');
   } catch {
-    // Neither the client's words nor the cause: they may hold a part of the secret.
+    // The message leaves out the client's text and the cause: both may hold a part of the secret.
     throw new UserError(`${setting}: ${credentials.described} is not valid.`);
   }
   return credentials;

@@ -7,10 +7,10 @@ import { createRetryDelay } from './retry-delay.ts';
 const ENABLE = 'Start nats-server with -js, or with `jetstream {}` in its configuration.';
 
 /**
- * Waits until JetStream answers. A cluster without a leader, or one that has JetStream on other servers, may need a
- * moment; a single server that does not run it never will.
+ * Waits until JetStream answers. A cluster that has no leader, or has JetStream only on other servers, may need a moment. A
+ * single server without JetStream never answers, so the function throws at once.
  *
- * @throws {UserError} where JetStream is switched off.
+ * @throws {UserError} if JetStream is switched off.
  */
 export async function awaitJetStream(client: NatsClient, jsDomain: string | undefined): Promise<void> {
   const delay = createRetryDelay(client.log, client.signal);
@@ -19,7 +19,7 @@ export async function awaitJetStream(client: NatsClient, jsDomain: string | unde
       await client.manager.getAccountInfo();
       return;
     } catch (error) {
-      // We may be allowed to do all we need, and yet not to look at the account.
+      // Our user may have every permission that the worker needs, except the one to read the account info.
       if (errorCode(error) === ErrorCode.PermissionsViolation) return;
       const failure = switchedOff(client, error, jsDomain);
       if (failure !== undefined) throw failure;
@@ -54,7 +54,7 @@ function switchedOff(
 
 function causeOf(client: NatsClient, jsDomain: string | undefined): string {
   if (jsDomain !== undefined) {
-    return `Nobody answers for the domain "${jsDomain}". If the domain has another name, set NATS_JS_DOMAIN.`;
+    return `No server answers for the JetStream domain "${jsDomain}". If the domain has another name, set NATS_JS_DOMAIN.`;
   }
   if (client.connection.info?.jetstream) return 'The cluster has no leader yet.';
   return `This server runs without JetStream, and no other server of the cluster answers. ${ENABLE}`;

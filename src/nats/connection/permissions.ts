@@ -1,6 +1,6 @@
 import type { Status } from 'nats';
 
-/** A subject that our user may not use, as the server says it. */
+/** A subject that our user may not use, as the server reports it. */
 export type DeniedPermission = NonNullable<Status['permissionContext']>;
 
 /** `NATS denies our user the right to publish to "a.b"`. */
@@ -12,7 +12,10 @@ export function describeDenied({
   return `NATS denies our user the right to ${right} "${subject}"`;
 }
 
-/** Requests to JetStream fail, and who made them knows whether that matters; a pull and an ack have no such answer. */
+/**
+ * True if the caller of the request gets the error, and decides whether the error matters: requests to the JetStream API.
+ * A denied pull request or ack fails without an error for its caller.
+ */
 export function isReportedToCaller(denied: DeniedPermission | undefined): boolean {
   return (
     denied?.operation === 'publish' &&

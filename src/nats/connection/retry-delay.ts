@@ -2,21 +2,21 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { type BackoffOptions, backoff } from '../../core/retry/backoff.ts';
 import type { NatsLog } from './client.ts';
 
-/** With jitter, so that many workers never knock in step. */
+/** The share by which a wait is shortened or lengthened at random, so that many workers do not retry at the same time. */
 const BACKOFF: BackoffOptions = { initialMs: 250, maxMs: 5000, jitter: 0.25 };
 const LOG_EVERY_MS = 10_000;
 
 export interface RetryDelay {
   /**
-   * Tells the event (the first time and when its hint is a new one at once, then every 10 s) and waits: 0.25 s, doubled
-   * each time up to 5 s, give or take 25 %.
+   * Logs the event, then waits. The event is logged at once the first time and when its hint changes, else every 10 s. The
+   * wait is 0.25 s, doubled each time up to 5 s, plus or minus 25 %.
    *
-   * @throws the signal's reason, as soon as the signal is aborted.
+   * @throws the reason of the signal, as soon as the signal is aborted.
    */
   wait(fields: Parameters<NatsLog['warn']>[0], event: string): Promise<void>;
 }
 
-/** For trying again until it works, without flooding the log or the server. */
+/** For retries until a request succeeds, without flooding the log or the server. */
 export function createRetryDelay(log: NatsLog, signal: AbortSignal): RetryDelay {
   let failures = 0;
   let saidAt = 0;

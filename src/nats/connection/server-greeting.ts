@@ -6,8 +6,8 @@ const MAX_BYTES = 65_536;
 const ERROR = /-ERR '([^']*)'/;
 
 /**
- * What a server has against us, by what it says before any login: `maximum connections exceeded`, or that it asks for
- * certificates. The client hears neither, and waits in vain. Null where it says nothing of the kind.
+ * Reads why a server refuses the connection, from the data that it sends before any login: `maximum connections exceeded`, or
+ * that it requires a client certificate. The client reports neither, and only times out. Null if the server gives no such reason.
  */
 export function readServerRefusal({ hostPort }: NatsAddress): Promise<string | null> {
   const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(hostPort)!;
@@ -30,8 +30,8 @@ export function readServerRefusal({ hostPort }: NatsAddress): Promise<string | n
 function refusalIn(said: string): string | null {
   const error = ERROR.exec(said)?.[1];
   if (error !== undefined) return error;
-  // With TLS 1.3 a server turns a certificate down when the client takes the handshake for done.
+  // With TLS 1.3 a server refuses a certificate only after the handshake is complete on the client's side.
   return /^INFO .*"tls_verify":true/.test(said)
-    ? 'it asks for a certificate of ours, and gives no welcome: check NATS_TLS_CERT and NATS_TLS_KEY'
+    ? 'the server requires a client certificate, and sends no greeting: check NATS_TLS_CERT and NATS_TLS_KEY'
     : null;
 }

@@ -1,9 +1,9 @@
 import { UserError } from '../../runtime/failure.ts';
 
-/** The first with `filter_subjects`, consumer create actions and a reason on `term`. */
+/** The first version with `filter_subjects`, consumer create actions and a reason on `term`. */
 const OLDEST = [2, 10, 4] as const;
 
-/** An error for a server that would drop our settings silently; undefined for one that will do. */
+/** Returns an error for a server so old that it silently drops settings of ours. Undefined for a server that is new enough. */
 export function refuseOldServer(version: string, server: string): UserError | undefined {
   const parts = version.split(/[.+-]/).map(Number);
   for (const [index, oldest] of OLDEST.entries()) {

@@ -6,9 +6,9 @@ import { errorCode, errorMessage, UserError } from '../../runtime/failure.ts';
 import type { NatsAddress } from './address.ts';
 import { unreadableFile } from './file-error.ts';
 
-/** Paths of PEM files. The client reads them again at every connect, so they may be renewed. */
+/** Paths of PEM files. The client reads the files again at every connect, so the files may be renewed. */
 export type TlsFiles = {
-  /** NATS_TLS_CA. @default the system's authorities */
+  /** NATS_TLS_CA. @default the certificate authorities of the system */
   readonly caFile?: string;
   /** NATS_TLS_CERT. */
   readonly certFile?: string;
@@ -20,14 +20,14 @@ export type TlsFiles = {
 
 export type Tls = {
   readonly options: TlsOptions;
-  /** Servers that a trusted server tells of are trusted too: with a certificate for the address that it tells. */
+  /** Also trusts the servers that a trusted server announces, if their certificate is for the announced address. */
   trustAnnounced(connection: NatsConnection): void;
 };
 
 /**
- * How to speak TLS; undefined where nobody asks for it.
+ * Returns the TLS options. Undefined if neither the settings nor NATS_URL demand TLS.
  *
- * @throws {UserError} where a file is not what it should be, with its setting and path.
+ * @throws {UserError} if a file is not valid, with its setting and path.
  */
 export function tlsFrom(files: TlsFiles | undefined, addresses: readonly NatsAddress[]): Tls | undefined {
   if (files === undefined && !addresses.some((address) => address.tls)) return undefined;
@@ -43,8 +43,8 @@ export function tlsFrom(files: TlsFiles | undefined, addresses: readonly NatsAdd
 }
 
 /**
- * For a server that is named by its IP address, the client gives no name, and Node looks for "localhost" in the
- * certificate. Then it must be for one of the hosts that NATS_URL or its servers name.
+ * For a server that is addressed by its IP address, the client passes no host name, and Node checks the certificate for
+ * "localhost". In this case the certificate must be for one of the hosts that NATS_URL or its servers name.
  */
 function checkHost(hostname: string, certificate: PeerCertificate, hosts: ReadonlySet<string>) {
   if (hostname !== 'localhost') return checkServerIdentity(hostname, certificate);
@@ -105,20 +105,20 @@ export function isTlsCode(code: string): boolean {
   );
 }
 
-/** @param demandsTls Whether we ask for TLS, and so know by which name the server was dialed. */
+/** @param demandsTls True if NATS_URL or NATS_TLS_… demands TLS: only then the worker knows which host name it dialed. */
 export function tlsCure(code: string, demandsTls: boolean): string {
   if (code === 'CERT_HAS_EXPIRED') return 'Renew the certificate of nats-server';
   if (code === 'CERT_NOT_YET_VALID')
-    return 'Set the clock of this machine, or of the one that made the certificate';
+    return 'Set the clock of this machine, or of the machine that made the certificate';
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     return demandsTls
       ? 'NATS_URL must name the host that the certificate is for'
       : 'Write tls:// in NATS_URL, and the host that the certificate is for';
   }
   if (code.includes('CERTIFICATE_REQUIRED') || code.includes('HANDSHAKE_FAILURE')) {
-    return 'The server asks for our certificate: set NATS_TLS_CERT and NATS_TLS_KEY';
+    return 'The server requires a client certificate: set NATS_TLS_CERT and NATS_TLS_KEY';
   }
   if (code.includes('ALERT'))
-    return 'The server refuses our certificate: check NATS_TLS_CERT and NATS_TLS_KEY';
+    return 'The server refuses our client certificate: check NATS_TLS_CERT and NATS_TLS_KEY';
   return 'Set NATS_TLS_CA to the file of the authority that signed the certificate of nats-server';
 }
