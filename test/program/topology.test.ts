@@ -86,7 +86,7 @@ describe('the durable', () => {
     const other = await runProgram(['worker'], { env: { ...scene.env, QUEUE_GROUP: 'others' } });
     expect(await other.waitForExit()).toEqual({ code: 1, signal: null });
     expect(other.stderr.join('\n')).toMatch(
-      /QUEUE_GROUP: .*Set QUEUE_GROUP=webhook-workers to share its work/,
+      /QUEUE_GROUP: .*Set QUEUE_GROUP=webhook-workers to share the work of that durable/,
     );
   });
 });
@@ -115,7 +115,7 @@ describe('a first durable on a stream with limits retention', () => {
     const { scene, endpoint, publish } = await streamWithHistory();
     await acknowledge(scene, 2);
     const worker = await scene.startWorker();
-    await worker.waitForLine(/starts at sequence 3, where the durable old-worker/);
+    await worker.waitForLine(/starts at sequence 3, because the durable old-worker/);
     await publish('4');
     await until(() => endpoint.requests.length >= 2);
     expect(endpoint.requests.map(({ path }) => path).sort()).toEqual(['/3', '/4']);

@@ -1,19 +1,19 @@
 import { ApiErrorCode, apiErrorCode, isTemporary } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
 
-/** How far a group is. */
+/** The progress of a group. */
 export type ConsumerProgress = {
-  /** When its durable was made, in milliseconds since 1970: another one when it is made again. */
+  /** When the durable of the group was created, in milliseconds since 1970. A new value means that the durable was recreated. */
   readonly createdAt: number;
-  /** Messages in the stream that were never handed out. */
+  /** Messages in the stream that NATS has not delivered to the group yet. */
   readonly pending: number;
-  /** Handed out and not yet acked: in flight, or waiting for a retry. */
+  /** Messages that NATS delivered and that are not acked yet: in flight, or waiting for a retry. */
   readonly ackPending: number;
   /** Stream sequence up to which everything is acked. */
   readonly ackFloor: number;
 };
 
-/** Null where it cannot be known now: NATS is away, or the durable or stream is not there. */
+/** Null if the progress is unknown now: NATS cannot be reached, or the durable or the stream does not exist. */
 export async function consumerInfo(
   client: NatsClient,
   stream: string,

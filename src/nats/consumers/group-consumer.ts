@@ -4,7 +4,7 @@ import { ApiErrorCode, apiErrorCode, retryWhileUnavailable, userErrorFor } from 
 import type { NatsClient } from '../connection/client.ts';
 import { chooseStartPosition, filtersAnyOf, filtersOf } from './start-position.ts';
 
-/** The one consumer that all workers of a group share. */
+/** The single consumer that all workers of a group share. */
 export type GroupConsumerOptions = {
   readonly stream: string;
   /** QUEUE_GROUP. */
@@ -14,17 +14,18 @@ export type GroupConsumerOptions = {
   /** ACK_WAIT_MS. */
   readonly ackWaitMs: number;
   /**
-   * How many messages may be handed out and not yet acked, those that wait for a retry included: past it, nothing is
-   * delivered any more, to anyone. Too high costs the server speed: at 1 000 000 a fifth is left. See `MAX_ACK_PENDING`.
+   * How many delivered messages may be unacked, including messages that wait for a retry. Below: NATS delivers. At the limit:
+   * NATS delivers nothing more to any worker of the group. Too high: the server becomes slow; at 1 000 000 its rate falls to
+   * a fifth. @default `MAX_ACK_PENDING`
    */
   readonly maxAckPending: number;
-  /** START_FROM: `all`, `new`, or a time (ISO 8601). Only for a durable that is made. */
+  /** START_FROM: `all`, `new`, or a time (ISO 8601). Used only when the durable is created. */
   readonly startFrom?: string | undefined;
   /**
-   * Looks up the last known ack floor of a durable that vanished: it starts again behind it, whatever `startFrom` says.
-   * Asked only where a durable is made on a stream that keeps what was delivered.
+   * Looks up the last known ack floor of a durable that was deleted. The new durable starts after this floor, whatever
+   * `startFrom` is. Called only if the durable is created on a stream that keeps delivered messages.
    *
-   * @param only Nothing else says where to start: no other durable takes these subjects.
+   * @param only True if no other durable takes these subjects, so only this ack floor can tell where to start.
    */
   readonly lastAckFloor?: (only: boolean) => Promise<number | undefined>;
 };
@@ -32,32 +33,32 @@ export type GroupConsumerOptions = {
 export type PullLimits = { readonly batch: number | null; readonly expiresMs: number | null };
 
 export type GroupConsumer = {
-  /** Made just now. */
+  /** True if this call created the durable. */
   readonly isNew: boolean;
-  /** What the server has, which may not be what was wanted. */
+  /** The server's value, like the next two. It may differ from the wanted value. */
   readonly ackWaitMs: number;
   readonly maxAckPending: number;
   readonly subjects: readonly string[];
-  /** A pull that asks for more, or for longer, is turned away; null where there is no such limit. */
+  /** The server rejects a pull request that asks for more messages or a longer wait. Null: no limit. */
   readonly pullLimits: PullLimits;
-  /** When it was made, in milliseconds since 1970: another one when it is made again. */
+  /** When the durable was created, in milliseconds since 1970. A new value means that the durable was recreated. */
   readonly createdAt: number;
-  /** Where it starts, to be said loudly; null where it is there already, or nothing but the start was possible. */
+  /** Where the durable starts, for a warning in the log. Null if it existed, or could only start at the first message. */
   readonly notice: string | null;
-  /** How it differs from what was wanted: a sentence each, with the cure. */
+  /** How the durable differs from the settings: one sentence per difference, with the cure. */
   readonly warnings: readonly string[];
 };
 
 export const MAX_ACK_PENDING = 100_000;
 
-/** Pulls that may wait at once, from all workers together. One that finds no place is refused, and asks again. */
+/** Most open pull requests of all workers together. Above: the server rejects a request, and the worker repeats it. */
 const MAX_WAITING = 10_000;
 
 /**
- * Makes the durable where it is missing. One that is there is never changed, so that two versions of a worker do not
- * fight over it.
+ * Creates the durable if it is missing. An existing durable is never changed, so that workers of two versions do not
+ * overwrite each other's configuration.
  *
- * @throws {UserError} where it cannot be made, or is none that workers can share.
+ * @throws {UserError} if the durable cannot be created, or cannot be shared by workers.
  */
 export async function ensureGroupConsumer(
   client: NatsClient,
@@ -124,7 +125,7 @@ async function findOrMake(client: NatsClient, wanted: GroupConsumerOptions): Pro
     });
     return { info, isNew: true, notice: start.notice };
   } catch (error) {
-    // Another worker was faster, and wanted it otherwise.
+    // Another worker created the durable first, with another configuration.
     if (apiErrorCode(error) !== ApiErrorCode.consumerExists) throw error;
     return { info: await consumers.info(wanted.stream, wanted.durable), isNew: false, notice: null };
   }
@@ -136,7 +137,7 @@ async function consumersOf(client: NatsClient, stream: string): Promise<Consumer
   return found;
 }
 
-/** A workqueue stream hands each message to one consumer only: which one has ours? */
+/** A workqueue stream delivers each message to one consumer only. Returns an error that names the consumer of our subjects. */
 async function otherTakesThem(
   client: NatsClient,
   { stream, durable, subjects }: GroupConsumerOptions,
@@ -149,40 +150,40 @@ async function otherTakesThem(
   const named = other === undefined ? 'another durable' : `the durable ${other}`;
   return new UserError(
     `QUEUE_GROUP: the stream ${stream} is a work queue, and ${named} takes ${subjects.join(', ')} already. ` +
-      `Set QUEUE_GROUP=${other ?? '<its name>'} to share its work; or, when no program uses it any more, remove it: ` +
-      `\`nats consumer rm ${stream} ${other ?? '<its name>'}\`, and ${durable} takes over.`,
+      `Set QUEUE_GROUP=${other ?? '<its name>'} to share the work of that durable. If no program uses that durable any more, ` +
+      `remove it with \`nats consumer rm ${stream} ${other ?? '<its name>'}\`. Then ${durable} takes the messages.`,
     { cause: error },
   );
 }
 
-/** @throws {UserError} where a worker cannot deliver from this consumer at all. */
+/** @throws {UserError} if workers cannot deliver from this consumer. */
 export function requireUsable({ config, name, stream_name: stream }: ConsumerInfo): void {
   const problem = unusable(config);
   if (problem === undefined) return;
   throw new UserError(
     `QUEUE_GROUP: the consumer ${name} of the stream ${stream} ${problem}. Set QUEUE_GROUP to another name, ` +
-      `or, when no program uses it any more, remove it: \`nats consumer rm ${stream} ${name}\`.`,
+      `or, if no program uses the consumer any more, remove it with \`nats consumer rm ${stream} ${name}\`.`,
   );
 }
 
-/** Later servers know more than the client's types. */
+/** Fields of newer servers that the types of the client do not have. */
 type NewerConfig = ConsumerConfig & { readonly priority_policy?: string };
 
-/** Shorter ones would keep an idle worker busy. */
+/** The shortest max_expires that a worker accepts, in milliseconds. Below: an idle worker would pull all the time. */
 const SHORTEST_PULL_MS = 100;
 
 function unusable(config: NewerConfig): string | undefined {
   if (config.deliver_subject) return 'is a push consumer, and workers need a pull consumer';
   if (config.ack_policy !== 'explicit')
     return `has ack policy "${config.ack_policy}", and workers need "explicit"`;
-  if (config.headers_only) return 'hands out headers only, without the messages';
+  if (config.headers_only) return 'delivers only the headers of messages (headers_only)';
   if (config.max_expires && config.max_expires < nanos(SHORTEST_PULL_MS))
-    return `ends every pull within ${SHORTEST_PULL_MS} ms (max_expires), and asking so often is no waiting`;
+    return `ends every pull request within ${SHORTEST_PULL_MS} ms (max_expires), so workers would pull all the time`;
   if ((config.priority_policy ?? 'none') !== 'none') return `has priority policy "${config.priority_policy}"`;
   return undefined;
 }
 
-/** How a durable that is there differs from the settings; what the server has is used. A sentence each. */
+/** How an existing durable differs from the settings: one sentence per difference. Workers use the values of the server. */
 export function groupConsumerWarnings(info: ConsumerInfo, wanted: GroupConsumerOptions): string[] {
   const { config } = info;
   const edit = `nats consumer edit ${wanted.stream} ${wanted.durable}`;
@@ -202,23 +203,23 @@ export function groupConsumerWarnings(info: ConsumerInfo, wanted: GroupConsumerO
   const maxAckPending = config.max_ack_pending ?? 0;
   if (maxAckPending !== wanted.maxAckPending) {
     sentences.push(
-      `has max_ack_pending ${maxAckPending}, not ${wanted.maxAckPending}: when as many wait for a retry, nothing else is delivered: ` +
+      `has max_ack_pending ${maxAckPending}, not ${wanted.maxAckPending}: when so many messages wait for a retry, NATS delivers no other message: ` +
         `\`${edit} --max-pending ${wanted.maxAckPending}\``,
     );
   }
   if ((config.max_deliver ?? -1) > 0) {
     sentences.push(
-      `hands out a message ${config.max_deliver} times and then forgets it, before MAX_ATTEMPTS may be reached: \`${edit} --max-deliver=-1\``,
+      `delivers a message at most ${config.max_deliver} times, which may be before MAX_ATTEMPTS, and then drops the message: \`${edit} --max-deliver=-1\``,
     );
   }
   if ((config.backoff ?? []).length > 0) {
     sentences.push(
-      'has a backoff of its own, which spoils the delays of our retries: only a consumer that is made anew is without',
+      'has its own backoff, which makes the delays of our retries wrong: only a new durable has no backoff',
     );
   }
   if (info.paused)
     sentences.push(
-      `is paused, and hands out nothing: \`nats consumer resume ${wanted.stream} ${wanted.durable}\``,
+      `is paused, and delivers nothing: \`nats consumer resume ${wanted.stream} ${wanted.durable}\``,
     );
   return sentences.map((sentence) => `The durable ${wanted.durable} ${sentence}.`);
 }

@@ -17,22 +17,22 @@ import {
 export type OrderedQueuesOptions = Omit<QueuesOptions, 'toMessage' | 'maxPulls' | 'maxBatch'> & {
   /** ORDERED_SUBJECT. */
   readonly subjects: readonly string[];
-  /** QUEUE_GROUP: each message that is published is told to one worker of it. */
+  /** QUEUE_GROUP: one worker of the group is notified of each published message. */
   readonly group: string;
-  /** Of the durables, in milliseconds. */
+  /** The ack wait of the durables, in milliseconds. */
   ackWaitMs(): number;
 };
 
-/** How long a late ack may be on its way while its message is handed out again, in milliseconds. */
+/** How long a late ack may take to arrive after the redelivery of its message, in milliseconds. */
 const LATE_ACK_MS = 25;
 
-/** A queue that cannot be opened is spoken of now and then: thousands may be alike. In milliseconds. */
+/** Shortest time between two warnings about these queues, in milliseconds: thousands of queues may fail for one reason. */
 const LOG_AGAIN_MS = 60_000;
 
-/** The queues of ordered webhooks, one for each subject: which ones hold something, and what pulls from them. */
+/** The queues of ordered webhooks, one per subject: lists the queues that hold messages, and opens the consumers of queues. */
 export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOptions) {
   const { stream } = options;
-  // Of one queue, one message is out at a time.
+  // Only one message of a queue may be in delivery at a time.
   const queues = { ...options, toMessage: orderedMessage, maxPulls: 1, maxBatch: 1 } as const;
   let quietUntil = 0;
 
@@ -43,12 +43,12 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
   }
 
   return {
-    /** Messages by subject: the only source of who has any. Null where that cannot be known now. */
+    /** Counts the messages per subject: the only source of which queues hold messages. Null if the counts are unknown now. */
     async list(): Promise<ReadonlyMap<string, number> | null> {
       const listed = await listSubjects(client, stream, '>');
       for (const subject of listed?.keys() ?? []) {
         if (isPublishable(subject)) continue;
-        // Its durable would take what others have.
+        // The durable of a pattern would also take the messages of other queues.
         listed!.delete(subject);
         const hint = `The subject ${subject} is a pattern, so the worker leaves its messages in the stream ${stream}. Remove these messages.`;
         say({ subject, hint }, 'queue.invalid_subject');
@@ -57,17 +57,17 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
     },
 
     /**
-     * Tells of each message, as it is published, one worker of the group. Not of all: what nobody heard is found when the queues
-     * are listed.
+     * Notifies one worker of the group of each message when the message is published. Some notifications are lost; the next
+     * `list` finds their messages.
      *
-     * @returns what ends it.
+     * @returns a function that ends the notifications.
      */
     listen(noticed: (subject: string) => void): () => void {
       const subscriptions = options.subjects.map((pattern) =>
         client.connection.subscribe(pattern, {
           queue: options.group,
           callback: (error, { subject }) => {
-            // Without the right to hear of them, which is said, they are found by the next list.
+            // A denied permission to subscribe is logged elsewhere. The next list finds the messages.
             if (error === null) noticed(subject);
           },
         }),
@@ -78,8 +78,8 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
     },
 
     /**
-     * Whether a message that was handed out before is acked by now: whoever had it was late, or NATS was, and the next message is
-     * out already. False where that cannot be known.
+     * True if a redelivered message is acked by now: its first worker or NATS was late, and NATS has delivered the next message
+     * already. False if this is unknown.
      */
     async isOver({ orderingKey, position, deliveryCount }: ReceivedMessage): Promise<boolean> {
       if (orderingKey === null || deliveryCount === 1) return false;
@@ -90,7 +90,7 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
       return info !== null && info.ack_floor.stream_seq >= position.sequence;
     },
 
-    /** Pulls from a queue. Null where that is not possible now, which is said. */
+    /** Opens a consumer of a queue. Null, with a warning in the log, if that is not possible now. */
     async open(subject: string, sink: QueueSink) {
       const ensure = () => ensureOrderedConsumer(client, { stream, subject, ackWaitMs: options.ackWaitMs() });
       const consumer = await pullQueue(client, queues, ensure, sink);
@@ -110,9 +110,10 @@ export type OrderedConsumerOptions = {
 };
 
 /**
- * How much longer than the ack wait the server keeps a durable that nobody pulls from, in milliseconds. Our words about a message
- * count as life, and while we hold one they come more often than that: a durable that vanished under a message would be made
- * again, and hand out that message a second time, while the first one is with a worker.
+ * How much longer than the ack wait the server keeps a durable without pull requests, in milliseconds. An ack or a `working()`
+ * also keeps the durable, and a worker that holds a message sends one more often than that. Below: the server could remove the
+ * durable while a worker holds a message; a recreated durable would deliver that message a second time. Above: unused
+ * durables stay longer on the server.
  */
 const INACTIVE_GRACE_MS = 20_000;
 
@@ -121,8 +122,8 @@ export function orderedConsumerName(subject: string): string {
 }
 
 /**
- * The durable of one ordered subject. It lets one message out at a time, to whichever worker: the next one comes when that is
- * acked or ended, whatever happens meanwhile.
+ * Creates or updates the durable of one ordered subject. The durable delivers one message at a time, to any worker. The next
+ * message comes only after an ack or term of the first one, whatever happens in between.
  */
 export function ensureOrderedConsumer(
   client: NatsClient,
@@ -136,7 +137,7 @@ export function ensureOrderedConsumer(
     ackWaitMs,
     maxAckPending: 1,
     inactiveMs: ackWaitMs + INACTIVE_GRACE_MS,
-    // It may be of before ACK_WAIT_MS changed, or of somebody who lets out more than one: order rests on these values.
+    // An existing durable may have an older ACK_WAIT_MS, or a max_ack_pending above 1: the order depends on these values.
     isUpdated: true,
   });
 }

@@ -13,25 +13,25 @@ import {
   type QueuesOptions,
 } from './queue-consumer.ts';
 
-/** `stream`: PARKED_STREAM_NAME. */
+/** `stream`: PARKED_STREAM_NAME. `take` gets parked copies, and messages that other programs published to this stream. */
 export type ParkedQueuesOptions = Omit<QueuesOptions, 'toMessage' | 'maxPulls'> & {
   /** The stream whose messages are parked there. */
   readonly sourceStream: string;
-  /** Of a drain, in milliseconds. */
+  /** The ack wait of the queue consumers, in milliseconds. */
   ackWaitMs(): number;
 };
 
-/** A drain pulls little at a time: two pulls keep it busy. */
+/** A queue consumer needs few messages at a time: two open pull requests are enough to keep it busy. */
 const MAX_PULLS = 2;
 
-/** The queues of all endpoints in the parked stream: who has one, and what pulls from it. */
+/** The queues of all endpoints in the parked stream: lists the queues that hold copies, and opens the consumers of queues. */
 export function createParkedQueues(client: NatsClient, options: ParkedQueuesOptions) {
   const { stream: parkedStream, sourceStream, ackWaitMs } = options;
   const queues = { ...options, toMessage: parkedMessage, maxPulls: MAX_PULLS } as const;
   return {
     list: () => listParked(client, parkedStream, sourceStream),
 
-    /** Pulls from the queue of an endpoint. Null where that is not possible now, which is said. */
+    /** Opens a consumer of an endpoint's queue. Null, with a warning in the log, if that is not possible now. */
     async open(endpointKey: string, sink: QueueSink) {
       const ensure = () =>
         ensureParkedConsumer(client, { parkedStream, sourceStream, endpointKey, ackWaitMs: ackWaitMs() });
@@ -48,10 +48,11 @@ export function createParkedQueues(client: NatsClient, options: ParkedQueuesOpti
 }
 
 /**
- * How many copies wait for each endpoint: the only source of who has any, so nothing is forgotten over restarts.
+ * Counts the parked copies per endpoint. The stream is the only source of which endpoints have parked messages, so no message
+ * is forgotten over restarts.
  *
- * @param keys Of which queues, as NATS has it with wildcards. @default all
- * @returns null where it cannot be known now: NATS is away, or the stream is not there.
+ * @param keys Which queues to list, a NATS subject filter that may hold wildcards. @default all
+ * @returns null if the counts are unknown now: NATS cannot be reached, or the stream does not exist.
  */
 export async function listParked(
   client: NatsClient,
@@ -74,13 +75,19 @@ export type ParkedConsumerOptions = {
   readonly ackWaitMs: number;
 };
 
-/** Handed out and not yet acked, by one endpoint; and of what is due within one minute, which all waits for its second. */
+/**
+ * How many delivered copies may be unacked: of one endpoint, and of the messages that are due within one minute, which all wait
+ * unacked until their second. At the limit, the durable delivers nothing more.
+ */
 const MAX_ACK_PENDING = { ofEndpoint: 10_000, ofMinute: 100_000 };
 
-/** How long the server keeps a drain that nobody pulls from. It holds nothing that the next one would not find in the stream. */
+/**
+ * How long the server keeps a queue consumer without pull requests, in milliseconds. Above: the server removes the consumer;
+ * nothing is lost, because the next consumer of the queue finds every copy in the stream.
+ */
 const INACTIVE_MS = 20_000;
 
-/** The durable from which all workers drain what is parked for one endpoint, or is due within one minute or day. */
+/** Creates the durable that all workers share for the copies of one queue: of one endpoint, or due within one minute or day. */
 export function ensureParkedConsumer(
   client: NatsClient,
   wanted: ParkedConsumerOptions,
@@ -89,14 +96,14 @@ export function ensureParkedConsumer(
   return ensureQueueConsumer(client, {
     stream: parkedStream,
     subject: parkedSubject(sourceStream, endpointKey),
-    // What somebody else parked may have any key.
+    // A copy that another program published may have any key.
     name: consumerName(`drain-${sourceStream}-${endpointKey}`),
-    purpose: `drain ${endpointKey} from ${parkedStream}`,
+    purpose: `read the parked queue ${endpointKey} of ${parkedStream}`,
     ackWaitMs,
     maxAckPending:
       scheduledBucket(endpointKey) === null ? MAX_ACK_PENDING.ofEndpoint : MAX_ACK_PENDING.ofMinute,
     inactiveMs: INACTIVE_MS,
-    // A peer made it, with another ACK_WAIT_MS.
+    // An existing durable was created by another worker, perhaps with another ACK_WAIT_MS.
     isUpdated: false,
   });
 }

@@ -8,35 +8,36 @@ import { PullRequests } from './pull-requests.ts';
 export type PullOptions = {
   readonly stream: string;
   readonly durable: string;
-  /** When the stream was made, in milliseconds since 1970: another one when it is made again. */
+  /** When the stream was created, in milliseconds since 1970. A new value means that the stream was recreated. */
   streamCreatedAt(): number;
-  /** The most messages that one pull asks for. */
+  /** The most messages that one pull request asks for. */
   readonly maxBatch: number;
-  /** What the durable allows beside. */
+  /** The limits of the durable. */
   limits(): PullLimits;
   /**
-   * Whether stream and durable are still those that are known. Asked when the server turned a pull away and after a
-   * reconnect, before anything more is pulled: they may have been made again, and their sequences start again then.
+   * True if stream and durable are still the known ones. Called after the server rejected a pull request and after a
+   * reconnect, before the next pull request: a recreated stream or durable restarts its sequences.
    */
   verify(): Promise<boolean>;
   /**
-   * Pulls that may be open at once, each with an inbox of its own. A few large ones carry all; their number bounds what
-   * waits on the server.
+   * How many pull requests may be open at once, each with its own inbox. A few large ones carry all messages, and the number
+   * bounds the pull requests that wait on the server. Below: the consumer sends another request when it needs messages. At the
+   * limit: the consumer sends no request until one ends.
    * @default 16
    */
   readonly maxPulls?: number;
-  /** What a message of this durable is. @default one of a stream that publishers write to */
+  /** Reads a message of this durable. @default as a message of a stream that publishers write to */
   readonly toMessage?: ToMessage;
 };
 
 /** @param streamCreatedAt When the stream was made, in milliseconds since 1970. */
 export type ToMessage = (message: Msg, streamCreatedAt: number) => ReceivedMessage;
 
-/** Where messages go. */
+/** Takes the messages of a consumer. */
 export interface MessageSink {
   /** How many messages may come now. */
   capacity(): number;
-  /** Called with more messages than there is capacity only after a reconnect, if the server still serves pulls of before. */
+  /** Comes without capacity only after a reconnect, if the server still answers pull requests of the old connection. */
   onMessage(message: ReceivedMessage): void;
 }
 
@@ -44,40 +45,43 @@ export interface MessageSink {
 const NO_SINK: MessageSink = { capacity: () => 0, onMessage: () => {} };
 
 export interface PullConsumer {
-  /** Pulls, and gives every message to the sink. */
+  /** Begins to pull. Every message goes to the sink. */
   start(sink: MessageSink): void;
-  /** Tells that a slot became free. */
+  /** The sink calls this when a slot becomes free. */
   onSlotFreed(): void;
-  /** No new pulls; resolves when every message that was already on its way has been taken, and nothing is left behind. */
+  /** Ends the pull requests. Resolves when the sink has every message that the server had sent, and all inboxes are closed. */
   stop(): Promise<void>;
-  /** What is asked for and has not come. */
+  /** Messages that are requested and have not arrived. */
   credits(): number;
-  /** What is asked for and may come any moment: nothing, where nothing has come for a while. */
+  /** Requested messages that may arrive at any moment. 0 if no message has arrived for 100 ms. */
   expectedSoon(): number;
-  /** Asks at once, since what kept pulls from being answered is mended. */
+  /** Sends a pull request at once. Call it when the cause of rejected or unanswered requests is repaired. */
   retry(): void;
-  /** Null while pulls are answered; else what the server said last, for health. */
+  /** Null while the server answers pull requests, else its last error, for /health. */
   problem(): string | null;
 }
 
 /**
- * How long the server keeps a pull that it cannot fill, in milliseconds. Short, so that a pull that was lost (an
- * election, a broken link) is missed soon; an idle worker sends one small request in this time.
+ * How long the server keeps a pull request that it cannot fill, in milliseconds. Below: an idle worker sends more small
+ * requests; it sends one per this time. Above: a request that was lost (an election, a broken connection) is noticed later.
  */
 const EXPIRES_MS = 3000;
-/** A freed slot waits this long for company, unless an eighth of all that is asked for at once has gathered. */
+/**
+ * How long a freed slot waits until more slots are free, so that one pull request serves several, in milliseconds. The request is
+ * sent at once if the free slots are at least an eighth of the largest batch.
+ */
 const COALESCE_MS = 5;
-/** Wait after a pull was turned away, so that a stream without a leader is not asked in a loop. */
+/** Wait after a rejected pull request, in milliseconds, doubled each time: a stream without a leader is not asked in a loop. */
 const BACKOFF: BackoffOptions = { initialMs: 100, maxMs: 2000 };
 const NOBODY = 'nobody answers: no such consumer, no leader, or JetStream is off or out of disk';
 const MAX_PULLS = 16;
-/** What is asked for has come within this time where there is any, in milliseconds. */
+/** A requested message arrives within this time if the stream has one, in milliseconds. */
 const EXPECTED_MS = 100;
 
 /**
- * The pull loop: asks for as many messages as there are free slots, and never for more. What was asked for and has not
- * come is a credit, counted exactly: the server says when it gives up on a pull, and one that it never answers
- * ends with its time. So nothing waits here without a slot, whatever happens to the connection or the event loop.
+ * The pull loop: requests as many messages as there are free slots, and never more. A message that is requested and has not
+ * arrived is a credit. Credits are counted exactly: the server reports when it ends a pull request, and a request that it never
+ * answers ends with its time. So no message waits here without a slot, whatever happens to the connection or the event loop.
  */
 export function createPullConsumer(client: NatsClient, options: PullOptions): PullConsumer {
   const subject = `${client.apiPrefix}.CONSUMER.MSG.NEXT.${options.stream}.${options.durable}`;
@@ -125,12 +129,12 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
     return Math.min(options.maxBatch, options.limits().batch ?? options.maxBatch);
   }
 
-  /** Fewer, larger pulls: while half of the free slots are asked for already, more would only litter the server. */
+  /** Fewer, larger pull requests: while half of the free slots are requested already, another request only costs the server. */
   function wantsMore(free: number): boolean {
     return credits() < free && credits() <= free / 2;
   }
 
-  /** Asks at once where that is worth a pull of its own, else soon. */
+  /** Sends a pull request at once if enough slots are free, else after COALESCE_MS. */
   function consider(): void {
     const free = sink.capacity();
     if (!wantsMore(free)) return;
@@ -138,7 +142,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
     else wakeWithin(COALESCE_MS);
   }
 
-  /** Asks again after this time, or earlier where that is planned already. */
+  /** Calls `ask` after this time, or earlier if an earlier call is planned already. */
   function wakeWithin(ms: number): void {
     if (stopped) return;
     const at = performance.now() + ms;
@@ -147,7 +151,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
     wakesAt = at;
     timer = setTimeout(() => {
       wakesAt = Number.POSITIVE_INFINITY;
-      // After what has arrived is read: when the event loop stood still, that may answer pulls whose time is over.
+      // First the client reads what has arrived: after a stalled event loop, that may answer pull requests that look overdue.
       setImmediate(ask);
     }, ms);
   }
@@ -186,7 +190,8 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
   }
 
   function onReconnect(): void {
-    // The server may have forgotten the pulls of the old connection. If it has not, it may bring more than there is capacity for.
+    // The server may have dropped the pull requests of the old connection. If it still answers them, the messages for which no
+    // slot is free are requeued.
     pulls?.closeAll();
     invalidate();
     retry();
@@ -213,7 +218,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
       stopped = true;
       clearTimeout(timer);
       stopListening();
-      // Drained, not cut: what the server has already sent still arrives, and is settled.
+      // Drains the subscriptions instead of ending them at once: messages that the server has sent still arrive and are settled.
       await pulls?.unsubscribe();
     },
     credits,

@@ -1,18 +1,18 @@
 import { createInbox, type Msg, type Subscription } from 'nats';
 import type { NatsClient } from '../connection/client.ts';
 
-/** What comes back on a pull. */
+/** Gets the replies to pull requests. */
 export interface PullReader {
   onMessage(message: Msg): void;
-  /** The server gave up on a pull: because its time is over, or because it cannot serve it. */
+  /** The server ended a pull request: the time of the request is over, or the server cannot serve the request. */
   onStatus(message: Msg): void;
   onError(error: Error): void;
 }
 
-/** After this, the server has forgotten a pull that it did not answer. */
+/** How long after its end an unanswered pull request still counts as open, in milliseconds. Then the server has dropped it. */
 const GRACE_MS = 1000;
 
-/** An inbox of its own, kept subscribed, with at most one open pull: so every message is known by the pull it answers. */
+/** An inbox that stays subscribed, with at most one open pull request: so the inbox of a message identifies its pull request. */
 type PullRequest = {
   readonly reply: string;
   readonly subscription: Subscription;
@@ -20,7 +20,7 @@ type PullRequest = {
   endsAt: number;
 };
 
-/** The open pulls of one durable, and what each of them still owes us. */
+/** The open pull requests of one durable, and how many messages of each are still to come. */
 export class PullRequests {
   readonly #client: NatsClient;
   readonly #subject: string;
@@ -28,8 +28,8 @@ export class PullRequests {
   #credits = 0;
 
   /**
-   * @param subject Where pulls go.
-   * @param count Pulls that may be open at once.
+   * @param subject The subject to which pull requests are published.
+   * @param count How many pull requests may be open at once.
    */
   constructor(client: NatsClient, subject: string, count: number, reader: PullReader) {
     this.#client = client;
@@ -37,18 +37,18 @@ export class PullRequests {
     this.#pulls = Array.from({ length: count }, () => this.#open(reader));
   }
 
-  /** What is asked for and has not come. */
+  /** Messages that are requested and have not arrived. */
   get credits(): number {
     return this.#credits;
   }
 
-  /** When the next open pull ends, on the clock of `performance.now()`; null where none is open. */
+  /** When the next open pull request ends, on the clock of `performance.now()`. Null if none is open. */
   get nextEnd(): number | null {
     const ends = this.#pulls.filter(({ credits }) => credits > 0).map(({ endsAt }) => endsAt);
     return ends.length === 0 ? null : Math.min(...ends);
   }
 
-  /** Asks for this many more, in pulls of at most `atOnce`, as far as lanes are free. */
+  /** Requests `wanted` more messages, in pull requests of at most `atOnce` each. Requests fewer if no inbox is free. */
   request(wanted: number, atOnce: number, expiresMs: number): void {
     const endsAt = performance.now() + expiresMs + GRACE_MS;
     let left = wanted;
@@ -65,7 +65,7 @@ export class PullRequests {
     }
   }
 
-  /** Closes pulls that the server never answered, and has forgotten by now. @returns whether there was one. */
+  /** Closes the pull requests that the server never answered and has dropped by now. @returns true if there was one. */
   closeOverdue(): boolean {
     const now = performance.now();
     const overdue = this.#pulls.filter(({ credits, endsAt }) => credits > 0 && endsAt <= now);
@@ -77,13 +77,13 @@ export class PullRequests {
     for (const pull of this.#pulls) this.#close(pull);
   }
 
-  /** Resolves when what the server has already sent was read, and every inbox is given up. */
+  /** Resolves when every message that the server had sent is read, and every inbox is unsubscribed. */
   async unsubscribe(): Promise<void> {
     if (this.#client.connection.isClosed()) return;
     if (this.#client.isConnected()) {
       await Promise.all(this.#pulls.map(({ subscription }) => subscription.drain().catch(() => undefined)));
     } else {
-      // Nothing can be on its way, and a drain would wait for the next connection.
+      // No message can arrive now, and draining a subscription would wait for the next connection.
       for (const { subscription } of this.#pulls) subscription.unsubscribe();
     }
   }

@@ -7,31 +7,32 @@ import { createPullConsumer, type ToMessage } from './pull-consumer.ts';
 
 export type QueueConsumerOptions = {
   readonly stream: string;
-  /** Of the messages of this queue. */
+  /** The subject of the messages of this queue. */
   readonly subject: string;
   readonly name: string;
-  /** Completes "cannot …": `drain <key> from <stream>`. */
+  /** Completes "cannot …": `read the parked queue <key> of <stream>`. */
   readonly purpose: string;
   /** In milliseconds. */
   readonly ackWaitMs: number;
-  /** Handed out and not yet acked. */
+  /** How many delivered messages may be unacked. At the limit, the durable delivers nothing more. */
   readonly maxAckPending: number;
-  /** How long the server keeps it when nobody pulls from it, in milliseconds. */
+  /** How long the server keeps the durable without pull requests, in milliseconds. */
   readonly inactiveMs: number;
-  /** Whether one that is there with other values is given these. */
+  /** True if an existing durable with other values is updated to these values. */
   readonly isUpdated: boolean;
 };
 
 export type QueueConsumerResult =
   | { readonly name: string }
-  /** It cannot be made now, which may be over in a moment, or waits for somebody's cure. */
+  /** Why the durable cannot be created now. The cause may pass soon, or an operator must remove it. */
   | { readonly failed: string };
 
 /**
- * Makes the durable from which all workers take the messages of one queue, or finds it, with one request. It is never looked
- * after: a worker that pulls keeps it, and what it had handed out when it vanished, the next one hands out again.
+ * Creates or finds the durable that all workers share for the messages of one queue, with one request. The durable needs no
+ * care: the pull requests of a worker keep it, and after the server removed it, the next durable delivers the unacked messages
+ * again.
  *
- * @throws what is neither an answer of JetStream nor the lack of one.
+ * @throws an error that is neither a JetStream error nor a missing reply.
  */
 export async function ensureQueueConsumer(
   client: NatsClient,
@@ -64,37 +65,37 @@ export async function ensureQueueConsumer(
   }
 }
 
-/** The hint for a queue that cannot be opened now. */
+/** The hint of the event for a queue that cannot be opened now. */
 export const OPENED_AGAIN =
   'The worker tries again by itself. If this lasts, look at the log of nats-server.';
 
-/** Where the messages of one queue go. */
+/** Takes the messages of a queue. */
 export type QueueSink = {
-  /** How many messages may come now. */
+  /** How many messages the sink can take now. */
   capacity(): number;
   onMessage(message: ReceivedMessage): void;
 };
 
-/** Of all queues that one stream holds. */
+/** Options that all queues of one stream share. */
 export type QueuesOptions = {
   readonly stream: string;
-  /** What a message of these queues is. */
+  /** Reads a message of these queues. */
   readonly toMessage: ToMessage;
-  /** The most messages that one pull asks for. */
+  /** The most messages that one pull request asks for. */
   readonly maxBatch: number;
-  /** How many pulls may be under way at once. */
+  /** How many pull requests may be open at once. */
   readonly maxPulls: number;
-  /** When the stream was made, in milliseconds since 1970: another one when it is made again. */
+  /** When the stream was created, in milliseconds since 1970. A new value means that the stream was recreated. */
   streamCreatedAt(): number;
-  /** Whether it is still the one that is known. */
+  /** True if the stream is still the known one. */
   isStreamKnown(): Promise<boolean>;
 };
 
 /**
- * Pulls from one queue of a stream, by a durable that is made on demand.
+ * Pulls messages from one queue of a stream, through a durable that is created on demand.
  *
- * @param ensure Makes the durable, or finds it.
- * @returns why that is not possible now, where it is not.
+ * @param ensure Creates or finds the durable.
+ * @returns the running consumer, or `failed` with the reason why it cannot be opened now.
  */
 export async function pullQueue(
   client: NatsClient,
@@ -110,7 +111,7 @@ export async function pullQueue(
     streamCreatedAt,
     maxBatch,
     limits: () => ({ batch: null, expiresMs: null }),
-    // Its end, for want of pulls, is normal: it is made again.
+      // It is normal that the server removes a durable without pull requests: the worker creates the durable again.
     verify: async () => (await isStreamKnown()) && 'name' in (await ensure()),
     maxPulls,
     toMessage,

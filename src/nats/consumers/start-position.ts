@@ -1,7 +1,7 @@
 import { type ConsumerInfo, DeliverPolicy, type StreamInfo } from 'nats';
 import { overlap } from '../../core/subject.ts';
 
-/** Where a durable starts, as its config says it, and a sentence to say loudly where that is not obvious. */
+/** Where a durable starts, as part of its config, and a sentence for a warning in the log if the position is not obvious. */
 export type Start = {
   readonly config:
     | { readonly deliver_policy: DeliverPolicy.All | DeliverPolicy.New }
@@ -14,14 +14,15 @@ export type StartOptions = {
   readonly subjects: readonly string[];
   /** START_FROM: `all`, `new`, or a time (ISO 8601). */
   readonly startFrom: string | undefined;
-  /** The last known ack floor (stream sequence) of a durable that vanished and is made again. */
+  /** The last known ack floor (stream sequence) of a durable that was deleted and is created again. */
   readonly lastAckFloor: number | undefined;
 };
 
 /**
- * Where a durable that is made now starts. A workqueue stream holds only what nobody has acked, so from its start. With
- * limits retention, what others delivered long ago is still kept: so behind what durables on the same
- * subjects have acked, the one furthest behind deciding, since a message too many is better than one too few.
+ * Chooses where a new durable starts. A workqueue stream holds only unacked messages, so the durable starts at the first one.
+ * A stream with limits retention also keeps messages that other durables delivered long ago, so the durable starts after the
+ * ack floor of the durables on the same subjects. The lowest ack floor decides, because delivering a message twice is better
+ * than losing one.
  */
 export function chooseStartPosition(
   stream: StreamInfo,
@@ -31,7 +32,7 @@ export function chooseStartPosition(
   if (wanted.lastAckFloor !== undefined) {
     return after(
       wanted.lastAckFloor,
-      'where this group had acknowledged everything before its durable vanished',
+      'because this group had acknowledged all earlier messages before its durable was deleted',
     );
   }
   if (wanted.startFrom !== undefined) return asked(wanted.startFrom);
@@ -41,7 +42,7 @@ export function chooseStartPosition(
   if (behind !== undefined) {
     return after(
       behind.ack_floor.stream_seq,
-      `where the durable ${behind.name} on the same subjects has acknowledged everything before`,
+      `because the durable ${behind.name} on the same subjects has acknowledged all earlier messages`,
     );
   }
   return fromTheStart(
@@ -54,13 +55,13 @@ function asked(startFrom: string): Start {
   if (startFrom === 'new') {
     return {
       config: { deliver_policy: DeliverPolicy.New },
-      notice: 'starts with what is published from now on, as START_FROM says',
+      notice: 'starts with the messages that are published from now on, as START_FROM says',
     };
   }
   const time = new Date(startFrom).toISOString();
   return {
     config: { deliver_policy: DeliverPolicy.StartTime, opt_start_time: time },
-    notice: `starts with what was published from ${time} on, as START_FROM says`,
+    notice: `starts with the messages that were published from ${time} on, as START_FROM says`,
   };
 }
 
@@ -75,14 +76,14 @@ function after(ackFloor: number, why: string): Start {
   };
 }
 
-/** The subjects a consumer takes; none given means all. */
+/** The subjects that a consumer takes. A consumer without a filter takes all. */
 export function filtersOf({ config }: ConsumerInfo): readonly string[] {
   if (config.filter_subjects !== undefined && config.filter_subjects.length > 0)
     return config.filter_subjects;
   return config.filter_subject ? [config.filter_subject] : ['>'];
 }
 
-/** Whether a durable takes some of these subjects too. Consumers that are not durable prove nothing about what was delivered. */
+/** True if a durable also takes some of these subjects. A consumer that is not durable proves nothing about past deliveries. */
 export function filtersAnyOf(consumer: ConsumerInfo, subjects: readonly string[]): boolean {
   if (!consumer.config.durable_name) return false;
   return filtersOf(consumer).some((filter) => subjects.some((subject) => overlap(filter, subject)));

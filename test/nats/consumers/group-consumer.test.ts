@@ -110,8 +110,10 @@ test('one that is there is not changed: how it differs is said, and what the ser
     expect.stringContaining('takes webhooks.a, not SUBJECT=webhooks.*'),
     expect.stringContaining('has ack_wait 1000 ms, not ACK_WAIT_MS=60000'),
     expect.stringContaining('has max_ack_pending 1000, not 100000'),
-    expect.stringContaining('hands out a message 3 times and then forgets it'),
-    expect.stringContaining('has a backoff of its own'),
+    expect.stringContaining(
+      'delivers a message at most 3 times, which may be before MAX_ATTEMPTS, and then drops the message',
+    ),
+    expect.stringContaining('has its own backoff, which makes the delays of our retries wrong'),
   ]);
   expect(await configOf()).toEqual(before);
 });
@@ -161,7 +163,7 @@ test('on a stream that keeps messages it starts behind what a durable on the sam
   await makeStream('limits', 5);
   await makeOther('reference', 3);
   const { notice } = await ensureGroupConsumer(client, wanted());
-  expect(notice).toMatch(/starts at sequence 4, where the durable reference /);
+  expect(notice).toMatch(/starts at sequence 4, because the durable reference /);
   expect(await consumerInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 2 });
 });
 
@@ -170,7 +172,7 @@ test('of several such durables the one furthest behind decides', async () => {
   await makeOther('ahead', 4, { filter_subject: 'webhooks.a' });
   await makeOther('behind', 1, { filter_subject: 'webhooks.*' });
   expect((await ensureGroupConsumer(client, wanted())).notice).toMatch(
-    /starts at sequence 2, where the durable behind /,
+    /starts at sequence 2, because the durable behind /,
   );
 });
 

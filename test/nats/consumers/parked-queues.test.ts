@@ -77,7 +77,7 @@ test('a key that somebody else chose gets a drain too', async () => {
 
 test('a drain that cannot be made is said', async () => {
   expect(await ensureParkedConsumer(client, wanted())).toEqual({
-    failed: `cannot drain ${KEY} from ${PARKED}: stream not found`,
+    failed: `cannot read the parked queue ${KEY} of ${PARKED}: stream not found`,
   });
 });
 
