@@ -7,23 +7,23 @@ import type { StoreResult } from './store-failure.ts';
 import { createMessageStore } from './store-message.ts';
 
 export type PublisherOptions = {
-  /** Messages on their way at once. One by one is a third as fast; more than 100 gains nothing. @default 100 */
+  /** How many messages may wait for their confirmation at once. 1 is a third as fast; more than 100 is no faster. @default 100 */
   readonly maxInFlight?: number;
-  /** How long a message is tried while NATS cannot confirm it, in milliseconds. @default 30_000 */
+  /** How long the publisher retries a message that NATS does not confirm, in milliseconds. @default 30_000 */
   readonly retryForMs?: number;
 };
 
 export interface Publisher {
   /**
-   * Stores a message, and resolves when NATS has confirmed it or it is clear that it will not. Never rejects but for a
-   * closed client. Without a `Nats-Msg-Id` among the headers it gets one of its own.
+   * Stores a message. Resolves when NATS has confirmed the message, or when it is certain that NATS will not. Rejects only if
+   * the client is closed. A message without a `Nats-Msg-Id` header gets a new one.
    */
   publish(
     subject: string,
     data: Uint8Array,
     headers?: Readonly<Record<string, string>>,
   ): Promise<StoreResult>;
-  /** Resolves when one more can go out at once: await it before each of many, so that they do not pile up in memory. */
+  /** Resolves when one more message can be sent at once. Await this before each of many messages, to bound the memory. */
   whenFree(): Promise<void>;
 }
 

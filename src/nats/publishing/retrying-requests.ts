@@ -2,28 +2,28 @@ import { createInbox, ErrorCode, type Msg, type MsgHdrs, NatsError, type Subscri
 import type { NatsClient } from '../connection/client.ts';
 import type { DeniedPermission } from '../connection/permissions.ts';
 
-/** A message that is sent until it is answered. */
+/** A request that is sent until a final reply comes. */
 export interface RetriedRequest {
   readonly subject: string;
   readonly data: Uint8Array;
   readonly headers?: MsgHdrs;
-  /** @returns null where that was the last word; else after how many milliseconds it is sent again. */
+  /** @returns null if the reply is final, else the delay before the next try, in milliseconds. */
   onReply(answer: Msg): number | null;
-  /** Whether it is not worth being sent again. */
+  /** True if the request must not be sent again. */
   isExpired(now: number, timesSent: number): boolean;
-  /** Over without a last word, or it cannot be sent: an error with one of the client's codes. */
+  /** Called once if no final reply came in time, or the request could not be sent. `error` has a NATS error code. */
   onFailure(error: unknown): void;
 }
 
-/** How long an answer is waited for before it is sent again, in milliseconds: shorter than an election. */
+/** How long one try waits for its reply before the request is sent again, in milliseconds. Shorter than an election. */
 const TRY_MS = 2000;
 const SWEEP_MS = 100;
 
 type OpenRequest = { readonly request: RetriedRequest; timesSent: number; againAt: number };
 
 /**
- * Many requests at once, each sent again until it is answered, over elections and broken links. One inbox and one
- * timer serve them all: with a request of the client each, these alone would cost more than the rest.
+ * Sends many requests at once, each again and again until a final reply comes, over elections and broken connections. One
+ * inbox and one timer serve all requests: with a `request()` of the client per message, these would cost more than the rest.
  */
 export class RetryingRequests {
   readonly #client: NatsClient;
@@ -49,7 +49,7 @@ export class RetryingRequests {
     void client.closed.then(() => this.#failAll(NatsError.errorForCode(ErrorCode.ConnectionClosed)));
   }
 
-  /** Sends it, or will when the connection is back. @returns what ends it without a word. */
+  /** Sends the request now, or after the reconnect. */
   send(request: RetriedRequest): () => void {
     const open = { request, timesSent: 0, againAt: 0 };
     const token = (++this.#lastToken).toString(36);
@@ -61,7 +61,7 @@ export class RetryingRequests {
     return () => this.#close(token);
   }
 
-  /** Resolves when every one sent so far is over, or `timeoutMs` went by: then false. */
+  /** Resolves with true when every open request has ended, or with false after `timeoutMs`. */
   async flush(timeoutMs: number): Promise<boolean> {
     if (this.#open.size === 0) return true;
     return new Promise((resolve) => {
@@ -73,7 +73,7 @@ export class RetryingRequests {
     });
   }
 
-  /** Fails what is still open, and leaves nothing behind. */
+  /** Fails all open requests, and ends the subscription and the timer. */
   stop(): void {
     this.#release();
     this.#failAll(NatsError.errorForCode(ErrorCode.ConnectionClosed));
@@ -161,12 +161,12 @@ function denied(right: DeniedPermission): NatsError {
   return error;
 }
 
-/** Headers as they go over the wire. The client would build them from a map at a multiple of the cost: it asks for nothing else. */
+/** The client would build the same bytes from a map of headers, at several times the cost. The client only calls `encode`. */
 export function encodedHeaders(bytes: Uint8Array): MsgHdrs {
   return { encode: () => bytes } as unknown as MsgHdrs;
 }
 
-/** Whether the server says that nobody listens to the subject. */
+/** True if the server replies that the subject has no subscriber. */
 export function isNoResponders(answer: Msg): boolean {
   return answer.data.length === 0 && answer.headers?.code === 503;
 }

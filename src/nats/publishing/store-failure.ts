@@ -4,9 +4,9 @@ import { ApiErrorCode } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
 import { describeDenied } from '../connection/permissions.ts';
 
-/** What became of a message that was to be stored in a stream. */
+/** The result of storing a message in a stream. */
 export type StoreResult =
-  /** `duplicate`: the stream had one with this `Nats-Msg-Id` already, and this is its sequence. */
+  /** `duplicate`: the stream had a message with this `Nats-Msg-Id` already. `sequence` is of that message. */
   | { readonly stored: { readonly stream: string; readonly sequence: number; readonly duplicate: boolean } }
   | StoreFailed;
 
@@ -16,19 +16,19 @@ export type StoreFailed = { readonly failed: StoreFailure; readonly detail: stri
 export type StoreFailure =
   /** No stream carries the subject. */
   | 'noStream'
-  /** The stream, or what NATS may store, is full. */
+  /** The stream or the storage of NATS is full. */
   | 'streamFull'
   | 'tooLarge'
   /** Our user may not publish to the subject. */
   | 'denied'
-  /** Not a subject, or not a header, of NATS. */
+  /** The subject or a header is not valid in NATS. */
   | 'invalid'
-  /** Refused for a reason of the stream's own. */
+  /** The stream refuses the message for another reason. */
   | 'refused'
-  /** No confirmation in time: it may be stored or not. Trying again with the same `Nats-Msg-Id` stores it once. */
+  /** No confirmation in time: the message may or may not be stored. A retry with the same `Nats-Msg-Id` stores it only once. */
   | 'timeout';
 
-/** What a stream answers to a message that it was to store. */
+/** The reply of a stream to a message that it should store. */
 export type PubAck = {
   readonly stream: string;
   readonly seq: number;
@@ -54,7 +54,7 @@ const TRY_AGAIN = new Set<number>([
   ApiErrorCode.tooManyRequests,
 ]);
 
-/** What follows from an answer of the stream that is an error. */
+/** Decides what follows from an error reply of the stream. */
 export function classifyReply(
   subject: string,
   { err_code: code, description }: { readonly err_code: number; readonly description: string },
@@ -74,9 +74,9 @@ export function classifyReply(
 }
 
 /**
- * What follows from there being no answer.
+ * Decides what follows if there is no reply of a stream.
  *
- * @throws what is no failure of NATS.
+ * @throws an error that does not come from NATS.
  */
 export function classifyNoReply(
   client: NatsClient,
@@ -91,7 +91,7 @@ export function classifyNoReply(
     case ErrorCode.MaxPayloadExceeded:
       return {
         failed: 'tooLarge',
-        detail: `the message to ${subject}, ${message.data.length} bytes and its headers, is larger than NATS takes (${client.connection.info?.max_payload}); raise max_payload in the nats-server configuration`,
+        detail: `the message to ${subject}, ${message.data.length} bytes and its headers, is larger than NATS allows (${client.connection.info?.max_payload}); raise max_payload in the nats-server configuration`,
       };
     case ErrorCode.PermissionsViolation: {
       const denied = (error as NatsError).permissionContext ?? { operation: 'publish', subject };
@@ -102,20 +102,20 @@ export function classifyNoReply(
   }
 }
 
-/** What is said of a message that was tried for so long, in milliseconds, without a confirmation. */
+/** The result for a message that NATS did not confirm within this time, in milliseconds. */
 export function unconfirmed(subject: string, triedForMs: number): StoreFailed {
   return {
     failed: 'timeout',
-    detail: `NATS did not confirm the message to ${subject} within ${triedForMs} ms; it may be stored or not. Where this lasts, see the log of nats-server: a full disk is answered with silence`,
+    detail: `NATS did not confirm the message to ${subject} within ${triedForMs} ms; the message may or may not be stored. If this lasts, look at the log of nats-server: with a full disk, nats-server sends no answer`,
   };
 }
 
-/** Nobody answered: because no stream carries the subject, which is told, or because the one that does has no leader now: null. */
+/** Tells why no stream answered: false if no stream carries the subject, true if a stream does and has no leader now. */
 export async function whyNotCarried(client: NatsClient, subject: string): Promise<StoreFailed | null> {
   try {
     if ((await client.manager.streams.names(subject).next()).length > 0) return null;
   } catch {
-    // Not known: as if it were, so that the message is tried until its time is over.
+    // Unknown: the answer true makes the caller retry the message until its time is over.
     return null;
   }
   return {

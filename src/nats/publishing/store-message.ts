@@ -13,24 +13,24 @@ import {
   whyNotCarried,
 } from './store-failure.ts';
 
-/** Wait before a message is sent again that the stream could not take just now. */
+/** Delays between two tries of a message that the stream cannot take now. */
 const BACKOFF: BackoffOptions = { initialMs: 50, maxMs: 1000 };
-/** How long it is known that no stream carries a subject, in milliseconds: thousands of messages may meet it at once. */
+/** How long the answer holds that no stream carries a subject, in milliseconds. Thousands of messages may need it at once. */
 const ABSENCE_LASTS_MS = 1000;
 
 export type MessageStoreOptions = {
   /** How long a message is tried while NATS cannot confirm it, in milliseconds. */
   readonly retryForMs: number;
-  /** Named in place of each message's own subject, so that one trouble is one sentence. @default the own */
+  /** Named in errors in place of each message's own subject, so that one problem is one sentence. @default its own subject */
   readonly subjects?: string;
-  /** What sends the messages. @default of its own */
+  /** Sends the messages. @default requests of its own */
   readonly requests?: RetryingRequests;
 };
 
 /**
- * Stores a message in whichever stream carries its subject, and resolves with the confirmation, or when it is clear that there
- * will be none. Elections, restarts and broken links are waited out, for at most `retryForMs`. Always with a
- * `Nats-Msg-Id`: it makes the tries one message. Rejects only where the client is closed, or has a bug.
+ * Stores a message in the stream that carries its subject. Resolves with the confirmation, or when it is clear that there will be
+ * none. During elections, restarts and broken connections it retries, for at most `retryForMs`. The message must have a
+ * `Nats-Msg-Id`, so that all tries store one message. Rejects only if the client is closed, or has a bug.
  */
 export type StoreMessage = (message: MessageToStore) => Promise<StoreResult>;
 
