@@ -13,15 +13,16 @@ export function escapedHeader(name: string): string {
   return STEERS_THE_SERVER.test(name) ? ESCAPE_PREFIX + name : name;
 }
 
-/** The name that a header had before its message was copied. */
+/** The name that a header had in the message before the copy. */
 export function unescapedHeader(kept: string): string {
   const name = kept.startsWith(ESCAPE_PREFIX) ? kept.slice(ESCAPE_PREFIX.length) : kept;
   return STEERS_THE_SERVER.test(name) ? name : kept;
 }
 
 /**
- * The headers of a message, for a copy of it. Those that steer the server (`Nats-Msg-Id`, `Nats-Expected-*`,
- * `Nats-Rollup`, `Nats-TTL`, …) would act again on the copy, so they are kept as `Webhook-Original-Nats-…`; ours are left out.
+ * The headers of a message, for a copy of the message. Headers that have an effect on the server (`Nats-Msg-Id`,
+ * `Nats-Expected-*`, `Nats-Rollup`, `Nats-TTL`, …) would also act on the copy, so they are renamed to `Webhook-Original-Nats-…`.
+ * The worker's own headers are left out.
  */
 export function copyHeaders(entries: HeaderEntries): MsgHdrs {
   const copy = headers();
@@ -32,7 +33,7 @@ export function copyHeaders(entries: HeaderEntries): MsgHdrs {
   return copy;
 }
 
-/** Headers from names and values; undefined where one is not valid in NATS. */
+/** Makes headers of names and values. Undefined if one is not valid in NATS. */
 export function headersFrom(values: Readonly<Record<string, string>>): MsgHdrs | undefined {
   const made = headers();
   try {
@@ -44,7 +45,7 @@ export function headersFrom(values: Readonly<Record<string, string>>): MsgHdrs |
   }
 }
 
-/** Any text as a header's value: one line, no control characters, at most 512 characters. */
+/** Makes a valid header value of any text: one line, no control characters, at most 512 characters. */
 export function headerText(text: string): string {
   const line = text.replace(/[\s\x00-\x1f\x7f]+/g, ' ').trim();
   const short = line.length <= MAX_TEXT ? line : `${line.slice(0, MAX_TEXT - 1)}…`;

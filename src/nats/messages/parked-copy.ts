@@ -3,20 +3,20 @@ import { Header, isWorkerHeader } from '../../core/message/nats-headers.ts';
 import { escapedHeader, unescapedHeader } from './headers.ts';
 import type { StreamPosition } from './stream-position.ts';
 
-/** What a copy says of the message that it is a copy of. */
+/** What a copy tells about its original message. */
 export type CopySource = {
   /** Where the message was published. */
   readonly subject: string;
   readonly position: StreamPosition;
-  /** Attempts made before it was parked. */
+  /** Attempts made before the message was parked. */
   readonly attempts: number;
-  /** When it was published, in milliseconds since 1970; null where the copy does not say. */
+  /** When the message was published, in milliseconds since 1970. Null if the copy does not tell. */
   readonly publishedAt: number | null;
-  /** Before when it is not to be sent, in milliseconds since 1970; null: at once. */
+  /** The earliest time to send the message, in milliseconds since 1970. Null: at once. */
   readonly notBefore: number | null;
 };
 
-/** Null for a message in the parked stream that is no copy of ours: it does not say where it comes from. */
+/** Null for a message in the parked stream that is not one of our copies: it does not name its original message. */
 export function readCopySource(copy: MsgHdrs | undefined): CopySource | null {
   const subject = copy?.get(Header.originalSubject);
   const stream = copy?.get(Header.originalStream);
@@ -32,11 +32,11 @@ export function readCopySource(copy: MsgHdrs | undefined): CopySource | null {
   };
 }
 
-/** The headers of a copy as the message had them when it was published; its delivery's id is the one that it was parked with. */
+/** The headers of the original message, taken from its copy. Only `Webhook-Delivery-Id` is the one of the copy. */
 export function publishedHeaders(copy: MsgHdrs): MsgHdrs {
   const published = headers();
   for (const [name, values] of copy) {
-    // Its own `Nats-Msg-Id`, and whatever else steered the server, is of the copy alone.
+    // The copy's own `Nats-Msg-Id`, and other headers that have an effect on the server, do not belong to the original message.
     if (isWorkerHeader(name) || escapedHeader(name) !== name) continue;
     for (const value of values) published.append(unescapedHeader(name), value);
   }

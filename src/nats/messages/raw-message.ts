@@ -1,15 +1,15 @@
 import { headers, type Msg, type MsgHdrs } from 'nats';
 
-/** Where the client keeps the bytes of headers and data, the length of the headers, and the subjects as they came. */
+/** Private fields of the client's message: the bytes of headers and data, the length of the headers, the raw subjects. */
 type Unread = {
   _rdata: Uint8Array;
   _msg: { readonly hdr: number; readonly subject: Uint8Array; readonly reply?: Uint8Array };
 };
 
 /**
- * The NATS headers of a message; undefined where it has none. The server checks none of them, and the client throws at
- * the first that it would not write itself (a name with a space, a value with a line feed), for ever: so such a line is left out,
- * and the others are read.
+ * The NATS headers of a message. Undefined if the message has none. The server does not check headers, and the client throws at
+ * the first header that it would not write itself (a name with a space, a value with a line feed), at every read. So this
+ * function leaves out such a line, and reads the others.
  */
 export function headersOf(message: Msg): MsgHdrs | undefined {
   try {
@@ -20,14 +20,14 @@ export function headersOf(message: Msg): MsgHdrs | undefined {
   }
 }
 
-/** Bytes of its headers and data, as they came over the wire. */
+/** Bytes of the message's headers and data, as received. */
 export function sizeOf(message: Msg): number {
   return (message as unknown as Unread)._rdata.length;
 }
 
 /**
- * Copies the bytes of a message out of what came over the wire with it, up to 64 KB of many messages, which it would keep in
- * memory for as long as itself.
+ * Copies the bytes of a message out of the receive buffer, which holds up to 64 KB of many messages. Without the copy, the
+ * message would keep the whole buffer in memory.
  */
 export function detach(message: Msg): void {
   const unread = message as unknown as Unread;
@@ -48,7 +48,7 @@ function readableOnes(block: string): MsgHdrs {
     try {
       readable.append(line.slice(0, colon), line.slice(colon + 1).trim());
     } catch {
-      // This line is the one, or one of those.
+      // The client does not accept this line.
     }
   }
   return readable;

@@ -1,5 +1,5 @@
 import { Match, type Msg, type MsgHdrs } from 'nats';
-// The client's own parser of ack subjects: newer servers add tokens to them. It is not among the package's exports.
+// The client's own parser of ack subjects, to which newer servers add tokens. The package does not export the parser.
 import { parseInfo } from 'nats/lib/jetstream/jsmsg.js';
 import { isDayBucket, scheduledBucket } from '../../core/scheduled-queue.ts';
 import { lastToken } from '../../core/subject.ts';
@@ -11,7 +11,7 @@ import type { StreamPosition } from './stream-position.ts';
 
 /** Where a message comes from: see the fields of `ReceivedMessage`. */
 type Origin = Pick<ReceivedMessage, 'isParkedCopy' | 'orderingKey' | 'parkedEndpointKey' | 'notBefore'> & {
-  /** What it says of the message that it is a copy of; null: it is no copy. */
+  /** What a copy says of its original message; null: the message is not a copy. */
   readonly source: CopySource | null;
 };
 
@@ -24,49 +24,52 @@ const PUBLISHED: Origin = {
 };
 
 /**
- * A message as a durable handed it to us: as it was published, whether it comes from its stream or is a copy, and with
- * what is needed to settle it. A message among the copies that is no copy of ours counts as published there. Made by
+ * A message as a durable delivered it: with the content of the original message, also if it is a copy, and with everything that
+ * is needed to settle it. A message in the parked stream that is not one of our copies counts as published there. Made by
  * `publishedMessage`, `parkedMessage` and `orderedMessage`.
  */
 export class ReceivedMessage {
-  /** As it was published. */
+  /** The subject of the original message. */
   readonly subject: string;
   data: Uint8Array;
-  /** Where it was published: its stream, when that was made (milliseconds since 1970), and its place there. */
+  /** Where the original was published: the stream, its creation time (milliseconds since 1970), the sequence there. */
   readonly stream: string;
   readonly streamCreatedAt: number;
   readonly sequence: number;
-  /** When it was published, in milliseconds since 1970. */
+  /** When the original was published, in milliseconds since 1970. */
   readonly publishedAt: number;
-  /** Whether it was handed out by the parked stream. */
+  /** True if the parked stream delivered the message. */
   readonly isParkedCopy: boolean;
-  /** The key of the endpoint whose queue it waited in; null where it is no copy of ours, or waited for its time. */
+  /** The key of the endpoint whose queue held the copy. Null if the message is not one of our copies, or was scheduled. */
   readonly parkedEndpointKey: string | null;
-  /** Before when a parked copy is not to be sent, in milliseconds since 1970; null: at once, or it is moved to another queue until then. */
+  /**
+   * The earliest time to send a parked copy, in milliseconds since 1970. Null: send it at once, or move it to another queue that
+   * holds it until then.
+   */
   readonly notBefore: number | null;
-  /** The number of an attempt that is made now, from 1: those made before it was parked count, and every hand-out. */
+  /** The number of an attempt made now, from 1. Attempts before the message was parked count, and every delivery by NATS. */
   readonly attemptNumber: number;
 
-  /** The subject that it is stored under, where one message of it goes at a time, in order; null: in any order. */
+  /** The subject that the message is stored under, whose messages are delivered one at a time, in order. Null: in any order. */
   readonly orderingKey: string | null;
 
-  /** Where this hand-out is stored. */
+  /** Where the delivered message is stored: the copy, if it is one. */
   readonly position: StreamPosition;
-  /** How often the server has handed it out from there, this time included. */
+  /** How often the server has delivered the message from there, including this delivery. */
   readonly deliveryCount: number;
-  /** What the server has still to hand out after it, by this durable. */
+  /** How many more messages the durable has to deliver. */
   readonly pending: number;
-  /** Where the server wants to hear what became of it. */
+  /** The ack subject of the message. */
   readonly reply: string;
-  /** When it reached us, on the clock of `performance.now()`. */
+  /** When the message arrived here, on the clock of `performance.now()`. */
   readonly receivedAt = performance.now();
 
   readonly #message: Msg;
   readonly #source: CopySource | null;
-  /** Read when first asked for: most messages have none, and few are asked. */
+  /** Parsed at the first use: most messages have no headers, and the headers of few are used. */
   #headers: MsgHdrs | undefined | null = null;
 
-  /** @param streamCreatedAt When the stream was made that hands it out, in milliseconds since 1970. */
+  /** @param streamCreatedAt When the stream that delivered the message was created, in milliseconds since 1970. */
   constructor(message: Msg, streamCreatedAt: number, origin: Origin) {
     const info = parseInfo(message.reply!);
     const { source } = origin;
@@ -85,39 +88,39 @@ export class ReceivedMessage {
     this.parkedEndpointKey = origin.parkedEndpointKey;
     this.notBefore = origin.notBefore;
     this.deliveryCount = info.deliveryCount;
-    // The first hand-out of a copy that waits only brings it here, to be handed back until its time has come.
+    // The first delivery of a scheduled copy makes no attempt: the worker naks the copy until its time.
     this.attemptNumber = (source?.attempts ?? 0) + this.deliveryCount - (this.notBefore === null ? 0 : 1);
     this.pending = info.pending;
     this.reply = message.reply!;
   }
 
-  /** Whether an attempt may have been made before: as a hand-out that was lost, or before it was parked. */
+  /** True if an attempt may have been made before: in a delivery that was lost, or before the message was parked. */
   get isRedelivery(): boolean {
     return this.attemptNumber > 1;
   }
 
-  /** Whether it is only to be handed back for the time that is left until `notBefore`, and never sent. */
+  /** True if this delivery must not be sent, only nak'd for the time that is left until `notBefore`. */
   get isFirstDeliveryOfDelayed(): boolean {
     return this.notBefore !== null && this.deliveryCount === 1;
   }
 
-  /** Whether it is a parked copy that was handed out before, to be sent, and no word came back. */
+  /** True if the message is a parked copy that NATS delivered before, to be sent, without a result. */
   get isRedeliveredCopy(): boolean {
     return this.isParkedCopy && this.deliveryCount > (this.notBefore === null ? 1 : 2);
   }
 
-  /** Bytes of its headers and data, where it is stored. */
+  /** Bytes of the stored message, headers and data. */
   get size(): number {
     return sizeOf(this.#message);
   }
 
-  /** To be kept for long: in memory, without what came over the wire with it. */
+  /** Call this before keeping the message for long: it copies the message out of the receive buffer. */
   detach(): void {
     detach(this.#message);
     this.data = this.#message.data;
   }
 
-  /** A header that it was published with, or `Webhook-Delivery-Id` as it was parked with; in whatever case its name is written. */
+  /** A header of the original message, or `Webhook-Delivery-Id` of the parked copy. The name may be in any letter case. */
   header(name: string): string | undefined {
     const headers = this.#read();
     if (headers === undefined) return undefined;
@@ -125,7 +128,7 @@ export class ReceivedMessage {
     return headers.has(name, Match.IgnoreCase) ? headers.get(name, Match.IgnoreCase) : undefined;
   }
 
-  /** Every NATS header that it was published with, for a copy that keeps them. */
+  /** All NATS headers of the original message, for a copy that keeps them. */
   headers(): HeaderEntries {
     const headers = this.#read();
     return (headers?.keys() ?? []).map((name) => [name, headers!.values(name)]);
@@ -145,7 +148,7 @@ export function publishedMessage(message: Msg, streamCreatedAt: number): Receive
   return new ReceivedMessage(message, streamCreatedAt, PUBLISHED);
 }
 
-/** A message of the parked stream: a copy, or what somebody else published there. */
+/** A message of the parked stream: a copy, or a message that another program published there. */
 export function parkedMessage(message: Msg, streamCreatedAt: number): ReceivedMessage {
   const source = readCopySource(headersOf(message));
   const queue = parkedKey(message.subject);

@@ -1,7 +1,7 @@
-/** Where a message is stored. A stream that is made again starts its sequences again: `created` tells them apart. */
+/** Where a message is stored. A recreated stream restarts its sequences: `streamCreatedAt` tells the positions apart. */
 export type StreamPosition = {
   readonly stream: string;
-  /** Of the stream, in milliseconds since 1970. */
+  /** When the stream was created, in milliseconds since 1970. */
   readonly streamCreatedAt: number;
   readonly sequence: number;
 };
