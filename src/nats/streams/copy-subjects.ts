@@ -1,17 +1,17 @@
-/** Subjects of copies of ordered webhooks begin with it. */
+/** The prefix of the subjects of copies of ordered webhooks. */
 export const ORDERED_COPIES = 'ordered.';
 
-/** Where copies for an endpoint are parked. */
+/** The subject on which the copies for an endpoint are parked. */
 export function parkedSubject(sourceStream: string, endpointKey: string): string {
   return `parked.${sourceStream}.${endpointKey}`;
 }
 
-/** The key of the queue that it is the subject of. */
+/** The key of the parked queue that has this subject. */
 export function parkedKey(subject: string): string {
   return subject.split('.').slice(2).join('.');
 }
 
-/** Where several endpoints take one ordered subject, each has a copy of every message, in a queue of its own. */
+/** If several endpoints take one ordered subject, each endpoint gets a copy of every message, in its own queue. */
 export function orderedCopySubject(sourceStream: string, subject: string, endpointKey: string): string {
   return `${ORDERED_COPIES}${sourceStream}.${subject}.${endpointKey}`;
 }

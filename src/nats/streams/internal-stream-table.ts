@@ -4,17 +4,17 @@ import { ORDERED_COPIES, parkedSubject } from './copy-subjects.ts';
 type Wanted = {
   /** DLQ_STREAM_NAME, PARKED_STREAM_NAME or ORDERED_STREAM_NAME. */
   readonly name: string;
-  /** STREAM_NAME: the stream that this stream stands beside. */
+  /** STREAM_NAME. */
   readonly sourceStream: string;
   readonly replicas: number;
 };
 
 type WantedWorkQueue = Wanted & {
-  /** ACK_WAIT_MS: after it, a copy that a worker was lost with is stored once more. */
+  /** ACK_WAIT_MS. If a worker died after it stored a copy, the redelivered message is copied again after this time. */
   readonly ackWaitMs: number;
 };
 
-/** What each internal stream is made for, and with. */
+/** The options of each internal stream. */
 export type InternalStreamOptions = {
   readonly deadLetters: Wanted;
   readonly parked: WantedWorkQueue;
@@ -24,7 +24,7 @@ export type InternalStreamOptions = {
   };
 };
 
-/** A stream that is made as workers need it, whatever rows of `rule_nats_streams` say. */
+/** A stream of the workers' own, which rows of `rule_nats_streams` do not configure. */
 export type InternalStreamKind = keyof InternalStreamOptions;
 
 type Found<W> = {
@@ -34,7 +34,7 @@ type Found<W> = {
   edit(flags: string): string;
 };
 
-/** How a stream that is there differs, with the cure: completes "The stream X …". False: it does not differ so. */
+/** How an existing stream differs, with the cure: completes "The stream X …". False: the stream does not differ so. */
 type Warning<W> = (found: Found<W>) => string | false;
 
 export type InternalStreamDescription<W extends Wanted> = {
@@ -42,27 +42,27 @@ export type InternalStreamDescription<W extends Wanted> = {
   readonly setting: string;
   /** Completes "make the stream X …": `for dead letters`. */
   readonly purpose: string;
-  /** What it must carry. */
+  /** The subjects that the stream must carry. */
   subjects(wanted: W): string[];
-  /** What is its own beside; without limits, in files. */
+  /** The config of this stream, beside the common one: no limits, file storage. */
   config(wanted: W): Partial<StreamConfig>;
-  /** Of a stream that must be a work queue: completes "The stream X has retention Y, …" where it has another. */
+  /** Of a stream that must be a work queue: completes "The stream X has retention Y, …". Null: any retention will do. */
   readonly whyNoWorkQueue: ((retention: RetentionPolicy) => string) | null;
-  /** Whether it has a limit, and may have refused messages. */
+  /** True if the stream has a limit, so that it may have refused messages. */
   canFill(config: StreamConfig): boolean;
-  /** In the order in which they are said. */
+  /** In the order of the log lines. */
   readonly warnings: readonly Warning<W>[];
 };
 
-/** The server's own, in milliseconds. */
+/** The default of the server, in milliseconds. */
 const DUPLICATE_WINDOW_MS = 120_000;
 
-/** How long the server knows a `Nats-Msg-Id`: what is stored once more is known by it, and stays one copy. In milliseconds. */
+/** How long the server remembers a `Nats-Msg-Id`, in milliseconds. A message copied again within this time stays one copy. */
 function duplicateWindowMs({ ackWaitMs }: WantedWorkQueue): number {
   return Math.max(DUPLICATE_WINDOW_MS, 2 * ackWaitMs);
 }
 
-/** A copy that was delivered must be gone: the durables that take copies out come and go, and each starts at the beginning. */
+/** Delivered copies are removed: the durables of these streams are removed and recreated, and each starts at the first message. */
 function workQueueConfig(wanted: WantedWorkQueue): Partial<StreamConfig> {
   return {
     retention: RetentionPolicy.Workqueue,
@@ -81,14 +81,15 @@ const dropsAfterAge: Warning<Wanted> = ({ config, edit }) =>
   config.max_age > 0 &&
   `drops webhooks that wait for more than ${config.max_age / nanos(1000)} s: ${edit('--max-age 0')}`;
 const forgetsWaiting: Warning<Wanted> = ({ config }) =>
-  config.storage === 'memory' && 'forgets all that wait in it when nats-server restarts: it is in memory';
+  config.storage === 'memory' && 'loses all waiting webhooks when nats-server restarts, because its storage is memory';
 
 export const INTERNAL_STREAMS: {
   readonly [K in InternalStreamKind]: InternalStreamDescription<InternalStreamOptions[K]>;
 } = {
   /**
-   * Keeps one message a subject, for ever, and refuses a second: so a letter that is written again after a crash stays
-   * one letter. It has no limits, since one that is full refuses letters, and the deliveries go round and round.
+   * Keeps one message per subject, for ever, and refuses a second one: a dead letter that is written again after a crash stays
+   * one dead letter. The stream has no limits: a full stream would refuse dead letters, and NATS would redeliver their messages
+   * for ever.
    */
   deadLetters: {
     setting: 'DLQ_STREAM_NAME',
@@ -109,33 +110,33 @@ export const INTERNAL_STREAMS: {
         `may keep a dead letter twice, or replace it: ${edit('--discard new --discard-per-subject --max-msgs-per-subject 1')}`,
       ({ config, edit }) =>
         hasTotalLimit(config) &&
-        `can become full, and then dead letters go round and round: ${edit('--max-msgs -1 --max-bytes -1')}`,
-      ({ config, edit }) => config.max_age > 0 && `forgets dead letters after a time: ${edit('--max-age 0')}`,
+        `can become full, and then refuses dead letters, whose messages NATS redelivers again and again: ${edit('--max-msgs -1 --max-bytes -1')}`,
+      ({ config, edit }) => config.max_age > 0 && `removes dead letters after some time: ${edit('--max-age 0')}`,
       ({ config }) =>
-        config.storage === 'memory' && 'forgets all dead letters when nats-server restarts: it is in memory',
+        config.storage === 'memory' && 'loses all dead letters when nats-server restarts, because its storage is memory',
     ],
   },
 
-  /** Where webhooks wait whose endpoints have no room. Without limits, so that nothing that waits is dropped. */
+  /** Holds webhooks while their endpoints have no capacity. The stream has no limits, so that no parked webhook is dropped. */
   parked: {
     setting: 'PARKED_STREAM_NAME',
     purpose: 'for parked webhooks',
     subjects: ({ sourceStream }) => [parkedSubject(sourceStream, '>')],
     config: (wanted) => ({
       ...workQueueConfig(wanted),
-      description: `Webhooks of ${wanted.sourceStream} that wait until their endpoints have room`,
+      description: `Webhooks of ${wanted.sourceStream} that wait until their endpoints have capacity`,
     }),
     whyNoWorkQueue: (retention) =>
       retention === 'limits'
-        ? 'so copies stay in it after they were delivered, and would be delivered again and again'
-        : 'so it drops copies while nobody drains it',
+        ? 'so delivered copies would stay in the stream, and be delivered again and again'
+        : 'so the stream drops copies while no consumer reads it',
     canFill: hasAnyLimit,
     warnings: [
       dropsOldest,
       dropsAfterAge,
       ({ config, edit }) =>
         hasAnyLimit(config) &&
-        `can become full, and then endpoints without room hold up the others: ${edit('--max-msgs -1 --max-bytes -1 --max-msgs-per-subject -1')}`,
+        `can become full, and then endpoints without capacity slow down the others: ${edit('--max-msgs -1 --max-bytes -1 --max-msgs-per-subject -1')}`,
       ({ config, edit }) =>
         config.max_msg_size > 0 &&
         `takes no webhook of more than ${config.max_msg_size} bytes, headers included: ${edit('--max-msg-size -1')}`,
@@ -146,7 +147,7 @@ export const INTERNAL_STREAMS: {
     ],
   },
 
-  /** Ordered webhooks, and the copies for each of several endpoints. Without limits, so that nothing that waits is dropped. */
+  /** Holds ordered webhooks, and their copies for each of several endpoints. No limits, so that no waiting webhook is dropped. */
   ordered: {
     setting: 'ORDERED_STREAM_NAME',
     purpose: 'for ordered webhooks',
@@ -155,7 +156,7 @@ export const INTERNAL_STREAMS: {
       ...workQueueConfig(wanted),
       description: `Webhooks beside ${wanted.sourceStream} that are delivered in order`,
     }),
-    whyNoWorkQueue: () => 'and must be a work queue, so that what was delivered is gone',
+    whyNoWorkQueue: () => 'and must be a work queue, so that delivered webhooks are removed',
     canFill: hasAnyLimit,
     warnings: [dropsOldest, dropsAfterAge, forgetsWaiting],
   },

@@ -15,16 +15,16 @@ export type InternalStreamFound = {
   readonly isNew: boolean;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
-  /** Whether it has a limit, and may have refused messages. */
+  /** True if the stream has a limit, so that it may have refused messages. */
   readonly canFill: boolean;
-  /** How one that is there differs: a sentence each, with the cure. */
+  /** How an existing stream differs: one sentence per difference, with the cure. */
   readonly warnings: readonly string[];
 };
 
 /**
- * Makes a stream of our own where it is missing; one that is there is never changed.
+ * Creates an internal stream if it is missing. An existing stream is never changed.
  *
- * @throws {UserError} where it cannot be made, is no work queue and must be one, or does not carry its subjects.
+ * @throws {UserError} if the stream cannot be created, or does not carry its subjects.
  */
 export async function ensureInternalStream<K extends InternalStreamKind>(
   client: NatsClient,
@@ -57,7 +57,7 @@ export async function ensureInternalStream<K extends InternalStreamKind>(
   };
 }
 
-/** How a stream that is there differs from what workers need: a sentence each, with the cure. */
+/** How an existing stream differs from what workers need: one sentence per difference, with the cure. */
 export function internalStreamWarnings<K extends InternalStreamKind>(
   kind: K,
   config: StreamConfig,
@@ -92,7 +92,8 @@ function requireWorkQueue(
   if (whyNoWorkQueue === null || retention === 'workqueue') return;
   throw new UserError(
     `${setting}: the stream ${name} has retention ${retention}, ${whyNoWorkQueue(retention)}. Set ${setting} to another name, ` +
-      `or, when nothing in it is needed any more, remove it, and a work queue is made: \`nats stream rm ${name}\`.`,
+      `or, if nobody needs the messages in the stream any more, remove the stream with \`nats stream rm ${name}\`; the worker ` +
+      `then creates a work queue.`,
   );
 }
 

@@ -2,16 +2,16 @@ import { type ApiError, NatsError, type StreamInfo } from 'nats';
 import { ApiErrorCode, apiErrorCode, isTemporary } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
 
-/** How long one page may take, in milliseconds: of a stream with many subjects, the server has to collect them first. */
+/** How long one page may take, in milliseconds: the server first collects the subjects of the stream. Above: an error. */
 const PAGE_TIMEOUT_MS = 10_000;
 
 type Page = StreamInfo & { readonly total?: number; readonly error?: ApiError };
 
 /**
- * How many messages a stream has on each subject that the filter covers. The server names at most 100 000 subjects at once;
- * each further page is asked for.
+ * Counts the messages of a stream on each subject that the filter covers. The server returns at most 100 000 subjects per page,
+ * so the function requests page after page.
  *
- * @returns null where it cannot be known now: NATS is away, or the stream is not there.
+ * @returns null if the counts are unknown now: NATS cannot be reached, or the stream does not exist.
  */
 export async function listSubjects(
   client: NatsClient,
@@ -34,7 +34,7 @@ export async function listSubjects(
   }
 }
 
-/** Not by the client's own `streams.info`: it fails where a later page has become empty meanwhile. */
+/** The client's own `streams.info` is not used, because it fails if a later page has become empty in the meantime. */
 async function readPage(client: NatsClient, name: string, filter: string, offset: number): Promise<Page> {
   const answer = await client.connection.request(
     `${client.apiPrefix}.STREAM.INFO.${name}`,

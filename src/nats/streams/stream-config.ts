@@ -1,4 +1,4 @@
-/** A stream as it should be made: a row of `rule_nats_streams`. */
+/** The wanted configuration of a stream, as in a row of `rule_nats_streams`. */
 export type StreamWanted = {
   readonly name: string;
   readonly subjects: readonly string[];
@@ -12,14 +12,14 @@ export type StreamWanted = {
   /** 0 or less: no limit. */
   readonly maxAgeSeconds: number;
   readonly replicas: number;
-  /** In which a `Nats-Msg-Id` is known again. 0: the server's default, two minutes. */
+  /** How long the server recognises a repeated `Nats-Msg-Id`. 0: the default of the server, two minutes. */
   readonly duplicateWindowSeconds: number;
   readonly description?: string | undefined;
-  /** Whether a stream that is there is changed to fit; `following`: one that we made or changed before. @default never */
+  /** Changes an existing stream to this configuration. `following`: only if a worker created or changed it. @default never */
   readonly change?: 'always' | 'following' | 'never';
 };
 
-/** A stream that loses nothing that waits: where no row says otherwise. */
+/** The configuration of a stream without a row: one that loses no waiting message. */
 export function defaultWebhookStream(name: string, subjects: readonly string[]): StreamWanted {
   return {
     name,

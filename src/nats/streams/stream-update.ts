@@ -5,14 +5,14 @@ import type { NatsClient } from '../connection/client.ts';
 import type { StreamWanted } from './stream-config.ts';
 import { noLimitAsMinusOne } from './stream-config.ts';
 
-/** What was done to a stream that follows its row, or was refused. */
+/** A change of a stream that follows its row: applied, or refused by NATS. */
 export type StreamChange = {
   readonly changes: string;
-  /** Why it was refused, with the cure; null: it was done. */
+  /** Why NATS refused the change, with the cure. Null: the change is applied. */
   readonly refused: { readonly error: string; readonly hint: string } | null;
 };
 
-/** Marks a stream that follows its row of `rule_nats_streams`: we made it, or have changed it before. */
+/** Marks a stream that follows its row of `rule_nats_streams`: the worker created the stream, or changed it before. */
 export const MANAGED_BY_ROW = { 'nats-webhook-worker': 'follows rule_nats_streams' };
 
 export function isManagedByRow(config: StreamConfig): boolean {
@@ -20,10 +20,10 @@ export function isManagedByRow(config: StreamConfig): boolean {
 }
 
 /**
- * Changes what can be changed in a live stream: subjects, limits, discard policy, replicas, duplicate window.
- * Storage and retention stay as they are; the warnings say so.
+ * Changes the subjects, limits, discard policy, replicas and duplicate window of an existing stream. Storage and retention cannot
+ * be changed; the warnings report them.
  *
- * @returns the stream as it is now, and what was done or refused.
+ * @returns the stream as it is now, and the changes, applied or refused.
  */
 export async function updateStream(
   client: NatsClient,
@@ -33,9 +33,9 @@ export async function updateStream(
   const changes = changesOf(info.config, wanted);
   if (changes.length === 0) return { info, says: [] };
   const described = changes.map(({ name, from, to }) => `${name} ${from} -> ${to}`).join(', ');
-  // A single server takes more replicas without a word, and then does not have them.
+  // A single server accepts more replicas without an error, but does not make them.
   if (wanted.replicas > 1 && client.connection.info?.cluster === undefined) {
-    const error = `${wanted.replicas} replicas need a cluster, and this nats-server is alone`;
+    const error = `${wanted.replicas} replicas need a cluster, and this nats-server is not in a cluster`;
     return {
       info,
       says: [{ changes: described, refused: { error, hint: 'Change the row of rule_nats_streams.' } }],
@@ -49,7 +49,7 @@ export async function updateStream(
     return { info: updated, says: [{ changes: described, refused: null }] };
   } catch (error) {
     if (isTemporary(error)) throw error;
-    const hint = 'Change the row of rule_nats_streams, or make the stream anew.';
+    const hint = 'Change the row of rule_nats_streams, or remove the stream and create it again.';
     return { info, says: [{ changes: described, refused: { error: errorMessage(error), hint } }] };
   }
 }

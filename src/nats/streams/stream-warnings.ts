@@ -1,35 +1,35 @@
 import { nanos, type StreamConfig } from 'nats';
 import { noLimitAsMinusOne, type StreamWanted } from './stream-config.ts';
 
-/** What is said about a stream that is not as wanted, or that may lose what still waits in it. */
+/** Warnings for a stream that differs from the wanted configuration, or that may lose undelivered messages. */
 export function streamWarnings(actual: StreamConfig, wanted: StreamWanted): string[] {
   return [...dangers(actual), ...differences(actual, wanted)].map(
     (sentence) => `The stream ${actual.name} ${sentence}.`,
   );
 }
 
-/** Ways in which messages vanish that nobody has delivered. */
+/** Ways in which the stream may lose undelivered messages. */
 function dangers(actual: StreamConfig): string[] {
   const edit = `nats stream edit ${actual.name}`;
   const sentences: string[] = [];
   const limited = actual.max_msgs > 0 || actual.max_bytes > 0 || (actual.max_msgs_per_subject ?? 0) > 0;
   if (limited && actual.discard === 'old') {
     sentences.push(
-      `evicts its oldest messages when it is full, also those that still wait: \`${edit} --discard new\` refuses new ones instead`,
+      `evicts its oldest messages when it is full, also undelivered ones: \`${edit} --discard new\` refuses new ones instead`,
     );
   }
   if (actual.max_age > 0) {
     sentences.push(
-      `removes messages after ${actual.max_age / nanos(1000)} s, also those that still wait: \`${edit} --max-age 0\` keeps them`,
+      `removes messages after ${actual.max_age / nanos(1000)} s, also undelivered ones: \`${edit} --max-age 0\` keeps them`,
     );
   }
   if (actual.storage === 'memory') {
     sentences.push(
-      'is kept in memory: what waits is gone when nats-server restarts; a stream in files has to be made anew',
+      'is stored in memory: undelivered messages are lost when nats-server restarts; only a new stream can have file storage',
     );
   }
   if (actual.retention === 'interest') {
-    sentences.push('drops what is published while it has no consumer (retention interest)');
+    sentences.push('drops messages that are published while it has no consumer (retention interest)');
   }
   return sentences;
 }
@@ -40,7 +40,7 @@ function differences(actual: StreamConfig, wanted: StreamWanted): string[] {
   function compare(what: string, is: unknown, should: unknown, cure: string): void {
     if (is !== should) sentences.push(`has ${what} ${is}, not ${should} as wanted: ${cure}`);
   }
-  const anew = 'harmless here; only a stream that is made anew can have it';
+  const anew = 'harmless here; only a new stream can have the wanted value';
   compare(
     'subjects',
     listed(actual.subjects),

@@ -10,24 +10,24 @@ import { streamWarnings } from './stream-warnings.ts';
 
 export type StreamFound = {
   readonly name: string;
-  /** Milliseconds since 1970. A stream that is made again starts its sequences again: this tells them apart. */
+  /** Milliseconds since 1970. A recreated stream restarts its sequences: this time tells the two streams apart. */
   readonly createdAt: number;
   readonly retention: StreamWanted['retention'];
   readonly subjects: readonly string[];
-  /** Made just now. */
+  /** True if this call created the stream. */
   readonly isNew: boolean;
-  /** What was changed in it just now, or could not be. */
+  /** Changes of the stream that this call applied, or that NATS refused. */
   readonly notices: readonly StreamChange[];
-  /** How it differs from what was wanted, and what that means: a sentence each, with the cure. */
+  /** How the stream differs from the wanted configuration, and what that means: one sentence per difference, with the cure. */
   readonly warnings: readonly string[];
 };
 
 /**
- * Makes the stream where it is missing. One that is there is changed only as `wanted.change`
- * says: other programs may live on it.
+ * Creates the stream if it is missing. An existing stream is changed only if `wanted.change` allows it, because other programs
+ * may use the stream.
  *
- * @param delivered Subjects that we deliver (SUBJECT), and which the stream must carry.
- * @throws {UserError} where it cannot be made, or does not carry what we deliver.
+ * @param delivered Subjects that the worker delivers (SUBJECT), which the stream must carry.
+ * @throws {UserError} if the stream cannot be created, or does not carry the subjects that the worker delivers.
  */
 export async function ensureStream(
   client: NatsClient,
@@ -42,7 +42,7 @@ export async function ensureStream(
       ? await subjectsTaken(client, wanted, error)
       : userErrorFor(what, error);
   });
-  // A mirror and a stream of sources carry what others have.
+  // A mirror and a stream with sources carry the messages of other streams, not of their own subjects.
   const ownSubjects = info.config.mirror === undefined && (info.config.sources ?? []).length === 0;
   const { change = 'never' } = wanted;
   const follows = change === 'always' || (change === 'following' && isManagedByRow(info.config));
@@ -78,7 +78,7 @@ async function findOrMake(
   try {
     return { info: await streams.add(asConfig(wanted)), isNew: true };
   } catch (error) {
-    // Another worker was faster, and wanted it otherwise.
+    // Another worker created the stream first, with another configuration.
     if (apiErrorCode(error) !== ApiErrorCode.streamNameInUse) throw error;
     return { info: await streams.info(wanted.name), isNew: false };
   }
@@ -105,8 +105,8 @@ function requireCovered(stream: string, subjects: readonly string[], delivered: 
   const missing = delivered.filter((subject) => !subjects.some((carried) => covers(carried, subject)));
   if (missing.length === 0) return;
   throw new UserError(
-    `SUBJECT: the stream ${stream} carries ${subjects.join(', ')}, and so not all of ${missing.join(', ')}. ` +
-      `Set SUBJECT to what it carries, STREAM_NAME to another stream, or add the subjects: ` +
+    `SUBJECT: the stream ${stream} carries ${subjects.join(', ')}, but not all of ${missing.join(', ')}. ` +
+      `Set SUBJECT to subjects that the stream carries, set STREAM_NAME to another stream, or add the subjects: ` +
       `\`nats stream edit ${stream} --subjects ${[...subjects, ...missing].join(',')}\`.`,
   );
 }
@@ -117,13 +117,13 @@ async function subjectsTaken(client: NatsClient, wanted: StreamWanted, cause: un
     try {
       for await (const name of client.manager.streams.names(subject)) names.add(name);
     } catch {
-      // Only for the sentence below, which does without.
+      // The name is only for the sentence below, which can do without it.
     }
   }
   const other = names.size === 0 ? 'another stream' : `the stream ${[...names].join(', ')}`;
   return new UserError(
-    `STREAM_NAME: the stream ${wanted.name} cannot be made, since ${other} carries ${wanted.subjects.join(', ')} already. ` +
-      `Set STREAM_NAME=${[...names][0] ?? '<that stream>'} to deliver from there, or SUBJECT to other subjects.`,
+    `STREAM_NAME: the stream ${wanted.name} cannot be made, because ${other} carries ${wanted.subjects.join(', ')} already. ` +
+      `Set STREAM_NAME=${[...names][0] ?? '<that stream>'} to deliver from there, or set SUBJECT to other subjects.`,
     { cause },
   );
 }

@@ -96,7 +96,7 @@ test('one that is there is not changed, and what it may lose is said', async () 
   expect(warnings).toEqual([
     expect.stringContaining('may keep a dead letter twice'),
     expect.stringContaining('can become full'),
-    expect.stringContaining('forgets dead letters after a time'),
+    expect.stringContaining('removes dead letters after some time'),
   ]);
 });
 

@@ -76,16 +76,16 @@ test('a stream that may lose what is parked, or become full, is said', async () 
   expect(warnings.map((warning) => warning.split(':')[0])).toEqual([
     `The stream ${PARKED} drops its oldest webhooks when it is full`,
     `The stream ${PARKED} drops webhooks that wait for more than 60 s`,
-    `The stream ${PARKED} can become full, and then endpoints without room hold up the others`,
+    `The stream ${PARKED} can become full, and then endpoints without capacity slow down the others`,
     `The stream ${PARKED} takes no webhook of more than 1000 bytes, headers included`,
     `The stream ${PARKED} may hold two copies of a webhook whose worker died`,
-    `The stream ${PARKED} forgets all that wait in it when nats-server restarts`,
+    `The stream ${PARKED} loses all parked webhooks when nats-server restarts, because its storage is memory.`,
   ]);
 });
 
 test.each([
   [RetentionPolicy.Limits, 'delivered again and again'],
-  [RetentionPolicy.Interest, 'drops copies while nobody drains it'],
+  [RetentionPolicy.Interest, 'the stream drops copies while no consumer reads it'],
 ])('a stream with retention %s is refused: %s', async (retention, why) => {
   await client.manager.streams.add({ name: PARKED, subjects: ['parked.>'], retention });
   expect(await refusal(ensureInternalStream(client, 'parked', WANTED))).toContain(why);

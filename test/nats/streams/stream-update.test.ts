@@ -59,7 +59,7 @@ test('what cannot change is said with the cure, and the rest stays', async () =>
     {
       changes: 'replicas 1 -> 3',
       refused: {
-        error: '3 replicas need a cluster, and this nats-server is alone',
+        error: '3 replicas need a cluster, and this nats-server is not in a cluster',
         hint: 'Change the row of rule_nats_streams.',
       },
     },

@@ -98,10 +98,10 @@ test('how a stream that is there differs is said, with what that means and the c
   expect({ isNew, retention }).toEqual({ isNew: false, retention: 'limits' });
   expect(warnings).toEqual([
     expect.stringContaining(
-      'evicts its oldest messages when it is full, also those that still wait: `nats stream edit WEBHOOKS --discard new`',
+      'evicts its oldest messages when it is full, also undelivered ones: `nats stream edit WEBHOOKS --discard new`',
     ),
-    expect.stringContaining('removes messages after 60 s, also those that still wait'),
-    expect.stringContaining('is kept in memory'),
+    expect.stringContaining('removes messages after 60 s, also undelivered ones'),
+    expect.stringContaining('is stored in memory'),
     expect.stringContaining('has subjects webhooks.>, not webhooks.*'),
     expect.stringContaining('has retention limits, not workqueue'),
     expect.stringContaining('has discard policy old, not new'),
@@ -113,7 +113,7 @@ test('how a stream that is there differs is said, with what that means and the c
 test('a stream that does not carry our subject is refused, with what it carries', async () => {
   await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['orders.*', 'users.*'] });
   const message = await refusal(ensureStream(client, wanted()));
-  expect(message).toMatch(/WEBHOOKS carries orders\.\*, users\.\*, and so not all of webhooks\.\*/);
+  expect(message).toMatch(/WEBHOOKS carries orders\.\*, users\.\*, but not all of webhooks\.\*/);
   expect(message).toContain('nats stream edit WEBHOOKS --subjects orders.*,users.*,webhooks.*');
 });
 
@@ -129,7 +129,7 @@ test('what we deliver must be carried by the stream that is to be made', async (
 test('subjects that another stream carries are refused, with its name', async () => {
   await client.manager.streams.add({ name: 'OTHER', subjects: ['webhooks.>'] });
   const message = await refusal(ensureStream(client, wanted()));
-  expect(message).toMatch(/WEBHOOKS cannot be made, since the stream OTHER carries webhooks\.\* already/);
+  expect(message).toMatch(/WEBHOOKS cannot be made, because the stream OTHER carries webhooks\.\* already/);
   expect(message).toContain('STREAM_NAME=OTHER');
 });
 
