@@ -1,11 +1,11 @@
-/** Says one line to the user. */
+/** Prints one line for the user. */
 export type Say = (line: string) => void;
 
-/** How often a step that goes on is said again, in milliseconds: on a terminal, and where a log keeps each line. */
+/** How often the line of a slow step is repeated, in milliseconds: on a terminal, and in a log, which keeps every line. */
 const AGAIN_MS = { terminal: 5000, log: 30_000 };
 
 /**
- * Does `work`, and says `line` once that takes longer than a second. While the work goes on, says `line` again with the
+ * Runs `work`. If the work takes longer than one second, prints `line`. While the work continues, prints `line` again with the
  * seconds that have passed.
  */
 export async function announceIfSlow<T>(

@@ -6,14 +6,14 @@ import { HOME_FOLDER } from '../../runtime/package-root.ts';
 import type { Environment } from '../process/executables.ts';
 import { canEnter, type ServerUser } from '../process/server-user.ts';
 
-/** What root keeps for servers that run as another user, when its own folders are closed to that user. */
+/** The folder that root uses for servers of another user, if that user cannot enter root's own folders. */
 export const SHARED_FOLDER = '/var/lib/nats-webhook-worker';
 
 /**
- * The folder for server programs, kept from one start to the next: `$XDG_CACHE_HOME/nats-webhook-worker`, else
- * `~/.cache/nats-webhook-worker`, else `.cache` in this clone, or in the
- * working folder of an installed package; one that `reader`, if given, may enter.
- * @throws UserError if none can be written.
+ * Returns the folder for server programs, which stay there from one start to the next: `$XDG_CACHE_HOME/nats-webhook-worker`,
+ * else `~/.cache/nats-webhook-worker`, else `.cache` in this clone, or in the working folder of an installed package. If `reader`
+ * is given, that user can enter the folder.
+ * @throws UserError if none of these folders can be written.
  */
 export async function cacheFolder(env: Environment, reader?: ServerUser): Promise<string> {
   const tried: string[] = [];
@@ -27,13 +27,13 @@ export async function cacheFolder(env: Environment, reader?: ServerUser): Promis
     }
   }
   throw new UserError(
-    `No folder can be written to keep server programs in:\n${tried.join('\n')}\nSet XDG_CACHE_HOME to one that can.`,
+    `This user can write in no folder for server programs:\n${tried.join('\n')}\nSet XDG_CACHE_HOME to a writable folder.`,
   );
 }
 
 function* candidates({ XDG_CACHE_HOME, HOME }: Environment, reader?: ServerUser): Generator<string> {
   if (XDG_CACHE_HOME && isAbsolute(XDG_CACHE_HOME)) yield join(XDG_CACHE_HOME, 'nats-webhook-worker');
-  // The users of services often have a home that is not there; it is not for us to make one.
+  // The home of a service user often does not exist, and this program must not create it.
   else if (HOME && isAbsolute(HOME) && existsSync(HOME)) yield join(HOME, '.cache', 'nats-webhook-worker');
   yield join(HOME_FOLDER, '.cache');
   if (reader) yield SHARED_FOLDER;

@@ -7,20 +7,20 @@ import { isRunning, startTimeOf } from '../process/process-identity.ts';
 
 export interface DataFolder {
   readonly path: string;
-  /** Lets another process have the folder. Safe to call twice. */
+  /** Frees the folder for another process. Safe to call twice. */
   release(): Promise<void>;
 }
 
 /**
- * Makes the data folder if it is missing and holds it for this process, until `release` or the end of the process,
- * however it ends.
- * @throws UserError that names the process which holds it, or why it cannot be written.
+ * Creates the data folder if it is missing, and locks it for this process. The lock ends with `release`, or when the process ends
+ * in any way.
+ * @throws UserError that names the process which holds the lock, or says why the folder cannot be written.
  */
 export async function openDataFolder(path: string): Promise<DataFolder> {
   const claims = join(path, 'locks');
   try {
     const made = await mkdir(path, { recursive: true });
-    // Whatever the umask is: as root, PostgreSQL runs as another user, who must be able to pass through.
+    // Independent of the umask: if root starts the program, PostgreSQL runs as another user, who must be able to enter.
     if (made !== undefined) await chmod(path, 0o755);
     await mkdir(claims, { recursive: true });
     return await holdFolder(path, claims);
@@ -34,9 +34,9 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
 }
 
 /**
- * Every process puts its own claim, a file named by its pid, and only then looks at the others': of two that come
- * together at least one sees the other and steps back. Nothing that a dead process left has to be broken open. Stepping
- * back is tried a few times, since two that start together may both do it.
+ * Every process first writes its own claim, a file named by its pid, and only then reads the other claims: of two processes that
+ * start together, at least one sees the other's claim and removes its own. A claim of a dead process does not count, so no lock
+ * must be forced. A process retries up to eight times, because two processes that start together may both remove their claims.
  */
 async function holdFolder(path: string, claims: string): Promise<DataFolder> {
   const ours = join(claims, String(process.pid));
@@ -46,14 +46,14 @@ async function holdFolder(path: string, claims: string): Promise<DataFolder> {
     if (holder !== process.pid) await rm(ours, { force: true });
     if (holder === process.pid || triesLeft === 1) {
       throw new UserError(
-        `Process ${holder} already runs on ${path}. Stop that one first (Ctrl-C in its terminal, or "kill ${holder}"), or start ${IS_INSTALLED ? 'in another folder' : 'from another clone'}.`,
+        `Process ${holder} already runs on ${path}. Stop that process first (Ctrl-C in its terminal, or "kill ${holder}"), or start ${IS_INSTALLED ? 'in another folder' : 'from another clone'}.`,
       );
     }
     await pause(20 + Math.random() * 80);
   }
 }
 
-/** False when this very process holds the folder already. */
+/** False if this process itself already holds the lock. */
 async function putClaim(file: string): Promise<boolean> {
   const started = startTimeOf(process.pid) ?? '';
   try {

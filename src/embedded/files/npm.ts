@@ -5,15 +5,15 @@ import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Environment } from '../process/executables.ts';
 
-/** A registry that is silent for 20 s is away; npm itself would wait for five minutes, three times over. */
+/** npm waits 20 s for an answer of the registry. By default it would wait five minutes, three times. */
 const PATIENCE = ['--fetch-timeout=20000', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000'];
 
 /**
- * Downloads a package with npm, which knows the user's registry and proxy.
+ * Downloads a package with npm, because npm knows the user's registry and proxy.
  * @param spec name and version, `<name>@<version>`
- * @param folder where temporary files may be kept
- * @returns the package as it is published, a gzipped tar archive
- * @throws Error with npm's own code for the reason
+ * @param folder for temporary files
+ * @returns the published package, a gzipped tar archive
+ * @throws Error with npm's error code
  */
 export async function npmPack(spec: string, folder: string, env: Environment): Promise<Buffer> {
   const temporary = await mkdtemp(join(folder, 'download-'));
@@ -28,7 +28,7 @@ export async function npmPack(spec: string, folder: string, env: Environment): P
       ...PATIENCE,
     ]);
     const packing = promisify(execFile)(command, args, { cwd: temporary, env: { ...env } });
-    // npm would go on without us.
+    // Without this, npm would continue after the end of this process.
     const end = () => {
       packing.child.kill('SIGKILL');
       rmSync(temporary, { recursive: true, force: true });
@@ -42,7 +42,7 @@ export async function npmPack(spec: string, folder: string, env: Environment): P
   }
 }
 
-/** The npm that runs us, else the one on PATH. Other package managers set `npm_execpath` too, but do not know `pack`. */
+/** The npm that started this process, else the npm on PATH. Other package managers set `npm_execpath` too, but lack `pack`. */
 function npm(env: Environment, args: string[]): [string, ...string[]] {
   const script = env.npm_execpath;
   return script && basename(script).startsWith('npm')
@@ -50,7 +50,7 @@ function npm(env: Environment, args: string[]): [string, ...string[]] {
     : ['npm', ...args];
 }
 
-/** npm fails where it cannot write its cache, as with the homes of services, which are often missing or closed. */
+/** npm fails if it cannot write its cache. The home folder of a service user is often missing or not writable. */
 async function canKeepCache({ npm_config_cache, HOME }: Environment): Promise<boolean> {
   const cache = npm_config_cache || join(HOME || '/', '.npm');
   return access(existsSync(cache) ? cache : `${dirname(cache)}/`, constants.W_OK).then(

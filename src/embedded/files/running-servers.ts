@@ -4,23 +4,23 @@ import { join } from 'node:path';
 import { HOME_FOLDER } from '../../runtime/package-root.ts';
 import { isRunning, startTimeOf } from '../process/process-identity.ts';
 
-/** Where the servers of a running `up` are reached. The URLs hold passwords. */
+/** The URLs of the servers of a running `up`. They hold passwords. */
 export type RunningServers = {
   readonly natsUrl: string;
   readonly databaseUrl: string;
   readonly receiverUrl: string;
-  /** Empty where no port is open. */
+  /** Empty if no HTTP port is open. */
   readonly httpUrl: string;
 };
 
 type Written = RunningServers & { readonly pid: number; readonly startTime?: string };
 
-/** `.data/` of this clone, wherever it is called from; of an installed package, that of the working folder. */
+/** `.data/` of this clone, whatever the working folder is. For an installed package: `.data/` of the working folder. */
 export const CLONE_DATA = join(HOME_FOLDER, '.data');
 
 const fileIn = (dataFolder: string) => join(dataFolder, 'servers.json');
 
-/** Tells the other commands of this clone where the servers of this process are. Only this user can read it. */
+/** Writes the URLs of this process's servers for the other commands of this clone. Only this user can read the file. */
 export async function writeRunningServers(servers: RunningServers, dataFolder = CLONE_DATA): Promise<void> {
   const written: Written = { ...servers, pid: process.pid, startTime: startTimeOf(process.pid) ?? '' };
   const half = `${fileIn(dataFolder)}.${process.pid}`;
@@ -28,12 +28,12 @@ export async function writeRunningServers(servers: RunningServers, dataFolder = 
   await rename(half, fileIn(dataFolder));
 }
 
-/** What `writeRunningServers` wrote is no longer true. */
+/** Removes the file of `writeRunningServers`, when the servers stop. */
 export async function removeRunningServers(dataFolder = CLONE_DATA): Promise<void> {
   await rm(fileIn(dataFolder), { force: true });
 }
 
-/** The servers of the `up` that runs from this clone; undefined when none does, or it is another user's. */
+/** The servers of the `up` that runs from this clone. Undefined if none runs, or if another user runs it. */
 export function readRunningServers(dataFolder = CLONE_DATA): (RunningServers & { pid: number }) | undefined {
   const written = read(fileIn(dataFolder));
   return written !== undefined && isRunning(written.pid, written.startTime || undefined)
@@ -42,8 +42,8 @@ export function readRunningServers(dataFolder = CLONE_DATA): (RunningServers & {
 }
 
 /**
- * The settings with the servers of a running `up` in place of defaults, so that lines work as they are pasted. What
- * was set stays. Only for tools: a worker delivers for the servers that it was given, and no others.
+ * Returns the settings with the servers of a running `up` in place of the default URLs, so that pasted commands work. URLs that
+ * are set stay. Only for tools: a worker uses only the servers of its settings.
  */
 export function withRunningServers<
   S extends {

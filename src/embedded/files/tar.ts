@@ -1,6 +1,6 @@
 const BLOCK = 512;
 
-/** The bytes of one file in a tar archive, by its name in there; undefined if it has no such file. */
+/** Returns the bytes of one file in a tar archive, by its name in the archive. Undefined if there is no such file. */
 export function fileInTar(archive: Buffer, name: string): Buffer | undefined {
   for (let at = 0; at + BLOCK <= archive.length; ) {
     const header = archive.subarray(at, at + BLOCK);
@@ -14,7 +14,7 @@ export function fileInTar(archive: Buffer, name: string): Buffer | undefined {
   return undefined;
 }
 
-/** A field of a header; it ends at its first NUL. */
+/** Reads a field of a header, which ends at its first NUL. */
 function text(header: Buffer, start: number, length: number): string {
   return header.toString('latin1', start, start + length).split('\0')[0] ?? '';
 }

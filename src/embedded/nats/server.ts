@@ -10,21 +10,21 @@ import { announceIfSlow, type Say } from '../progress.ts';
 import { findNatsServer } from './binary.ts';
 
 export interface NatsServerOptions {
-  /** Where the server keeps its streams, its log and its configuration. Made if missing. */
+  /** The folder of the server's streams, log and configuration. Created if missing. */
   readonly dataDir: string;
-  /** The port for clients, exactly this one; 0: the server takes any. Default: `preferredPort` if free, else any. */
+  /** The exact port for clients. 0: the server chooses any free port. @default `preferredPort` if free, else any free port */
   readonly port?: number;
   /** @default 4222 */
   readonly preferredPort?: number;
   /**
-   * Contents of the server's configuration file: clusters, TLS, accounts, limits. Address, port and the folder of the
-   * streams are set beside it. It must leave the log on standard error.
+   * The content of the server's configuration file: clusters, TLS, accounts, limits. Command-line flags set the address, the
+   * port and the folder of the streams. The content must leave the log on standard error.
    */
   readonly extraConfig?: string;
-  /** Searched for NATS_SERVER_BIN, PATH, HOME and XDG_CACHE_HOME; npm runs with it. */
+  /** Source of NATS_SERVER_BIN, PATH, HOME and XDG_CACHE_HOME. npm runs with this environment. */
   readonly env: Environment;
   readonly log: Say;
-  /** Told of steps that take longer than a second. */
+  /** Called for steps that take longer than one second. */
   readonly onProgress?: Say;
 }
 
@@ -32,18 +32,18 @@ export interface NatsServer {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
-  /** Settles when the server has ended, for whatever reason. */
+  /** Settles when the server has ended, for any reason. */
   readonly exited: Promise<Exit>;
-  /** Stops it properly. Safe to call twice. */
+  /** Stops the server cleanly. Safe to call twice. */
   stop(): Promise<void>;
-  /** Ends it with SIGKILL. */
+  /** Ends the server with SIGKILL. */
   kill(): Promise<void>;
 }
 
 /**
- * Starts a real nats-server on 127.0.0.1 with JetStream on files; resolves when clients can connect. It ends with this program,
- * however that ends.
- * @throws UserError if there is no nats-server, the port is taken, or it ends early
+ * Starts a real nats-server on 127.0.0.1 with JetStream on files. Resolves when clients can connect. The server ends with this
+ * program, in whatever way the program ends.
+ * @throws UserError if there is no nats-server, the port is in use, or the server ends before clients can connect
  */
 export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
   const { env, onProgress } = options;
@@ -67,8 +67,8 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
     ],
     env,
     logFile: join(dataDir, 'nats-server.log'),
-    // It closes its files and ends within milliseconds. SIGUSR2, lame duck mode, takes ten seconds longer for the
-    // sake of clients that would reconnect to other servers; ours have ended before.
+    // With SIGTERM, the server closes its files and ends within milliseconds. SIGUSR2 (lame duck mode) takes ten seconds longer,
+    // to let clients move to other servers; here the clients have ended before.
     stopSignal: 'SIGTERM',
     graceMs: 10_000,
   });
@@ -87,8 +87,8 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
 }
 
 /**
- * The server writes its ports to a file named by its own pid once it listens, which is after JetStream has recovered its
- * streams: no other server can be taken for it.
+ * Reads the port of a server that is ready. The server writes its ports to a file named by its own pid when it listens, after
+ * JetStream has recovered its streams. So the file of another server cannot be mistaken for this one.
  */
 async function readyPort({ pid }: SupervisedProcess, dataDir: string): Promise<number | undefined> {
   const name = (await readdir(dataDir)).find((entry) => entry.endsWith(`_${pid}.ports`));
@@ -98,7 +98,7 @@ async function readyPort({ pid }: SupervisedProcess, dataDir: string): Promise<n
   return Number(new URL(nats[0] ?? '').port);
 }
 
-/** Those of servers that were killed. */
+/** Removes the ports files that killed servers left. */
 async function removePortsFiles(dataDir: string): Promise<void> {
   for (const name of await readdir(dataDir)) {
     if (name.endsWith('.ports')) await rm(join(dataDir, name), { force: true });

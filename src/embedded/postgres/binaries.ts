@@ -18,10 +18,10 @@ export interface PostgresBinaries {
 }
 
 /**
- * Finds `initdb` and `postgres` that `user` can run: those of the installed npm package, else those on PATH, else those of
- * the system's packages. They must be of version `major` where that is given, since no other reads the same data, else 14
- * or newer.
- * @throws UserError that names each try
+ * Finds `initdb` and `postgres` that `user` can run: in the installed npm package, else on PATH, else in the system's packages.
+ * If `major` is given, the programs must have this version, because no other version can read the same data. Else they must have
+ * version 14 or newer.
+ * @throws UserError that lists each try
  */
 export async function findPostgres(
   env: Environment,
@@ -40,7 +40,7 @@ export async function findPostgres(
     candidates,
     (folder) => inspect(folder, user, major),
     (tries) =>
-      `No ${wanted} was found to start:\n${tries}\nInstall one, or set DATABASE_URL to a server that runs.`,
+      `No ${wanted} was found to start:\n${tries}\nInstall PostgreSQL, or set DATABASE_URL to a running server.`,
   );
 }
 
@@ -57,7 +57,7 @@ async function folderOnPath(env: Environment): Promise<string | undefined> {
   return initdb && dirname(initdb);
 }
 
-/** Debian's packages keep each version in its own folder and off PATH; the newest first. */
+/** The folders of Debian's packages, the newest version first. They hold one version each, and are not on PATH. */
 async function systemFolders(): Promise<string[]> {
   const versions = await readdir(SYSTEM_FOLDER).catch(() => []);
   return versions.sort((a, b) => Number(b) - Number(a)).map((version) => join(SYSTEM_FOLDER, version, 'bin'));

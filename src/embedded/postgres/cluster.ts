@@ -9,16 +9,16 @@ import type { PostgresBinaries } from './binaries.ts';
 import type { PostgresFolder } from './folder.ts';
 
 export interface ClusterOptions {
-  /** Of the user `postgres`; a random one if undefined. */
+  /** The password of the user `postgres`. If undefined, a random one. */
   readonly password: string | undefined;
-  /** Whether the files must have reached the disk before it counts as made. */
+  /** True: the function waits until all files are on the disk. */
   readonly fsync: boolean;
   readonly env: Environment;
 }
 
 /**
- * Makes the cluster of a folder: with initdb, under a temporary name, moved into place once it is whole.
- * @throws UserError with initdb's last lines if it fails
+ * Creates the cluster of a folder with initdb, under a temporary name, and renames the cluster when it is complete.
+ * @throws UserError with the last lines of initdb's log if initdb fails
  */
 export async function makeCluster(
   folder: PostgresFolder,
@@ -51,18 +51,18 @@ export async function makeCluster(
   if (code !== 0) {
     await rm(growing, { recursive: true, force: true }).catch(() => {});
     const ending = signal ? `was ended by ${signal}` : 'failed';
-    throw new UserError(`initdb ${ending} in ${path}. It said last:\n${await initdb.logTail()}`);
+    throw new UserError(`initdb ${ending} in ${path}. Its log ends with:\n${await initdb.logTail()}`);
   }
   await rename(growing, folder.cluster);
 }
 
-/** @throws UserError if the password that was kept at initdb is gone */
+/** @throws UserError if the password file of the cluster cannot be read */
 export async function readPassword({ passwordFile, path }: PostgresFolder): Promise<string> {
   try {
     return (await readFile(passwordFile, 'utf8')).trimEnd();
   } catch (error) {
     throw new UserError(
-      `The password of the PostgreSQL in ${path} cannot be read (${errorMessage(error)}): put it back into ${passwordFile}, or remove ${path} and with it the data.`,
+      `The password of the PostgreSQL in ${path} cannot be read (${errorMessage(error)}): put it back into ${passwordFile}, or remove ${path}, which also removes the data.`,
     );
   }
 }

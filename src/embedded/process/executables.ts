@@ -6,10 +6,10 @@ import { promisify } from 'node:util';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import type { ServerUser } from './server-user.ts';
 
-/** A process environment. Handed in by whoever starts us: only src/config reads our own. */
+/** A process environment. The caller passes it in, because only src/config reads `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where a program stands on PATH, links resolved; undefined if it doesn't. */
+/** Returns the path of a program on PATH, with links resolved. Undefined if the program is not on PATH. */
 export async function findOnPath(name: string, env: Environment): Promise<string | undefined> {
   for (const folder of (env.PATH ?? '').split(delimiter).filter(Boolean)) {
     const path = join(folder, name);
@@ -21,11 +21,11 @@ export async function findOnPath(name: string, env: Environment): Promise<string
   return undefined;
 }
 
-/** A version as `[major, minor, patch]`; a part that was not told is 0. */
+/** A version as `[major, minor, patch]`. A missing part is 0. */
 export type Version = readonly [major: number, minor: number, patch: number];
 
 /**
- * What `<program> --version` tells, which is also the proof that the program is whole and runs on this machine.
+ * Runs `<program> --version`, which also proves that the program is complete and runs on this machine.
  * @returns the version, or one line that says what is wrong.
  */
 export async function versionOf(program: string, user?: ServerUser): Promise<Version | string> {
@@ -36,7 +36,7 @@ export async function versionOf(program: string, user?: ServerUser): Promise<Ver
       ...user,
     });
     const [, major, minor, patch] = /(\d+)(?:\.(\d+))?(?:\.(\d+))?/.exec(stdout) ?? [];
-    if (major === undefined) return `it does not tell its version: ${firstLine(stdout)}`;
+    if (major === undefined) return `it does not print its version: ${firstLine(stdout)}`;
     return [Number(major), Number(minor ?? 0), Number(patch ?? 0)];
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return 'it does not exist';

@@ -1,13 +1,13 @@
 import { errorMessage, UserError } from '../../runtime/failure.ts';
 
-/** A place to look for a program, by a name for the user, and how to get the program's path from there if it has one. */
+/** A place to look for a program: its name for the user, and a function that returns the program's path if it is there. */
 export type Candidate = readonly [name: string, locate: () => Promise<string | undefined>];
 
 /**
- * Looks through the places in order.
- * @param inspect what is found, or one line that says why it cannot be used
- * @param nothingFound the message for the user, given one line for each place that was tried
- * @throws UserError if no place has a usable one
+ * Tries the candidates in order, and returns the first usable one.
+ * @param inspect returns the candidate's result, or one line that says why the program cannot be used
+ * @param nothingFound makes the message for the user of one line per candidate
+ * @throws UserError if no candidate has a usable program
  */
 export async function firstUsable<T extends object>(
   candidates: readonly Candidate[],

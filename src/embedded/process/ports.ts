@@ -1,8 +1,8 @@
 import { createServer } from 'node:net';
 
 /**
- * `preferred` if nothing listens on it, on the loopback or any address of this machine, else any free port.
- * @param preferred 0: any
+ * Returns `preferred` if no program listens on this port at any address of this machine, else any free port.
+ * @param preferred 0: any free port
  */
 export async function freePort(preferred = 0): Promise<number> {
   if (preferred !== 0 && (await isFree(preferred))) return preferred;
@@ -13,14 +13,14 @@ export async function freePort(preferred = 0): Promise<number> {
 }
 
 async function isFree(port: number): Promise<boolean> {
-  // A server that listens on one address doesn't keep another from listening on the rest: each is asked.
+  // A server on one address does not stop another one from listening on the other addresses, so each address is tested.
   for (const host of ['127.0.0.1', '0.0.0.0', '::']) {
     if ((await listenOn(host, port)) === undefined) return false;
   }
   return true;
 }
 
-/** Listens for a moment. The port, or undefined if it is taken; an address family that the machine lacks takes nothing. */
+/** Listens for a moment, and returns the port. Undefined if the port is in use. A missing address family counts as free. */
 function listenOn(host: string, port: number): Promise<number | undefined> {
   return new Promise((resolve) => {
     const server = createServer();

@@ -6,12 +6,12 @@ import { argumentsOf, isRunning } from './process-identity.ts';
 const PATIENCE_MS = 15_000;
 
 /**
- * Waits until a server that an earlier run left in a folder has ended: after a kill -9 its keeper is just stopping it.
- * Two servers on one folder would spoil it.
+ * Waits until the server of an earlier run has left its folder: after a kill -9 of this program, the supervisor needs a moment to
+ * stop the server. Two servers on one folder would destroy the data.
  *
- * @param pidFile where that server wrote its pid, on the first line; there need not be one
- * @param folder one of that server's arguments, by which it is told from another program that now has its pid
- * @throws UserError if it still runs after 15 s
+ * @param pidFile holds that server's pid on its first line; the file may be missing
+ * @param folder one of that server's arguments, which tells the server from another program that now has its pid
+ * @throws UserError if the server still runs after 15 s
  */
 export async function awaitPreviousServer(name: string, pidFile: string, folder: string): Promise<void> {
   const firstLine = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0];
@@ -21,12 +21,12 @@ export async function awaitPreviousServer(name: string, pidFile: string, folder:
   while (isServerOf(pid, folder)) {
     if (performance.now() > deadline) {
       throw new UserError(
-        `${name} (process ${pid}) already works in ${folder}. Stop it first: "kill ${pid}".`,
+        `${name} (process ${pid}) already runs in ${folder}. Stop that server first: "kill ${pid}".`,
       );
     }
     await pause(50);
   }
-  // The pid now belongs to another program, which the new server must not take for the old one.
+  // The pid now belongs to another program. The new server must not mistake that program for the old server.
   if (isRunning(pid)) await rm(pidFile, { force: true });
 }
 

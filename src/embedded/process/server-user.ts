@@ -7,15 +7,15 @@ export interface ServerUser {
   readonly gid: number;
 }
 
-/** The user `nobody`, by number: there need be no entry for it. */
+/** The user `nobody`, as a number, because the system may have no entry for it. */
 const NOBODY: ServerUser = { uid: 65_534, gid: 65_534 };
 
-/** Who runs a server that refuses to run as root: undefined (we ourselves) unless we are root. */
+/** The user for a server that refuses to run as root. Undefined (the user of this process) unless this process runs as root. */
 export function unprivilegedUser(): ServerUser | undefined {
   return process.getuid?.() === 0 ? NOBODY : undefined;
 }
 
-/** Whether `user` may enter `path`, or where it does not exist yet the part of it that does. Always true for ourselves. */
+/** True if `user` may enter `path`, or the existing part of `path`. Always true if `user` is undefined, the own user. */
 export async function canEnter(path: string, user: ServerUser | undefined): Promise<boolean> {
   if (user === undefined) return true;
   for (let folder = await existingPart(path); ; folder = dirname(folder)) {

@@ -13,15 +13,15 @@ export interface SupervisedProcessOptions {
   readonly command: string;
   readonly args: readonly string[];
   readonly env: Environment;
-  /** What it gets of the environment beside PATH, HOME and TZ. */
+  /** Environment variables for the process, beside PATH, HOME and TZ. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Who runs it; this process's own user if undefined. */
+  /** The user that runs the process. Undefined: the user of this program. */
   readonly user?: ServerUser | undefined;
-  /** Gets all that it writes; emptied first. */
+  /** Gets all output of the process. Emptied at the start. */
   readonly logFile: string;
-  /** What stops it properly. */
+  /** The signal that stops the process cleanly. */
   readonly stopSignal: 'SIGTERM' | 'SIGINT';
-  /** How long it may take to stop before it is killed, in milliseconds. */
+  /** How long the process may take to stop, in milliseconds. Above: it is killed. */
   readonly graceMs: number;
 }
 
@@ -30,16 +30,16 @@ export interface Exit {
   readonly signal: string | null;
 }
 
-/** A process that a keeper (keeper.ts) watches: it never outlives this program, however that ends. */
+/** A process under a supervisor (supervisor.ts). It never outlives this program, in whatever way the program ends. */
 export interface SupervisedProcess {
   readonly pid: number;
-  /** Settles when it has ended, for whatever reason. */
+  /** Settles when the process has ended, for any reason. */
   readonly exited: Promise<Exit>;
-  /** Stops it with its stop signal, and kills it after `graceMs`. Safe to call twice. */
+  /** Sends the stop signal, and kills the process after `graceMs`. Safe to call twice. */
   stop(): Promise<void>;
-  /** Ends it with SIGKILL. */
+  /** Ends the process with SIGKILL. */
   kill(): Promise<void>;
-  /** The last lines that it wrote. */
+  /** The last ten lines of the log. */
   logTail(): Promise<string>;
 }
 
@@ -57,7 +57,7 @@ export async function startSupervised(options: SupervisedProcessOptions): Promis
       ...(user ? ['--user', `${user.uid}:${user.gid}`] : []),
       ...['--', command, ...args],
     ],
-    // The root folder, since initdb refuses to run in a folder that its user cannot enter.
+    // The process runs in the root folder, because initdb refuses to run in a folder that its user cannot enter.
     {
       detached: true,
       cwd: '/',
@@ -66,7 +66,7 @@ export async function startSupervised(options: SupervisedProcessOptions): Promis
     },
   ) as ChildProcessByStdio<Writable, Readable, null>;
   await log.close();
-  // Closing a pipe whose reader has just ended is no error of ours.
+  // The reader of the pipe may have just ended: a write error is then expected.
   supervisor.stdin.on('error', () => {});
 
   let lastExit: Exit | undefined;
@@ -81,7 +81,7 @@ export async function startSupervised(options: SupervisedProcessOptions): Promis
       else if ('exit' in told) lastExit = told.exit;
       else reject(new UserError(`Cannot run ${command}: ${told.error}.`));
     });
-    exited.then(() => reject(new Error(`the keeper of ${command} ended early, see ${logFile}`)));
+    exited.then(() => reject(new Error(`the supervisor of ${command} ended early, see ${logFile}`)));
   });
 
   return {
@@ -92,7 +92,7 @@ export async function startSupervised(options: SupervisedProcessOptions): Promis
       await exited;
     },
     async kill() {
-      // Unreaped until the keeper tells of its end, so the pid is its own; only that news may be on its way.
+      // The pid stays reserved until the supervisor has reaped the process. Only its exit message may still be on the way.
       try {
         if (lastExit === undefined) process.kill(pid, 'SIGKILL');
       } catch (error) {
@@ -108,8 +108,8 @@ export async function startSupervised(options: SupervisedProcessOptions): Promis
 }
 
 /**
- * The keeper is a program of its own and runs from the build, also when vitest runs these sources: Node 20 does not run
- * TypeScript.
+ * The supervisor is a separate program. It runs from the build also when vitest runs these sources, because Node 20 does not
+ * run TypeScript.
  */
 function supervisorProgram(): string {
   const path = join(PACKAGE_ROOT, 'dist', 'embedded', 'process', 'supervisor.js');
@@ -117,7 +117,7 @@ function supervisorProgram(): string {
   throw new UserError(`${path} is missing: run "npm run build".`);
 }
 
-/** Only what a server needs: a PGPORT or a NODE_OPTIONS that was meant for somebody else changes nothing. */
+/** Passes only the variables that a server needs: a PGPORT or NODE_OPTIONS for other programs must not change the server. */
 function serverEnvironment({ PATH, HOME, TZ }: Environment): Record<string, string> {
   return { LC_ALL: 'C', ...(PATH && { PATH }), ...(HOME && { HOME }), ...(TZ && { TZ }) };
 }

@@ -1,14 +1,14 @@
 /**
- * Runs a server as long as the program that started it lives:
+ * Runs a server as long as the program that started this supervisor lives:
  *
  *     node supervisor.js [--stop SIGTERM] [--grace-ms 10000] [--user uid:gid] -- <command> <args>…
  *
- * When its standard input ends, since the program closed it or has ended in whatever way, kill -9 included, it stops the
- * server and ends. It is started in a session of its own, so that Ctrl-C in a terminal reaches the program alone, which
- * drains first. It imports nothing of ours: one file, one small process.
+ * The supervisor stops the server and ends when its own standard input ends: because the program closed the input, or because
+ * the program ended in any way, including kill -9. The supervisor runs in its own session, so that Ctrl-C in a terminal reaches
+ * only the program, which drains first. It imports no other file of this package: one file, one small process.
  *
- * Standard output: a line of JSON, `{"pid":1}` or `{"error":"ENOENT"}`, then `{"exit":{"code":0,"signal":null}}`.
- * What the server writes goes to standard error.
+ * Standard output: one line of JSON, `{"pid":1}` or `{"error":"ENOENT"}`, then `{"exit":{"code":0,"signal":null}}`.
+ * Standard error: the output of the server.
  */
 import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
@@ -24,7 +24,7 @@ const { values, positionals } = parseArgs({
 const [command = '', ...args] = positionals;
 const [uid, gid] = values.user?.split(':').map(Number) ?? [];
 
-// Who reads this may be gone; then its end of our input tells us.
+// The program that reads this output may have ended. Then standard input ends too, and the supervisor stops.
 process.stdout.on('error', () => {});
 const tell = (message: object) => process.stdout.write(`${JSON.stringify(message)}\n`);
 
@@ -50,5 +50,6 @@ function stopServer() {
 }
 
 process.stdin.on('end', stopServer).on('error', stopServer).resume();
-// A service manager that ends a whole group of processes, or a closed terminal, must not be quicker than the program.
+// The supervisor ignores stop signals: if a service manager signals the whole process group, or a terminal closes, the program
+// must be able to drain before the server stops.
 for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, () => {});

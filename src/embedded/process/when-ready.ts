@@ -3,13 +3,17 @@ import { UserError } from '../../runtime/failure.ts';
 import { announceIfSlow, type Say } from '../progress.ts';
 import type { SupervisedProcess } from './supervised-process.ts';
 
-/** Long, since a server first recovers what it stored; one that fails ends earlier, and that is noticed at once. */
+/**
+ * How long a server may take to be ready, in milliseconds. Long, because a server first recovers its data. A server that fails
+ * ends earlier, which is noticed at once.
+ */
 const PATIENCE_MS = 120_000;
 
 /**
- * Polls `check` until it returns something.
+ * Polls `check` until it returns a result.
  * @param explain may turn the last lines of the log into an error with a cure
- * @throws UserError with the server's last log lines if it ends early, or is not ready after two minutes; it is stopped
+ * @throws UserError with the last lines of the log if the server ends early, or is not ready after two minutes. Then the server
+ * is stopped.
  */
 export async function whenReady<T>(
   name: string,

@@ -36,7 +36,7 @@ describe('a data folder', () => {
     const first = await holder(folder);
     await first.waitForLine('held');
     expect(await failureOf(openDataFolder(folder))).toMatch(
-      `Process ${first.pid} already runs on ${folder}. Stop that one first (Ctrl-C in its terminal, or "kill ${first.pid}")`,
+      `Process ${first.pid} already runs on ${folder}. Stop that process first (Ctrl-C in its terminal, or "kill ${first.pid}")`,
     );
   });
 

@@ -122,7 +122,7 @@ describe("PostgreSQL's data folder", () => {
     const server = await start(folder);
     const kept = (await readdir(folder)).find((name) => name.startsWith('cluster.broken-'));
     expect(await readFile(join(folder, kept!, 'PG_VERSION'), 'utf8')).toBe('18\n');
-    expect(server.said.join()).toContain('is not whole');
+    expect(server.said.join()).toContain('is not complete');
   });
 
   it('that another program filled is left as it is, and named', async () => {
