@@ -1,11 +1,11 @@
-// One preparation at a time in a checkout. Every process that wants to prepare puts a claim, a file named after itself,
-// beside the others', and only then looks at them: of two that come together at least one sees the other and steps back.
-// A claim counts while its process runs, so nothing that a killed process left behind has to be broken open.
+// Only one process at a time may prepare a checkout. Every process first writes its own claim, a file named by its pid, and only
+// then reads the other claims: of two processes that start together, at least one sees the other's claim and removes its own.
+// A claim counts while its process runs, so no claim of a killed process must be forced.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Waits for its turn in `folder`; `onWait(pid)` is told once whom it waits for. */
+/** Waits until no other process has a claim in `folder`. Calls `onWait(pid)` once, with the pid of the other process. */
 export async function acquireLock(folder, onWait) {
   mkdirSync(folder, { recursive: true });
   let told = false;
@@ -20,7 +20,7 @@ export async function acquireLock(folder, onWait) {
   }
 }
 
-/** Claims `folder` for `pid`: also for a child, which may outlive us and still write when we are killed. */
+/** Claims `folder` for `pid`. A child process gets its own claim, because it may still write after this process is killed. */
 export function claim(folder, pid) {
   const file = join(folder, `${pid}-${startTime(pid) ?? ''}`);
   writeFileSync(file, '');
@@ -46,7 +46,7 @@ function isRunning(pid, started) {
   return (startTime(pid) ?? '') === started;
 }
 
-/** When the process started, in clock ticks since boot, as Linux tells it: a pid is given to another process later on. */
+/** When the process started, in clock ticks since boot, on Linux only. A later process may get the same pid. */
 function startTime(pid) {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');

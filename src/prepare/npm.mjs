@@ -1,4 +1,4 @@
-// How the preparation calls npm, and understands it. See prepare.mjs.
+// How the preparation calls npm, and reads npm's output. See prepare.mjs.
 import { accessSync, constants, existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -6,24 +6,24 @@ import { basename, dirname, join } from 'node:path';
 const NETWORK_CODES =
   /npm (?:error|ERR!) code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|EIDLETIMEOUT|ECONNECTIONTIMEOUT|FETCH_ERROR|\w*CERT\w*|UNABLE_TO_VERIFY_LEAF_SIGNATURE)/;
 
-/** npm waits five minutes for a silent registry, three times over; 20 s of silence are enough. */
+/** npm waits 20 s for an answer of the registry. By default it would wait five minutes, three times. */
 const PATIENCE = ['--fetch-timeout=20000', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000'];
 
-/** The command that installs what the lock says. Its cache is in `ownCache` where npm's usual one cannot be written. */
+/** The command that installs the packages of package-lock.json. If npm's usual cache cannot be written, npm uses `ownCache`. */
 export function npmCi(ownCache) {
-  // With NODE_ENV=production npm would leave out the compiler.
+  // Without these flags and with NODE_ENV=production, npm would not install the compiler.
   const include = ['--include=dev', '--include=optional'];
   const cache = canKeepCache() ? [] : ['--cache', ownCache];
   return [...npm(), 'ci', ...include, ...PATIENCE, ...cache, '--loglevel=http'];
 }
 
-/** The npm that runs us; other package managers also set npm_execpath, but have no `ci`. */
+/** The npm that started this process, else the npm on PATH. Other package managers also set npm_execpath, but lack `ci`. */
 function npm() {
   const script = process.env.npm_execpath;
   return script && /^npm/.test(basename(script)) ? [process.execPath, script] : ['npm'];
 }
 
-/** The homes of services are often missing or closed. */
+/** The home folder of a service user is often missing or not writable. */
 function canKeepCache() {
   const cache = process.env.npm_config_cache || join(homedir(), '.npm');
   try {
@@ -35,8 +35,8 @@ function canKeepCache() {
 }
 
 /**
- * npm goes on to the next of some hundred packages when one cannot be fetched, for twenty minutes with a silent registry.
- * Enough failures in a row, and none of it will come. Returns how the last one failed.
+ * If npm cannot download a package, it continues with the next of some hundred packages: twenty minutes if the registry does not
+ * answer. More than 20 failures in a row mean that no package will come. Returns the code of the last failure, else undefined.
  */
 export function registryIsAway(output) {
   const afterLastAnswer = output.split(/ fetch GET \d{3} /).at(-1);
@@ -44,18 +44,18 @@ export function registryIsAway(output) {
   return failures.length > 20 ? failures.at(-1)[1] : undefined;
 }
 
-/** What npm said, and the cure. */
+/** The output of npm, and the cure. */
 export function explainNpm(output) {
   const said = output.replaceAll(/^npm http .*\n/gm, '').trimEnd();
   const code = NETWORK_CODES.exec(output)?.[1] ?? registryIsAway(output);
   const cure =
-    code === undefined ? 'npm ci failed: cure what npm says above, then start again.' : cureOf(code);
+    code === undefined ? 'npm ci failed: correct the error above, then start again.' : cureOf(code);
   return `${said}\n\n${cure}`.trimStart();
 }
 
 function cureOf(code) {
-  // As in a company whose proxy opens TLS: Node does not ask the system which authorities to trust.
+  // This happens behind a company proxy that decrypts TLS: Node does not use the system's certificate authorities.
   return /CERT|SIGNATURE/.test(code)
-    ? `Node does not trust the npm registry's certificate (${code}). Set NODE_EXTRA_CA_CERTS to a file with that of its authority (PEM), then start again.`
+    ? `Node does not trust the certificate of the npm registry (${code}). Set NODE_EXTRA_CA_CERTS to a file with the certificate of its authority (PEM), then start again.`
     : `The npm registry does not answer (${code}). Check the network, HTTPS_PROXY and \`npm config get registry\`, then start again.`;
 }

@@ -1,7 +1,7 @@
-// Makes a checkout ready to run: `npm start` and `npm test` begin with it, before node_modules exists, so it uses Node's
-// built-ins only. It installs the packages when package-lock.json changed, and builds dist/ when the sources changed.
-// With arguments, it then becomes the program, dist/main.js, with these arguments. With `--tool FILE` first, it also builds
-// the development tools, and becomes dist-tools/FILE.
+// Makes a checkout ready to run. `npm start` and `npm test` run this file first, before node_modules exists, so the file uses
+// only Node's built-in modules. It installs the packages if package-lock.json changed, and builds dist/ if the sources changed.
+// With arguments, it then runs the program, dist/main.js, with these arguments. With `--tool FILE` as the first argument, it also
+// builds the development tools, and runs dist-tools/FILE instead.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ const installStamp = at('node_modules', '.package-lock-sha256');
 const toolFlag = process.argv.indexOf('--tool', 2);
 const tool = toolFlag === 2 ? process.argv[3] : undefined;
 
-/** What tsc makes of which sources. A build holds the hash of its sources, so that it is made again when they change. */
+/** The builds of tsc, with their sources. A build folder holds the hash of its sources, so that a change starts a new build. */
 const builds = [
   { folder: 'dist', config: 'tsconfig.build.json', sources: ['src'] },
   ...(tool === undefined
@@ -32,7 +32,7 @@ const builds = [
       ]),
 ];
 
-/** A failure that the user can cure; printed without a stack. */
+/** A failure that the user can correct. It is printed without a stack. */
 class Failure extends Error {}
 
 try {
@@ -43,7 +43,8 @@ try {
   process.exitCode = 1;
 }
 if (process.exitCode === undefined && process.argv.length > 2) {
-  // In this process: of a shell that runs two, npm's SIGTERM would end the shell alone, and the first would go on.
+  // The program runs in this process because of npm: with two commands in one script, npm's SIGTERM would end only the shell, and
+  // the first command would continue.
   if (tool === undefined) process.argv[1] = at('dist', 'main.js');
   else process.argv.splice(1, 3, at('dist-tools', tool));
   await import(pathToFileURL(process.argv[1]).href);
@@ -78,7 +79,7 @@ function isInstalled() {
   return existsSync(installStamp) && readFileSync(installStamp, 'utf8') === lockHash();
 }
 
-/** node_modules holds programs for one platform, so a folder that is shared with a container is installed again there. */
+/** node_modules holds programs for one platform. So the packages are installed again in a container that shares the folder. */
 function lockHash() {
   if (!existsSync(at('package-lock.json')))
     throw new Failure(`${at('package-lock.json')} is missing: restore it.`);
@@ -86,7 +87,7 @@ function lockHash() {
 }
 
 async function install() {
-  // First of all, so that an installation that is interrupted is never taken for a whole one.
+  // The stamp is removed first, so that an interrupted installation never counts as complete.
   rmSync(installStamp, { force: true });
   const stamp = lockHash();
   const { ok, output } = await run(
@@ -114,7 +115,7 @@ function sourcesHash(sources) {
   return hash(files.flatMap((file) => [file.slice(root.length), readFileSync(file)]));
 }
 
-/** Builds beside the folder and moves it there in one piece: it is whole or missing, and has nothing of removed sources. */
+/** Builds in another folder, then renames it: the folder is complete or missing, and holds no output of removed sources. */
 async function build({ folder, config, sources }) {
   const [building, old] = [at(`${folder}.building`), at(`${folder}.old`)];
   for (const leftover of [building, old]) rmSync(leftover, { recursive: true, force: true });
@@ -124,7 +125,7 @@ async function build({ folder, config, sources }) {
   const { ok, output } = await run(`Building ${folder}/ (tsc)`, [process.execPath, ...args]);
   if (!ok) {
     rmSync(building, { recursive: true, force: true });
-    throw new Failure(`${output.trimEnd()}\n\nBuilding failed: cure the errors above, then start again.`);
+    throw new Failure(`${output.trimEnd()}\n\nBuilding failed: correct the errors above, then start again.`);
   }
   writeFileSync(join(building, BUILD_STAMP), stamp);
   if (existsSync(at(folder))) renameSync(at(folder), old);
@@ -136,7 +137,9 @@ async function run(step, command, isHopeless) {
   try {
     return await runStep(step, command, { cwd: root, lockFolder, isHopeless });
   } catch (error) {
-    throw error.code === 'ENOENT' ? new Failure(`${command[0]} was not found: put it on PATH.`) : error;
+    throw error.code === 'ENOENT'
+      ? new Failure(`${command[0]} was not found: add its folder to PATH.`)
+      : error;
   }
 }
 

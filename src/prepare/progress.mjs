@@ -1,11 +1,11 @@
-// Shows that a step of the preparation goes on. See prepare.mjs.
+// Shows the progress of a preparation step. See prepare.mjs.
 
-/** A log keeps every line, so it gets few of them. In seconds. */
+/** Time between two lines in a log, in seconds. Long, because a log keeps every line. */
 const LOG_EVERY = 30;
 
 /**
- * Names a step that takes longer than a second, and says how long it has taken: on a terminal every second, in one line;
- * in a log every half minute. Returns how to end that.
+ * Prints the name of a step that takes longer than one second, and the seconds that have passed: on a terminal every second, in
+ * one line; in a log every 30 s. Returns a function that ends the output.
  */
 export function showProgress(step, stream = process.stderr) {
   let seconds = 0;

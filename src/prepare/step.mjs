@@ -1,11 +1,11 @@
-// One step of the preparation as a child process. See prepare.mjs.
+// Runs one step of the preparation as a child process. See prepare.mjs.
 import { spawn } from 'node:child_process';
 import { claim } from './lock.mjs';
 import { showProgress } from './progress.mjs';
 
 /**
- * Runs one step, which holds the lock too while it runs, and keeps its output for the case that it fails. Shows
- * that the step goes on when it takes longer than a second; ends it when `isHopeless(output)`.
+ * Runs one step. The child process also holds the lock while it runs. The output is kept for the error message of a failure.
+ * Shows the progress of a step that takes longer than one second. Ends the step as soon as `isHopeless(output)` is true.
  */
 export function runStep(step, [command, ...args], { cwd, lockFolder, isHopeless }) {
   return new Promise((resolve, reject) => {
@@ -30,24 +30,30 @@ export function runStep(step, [command, ...args], { cwd, lockFolder, isHopeless 
     });
     child.on('close', (code) => {
       const signal = end();
-      // Ended by a signal, as if nothing had caught it; what is half done has no stamp and is done again.
+      // This process ends by the signal, as without a handler. An incomplete step has no stamp, so the next start repeats it.
       if (signal) process.kill(process.pid, signal);
       else resolve({ ok: code === 0, output });
     });
   });
 }
 
-/** How long a step may take to end when it is told to: npm finishes downloads first, for half a minute. */
+/**
+ * How long a step may take to end after a stop signal, in milliseconds. Above: it is killed. npm would first finish its downloads,
+ * for half a minute.
+ */
 const PATIENCE_MS = 2000;
 
-/** Hands a stop signal on to the child, which must have ended before we do. Returns how to undo it; that tells the signal. */
+/**
+ * Forwards stop signals to the child, which must end before this process. Returns a function that ends the forwarding and returns
+ * the received signal.
+ */
 function stopWith(child) {
   let received;
   let killTimer;
   const stop = (signal) => {
     received = signal;
     child.kill(signal);
-    // Nothing is spoilt: a step that was cut short is done again from its beginning.
+    // A kill does no harm: the next start repeats an incomplete step from its beginning.
     killTimer ??= setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];

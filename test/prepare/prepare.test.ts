@@ -202,12 +202,14 @@ describe('preparing a checkout', () => {
     );
     const { code, stderr } = await prepare(fixture);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/Missing: other@1\.0\.0 from lock file.*npm ci failed: cure what npm says/s);
+    expect(stderr).toMatch(
+      /Missing: other@1\.0\.0 from lock file.*npm ci failed: correct the error above, then start again/s,
+    );
   });
 
   it('says so when there is no npm', async () => {
     const fixture = await packageToPrepare();
     const { code, stderr } = await prepare(fixture, { PATH: await folderWithNodeOnly() });
-    expect({ code, stderr }).toEqual({ code: 1, stderr: 'npm was not found: put it on PATH.' });
+    expect({ code, stderr }).toEqual({ code: 1, stderr: 'npm was not found: add its folder to PATH.' });
   });
 });
