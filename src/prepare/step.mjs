@@ -38,7 +38,7 @@ export function runStep(step, [command, ...args], { cwd, lockFolder, isHopeless 
 }
 
 /**
- * How long a step may take to end after a stop signal, in milliseconds. Above: it is killed. npm would first finish its downloads,
+ * How long a step may take to end after a stop signal, in milliseconds. Above: it is killed. npm would finish downloads first,
  * for half a minute.
  */
 const PATIENCE_MS = 2000;
