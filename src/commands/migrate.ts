@@ -10,20 +10,21 @@ import { withDatabase } from './connect/open-database.ts';
 import { commandSettings } from './connect/tool-settings.ts';
 
 export const command: Command = {
-  summary: 'makes the tables and views in PostgreSQL',
+  summary: 'creates the tables and views in PostgreSQL',
   help: `
 Usage: migrate [--status]
 
-  --status    list the migrations and whether they are applied, and change nothing; exit code 1 when one is not
+  --status    list the migrations, and whether each is applied; change nothing; exit code 1 if a migration is not applied
 
-Workers do the same when they start: this is for databases that their role may not change. Safe to run at any time,
-several times at once. Server: DATABASE_URL, else that of the \`npm start\` of this clone, where it runs.
+Workers apply the migrations themselves when they start. Use this command if the role of the workers may not change the
+database. It is safe to run this command at any time, also several times at once. Server: DATABASE_URL; if DATABASE_URL is
+not set, the server of a running \`npm start\` of this clone.
 `,
   async run(args) {
     const { values } = parseFlags({ args, options: { status: { type: 'boolean', default: false } } });
     const { DATABASE_URL } = commandSettings();
     return withDatabase(DATABASE_URL, values.status ? printStatus : applyAll).catch((error) => {
-      // What PostgreSQL refuses lies in that database, and is no bug of ours.
+      // If PostgreSQL refuses a statement, the cause is in the database, not a bug of this program.
       throw error instanceof UserError || errorCode(error) === undefined
         ? error
         : new UserError(describeConnectError(error, DATABASE_URL), { cause: error });

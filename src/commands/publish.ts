@@ -13,28 +13,29 @@ import { CONNECT_TIMEOUT_MS, openNats } from './connect/open-nats.ts';
 import { commandSettings } from './connect/tool-settings.ts';
 
 export const command: Command = {
-  summary: 'stores webhooks in the stream, for workers to deliver',
+  summary: 'stores webhooks in the stream; workers deliver them',
   help: `
 Usage: publish [flags]
 
-  --url URL               endpoint; without it, --data is published bare, and goes to the rows of rule_webhooks whose
-                          nats_subject matches --subject, else to the one that is named as its last token
-  --data JSON             what to send, byte for byte as given; @FILE: from a file, -: from standard input
+  --url URL               URL of the endpoint. Without --url, --data is the whole message; workers send the message to the
+                          rows of rule_webhooks whose nats_subject matches --subject, else to the row whose name is the
+                          last token of --subject
+  --data JSON             the body, sent byte for byte; @FILE: read from a file, -: read from standard input
   --header 'Name: value'  a header of the request; may be repeated (needs --url)
   --nats-header 'Name: value'
-                          a header of the message, as 'Webhook-Deliver-At: 2027-01-31T12:00:00Z'; may be repeated.
+                          a header of the message, such as 'Webhook-Deliver-At: 2027-01-31T12:00:00Z'; may be repeated.
                           A time is ISO 8601 with a zone, or Unix seconds
   --method METHOD         GET, POST, PUT, PATCH or DELETE (default POST; needs --url)
-  --count N               store it N times, each with an id of its own, 1 to 10000000 (default 1)
-  --id ID                 the id (Nats-Msg-Id, sent as webhook-id): the same id within two minutes is stored once;
-                          with --count, -1, -2, … are added (default: a random one)
-  --file FILE             a message a line, each complete and byte for byte (-: standard input); empty lines are
-                          skipped, lines that are not valid are named and the others stored
-  --subject SUBJECT       (default webhooks.test)
+  --count N               store the message N times, each time with another id, 1 to 10000000 (default 1)
+  --id ID                 the id of the message (Nats-Msg-Id, sent as webhook-id). NATS stores only one message with this
+                          id within two minutes. With --count, -1, -2, … are added to the id (default: a random id)
+  --file FILE             a file with one complete message per line, stored byte for byte (-: standard input). Empty lines
+                          are skipped. Invalid lines are listed, and the other lines are stored
+  --subject SUBJECT       subject of the message (default webhooks.test)
 
-What a worker would make a dead letter of at once, is an error here, and nothing is stored: exit code 2.
-Ends when NATS has confirmed every message; exit code 1 when one was not stored. Servers: NATS_URL, else those of
-the \`npm start\` of this clone, where it runs.
+If workers would make a dead letter of the message at once, the command stores nothing: exit code 2.
+The command ends when NATS has confirmed every message; exit code 1 if a message was not stored. Servers: NATS_URL; if
+NATS_URL is not set, the servers of a running \`npm start\` of this clone.
 
   publish --url http://127.0.0.1:9000/hook --data '{"hello":"world"}' --header 'X-Event-Type: user.created'
   publish --file events.ndjson
@@ -79,7 +80,8 @@ async function readFlags(args: string[]) {
   const count = wholeNumberFlag('count', values.count, 1, 10_000_000);
   if (file !== undefined) {
     const other = [url, data, method, id, headers[0]].some((value) => value !== undefined) || count > 1;
-    if (other) throw usage('--file has complete messages: only --subject and --nats-header go with it');
+    if (other)
+      throw usage('--file holds complete messages: combine it only with --subject and --nats-header');
     return { subject, natsHeaders, publications: fromFile(await streamOf(file)) };
   }
   const composed = composeMessage({
@@ -100,7 +102,7 @@ async function dataOf(text: string): Promise<Buffer> {
   });
 }
 
-/** Opened before NATS is: a name that is mistyped is said at once. */
+/** The file is opened before the connection to NATS, so that a mistyped name is an error at once. */
 async function streamOf(file: string): Promise<AsyncIterable<Buffer>> {
   if (file === '-') return process.stdin;
   const handle = await open(file).catch((error) => {
@@ -129,14 +131,15 @@ function print(report: PublishReport, seconds: number): number {
   const { stored, streams, last, failures, moreFailures, stopped } = report;
   if (last !== null) {
     const where = `${streams.join(' and ')}${stored === 1 ? '' : ', the last'} as number ${last.sequence} (id ${last.id})`;
-    const rate = stored > 1 ? `, ${Math.round(stored / seconds)} a second` : '';
+    const rate = stored > 1 ? `, ${Math.round(stored / seconds)} per second` : '';
     process.stdout.write(`stored ${messages(stored)} in ${where}${rate}${alreadyThere(report)}\n`);
   }
   const failed = failures.length + moreFailures;
   if (failed === 0) return 0;
   const lines = [`${messages(failed)} ${failed === 1 ? 'was' : 'were'} not stored:`, ...failures];
   if (moreFailures > 0) lines.push(`and ${moreFailures} more`);
-  if (stopped) lines.push('Stopped there: what followed would fail alike, and was not tried.');
+  if (stopped)
+    lines.push('Stopped there: all further messages would fail in the same way, and were not tried.');
   process.stderr.write(`${lines.join('\n  ')}\n`);
   return 1;
 }
@@ -144,8 +147,8 @@ function print(report: PublishReport, seconds: number): number {
 function alreadyThere({ stored, duplicates }: PublishReport): string {
   if (duplicates === 0) return '';
   return stored === 1
-    ? '; it was there already, by its id'
-    : `; ${duplicates} of them were there already, by their ids`;
+    ? '; a message with this id was stored before'
+    : `; ${duplicates} of their ids were stored before`;
 }
 
 function messages(count: number): string {

@@ -8,22 +8,23 @@ import { waitForStopSignal } from '../runtime/stop-signal.ts';
 const COUNT_EVERY_MS = 1000;
 
 export const command: Command = {
-  summary: 'an endpoint that prints what arrives, to try deliveries on',
+  summary: 'runs an endpoint that prints each request, to try deliveries',
   help: `
 Usage: receive [flags]
 
-  --port N          port to listen on; 0: any free one (default 9000)
-  --host ADDRESS    address to listen on (default 127.0.0.1; 0.0.0.0: all of them)
-  --status N        answer this HTTP status, 200 to 599 (default 200)
+  --port N          port to listen on; 0: any free port (default 9000)
+  --host ADDRESS    address to listen on (default 127.0.0.1; 0.0.0.0: all IPv4 addresses)
+  --status N        answer with this HTTP status, 200 to 599 (default 200)
   --delay-ms N      wait before each answer, in milliseconds or as 2s, up to 10m (default 0)
-  --fail-first N    the first N attempts of each webhook-id are answered 500 (or --status), later ones 200
-  --body N          how much of each body is shown, in bytes, up to 65536; 0: its size only (default 120)
-  --quiet           a line a second with the counts, instead of a line a request
+  --fail-first N    answer the first N attempts of each webhook-id with 500 (or --status), and later attempts with 200
+  --body N          how many bytes of each body are shown, up to 65536; 0: only the size of the body (default 120)
+  --quiet           print one line per second with the counts, instead of one line per request
 
-Ctrl-C ends it and prints what came: requests, distinct webhook-ids, and those that were delivered twice.
-A worker reaches it only when 127.0.0.0/8 is in its ALLOWED_PRIVATE_CIDRS; that of \`npm start\` does without.
+Ctrl-C ends the command and prints totals: requests, distinct webhook-ids, and webhooks that arrived twice (doubled).
+A worker reaches this endpoint only if 127.0.0.0/8 is in its ALLOWED_PRIVATE_CIDRS. The worker of \`npm start\` needs no
+such setting.
 
-  receive --port 9001 --fail-first 2      each webhook arrives at its third attempt
+  receive --port 9001 --fail-first 2      each webhook succeeds at its third attempt
   receive --port 9002 --delay-ms 60s      an endpoint that hangs
 `,
   async run(args) {
@@ -32,7 +33,7 @@ A worker reaches it only when 127.0.0.0/8 is in its ALLOWED_PRIVATE_CIDRS; that 
     const receiver = await startReceiver(options, (request) => {
       if (!quiet) print(requestLine(request, bodyBytes));
     });
-    print(`listening on ${receiver.url}; Ctrl-C ends it`);
+    print(`listening on ${receiver.url}; Ctrl-C ends the command`);
     const counting = quiet ? printCounts(receiver.received, print) : undefined;
     await Promise.race([waitForStopSignal({ warn: ({ hint }) => print(hint) }), outputClosed()]);
     clearInterval(counting);

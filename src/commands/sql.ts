@@ -12,13 +12,13 @@ export const command: Command = {
   help: `
 Usage: sql [--json] "SELECT …"
 
-  --json    one JSON object per row, each in a line, instead of a table. Numbers are JSON numbers; a bigint or numeric
-            with more digits than a JSON number keeps is a string, as NaN and Infinity are. All other values are
-            strings, as PostgreSQL writes them
+  --json    print one JSON object per row, one per line, instead of a table. Numbers are JSON numbers. NaN, Infinity, and
+            a bigint or numeric with more digits than a JSON number can hold, are strings. All other values are strings,
+            as PostgreSQL writes them
 
 The query may also come from standard input: sql - < query.sql. Several statements, separated by semicolons, run in
-one transaction. Exit code 1 when PostgreSQL refuses it. Server: DATABASE_URL, else that of the \`npm start\` of this
-clone, where it runs.
+one transaction. Exit code 1 if PostgreSQL refuses the query. Server: DATABASE_URL; if DATABASE_URL is not set, the server
+of a running \`npm start\` of this clone.
 
   sql "SELECT consumer_name, messages_delivered, active FROM rule_nats_consumer_stats"
 `,
@@ -70,7 +70,7 @@ function asJsonLines({ columns, rows, numeric }: QueryResult): string {
     .join('');
 }
 
-/** What PostgreSQL says of a query, in one line; anything else is not about the query. */
+/** Turns PostgreSQL's error about a query into one line. Returns every other error unchanged. */
 function queryProblem(error: unknown, query: string): unknown {
   const { severity, code, message, position, detail, hint } = error as Record<string, string | undefined>;
   if (severity === undefined) return error;
@@ -81,7 +81,7 @@ function queryProblem(error: unknown, query: string): unknown {
   });
 }
 
-/** @param position In characters, from 1. */
+/** @param position the position in the query, in characters, from 1 */
 function placeIn(query: string, position: number): string {
   const characters = [...query];
   const before = characters.slice(0, position - 1);

@@ -8,22 +8,23 @@ import { openStatsSources } from './stats/sources.ts';
 import { statsView } from './stats/view.ts';
 
 const REDRAW_MS = 2000;
-/** To the top left corner, and clear what is below. */
+/** Moves the cursor to the top left corner, and clears the screen. */
 const CLEAR_SCREEN = '\x1b[H\x1b[2J';
 
 export const command: Command = {
-  summary: 'what each worker has delivered, what waits, and which endpoints are in trouble',
+  summary:
+    'prints what each worker has delivered, how many messages wait, and which endpoints are in trouble',
   help: `
 Usage: stats [--watch] [--json]
 
-  --watch   print it again every two seconds, until Ctrl-C
-  --json    print JSON in one line, for programs: the workers, the counts and the endpoints; null is not known, and
-            "problems" says why
+  --watch   print the statistics again every two seconds, until Ctrl-C
+  --json    print JSON in one line, for programs: the workers, the counts and the endpoints. null means unknown;
+            "problems" gives the reason
 
-One row per worker, from rule_nats_consumer_stats: workers write theirs every STATS_INTERVAL_MS. Below it, from NATS: what
-waits for QUEUE_GROUP on STREAM_NAME, in PARKED_STREAM_NAME and in ORDERED_STREAM_NAME; and the endpoints in trouble, from
-nats_endpoint_health, at most 20. Exit code 1 when PostgreSQL cannot be read. Servers: NATS_URL and DATABASE_URL,
-else those of the \`npm start\` of this clone, where it runs.
+One row per worker, from rule_nats_consumer_stats; each worker writes its row every STATS_INTERVAL_MS. Below the rows,
+from NATS: how many messages wait for QUEUE_GROUP on STREAM_NAME, in PARKED_STREAM_NAME and in ORDERED_STREAM_NAME. Then
+the endpoints in trouble, from nats_endpoint_health, at most 20. Exit code 1 if PostgreSQL cannot be read. Servers:
+NATS_URL and DATABASE_URL; if they are not set, the servers of a running \`npm start\` of this clone.
 
   stats --watch
   stats --json | jq .parked
@@ -34,7 +35,7 @@ else those of the \`npm start\` of this clone, where it runs.
       options: {
         watch: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
-        // What it does without a flag now: scripts may have it still.
+        // Older scripts may pass --once. It has no effect: the command prints once by default.
         once: { type: 'boolean', default: false },
       },
     });
@@ -54,14 +55,14 @@ else those of the \`npm start\` of this clone, where it runs.
   },
 };
 
-/** On a terminal, a view takes the place of the one before. */
+/** Prints the view again and again. On a terminal, each view replaces the one before. */
 async function printAgain(view: () => Promise<string>, isJson: boolean): Promise<void> {
   const stopping = new AbortController();
   void Promise.race([waitForStopSignal({ warn: () => {} }), outputClosed()]).then(() => stopping.abort());
   const [before, after] =
     isJson || !process.stdout.isTTY
       ? ['', isJson ? '' : '\n']
-      : [CLEAR_SCREEN, `\nEvery ${REDRAW_MS / 1000} s; Ctrl-C ends it.\n`];
+      : [CLEAR_SCREEN, `\nPrinted every ${REDRAW_MS / 1000} s. Ctrl-C ends the command.\n`];
   while (!stopping.signal.aborted) {
     const drawn = await view();
     if (stopping.signal.aborted) return;

@@ -23,21 +23,21 @@ import { secondWorkerLine } from './up/second-worker.ts';
 import { type StartedPart, startServers } from './up/servers.ts';
 
 const RECEIVER_PORT = 9000;
-/** Of the receiver. */
+/** The networks of the receiver. */
 const LOOPBACK = ['127.0.0.0/8', '::1/128'];
 const BODY_BYTES_SHOWN = 120;
 const DELIVERIES_SHOWN = 20;
 
 export const command: Command = {
-  summary: 'everything in one process, with its own NATS and PostgreSQL (npm start)',
+  summary: 'runs everything with one command, with its own NATS and PostgreSQL (npm start)',
   help: `
 Usage: up
 
-Starts a nats-server and a PostgreSQL, a worker named webhook-worker-1, and a receiver that prints what arrives; delivers
-one webhook to it, and prints what to do next, with a line that starts a second worker. The data lies in .data/ of the
-clone, or of the working folder if the package is installed. With NATS_URL or DATABASE_URL set, that server is used and
-none is started. Ports 4222, 5432, 8080 and 9000 where they are free, else others. Ctrl-C stops all of it.
-For trying things and for development: the receiver's addresses, loopback, are allowed as endpoints.
+Starts a nats-server, a PostgreSQL, a worker named webhook-worker-1, and a receiver that prints each request. Then
+delivers one webhook to the receiver, and prints the next steps, with a line that starts a second worker. The data is in
+.data/ of the clone, or of the working folder if the package is installed. If NATS_URL or DATABASE_URL is set, the command
+uses that server and starts none of its kind. The ports are 4222, 5432, 8080 and 9000 if they are free, else other ports.
+Ctrl-C stops everything. Use this command for trials and for development: its worker may deliver to loopback addresses.
 `,
   async run(args) {
     parseFlags({ args, options: {} });
@@ -55,7 +55,7 @@ For trying things and for development: the receiver's addresses, loopback, are a
       const end = await Promise.race([signal, broken]);
       if (typeof end === 'string') return 0;
       log.error(
-        { error: end.message, hint: 'A server is gone for good, so all parts stop. Run the command again.' },
+        { error: end.message, hint: 'A server has ended, so all parts stop. Run the command again.' },
         'up.broken',
       );
       return 1;
@@ -63,7 +63,7 @@ For trying things and for development: the receiver's addresses, loopback, are a
       if (!stopping.signal.aborted) throw error;
       return 0;
     } finally {
-      // The folder alone is nothing to speak of.
+      // If only the folder is open, there is nothing worth a line.
       if (started.length > 1) print('Stopping.');
       for (const { what, stop } of started.reverse()) {
         await stop().catch((error) => log.error({ what, error: errorMessage(error) }, 'up.stop_failed'));
@@ -72,7 +72,7 @@ For trying things and for development: the receiver's addresses, loopback, are a
   },
 };
 
-/** Resolves, when all runs, to a promise of what breaks it. */
+/** Resolves when everything runs. `broken` resolves with the error that ends a part later. */
 async function startAll(
   given: Settings,
   log: Logger,
@@ -95,7 +95,7 @@ async function startAll(
   };
   const worker = await runWorker(settings, log, signal, {
     alsoAllowedCidrs: LOOPBACK,
-    // The page shows webhooks, and asks nobody who they are.
+    // The page shows webhooks without any login, so only this machine may open it.
     httpHost: '127.0.0.1',
     routes: (pool, { health }) => [
       overviewRoute({

@@ -5,16 +5,16 @@ import { waitForStopSignal } from '../runtime/stop-signal.ts';
 import { runWorker } from '../worker/run-worker.ts';
 import { logWarnings } from './connect/setting-warnings.ts';
 
-const LOST = 'The connection to NATS is over for good, so the worker stops. Start the worker again.';
+const LOST = 'The connection to NATS is closed for good, so the worker stops. Start the worker again.';
 
 export const command: Command = {
-  summary: 'delivers what is published',
+  summary: 'delivers the published webhooks',
   help: `
 Usage: worker
 
-Pulls messages from the stream, POSTs each to its endpoint, and writes statistics to PostgreSQL. Starts no servers.
-All its settings are environment variables, or lines of a .env file in the working folder; docs/settings.md lists them.
-SIGTERM or Ctrl-C: attempts under way finish (SHUTDOWN_DRAIN_MS), the rest is handed to other workers.
+Pulls messages from the stream, POSTs each one to its endpoint, and writes statistics to PostgreSQL. Starts no server.
+All settings are environment variables, or lines of a .env file in the working folder; docs/settings.md lists them.
+On SIGTERM or Ctrl-C, attempts in flight may finish (SHUTDOWN_DRAIN_MS); other workers deliver the remaining messages.
 
   NATS_URL=nats://localhost:4222 DATABASE_URL=postgresql://… worker
 `,

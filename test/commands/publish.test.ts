@@ -63,7 +63,7 @@ test.each(['no colon', ': no name', 'Nats-Msg-Id: 1'])('a header like "%s" is a 
 
 test('it says how many were stored, and where', async () => {
   const { code, stdout } = await publish('--subject', 'webhooks.said', '--data', '{}', '--count', '3');
-  expect(stdout).toMatch(/^stored 3 messages in WEBHOOKS, the last as number \d+ \(id .+\), \d+ a second$/);
+  expect(stdout).toMatch(/^stored 3 messages in WEBHOOKS, the last as number \d+ \(id .+\), \d+ per second$/);
   expect(code).toBe(0);
 });
 
@@ -75,7 +75,7 @@ test('many are stored each with an id of its own', async () => {
 test('the same id again is stored once, and said', async () => {
   const args = ['--subject', 'webhooks.once', '--data', '{}', '--id', 'once'];
   await publish(...args);
-  expect((await publish(...args)).stdout).toContain('it was there already, by its id');
+  expect((await publish(...args)).stdout).toContain('a message with this id was stored before');
   expect(await stored('webhooks.once')).toMatchObject({ count: 1, id: 'once' });
 });
 

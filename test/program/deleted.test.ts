@@ -46,7 +46,9 @@ describe('the durable of a stream that keeps what was delivered, when it is dele
     await deliver(KEPT);
     await floorStored(scene, KEPT);
     await deleteDurable(scene);
-    await worker.waitForLine(new RegExp(`starts at sequence ${KEPT + 1}, because this group had acknowledged`));
+    await worker.waitForLine(
+      new RegExp(`starts at sequence ${KEPT + 1}, because this group had acknowledged`),
+    );
     await deliver(1);
     expect(endpoint.received()).toMatchObject({ requests: KEPT + 1, doubled: 0 });
     expect(logOf(worker).filter(({ msg }) => msg === 'consumer.recreated')).toHaveLength(1);

@@ -5,9 +5,9 @@ import { UserError } from '../../runtime/failure.ts';
 import { createLogger } from '../../runtime/logger.ts';
 
 /**
- * PostgreSQL for a command that a person runs: one connection, closed when `work` is over.
+ * Opens one PostgreSQL connection for a command of the user, and closes it when `work` ends.
  *
- * @throws {UserError} when PostgreSQL is away or refuses us, with the cure; else what `work` throws.
+ * @throws {UserError} if PostgreSQL cannot be reached or refuses the login, with the cure; else what `work` throws.
  */
 export async function withDatabase<T>(url: string, work: (pool: pg.Pool) => Promise<T>): Promise<T> {
   const log = await createLogger({ level: 'silent', format: 'json' });

@@ -4,13 +4,13 @@ import { connectToNats, UNTIL_IT_ANSWERS } from '../../nats/connection/connectio
 import { UserError } from '../../runtime/failure.ts';
 import { natsOptions } from '../../worker/connections/servers.ts';
 
-/** How long a person waits for a server that is away, in milliseconds. */
+/** How long a command waits for a server that cannot be reached, in milliseconds. Above: the command ends with an error. */
 export const CONNECT_TIMEOUT_MS = 5000;
 
 /**
- * NATS for a command that a person runs: one that is away is an error soon.
+ * Connects to NATS for a command of the user. If NATS cannot be reached, the command fails soon instead of waiting.
  *
- * @throws {UserError} after `CONNECT_TIMEOUT_MS`, with what was tried; or what `connectToNats` throws.
+ * @throws {UserError} after `CONNECT_TIMEOUT_MS`, with the last reason; or what `connectToNats` throws.
  */
 export async function openNats(settings: Settings, name: string): Promise<NatsClient> {
   const giveUp = new AbortController();
@@ -18,7 +18,7 @@ export async function openNats(settings: Settings, name: string): Promise<NatsCl
   const timer = setTimeout(() => {
     giveUp.abort(
       new UserError(
-        `${lastTrouble.replace(UNTIL_IT_ANSWERS, '')} Start one with \`npm start\`, or set NATS_URL to one that runs.`,
+        `${lastTrouble.replace(UNTIL_IT_ANSWERS, '')} Start a server with \`npm start\`, or set NATS_URL to a running server.`,
       ),
     );
   }, CONNECT_TIMEOUT_MS);

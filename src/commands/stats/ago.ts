@@ -1,4 +1,4 @@
-/** How long ago `then` was, for people. The clocks of machines differ: never less than nothing. */
+/** Prints how long ago `then` was. Never negative, although the clocks of two machines may differ. */
 export function ago(now: Date, then: Date): string {
   const seconds = Math.max(0, Math.round((now.getTime() - then.getTime()) / 1000));
   if (seconds < 120) return `${seconds} s ago`;

@@ -2,7 +2,7 @@ import type { TroubledEndpoints } from '../../postgres/tables/endpoint-health-vi
 import { type Column, textTable } from '../../runtime/text-table.ts';
 import { ago } from './ago.ts';
 
-/** Endpoints in trouble that `stats` and the page show; the others are counted. */
+/** How many endpoints in trouble `stats` and the page show. Further endpoints are only counted. */
 export const ENDPOINTS_SHOWN = 20;
 
 const COLUMNS: readonly Column[] = [
@@ -17,7 +17,7 @@ const COLUMNS: readonly Column[] = [
   { name: 'last error' },
 ];
 
-/** Lines of `stats`; none where all endpoints take what is sent. */
+/** The lines of `stats` for endpoints in trouble. None if all endpoints are healthy. */
 export function endpointLines({ endpoints, total }: TroubledEndpoints, now: Date): string[] {
   if (endpoints.length === 0) return [];
   const cells = endpoints.map((endpoint) => [

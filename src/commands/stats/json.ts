@@ -2,7 +2,7 @@ import type { ConsumerStats } from '../../postgres/tables/consumer-stats-table.t
 import type { EndpointHealth } from '../../postgres/tables/endpoint-health-view.ts';
 import type { Snapshot } from './sources.ts';
 
-/** What `stats --json` prints: one line. A number that is not known is null, and `problems` says why. */
+/** Returns the single line of `stats --json`. An unknown number is null, and `problems` gives the reason. */
 export function statsJson(snapshot: Snapshot, now: Date): string {
   const { rows, endpoints, group, parked, scheduled, ordered, deadLetters } = snapshot;
   const problems = [rows, group, endpoints].filter((known) => typeof known === 'string');
@@ -23,7 +23,7 @@ export function statsJson(snapshot: Snapshot, now: Date): string {
   })}\n`;
 }
 
-/** The names are a contract with the programs that read them: they do not follow those of the code. */
+/** The field names are a contract with other programs, so they do not change with the names in the code. */
 function workerOf(row: ConsumerStats) {
   return {
     name: row.consumerName,

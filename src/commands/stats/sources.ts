@@ -15,17 +15,18 @@ import { withTimeout } from '../../runtime/with-timeout.ts';
 import { natsOptions } from '../../worker/connections/servers.ts';
 import { ENDPOINTS_SHOWN } from './endpoints-view.ts';
 
-/** What is known at one moment. A string says why it is not known. */
+/** The statistics at one moment. A string instead of a value says why the value is unknown. */
 export type Snapshot = {
   readonly rows: readonly ConsumerStats[] | string;
   readonly endpoints: TroubledEndpoints | string;
   readonly group: ConsumerProgress | string;
-  /** In the queues of their endpoints, and before their time; null where that is not known. */
+  /** Messages in the parked queues of endpoints. Null if unknown. */
   readonly parked: number | null;
+  /** Messages that wait for their `Webhook-Deliver-At`. Null if unknown. */
   readonly scheduled: number | null;
-  /** Ordered ones that wait, or are under way; null where that is not known. */
+  /** Ordered messages that wait or are in flight. Null if unknown. */
   readonly ordered: number | null;
-  /** Dead letters kept; null where that is not known. */
+  /** Stored dead letters. Null if unknown. */
   readonly deadLetters: number | null;
 };
 
@@ -34,14 +35,14 @@ export interface StatsSources {
   close(): Promise<void>;
 }
 
-/** How long one look at NATS or PostgreSQL may take before it is said to be away, in milliseconds. */
+/** How long the first connect to NATS may take, in milliseconds. Above: the snapshot reports that NATS cannot be reached. */
 const PATIENCE_MS = 3000;
 const UNDEFINED = new Set(['42P01', '42703']);
 const INSUFFICIENT_PRIVILEGE = '42501';
 const NOTHING_KNOWN = { parked: null, scheduled: null, ordered: null, deadLetters: null };
 const NONE: TroubledEndpoints = { endpoints: [], total: 0 };
 
-/** Both servers, each of which may be away, come back, and go. */
+/** Opens both servers as sources. Each server may be unreachable at any time, and come back later. */
 export async function openStatsSources(settings: Settings): Promise<StatsSources> {
   const log = await createLogger({ level: 'silent', format: 'json' });
   const pool = createPool({ url: settings.DATABASE_URL, size: 1, log });
@@ -74,18 +75,18 @@ async function fromPostgres(
     const rows = await readConsumerStats(pool, settings.STREAM_NAME);
     return { rows, endpoints: await endpointsOf(pool, settings) };
   } catch (error) {
-    // Said once, in place of the workers.
+    // The problem is reported once, instead of the workers.
     return { rows: problemOf(error, settings), endpoints: NONE };
   }
 }
 
 function problemOf(error: unknown, settings: Settings): string {
   return UNDEFINED.has(errorCode(error) ?? '')
-    ? 'The tables are not there yet, or of an older version: start a worker, or run migrate.'
+    ? 'The tables do not exist yet, or are of an older version: start a worker, or run migrate.'
     : describeConnectError(error, settings.DATABASE_URL);
 }
 
-/** A role of before this view may not read it; the workers' rows are worth showing all the same. */
+/** A role that was created before this view may lack the right to read it. The rows of the workers are shown anyway. */
 async function endpointsOf(pool: pg.Pool, settings: Settings): Promise<TroubledEndpoints | string> {
   try {
     return await readTroubledEndpoints(pool, settings.STREAM_NAME, ENDPOINTS_SHOWN);
@@ -95,7 +96,7 @@ async function endpointsOf(pool: pg.Pool, settings: Settings): Promise<TroubledE
   }
 }
 
-/** Connects while others are looked at, for as long as it takes. */
+/** Connects to NATS in the background, without a time limit, while PostgreSQL is read. */
 function natsInBackground(settings: Settings) {
   const closing = new AbortController();
   let trouble = 'NATS does not answer';
@@ -137,7 +138,7 @@ async function groupOf(client: NatsClient, settings: Settings): Promise<Consumer
   try {
     return (await consumerInfo(client, settings.STREAM_NAME, settings.QUEUE_GROUP)) ?? noGroup(settings);
   } catch (error) {
-    return `What waits cannot be asked for: ${errorMessage(error)}`;
+    return `The number of waiting messages cannot be read: ${errorMessage(error)}`;
   }
 }
 
@@ -151,7 +152,7 @@ async function messagesIn(client: NatsClient, stream: string): Promise<number | 
   try {
     return (await client.manager.streams.info(stream)).state.messages;
   } catch {
-    // Not there before the first worker; while NATS is away, the group's line says so.
+    // The stream does not exist before the first worker. If NATS cannot be reached, the line of the group says so.
     return null;
   }
 }

@@ -19,7 +19,7 @@ const COLUMNS: readonly Column[] = [
   ].map((name) => ({ name, align: 'right' as const })),
 ];
 
-/** What `stats` prints: a row a worker, and below it what waits for all of them, and the endpoints in trouble. */
+/** Returns the output of `stats`: one row per worker, then the waiting messages of the group, then the endpoints in trouble. */
 export function statsView(
   { rows, endpoints, group, parked, scheduled, ordered, deadLetters }: Snapshot,
   now: Date,
@@ -52,9 +52,11 @@ function rowLines(rows: readonly ConsumerStats[], now: Date): string[] {
   const lines = [textTable(COLUMNS, cells).trimEnd()];
   const unwanted = rows.reduce((sum, row) => sum + row.dropped, 0);
   if (unwanted > 0)
-    lines.push(`${unwanted} dropped, since no row for their subject has them among its event_types`);
+    lines.push(
+      `${unwanted} dropped, because no row for their subject has their event type in its event_types`,
+    );
   const dropped = rows.reduce((sum, row) => sum + row.rowsDropped, 0);
-  if (dropped > 0) lines.push(`${dropped} attempt rows were dropped while PostgreSQL was away`);
+  if (dropped > 0) lines.push(`${dropped} attempt rows were dropped while PostgreSQL could not be reached`);
   return lines;
 }
 

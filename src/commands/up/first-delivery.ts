@@ -7,14 +7,14 @@ import type { Logger } from '../../runtime/logger.ts';
 import { withTimeout } from '../../runtime/with-timeout.ts';
 import { natsOptions } from '../../worker/connections/servers.ts';
 
-/** How long the first webhook may take before something is wrong, in milliseconds. */
+/** How long the first webhook may take to arrive, in milliseconds. Above: `up` ends with an error. */
 const ARRIVES_WITHIN_MS = 30_000;
 
 /**
- * Publishes one webhook as any program would, and waits until it has arrived: the proof that all of it works.
+ * Publishes one webhook as any program would, and waits until the webhook arrives. This proves that every part works.
  *
- * @param arrived Resolves when the receiver has it, by its id; rejects when `signal` is aborted.
- * @throws {UserError} when it is not stored, or does not arrive.
+ * @param arrived Resolves when the receiver has the webhook with this id. Rejects when `signal` is aborted.
+ * @throws {UserError} if the webhook is not stored, or does not arrive.
  */
 export async function deliverFirst(
   settings: Settings,
@@ -32,7 +32,7 @@ export async function deliverFirst(
   try {
     const id = `first-${Date.now().toString(36)}`;
     const arrival = arrived(id);
-    // Where publishing fails first, nobody waits for it any more.
+    // If publishing fails first, nothing awaits this promise any more.
     arrival.catch(() => {});
     const message = {
       webhook_url: `${receiverUrl}/first`,
@@ -54,7 +54,7 @@ export async function deliverFirst(
   }
 }
 
-/** A subject of those that are delivered: `webhooks.*` gives `webhooks.first`. */
+/** Makes a subject that the worker delivers: `webhooks.*` gives `webhooks.first`. */
 function firstSubject(subjects: readonly string[]): string {
   return (subjects[0] ?? 'webhooks.*').replace(/[*>]/g, 'first');
 }

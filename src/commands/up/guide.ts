@@ -3,21 +3,21 @@ import type { RunningServers } from '../../embedded/files/running-servers.ts';
 import { shellQuote } from '../../runtime/invocation.ts';
 import { HOME_FOLDER, IS_INSTALLED, PACKAGE_ROOT } from '../../runtime/package-root.ts';
 
-/** How the program is called in lines to paste, from any folder. */
+/** How pasted lines call the program, from any folder. */
 export const PROGRAM = `node ${shellQuote(join(PACKAGE_ROOT, 'dist', 'main.js'))}`;
 /** An installed package finds the servers of `up` by the folder in which `up` runs. */
 const IN_FOLDER = IS_INSTALLED ? `cd ${shellQuote(HOME_FOLDER)} && ` : '';
 
 type Facts = {
-  /** The port that each was to have; none for a server that is not ours. */
+  /** The preferred port of each part. None for a server that `up` did not start. */
   readonly ports: { readonly [name in 'nats' | 'postgres' | 'receiver' | 'page']?: number };
-  /** How old statistics may be, in milliseconds. */
+  /** How old the statistics may be, in milliseconds. */
   readonly statsDelayMs: number;
-  /** Starts a second worker. */
+  /** The line that starts a second worker. */
   readonly secondWorker: string;
 };
 
-/** What a newcomer needs next: where the servers are, and lines that work as they are pasted, from any folder. */
+/** Tells a new user the next steps: the URLs of the servers, and lines that work when they are pasted, in any folder. */
 export function guide({ natsUrl, databaseUrl, receiverUrl, httpUrl }: RunningServers, facts: Facts): string {
   const { ports, statsDelayMs, secondWorker } = facts;
   const program = `${IN_FOLDER}${PROGRAM}`;
@@ -26,7 +26,7 @@ Your first webhook went through NATS and was delivered: the line "received" abov
 
   NATS        ${natsUrl}${elsewhere(natsUrl, ports.nats)}
   PostgreSQL  ${databaseUrl}${elsewhere(databaseUrl, ports.postgres)}
-  Receiver    ${receiverUrl}   prints here what arrives${elsewhere(receiverUrl, ports.receiver)}
+  Receiver    ${receiverUrl}   prints each request here${elsewhere(receiverUrl, ports.receiver)}
   Page        ${httpUrl === '' ? 'off (HTTP_PORT=0)' : `${httpUrl}/${elsewhere(httpUrl, ports.page)}`}
 
 Paste these in another terminal (statistics are written every ${statsDelayMs / 1000} s):

@@ -2,7 +2,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { environment, type Settings, specifications } from '../../config/settings.ts';
 import { shellQuote } from '../../runtime/invocation.ts';
 
-/** Set below, or of no use to a worker beside this one: its port, its name, the server that it does not start. */
+/** Settings that are set below, or that a second worker must not copy: the port, the name, the server that it does not start. */
 const NOT_COPIED = new Set([
   'NATS_URL',
   'DATABASE_URL',
@@ -11,18 +11,18 @@ const NOT_COPIED = new Set([
   'HTTP_PORT',
   'NATS_SERVER_BIN',
 ]);
-/** Settings that name a file, perhaps from the folder in which `up` was started. */
+/** Settings that name a file. The path may be relative to the folder in which `up` was started. */
 const FILES = new Set(['NATS_CREDS', 'NATS_NKEY', 'NATS_TLS_CA', 'NATS_TLS_CERT', 'NATS_TLS_KEY']);
-/** Where a URL that was given leaves something out, these say it, as they do for psql. */
+/** Environment variables that complete a DATABASE_URL, as for psql. */
 const OF_LIBPQ = /^PG(HOST|PORT|USER|PASSWORD|DATABASE|SSL\w+)$/;
 
 /**
- * One line for a shell that starts a worker beside the one of `settings`, from any folder: with the same servers, networks,
- * and other settings, a name of its own, and no port of its own.
+ * Returns one shell line that starts a second worker, from any folder. It has the same servers, networks and other settings as
+ * the worker of `settings`, but another name and no port.
  *
- * @param settings Those of the worker that runs: with the URLs of the servers that were started.
- * @param alsoAllowedCidrs What this worker may reach beside ALLOWED_PRIVATE_CIDRS.
- * @param program How the program is called, as `node /clone/dist/main.js`.
+ * @param settings The settings of the running worker, with the URLs of the started servers.
+ * @param alsoAllowedCidrs Networks that the running worker may reach in addition to ALLOWED_PRIVATE_CIDRS.
+ * @param program How the program is called, such as `node /clone/dist/main.js`.
  */
 export function secondWorkerLine(
   settings: Settings,
@@ -43,7 +43,7 @@ export function secondWorkerLine(
   return [...words, program, 'worker'].join(' ');
 }
 
-/** `webhook-worker-1` is followed by `webhook-worker-2`. */
+/** `webhook-worker-1` gives `webhook-worker-2`. */
 function nextName(name: string): string {
   const [, start = `${name}-`, number = '1'] = /^(.*?)(\d{1,6})$/.exec(name) ?? [];
   return `${start}${Number(number) + 1}`;
@@ -57,7 +57,7 @@ function ofLibpq(settings: Settings): Record<string, string> {
   );
 }
 
-/** What was set to another value than the default: a line of `.env` with the default in it changes nothing. */
+/** The settings that differ from their default. A line of `.env` that sets the default is left out. */
 function changed(settings: Settings): Record<string, string> {
   const entries = Object.entries(settings.written).filter(
     ([name]) => !NOT_COPIED.has(name) && !isDefault(settings, name as keyof typeof specifications),
@@ -69,7 +69,7 @@ function isDefault(settings: Settings, name: keyof typeof specifications): boole
   return JSON.stringify(settings[name]) === JSON.stringify(specifications[name].default);
 }
 
-/** An NKey seed is no path: a text with a dot or a slash in it is one. */
+/** NATS_NKEY may be a seed or a path. Only a text with a dot or a slash is a path. */
 function absolute(text: string): string {
   return /[./]/.test(text) && !isAbsolute(text) ? resolve(text) : text;
 }

@@ -5,13 +5,13 @@ import { startNatsServer } from '../../embedded/nats/server.ts';
 import { startPostgres } from '../../embedded/postgres/server.ts';
 import type { Exit } from '../../embedded/process/supervised-process.ts';
 
-/** What was started, in this order, and is stopped in reverse. */
+/** A part that was started. Parts are stopped in reverse order. */
 export type StartedPart = { readonly what: string; stop(): Promise<void> };
 
 export type Servers = Pick<Settings, 'NATS_URL' | 'DATABASE_URL'> & {
-  /** The usual ports of the servers that were started here. */
+  /** The preferred ports of the servers that `up` started. */
   readonly portsWanted: { readonly nats?: number; readonly postgres?: number };
-  /** Resolves when one of the servers that we started has ended. */
+  /** Resolves when one of the servers that `up` started has ended. */
   readonly ended: Promise<Error>;
 };
 
@@ -19,10 +19,10 @@ const NATS_PORT = 4222;
 const POSTGRES_PORT = 5432;
 
 /**
- * A real nats-server and a real PostgreSQL, each unless its URL is set.
+ * Starts a real nats-server and a real PostgreSQL, but no server whose URL is set.
  *
- * @param started Gets each as soon as it runs.
- * @param signal Ends the waiting. What is then half started ends with this process: its keeper sees to it.
+ * @param started Gets each server as soon as the server runs.
+ * @param signal Ends the wait. A server that is not ready yet ends with this process, because of its supervisor.
  */
 export async function startServers(
   given: Settings,
@@ -30,7 +30,7 @@ export async function startServers(
   signal: AbortSignal,
   print: (line: string) => void,
 ): Promise<Servers> {
-  // The servers' own look for binaries and caches reads these; their settings are ours.
+  // The search for binaries and the cache folder reads these variables. `serverEnvironment` filters those of the servers.
   const env = { ...environment(), NATS_SERVER_BIN: given.NATS_SERVER_BIN };
   const options = { env, log: print, onProgress: print };
   const starting = [
@@ -40,7 +40,7 @@ export async function startServers(
   const names = ['nats-server', 'PostgreSQL'];
   starting.forEach((server, index) => {
     const push = ({ stop }: { stop(): Promise<void> }) => started.push({ what: names[index]!, stop });
-    // A failure is told below.
+    // A failure is thrown below.
     server?.then(push).catch(() => {});
   });
   const [nats, postgres] = await orAborted(Promise.all(starting), signal);
@@ -68,7 +68,7 @@ function endOf(name: string, server: { readonly exited: Promise<Exit> } | null):
   return server.exited.then(
     ({ code, signal }) =>
       new Error(
-        `${name} has ended (${signal ?? `code ${code}`}). Its log is beside its data; start again, the data is kept.`,
+        `${name} has ended (${signal ?? `code ${code}`}). Its log is in its data folder. The data is kept for the next start.`,
       ),
   );
 }
