@@ -93,7 +93,7 @@ describe('up, when it cannot have what it wants', () => {
     await holder.waitForLine('listening');
     const program = await up({ HTTP_PORT: String(taken) });
     expect(program.stdout.join('\n')).toMatch(
-      new RegExp(`Page +http://127.0.0.1:\\d+/ +\\(port ${taken} is taken\\)`),
+      new RegExp(`Page +http://127.0.0.1:\\d+/ +\\(port ${taken} is in use\\)`),
     );
     program.kill();
     expect(await program.waitForExit()).toMatchObject({ code: 0 });

@@ -35,7 +35,7 @@ Paste these in another terminal (statistics are written every ${statsDelayMs / 1
   ${program} stats
   ${program} sql "SELECT delivery_id, status, attempts, url FROM nats_deliveries"
 
-A second worker beside this one, which shares the work (the line holds the passwords):
+This line starts a second worker, which shares the work of the first one (the line holds the passwords):
 
   ${secondWorker}
 
@@ -44,5 +44,5 @@ Ctrl-C stops everything. The data stays for the next start.
 }
 
 function elsewhere(url: string, wanted: number | undefined): string {
-  return wanted === undefined || new URL(url).port === String(wanted) ? '' : `   (port ${wanted} is taken)`;
+  return wanted === undefined || new URL(url).port === String(wanted) ? '' : `   (port ${wanted} is in use)`;
 }

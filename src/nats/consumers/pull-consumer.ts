@@ -102,7 +102,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
 
   function ask(): void {
     if (pulls === undefined || stopped || !client.isConnected()) return;
-    if (pulls.closeOverdue()) problem = 'pulls are not answered';
+    if (pulls.closeOverdue()) problem = 'pull requests are not answered';
     const now = performance.now();
     if (now < notBefore) {
       wakeWithin(notBefore - now);

@@ -242,7 +242,7 @@ test('pulls that nobody answers are said', async () => {
   const own = await startTestNats({ config });
   await makeGroup(await connectTo(own.url, { user: 'all', pass: 'x' }));
   const worker = startWorker(await connectTo(own.url, { user: 'mute', pass: 'x' }), { slots: 10 });
-  await until(() => worker.consumer.problem() === 'pulls are not answered');
+  await until(() => worker.consumer.problem() === 'pull requests are not answered');
 });
 
 test('a server that stops says so, and the pull is made again when it is back', async () => {
