@@ -21,8 +21,8 @@ export function unescapedHeader(kept: string): string {
 
 /**
  * The headers of a message, for a copy of the message. Headers that have an effect on the server (`Nats-Msg-Id`,
- * `Nats-Expected-*`, `Nats-Rollup`, `Nats-TTL`, …) would also act on the copy, so they are renamed to `Webhook-Original-Nats-…`.
- * The worker's own headers are left out.
+ * `Nats-Expected-*`, `Nats-Rollup`, `Nats-TTL`, …) would also act on the copy, so the copy has them as
+ * `Webhook-Original-Nats-…`. The worker's own headers are left out.
  */
 export function copyHeaders(entries: HeaderEntries): MsgHdrs {
   const copy = headers();
