@@ -111,7 +111,7 @@ export async function pullQueue(
     streamCreatedAt,
     maxBatch,
     limits: () => ({ batch: null, expiresMs: null }),
-      // It is normal that the server removes a durable without pull requests: the worker creates the durable again.
+    // It is normal that the server removes a durable without pull requests: the worker creates the durable again.
     verify: async () => (await isStreamKnown()) && 'name' in (await ensure()),
     maxPulls,
     toMessage,

@@ -81,7 +81,8 @@ const dropsAfterAge: Warning<Wanted> = ({ config, edit }) =>
   config.max_age > 0 &&
   `drops webhooks that wait for more than ${config.max_age / nanos(1000)} s: ${edit('--max-age 0')}`;
 const forgetsWaiting: Warning<Wanted> = ({ config }) =>
-  config.storage === 'memory' && 'loses all waiting webhooks when nats-server restarts, because its storage is memory';
+  config.storage === 'memory' &&
+  'loses all waiting webhooks when nats-server restarts, because its storage is memory';
 
 export const INTERNAL_STREAMS: {
   readonly [K in InternalStreamKind]: InternalStreamDescription<InternalStreamOptions[K]>;
@@ -111,9 +112,11 @@ export const INTERNAL_STREAMS: {
       ({ config, edit }) =>
         hasTotalLimit(config) &&
         `can become full, and then refuses dead letters, whose messages NATS redelivers again and again: ${edit('--max-msgs -1 --max-bytes -1')}`,
-      ({ config, edit }) => config.max_age > 0 && `removes dead letters after some time: ${edit('--max-age 0')}`,
+      ({ config, edit }) =>
+        config.max_age > 0 && `removes dead letters after some time: ${edit('--max-age 0')}`,
       ({ config }) =>
-        config.storage === 'memory' && 'loses all dead letters when nats-server restarts, because its storage is memory',
+        config.storage === 'memory' &&
+        'loses all dead letters when nats-server restarts, because its storage is memory',
     ],
   },
 

@@ -29,11 +29,11 @@ const OLD = { discard: 'old' as DiscardPolicy };
 const MEMORY = { storage: 'memory' as StorageType };
 const DROPS_OLDEST = `drops its oldest webhooks when it is full: ${edit('--discard new')} refuses new ones`;
 const DROPS_OLD_AGE = `drops webhooks that wait for more than 60 s: ${edit('--max-age 0')}`;
-const FORGETS_WAITING = 'forgets all that wait in it when nats-server restarts: it is in memory';
+const FORGETS_WAITING = 'loses all waiting webhooks when nats-server restarts, because its storage is memory';
 
 describe('an internal stream that differs is said, with the cure', () => {
   const twice = `may keep a dead letter twice, or replace it: ${edit('--discard new --discard-per-subject --max-msgs-per-subject 1')}`;
-  const full = `can become full, and then dead letters go round and round: ${edit('--max-msgs -1 --max-bytes -1')}`;
+  const full = `can become full, and then refuses dead letters, whose messages NATS redelivers again and again: ${edit('--max-msgs -1 --max-bytes -1')}`;
   it.each<[Partial<StreamConfig>, string[]]>([
     [{}, []],
     [{ max_msgs_per_subject: -1 }, [twice]],
@@ -41,8 +41,8 @@ describe('an internal stream that differs is said, with the cure', () => {
     [OLD, [twice]],
     [{ max_msgs: 9 }, [full]],
     [{ max_bytes: 9 }, [full]],
-    [{ max_age: nanos(60_000) }, [`forgets dead letters after a time: ${edit('--max-age 0')}`]],
-    [MEMORY, ['forgets all dead letters when nats-server restarts: it is in memory']],
+    [{ max_age: nanos(60_000) }, [`removes dead letters after some time: ${edit('--max-age 0')}`]],
+    [MEMORY, ['loses all dead letters when nats-server restarts, because its storage is memory']],
   ])('dead letters: %j', (more, sentences) => {
     const found = config({ ...ONE_PER_SUBJECT, ...more });
     expect(internalStreamWarnings('deadLetters', found, WANTED)).toEqual(
@@ -50,7 +50,7 @@ describe('an internal stream that differs is said, with the cure', () => {
     );
   });
 
-  const crowded = `can become full, and then endpoints without room hold up the others: ${edit('--max-msgs -1 --max-bytes -1 --max-msgs-per-subject -1')}`;
+  const crowded = `can become full, and then endpoints without capacity slow down the others: ${edit('--max-msgs -1 --max-bytes -1 --max-msgs-per-subject -1')}`;
   it.each<[Partial<StreamConfig>, string[]]>([
     [{}, []],
     [OLD, [DROPS_OLDEST]],

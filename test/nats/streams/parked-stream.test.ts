@@ -79,7 +79,7 @@ test('a stream that may lose what is parked, or become full, is said', async () 
     `The stream ${PARKED} can become full, and then endpoints without capacity slow down the others`,
     `The stream ${PARKED} takes no webhook of more than 1000 bytes, headers included`,
     `The stream ${PARKED} may hold two copies of a webhook whose worker died`,
-    `The stream ${PARKED} loses all parked webhooks when nats-server restarts, because its storage is memory.`,
+    `The stream ${PARKED} loses all waiting webhooks when nats-server restarts, because its storage is memory.`,
   ]);
 });
 

@@ -39,7 +39,7 @@ describe('migrate, where something is in the way', () => {
     await outcomeOf(['sql', 'CREATE VIEW nats_deliveries AS SELECT 1 AS a'], elsewhere);
     const { code, stderr } = await outcomeOf(['migrate'], elsewhere);
     expect(stderr).toMatch(
-      /^DATABASE_URL \(.*\): relation "nats_deliveries" already exists \[42P07\]\. Cure /,
+      /^DATABASE_URL \(.*\): relation "nats_deliveries" already exists \[42P07\]\. Correct /,
     );
     expect(code).toBe(1);
   });
