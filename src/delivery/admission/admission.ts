@@ -17,23 +17,22 @@ import {
 } from './tracked-endpoint.ts';
 import { TrackedEndpoints } from './tracked-endpoints.ts';
 
-/** How often it is looked who has waited long enough, and who has fallen silent, in milliseconds. */
+/** Interval of the check for messages that have waited long enough and for unresponsive endpoints, in milliseconds. */
 const CHECK_EVERY_MS = 25;
-/** A pause of this worker that is long enough to be taken for an endpoint's, in milliseconds. */
-const STALL_MS = 100;
-const STOPPING = 'this worker stops';
-const NO_ANSWER = 'it does not answer';
-
 /**
- * The rooms of all endpoints, within the slots of this worker: so a single healthy endpoint gets nearly all of
- * them, and one that hangs leaves the others theirs.
+ * A check may be late by this much, in milliseconds. After a longer stall, the limiters' clocks skip it: no endpoint caused it.
  */
+const STALL_MS = 100;
+const STOPPING = 'this worker is stopping';
+const NO_ANSWER = 'the endpoint does not answer';
+
+/** Grants permits, so that one healthy endpoint gets nearly all slots, and an endpoint that hangs leaves slots to the others. */
 export class Admission {
-  /** Endpoints that are remembered at most. */
+  /** The most endpoints that this worker tracks. */
   readonly maxEndpoints: number;
   readonly #options: AdmissionOptions;
   readonly #endpoints: TrackedEndpoints;
-  /** Those with attempts under way, or with messages that wait. */
+  /** Endpoints with attempts in flight, or with messages that wait in slots. */
   readonly #busy = new Set<TrackedEndpoint>();
   readonly #slots: SlotAccounting;
   #limitsOf: (endpointKey: string) => EndpointLimits;
@@ -55,7 +54,7 @@ export class Admission {
     });
   }
 
-  /** Lets in, lets wait in its slot, or turns away: then the message is to be parked. */
+  /** Grants a permit, waits for one in the message's slot, or rejects. The caller parks a rejected message. */
   admit(target: Target, request: AdmissionRequest): Permit | Rejected | Promise<Permit | Rejected> {
     const { isParkedCopy, cannotPark } = request;
     if (this.#closed) return { kind: 'noCapacity', reason: STOPPING };
@@ -81,7 +80,7 @@ export class Admission {
     });
   }
 
-  /** An endpoint, tracked from now on if it was not. */
+  /** Returns the tracked endpoint. Starts to track the endpoint if this worker does not. */
   endpointFor(endpointKey: string): TrackedEndpoint {
     return this.#endpointFor(endpointKey, null);
   }
@@ -90,30 +89,30 @@ export class Admission {
     return this.#endpoints.values();
   }
 
-  /** Whether an endpoint is left alone now: what fails there waits in its queue. */
+  /** True if the endpoint is paused or its circuit breaker is not closed. Then failed messages are parked, not nak'd. */
   isClosedFor({ endpointKey, origin }: Target): boolean {
     const { limiter } = this.#endpointFor(endpointKey, origin);
     return limiter.limits.paused !== null || !limiter.breaker.isClosed();
   }
 
-  /** How many messages of its own queue this endpoint has room for now. */
+  /** How many messages of the endpoint's own queue may be sent now. */
   capacityFor(endpoint: TrackedEndpoint): number {
     if (this.#closed) return 0;
     return Math.max(0, this.#availablePermits(endpoint, this.#options.now()) - endpoint.waiters.length);
   }
 
-  /** What the operators, and the settings, allow from now on. */
+  /** Replaces the limits of all endpoints, as operators and settings give them. */
   applyLimits(limitsOf: (endpointKey: string) => EndpointLimits): void {
     for (const endpoint of this.#endpoints.values()) endpoint.limiter.applyLimits(limitsOf(endpoint.key));
     this.#limitsOf = limitsOf;
   }
 
-  /** Drops endpoints that nobody has wanted anything of for long, once nobody takes them for troubled any more. */
+  /** Evicts idle endpoints that no report shows as unhealthy any more. */
   evictIdle(): void {
     this.#endpoints.evictIdle(this.#options.now());
   }
 
-  /** Nothing begins any more; what waits is turned away. */
+  /** Grants no more permits, and rejects every waiting message. */
   close(): void {
     this.#closed = true;
     for (const endpoint of this.#busy) {
@@ -152,7 +151,7 @@ export class Admission {
     const now = this.#options.now();
     const { outcome, durationMs } = attempt;
     endpoint.lastError = describeFailure(outcome) ?? endpoint.lastError;
-    // A 404 is an answer, and yet no delivery.
+    // A 404 is an answer, but does not deliver the webhook.
     if (isDelivered(outcome)) {
       endpoint.deliveredAt = attempt.startedAt + durationMs;
       endpoint.failures = 0;
@@ -186,7 +185,7 @@ export class Admission {
   }
 
   #isSlowest({ limiter }: TrackedEndpoint): boolean {
-    // Else it may be this worker that is too busy to be quicker.
+    // While this worker is busy, the slowness may be its own.
     return limiter.isSlow() && !this.#options.isBusy();
   }
 
@@ -197,7 +196,7 @@ export class Admission {
     );
   }
 
-  /** Where it is not just a moment's crowd, those that come next go behind this one. */
+  /** If the endpoint is unhealthy or slow, later messages must queue behind this one. A short peak does not cause a backlog. */
   #reject(endpoint: TrackedEndpoint, reason: string, now: number): Rejected {
     if (isUnhealthy(endpoint, now) || this.#isSlowest(endpoint)) endpoint.hasBacklog = true;
     return { kind: 'noCapacity', reason };
@@ -231,7 +230,7 @@ export class Admission {
     const { unresponsiveAfterMs } = this.#options;
     const isUnhealthyNow = isUnhealthy(endpoint, now);
     for (;;) {
-      // In the order of their coming: the first one has waited longest.
+      // Waiters are in arrival order: the first waiter has waited longest.
       const [first] = endpoint.waiters;
       if (first === undefined) return;
       const share = this.#slots.shareFor(endpoint);
@@ -241,9 +240,9 @@ export class Admission {
         this.#answer(first, this.#grant(endpoint, now));
         continue;
       }
-      // Those that come next would wait in vain, too.
+      // Later messages would wait in vain, too: they queue behind this one.
       endpoint.hasBacklog = true;
-      const reason = isUnhealthyNow ? NO_ANSWER : 'it is as busy as it can be';
+      const reason = isUnhealthyNow ? NO_ANSWER : 'the endpoint had no permit within PARK_AFTER_MS';
       this.#answer(first, { kind: 'noCapacity', reason });
     }
   }

@@ -14,21 +14,24 @@ export type EndpointReporterOptions = {
   at(): number;
 };
 
-/** How often it is looked who is to be spoken of, or forgotten, in milliseconds. */
+/** Interval of the check for endpoints to log or to evict, in milliseconds. */
 const CHECK_EVERY_MS = 5000;
-/** Rows of one flush; the others follow in the next one. */
+/** The most rows in one flush. Further rows follow in the next flush. */
 const MAX_STATES = 5000;
-/** Lines of the log at each look; the others follow at the next one. */
+/** The most log lines per check. Further lines follow at the next check. */
 const MAX_LINES = 20;
-/** What lasts is told again after this long: rows that nobody writes are deleted, in milliseconds. */
+/**
+ * A state other than `flowing` is written again after this long, in milliseconds. Below it, an unchanged state is not written.
+ * Without the repetition, PostgreSQL would delete the row, because rows that no worker writes for long are deleted.
+ */
 const REPORT_AGAIN_MS = 3_600_000;
-const PAUSED = 'The messages of the endpoint wait in its parked queue until the pause ends.';
+const PAUSED = 'The messages of the endpoint stay parked until the pause ends.';
 const UNHEALTHY =
-  'The messages of the endpoint wait in its parked queue, and come back by themselves. Ask the operator of the endpoint.';
+  'The messages of the endpoint stay parked. The worker sends them when the endpoint recovers. Ask the operator of the endpoint.';
 
 /**
- * Tells how the endpoints are: as rows for PostgreSQL, whenever it asks; and in the log, whether it asks or not, when one
- * gets into trouble or out of it.
+ * Reports the states of the endpoints: as rows for each flush to PostgreSQL, and in the log when an endpoint becomes unhealthy or
+ * recovers. The log does not depend on the flushes.
  */
 export class EndpointReporter implements Service {
   readonly name = 'endpoint reporter';
@@ -47,7 +50,7 @@ export class EndpointReporter implements Service {
     clearInterval(this.#timer);
   }
 
-  /** The states that changed since they were last told; of too many, those that were told of longest ago. */
+  /** Returns the states that changed since they were last taken. Of too many, returns the states that were taken longest ago. */
   takeChanges(): EndpointStateRow[] {
     const { admission, now, at } = this.#options;
     const changes: { endpoint: TrackedEndpoint; state: EndpointStateRow }[] = [];
@@ -70,7 +73,7 @@ export class EndpointReporter implements Service {
     let lines = 0;
     for (const endpoint of admission.endpoints()) {
       const state = stateRowOf(endpoint, now(), at());
-      // A probe is to find out: until then, what was said holds.
+      // A probe decides whether the endpoint is healthy. Until then, the last log line holds.
       if (state.state === 'probing' || isUnhealthyState(state) === endpoint.isReported) continue;
       endpoint.isReported = !endpoint.isReported;
       this.#log(state);

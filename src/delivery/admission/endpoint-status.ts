@@ -2,7 +2,8 @@ import type { EndpointStateRow, EndpointStatus } from '../../core/records/endpoi
 import { isIdle, type TrackedEndpoint } from './tracked-endpoint.ts';
 
 /**
- * How an endpoint is now, and why, for a person: a sentence that stays true while nobody writes another one.
+ * Returns the state of an endpoint now, and the reason in a sentence for a person. The sentence must stay true until the next
+ * state is written.
  *
  * @param at Now, in milliseconds since 1970.
  */
@@ -16,18 +17,24 @@ export function statusOf(
   if (limits.paused !== null) return { state: 'paused', why: limits.paused };
   if (isIdle(endpoint, now)) return { state: 'flowing', why: null };
   if (breaker.isHalfOpen(now))
-    return { state: 'probing', why: 'one attempt at a time tries whether it is back' };
+    return { state: 'probing', why: 'one attempt at a time checks whether the endpoint answers again' };
   if (!breaker.isClosed()) {
     const { successes, failures } = breaker.counts(now);
     const next = new Date(at + breaker.openUntil! - now).toISOString().slice(11, 19);
-    const lately =
+    const recentFailures =
       successes + failures === 0 ? '' : `${failures} of the last ${successes + failures} attempts failed; `;
-    return { state: 'failing', why: `${lately}it is tried again at ${next} UTC` };
+    return { state: 'failing', why: `${recentFailures}the next attempt is at ${next} UTC` };
   }
   if (limiter.responsiveness === 'unresponsive' || limiter.isUnresponsive(now))
-    return { state: 'silent', why: `${inFlight} attempts are under way, and nothing comes back` };
+    return {
+      state: 'silent',
+      why: `${inFlight} attempts are in flight, and the endpoint answers none of them`,
+    };
   if (hasBacklog || waiters.length > 0)
-    return { state: 'full', why: 'more comes than it takes: the rest waits in its queue' };
+    return {
+      state: 'full',
+      why: 'more messages come than the endpoint or its limits allow: the rest waits in its parked queue',
+    };
   return { state: 'flowing', why: null };
 }
 
@@ -52,7 +59,10 @@ export function stateRowOf(endpoint: TrackedEndpoint, now: number, at: number): 
   };
 }
 
-/** An endpoint that hangs, is given up, and is probed again and again, is in one and the same trouble. */
+/**
+ * `silent`, `failing` and `probing` count as one state for `since`: an endpoint that hangs goes through all three, again and
+ * again.
+ */
 function lasting(state: EndpointStatus): EndpointStatus {
   return state === 'silent' || state === 'probing' ? 'failing' : state;
 }

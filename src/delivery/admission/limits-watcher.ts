@@ -16,23 +16,29 @@ import type { Admission } from './admission.ts';
 const READ_EVERY_MS = 1000;
 const LAST_HOLDS = 'The last known limits hold until rule_nats_endpoints can be read again.';
 const NEVER_READ =
-  'Until the worker can read rule_nats_endpoints, no pause is known, and the worker takes caps and rates for itself alone.';
-/** By then, every peer has read that there is one worker more, in milliseconds. */
+  'Until the worker can read rule_nats_endpoints, the worker knows no pause, and uses the caps and rates of the whole group alone.';
+/**
+ * How long a start waits for the other workers, in milliseconds: after it, every worker of the group has read that this worker
+ * shares the limits. With a shorter wait, the group would exceed its limits for a moment.
+ */
 const PEERS_KNOW_MS = READ_EVERY_MS + 200;
-/** How long deliveries wait for the first answer: what is paused stays paused over a restart. */
+/**
+ * How long deliveries wait for the first read, in milliseconds, so that a paused endpoint stays paused over a restart. After it,
+ * deliveries start without the limits of `rule_nats_endpoints`.
+ */
 const FIRST_READ_MS = 2000;
 
 export type EndpointLimitsWatcherOptions = {
   readonly defaults: DefaultLimits;
-  /** Reads `rule_nats_endpoints`, and how many workers of the group run. Rejects while PostgreSQL is away. */
+  /** Reads `rule_nats_endpoints`, and the number of live workers of the group. Rejects while PostgreSQL is away. */
   read(): Promise<ReadRules>;
   readonly admission: Pick<Admission, 'applyLimits'>;
   readonly log: Logger;
 };
 
 /**
- * Follows what operators say of endpoints in `rule_nats_endpoints`, and how many workers share what the group may do, and
- * makes the rooms obey. While PostgreSQL is away, what it said last holds.
+ * Follows the limits that operators set in `rule_nats_endpoints`, and the number of workers that share the limits of the group,
+ * and applies both to the endpoint limiters. While PostgreSQL is away, the last known limits hold.
  */
 export class EndpointLimitsWatcher {
   readonly #options: EndpointLimitsWatcherOptions;
@@ -47,7 +53,7 @@ export class EndpointLimitsWatcher {
     this.#apply();
   }
 
-  /** Resolves when they were read, or could not be. */
+  /** Resolves when the limits were read, when the read failed, or after FIRST_READ_MS. */
   async start(): Promise<void> {
     await withTimeout(FIRST_READ_MS, this.#read());
     // Peers give up a part of what they may do when they see us: before that, we would come on top.
@@ -60,12 +66,12 @@ export class EndpointLimitsWatcher {
     clearInterval(this.#timer);
   }
 
-  /** Something may be new. */
+  /** Reads the limits now, because a notification came. */
   refresh(): void {
     void this.#read();
   }
 
-  /** The rows of `rule_webhooks` are others, or cannot be read, or can again. */
+  /** Called when the rows of `rule_webhooks` changed, cannot be read, or can be read again. */
   onRegistryChanged({ known, problem }: { known: Registry | null; problem: string | null }): void {
     const waitingForRegistry =
       problem === null ? NO_SOURCES.waitingForRegistry : this.#sources.waitingForRegistry;
@@ -73,7 +79,7 @@ export class EndpointLimitsWatcher {
     this.#apply();
   }
 
-  /** A message of this queue waits for the rows of `rule_webhooks`: none of it comes before they can be read. */
+  /** Pauses the parked queue of this key until the rows of `rule_webhooks` can be read: a message of the queue needs them. */
   pauseUntilRegistryIsRead(key: string): void {
     const { waitingForRegistry, registry, registryProblem } = this.#sources;
     if (waitingForRegistry.has(key) || (registry !== null && registryProblem === null)) return;

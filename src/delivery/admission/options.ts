@@ -1,14 +1,14 @@
 import type { EndpointLimits, LimiterOptions } from '../../core/capacity/endpoint-limiter.ts';
 
-/** What the rooms of all endpoints have in common. */
+/** Options that all endpoint limiters share. */
 export type AdmissionOptions = LimiterOptions & {
-  /** The longest Retry-After that is believed, in milliseconds. RETRY_AFTER_MAX_MS. */
+  /** The longest Retry-After that is obeyed, in milliseconds. A longer one is cut to it. RETRY_AFTER_MAX_MS. */
   readonly retryAfterMaxMs: number;
-  /** Endpoints that are remembered at most. MAX_TRACKED_ENDPOINTS. */
+  /** The most endpoints that this worker tracks. MAX_TRACKED_ENDPOINTS. */
   readonly maxEndpoints: number;
-  /** What no operator has said anything else about. */
+  /** Limits of an endpoint until `applyLimits` gives others. */
   readonly limits: EndpointLimits;
-  /** Whether this worker itself has no time left. */
+  /** True if the event loop of this worker has no time left. */
   isBusy(): boolean;
   /** Milliseconds on a clock that never goes back. */
   now(): number;

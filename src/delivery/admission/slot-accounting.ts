@@ -2,10 +2,16 @@ import type { SlotShare } from '../../core/capacity/endpoint-limiter.ts';
 import { slotShare } from '../../core/capacity/slot-share.ts';
 import type { TrackedEndpoint } from './tracked-endpoint.ts';
 
-/** What an endpoint had under way at once counts as its need for this long, in milliseconds, and for as long again. */
+/**
+ * Length of one peak window, in milliseconds. The slots reserved for an endpoint are its most attempts in flight in the current
+ * and in the previous window. Older peaks do not count.
+ */
 const PEAK_WINDOW_MS = 10_000;
 
-/** All endpoints of this worker together: what they hold, and what is left for each. The sums are kept, never counted anew. */
+/**
+ * Counts the slots that all endpoints of this worker hold, and how many are left for each. The sums are updated, never
+ * recounted.
+ */
 export class SlotAccounting {
   readonly #slots: number;
   readonly #inFlight = { responsive: 0, untested: 0, unresponsive: 0 };
@@ -27,7 +33,7 @@ export class SlotAccounting {
     });
   }
 
-  /** Whatever changes in a room changes within this, so that the sums stay right. */
+  /** Every change of an endpoint limiter must run in here, so that the sums stay right. */
   track(endpoint: TrackedEndpoint, change: () => void): void {
     const { limiter } = endpoint;
     this.#inFlight[limiter.responsiveness] -= limiter.inFlight;
@@ -39,12 +45,12 @@ export class SlotAccounting {
     this.#updateReserve(endpoint);
   }
 
-  /** Forgets an endpoint that holds nothing. */
+  /** Removes the reserve of an endpoint that holds no slot. */
   remove(endpoint: TrackedEndpoint): void {
     this.#reserved -= endpoint.reservedSlots;
   }
 
-  /** Peaks of long ago are forgotten. Call it now and then. */
+  /** Starts a new peak window when the current one is over. Call this regularly. */
   rotate(now: number, endpoints: Iterable<TrackedEndpoint>): void {
     const agoMs = now - this.#peaksStartedAt;
     if (agoMs < PEAK_WINDOW_MS) return;
@@ -57,7 +63,7 @@ export class SlotAccounting {
   }
 
   #updateReserve(endpoint: TrackedEndpoint): void {
-    // What does not answer needs no reserve.
+    // An endpoint that does not answer needs no reserve.
     const reserved =
       endpoint.limiter.responsiveness === 'responsive' ? Math.max(endpoint.peak, endpoint.previousPeak) : 0;
     this.#reserved += reserved - endpoint.reservedSlots;

@@ -2,15 +2,18 @@ import type { EndpointLimiter, SlotShare } from '../../core/capacity/endpoint-li
 import type { EndpointStateRow, EndpointStatus } from '../../core/records/endpoint-state.ts';
 import type { Attempt } from '../../core/retry/attempt.ts';
 
-/** Who wants in. */
+/** The message that asks for a permit. */
 export type AdmissionRequest = {
-  /** It comes out of its endpoint's own queue. */
+  /** The message comes from the parked queue of its endpoint. */
   readonly isParkedCopy: boolean;
-  /** It cannot be parked, so it waits, and gets in whatever its endpoint bears, unless an operator has paused it. */
+  /**
+   * The message cannot be parked. So it waits, and gets a permit even without capacity, unless an operator has paused the
+   * endpoint.
+   */
   readonly cannotPark: boolean;
 };
 
-/** An attempt may begin; whoever gets it calls `left` once, with what became of it. */
+/** One attempt may start. The holder calls `release` once, with the result of the attempt. */
 export type Permit = { readonly kind: 'permit'; release(attempt: Attempt): void };
 export type Rejected = { readonly kind: 'noCapacity'; readonly reason: string };
 
@@ -22,54 +25,54 @@ export type Waiter = {
   resolve(answer: Permit | Rejected): void;
 };
 
-/** The messages of one queue, being pulled. */
+/** Pulls the messages of one queue. */
 export interface QueueConsumer {
-  /** Asked for, and about to come: they go before others. */
+  /** Messages that were asked for and are about to come. They go before other messages. */
   outstanding(): number;
-  /** Tells that there may be room for more. */
+  /** Pulls more, if there is capacity. */
   pullMore(): void;
-  /** No new pulls; what is on its way still arrives. */
+  /** Sends no new pulls. Messages that are on their way still arrive. */
   stop(): Promise<void>;
 }
 
 /** An endpoint, as this worker knows it. */
 export type TrackedEndpoint = {
   readonly key: string;
-  /** Its origin; null where only its key is known, from its queue. */
+  /** The origin; null if only the key is known, from the parked queue. */
   url: string | null;
   readonly limiter: EndpointLimiter;
   readonly waiters: Waiter[];
-  /** Messages wait in its queue, and those that come now go behind them. */
+  /** Messages are parked, and new messages queue behind them. */
   hasBacklog: boolean;
-  /** What pulls from its queue now. */
+  /** The consumer that pulls from the parked queue; null: none does now. */
   consumer: QueueConsumer | null;
-  /** It is about to be told of room. */
+  /** `pullMore` is scheduled for the consumer. */
   isWakePending: boolean;
-  /** When an attempt last began, on the clock of the rooms. */
+  /** When the last attempt started, on the clock of `AdmissionOptions.now`. */
   usedAt: number;
-  /** It made room for others, and who knows it by its key knows another place by now. */
+  /** The endpoint is evicted: its key may belong to a newer object. */
   isEvicted: boolean;
-  /** The most attempts under way at once, in the current and in the last ten seconds. */
+  /** The most attempts in flight in the current and in the previous window of 10 s. */
   peak: number;
   previousPeak: number;
-  /** How many of the slots it needed lately, as the others are to leave them; 0 while it does not answer. */
+  /** Slots that other endpoints must leave to this one, by its recent peak; 0 while it does not answer. */
   reservedSlots: number;
   lastError: string | null;
-  /** When it last took a webhook, in milliseconds since 1970, and how many it has failed since then. */
+  /** When the last webhook was delivered, in milliseconds since 1970, and how many attempts failed since then. */
   deliveredAt: number;
   failures: number;
-  /** The log says that it is in trouble. */
+  /** The log shows the endpoint as unhealthy or paused. */
   isReported: boolean;
-  /** How it was when it was last looked at, and since when it is so or in the same trouble, in milliseconds since 1970. */
+  /** The state at the last check, and when that state began, in milliseconds since 1970. */
   status: EndpointStatus | null;
   since: number;
-  /** What was last told of it. */
+  /** The row that was last taken for PostgreSQL. */
   lastReported: EndpointStateRow | null;
-  /** When that was, on the clock of the rooms. */
+  /** When the row was taken, on the clock of `AdmissionOptions.now`. */
   reportedAt: number;
-  /** Messages in its queue, as they were counted last; null: not yet. */
+  /** Messages in the parked queue at the last count; null: not counted yet. */
   parked: number | null;
-  /** When a message was last parked here, on the clock of the rooms. */
+  /** When this worker last parked a message, on the clock of `AdmissionOptions.now`. */
   parkedAt: number;
 };
 
@@ -105,7 +108,7 @@ export function newTrackedEndpoint(
   };
 }
 
-/** It is paused, or does not answer, or answers with nothing but failures. */
+/** True if the endpoint is paused, does not answer, or answers only with failures. */
 export function isUnhealthy({ limiter }: TrackedEndpoint, now: number): boolean {
   return (
     limiter.limits.paused !== null ||
@@ -115,12 +118,12 @@ export function isUnhealthy({ limiter }: TrackedEndpoint, now: number): boolean 
   );
 }
 
-/** An endpoint without attempts, and without messages in its queue, is forgotten after this long, in milliseconds. */
+/** An endpoint without attempts and without parked messages is idle after this long, in milliseconds. */
 const EVICT_AFTER_MS = 600_000;
 
 /**
- * Nobody has wanted anything of it for long: what is known of it is old. One that is left alone until a certain time, since it
- * asked for that, is remembered until then.
+ * True if the endpoint had no attempt and no message for EVICT_AFTER_MS, so that its statistics are outdated. An endpoint is
+ * not idle before its open circuit breaker may probe, because a Retry-After may keep the breaker open for longer.
  */
 export function isIdle(
   { limiter, waiters, consumer, hasBacklog, parked, usedAt }: TrackedEndpoint,
@@ -132,7 +135,7 @@ export function isIdle(
   return !isWanted && !isOpen && now - usedAt > EVICT_AFTER_MS;
 }
 
-/** Tells its drain that there may be room for more: soon, when the slot is free, too. */
+/** Makes the consumer of the parked queue pull more. Runs in the next loop turn, because the slot is free only then. */
 export function pullMore(endpoint: TrackedEndpoint): void {
   if (endpoint.consumer === null || endpoint.isWakePending) return;
   endpoint.isWakePending = true;
@@ -142,34 +145,42 @@ export function pullMore(endpoint: TrackedEndpoint): void {
   });
 }
 
-/** What a message finds that wants to wait in its slot. */
+/** Conditions for a message to wait in its slot. */
 type WaitConditions = {
   readonly isParkedCopy: boolean;
-  /** It takes its time, and has as many slots as it may: those that wait would be in the way of the others. */
+  /** The endpoint is slow, and uses all its permits: waiting messages would hold slots that other endpoints need. */
   readonly isSlowest: boolean;
-  /** Many endpoints have yet to answer, and many messages wait already. */
+  /** Many untested endpoints have attempts in flight, and many messages wait in slots already. */
   readonly isStarvedByOthers: boolean;
-  /** How many slots the endpoint may have for attempts and waiting ones together; null: all, since nobody else wants them. */
+  /**
+   * The most slots that attempts and waiting messages of the endpoint may hold together; null: all, since no other endpoint
+   * needs them.
+   */
   readonly maxHeld: number | null;
 };
 
-/** Why a message is not to wait in its slot for room at this endpoint, for a person; null: it may. */
+/** Returns why a message must not wait in its slot for a permit, for a person; null: the message may wait. */
 export function rejectionReason(
   { limiter, waiters, hasBacklog }: TrackedEndpoint,
   now: number,
   { isParkedCopy, isSlowest, isStarvedByOthers, maxHeld }: WaitConditions,
 ): string | null {
   if (limiter.limits.paused !== null) return `paused: ${limiter.limits.paused}`;
-  if (!limiter.breaker.isClosed()) return 'its circuit breaker is open';
-  if (hasBacklog && !isParkedCopy) return 'others wait in its queue';
-  if (limiter.responsiveness === 'unresponsive' || limiter.isUnresponsive(now)) return 'it does not answer';
-  if (isSlowest) return 'it is slow, and has all that it may';
-  if (isStarvedByOthers) return 'too many others have yet to answer';
-  if (maxHeld !== null && limiter.inFlight + waiters.length >= maxHeld) return 'too many wait for it';
+  if (!limiter.breaker.isClosed()) return 'the circuit breaker of the endpoint is open';
+  if (hasBacklog && !isParkedCopy) return 'earlier messages of the endpoint are parked';
+  if (limiter.responsiveness === 'unresponsive' || limiter.isUnresponsive(now))
+    return 'the endpoint does not answer';
+  if (isSlowest) return 'the endpoint is slow, and uses all its permits';
+  if (isStarvedByOthers) return 'too many other endpoints have not answered yet';
+  if (maxHeld !== null && limiter.inFlight + waiters.length >= maxHeld)
+    return 'attempts and waiting messages of the endpoint hold as many slots as they may';
   return null;
 }
 
-/** Whether this one has waited long enough for what comes of it: while the window grows, or where the slots are what is scarce, waiting helps. */
+/**
+ * True if the message has waited PARK_AFTER_MS and the endpoint's own limit, not a lack of slots, holds it back. Growth of the
+ * window restarts the wait, because waiting helps then.
+ */
 export function isWaitOver(
   { limiter }: TrackedEndpoint,
   waiter: Waiter,

@@ -1,18 +1,20 @@
 import { isIdle, type TrackedEndpoint } from './tracked-endpoint.ts';
 
 export type TrackedEndpointsOptions = {
-  /** Endpoints that are remembered at most, those that hold a slot aside. MAX_TRACKED_ENDPOINTS. */
+  /** The most endpoints that are tracked, not counting endpoints that hold a slot. MAX_TRACKED_ENDPOINTS. */
   readonly max: number;
-  /** Whether it has attempts under way, or messages that wait in their slots. */
+  /** True if the endpoint has attempts in flight, or messages that wait in slots. */
   isBusy(endpoint: TrackedEndpoint): boolean;
-  /** Told of each that is forgotten. */
+  /** Called for each evicted endpoint. */
   onEvicted(endpoint: TrackedEndpoint): void;
 };
 
-/** How many are forgotten at once when there are too many: to find them, all are looked at. */
+/**
+ * Share of `max` that is evicted at once. An eviction reads all endpoints, so that evicting one at a time would cost too much.
+ */
 const EVICTED_SHARE = 1 / 8;
 
-/** The endpoints that this worker remembers. One that it has forgotten is met as one never seen before. */
+/** The endpoints that this worker tracks. An evicted endpoint is treated as new when its next message comes. */
 export class TrackedEndpoints {
   readonly #options: TrackedEndpointsOptions;
   readonly #byKey = new Map<string, TrackedEndpoint>();
@@ -29,13 +31,16 @@ export class TrackedEndpoints {
     return this.#byKey.values();
   }
 
-  /** Remembers one more: where there are too many, those without trouble that had no attempt for longest make room, then the others. */
+  /**
+   * Adds an endpoint. If there are too many, evicts healthy endpoints first, and among these the longest unused, then the
+   * others.
+   */
   add(endpoint: TrackedEndpoint): void {
     if (this.#byKey.size >= this.#options.max) this.#evictSome();
     this.#byKey.set(endpoint.key, endpoint);
   }
 
-  /** Drops endpoints that nobody has wanted anything of for long, once nobody takes them for troubled any more. */
+  /** Evicts idle endpoints, unless the last report shows them as unhealthy. */
   evictIdle(now: number): void {
     for (const endpoint of this.#byKey.values()) {
       const isReported =

@@ -94,7 +94,7 @@ describe('an endpoint that gets into trouble', () => {
 
   it('says when it is tried again in words that stay true', async () => {
     fail('down', 60_000);
-    const why = '5 of the last 5 attempts failed; it is tried again at 00:01:00 UTC';
+    const why = '5 of the last 5 attempts failed; the next attempt is at 00:01:00 UTC';
     expect(report.takeChanges()).toMatchObject([{ why }]);
     await passes(3000);
     expect(report.takeChanges()).toEqual([]);
