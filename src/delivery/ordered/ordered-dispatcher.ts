@@ -6,12 +6,12 @@ import type { SettlementEffects } from '../settler.ts';
 import type { OrderedQueueReader } from './ordered-reader.ts';
 import { isOrderedTimeSlice, ORDERED_SHARE } from './ordered-share.ts';
 
-/** A message of which one at a time of its queue is here. */
+/** A message with an ordering key. NATS delivers one message per ordering key at a time. */
 export interface OrderedMessage extends Pick<Message, 'orderingKey' | 'sequence'> {
-  /** Its place in the stream, and when it was stored there, in milliseconds since 1970: both together are its alone. */
+  /** Sequence in the stream, and the time of publishing in milliseconds since 1970. Together they identify the message. */
   readonly sequence: number;
   readonly publishedAt: number;
-  /** What is to be handed out after it. */
+  /** Messages of the queue that NATS delivers after this one. */
   readonly pending: number;
   /** Bytes of its headers and data. */
   readonly size: number;
@@ -20,75 +20,78 @@ export interface OrderedMessage extends Pick<Message, 'orderingKey' | 'sequence'
 export type OrderedDispatcherOptions<M extends OrderedMessage> = {
   /** CONCURRENCY. */
   readonly slots: number;
-  /** Slots without a message, and without one that is about to come. */
+  /** Slots without a message and without a message that is about to come. */
   free(): number;
   readonly admission: Pick<Admission, 'endpointFor' | 'capacityFor'>;
   /** Shared with the deferred messages. DEFERRED_BYTES. */
   readonly budget: MemoryBudget;
-  /** Hears of messages that wait here, and of those that are settled. */
+  /** Is told of messages that wait here, and of settled messages. */
   readonly reader: Pick<OrderedQueueReader<M>, 'onBlocked' | 'onSettled'>;
   readonly effects: Pick<SettlementEffects<M>, 'ack' | 'nak'>;
   /** Milliseconds on a clock that never goes back. */
   now(): number;
 };
 
-/** How often it is looked which endpoints have room again, in milliseconds. */
+/** Interval of the check for endpoints that have capacity again, in milliseconds. */
 const CHECK_EVERY_MS = 50;
 
-/** Wait before an endpoint is tried again whose message came back without having been sent, in milliseconds; doubled each time. */
+/**
+ * How long the messages of an endpoint wait after one of them came back unsent, in milliseconds. Doubled each time. Below 50 ms,
+ * messages would take and leave slots without effect. Above 2 s, free capacity would stay unused for too long.
+ */
 const WAIT_MS = { first: 50, max: 2000 };
 
-/** Messages that wait for room at one endpoint; the first has waited longest. */
+/** Messages that wait for capacity at one endpoint. The first message has waited longest. */
 type WaitList<M> = {
   readonly endpointKey: string;
   readonly messages: Set<M>;
-  /** Taken up, and not yet at the door of their endpoint. */
+  /** Messages that left the list for a slot, and have not yet reached the admission of their endpoint. */
   readonly admitted: Set<M>;
   notBefore: number;
   waitMs: number;
 };
 
 /**
- * The ordered messages that are here, one of each queue: in a slot, waiting for one, or for room at their endpoint. Those that wait
- * for room keep no slot, and are taken up again as there is room, whether that is in a moment or after days.
+ * Ordered messages that this worker holds, one per ordering key: in a slot, waiting for a slot, or waiting for capacity at the
+ * endpoint. A message that waits for capacity holds no slot, and its wait has no time limit.
  */
 export class OrderedDispatcher<M extends OrderedMessage> {
   readonly #options: OrderedDispatcherOptions<M>;
-  /** By queue: the first is on its journey; those behind it should not be out yet, and wait until it is over. */
+  /** By ordering key. The first message is in progress. NATS delivered the others too early: they wait until it is over. */
   readonly #held = new Map<string, M[]>();
-  /** They wait for a slot. */
+  /** Messages that wait for a slot. */
   readonly #due = new Set<M>();
   readonly #waitLists = new Map<string, WaitList<M>>();
-  /** The bench that each of those is on, or was. */
+  /** The wait list that a message is on, or was on last. */
   readonly #waitListOf = new WeakMap<M, WaitList<M>>();
   readonly #dispositions = new WeakMap<M, Disposition>();
   #sink: (message: M) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #waiting = 0;
-  /** In a slot. */
+  /** Ordered messages in slots. */
   #busy = 0;
 
   constructor(options: OrderedDispatcherOptions<M>) {
     this.#options = options;
   }
 
-  /** How many wait for room at their endpoints. */
+  /** How many messages wait for capacity at their endpoints. */
   get waiting(): number {
     return this.#waiting;
   }
 
-  /** @param sink Takes a message into a slot. `onFinished` is to be called when its journey is over. */
+  /** @param sink Takes a message into a slot. The caller calls `onFinished` when the message has left the slot. */
   start(sink: (message: M) => void): void {
     this.#sink = sink;
   }
 
-  /** How many of the free slots are to be left to those that have room. */
+  /** How many free slots the other sources must leave to ordered messages that wait for a slot. */
   reservedSlots(): number {
     return Math.min(this.#due.size, this.#left());
   }
 
-  /** A queue handed it out. */
+  /** Takes a message that an ordered queue delivered. */
   onMessage(message: M): void {
     if (this.#stopped) {
       this.#options.effects.nak(message, 0);
@@ -103,14 +106,14 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     }
   }
 
-  /** It is at the door of its endpoint. @returns whether it is to go behind others that wait for room there. */
+  /** Called before admission. @returns True if the message must wait behind others that wait for capacity at the endpoint. */
   mustWaitBehind(message: M, endpointKey: string): boolean {
     const waitList = this.#waitLists.get(endpointKey);
     const wasCalled = this.#waitListOf.get(message)?.admitted.delete(message) ?? false;
     return waitList !== undefined && waitList.messages.size > 0 && !wasCalled;
   }
 
-  /** Keeps a message that its endpoint has no room for. @returns False where there is no place for it. */
+  /** Holds a message whose endpoint has no capacity. @returns False if no memory is left for the message. */
   defer(message: M, endpointKey: string): boolean {
     if (this.#stopped) {
       this.#options.effects.nak(message, 0);
@@ -133,18 +136,18 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     return true;
   }
 
-  /** What was done with it, in its slot. */
+  /** Notes what was done with a message in its slot, for `onFinished`. */
   onSettled(message: M, disposition: Disposition): void {
     this.#dispositions.set(message, disposition);
   }
 
-  /** Its slot is about to be free. */
+  /** Called when a message is about to leave its slot. */
   onFinished(message: M): void {
     this.#busy--;
     const waitList = this.#waitListOf.get(message);
     if (waitList?.messages.has(message)) return;
     waitList?.admitted.delete(message);
-    // One of them got through: there may be room for more.
+    // A message of the list was not sent back, so the endpoint may have capacity for more.
     if (waitList !== undefined) {
       Object.assign(waitList, { notBefore: 0, waitMs: WAIT_MS.first });
       this.#admitFrom(waitList);
@@ -155,7 +158,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     this.#options.reader.onSettled(message.orderingKey!, message.pending, delayMs);
   }
 
-  /** One may be free by now. */
+  /** Called when a slot may be free. */
   onSlotFreed(): void {
     for (const message of this.#due) {
       if (Math.min(this.#left(), this.#options.free()) <= 0) break;
@@ -166,7 +169,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     if (this.#due.size > 0) this.#timer ??= setInterval(() => this.#check(), CHECK_EVERY_MS);
   }
 
-  /** Hands back all that are not in a slot, and those that come from now on. */
+  /** Naks every message that is not in a slot, and every message that comes later. */
   stop(): void {
     this.#stopped = true;
     clearInterval(this.#timer);
@@ -191,7 +194,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     this.#timer = undefined;
   }
 
-  /** Those that there may be room for by now. */
+  /** Moves messages from the list to the wait for a slot, as many as the endpoint has capacity for. */
   #admitFrom(waitList: WaitList<M>): void {
     if (waitList.notBefore > this.#options.now()) return;
     const space = this.#capacityFor(waitList.endpointKey);
@@ -204,7 +207,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     }
   }
 
-  /** Where others wait for the endpoint, too, ordered messages have it for their time slice only. */
+  /** If parked messages wait for the endpoint too, ordered messages use its capacity in their time slice only. */
   #capacityFor(endpointKey: string): number {
     const { admission, now } = this.#options;
     const endpoint = admission.endpointFor(endpointKey);
@@ -223,7 +226,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     else this.#options.budget.giveBack(message);
   }
 
-  /** Where the same message came once more, its end is that of the first. */
+  /** Starts the next message of the key. A second delivery of a message that is over is acked, and not sent again. */
   #startNext(message: M, disposition: Disposition | undefined): void {
     const queue = message.orderingKey!;
     const [, ...behind] = this.#held.get(queue) ?? [];

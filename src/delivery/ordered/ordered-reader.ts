@@ -3,50 +3,50 @@ import type { Logger } from '../../runtime/logger.ts';
 import type { QueueConsumer } from '../admission/tracked-endpoint.ts';
 import { QueuePool, type QueueSink, READ_AGAIN } from '../queue-pool.ts';
 
-/** The queues of ordered webhooks, one for each subject, as NATS keeps them. */
+/** The queues of ordered webhooks in NATS, one queue per subject. */
 export interface OrderedQueues<M> {
-  /** Messages by queue: the only source of which queues hold any. Null if that cannot be known now. */
+  /** Number of messages by queue. This list is the only source of which queues hold messages. Null if NATS cannot tell now. */
   list(): Promise<ReadonlyMap<string, number> | null>;
-  /** Pulls from a queue, which hands out the next message when the one before is settled. Null where that is not possible now. */
+  /** Pulls from a queue. NATS delivers a message when the one before is settled. Null if the queue cannot be opened now. */
   open(queue: string, owner: QueueSink<M>): Promise<QueueConsumer | null>;
-  /** Tells of some messages as they are published. @returns what ends it. */
+  /** Reports some messages when they are published, not all. @returns A function that stops the reports. */
   listen(onPublished: (queue: string) => void): () => void;
 }
 
 export type OrderedQueueReaderOptions<M> = {
   readonly queues: OrderedQueues<M>;
-  /** Queues that are pulled from at once. MAX_OPEN_QUEUES. */
+  /** The most queues that are open at once. MAX_OPEN_QUEUES. */
   readonly maxOpenQueues: number;
-  /** Queues that are remembered; where more hold something, they take turns. MAX_TRACKED_ENDPOINTS. */
+  /** The most queues that wait to be opened. If more hold messages, each list takes a different part. MAX_TRACKED_ENDPOINTS. */
   readonly maxTrackedQueues: number;
-  /** Whether messages may come now. */
+  /** True if messages may come now. */
   mayPull(): boolean;
   readonly log: Logger;
   /** Milliseconds on a clock that never goes back. */
   now(): number;
 };
 
-/** How often it is looked which queues are to be opened, in milliseconds. */
+/** Interval of the check for queues to open or close, in milliseconds. */
 const CHECK_EVERY_MS = 50;
-/** How many are being opened at once: to make a consumer is among the dearest things that nats-server is asked for. */
+/** How many queues are being opened at once. Few, because a new consumer is one of the most expensive requests to nats-server. */
 const OPENED_AT_ONCE = 4;
-/** How often the queues are listed, in milliseconds; with many of them, the second. */
+/** Interval between two lists of the queues, in milliseconds: `few` below MANY queues, `many` from MANY queues on. */
 const LIST_EVERY_MS = { few: 2000, many: 15_000 };
 const MANY = 1000;
-/** One that hands out nothing is closed after this long, or, while others wait for their turn, after this long. */
+/** A queue that delivers nothing is closed after `max`, or after `crowded` while others wait to be opened, in milliseconds. */
 const IDLE_MS = { max: 10_000, crowded: 250 };
-/** While others wait, one has its turn for this long, in milliseconds. */
+/** How long a queue stays open while other queues wait to be opened, in milliseconds. Without others, it stays open longer. */
 const TIME_SLICE_MS = 10_000;
-/** One whose message is with a peer, or waits for its retry, is left alone for so long, in milliseconds; doubled each time. */
+/** How long a queue stays closed after it delivered nothing, in milliseconds. Doubled each time. Reasons: see `#awaitLonger`. */
 const EMPTY_BACKOFF_MS = { first: 1000, max: 16_000 };
 /**
- * One whose message comes again later is left alone until then, at most for so long, in milliseconds: somebody may remove that
- * message, and the next one waits for nothing; and to older servers a durable that nobody pulls from is idle, also while its
- * message waits, so that its end would begin the attempts anew.
+ * The longest time that a queue stays closed for a retry of its message, in milliseconds. After a longer time, the next message
+ * would have waited for nothing if an operator removes that message. Older servers would also delete the durable as idle, and
+ * its attempts would restart.
  */
 const MAX_IDLE_MS = 15_000;
 
-/** `knownAt`: since when it is known to hold something, `notBefore`: before when it is left alone, on the clock of the options. */
+/** `knownAt`: when the reader learned of its messages. `notBefore`: earliest time to open. Both on the clock of the options. */
 type WaitingQueue = {
   readonly queue: string;
   readonly knownAt: number;
@@ -56,45 +56,45 @@ type WaitingQueue = {
 type OpenQueue = WaitingQueue & {
   readonly consumer: QueueConsumer;
   readonly since: number;
-  /** `at`: when a message came, or was settled, last; `pending`: what was to come after the last one. */
+  /** `at`: when the last message came or was settled. `pending`: messages after the last one. */
   readonly activity: { at: number; hasCome: boolean; pending: number };
 };
 
 /**
- * Opens the queues of ordered webhooks that hold something: those it hears of at once, those of its peers and of workers before
- * it when they are listed. Those whose message waits here for room are closed meanwhile, so that others have their turn.
+ * Opens the queues of ordered webhooks that hold messages: at once after a report of a new message, otherwise at the next list.
+ * While a message waits here for capacity at its endpoint, its queue is closed, so that other queues can be opened.
  */
 export class OrderedQueueReader<M extends { readonly pending: number }> {
   readonly #options: OrderedQueueReaderOptions<M>;
   readonly #open = new QueuePool<OpenQueue>();
-  /** Their message is here. */
+  /** Queues whose message this worker holds. */
   readonly #held = new Set<string>();
   #listed: ReadonlyMap<string, number> = new Map();
-  /** Known to hold something; the first has waited longest for its turn. */
+  /** Queues that hold messages and are not open. The first queue has waited longest. */
   readonly #waiting = new Map<string, WaitingQueue>();
   #sink: (message: M) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #unsubscribe: () => void = () => {};
   #listing: Promise<void> | null = null;
   #listAt = 0;
-  /** From which one on a list is taken: another one each time, since it may be longer than what is remembered. */
+  /** Index at which the next list starts. Different each time, because a list may be longer than `maxTrackedQueues`. */
   #turn = 0;
   #stopped = false;
   constructor(options: OrderedQueueReaderOptions<M>) {
     this.#options = options;
   }
 
-  /** Messages in all queues, as they were counted last. */
+  /** Messages in all queues at the last list. */
   get pending(): number {
     return [...this.#listed.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  /** Whether it held something when that was known last. */
+  /** True if the queue held messages when the reader last knew. */
   hasBacklog(queue: string): boolean {
     return this.#listed.has(queue) || this.#held.has(queue) || this.#waiting.has(queue);
   }
 
-  /** Begins to read; every message goes to the sink. */
+  /** Starts to read. Every message goes to the sink. */
   start(sink: (message: M) => void): void {
     this.#sink = sink;
     this.#unsubscribe = this.#options.queues.listen((queue) => this.onPublished(queue));
@@ -102,23 +102,23 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
     this.#check();
   }
 
-  /** A message was published there. A queue whose message waits for a retry stays closed: the new one is behind that. */
+  /** Called for a new message. If an earlier message of the queue waits for a retry, the queue stays closed until then. */
   onPublished(queue: string): void {
     if (this.#isTaken(queue) || this.#waiting.has(queue)) return;
     this.#await(queue);
     this.#check();
   }
 
-  /** Its message waits here for room at its endpoint: nothing comes until that is settled. */
+  /** Closes the queue: its message waits here for capacity. NATS delivers nothing else until that message is settled. */
   onBlocked(queue: string): void {
     this.#open.close(queue);
   }
 
   /**
-   * Its message is settled.
+   * Called when the message of the queue is settled.
    *
-   * @param pending What was to come after it.
-   * @param delayMs When it comes again; 0: it does not, or at once.
+   * @param pending Messages after it.
+   * @param delayMs Delay until NATS delivers it again, in milliseconds; 0: at once, or never.
    */
   onSettled(queue: string, pending: number, delayMs: number): void {
     this.#held.delete(queue);
@@ -150,7 +150,7 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
     this.#waiting.set(queue, { queue, knownAt: now, notBefore: now + delayMs, emptyTurns });
   }
 
-  /** Nothing came of it: its message is with a peer, or waits for its retry, or NATS is in trouble. */
+  /** Delays a queue that delivered nothing: another worker has its message, the message waits for a retry, or NATS fails. */
   #awaitLonger({ queue, emptyTurns }: WaitingQueue): void {
     this.#await(
       queue,
@@ -213,7 +213,7 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
     return consumer && { ...key, consumer, since: now(), activity };
   }
 
-  /** One that is empty is opened again when a message is noticed there, or when the queues are listed. */
+  /** Closes the queue. An empty queue opens again after a report of a new message, or after a list that has it. */
   #endTimeSlice(open: OpenQueue): void {
     this.#open.close(open.queue);
     if (this.#held.has(open.queue)) return;
@@ -223,10 +223,10 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
 
   async #list(): Promise<void> {
     const { queues, now, log } = this.#options;
-    const begun = now();
+    const startedAt = now();
     try {
       const listed = await queues.list();
-      if (listed !== null) this.#take(listed, begun);
+      if (listed !== null) this.#take(listed, startedAt);
       this.#listAt = now() + ((listed?.size ?? 0) < MANY ? LIST_EVERY_MS.few : LIST_EVERY_MS.many);
     } catch (error) {
       log.error({ kind: 'ordered', error: errorMessage(error), hint: READ_AGAIN }, 'queue.list_failed');
@@ -236,10 +236,10 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
     }
   }
 
-  #take(listed: ReadonlyMap<string, number>, begun: number): void {
+  #take(listed: ReadonlyMap<string, number>, startedAt: number): void {
     this.#listed = listed;
     for (const { queue, knownAt } of this.#waiting.values())
-      if (!listed.has(queue) && knownAt < begun) this.#waiting.delete(queue);
+      if (!listed.has(queue) && knownAt < startedAt) this.#waiting.delete(queue);
     const queues = [...listed.keys()];
     for (let index = 0; index < queues.length; index++) {
       const queue = queues[(this.#turn + index) % queues.length]!;

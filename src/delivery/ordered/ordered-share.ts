@@ -1,11 +1,11 @@
-/** What ordered messages have at most of what others want, too, so that these go on meanwhile. */
+/** The most that ordered messages get of a resource that other messages need too, so that the other deliveries go on. A share. */
 export const ORDERED_SHARE = 0.75;
-/** How long a round is, in milliseconds. */
+/** Length of one round, in milliseconds. A round has a time slice for ordered messages, and one for the others. */
 const ROUND_MS = 200;
 
 /**
- * Whether it is the turn of the ordered messages. What cannot be shared but by turns, a single slot, or the room of an endpoint
- * for which others wait, they have for that share of each round.
+ * True during the time slice of ordered messages: ORDERED_SHARE of each round. The time slice is for a resource that cannot be
+ * divided otherwise: a single slot, or the capacity of an endpoint for which other messages wait.
  *
  * @param now Milliseconds on a clock that never goes back.
  */

@@ -15,30 +15,32 @@ export type OrderedStepsOptions<M extends Message & OrderedMessage> = {
   readonly admission: Pick<Admission, 'admit'>;
   readonly dispatcher: Pick<OrderedDispatcher<M>, 'mustWaitBehind' | 'onSettled'>;
   readonly reader: Pick<OrderedQueueReader<M>, 'hasBacklog' | 'onPublished'>;
-  /** Whether the message is acked by now, by a worker that was late. */
+  /** True if the message is acked already, by a worker whose ack came late. */
   isAcked(message: M): Promise<boolean>;
   /** The ordering key of the copies of one key for one endpoint. */
   copyKey(orderingKey: string, endpointKey: string): string;
-  /** What the consumers have, in milliseconds. */
+  /** Ack wait of the consumers, in milliseconds. */
   ackWaitMs(): number;
 };
 
-const WAITS_BEHIND = 'others wait for room there';
-const NOT_HEARD = 'NATS did not hear of it lately, and may give it to another worker';
+const WAITS_BEHIND = 'earlier messages wait for capacity at the endpoint';
+const LEASE_OVER =
+  'NATS has not confirmed lately that this worker has the message, and may deliver the message to another worker';
 
-/** The steps of a message that keeps its order: it is never parked, and waits in its stream. */
+/** The steps of an ordered message. An ordered message is never parked: the message waits in its stream. */
 export function createOrderedSteps<M extends Message & OrderedMessage>(
   options: OrderedStepsOptions<M>,
 ): DeliverySteps<M> {
   const { steps, effects, admission, dispatcher, reader, isAcked, copyKey, ackWaitMs } = options;
   return {
     ...steps,
-    // Any worker that stopped may have requeued the message unsent: so it is sent at least once.
+    // A worker that stopped may have requeued the message unsent. So the message is sent at least once, whatever the delivery
+    // count.
     hasRequeued: () => true,
     retryVia: () => 'nak',
 
     async admit(message, { target, endpoint }) {
-      // The endpoint was one of several a moment ago: the copies that were made for it then go first.
+      // If the endpoint was one of several before, copies of earlier messages may still wait for it. These copies go first.
       const hasCopies =
         endpoint !== null &&
         message.parkedEndpointKey === null &&
@@ -47,19 +49,19 @@ export function createOrderedSteps<M extends Message & OrderedMessage>(
         return { kind: 'noCapacity', reason: WAITS_BEHIND };
       if (await isAcked(message)) {
         effects.abandon(message);
-        return { kind: 'noCapacity', reason: 'it is acked by now' };
+        return { kind: 'noCapacity', reason: 'the message is acked already' };
       }
-      // Parked messages of the endpoint do not go before this one: they have a queue of their own.
+      // Treated as a parked copy, so that parked messages of the endpoint, which have a queue of their own, do not go first.
       const permit = await admission.admit(target, { isParkedCopy: true, cannotPark: false });
-      // An attempt takes at most half of the ack wait, and must be over before another worker can have the message.
+      // An attempt takes at most half of the ack wait. It must be over before NATS can deliver the message to another worker.
       if (permit.kind === 'noCapacity' || effects.isLeaseValid(message, ackWaitMs() / 2)) return permit;
-      const outcome = { kind: 'noCapacity', reason: NOT_HEARD } as const;
+      const outcome = { kind: 'noCapacity', reason: LEASE_OVER } as const;
       permit.release({ outcome, startedAt: steps.now(), durationMs: 0 });
       return outcome;
     },
 
     async fanOut(message, fanOut) {
-      // Another worker may have made the copies of this message, and those of the next one.
+      // Another worker may have copied this message already, and the next one too.
       if (!effects.isLeaseValid(message)) {
         effects.abandon(message);
         return null;
