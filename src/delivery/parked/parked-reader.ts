@@ -5,18 +5,21 @@ import { isUnhealthy, type QueueConsumer, type TrackedEndpoint } from '../admiss
 import { QueuePool, type QueueSink, READ_AGAIN } from '../queue-pool.ts';
 import type { ParkedSlotShare } from './parked-share.ts';
 
-/** The queues of all endpoints, as NATS keeps them. */
+/** The parked queues of all endpoints in NATS. */
 export interface ParkedQueues<M> {
-  /** Messages by endpoint key: the only source of who has any. Null where that cannot be known now. */
+  /**
+   * Number of messages by endpoint key. This list is the only source of which endpoints have parked messages. Null if NATS
+   * cannot tell now.
+   */
   list(): Promise<ReadonlyMap<string, number> | null>;
-  /** Pulls from the queue of an endpoint. Null where that is not possible now. */
+  /** Pulls from the parked queue of an endpoint. Null if the queue cannot be opened now. */
   open(endpointKey: string, owner: QueueSink<M>): Promise<QueueConsumer | null>;
 }
 
 export type ParkedQueueReaderOptions<M> = {
   readonly admission: Admission;
   readonly queues: ParkedQueues<M>;
-  /** Queues that are drained at once. MAX_OPEN_QUEUES. */
+  /** The most queues that are open at once. MAX_OPEN_QUEUES. */
   readonly maxOpenQueues: number;
   readonly share: ParkedSlotShare;
   readonly log: Logger;
@@ -24,45 +27,48 @@ export type ParkedQueueReaderOptions<M> = {
   now(): number;
 };
 
-/** How often it is looked which queues have room, in milliseconds. */
+/** Interval of the check for queues to open or close, in milliseconds. */
 const CHECK_EVERY_MS = 50;
 /**
- * How many drains are opened each time: to make a consumer is among the dearest things that nats-server is asked for, and where
- * thousands of endpoints are down, thousands of probes are due.
+ * The most queues that are opened per check. Few, because a new consumer is one of the most expensive requests to nats-server.
+ * Fewer still for probes, because thousands of probes are due when thousands of endpoints are down.
  */
 const OPENED_AT_ONCE = { probes: 2, others: 8 };
-/** How often the queues are listed, in milliseconds; with many of them, the second. */
+/** Interval between two lists of the queues, in milliseconds: `few` below MANY queues, `many` from MANY queues on. */
 const LIST_EVERY_MS = { few: 5000, many: 15_000 };
 const MANY = 1000;
-/** A drain whose queue hands out nothing is ended after this long, or, while others wait for their turn, after this long. */
+/** A queue that delivers nothing is closed after `max`, or after `crowded` while others wait to be opened, in milliseconds. */
 const IDLE_MS = { max: 20_000, crowded: 1000 };
-/** While others wait, a drain has its turn for this long, in milliseconds. */
+/** How long a queue stays open while other queues wait to be opened, in milliseconds. Without others, it stays open longer. */
 const TIME_SLICE_MS = 10_000;
-/** Fewer parked messages of an endpoint that answers do not send its new ones behind them, when a peer parked them. */
+/**
+ * From this many listed messages on, new messages of the endpoint queue behind the parked ones. Below it, new messages do not, if
+ * another worker parked the messages and the endpoint answers.
+ */
 const SMALL_BACKLOG = 100;
 
 type OpenQueue = {
   readonly endpoint: TrackedEndpoint;
   readonly consumer: QueueConsumer;
   readonly since: number;
-  /** When a message came last. */
+  /** `at`: when the last message came. */
   readonly activity: { at: number };
 };
 
 /**
- * Takes parked messages out of their endpoints' queues as their rooms allow: those that this worker parked at
- * once, those of its peers and of workers before it when the queues are listed.
+ * Takes messages from the parked queues as the endpoint limiters allow: at once if this worker parked them, at the next list if
+ * another or an earlier worker did.
  */
 export class ParkedQueueReader<M extends { readonly pending: number }> {
   readonly #options: ParkedQueueReaderOptions<M>;
   readonly #open = new QueuePool<OpenQueue>();
-  /** Keys whose queue is known to hold something; the first has waited longest for its turn. */
+  /** Endpoints with parked messages and no open queue. The first endpoint has waited longest. */
   readonly #waiting = new Map<string, TrackedEndpoint>();
   #sink: (message: M) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #listing: Promise<void> | null = null;
   #listAt = 0;
-  /** Where the next turn begins in a list that is too long. */
+  /** Index at which the next part of a list starts that is too long. */
   #turn = 0;
   #stopped = false;
 
@@ -70,14 +76,14 @@ export class ParkedQueueReader<M extends { readonly pending: number }> {
     this.#options = options;
   }
 
-  /** Begins to read; every message goes to the sink. */
+  /** Starts to read. Every message goes to the sink. */
   start(sink: (message: M) => void): void {
     this.#sink = sink;
     this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
     this.#check();
   }
 
-  /** A message was parked here. */
+  /** Called when this worker has parked a message. */
   onParked(endpointKey: string): void {
     const endpoint = this.#options.admission.endpointFor(endpointKey);
     endpoint.parked = (endpoint.parked ?? 0) + 1;
@@ -118,7 +124,7 @@ export class ParkedQueueReader<M extends { readonly pending: number }> {
   }
 
   #isOver({ endpoint, consumer, since, activity }: OpenQueue, now: number, isCrowded: boolean): boolean {
-    // Between two probes nothing is pulled.
+    // Between two probes of an unhealthy endpoint, nothing is pulled.
     if (
       isUnhealthy(endpoint, now) &&
       consumer.outstanding() === 0 &&
@@ -138,7 +144,7 @@ export class ParkedQueueReader<M extends { readonly pending: number }> {
         return null;
       });
     if (open === null) return;
-    // Parked while it was being opened: this drain has it, too.
+    // If this worker parked a message meanwhile, the open queue delivers that message, too.
     this.#waiting.delete(endpoint.key);
     this.#options.share.add(endpoint);
     endpoint.consumer = open.consumer;
@@ -154,7 +160,7 @@ export class ParkedQueueReader<M extends { readonly pending: number }> {
         const { pending } = message;
         activity.at = now();
         endpoint.parked = pending;
-        // The last one: those that come from now on need not go behind it.
+        // This is the last parked message: new messages need not queue behind it.
         if (pending === 0 && !isUnhealthy(endpoint, now())) endpoint.hasBacklog = false;
         this.#sink(message);
       },
@@ -162,7 +168,10 @@ export class ParkedQueueReader<M extends { readonly pending: number }> {
     return consumer && { endpoint, consumer, since: now(), activity };
   }
 
-  /** Its queue is looked at again when it is listed, or when something is parked there; or at once, where more is known to wait. */
+  /**
+   * Closes a queue. It opens again at the next list, when a message is parked, or as soon as possible if the queue holds more
+   * messages.
+   */
   #closeQueue({ endpoint }: OpenQueue): void {
     this.#options.share.remove(endpoint);
     endpoint.consumer = null;
@@ -173,10 +182,10 @@ export class ParkedQueueReader<M extends { readonly pending: number }> {
 
   async #list(): Promise<void> {
     const { queues, now } = this.#options;
-    const begun = now();
+    const startedAt = now();
     try {
       const listed = await queues.list();
-      if (listed !== null) this.#take(listed, begun);
+      if (listed !== null) this.#take(listed, startedAt);
       this.#listAt = now() + ((listed?.size ?? 0) < MANY ? LIST_EVERY_MS.few : LIST_EVERY_MS.many);
     } catch (error) {
       const about = { kind: 'parked', error: errorMessage(error), hint: READ_AGAIN };
@@ -187,7 +196,10 @@ export class ParkedQueueReader<M extends { readonly pending: number }> {
     }
   }
 
-  /** All of them; where they are more than the endpoints that are remembered, half as many as those, and others the next time. */
+  /**
+   * Returns the whole list, up to `maxEndpoints` queues. Of a longer list, returns half of `maxEndpoints`, and the next part
+   * the next time.
+   */
   #nextPart(listed: ReadonlyMap<string, number>): Iterable<[string, number]> {
     const { maxEndpoints } = this.#options.admission;
     if (listed.size <= maxEndpoints) return listed;
@@ -198,25 +210,25 @@ export class ParkedQueueReader<M extends { readonly pending: number }> {
     return [...entries.slice(from), ...entries.slice(0, from)].slice(0, atOnce);
   }
 
-  #take(listed: ReadonlyMap<string, number>, begun: number): void {
+  #take(listed: ReadonlyMap<string, number>, startedAt: number): void {
     const { admission } = this.#options;
     for (const [key, count] of this.#nextPart(listed)) {
       const endpoint = admission.endpointFor(key);
-      const isNews = endpoint.parked === null || endpoint.parked === 0;
+      const wasEmpty = endpoint.parked === null || endpoint.parked === 0;
       endpoint.parked = count;
       if (count >= SMALL_BACKLOG) endpoint.hasBacklog = true;
-      // What waits there may wait for a good reason: one of them is to find out.
-      if (isNews && endpoint.limiter.responsiveness === 'untested' && endpoint.limiter.inFlight === 0)
-        endpoint.limiter.breaker.halfOpen(begun);
+      // Messages may be parked because the endpoint is down. So one message goes first, as a probe.
+      if (wasEmpty && endpoint.limiter.responsiveness === 'untested' && endpoint.limiter.inFlight === 0)
+        endpoint.limiter.breaker.halfOpen(startedAt);
       if (!this.#open.has(key)) this.#waiting.set(key, endpoint);
     }
     for (const endpoint of admission.endpoints()) {
-      if (listed.has(endpoint.key) || endpoint.parkedAt >= begun) continue;
+      if (listed.has(endpoint.key) || endpoint.parkedAt >= startedAt) continue;
       endpoint.parked = 0;
       endpoint.hasBacklog = false;
       this.#waiting.delete(endpoint.key);
     }
-    // They come again with a list.
+    // Evicted endpoints come back with the next list.
     for (const [key, endpoint] of this.#waiting) if (endpoint.isEvicted) this.#waiting.delete(key);
   }
 }

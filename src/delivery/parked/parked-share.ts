@@ -7,20 +7,23 @@ export type ParkedSlotShareOptions = {
   readonly slots: number;
   /** Slots without a message. */
   free(): number;
-  /** Fresh messages that are asked for, and about to come. */
+  /** New messages that were asked for and are about to come. */
   outstanding(): number;
   /** Milliseconds on a clock that never goes back. */
   now(): number;
 };
 
-/** For how long the sum of what all queues want is good enough, in milliseconds. */
+/**
+ * How long the sum of the wanted slots is reused, in milliseconds. Below it, the sum would cost too much; above it, it is
+ * outdated.
+ */
 const RESERVED_FOR_MS = 5;
-/** The most that parked messages have of the slots, so that those of healthy endpoints go on meanwhile. */
+/** The largest share of the slots that parked messages get, so that new messages for healthy endpoints go on meanwhile. */
 const MAX_SHARE = 0.75;
-/** Left free of fresh messages even while nothing is known to be parked, so that what a peer has parked need not wait. */
+/** Share of the slots that new messages never get, so that messages that another worker has parked need not wait. */
 const SPARE_SHARE = 1 / 40;
 
-/** How the slots are shared between fresh messages and parked ones: these go first, up to a bound. */
+/** Divides the slots between new and parked messages. Parked messages go first, up to MAX_SHARE. */
 export class ParkedSlotShare {
   readonly #options: ParkedSlotShareOptions;
   readonly #endpoints = new Set<TrackedEndpoint>();
@@ -32,7 +35,7 @@ export class ParkedSlotShare {
     this.#options = options;
   }
 
-  /** An endpoint's queue is being drained, until `remove`. */
+  /** The parked queue of the endpoint is open, until `remove`. */
   add(endpoint: TrackedEndpoint): void {
     this.#endpoints.add(endpoint);
   }
@@ -41,7 +44,7 @@ export class ParkedSlotShare {
     this.#endpoints.delete(endpoint);
   }
 
-  /** A parked message has its slot, until `ended`. */
+  /** A parked message has a slot, until `finished`. */
   started(): void {
     this.#busy++;
   }
@@ -50,7 +53,7 @@ export class ParkedSlotShare {
     this.#busy--;
   }
 
-  /** How many of the free slots are to be left to parked messages. */
+  /** How many free slots the other sources must leave to parked messages. */
   reservedSlots(): number {
     const { now, slots, free } = this.#options;
     if (now() - this.#reservedAt >= RESERVED_FOR_MS) {
@@ -64,14 +67,14 @@ export class ParkedSlotShare {
     );
   }
 
-  /** How many messages of this endpoint's queue may be asked for, those included that are. */
+  /** How many messages may be asked for from the endpoint's parked queue, including messages that are asked for already. */
   quotaFor(endpoint: TrackedEndpoint): number {
     const { admission, free, outstanding } = this.#options;
     let claimed = 0;
     for (const other of this.#endpoints) if (other !== endpoint) claimed += claimOf(other);
     return Math.min(
       admission.capacityFor(endpoint),
-      // A queue that seems to be empty is asked for one: those that wait for their time are not counted.
+      // An empty queue is asked for one message, because messages that are not yet due are not counted.
       Math.max(1, endpoint.parked ?? 0),
       Math.min(free() - outstanding(), this.#left()) - claimed,
     );
@@ -86,7 +89,7 @@ export class ParkedSlotShare {
   }
 }
 
-/** What is asked for and is not there takes no slot. */
+/** Slots for messages that were asked for. A pull on an empty queue needs no slot. */
 function claimOf({ consumer, parked }: TrackedEndpoint): number {
   return consumer === null ? 0 : Math.min(consumer.outstanding(), parked ?? 0);
 }

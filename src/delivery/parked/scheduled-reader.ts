@@ -7,7 +7,7 @@ import type { ParkedQueues } from './parked-reader.ts';
 
 export type ScheduledQueueReaderOptions<M> = {
   readonly queues: Pick<ParkedQueues<M>, 'open'>;
-  /** How many messages may come now, from all queues together. */
+  /** How many messages may come now, from all scheduled queues together. */
   capacity(): number;
   readonly log: Logger;
   /** Milliseconds on a clock that never goes back. */
@@ -16,13 +16,16 @@ export type ScheduledQueueReaderOptions<M> = {
   at(): number;
 };
 
-/** How often it is looked what is due, in milliseconds. */
+/** Interval of the check for queues to open or close, in milliseconds. */
 const CHECK_EVERY_MS = 100;
-/** Queues that are open at once: more than one or two only after all workers were away. */
+/** The most queues that are open at once. More than two are due only after all workers were away. */
 const MAX_OPEN = 32;
-/** A queue of which all may come out is closed when nothing has come for this long, in milliseconds. What is left there is listed again. */
+/**
+ * A queue whose messages are all due is closed when nothing has come for this long, in milliseconds. Messages that remain come
+ * with the next list.
+ */
 const IDLE_MS = 1000;
-/** One that could not be opened is tried again after this long, in milliseconds. */
+/** Delay before a queue that could not be opened is opened again, in milliseconds. */
 const REOPEN_MS = 1000;
 
 type OpenQueue = {
@@ -31,10 +34,10 @@ type OpenQueue = {
   readonly activity: { at: number };
 };
 
-/** Takes messages out that wait for their time, when it comes: those of each day and minute from the queue of that one. */
+/** Takes scheduled messages when they are due. Each scheduled queue holds the messages of one day or of one minute. */
 export class ScheduledQueueReader<M> {
   readonly #options: ScheduledQueueReaderOptions<M>;
-  /** Queues that hold something, and are not open. */
+  /** Queues that hold messages and are not open. */
   readonly #waiting = new Map<string, ScheduledBucket>();
   readonly #open = new QueuePool<OpenQueue>();
   #sink: (message: M) => void = () => {};
@@ -45,7 +48,7 @@ export class ScheduledQueueReader<M> {
     this.#options = options;
   }
 
-  /** Begins to read; every message goes to the sink. */
+  /** Starts to read. Every message goes to the sink. */
   start(sink: (message: M) => void): void {
     this.#sink = sink;
     this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
@@ -59,21 +62,21 @@ export class ScheduledQueueReader<M> {
     await this.#open.closed();
   }
 
-  /** A message was put into this queue here. */
+  /** Called when this worker has put a message into the queue. */
   onParked(key: string): void {
     const open = this.#open.get(key);
     if (open !== undefined) open.activity.at = this.#options.now();
     else this.#add(key);
   }
 
-  /** Takes its own queues out of a list of all that hold something, and returns the others. */
+  /** Takes the scheduled queues out of a list of all queues that hold messages, and returns the other queues. */
   takeScheduled(listed: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
     const others = new Map<string, number>();
     for (const [key, count] of listed) if (!this.#add(key)) others.set(key, count);
     return others;
   }
 
-  /** @returns False where it is the queue of an endpoint. */
+  /** @returns False if the key is the queue of an endpoint. */
   #add(key: string): boolean {
     if (this.#waiting.has(key) || this.#open.has(key)) return true;
     const queue = scheduledBucket(key);
