@@ -1,8 +1,8 @@
 const POLL_EVERY_MS = 1000;
 
 /**
- * Whether too many messages wait on the group's durable for a retry: each holds a place there, and when all are taken nothing
- * is handed out to anyone. Asked while there are retries.
+ * Watches `num_ack_pending` of the group's durable. At `max_ack_pending` the server delivers nothing more. Below half of it,
+ * retries are nak'd; above half, retries are parked. Polled every second while messages are being retried.
  */
 export class AckPendingMonitor {
   readonly #poll: () => Promise<boolean | null>;
@@ -10,7 +10,7 @@ export class AckPendingMonitor {
   #isNearLimit = false;
   #hasRetried = false;
 
-  /** @param poll Null where that cannot be known now. */
+  /** @param poll Resolves to true above half of the limit, and to null if NATS cannot tell now. */
   constructor(poll: () => Promise<boolean | null>) {
     this.#poll = poll;
   }
@@ -23,7 +23,7 @@ export class AckPendingMonitor {
     return this.#isNearLimit;
   }
 
-  /** A message failed, and waits for its next attempt. */
+  /** Called when a failed message waits for its next attempt. */
   onRetry(): void {
     this.#hasRetried = true;
   }

@@ -13,10 +13,11 @@ import {
 } from './resolve.ts';
 
 /**
- * A message that is not to be sent for its time: it is too late, or too early, or nobody knows. Null: it may go on. Before it is
- * resolved: who gets it is decided when it is due. What is malformed is told at once.
+ * Returns why the message must not be sent now: expired, not yet due, or its time headers are invalid. Null if it may be sent.
+ * Runs before `resolve`, because the endpoints are chosen when the message is due. A malformed message is left to `resolve` at
+ * once.
  *
- * @param rows Null while they have never been read.
+ * @param registry Null while the rows of `rule_webhooks` have never been read.
  * @param now Milliseconds since 1970.
  */
 export function checkTiming(
@@ -37,6 +38,6 @@ export function checkTiming(
   if (isFanOut(intended)) return { ...noEndpoint, outcome };
   if (!isUndeliverable(intended))
     return { id: intended.id, endpointKey: endpointKeyOf(intended), outcome, intended };
-  // What nobody wants is no loss.
+  // A message that no row accepts is discarded, not dead-lettered as expired.
   return intended.outcome.kind === 'filtered' ? intended : { ...intended, outcome };
 }

@@ -1,27 +1,30 @@
 import type { MemoryBudget } from './memory-budget.ts';
 
-/** Wait before a message that was set aside is taken up again, in milliseconds; doubled each time, and never in step with others. */
+/**
+ * How long a deferred message waits for its next try, in milliseconds. Doubled each time, times 0.5 to 1.5 at random, so that the
+ * messages do not all come at once. Below 2 s, a full stream would get too many tries. Above 15 s, a message would be late.
+ */
 const WAIT_MS = { first: 2000, max: 15_000 };
 
 export type DeferredMessagesOptions = {
-  /** Shared with the ordered messages that wait. DEFERRED_BYTES. */
+  /** Shared with the ordered messages that wait for capacity. DEFERRED_BYTES. */
   readonly budget: MemoryBudget;
-  /** How many are taken up at once when their news is there: all of a flood would keep everything else waiting. */
+  /** How many messages resume at once when their wait ends. All at once would hold every slot, and other messages would wait. */
   readonly maxResumedAtOnce: number;
   /** From 0 (included) to 1 (excluded). */
   random(): number;
 };
 
 /**
- * Messages that have no room at their endpoint, and none in its queue either, since that is full; and those that wait for
- * news of their endpoint. They are kept unsettled, outside the slots, and taken up again now and then, or when the news is
- * there: handing them back would count as an attempt, and they would come round and round.
+ * Unsettled messages held in memory, without a slot: messages that the full parked stream refused, and messages that wait until
+ * `rule_webhooks` is read again. They resume with backoff, or after the read. They are not nak'd, because every redelivery
+ * counts as an attempt, and NATS would deliver them again and again.
  */
 export class DeferredMessages<M extends { readonly size: number }> {
   readonly #options: DeferredMessagesOptions;
   readonly #deferred = new Map<M, NodeJS.Timeout | null>();
   readonly #times = new WeakMap<M, number>();
-  /** Of those kept: their news is there. */
+  /** Deferred messages whose wait is over. */
   readonly #due = new Set<M>();
   #sink: (message: M) => Promise<void> = async () => {};
   #underWay = 0;
@@ -30,17 +33,17 @@ export class DeferredMessages<M extends { readonly size: number }> {
     this.#options = options;
   }
 
-  /** @param sink Takes a message up again; resolves when that is over. */
+  /** @param sink Processes a resumed message. Resolves when it is done. */
   start(sink: (message: M) => Promise<void>): void {
     this.#sink = sink;
   }
 
-  /** How many are kept now. */
+  /** How many messages are deferred now. */
   get count(): number {
     return this.#deferred.size;
   }
 
-  /** @returns False where there is no place for it. */
+  /** Defers a message with backoff. @returns False if no memory is left for the message. */
   defer(message: M): boolean {
     if (!this.#fits(message)) return false;
     const times = this.#times.get(message) ?? 0;
@@ -53,7 +56,12 @@ export class DeferredMessages<M extends { readonly size: number }> {
     return true;
   }
 
-  /** Keeps it until there is `news`, which must resolve, and its turn has come. @returns False where there is no place for it. */
+  /**
+   * Defers a message until `until` resolves and fewer than `maxResumedAtOnce` resumed messages are in progress. `until` must not
+   * reject.
+   *
+   * @returns False if no memory is left for the message.
+   */
   deferUntil(message: M, until: Promise<unknown>): boolean {
     if (!this.#fits(message)) return false;
     this.#add(message, null);
@@ -64,7 +72,7 @@ export class DeferredMessages<M extends { readonly size: number }> {
     return true;
   }
 
-  /** Gives up all of them: nobody takes them up any more. */
+  /** Removes and returns all deferred messages. None of them resumes any more. */
   takeAll(): M[] {
     const messages = [...this.#deferred.keys()];
     for (const timer of this.#deferred.values()) clearTimeout(timer ?? undefined);
@@ -96,7 +104,7 @@ export class DeferredMessages<M extends { readonly size: number }> {
   }
 
   async #resume(message: M): Promise<void> {
-    // Given up meanwhile.
+    // `takeAll` has removed the message.
     if (!this.#deferred.delete(message)) return;
     this.#options.budget.giveBack(message);
     await this.#sink(message);

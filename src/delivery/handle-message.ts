@@ -19,30 +19,30 @@ import {
 
 const answered = failpoint('attempt.answered');
 
-/** What the journey needs from outside. */
+/** The steps of a delivery that need something from outside. */
 export interface DeliverySteps<M extends Message> {
-  /** Of messages that name their URL themselves. */
+  /** For messages that name their URL themselves. */
   readonly policy: RetryPolicy;
   /** MAX_AGE_HOURS, in milliseconds; 0: none. */
   readonly maxAgeMs: number;
-  /** The rows of `rule_webhooks`, as they are known now; null while they have never been read. */
+  /** The last known rows of `rule_webhooks`; null while they have never been read. */
   registry(): RegistrySnapshot | null;
   parse(message: M): ParsedMessage;
   /**
-   * Puts a copy into the queue of each of its endpoints: each is a delivery of its own from then on.
+   * Puts one copy per endpoint into the parked queues. Each copy is a delivery of its own.
    *
-   * @returns null; or why no copy of it can ever be stored.
+   * @returns Null; or why no copy of the message can ever be stored.
    */
   fanOut(message: M, fanOut: FanOut): Promise<Undeliverable | null>;
-  /** Lets it in where its endpoint has room, after a while perhaps, or turns it away. */
+  /** Grants a permit of the endpoint limiter, perhaps after a wait, or rejects the message. */
   admit(message: M, delivery: Delivery): Permit | Rejected | Promise<Permit | Rejected>;
-  /** One HTTP request, unless that is over before it can begin. Never throws: what went wrong is an outcome. */
+  /** Sends one HTTP request, unless `isOver` becomes true before it starts. Never throws: a failure is an outcome. */
   send(delivery: Delivery, isOver: () => boolean): Promise<Attempt>;
-  /** Whether messages may have been handed back unsent: then the number of their hand-outs says nothing of attempts. */
+  /** True if a worker may have requeued the message unsent. Then the delivery count does not tell the number of attempts. */
   hasRequeued(message: M): boolean;
-  /** Where a message of this endpoint waits for its next attempt, as things are now. */
+  /** How a message of this endpoint waits for its next attempt now: nak'd or parked. */
   retryVia(message: M, delivery: Delivery | Undeliverable): RetryVia;
-  /** Does what was decided, and says what was done: what can be stored nowhere is handed back. */
+  /** Carries out the verdict, and returns what was really done: a message that no stream takes is requeued. */
   settle(
     message: M,
     delivery: Delivery | Undeliverable,
@@ -54,7 +54,7 @@ export interface DeliverySteps<M extends Message> {
   random(): number;
 }
 
-/** The journey of a message, from its bytes to the word that ends this hand-out. */
+/** Handles one delivery by NATS, from the bytes of the message to its settlement. */
 export async function handleMessage<M extends Message>(message: M, steps: DeliverySteps<M>): Promise<void> {
   const parsed = steps.parse(message);
   const window = deliveryWindowOf(message, steps.maxAgeMs);
@@ -78,13 +78,13 @@ async function attemptOnce<M extends Message>(
   steps: DeliverySteps<M>,
 ): Promise<Attempt> {
   if (isUndeliverable(delivery)) return notSent(delivery.outcome, steps.now());
-  // The hand-outs before were lost with their workers, and may have been sent: never more than maxAttempts requests.
+  // Earlier deliveries by NATS ended without a result, and their requests may have been sent. Never send more than maxAttempts.
   const lost = message.attemptNumber - 1;
   if (lost >= policyOf(delivery, steps).maxAttempts && !steps.hasRequeued(message))
     return notSent({ kind: 'lostAttempts', deliveryCount: lost }, steps.now());
   const permit = await steps.admit(message, delivery);
   if (permit.kind === 'noCapacity') return notSent(permit, steps.now());
-  // It may have waited for room.
+  // The message may have expired while it waited for a permit.
   const untimely = checkWindow(window, steps.now(), message.notBefore);
   const attempt =
     untimely === null
@@ -95,7 +95,7 @@ async function attemptOnce<M extends Message>(
   return attempt;
 }
 
-/** A row of `rule_webhooks` has its own. */
+/** A row of `rule_webhooks` has its own retry policy. */
 function policyOf(
   delivery: Delivery | Undeliverable,
   steps: Pick<DeliverySteps<Message>, 'policy'>,

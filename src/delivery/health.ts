@@ -1,6 +1,6 @@
 import type { Logger } from '../runtime/logger.ts';
 
-/** What a part of the worker says of itself: null where all is well. */
+/** The problem of each part of the worker; null: none. */
 export type HealthProblems = {
   readonly nats: string | null;
   readonly deadLetters: string | null;
@@ -10,15 +10,15 @@ export type HealthProblems = {
 };
 
 export type Health = {
-  /** ok: all is well. degraded: deliveries go on, something beside them does not. failing: deliveries do not. */
+  /** ok: no problem. degraded: deliveries go on, but another part has a problem. failing: deliveries have stopped. */
   readonly status: 'ok' | 'degraded' | 'failing' | 'draining';
   readonly troubles: Partial<HealthProblems>;
 };
 
 /**
- * PostgreSQL being away does not stop deliveries, nor do endpoints whose messages cannot be parked stop the others, nor does the
- * lack of order stop what needs none;
- * NATS being away, or dead letters that find no place, do.
+ * A problem of NATS or of the dead-letter stream stops deliveries: failing. A problem of PostgreSQL, of the parked stream or of
+ * the ordered stream does not: degraded. Without PostgreSQL, deliveries go on. Without the parked stream, messages of endpoints
+ * with capacity are delivered. Without the ordered stream, messages without an ordering key are delivered.
  */
 export function evaluateHealth(troubles: HealthProblems, draining: boolean): Health {
   const named = Object.fromEntries(Object.entries(troubles).filter(([, trouble]) => trouble !== null));
@@ -27,32 +27,34 @@ export function evaluateHealth(troubles: HealthProblems, draining: boolean): Hea
   const isWell = troubles.postgres === null && troubles.parking === null && troubles.order === null;
   return { status: isWell ? 'ok' : 'degraded', troubles: named };
 }
+
 const CHECK_EVERY_MS = 1000;
 
-/** Trouble that lasts is spoken of again after this long, in milliseconds. */
+/** A problem that lasts is logged again after this long, in milliseconds. */
 const LOG_AGAIN_MS = 60_000;
-const CURED = 'Deliveries have stopped, and go on by themselves when the problems in this line are cured.';
+const CURED = 'Deliveries have stopped. They go on by themselves when the problems in this line are cured.';
 
 /**
- * Says once why deliveries fail, and once that they go on. What is over within a second or two, as an election is, is
- * not spoken of; PostgreSQL is left to the statistics, and a lost connection to the client, which speak for themselves.
+ * Logs why deliveries have stopped, every LOG_AGAIN_MS while that lasts, and once that they go on. A problem that two checks in
+ * a row do not find is not logged: an election is over within 2 s. Problems of PostgreSQL are logged by the statistics, and a
+ * lost connection by the NATS client.
  *
- * @returns what ends it.
+ * @returns A function that stops the checks.
  */
 export function logHealth(health: () => Health, log: Logger): () => void {
-  let saidAt: number | null = null;
-  let looksInTrouble = 0;
+  let loggedAt: number | null = null;
+  let failedChecks = 0;
 
   const timer = setInterval(() => {
     const { status, troubles } = health();
     if (status === 'draining') return;
-    looksInTrouble = status === 'failing' ? looksInTrouble + 1 : 0;
+    failedChecks = status === 'failing' ? failedChecks + 1 : 0;
     const now = performance.now();
-    if (status !== 'failing' && saidAt !== null) {
-      saidAt = null;
+    if (status !== 'failing' && loggedAt !== null) {
+      loggedAt = null;
       log.info({}, 'worker.recovered');
-    } else if (looksInTrouble > 1 && (saidAt === null || now - saidAt >= LOG_AGAIN_MS)) {
-      saidAt = now;
+    } else if (failedChecks > 1 && (loggedAt === null || now - loggedAt >= LOG_AGAIN_MS)) {
+      loggedAt = now;
       log.error({ ...troubles, hint: CURED }, 'worker.failing');
     }
   }, CHECK_EVERY_MS);

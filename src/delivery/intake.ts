@@ -9,8 +9,8 @@ import type { Slots } from './slots.ts';
 import { withoutSlot } from './steps.ts';
 
 /**
- * How long a message waits whose journey failed by a bug of the worker, in milliseconds. Below 5 s, the log and the endpoint would
- * be flooded; above it, a message that met a rare bug would be late.
+ * How long a message waits after a bug of the worker, in milliseconds. Below 5 s, the log and the endpoint
+ * would be flooded; above it, a message that met a rare bug would be late.
  */
 const INTERNAL_ERROR_DELAY_MS = 5000;
 const BUG = 'This is a bug of the worker: please report it. The worker keeps the message and tries again.';
@@ -27,7 +27,10 @@ export type IntakeOptions<M extends Message & OrderedMessage> = {
   now(): number;
 };
 
-/** The sink of all sources: holds each message, and gives it a slot, or a place among those that keep their order. */
+/**
+ * The sink of all sources: takes a lease on each message, then gives the message a slot, or passes it to the ordered
+ * dispatcher.
+ */
 export class Intake<M extends Message & OrderedMessage> {
   readonly #options: IntakeOptions<M>;
   readonly #stepsWithoutSlot: DeliverySteps<M>;
@@ -37,10 +40,10 @@ export class Intake<M extends Message & OrderedMessage> {
     this.#stepsWithoutSlot = withoutSlot(options.steps);
   }
 
-  /** A source delivered a message. */
+  /** Called for each message of a source. */
   readonly onMessage = (message: M): void => {
     const { effects, now } = this.#options;
-    // One that comes before its time is only to be nak'd until then.
+    // A message that comes before its time is only nak'd until then.
     if (message.isFirstDeliveryOfDelayed) {
       effects.nak(message, Math.max(0, message.notBefore! - now()));
       return;
@@ -49,7 +52,7 @@ export class Intake<M extends Message & OrderedMessage> {
     void this.proceed(message);
   };
 
-  /** Takes up a message that is held already. Resolves when its journey is over, or when it waits for its order. */
+  /** Processes a message that is held already. Resolves when it is done, or when the ordered dispatcher has it. */
   readonly proceed = async (message: M): Promise<void> => {
     const { slots, dispatcher } = this.#options;
     if (message.orderingKey !== null) dispatcher.onMessage(message);
@@ -57,7 +60,7 @@ export class Intake<M extends Message & OrderedMessage> {
     else await this.#handle(message, this.#stepsWithoutSlot);
   };
 
-  /** The journey of a message, in a slot. */
+  /** Processes a message in a slot. */
   readonly runInSlot = (message: M): Promise<void> => {
     const { slots, steps, orderedSteps, dispatcher, share } = this.#options;
     return slots.run(async () => {

@@ -2,26 +2,30 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Delivery } from '../core/message/delivery.ts';
 import type { Attempt } from '../core/retry/attempt.ts';
 
-/** Wait before our own machine is tried again, in milliseconds. */
+/**
+ * How long a delivery waits after a fault of this machine, in milliseconds. A shorter wait would load a machine that lacks
+ * sockets; a longer one would leave the slots unused after the fault is over.
+ */
 const LOCAL_FAULT_DELAY_MS = 1000;
 
 /**
- * Waits out the faults of our own machine (no sockets left) in the slot: they are nobody's attempt, and taking
- * fewer messages is just what such a machine needs. What is over meanwhile is not sent any more.
+ * Retries a send that failed by a fault of this machine, for example without free sockets. The delivery waits in its slot, and
+ * the fault is not an attempt. Held slots also make the worker pull fewer messages, as such a machine needs. A message that
+ * expires meanwhile is not sent.
  *
- * @param stopping Once aborted, a fault is returned at once.
- * @param tell Told of a fault, once for all the deliveries that wait for the same pause.
+ * @param stopping After it is aborted, a fault is returned without a retry.
+ * @param onFault Called with the code of a fault, once for all deliveries that share a pause.
  */
 export function withLocalFaultRetry(
   send: (delivery: Delivery) => Promise<Attempt>,
   stopping: AbortSignal,
-  tell: (code: string) => void,
+  onFault: (code: string) => void,
 ): (delivery: Delivery, isOver: () => boolean) => Promise<Attempt> {
-  /** One for all: each with its own would be a listener more on the signal. */
+  /** One pause for all deliveries, because each pause adds a listener to the signal. */
   let pausing: Promise<void> | null = null;
 
   function waitOut(code: string): Promise<void> {
-    tell(code);
+    onFault(code);
     return pause(LOCAL_FAULT_DELAY_MS, undefined, { signal: stopping })
       .catch(() => undefined)
       .finally(() => {

@@ -1,9 +1,9 @@
-/** What a message takes in memory besides the bytes of its headers and data, in bytes: more than a small message itself. */
+/** Memory of a message besides its headers and data, in bytes. For a small message, this is the larger part. */
 const OVERHEAD_BYTES = 2048;
 
 type Sized = { readonly size: number };
 
-/** Bounds what unsettled messages take in memory that wait outside the slots. */
+/** Limits the memory of unsettled messages that wait outside the slots. */
 export class MemoryBudget {
   readonly #maxBytes: number;
   #usedBytes = 0;

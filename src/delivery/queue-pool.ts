@@ -10,41 +10,41 @@ export type QueueSink<M> = {
   onMessage(message: M): void;
 };
 
-/** The queues that are pulled from, each by a drain: those being opened, those open, and those whose drain is being ended. */
+/** Queues with a consumer: queues that are being opened, open queues, and queues that are being closed. */
 export class QueuePool<O extends { readonly consumer: QueueConsumer }> {
   readonly #opening = new Set<string>();
   readonly #open = new Map<string, O>();
   readonly #closing = new Set<Promise<void>>();
 
-  /** How many are open, or being opened. */
+  /** How many queues are open or being opened. */
   get size(): number {
     return this.#open.size + this.#opening.size;
   }
 
-  /** How many are being opened. */
+  /** How many queues are being opened. */
   get opening(): number {
     return this.#opening.size;
   }
 
-  /** Whether it is open, or being opened. */
+  /** True if the queue is open or being opened. */
   has(queue: string): boolean {
     return this.#open.has(queue) || this.#opening.has(queue);
   }
 
-  /** Undefined where it is not open. */
+  /** Undefined if the queue is not open. */
   get(queue: string): O | undefined {
     return this.#open.get(queue);
   }
 
-  /** Those that are open. */
+  /** All open queues. */
   values(): Iterable<O> {
     return this.#open.values();
   }
 
   /**
-   * Counts it as being opened until `open` is over.
+   * Opens a queue, and counts it as being opened meanwhile.
    *
-   * @param open Resolves to null where it cannot be opened now.
+   * @param open Resolves to null if the queue cannot be opened now.
    */
   async open(queue: string, open: () => Promise<O | null>): Promise<O | null> {
     this.#opening.add(queue);
@@ -57,7 +57,7 @@ export class QueuePool<O extends { readonly consumer: QueueConsumer }> {
     }
   }
 
-  /** Its drain takes nothing more; another one may be opened at once. */
+  /** Stops the consumer of the queue. The queue may be opened again at once. */
   close(queue: string): void {
     const open = this.#open.get(queue);
     if (open === undefined) return;
@@ -66,7 +66,7 @@ export class QueuePool<O extends { readonly consumer: QueueConsumer }> {
     this.#closing.add(closing);
   }
 
-  /** Resolves when all that were ended take nothing any more. */
+  /** Resolves when the consumers of all closed queues have stopped. */
   async closed(): Promise<void> {
     await Promise.all(this.#closing);
   }

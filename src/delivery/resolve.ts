@@ -14,23 +14,23 @@ import type { Message } from './message.ts';
 /** A message that leads to no request, and why. */
 export type Undeliverable = {
   readonly id: string;
-  /** Of the endpoint that it was for; `none` where there is none, or it is not known. */
+  /** Key of the endpoint; `none` if there is no endpoint, or it is not known. */
   readonly endpointKey: string;
   readonly outcome: Extract<
     Outcome,
     { kind: 'blocked' | 'undeliverable' | 'filtered' | 'localFault' | 'expired' | 'notDue' }
   >;
-  /** What would have been sent, where only its time kept it from that. */
+  /** The request that would have been sent, if only the time of the message prevents it. */
   readonly intended?: Delivery;
 };
 
-/** A message that several endpoints get: a delivery each, with the same id. */
+/** A message for several endpoints: one delivery per endpoint, all with the same id. */
 export type FanOut = { readonly id: string; readonly endpointKeys: readonly string[] };
 
-/** The rows of `rule_webhooks`, as they were at some time. */
+/** The rows of `rule_webhooks` at one time. */
 export type RegistrySnapshot = {
   readonly registry: Registry;
-  /** When they began to be read, on the clock of `Message.receivedAt`. */
+  /** When their read began, on the clock of `Message.receivedAt`. */
   readonly asOf: number;
 };
 
@@ -47,9 +47,9 @@ export function endpointKeyOf(routed: Delivery | Undeliverable): string {
 }
 
 /**
- * Gives a parsed message its id and its endpoint, or those that each get a copy of it.
+ * Finds the delivery id and the endpoint of a parsed message, or the endpoints of a fan-out.
  *
- * @param rows Null while they have never been read.
+ * @param registry Null while the rows of `rule_webhooks` have never been read.
  */
 export function resolve(
   parsed: ParsedMessage,
@@ -77,24 +77,24 @@ function toRegistered(
   message: Message,
   registry: RegistrySnapshot | null,
 ): Delivery | Undeliverable | FanOut {
-  // Nobody's fault but ours: it waits until PostgreSQL has answered once.
+  // A fault of this worker: the message waits until PostgreSQL has answered once.
   if (registry === null) return localFault(id, message, 'REGISTRY_UNKNOWN');
   const found = endpointsOf(message, registry.registry);
   const [first] = found;
-  // What waited in an endpoint's queue was wanted when it came.
+  // A parked copy passed the check of its event type before it was parked.
   const accepting = hasParkedEndpoint(message) ? found : acceptingOf(found, data, message);
-  // Where one of several wants this one, it goes behind what that one has still to get.
+  // If only one of several endpoints accepts an ordered message, a copy keeps it behind the earlier copies for that endpoint.
   const isBehind = message.orderingKey !== null && found.length > 1 && accepting.length > 0;
   if (accepting.length > 1 || isBehind) return { id, endpointKeys: accepting.map(({ key }) => key) };
   if (accepting[0] !== undefined) return toEndpoint(id, accepting[0], data, message);
-  // The row that it is for, or what that one wants, may be younger than what we know.
+  // The row of the message, or its event_types, may be newer than the last read.
   if (registry.asOf < message.receivedAt) return localFault(id, message, 'REGISTRY_STALE');
   return first === undefined
     ? undeliverable(id, endpointKeyIn(message), 'unroutable', whyUnroutable(message))
     : filtered(id, first);
 }
 
-/** A copy that waited in an endpoint's queue is that one's. */
+/** A parked copy belongs to the endpoint of its parked queue. */
 function endpointsOf(message: Message, registry: Registry): readonly Endpoint[] {
   if (!hasParkedEndpoint(message)) return registry.find(message.subject);
   const endpoint = registry.byQueueKey(endpointKeyIn(message));
@@ -110,14 +110,14 @@ function endpointKeyIn({ parkedEndpointKey }: Message): string {
 }
 
 function acceptingOf(found: readonly Endpoint[], data: Uint8Array, message: Message): readonly Endpoint[] {
-  // To look for its type costs a look at the whole message.
+  // To find the event type, the whole message must be read.
   if (found.every(({ row }) => row.eventTypes === null)) return found;
   const types = eventTypesOf(data, message.header(Header.eventType));
   return found.filter(({ row }) => acceptsEvent(row, types));
 }
 
 function filtered(id: string, { key }: Endpoint): Undeliverable {
-  const detail = 'no endpoint of its subject has it among its event_types';
+  const detail = 'no endpoint of the subject has the event type of the message in its event_types';
   return { id, endpointKey: key, outcome: { kind: 'filtered', detail } };
 }
 
@@ -148,13 +148,14 @@ function whyUnroutable(message: Message): string {
   const { subject } = message;
   if (hasParkedEndpoint(message)) {
     return (
-      `the row of rule_webhooks that it waited for, ${endpointKeyIn(message)}, is deleted: register it again under its name, ` +
-      'and replay this dead letter'
+      `the message was parked for ${endpointKeyIn(message)}, and that row of rule_webhooks is deleted: ` +
+      'register the endpoint again under the same name, and replay this dead letter'
     );
   }
   return (
     `the message has no webhook_url, and no row of rule_webhooks has nats_subject ${subject} or is named ` +
-    `${lastToken(subject)}: add one, SELECT rule_webhook_register('${lastToken(subject)}', 'https://…'), and replay this dead letter`
+    `${lastToken(subject)}: add a row, SELECT rule_webhook_register('${lastToken(subject)}', 'https://…'), ` +
+    'and replay this dead letter'
   );
 }
 

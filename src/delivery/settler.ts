@@ -29,7 +29,7 @@ export type Copy = {
   readonly notBefore: number | null;
 };
 
-/** What a dead letter says beside its message. */
+/** What is stored in a dead letter besides its message. */
 export type DeadLetterFacts = {
   readonly deliveryId: string;
   readonly endpointKey: string;
@@ -165,10 +165,10 @@ export class Settler<M extends Message> {
     verdict: Extract<Verdict, { kind: 'schedule' }>,
   ): Promise<Disposition> | Disposition {
     const { effects, now } = this.#options;
-    // If no copy of it can be stored, or others of its order wait behind it, the message waits where it is.
+    // If no copy of the message can be stored, or messages of its ordering key wait behind it, the message waits in its stream.
     if (message.orderingKey !== null || !effects.fits(message))
       return this.#requeue(message, Math.min(MAX_NAK_MS, Math.max(0, verdict.dueAt - now())));
-    // Older workers open every queue at once, and look at `notBefore` only.
+    // The copy has `notBefore` too, because older workers open every queue at once and read only `notBefore`.
     const key = { id, endpointKey: scheduledKeyFor(verdict.dueAt, now()) };
     return this.#park(message, [{ ...copyOf(message, key), notBefore: verdict.dueAt }], verdict);
   }

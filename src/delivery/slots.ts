@@ -2,8 +2,8 @@ import pLimit from 'p-limit';
 import { Listeners } from '../runtime/listeners.ts';
 
 /**
- * The attempts that may be in flight at once. A message is taken only into a free slot, and has the slot until it is settled, so
- * no message ever waits here while its ack wait runs.
+ * The attempts that may be in flight at once. A message is taken only into a free slot, and holds the slot until it is settled.
+ * So no message waits for a slot in here while its ack wait runs.
  */
 export class Slots {
   readonly #limit;
@@ -17,7 +17,7 @@ export class Slots {
     this.#concurrency = concurrency;
   }
 
-  /** Called whenever a slot became free. */
+  /** Adds a listener that is called whenever a slot becomes free. */
   onFreed(listener: () => void): void {
     this.#freed.add(listener);
   }

@@ -20,11 +20,11 @@ import { logAttempt, logFanOut } from './statistics/attempt-log.ts';
 import { type AttemptLog, attemptRecord, deadLetterRecord } from './statistics/records.ts';
 import type { Statistics } from './statistics/statistics.ts';
 
-/** What is known of the parked stream. */
+/** State of the parked stream. */
 export interface ParkedStreamState {
-  /** Why copies cannot be stored now; null: they can. */
+  /** Why copies cannot be stored now; null if they can. */
   problem(): string | null;
-  /** Whether the stream has a limit, and may have refused copies. */
+  /** True if the stream has a limit, and may have refused copies. */
   canFill(): boolean;
 }
 
@@ -35,7 +35,7 @@ export type StepsOptions<M extends Message> = {
   readonly maxAgeMs: number;
   /** ATTEMPT_LOG. */
   readonly attemptLog: AttemptLog;
-  /** How much of a body is stored with a dead letter's row, in bytes; 0: nothing. */
+  /** The most bytes of a body that are stored with the row of a dead letter; 0: none. */
   readonly storedBytes: number;
   parse(message: M): ParsedMessage;
   readonly send: DeliverySteps<M>['send'];
@@ -57,7 +57,7 @@ export type StepsOptions<M extends Message> = {
   random(): number;
 };
 
-/** The steps of a message that needs no order. */
+/** The steps of a message without an ordering key. */
 export function createDeliverySteps<M extends Message>(options: StepsOptions<M>): DeliverySteps<M> {
   const { effects, settler, parkedStream, admission, parkedQueues, scheduledQueues, ackPending } = options;
   const { registry, limits, deferred, statistics, log, now } = options;
@@ -70,13 +70,13 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
 
     admit(message, { target }) {
       const fits = effects.fits(message);
-      // The lost worker may have parked the message again. Then this copy is one too many, and parking it once more removes it.
+      // The earlier worker may have parked the message again. Then this copy is a duplicate, and parking it once more removes it.
       if (message.isRedeliveredCopy && fits && parkedStream.problem() === null)
-        return { kind: 'noCapacity', reason: 'a worker was lost with it' };
+        return { kind: 'noCapacity', reason: 'NATS delivered this copy before, and no worker settled it' };
       return admission.admit(target, { isParkedCopy: message.isParkedCopy, cannotPark: !fits });
     },
 
-    // Earlier workers, and others now, do not tell whether they requeued messages: whatever may have made them do so counts.
+    // Earlier and other workers do not report whether they requeued messages. So every condition under which they do so counts.
     hasRequeued: (message) =>
       settler.hasRequeued() ||
       parkedStream.canFill() ||
@@ -102,7 +102,7 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
     async settle(message, delivery, attempt, verdict) {
       const endpointKey = endpointKeyOf(delivery);
       if (attempt.outcome.kind === 'localFault' && isUndeliverable(delivery)) {
-        // The row that the message needs may be a moment old: it waits for the rows to be read once more.
+        // The row that the message needs may be newer than the last read. So the message waits for the next read.
         if (registry.problem === null && deferred.deferUntil(message, registry.refreshed())) {
           message.detach();
           return { kind: 'deferred' };
@@ -133,15 +133,15 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
   };
 }
 
-/** The steps of a message for which there is no slot: it is parked, whichever endpoint it is for. */
+/** The steps of a message for which no slot is free: the message is parked, whatever its endpoint. */
 export function withoutSlot<M extends Message>(steps: DeliverySteps<M>): DeliverySteps<M> {
-  return { ...steps, admit: () => ({ kind: 'noCapacity', reason: 'this worker has no slot for it' }) };
+  return { ...steps, admit: () => ({ kind: 'noCapacity', reason: 'this worker has no free slot' }) };
 }
 
 function tooLarge(id: string, endpoints: number): Undeliverable {
   const detail =
-    `it is for ${endpoints} endpoints, and too large for a copy to each, which has a few headers more: raise max_payload ` +
-    'of nats-server, or publish less in one message';
+    `the message is for ${endpoints} endpoints, and too large to be copied for each, because a copy has a few headers more: raise ` +
+    'max_payload of nats-server, or publish smaller messages';
   return {
     id,
     endpointKey: NO_ENDPOINT_KEY,

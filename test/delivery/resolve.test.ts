@@ -154,7 +154,10 @@ describe('a message without a URL', () => {
     const given = { subject: 'webhooks.orders', isParkedCopy: true, parkedEndpointKey: 'gone-00000000' };
     expect(route([{}, given], {})).toMatchObject({
       endpointKey: 'gone-00000000',
-      outcome: { reason: 'unroutable', detail: expect.stringContaining('gone-00000000, is deleted') },
+      outcome: {
+        reason: 'unroutable',
+        detail: expect.stringContaining('gone-00000000, and that row of rule_webhooks is deleted'),
+      },
     });
   });
 

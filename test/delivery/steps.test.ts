@@ -113,7 +113,9 @@ describe('admission', () => {
 
   it('rejects a parked copy that a lost worker may have parked again', async () => {
     const lost = message(ENVELOPE, { isParkedCopy: true, isRedeliveredCopy: true });
-    expect(await open().steps.admit(lost, DELIVERY)).toMatchObject({ reason: 'a worker was lost with it' });
+    expect(await open().steps.admit(lost, DELIVERY)).toMatchObject({
+      reason: 'NATS delivered this copy before, and no worker settled it',
+    });
   });
 
   it.each([
@@ -129,7 +131,7 @@ describe('admission', () => {
   it('is not asked for a message for which there is no slot', async () => {
     expect(await withoutSlot(open().steps).admit(message(ENVELOPE), DELIVERY)).toEqual({
       kind: 'noCapacity',
-      reason: 'this worker has no slot for it',
+      reason: 'this worker has no free slot',
     });
   });
 });
