@@ -157,7 +157,10 @@ describe('an endpoint that answers 410', () => {
       );
       return found?.enabled === false && found;
     });
-    expect(row).toMatchObject({ disabled_reason: 'it answered 410 Gone', disabled_at: expect.any(Date) });
+    expect(row).toMatchObject({
+      disabled_reason: 'the endpoint answered 410 Gone',
+      disabled_at: expect.any(Date),
+    });
     await worker.waitForLine(/endpoint\.disabled/);
     await publishTo('left');
     await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 1);

@@ -16,17 +16,19 @@ export type AutoDisableOptions = {
 
 const CHECK_EVERY_MS = 60_000;
 
-/** Fewer in a row are no sign of anything, whatever was noted long ago. */
+/**
+ * Failures in a row from which on an endpoint counts as failing. Fewer may be chance, whatever `failing_since` of the row says.
+ */
 const MIN_FAILURES = 3;
 const HOUR_MS = 3_600_000;
 const FAILING =
-  'The endpoint answers nothing but failures: ask its operator. The worker disables the row of the endpoint after';
+  'Every attempt at the endpoint fails: ask its operator. The worker disables the row of the endpoint after';
 
 /**
- * Endpoints of `rule_webhooks` that fail, and for how long: what answers nothing but failures for DISABLE_AFTER_HOURS is
- * disabled, after a warning half-way. Since when is kept in the row, so that restarts do not begin it anew.
+ * Disables an endpoint of `rule_webhooks` after DISABLE_AFTER_HOURS in which every attempt failed, with a warning half-way. The
+ * start of that time is stored in the row, so that a restart of the worker does not reset it.
  *
- * @returns what ends it.
+ * @returns A function that stops the checks.
  */
 export function autoDisable(options: AutoDisableOptions): () => void {
   const warned = new Set<number>();
@@ -34,7 +36,7 @@ export function autoDisable(options: AutoDisableOptions): () => void {
   return () => clearInterval(timer);
 }
 
-/** One look at all of them. @param warned Those that the log has warned of. */
+/** Checks all endpoints once. @param warned Ids of the rows that the log has warned of. */
 export async function checkAll(options: AutoDisableOptions, warned: Set<number>): Promise<void> {
   const { admission, registry, now, log } = options;
   try {
@@ -50,7 +52,7 @@ export async function checkAll(options: AutoDisableOptions, warned: Set<number>)
       }
     }
   } catch (error) {
-    // PostgreSQL is away: the next look will do.
+    // PostgreSQL is away: the next check tries again.
     log.debug({ error: errorMessage(error) }, 'registry.write_failed');
   }
 }
@@ -64,7 +66,7 @@ async function check(
   if (disableAfterHours === 0) return;
   const hours = Math.floor(failingMs / HOUR_MS);
   if (hours >= disableAfterHours) {
-    await registry.disable(row, `it has answered nothing but failures for ${hours} hours`, {
+    await registry.disable(row, `every attempt has failed for ${hours} hours`, {
       failingSince: row.failingSince!,
     });
   } else if (2 * hours >= disableAfterHours && !warned.has(row.id)) {

@@ -9,50 +9,60 @@ import type { Logger } from '../../runtime/logger.ts';
 import { withTimeout } from '../../runtime/with-timeout.ts';
 import type { RegistrySnapshot } from '../resolve.ts';
 
-/** Where the rows are kept. */
+/** The store of the rows. */
 export interface WebhookRows {
   read(): Promise<readonly EndpointRow[]>;
-  /** Calls `changed` soon after every change, of what operators say in `rule_nats_endpoints` too, and whenever some may have gone unheard. */
+  /**
+   * Calls `changed` soon after every change of `rule_webhooks` or `rule_nats_endpoints`, and whenever a notification may have
+   * been lost.
+   */
   listen(changed: () => void): { stop(): void };
-  /** Not enabled any more, with time and reason, if the row is still as it was known; once, whoever says it. */
+  /** Disables a row, with time and reason, if the row still matches `onlyIf`. Resolves to true for the first worker only. */
   disable(id: number, reason: string, onlyIf: { url?: string; failingSince?: number }): Promise<boolean>;
-  /** Since when it answers nothing but failures, in milliseconds since 1970; null: it does not. */
+  /** Stores since when every attempt at the endpoint fails, in milliseconds since 1970; null: an attempt succeeded. */
   noteFailing(id: number, since: number | null): Promise<boolean>;
 }
 
 export type WebhookRegistryOptions = {
   readonly policy: RegistryPolicy;
   readonly rows: WebhookRows;
-  /** SUBJECT and ORDERED_SUBJECT: what messages come from. */
+  /** SUBJECT and ORDERED_SUBJECT: the subjects that this group consumes. */
   readonly subjects: readonly string[];
   readonly log: Logger;
 };
 
-/** Rows that nobody tells us about are read this often, in milliseconds. */
+/** The rows are read at least this often, in milliseconds, because a notification of a change may be lost. */
 const READ_EVERY_MS = 30_000;
 
-/** What a person can do. */
+/** What an operator can do. */
 const HINT = {
   neverRead: 'Until the worker can read rule_webhooks, messages without a URL are parked.',
   lastKnown: 'The worker uses the last known rows until rule_webhooks can be read again.',
   disabled: 'Set enabled = true in the row of rule_webhooks, and the worker delivers to the endpoint again.',
-  notDisabled: 'The worker tries again by itself. Look whether PostgreSQL answers, and what its role may do.',
+  notDisabled:
+    'The worker tries again by itself. Check that PostgreSQL answers, and what the role of the worker may do.',
   invalid: 'The endpoint gets nothing. Correct the row of rule_webhooks and its secrets.',
   unreachable:
-    'This group takes nothing from the nats_subject of the endpoint. Correct the row of rule_webhooks, or SUBJECT.',
+    'This group does not consume the nats_subject of the endpoint. Correct the row of rule_webhooks, or SUBJECT.',
 };
 
-/** Rows that take longer count as ones that cannot be read, in milliseconds: a server that hangs fails no query for a minute. */
+/** A read that takes longer counts as failed, in milliseconds. A server that hangs fails a query only after a minute. */
 const SLOW_MS = 5000;
 
-/** How long deliveries wait for the first answer. */
+/**
+ * How long deliveries wait for the first read, in milliseconds. After it, messages without a URL are parked until the rows are
+ * read.
+ */
 const FIRST_READ_MS = 2000;
 
-/** For messages that nobody seems to be registered for, we read no more often than this, in milliseconds, and a tenth of the time. */
+/**
+ * The shortest pause between two reads for messages that no known row matches, in milliseconds. After a slow read the pause is
+ * longer, so that reads take at most a tenth of the time.
+ */
 const REFRESH_EVERY_MS = 250;
 const MAX_READING_SHARE = 1 / 10;
 
-/** The rows of `rule_webhooks` as they are now. While PostgreSQL is away, the last known ones serve. */
+/** The current rows of `rule_webhooks`. While PostgreSQL is away, the last known rows are used. */
 export class WebhookRegistry {
   readonly #options: WebhookRegistryOptions;
   readonly #changed = new Listeners();
@@ -62,9 +72,9 @@ export class WebhookRegistry {
   #reading: Promise<void> | null = null;
   #again = false;
   #refreshing: Promise<void> | null = null;
-  /** When the last read began and ended, on the clock of `performance.now()`. */
-  #begun = Number.NEGATIVE_INFINITY;
-  #ended = Number.NEGATIVE_INFINITY;
+  /** When the last read started and ended, on the clock of `performance.now()`. */
+  #startedAt = Number.NEGATIVE_INFINITY;
+  #endedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #listening: { stop(): void } | null = null;
   #problem: string | null = null;
@@ -73,17 +83,17 @@ export class WebhookRegistry {
     this.#options = options;
   }
 
-  /** Called whenever the rows are others, and when they cannot be read any more, or can again. */
+  /** Adds a listener that is called when the rows changed, cannot be read any more, or can be read again. */
   onChanged(listener: () => void): void {
     this.#changed.add(listener);
   }
 
-  /** Called at every notification: what operators say in `rule_nats_endpoints` may be new, too. */
+  /** Adds a listener that is called at every notification, because the limits in `rule_nats_endpoints` may have changed, too. */
   onNotified(listener: () => void): void {
     this.#notified.add(listener);
   }
 
-  /** Null while they have never been read. */
+  /** Null while the rows have never been read. */
   get snapshot(): RegistrySnapshot | null {
     return this.#known;
   }
@@ -92,7 +102,7 @@ export class WebhookRegistry {
     return this.#known?.registry ?? null;
   }
 
-  /** Why the rows cannot be read now; null: they can. */
+  /** Why the rows cannot be read now; null if they can. */
   get problem(): string | null {
     return this.#problem;
   }
@@ -114,7 +124,7 @@ export class WebhookRegistry {
     await this.#reading;
   }
 
-  /** Resolves when the rows were read, or could not be, once more: soon, and once for all that ask meanwhile. */
+  /** Reads the rows soon, once for all concurrent callers. Resolves after the read, also if the read failed. */
   refreshed(): Promise<void> {
     this.#refreshing ??= this.#refresh().finally(() => {
       this.#refreshing = null;
@@ -122,10 +132,10 @@ export class WebhookRegistry {
     return this.#refreshing;
   }
 
-  /** It answered 410: its row is not enabled any more. */
+  /** Disables the row of an endpoint that answered 410. */
   disableGone(delivery: Pick<Partial<Delivery>, 'endpoint'>): void {
     const row = delivery.endpoint?.row;
-    if (row != null) void this.disable(row, 'it answered 410 Gone', { url: row.url });
+    if (row != null) void this.disable(row, 'the endpoint answered 410 Gone', { url: row.url });
   }
 
   async disable(
@@ -136,7 +146,7 @@ export class WebhookRegistry {
     const { rows, log } = this.#options;
     try {
       if (!(await rows.disable(id, reason, onlyIf))) return;
-      // Not when the notification comes: each message until then would be one more 410, and given up.
+      // Read now, without waiting for the notification: until the read, every message would get a 410 and become a dead letter.
       this.#read();
       await this.#reading;
       log.warn({ endpoint: name, reason, hint: HINT.disabled }, 'endpoint.disabled');
@@ -153,14 +163,14 @@ export class WebhookRegistry {
   }
 
   async #refresh(): Promise<void> {
-    const pauseMs = Math.max(REFRESH_EVERY_MS, (this.#ended - this.#begun) / MAX_READING_SHARE);
-    const leftMs = this.#ended + pauseMs - performance.now();
+    const pauseMs = Math.max(REFRESH_EVERY_MS, (this.#endedAt - this.#startedAt) / MAX_READING_SHARE);
+    const leftMs = this.#endedAt + pauseMs - performance.now();
     if (leftMs > 0) await wait(leftMs);
     this.#read();
     await this.#reading;
   }
 
-  /** One at a time; a change while one is under way is read after it. */
+  /** Starts a read. If a read is in progress, another one follows it, so that no change is missed. */
   #read(): void {
     this.#again = true;
     this.#reading ??= this.#readAll().finally(() => {
@@ -177,38 +187,38 @@ export class WebhookRegistry {
 
   async #readOnce(): Promise<void> {
     const { rows, policy } = this.#options;
-    const begun = performance.now();
+    const startedAt = performance.now();
     const slow = setTimeout(() => this.#onReadFailed(`no answer within ${SLOW_MS / 1000} s`), SLOW_MS);
     try {
       const read = await rows.read();
-      const wasInTrouble = this.#problem !== null;
+      const hadProblem = this.#problem !== null;
       this.#problem = null;
       const text = JSON.stringify(read);
       if (text === this.#last && this.#known !== null) {
-        this.#known = { ...this.#known, asOf: begun };
-        if (wasInTrouble) this.#changed.call();
+        this.#known = { ...this.#known, asOf: startedAt };
+        if (hadProblem) this.#changed.call();
         return;
       }
       this.#last = text;
       const endpoints = read.map((row) => endpointOf(row, policy));
-      this.#known = { registry: new Registry(endpoints), asOf: begun };
+      this.#known = { registry: new Registry(endpoints), asOf: startedAt };
       for (const endpoint of endpoints) this.#logInvalidRow(endpoint);
       this.#changed.call();
     } catch (error) {
       this.#onReadFailed(errorMessage(error));
     } finally {
       clearTimeout(slow);
-      this.#begun = begun;
-      this.#ended = performance.now();
+      this.#startedAt = startedAt;
+      this.#endedAt = performance.now();
     }
   }
 
-  /** Before a message meets it. */
+  /** Logs an invalid row when it is read, before a message for it comes. */
   #logInvalidRow({ row, request }: Endpoint): void {
     const { log, subjects } = this.#options;
     if (request.kind !== 'request' && request.kind !== 'disabled')
       log.warn({ endpoint: row.name, error: request.detail, hint: HINT.invalid }, 'endpoint.invalid');
-    else if (!isTaken(row.natsSubject, subjects))
+    else if (!isConsumed(row.natsSubject, subjects))
       log.warn(
         { endpoint: row.name, natsSubject: row.natsSubject, subjects, hint: HINT.unreachable },
         'endpoint.unreachable_subject',
@@ -217,17 +227,20 @@ export class WebhookRegistry {
 
   #onReadFailed(error: string): void {
     const { log } = this.#options;
-    const wasInTrouble = this.#problem !== null;
+    const hadProblem = this.#problem !== null;
     this.#problem = `rule_webhooks: ${error}`;
-    if (wasInTrouble) return;
+    if (hadProblem) return;
     const hint = this.#known === null ? HINT.neverRead : HINT.lastKnown;
     log.warn({ error, hint }, 'registry.read_failed');
     this.#changed.call();
   }
 }
 
-/** Of a pattern it is not said: what it takes may be anywhere. */
-function isTaken(natsSubject: string | null, subjects: readonly string[]): boolean {
+/**
+ * True if this group consumes the subject. A subject with wildcards counts as consumed, because only some of its messages may
+ * be.
+ */
+function isConsumed(natsSubject: string | null, subjects: readonly string[]): boolean {
   if (natsSubject === null || /[*>]/.test(natsSubject)) return true;
   return subjects.some((pattern) => matches(pattern, natsSubject));
 }

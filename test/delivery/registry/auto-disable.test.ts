@@ -56,7 +56,7 @@ it.each([
 
 it('disables an endpoint that has failed for all of the time, and none where that is 0', async () => {
   expect(await lookAt(NOW - 120 * HOUR, { failures: 9 })).toEqual([
-    ['disable', 'it has answered nothing but failures for 120 hours'],
+    ['disable', 'every attempt has failed for 120 hours'],
   ]);
   expect(await lookAt(NOW - 120 * HOUR, { failures: 9 }, 0)).toEqual([]);
 });
