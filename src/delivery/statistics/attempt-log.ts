@@ -9,8 +9,8 @@ import type { Message } from '../message.ts';
 import { type FanOut, isUndeliverable, type Undeliverable } from '../resolve.ts';
 
 /**
- * One wide line a hand-out: debug where nothing went wrong and where it waits, warn for everything else. No header, no body, no
- * query.
+ * Logs one line per delivery by NATS: at debug for an ack, a discard or a message that waits, at warn for everything else. The
+ * line has no header, no body and no query.
  */
 export function logAttempt(
   log: Logger,
@@ -20,7 +20,7 @@ export function logAttempt(
   disposition: Disposition,
 ): void {
   const { outcome } = attempt;
-  // That a message waits is no failure, and no attempt.
+  // A wait is not a failure, and not an attempt.
   const waits = outcome.kind === 'noCapacity' || outcome.kind === 'notDue' || disposition.kind === 'deferred';
   const isQuiet = disposition.kind === 'ack' || disposition.kind === 'discard' || waits;
   const level = isQuiet ? 'debug' : 'warn';
@@ -47,7 +47,7 @@ export function logAttempt(
   );
 }
 
-/** What was published for several endpoints. */
+/** Logs a fan-out, at debug. */
 export function logFanOut(
   log: Logger,
   message: Message,

@@ -11,7 +11,7 @@ import { endpointKeyOf, isUndeliverable, type Undeliverable } from '../resolve.t
 /** Which attempts become rows. */
 export type AttemptLog = 'all' | 'failures' | 'off';
 
-/** The row of an attempt, or null: nothing was sent, or it is not wanted. */
+/** Returns the row of an attempt; null if no request was sent, or if ATTEMPT_LOG excludes the row. */
 export function attemptRecord(
   message: Message,
   delivery: Delivery | Undeliverable,
@@ -21,7 +21,7 @@ export function attemptRecord(
 ): AttemptRecord | null {
   const { outcome, startedAt, durationMs } = attempt;
   if (wanted === 'off' || isUndeliverable(delivery) || !wasSent(outcome)) return null;
-  // A success after failures is kept with them: else the delivery would seem to be retried for ever.
+  // A success after failures gets a row, too. Without it, the delivery would look as if its retries never ended.
   if (wanted === 'failures' && disposition.kind === 'ack' && message.attemptNumber === 1) return null;
   const responded = outcome.kind === 'responded' ? outcome : null;
   return {
@@ -44,9 +44,9 @@ export function attemptRecord(
 }
 
 /**
- * The row of a dead letter, or null where the message did not become one.
+ * Returns the row of a dead letter; null if the message did not become a dead letter.
  *
- * @param storedBytes How much of the body is stored with it; 0: none.
+ * @param storedBytes The most bytes of the body in the row; 0: none.
  */
 export function deadLetterRecord(
   message: Message,
@@ -74,12 +74,12 @@ export function deadLetterRecord(
 }
 
 /**
- * The body alone; for an endpoint of `rule_webhooks` the payload, since its row's template may hold a secret. An envelope that
- * cannot be sent is not stored: it may hold headers.
+ * Returns the body; for an endpoint of `rule_webhooks` the payload, because the template of the row may contain a secret. An
+ * envelope that cannot be sent is not stored, because it may contain headers.
  */
 function payloadOf(message: Message, delivery: Delivery | Undeliverable, storedBytes: number): string | null {
   const intended = intendedOf(delivery);
-  // What is bare has no headers in it.
+  // A bare payload contains no headers.
   if (intended === undefined) return isBare(delivery) ? storedPayload(message.data, storedBytes) : null;
   if (intended.endpoint !== null) return storedPayload(message.data, storedBytes);
   return intended.body === null ? null : storedPayload(intended.body, storedBytes);
@@ -90,7 +90,7 @@ function isBare(delivery: Delivery | Undeliverable): boolean {
   return delivery.outcome.reason === 'unroutable' || delivery.outcome.reason === 'disabled';
 }
 
-/** What would have been sent, where that is known. */
+/** Returns the request that would have been sent, if it is known. */
 function intendedOf(delivery: Delivery | Undeliverable): Delivery | undefined {
   return isUndeliverable(delivery) ? delivery.intended : delivery;
 }

@@ -14,22 +14,24 @@ export type StatisticsBufferOptions = Pick<
   StatisticsFlush,
   'instanceId' | 'streamName' | 'consumerName' | 'queueGroup' | 'silentAfterMs'
 > & {
-  /** Rows kept while the store does not answer, attempts and dead letters together. */
+  /**
+   * The most rows that are kept while the store does not answer, attempts and dead letters together. Further rows are dropped.
+   */
   readonly maxRows: number;
-  /** What they take in memory at most, in bytes. */
+  /** The most memory that these rows take, in bytes. Further rows are dropped. */
   readonly maxBytes: number;
-  /** Endpoints whose state changed since it was asked before. Asked once for each flush. */
+  /** Returns endpoints whose state changed since the last call. Called once per flush. */
   endpoints(): readonly EndpointStateRow[];
 };
 
-/** Where statistics go. Storing the same flush twice counts it once; what it throws means "not known to be stored". */
+/** Stores statistics. A flush that is stored twice counts once. If `store` throws, the flush may or may not be stored. */
 export interface StatisticsStore {
   store(flush: StatisticsFlush): Promise<void>;
 }
 
 /**
- * Collects what happened until the next flush. Counters always fit; rows are kept up to a bound, and beyond it counted
- * as dropped. A flush that may or may not have been stored is kept, and sent again unchanged before anything newer.
+ * Collects counters and rows until the next flush. Counters are always kept. Rows are kept up to a bound, and dropped and
+ * counted above it. A flush that may or may not have been stored is kept, and stored again unchanged before anything newer.
  */
 export class StatisticsBuffer {
   readonly #options: StatisticsBufferOptions;
@@ -37,7 +39,7 @@ export class StatisticsBuffer {
   #counters: Counters = NO_COUNTERS;
   #attempts: AttemptRecord[] = [];
   #deadLetters: DeadLetterRecord[] = [];
-  /** Of the rows, those of an uncertain flush aside. */
+  /** Memory of the rows, without an uncertain flush. */
   #bytes = 0;
   #uncertain: StatisticsFlush | null = null;
   #uncertainBytes = 0;
@@ -65,16 +67,16 @@ export class StatisticsBuffer {
     );
   }
 
-  /** What this process counted since it started. */
+  /** Everything that this process has counted since its start. */
   get total(): Counters {
     return this.#total;
   }
 
   /**
-   * Stores what was collected. Not while another flush is under way. Throws what the store throws, and nothing is lost
-   * then.
+   * Stores the collected counters and rows. Must not be called while another flush is in progress. Throws the errors of the
+   * store; then nothing is lost.
    *
-   * @param progress Of the group; null where it is not known.
+   * @param progress Progress of the group; null if it is not known.
    * @param active False for the last flush of a process.
    */
   async flush(progress: GroupProgress | null, active: boolean): Promise<void> {

@@ -7,40 +7,43 @@ import { StatisticsBuffer, type StatisticsBufferOptions, type StatisticsStore } 
 export type StatisticsOptions = StatisticsBufferOptions & {
   readonly intervalMs: number;
   readonly log: Logger;
-  /** How far the group is; null where that cannot be asked now. */
+  /** Resolves to the progress of the group; to null if NATS cannot tell now. */
   progress(): Promise<GroupProgress | null>;
 };
 
-/** The store, as it must be made ready before the first flush and looked after now and then. */
+/** A store that must be prepared before the first flush, and maintained regularly. */
 export interface MaintainedStatisticsStore extends StatisticsStore {
-  /** Makes tables and partitions, drops what is too old. Runs before the first flush and every hour. */
+  /** Creates tables and partitions, and drops rows that are too old. Runs before the first flush and every hour. */
   maintain(): Promise<void>;
 }
 
-/** Rows that are enough for a flush before its time, so that a busy worker's flushes stay small. */
+/**
+ * From this many rows on, a flush starts early, so that the flushes of a busy worker stay small. Below it, flushes are
+ * periodic.
+ */
 const FLUSH_ROWS = 5000;
 const MAINTAIN_EVERY_MS = 3_600_000;
-/** How often a PostgreSQL that stays away is spoken of, in milliseconds. */
+/** How often a failed flush is logged while PostgreSQL is away, in milliseconds. */
 const LOG_AWAY_EVERY_MS = 60_000;
 const KEPT =
-  'Deliveries go on. The worker keeps the statistics, and stores them when PostgreSQL takes them again.';
+  'Deliveries go on. The worker keeps the statistics, and stores them when PostgreSQL answers again.';
 
-/** Flushes what was counted every `intervalMs`. PostgreSQL being away only makes it wait. */
+/** Flushes counters and rows every `intervalMs`. While PostgreSQL is away, they are kept for a later flush. */
 export class Statistics implements Service {
   readonly name = 'statistics';
   readonly #options: StatisticsOptions;
-  readonly #keeper: MaintainedStatisticsStore;
+  readonly #store: MaintainedStatisticsStore;
   readonly #buffer: StatisticsBuffer;
   #timer: NodeJS.Timeout | undefined;
   #underWay: Promise<boolean> | null = null;
   #maintainedAt = Number.NEGATIVE_INFINITY;
-  #saidAwayAt = Number.NEGATIVE_INFINITY;
+  #loggedAwayAt = Number.NEGATIVE_INFINITY;
   #problem: string | null = null;
   #stopped = false;
 
   constructor(options: StatisticsOptions, store: MaintainedStatisticsStore) {
     this.#options = options;
-    this.#keeper = store;
+    this.#store = store;
     this.#buffer = new StatisticsBuffer(options, store);
   }
 
@@ -49,12 +52,12 @@ export class Statistics implements Service {
     if (this.#problem === null && this.#buffer.rows >= FLUSH_ROWS) void this.flush();
   }
 
-  /** What this process counted since it started. */
+  /** Everything that this process has counted since its start. */
   get total(): Counters {
     return this.#buffer.total;
   }
 
-  /** Null while flushes are stored; else why they are not, for health. */
+  /** Why flushes are not stored, for /health; null while they are. */
   get problem(): string | null {
     return this.#problem;
   }
@@ -69,7 +72,7 @@ export class Statistics implements Service {
     void this.flush();
   }
 
-  /** Resolves to whether what was counted is stored. One at a time. Never rejects. */
+  /** Resolves to true if everything that was counted is stored. Concurrent calls share one flush. Never rejects. */
   flush(): Promise<boolean> {
     this.#underWay ??= this.#flush().finally(() => {
       this.#underWay = null;
@@ -77,7 +80,7 @@ export class Statistics implements Service {
     return this.#underWay;
   }
 
-  /** The last flush, which says that this worker is no longer active. */
+  /** Makes the last flush, which marks this worker as no longer active. */
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
@@ -88,21 +91,21 @@ export class Statistics implements Service {
 
   async #flush(): Promise<boolean> {
     try {
-      // Asked before PostgreSQL, which may be away: a durable that vanishes starts again where it was seen last.
+      // Read even while PostgreSQL is away: a durable that was deleted starts again at the last known progress.
       const progress = await this.#options.progress();
       if (performance.now() - this.#maintainedAt >= MAINTAIN_EVERY_MS) {
-        await this.#keeper.maintain();
+        await this.#store.maintain();
         this.#maintainedAt = performance.now();
       }
       await this.#buffer.flush(progress, !this.#stopped);
       if (this.#problem !== null) this.#options.log.info({}, 'statistics.recovered');
       this.#problem = null;
-      this.#saidAwayAt = Number.NEGATIVE_INFINITY;
+      this.#loggedAwayAt = Number.NEGATIVE_INFINITY;
       return true;
     } catch (error) {
       this.#problem = errorMessage(error);
-      if (performance.now() - this.#saidAwayAt >= LOG_AWAY_EVERY_MS) {
-        this.#saidAwayAt = performance.now();
+      if (performance.now() - this.#loggedAwayAt >= LOG_AWAY_EVERY_MS) {
+        this.#loggedAwayAt = performance.now();
         this.#options.log.warn(
           { error: this.#problem, rows: this.#buffer.rows, hint: KEPT },
           'statistics.store_failed',
