@@ -126,7 +126,9 @@ describe.concurrent('without the right', () => {
     const { scene, endpoint, fails, grant } = await startWithout(/"\$JS\.ACK\.[^"]+"/g);
     await scene.publish({ webhook_url: endpoint.url });
     await fails({
-      nats: expect.stringMatching(/right to publish to "\$JS\.ACK\.>": nothing is pulled until/),
+      nats: expect.stringMatching(
+        /right to publish to "\$JS\.ACK\.>": nothing is pulled until the right is granted/,
+      ),
     });
     await scene.publishMany(5, endpoint.url);
     await grant();

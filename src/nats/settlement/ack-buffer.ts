@@ -3,7 +3,7 @@ import { failpoint } from '../../runtime/failpoint.ts';
 import { Listeners } from '../../runtime/listeners.ts';
 import type { NatsClient } from '../connection/client.ts';
 
-/** What is said about one hand-out, on its way to the server. */
+/** An ack, nak or progress message for one delivery by NATS, on its way to the server. */
 type Ack = {
   readonly reply: string;
   readonly payload: Uint8Array;
@@ -11,46 +11,55 @@ type Ack = {
   readonly lease: Lease | undefined;
 };
 
-/** Of an ordered message: a word that comes when the server has given it to somebody else would let the next one out. */
+/**
+ * Lease on an ordered message. An ack after its end may come when another worker has the message, and would release the next
+ * one.
+ */
 export type Lease = {
-  /** Until when the word may be said at all, on the clock of `performance.now()`. */
+  /** Until when the ack may be sent, on the clock of `performance.now()`. */
   readonly expiresAt: number;
-  /** Told when the server has the word. */
+  /** Called when the server has received the ack. */
   onConfirmed?(): void;
 };
 
-/** How long a word may wait for company, in milliseconds. One socket write for many quarters the server's CPU per ack. */
+/**
+ * How long an ack waits for others, in milliseconds. One socket write for many acks cuts the server's CPU per ack to a quarter.
+ */
 const COALESCE_MS = 5;
-/** How long words wait that our user may not say: until somebody grants it, in milliseconds. */
+/** Delay before refused acks are sent again, in milliseconds. They are refused until an operator grants the permission. */
 const DENIED_RETRY_MS = 5000;
 
 const DENIED =
-  'NATS denies us the right to publish to "$JS.ACK.>": nothing is pulled until it is granted, since what is delivered could not be acknowledged';
+  'NATS denies our user the right to publish to "$JS.ACK.>": nothing is pulled until ' +
+  'the right is granted, because the worker could not ack the messages';
 
 const ackBuffered = failpoint('ack.buffered');
 const ackConfirmed = failpoint('ack.confirmed');
 
 export interface AckBuffer {
   /**
-   * Says a word, soon: acks, naks and progress. Never throws.
+   * Sends an ack, a nak or a progress message soon. Never throws.
    *
-   * @param safeToRepeatForMs For how long it does no harm to say it twice. A nak that is said again when the message is with
-   * somebody already would hand it out a second time. @default for ever: of acks and progress the second changes nothing.
-   * @param lease Without it, the word may be said at any time.
+   * @param safeToRepeatForMs How long it is safe to send it twice. A nak that is repeated after another worker has the message
+   * makes NATS deliver the message a second time. @default without limit: a second ack or progress message has no effect.
+   * @param lease Without a lease, it may be sent at any time.
    */
   send(reply: string, payload: Uint8Array, safeToRepeatForMs?: number, lease?: Lease): void;
-  /** Resolves when the server has confirmed everything said so far, or `timeoutMs` went by: then false. */
+  /** Resolves to true when the server has confirmed everything sent so far, or to false after `timeoutMs`. */
   flush(timeoutMs: number): Promise<boolean>;
-  /** Null while the server takes our words; else why not, for health. What is delivered then would be delivered again. */
+  /**
+   * Why the server refuses acks, for /health; null while it accepts them. While it refuses acks, it would deliver every message
+   * again.
+   */
   problem(): string | null;
-  /** Called when the server takes acks again, after it refused them. */
+  /** Adds a listener that is called when the server accepts acks again after it refused them. */
   onAccepted(listener: () => void): void;
 }
 
 /**
- * Words go out together, by a 5 ms timer, and count as said once a PONG came back after them; only then the next ones
- * go out, so that their order stays. Those without a PONG when the connection breaks are said again on the next one, and
- * those that the server turned down, for want of a right, now and then.
+ * Sends acks in batches, by a 5 ms timer. A batch is confirmed by the PONG after it. The next batch goes out only then, so that
+ * the order is kept. A batch without a PONG is sent again after a reconnect. Acks that the server refused for lack of
+ * permission are sent again every DENIED_RETRY_MS.
  */
 export function createAckBuffer(client: NatsClient): AckBuffer {
   const accepted = new Listeners();
@@ -82,7 +91,7 @@ export function createAckBuffer(client: NatsClient): AckBuffer {
     unconfirmed = batch.length;
     for (const { reply, payload } of batch) nc.publish(reply, payload);
     nc.flush().then(
-      // After what came before the PONG is read: it tells which words the server turned down.
+      // Wait until everything before the PONG is read: the errors in it tell which acks the server refused.
       () => setImmediate(confirmed, batch),
       () => written(repeatable(batch)),
     );
@@ -145,14 +154,14 @@ export function createAckBuffer(client: NatsClient): AckBuffer {
   };
 }
 
-/** What may be said by now. */
-function inTime(words: readonly Ack[]): Ack[] {
+/** The acks whose lease is still valid. */
+function inTime(acks: readonly Ack[]): Ack[] {
   const now = performance.now();
-  return words.filter(({ lease }) => lease === undefined || now < lease.expiresAt);
+  return acks.filter(({ lease }) => lease === undefined || now < lease.expiresAt);
 }
 
-/** What it does no harm to say twice by now. */
-function repeatable(words: readonly Ack[]): Ack[] {
+/** The acks that are still safe to send twice. */
+function repeatable(acks: readonly Ack[]): Ack[] {
   const now = performance.now();
-  return words.filter(({ repeatUntil }) => now < repeatUntil);
+  return acks.filter(({ repeatUntil }) => now < repeatUntil);
 }

@@ -4,37 +4,44 @@ import type { AckBuffer, Lease } from './ack-buffer.ts';
 
 const IN_PROGRESS = Buffer.from('+WPI');
 /**
- * The share of the ack wait that an ordered message is surely ours: our clock starts when it reached us, the server's a little
- * earlier, and a word takes its time.
+ * The lease on an ordered message lasts this share of the ack wait. The rest is reserve: the ack wait of the server starts a
+ * little earlier than the lease, and an ack takes time to arrive. Above it, another worker might get the message before the
+ * lease ends.
  */
 const SAFETY = 0.9;
-/** How long after the server last heard of one it is told again: a share of the ack wait. An ordered one may be sent only for a while after that. */
+/**
+ * When a progress message is sent after the last confirmed one, as a share of the ack wait. Earlier for an ordered message,
+ * because an attempt may only start while enough of its lease is left.
+ */
 const EXTEND_AFTER = { ordered: 1 / 6, other: 1 / 3 };
-/** How often the server is asked for a sign of life: a share of the ack wait, and at least so often, in milliseconds. */
+/** Interval of the PINGs: a share of the ack wait, at most `maxMs` milliseconds. */
 const PING = { share: 1 / 20, maxMs: 500 };
 
 export type LeaseManagerOptions = {
   readonly client: NatsClient;
   readonly acks: AckBuffer;
-  /** What the durables have, in milliseconds. */
+  /** Ack wait of the durables, in milliseconds. */
   readonly ackWaitMs: number;
-  /** Whether its stream was made again meanwhile: the server would take our word for one about another message. */
+  /** True if the message's stream was created again: the server would take an ack for an ack of another message. */
   isGone(message: ReceivedMessage): boolean;
 };
 
 /**
- * The messages that are held here. The server is told so at each third of the ack wait, or sooner, so that a long attempt is not handed to a
- * second worker. An ordered one is ours only as long as the server has surely heard of us: behind it waits the next one.
+ * The messages that this worker holds. A progress message goes to the server after each third of the ack wait, or sooner, so
+ * that NATS does not deliver a message to a second worker during a long attempt. The lease on an ordered message lasts only as
+ * long as the server has surely received a progress message. After that, NATS may give the message, and then the next one of
+ * its key, to another worker.
  */
 export class LeaseManager {
   readonly #options: LeaseManagerOptions;
-  /** When the server last heard that we have it, on the clock of `performance.now()`. */
+  /**
+   * When the last progress message was sent, of an ordered message the last confirmed one, on the clock of `performance.now()`.
+   */
   readonly #confirmedAt = new Map<ReceivedMessage, number>();
   readonly #release: () => void;
   /**
-   * When the last ping was said that is answered, on the clock of `performance.now()`. What is read behind its answer was sent
-   * after that time, however long it lay on the way, or here while this process stood still: that is when an ordered message is
-   * taken to have come.
+   * Send time of the last PING that got its PONG, on the clock of `performance.now()`. Everything that is read after that PONG
+   * left the server after this time, even if this process was paused. So the lease on an ordered message starts here.
    */
   #answeredAt = performance.now();
   #isPinging = false;
@@ -60,15 +67,15 @@ export class LeaseManager {
   }
 
   /**
-   * Whether nobody else can have it, also after `forMs` in which NATS hears nothing of us: of an ordered message, once it is too
-   * late for our word, it may be with another worker.
+   * True if NATS cannot have given the message to another worker, also after `forMs` without a progress message. Always true
+   * for a message without an ordering key. An ordered message may be with another worker after its lease ends.
    */
   isLeaseValid(message: ReceivedMessage, forMs = 0): boolean {
     const lease = this.#leaseOf(message);
     return lease === undefined || performance.now() + forMs < lease.expiresAt;
   }
 
-  /** Says the last word about it, where it may still be said. */
+  /** Sends the final ack or nak of the message, if its lease is still valid. */
   finish(message: ReceivedMessage, ack: Uint8Array, repeatForMs?: number): void {
     const lease = this.#leaseOf(message);
     this.remove(message);
@@ -81,8 +88,8 @@ export class LeaseManager {
 
   #leaseOf(message: ReceivedMessage): Lease | undefined {
     if (message.orderingKey === null) return undefined;
-    const heardAt = this.#confirmedAt.get(message) ?? Number.NEGATIVE_INFINITY;
-    return { expiresAt: heardAt + SAFETY * this.#options.ackWaitMs };
+    const confirmedAt = this.#confirmedAt.get(message) ?? Number.NEGATIVE_INFINITY;
+    return { expiresAt: confirmedAt + SAFETY * this.#options.ackWaitMs };
   }
 
   #ping(): void {
@@ -101,13 +108,13 @@ export class LeaseManager {
 
   #extendAll(): void {
     const { client, acks, ackWaitMs, isGone } = this.#options;
-    // Words that the server cannot hear, or does not take, would only pile up, for as long as that lasts.
+    // While the server cannot receive progress messages, or refuses them, they would only pile up.
     if (!client.isConnected() || acks.problem() !== null) return;
     const at = performance.now();
-    for (const [message, heardAt] of this.#confirmedAt) {
+    for (const [message, confirmedAt] of this.#confirmedAt) {
       const lease = this.#leaseOf(message);
-      const toldAfter = lease === undefined ? EXTEND_AFTER.other : EXTEND_AFTER.ordered;
-      if (at - heardAt < toldAfter * ackWaitMs || isGone(message)) continue;
+      const extendAfter = lease === undefined ? EXTEND_AFTER.other : EXTEND_AFTER.ordered;
+      if (at - confirmedAt < extendAfter * ackWaitMs || isGone(message)) continue;
       if (lease === undefined) {
         acks.send(message.reply, IN_PROGRESS);
         this.#confirmedAt.set(message, at);

@@ -5,18 +5,21 @@ import type { NatsClient } from '../connection/client.ts';
 import type { HeaderEntries } from '../messages/headers.ts';
 import type { MessageToStore, StoreResult } from '../publishing/store-failure.ts';
 
-/** Smaller parts are not tried: a stream that takes less than this takes no dead letters at all. */
+/**
+ * The smallest size that is tried for a part, in bytes. A stream that refuses parts of this size takes no dead letters at all.
+ */
 const SMALLEST_PART_BYTES = 1024;
 
 const partStored = failpoint('deadLetter.partStored');
 
 /**
- * A dead letter holds the message and why it was given up, so that one of a message that just fits is larger than
- * NATS takes. It is stored in parts then: each is a piece of the original message, headers and all, as it goes over the
- * wire (`NATS/1.0`, headers, an empty line, data), under `<subject>.<bytes a part>.<number>`, from 1. The letter itself
- * comes last, without data, and names both numbers: where it is, all of its parts are.
+ * Stores a dead letter in parts. A dead letter contains the message and the reason, so the dead letter of a message of nearly
+ * the largest size is larger than NATS takes. Each part is a piece of the original message with its headers, as sent over the
+ * network (`NATS/1.0`, headers, an empty line, data). Its subject is `<subject>.<bytes per part>.<number>`, and numbers start
+ * at 1. The dead letter itself is stored last, without data, and names both numbers. So if the dead letter exists, all of its
+ * parts exist.
  *
- * @param deadLetter Its headers without those of the original message, and no data.
+ * @param deadLetter The dead letter without the headers and the data of the original message.
  */
 export async function storeInChunks(
   client: NatsClient,
@@ -38,7 +41,10 @@ export async function storeInChunks(
       return refused;
   }
 
-  /** Null when all are stored. The first is as large as any: a stream that refuses it has none of this size. */
+  /**
+   * Resolves to null when all parts are stored. The first part is the largest: a stream that refuses its size stores no part of
+   * it.
+   */
   async function storeParts(count: number): Promise<StoreResult | null> {
     const id = deadLetter.headers.get(Header.messageId);
     for (let number = 1; number <= count; number++) {

@@ -1,18 +1,22 @@
-/** What is under way to the parked stream for messages of several endpoints, in bytes. */
+/** The most bytes of fan-out copies that are being stored in the parked stream at once. Further copies wait. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
 type Failed = Exclude<ParkResult, 'parked'>;
 type Waiting = { readonly bytes: number; start(failed: Failed | null): void };
 
 /**
- * Bounds how much is copied at once: a message for a thousand endpoints would else be in memory a thousand times, and again
- * each time that NATS is late with its answers. What waits behind a copy that failed fails with it: there is one stream for all.
+ * Limits the bytes that are copied at once. Without the limit, a message for a thousand endpoints would be in memory a thousand
+ * times, and again whenever NATS answers late. If a copy fails, every waiting copy fails with it, because all go to the same
+ * stream.
  */
 export class ByteBudget {
   readonly #waiting: Waiting[] = [];
   #bytes = 0;
 
-  /** Resolves when it may begin, to null, or to why it need not. One alone always may, whatever its size. */
+  /**
+   * Resolves to null when the copy may start, or to the failure of an earlier copy. A single copy may always start, whatever
+   * its size.
+   */
   acquire(bytes: number): Promise<Failed | null> {
     return new Promise((resolve) => {
       this.#waiting.push({ bytes, start: resolve });
@@ -20,7 +24,7 @@ export class ByteBudget {
     });
   }
 
-  /** One that had begun is over. */
+  /** Called when a copy that was allowed to start is over. */
   release(bytes: number, result: ParkResult): void {
     this.#bytes -= bytes;
     if (result !== 'parked') for (const { start } of this.#waiting.splice(0)) start(result);
@@ -41,5 +45,5 @@ export class ByteBudget {
 export type ParkResult =
   /** The copy is stored. */
   | 'parked'
-  /** The source is as it was: nothing was said of it. A sentence with the cure, for the log. */
+  /** The copy is not stored, and the source is neither acked nor nak'd. `failed`: a sentence with the cure, for the log. */
   | { readonly failed: string };

@@ -1,4 +1,4 @@
-/** What is written on a copy. */
+/** The facts in the headers of a copy. */
 
 import { Header, isWorkerHeader } from '../../core/message/nats-headers.ts';
 import { scheduledBucket } from '../../core/scheduled-queue.ts';
@@ -17,8 +17,8 @@ export type CopyHeaders = {
 const DELIVERY_ID = Header.deliveryId.toLowerCase();
 
 /**
- * The headers of a copy, as they go over the wire. They hold nothing of the copy that is itself copied, so that a
- * message that is parked again and again does not grow.
+ * Returns the headers of a copy, as sent over the network. The headers that an earlier copy added are not copied, so that a
+ * message does not grow when it is parked again and again.
  */
 export function copyHeaderBlock(message: ReceivedMessage, copy: CopyHeaders): Uint8Array {
   const { stream, streamCreatedAt, sequence } = message.position;
@@ -42,7 +42,10 @@ export function copyHeaderBlock(message: ReceivedMessage, copy: CopyHeaders): Ui
   return Buffer.from(`${block}\r\n`);
 }
 
-/** The queue of one time is another one later, when that time is nearer: both copies would be one too many. */
+/**
+ * All scheduled queues share one key, because a message moves from the queue of its day to the queue of its minute: one copy,
+ * not two.
+ */
 function messageIdKey(endpointKey: string): string {
   return scheduledBucket(endpointKey) === null ? endpointKey : 'at';
 }

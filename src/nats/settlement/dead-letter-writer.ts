@@ -10,12 +10,12 @@ import { storeInChunks } from './chunked-dead-letter.ts';
 
 /** A delivery that was given up. */
 export type DeadLetter = {
-  /** The stream of ordered webhooks, where its message is in that one; null: it is in the source stream. */
+  /** The stream of ordered webhooks, if the message is in that stream; null: the message is in the source stream. */
   readonly orderedStream: string | null;
-  /** Of the stream its message is in, milliseconds since 1970. */
+  /** When the stream of the message was created, in milliseconds since 1970. */
   readonly sourceStreamCreatedAt: number;
   readonly sequence: number;
-  /** `none` where there was no endpoint to send to. */
+  /** `none` if there was no endpoint to send to. */
   readonly endpointKey: string;
   readonly deliveryId: string;
   readonly reason: string;
@@ -33,9 +33,9 @@ export type DeadLetter = {
 
 export type DeadLetterWritten =
   | 'stored'
-  /** An earlier try stored it, and a crash or a broken link kept us from knowing. */
+  /** An earlier try stored the dead letter, and a crash or a lost connection hid the result. */
   | 'alreadyStored'
-  /** Not stored: the message must not be ended. A sentence with the cure, for the log and for health. */
+  /** Not stored: the message must not be ended. A sentence with the cure, for the log and for /health. */
   | { readonly failed: string };
 
 const KEPT =
@@ -46,7 +46,10 @@ export type DeadLetterOptions = {
   readonly streamName: string;
   /** The stream whose dead letters these are. */
   readonly sourceStream: string;
-  /** How long a letter is tried while NATS cannot confirm it, in milliseconds. @default 10_000 */
+  /**
+   * How long a dead letter is sent again while NATS does not confirm it, in milliseconds. After it, the write fails, and the
+   * message is tried again later. @default 10_000
+   */
   readonly retryForMs?: number;
 };
 
@@ -55,15 +58,15 @@ export interface DeadLetterWriter {
 }
 
 /**
- * Stores dead letters. The subject holds the place of the message in its stream, and the dead-letter stream keeps one
- * message a subject: so a letter that is written again after a crash is refused, however long ago the first was.
+ * Stores dead letters. The subject contains the position of the message in its stream, and the dead-letter stream keeps one
+ * message per subject. So a dead letter that is written again after a crash is refused, however old the first one is.
  */
 export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOptions): DeadLetterWriter {
   const { streamName, sourceStream, retryForMs = 10_000 } = options;
   const storeMessage = createMessageStore(client, { retryForMs });
 
   async function write(deadLetter: DeadLetter): Promise<DeadLetterWritten> {
-    const subject = `${prefixOf(deadLetter)}.${placeOf(deadLetter).join('.')}.${deadLetter.endpointKey}`;
+    const subject = `${prefixOf(deadLetter)}.${positionOf(deadLetter).join('.')}.${deadLetter.endpointKey}`;
     const whole = {
       subject,
       data: deadLetter.data,
@@ -71,10 +74,10 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
     };
     let result = await store(whole);
     if ('failed' in result && result.failed === 'tooLarge') {
-      const bare = { subject, data: new Uint8Array(), headers: describe(deadLetter, headers()) };
+      const withoutData = { subject, data: new Uint8Array(), headers: describe(deadLetter, headers()) };
       result = await storeInChunks(
         client,
-        bare,
+        withoutData,
         { headers: deadLetter.messageHeaders, data: deadLetter.data },
         store,
       );
@@ -83,18 +86,21 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
     return { failed: `dead letter not stored in ${streamName}: ${result.detail}` };
   }
 
-  function placeOf({ orderedStream, sourceStreamCreatedAt, sequence }: DeadLetter) {
+  function positionOf({ orderedStream, sourceStreamCreatedAt, sequence }: DeadLetter) {
     return [orderedStream ?? sourceStream, sourceStreamCreatedAt, sequence];
   }
 
-  /** Letters of ordered webhooks are kept with the others, and have a token more, so that none is ever taken for another. */
+  /**
+   * Dead letters of ordered webhooks are in the same stream. Their subject has one more token, so that no two dead letters are
+   * confused.
+   */
   function prefixOf({ orderedStream }: DeadLetter) {
     return orderedStream === null ? 'dlq' : `dlq.${sourceStream}`;
   }
 
   function describe(deadLetter: DeadLetter, on: MsgHdrs): MsgHdrs {
-    // Never the delivery's id: that one may be in the window already, from something else.
-    on.set(Header.messageId, [...placeOf(deadLetter), deadLetter.endpointKey].join(':'));
+    // Never the delivery id: the duplicate window may contain that id already, from another message.
+    on.set(Header.messageId, [...positionOf(deadLetter), deadLetter.endpointKey].join(':'));
     on.set(Header.deliveryId, headerText(deadLetter.deliveryId));
     on.set(Header.deadLetterReason, deadLetter.reason);
     on.set(Header.deadLetterDetail, headerText(deadLetter.detail));
@@ -108,12 +114,12 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
 
   async function store(message: MessageToStore): Promise<StoreResult> {
     const result = await storeMessage(message);
-    // A full stream and a letter that is there already are answered alike: only a look tells them apart.
-    if ('stored' in result || result.failed !== 'streamFull' || !(await holds(message))) return result;
+    // The server gives the same error for a full stream and for a stored dead letter. Only the stored message tells which it is.
+    if ('stored' in result || result.failed !== 'streamFull' || !(await isStored(message))) return result;
     return { stored: { stream: streamName, sequence: 0, duplicate: true } };
   }
 
-  async function holds({ subject, headers }: MessageToStore): Promise<boolean> {
+  async function isStored({ subject, headers }: MessageToStore): Promise<boolean> {
     try {
       const last = await client.manager.streams.getMessage(streamName, { last_by_subj: subject });
       return last.header.get(Header.deliveryId) === headers.get(Header.deliveryId);

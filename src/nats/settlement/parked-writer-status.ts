@@ -1,21 +1,26 @@
 import type { NatsLog } from '../connection/client.ts';
 import type { StoreFailed, StoreFailure } from '../publishing/store-failure.ts';
 
-/** By then it has been tried again, and where that was not here, a peer knows better. In milliseconds. */
+/**
+ * How long a failure counts as a problem of this worker, in milliseconds. By then the copy has been tried again. If another
+ * worker tried it, that worker knows better. Also the shortest time between two log lines.
+ */
 const LASTS_MS = 30_000;
 const KEPT =
   'The worker keeps the message and tries again. Look at the limits of the parked stream with `nats stream info`.';
-/** These are troubles of one message, and the next may be parked. */
+/** These failures concern one message. The next message may be parked. */
 const OF_ONE_MESSAGE = new Set<StoreFailure>(['tooLarge', 'invalid']);
 
-/** Why webhooks cannot be parked. Said when it begins and when it ends, at most twice a minute: thousands may meet it. */
+/**
+ * Why webhooks cannot be parked. Logged at the start and at the end, at most twice per minute: thousands of messages may fail.
+ */
 export class StoreProblem {
   readonly #log: NatsLog;
   readonly #stream: string;
   #why: string | null = null;
   #until = 0;
-  /** That there is a trouble was the last thing said. */
-  #isSaid = false;
+  /** True if the last log line was about a problem. */
+  #isLogged = false;
   #quietUntil = Number.NEGATIVE_INFINITY;
 
   constructor(log: NatsLog, stream: string) {
@@ -23,14 +28,14 @@ export class StoreProblem {
     this.#stream = stream;
   }
 
-  /** @returns the sentence for it. */
+  /** @returns The sentence for the failure. */
   report({ failed, detail }: StoreFailed): string {
     const why = `webhook not parked in ${this.#stream}: ${detail}`;
     if (OF_ONE_MESSAGE.has(failed)) return why;
     const now = performance.now();
-    if (!this.#isSaid && now >= this.#quietUntil) {
+    if (!this.#isLogged && now >= this.#quietUntil) {
       this.#log.error({ stream: this.#stream, error: detail, hint: KEPT }, 'parking.failed');
-      this.#isSaid = true;
+      this.#isLogged = true;
       this.#quietUntil = now + LASTS_MS;
     }
     this.#why = why;
@@ -40,8 +45,8 @@ export class StoreProblem {
 
   clear(): void {
     this.#why = null;
-    if (!this.#isSaid) return;
-    this.#isSaid = false;
+    if (!this.#isLogged) return;
+    this.#isLogged = false;
     this.#log.info({ stream: this.#stream }, 'parking.recovered');
   }
 

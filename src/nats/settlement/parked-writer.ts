@@ -15,37 +15,39 @@ export type ParkedWriterOptions = {
   readonly streamName: string;
   /** The stream whose messages are parked. */
   readonly sourceStream: string;
-  /** Whether the stream that handed it out was made again meanwhile: the server would take our ack for one of another message. */
+  /** True if the message's stream was created again: the server would take the ack for an ack of another message. */
   readonly isGone?: (message: ReceivedMessage) => boolean;
-  /** How long a copy is tried while NATS cannot confirm it, in milliseconds. @default 10_000 */
+  /** How long a copy is sent again while NATS does not confirm it, in milliseconds. After it, the park fails. @default 10_000 */
   readonly retryForMs?: number;
 };
 
 export interface ParkedWriter {
   /**
-   * Copies a message into the parked stream, for one endpoint or several; an ordered one into the stream of ordered webhooks.
-   * Once all copies are stored, its source is acked, until the server confirms it.
+   * Copies a message into the parked stream, one copy per endpoint. Copies of an ordered message go into the stream of ordered
+   * webhooks. When all copies are stored, the ack of the source is sent until the server confirms it.
    */
   park(message: ReceivedMessage, ...parkings: readonly CopyHeaders[]): Promise<ParkResult>;
-  /** Whether its copy, headers and all, is not larger than NATS takes. */
+  /** True if a copy of the message, with its headers, is not larger than NATS takes. */
   fits(message: ReceivedMessage): boolean;
-  /** Why copies cannot be stored, for health; null while they can. */
+  /** Why copies cannot be stored, for /health; null while they can. */
   problem(): string | null;
-  /** Resolves when everything said so far is confirmed, or `timeoutMs` went by: then false. */
+  /** Resolves to true when every ack sent so far is confirmed, or to false after `timeoutMs`. */
   flush(timeoutMs: number): Promise<boolean>;
-  /** Parks that are under way fail. */
+  /** Makes every park in progress fail. */
   stop(): void;
 }
 
 const ACK = Buffer.from('+ACK');
 
-/** What a copy is larger than its message, in bytes, by our headers; a copy of a copy has about as many as that one. */
+/** How much larger a copy is than its message, in bytes, because of added headers. A copy of a copy has about the same size. */
 const HEADERS_BYTES = { atMost: 2048, ofCopy: 256 };
 
-/** Wait before an ack is sent again that nobody heard, in milliseconds. */
+/** Delay before the ack of a source without responders is sent again, in milliseconds. */
 const ACK_RETRY_MS = 2000;
 
-/** Then its durable is gone for good. What it hands out again meanwhile is parked with the same `Nats-Msg-Id`, and so is one. */
+/**
+ * After so many acks, the durable counts as deleted. If it delivers the message again, the new copy has the same `Nats-Msg-Id`.
+ */
 const MAX_ACKS = 30;
 
 const copying = failpoint('parking.copying');
@@ -56,6 +58,7 @@ export function createParkedWriter(client: NatsClient, options: ParkedWriterOpti
   const { streamName, sourceStream, isGone = () => false, retryForMs = 10_000 } = options;
   const requests = new RetryingRequests(client);
   const problem = new StoreProblem(client.log, streamName);
+  /** Named instead of each subject, so that one problem gives one sentence. */
   const subjects = parkedSubject(sourceStream, '>');
   const storeMessage = createMessageStore(client, { retryForMs, subjects, requests });
   const storedFor = new WeakMap<ReceivedMessage, Set<string>>();
@@ -94,7 +97,10 @@ export function createParkedWriter(client: NatsClient, options: ParkedWriterOpti
     return result;
   }
 
-  /** Where another copy of it could not be stored, it comes again, perhaps after the server has forgotten this one's `Nats-Msg-Id`. */
+  /**
+   * Stores a copy once. If another copy fails, the message comes again, perhaps after the server forgot this copy's
+   * `Nats-Msg-Id`.
+   */
   async function storeOnce(message: ReceivedMessage, copy: CopyHeaders): Promise<ParkResult> {
     const keys = storedFor.get(message) ?? new Set();
     if (keys.has(copy.endpointKey)) return 'parked';
@@ -120,7 +126,7 @@ export function createParkedWriter(client: NatsClient, options: ParkedWriterOpti
       problem.clear();
       return 'parked';
     }
-    // Other copies of it that were in there are gone with the stream.
+    // Other copies of the message that the stream held are gone with the stream.
     if (result.failed === 'noStream') storedFor.delete(message);
     return { failed: problem.report(result) };
   }
@@ -137,7 +143,7 @@ export function createParkedWriter(client: NatsClient, options: ParkedWriterOpti
         return null;
       },
       onFailure() {
-        // It is handed out again, and its copy stays one.
+        // NATS delivers the message again. Its copy is not stored twice.
       },
     });
   }

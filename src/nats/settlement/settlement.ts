@@ -22,7 +22,7 @@ const KEPT =
 
 const deadLetterStored = failpoint('deadLetter.stored');
 
-/** What a dead letter says beside its message. */
+/** What is stored in a dead letter besides its message. */
 export type DeadLetterFacts = Pick<
   DeadLetter,
   'deliveryId' | 'endpointKey' | 'reason' | 'detail' | 'attempts' | 'at'
@@ -34,8 +34,8 @@ export type SettlementOptions = {
   readonly deadLetters: DeadLetterWriter;
   readonly parkedWriter: ParkedWriter;
   /**
-   * The ack wait of the consumers, in milliseconds. The server is told of a message again after a third of it, so that a long
-   * attempt is not given to a second worker.
+   * Ack wait of the consumers, in milliseconds. A progress message goes to the server after a third of it, so that NATS does
+   * not deliver a message to a second worker during a long attempt.
    */
   readonly ackWaitMs: number;
   /** Whether the message's stream was made again: the server would take an ack for one of another message. @default never */
@@ -46,7 +46,7 @@ export type SettlementOptions = {
 
 /** What can be done with a message. Each effect reports what happened; `delivery/settler.ts` decides. */
 export interface Settlement {
-  /** Takes the message into this worker's care: the server hears that it is in progress, until it is settled. */
+  /** Sends progress messages for the message to the server, until the message is settled. */
   hold(message: ReceivedMessage): void;
   ack(message: ReceivedMessage): void;
   /** The server delivers the message again after `delayMs`; 0: at once. */
@@ -59,9 +59,12 @@ export interface Settlement {
   deadLetter(message: ReceivedMessage, facts: DeadLetterFacts): Promise<boolean>;
   /** Forgets an ordered message that the server may have given to another worker. */
   abandon(message: ReceivedMessage): void;
-  /** Whether the server cannot have given the message to another worker, also after `forMs`. Only ordered messages run out. */
+  /**
+   * True if the server cannot have given the message to another worker, also after `forMs`. Only the lease of ordered messages
+   * ends.
+   */
   isLeaseValid(message: ReceivedMessage, forMs?: number): boolean;
-  /** Null while dead letters can be stored; else why not, for health. */
+  /** Why dead letters cannot be stored, for /health; null while they can. */
   problem(): string | null;
   stop(): void;
 }
@@ -87,7 +90,10 @@ export function createSettlement({
     problem = why === null ? null : { why, until: now() + PROBLEM_LASTS_MS };
   }
 
-  /** Confirmed, since the dead letter is stored. Without an answer, term is sent again like any ack: the dead letter stays one. */
+  /**
+   * Sends term and awaits its confirmation. Without an answer, term is sent again like any ack. The dead letter is not stored
+   * twice.
+   */
   async function terminate(message: ReceivedMessage, reason: string): Promise<void> {
     const term = Buffer.concat([TERM, Buffer.from(` ${reason}`)]);
     if (isGone(message) || !leases.isLeaseValid(message)) return leases.remove(message);
