@@ -7,7 +7,7 @@ import type { Service } from '../runtime/service.ts';
 import { withTimeout } from '../runtime/with-timeout.ts';
 import type { AssembledWorker } from './assemble/worker.ts';
 
-/** How long open requests may take to end at a stop, in milliseconds. */
+/** How long a stop waits for open requests, in milliseconds. After it, the stop goes on without them. */
 const CLOSE_MS = 5000;
 const WITHOUT_HEALTH = 'The worker delivers, but does not serve /health.';
 
@@ -16,7 +16,7 @@ export interface HealthServer extends Service {
   readonly port: number | null;
 }
 
-/** Serves /health and the given routes on HTTP_PORT. Deliveries matter more than a port: if it is taken, they go without. */
+/** Serves /health and the given routes on HTTP_PORT. If the port is in use, the worker delivers without them. */
 export function createHealthServer(
   settings: Settings,
   log: Logger,

@@ -15,25 +15,25 @@ import { connectionsOf, endpointsOf, statisticsOf, watchersOf } from './worker-s
 export type RunningWorker = {
   /** The port of /health, or null if none is open. */
   readonly httpPort: number | null;
-  /** Resolves when NATS is lost for good, which reconnecting cannot cure. */
+  /** Resolves when the connection to NATS is closed for good, and a reconnect cannot cure that. */
   readonly broken: Promise<Error>;
-  /** Drains, aborts, flushes, and logs on one line what became of the attempts in flight. */
+  /** Drains, aborts, flushes, and logs in one line what was done with the attempts in flight. */
   stop(): Promise<void>;
 };
 
 export type WorkerExtras = {
-  /** Beside /health. */
+  /** Routes besides /health. */
   readonly routes?: (pool: pg.Pool, worker: AssembledWorker) => readonly Route[];
   readonly alsoAllowedCidrs?: readonly string[];
-  /** The address that HTTP_PORT is opened on. @default all of this machine's */
+  /** The address that HTTP_PORT is opened on. @default all addresses of this machine */
   readonly httpHost?: string;
 };
 
 /**
- * Connects, makes what is missing, and delivers until it is stopped.
+ * Connects, creates missing streams and consumers, and delivers until it is stopped.
  *
- * @param signal Ends the waiting for a NATS that is away.
- * @throws {UserError} for what the user can cure; the signal's reason when it is aborted.
+ * @param signal Ends the wait for NATS.
+ * @throws {UserError} If the user can cure the problem; the signal's reason if the signal is aborted.
  */
 export async function runWorker(
   settings: Settings,
@@ -63,7 +63,7 @@ export async function runWorker(
   const health = createHealthServer(settings, log, worker, routes(pool, worker), httpHost);
   const statistics = statisticsOf(worker);
   const deliveries = new Deliveries(worker, isOrdered, settings.SHUTDOWN_DRAIN_MS);
-  // Each may use those before it.
+  // Each service may use the services before it.
   const services = new ServiceGroup('worker', [
     connectionsOf(worker, client, pool, statistics),
     health,

@@ -2,7 +2,10 @@ import { type Service, ServiceGroup } from '../runtime/service.ts';
 import { withTimeout } from '../runtime/with-timeout.ts';
 import type { AssembledWorker } from './assemble/worker.ts';
 
-/** How long aborted attempts may take to be parked or requeued, in milliseconds (DESIGN.md part 10). */
+/**
+ * How long a stop waits until aborted messages are parked or requeued, in milliseconds (DESIGN.md part 10). After it, the stop
+ * goes on, and NATS delivers the remaining messages again.
+ */
 const ABORT_MS = 2000;
 
 export type Stopped = {
@@ -14,7 +17,7 @@ export type Stopped = {
   readonly acksConfirmed: boolean;
 };
 
-/** The deliveries of a worker: their sources, and what is in flight. */
+/** The deliveries of a worker: the sources of messages, and the attempts in flight. */
 export class Deliveries implements Service {
   readonly name = 'deliveries';
   readonly #worker: AssembledWorker;
@@ -23,8 +26,8 @@ export class Deliveries implements Service {
   #stopped: Stopped = { drained: 0, aborted: 0, acksConfirmed: true };
 
   /**
-   * @param isOrdered Whether there is a stream of ordered webhooks.
-   * @param drainMs How long attempts in flight may go on after a stop. SHUTDOWN_DRAIN_MS.
+   * @param isOrdered True if there is a stream of ordered webhooks.
+   * @param drainMs How long attempts in flight may go on after a stop, in milliseconds. Then they are aborted. SHUTDOWN_DRAIN_MS.
    */
   constructor(worker: AssembledWorker, isOrdered: boolean, drainMs: number) {
     this.#worker = worker;
@@ -32,7 +35,7 @@ export class Deliveries implements Service {
     this.#sources = new ServiceGroup('sources', sourcesOf(worker, isOrdered));
   }
 
-  /** What became of the attempts that were in flight at the stop. */
+  /** What was done with the attempts that were in flight at the stop. */
   get stopped(): Stopped {
     return this.#stopped;
   }
@@ -45,7 +48,7 @@ export class Deliveries implements Service {
     await this.#sources.start();
   }
 
-  /** Finishes what is in flight, aborts what takes too long, and makes sure that the server received every ack. */
+  /** Finishes the attempts in flight, aborts attempts that take too long, and waits until the server has received every ack. */
   async stop(): Promise<void> {
     const { stopping, slots, ackPending, dispatcher, admission, sender } = this.#worker;
     const { deferred, settlement, acks, parkedWriter } = this.#worker;
@@ -68,7 +71,7 @@ export class Deliveries implements Service {
   }
 }
 
-/** Where messages come from. Every source gives its messages to the intake. */
+/** The sources of messages. Every source passes its messages to the intake. */
 function sourcesOf(worker: AssembledWorker, isOrdered: boolean): Service[] {
   const { consumer, scheduledQueues, parkedQueues, reader, intake, capacity } = worker;
   const sink = intake.onMessage;

@@ -10,18 +10,20 @@ import { withTimeout } from '../runtime/with-timeout.ts';
 import type { AssembledWorker } from './assemble/worker.ts';
 import type { Topology } from './topology/topology.ts';
 
-/** How often the statistics are logged while something happens, in milliseconds. */
+/** How often the statistics are logged while they change, in milliseconds. */
 const STATISTICS_LINE_EVERY_MS = 60_000;
 
-/** How long the last statistics, and the closing of connections, may take, in milliseconds (DESIGN.md part 10). */
+/**
+ * How long a stop waits for the last flush, and for connections to close, in milliseconds (DESIGN.md part 10). Then it goes on.
+ */
 const FLUSH_MS = 5000;
 
 export interface StatisticsService extends Service {
-  /** Whether the last flush was done in time. */
+  /** True if the last flush ended in time. */
   readonly isFlushed: boolean;
 }
 
-/** Flushes once before the deliveries begin: other workers then know that this one shares what the group may do. */
+/** Flushes once before the deliveries start, so that other workers know that this worker shares the limits of the group. */
 export function statisticsOf({ statistics }: AssembledWorker): StatisticsService {
   let isFlushed = false;
   return {
@@ -39,7 +41,7 @@ export function statisticsOf({ statistics }: AssembledWorker): StatisticsService
   };
 }
 
-/** The connections, which are open already. A pool whose last flush hangs is left alone: closing it would wait for the flush. */
+/** The connections, which are open already. If the last flush hangs, the pool is not closed: closing would wait for the flush. */
 export function connectionsOf(
   { sender }: AssembledWorker,
   client: NatsClient,
@@ -56,7 +58,10 @@ export function connectionsOf(
   };
 }
 
-/** What is known of endpoints: read before the deliveries begin, so that what is paused stays paused over a restart. */
+/**
+ * Rows and limits of endpoints. They are read before the deliveries start, so that a paused endpoint stays paused over a
+ * restart.
+ */
 export function endpointsOf({ registry, limits }: AssembledWorker): Service {
   return {
     name: 'endpoints',
@@ -70,7 +75,7 @@ export function endpointsOf({ registry, limits }: AssembledWorker): Service {
   };
 }
 
-/** What looks after the deliveries, now and then. */
+/** Periodic checks and reports. */
 export function watchersOf(
   worker: AssembledWorker,
   topology: Topology,

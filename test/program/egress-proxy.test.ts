@@ -101,7 +101,9 @@ describe('EGRESS_PROXY', () => {
       MAX_ATTEMPTS: '1',
     });
     const sequence = await scene.publish({ webhook_url: 'http://name.test/' });
-    await worker.waitForLine(/EGRESS_PROXY refuses our login \(407\): correct the user and the password/);
+    await worker.waitForLine(
+      /EGRESS_PROXY refuses the login of the worker \(407\): correct the user and the password/,
+    );
     proxy.answer.port = endpoint.port;
     expect(await scene.deliveryOf(sequence, 'delivered')).toMatchObject({ attempts: 1 });
     expect([...worker.stdout, ...worker.stderr].join()).not.toContain('s3cret');

@@ -17,13 +17,13 @@ export type AdmissionParts = {
   readonly log: Logger;
   readonly client: NatsClient;
   readonly topology: Topology;
-  /** The slots, as they are now. */
+  /** The current use of the slots. */
   readonly slots: Pick<ParkedSlotShareOptions, 'free' | 'outstanding'>;
-  /** How many messages may come now whose time has come. */
+  /** How many messages that are due may come now. */
   dueCapacity(): number;
 };
 
-/** Wires the limiters of the endpoints, and what reads parked and scheduled queues. */
+/** Wires the endpoint limiters, and the readers of parked and scheduled queues. */
 export function assembleAdmission({ settings, log, client, topology, slots, dueCapacity }: AdmissionParts) {
   const now = () => performance.now();
   const admission = new Admission({

@@ -17,7 +17,7 @@ export type HealthParts = AssembledSettlement & {
   readonly stopping: AbortSignal;
 };
 
-/** Wires what the parts of a worker say of themselves. */
+/** Wires the health of a worker, from the problems of its parts. */
 export function assembleHealth(parts: HealthParts) {
   const { client, topology, orderedTopology, consumer, statistics, registry, stopping } = parts;
   const { acks, parkedWriter, settlement } = parts;
@@ -41,7 +41,7 @@ export function assembleHealth(parts: HealthParts) {
     );
   }
 
-  /** Whether NATS answers, and yet something that we need there is missing. */
+  /** True if NATS may answer, but a stream or a consumer that the worker needs is missing or refuses messages. */
   const isInTrouble = () =>
     consumer.problem() !== null || settlement.problem() !== null || parkedWriter.problem() !== null;
 

@@ -1,22 +1,23 @@
 import { EGRESS_PROXY_AWAY, EGRESS_PROXY_LOGIN } from '../../http/proxy-pool.ts';
 import type { Logger } from '../../runtime/logger.ts';
 
-const SAY_AGAIN_MS = 10_000;
+/** A fault that lasts is logged again after this long, in milliseconds. */
+const LOG_AGAIN_MS = 10_000;
 
-/** Says why deliveries wait for something of ours: at once, and then now and then. */
+/** Logs why deliveries wait for this machine or its proxy: at once, and every LOG_AGAIN_MS while the fault lasts. */
 export function logLocalFaults(log: Logger): (code: string) => void {
-  const saidAt = new Map<string, number>();
+  const loggedAt = new Map<string, number>();
   return (code) => {
     const now = performance.now();
-    if (now - (saidAt.get(code) ?? Number.NEGATIVE_INFINITY) < SAY_AGAIN_MS) return;
-    saidAt.set(code, now);
-    log.error({ code, hint: HINTS[code] ?? NO_ROOM }, 'worker.local_fault');
+    if (now - (loggedAt.get(code) ?? Number.NEGATIVE_INFINITY) < LOG_AGAIN_MS) return;
+    loggedAt.set(code, now);
+    log.error({ code, hint: HINTS[code] ?? NO_SOCKET }, 'worker.local_fault');
   };
 }
 
 const WAITING = 'Deliveries wait, and the worker counts no attempt.';
-const NO_ROOM = `This machine has no room for another connection. ${WAITING}`;
+const NO_SOCKET = `This machine cannot open another connection. ${WAITING}`;
 const HINTS: Record<string, string> = {
   [EGRESS_PROXY_AWAY]: `EGRESS_PROXY cannot be reached. ${WAITING}`,
-  [EGRESS_PROXY_LOGIN]: `EGRESS_PROXY refuses our login (407): correct the user and the password in EGRESS_PROXY. ${WAITING}`,
+  [EGRESS_PROXY_LOGIN]: `EGRESS_PROXY refuses the login of the worker (407): correct the user and the password in EGRESS_PROXY. ${WAITING}`,
 };

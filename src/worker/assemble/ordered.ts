@@ -13,11 +13,11 @@ export type OrderedParts = {
   readonly client: NatsClient;
   readonly topology: Topology;
   readonly orderedTopology: OrderedTopology;
-  /** Whether messages may come now. */
+  /** True if messages may come now. */
   mayPull(): boolean;
 };
 
-/** Wires the queues of ordered webhooks, and what reads them. */
+/** Wires the queues of ordered webhooks, and their reader. */
 export function assembleOrdered({ settings, log, client, topology, orderedTopology, mayPull }: OrderedParts) {
   const queues = createOrderedQueues(client, {
     stream: settings.ORDERED_STREAM_NAME,
@@ -39,8 +39,8 @@ export function assembleOrdered({ settings, log, client, topology, orderedTopolo
 }
 
 /**
- * Queues are listed and opened only in a stream that is as it must be. Messages are announced in any stream, and a consumer on a
- * stream that keeps what was delivered would send all of it again.
+ * Lists and opens queues only if the stream is configured as it must be. New messages are reported in any stream. In a stream
+ * that keeps delivered messages, a consumer would deliver all of them again.
  */
 function onlyWhenReady(
   queues: OrderedQueues<ReceivedMessage>,
@@ -50,7 +50,7 @@ function onlyWhenReady(
     ...queues,
     async list() {
       if (!(await topology.isReady())) return null;
-      // The stream may be gone: then it is made again.
+      // If the stream is gone, `isCurrent` creates it again.
       return (await queues.list()) ?? ((await topology.isCurrent()) ? queues.list() : null);
     },
     open: async (queue, sink) => ((await topology.isReady()) ? queues.open(queue, sink) : null),

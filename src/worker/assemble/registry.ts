@@ -15,7 +15,7 @@ export type RegistryParts = {
   readonly admission: Admission;
 };
 
-/** Wires the rows of `rule_webhooks`, and what rows, operators and settings allow at each endpoint. */
+/** Wires the rows of `rule_webhooks`, and the limits of each endpoint from rows, operators and settings. */
 export function assembleRegistry({ settings, log, pool, admission }: RegistryParts) {
   const registry = new WebhookRegistry({
     policy: { retries: retryPolicy(settings), disabled: settings.DISABLED_ENDPOINT },

@@ -4,7 +4,7 @@ import { type Signing, signingOf } from '../../core/endpoint/signature.ts';
 import { createSender } from '../../http/sender.ts';
 import { VERSION } from '../../runtime/version.ts';
 
-/** Wires what sends requests, within the address rules. */
+/** Wires the HTTP sender, with its address rules. */
 export function assembleSender(settings: Settings, alsoAllowedCidrs: readonly string[]) {
   return createSender({
     attemptTimeoutMs: settings.ATTEMPT_TIMEOUT_MS,

@@ -15,7 +15,7 @@ export type SettlementParts = {
   readonly orderedTopology: OrderedTopology;
 };
 
-/** Wires what sends ack, nak and term, and what stores copies and dead letters before. */
+/** Wires the settlement of messages: ack, nak and term, parked copies, and dead letters. */
 export function assembleSettlement({ settings, client, topology, orderedTopology }: SettlementParts) {
   const isGone = (message: ReceivedMessage) =>
     message.orderingKey === null ? topology.isGone(message) : orderedTopology.isGone(message);

@@ -16,10 +16,10 @@ export type StatisticsParts = {
   readonly reporter: EndpointReporter;
 };
 
-/** Other workers take this one for dead after this many flushes that did not come, and not before 30 s. */
+/** Other workers count this worker as dead after this many missing flushes, and not before `minMs` milliseconds. */
 const HEARTBEAT_TIMEOUT = { intervals: 4, minMs: 30_000 };
 
-/** Wires what is counted, and flushed into PostgreSQL. */
+/** Wires the statistics that are flushed into PostgreSQL. */
 export function assembleStatistics(parts: StatisticsParts): Statistics {
   const { settings, log, topology, store, orderedReader, reporter } = parts;
   const { intervals, minMs } = HEARTBEAT_TIMEOUT;

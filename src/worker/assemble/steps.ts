@@ -8,7 +8,7 @@ const HOUR_MS = 3_600_000;
 
 type FromSettings = 'policy' | 'maxAgeMs' | 'attemptLog' | 'storedBytes' | 'parse' | 'now' | 'random';
 
-/** Wires the steps of a message that needs no order. */
+/** Wires the steps of a message without an ordering key. */
 export function assembleSteps(settings: Settings, parts: Omit<StepsOptions<ReceivedMessage>, FromSettings>) {
   return createDeliverySteps<ReceivedMessage>({
     ...parts,

@@ -4,7 +4,7 @@ import { listenForChanges } from '../../postgres/connection/listen.ts';
 import { disableWebhook, noteFailing, readWebhooks } from '../../postgres/tables/webhooks-table.ts';
 import type { Logger } from '../../runtime/logger.ts';
 
-/** The rows of `rule_webhooks`, in PostgreSQL. */
+/** Reads and changes the rows of `rule_webhooks` in PostgreSQL. */
 export function webhookRows(pool: pg.Pool, url: string, log: Logger): WebhookRows {
   return {
     read: () => readWebhooks(pool),

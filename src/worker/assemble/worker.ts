@@ -33,18 +33,18 @@ export type WorkerParts = {
   readonly topology: Topology;
   readonly orderedTopology: OrderedTopology;
   readonly database: Pick<Database, 'pool' | 'statisticsStore'>;
-  /** Beyond ALLOWED_PRIVATE_CIDRS: where `up` has its own receiver. */
+  /** Allowed besides ALLOWED_PRIVATE_CIDRS: the address of the receiver that `up` starts. */
   readonly alsoAllowedCidrs?: readonly string[];
 };
 
-/** As many messages that are due come even while no slot is free: they are parked for their endpoint then. */
+/** So many messages that are due may come even while no slot is free. They are parked for their endpoints then. */
 const DUE_OVERCOMMIT = 8;
-/** The share of the slots for messages that waited for their row to be read: the others are for healthy endpoints. */
+/** Share of the slots for messages that resume after a read of `rule_webhooks`. The other slots are for healthy endpoints. */
 const STALE_REGISTRY_SHARE = 1 / 4;
 
 /**
- * Wires the parts of one worker, in one direction: each part gets those before it, and tells others by listeners. Nothing is
- * pulled before the sources are started with `intake` as their sink.
+ * Wires the parts of one worker in one direction: each part gets the parts before it, and notifies others by listeners. Nothing
+ * is pulled before the sources are started with `intake` as their sink.
  */
 export function assembleWorker(parts: WorkerParts) {
   const { settings, log, client, topology, orderedTopology } = parts;
@@ -53,14 +53,14 @@ export function assembleWorker(parts: WorkerParts) {
   const now = () => performance.now();
   const common = { settings, log, client, topology, orderedTopology };
 
-  // What a message needs: a way out, a slot, and a way to be settled.
+  // Sending, slots and settlement.
   const sender = assembleSender(settings, parts.alsoAllowedCidrs ?? []);
   const slots = new Slots(settings.CONCURRENCY);
   const { acks, parkedWriter, settlement } = assembleSettlement(common);
-  /** None while the server takes no acks: what is delivered then would be delivered again. */
+  /** 0 while the server refuses acks, because it would deliver every message again. */
   const freeSlots = () => (acks.problem() === null ? slots.free() : 0);
 
-  // Where messages come from.
+  // Sources of messages.
   const consumer = createPullConsumer(client, {
     stream: settings.STREAM_NAME,
     durable: settings.QUEUE_GROUP,
@@ -76,7 +76,7 @@ export function assembleWorker(parts: WorkerParts) {
   });
   const { reader, isAcked } = assembleOrdered({ ...common, mayPull: () => acks.problem() === null });
 
-  // Who holds them while they wait outside the slots.
+  // Messages that wait outside the slots.
   const budget = new MemoryBudget(settings.DEFERRED_BYTES);
   const deferred = new DeferredMessages<ReceivedMessage>({
     budget,
@@ -93,7 +93,7 @@ export function assembleWorker(parts: WorkerParts) {
     now,
   });
 
-  // Their journey.
+  // Steps of a delivery.
   const { registry, limits } = assembleRegistry({ settings, log, pool, admission });
   const ackPending = new AckPendingMonitor(() => topology.isNearAckPendingLimit());
   const statistics = assembleStatistics({

@@ -19,15 +19,14 @@ const WITHOUT = 'Deliveries start without PostgreSQL. Statistics follow when Pos
 export type Database = {
   readonly pool: pg.Pool;
   readonly statisticsStore: MaintainedStatisticsStore;
-  /** The row of `rule_nats_streams` for STREAM_NAME; null where there is none, or PostgreSQL is away. */
+  /** The row of `rule_nats_streams` for STREAM_NAME; null if there is none, or if PostgreSQL is away. */
   readonly streamRow: StreamRow | null;
 };
 
 /**
- * Opens PostgreSQL and makes its tables. One that is away is left for later: the statistics make the tables when
- * it comes.
+ * Opens PostgreSQL and creates its tables. If PostgreSQL is away, the first flush of the statistics creates the tables later.
  *
- * @throws {UserError} where waiting cannot cure it: a wrong password, no such database, missing rights.
+ * @throws {UserError} If a wait cannot cure the problem: a wrong password, no such database, missing privileges.
  */
 export async function openDatabase(settings: Settings, log: Logger): Promise<Database> {
   const pool = createPool({ url: settings.DATABASE_URL, size: settings.DATABASE_POOL_SIZE, log });

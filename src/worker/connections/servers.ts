@@ -6,10 +6,13 @@ import type { Logger } from '../../runtime/logger.ts';
 import { withTimeout } from '../../runtime/with-timeout.ts';
 import { type Database, openDatabase } from './database.ts';
 
-/** How long NATS may take to say that it refuses us too, once PostgreSQL has refused us, in milliseconds. */
+/**
+ * How long the start waits for a refusal of NATS after PostgreSQL has refused, in milliseconds, so that both errors are reported
+ * together. After it, only the error of PostgreSQL is reported.
+ */
 const SECOND_ERROR_MS = 2000;
 
-/** How this program connects to NATS, by its settings. */
+/** Returns the options of the NATS connection, from the settings. */
 export function natsOptions(settings: Settings): Omit<NatsOptions, 'log' | 'signal'> {
   return {
     servers: settings.NATS_URL,
@@ -24,7 +27,7 @@ export function natsOptions(settings: Settings): Omit<NatsOptions, 'log' | 'sign
   };
 }
 
-/** A path has a dot or a slash in it; all else is a seed, and so never shown, also a mistyped one. */
+/** A text with a dot or a slash is a path. Every other text counts as a seed, so that a mistyped seed is never shown. */
 function nkeyOf(text: string | undefined): Pick<NatsOptions, 'nkeySeed' | 'nkeyFile'> {
   if (text === undefined) return {};
   return /[./\\]/.test(text) ? { nkeyFile: text } : { nkeySeed: text };
@@ -41,10 +44,10 @@ function tlsOf({ NATS_TLS_CA, NATS_TLS_CERT, NATS_TLS_KEY, NATS_TLS_FIRST }: Set
 }
 
 /**
- * Opens PostgreSQL and NATS at the same time: so what is wrong with either is said of both at once.
+ * Opens PostgreSQL and NATS at the same time, so that the problems of both are reported together.
  *
- * @param signal Ends the waiting for a NATS that is away.
- * @throws {UserError} for what the user can cure; the signal's reason when it is aborted.
+ * @param signal Ends the wait for NATS.
+ * @throws {UserError} If the user can cure the problem; the signal's reason if the signal is aborted.
  */
 export async function connectServers(
   settings: Settings,
@@ -71,7 +74,7 @@ export async function connectServers(
   throw combineErrors([database, client].flatMap((end) => (end.status === 'rejected' ? [end.reason] : [])));
 }
 
-/** One error that says all of them, each once. What is none of the user's goes first, alone. */
+/** Combines the errors into one, each sentence once. An error that is not a UserError is returned alone. */
 function combineErrors(reasons: readonly unknown[]): unknown {
   const other = reasons.find((reason) => !(reason instanceof UserError));
   if (other !== undefined) return other;

@@ -7,12 +7,12 @@ import { readProgress } from '../../postgres/tables/group-progress-table.ts';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import type { Database } from '../connections/database.ts';
 
-/** Nothing was ever stored there. */
+/** The code of a missing table: nothing was ever stored in this database. */
 const UNDEFINED_TABLE = '42P01';
-/** How long PostgreSQL is waited for, in milliseconds. After it, all that the stream keeps is delivered. */
+/** How long the start waits for PostgreSQL, in milliseconds. After it, all messages in the stream are delivered. */
 const POSTGRES_WAIT_MS = 30_000;
 
-/** How far the group was when that was last known: in memory, and in PostgreSQL with the statistics. */
+/** The last known ack floor of the group: in memory, and in PostgreSQL with the statistics. */
 export class AckFloorStore {
   readonly #client: NatsClient;
   readonly #settings: Settings;
@@ -30,10 +30,11 @@ export class AckFloorStore {
   }
 
   /**
-   * The last floor that was noted in this stream; a floor counts only in the stream that it was taken in. A PostgreSQL that is
-   * away is waited for, for a while, where nothing else says where to start: to send again all that is kept would be worse.
+   * Returns the last known ack floor of this stream. A floor of an earlier stream of the same name does not count. If nothing
+   * else gives a start position, this waits up to POSTGRES_WAIT_MS for PostgreSQL, because delivering the whole stream again
+   * would be worse.
    *
-   * @param only Nothing else says where to start.
+   * @param only True if nothing else gives a start position.
    */
   async latest(created: number, only: boolean): Promise<number | undefined> {
     const seen = this.#lastSeen?.streamCreatedAt === created ? this.#lastSeen.ackFloor : undefined;
@@ -55,7 +56,7 @@ export class AckFloorStore {
         const isAway = classifyConnectError(error) === 'away' && errorCode(error) !== UNDEFINED_TABLE;
         if (!isAway || performance.now() >= until) return null;
         const why = errorMessage(error);
-        const hint = `The durable ${QUEUE_GROUP} is missing, and PostgreSQL knows where the durable was (${why}). The worker waits ${POSTGRES_WAIT_MS / 1000} s at most for PostgreSQL. Then the worker delivers all that the stream keeps.`;
+        const hint = `The durable ${QUEUE_GROUP} is missing, and its last position is stored in PostgreSQL, which does not answer (${why}). The worker waits at most ${POSTGRES_WAIT_MS / 1000} s for PostgreSQL. Then the worker delivers all messages in the stream.`;
         await delay.wait(
           { durable: QUEUE_GROUP, stream: STREAM_NAME, error: why, waitMs: POSTGRES_WAIT_MS, hint },
           'consumer.start_unknown',

@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
 /**
- * How long one answer about a stream or a consumer is awaited, in milliseconds. A request to a leader that was just lost is never
- * answered, and the client waits 5 s for it. Below 1 s, a slow server counts as one that does not answer; above it, the next
- * leader is asked late.
+ * How long to wait for one answer about a stream or a consumer, in milliseconds. A request to a leader that was just lost is
+ * never answered, and the client waits 5 s for it. Below 1 s, a slow server counts as a server that does not answer. Above 1 s,
+ * the next leader is asked late.
  */
 const ANSWER_MS = 1000;
 

@@ -11,10 +11,10 @@ export const STREAM_RECREATED =
   'The stream was gone with all its messages, and the worker has made the stream again. Find out who deleted the stream.';
 
 /**
- * Makes the three streams where they are missing: of webhooks, of dead letters, of parked messages.
+ * Creates the missing ones of three streams: webhooks, dead letters, parked messages.
  *
- * @param isFirst Streams are made at the first start; that one of them vanished under us is worth a look.
- * @throws {UserError} for what the user can cure.
+ * @param isFirst True at the start of the worker, when a new stream is normal. Later, a missing stream is logged as a warning.
+ * @throws {UserError} If the user can cure the problem.
  */
 export async function ensureStreams(
   client: NatsClient,
@@ -57,9 +57,9 @@ export async function ensureStreams(
   };
 }
 
-/** Says what the row of `rule_nats_streams` has changed in a stream, or could not. */
-export function sayChanges(log: Logger, stream: string, said: readonly StreamChange[]): void {
-  for (const { changes, refused } of said) {
+/** Logs which changes of the row of `rule_nats_streams` were made in a stream, and which failed. */
+export function logChanges(log: Logger, stream: string, notices: readonly StreamChange[]): void {
+  for (const { changes, refused } of notices) {
     if (refused === null) log.warn({ stream, changes }, 'stream.changed');
     else log.warn({ stream, changes, ...refused }, 'stream.change_failed');
   }

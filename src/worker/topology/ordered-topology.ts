@@ -10,22 +10,25 @@ import { answerInTime } from './answer-in-time.ts';
 import { STREAM_RECREATED } from './ensure-streams.ts';
 import type { Topology } from './topology.ts';
 
-/** How long the start waits for the stream, in milliseconds: other webhooks are delivered without it. */
+/** How long the start waits for the stream, in milliseconds. After it, the worker delivers other webhooks without the stream. */
 const START_MS = 5000;
 
-/** How often it is tried again to make it, where that was refused, in milliseconds. */
+/** Delay before a failed creation of the stream is tried again, in milliseconds. */
 const RETRY_MS = 5000;
 
 const NO_ORDER =
-  'Until the stream is there, the worker delivers nothing in order. The worker delivers all other webhooks, and tries again by itself.';
+  'Until the stream exists, the worker delivers no ordered webhooks. The worker delivers all other webhooks, and tries again by itself.';
 
-/** The stream of ordered webhooks: made where it is missing, also while we run. Where it cannot be, all else goes on. */
+/**
+ * Creates the stream of ordered webhooks when it is missing, also while the worker runs. On failure, all other deliveries go
+ * on.
+ */
 export class OrderedTopology {
   readonly #client: NatsClient;
   readonly #settings: Settings;
   readonly #topology: Topology;
   readonly #log: Logger;
-  /** 0: it was never there. */
+  /** 0: the worker has not seen the stream yet. */
   #createdAt = 0;
   #problem: string | null = null;
   #retryAt = 0;
@@ -39,25 +42,26 @@ export class OrderedTopology {
     this.#log = log;
   }
 
-  /** When the stream was made, in milliseconds since 1970. */
+  /** When the stream was created, in milliseconds since 1970. */
   get createdAt(): number {
     return this.#createdAt;
   }
 
-  /** Why there is no order, though it is wanted; null where there is. */
+  /** Why ordered webhooks are not delivered although ORDERED_SUBJECT is set; null: no problem. */
   problem(): string | null {
     return this.#problem;
   }
 
-  /** Whether the stream that this was handed out from was made again meanwhile. */
+  /** True if the stream of the message was created again after NATS delivered the message. */
   isGone({ position }: ReceivedMessage): boolean {
     return position.streamCreatedAt !== this.#createdAt;
   }
 
   /**
-   * Makes the stream where it is missing, for a while; what is in the way is said, and tried again while we run.
+   * Creates the stream if it is missing, within START_MS. A failure is logged, and tried again while the worker runs.
    *
-   * @returns Whether there is to be order. What stands against it in the settings is said, and deliveries go on without.
+   * @returns True if ordered webhooks are to be delivered. False if ORDERED_SUBJECT is off, or conflicts with other settings: the
+   * conflict is logged, and the other deliveries go on.
    */
   async start(): Promise<boolean> {
     const { ORDERED_SUBJECT, isSet } = this.#settings;
@@ -65,7 +69,7 @@ export class OrderedTopology {
     const obstacle = this.#obstacle();
     if (obstacle !== null) {
       this.#log.warn({ hint: `${obstacle}.` }, 'ordering.disabled');
-      // Where it is the default, nobody asked for order.
+      // With the default of ORDERED_SUBJECT, the user did not ask for order, so the conflict is not a problem for /health.
       if (isSet('ORDERED_SUBJECT')) this.#problem = obstacle;
       return false;
     }
@@ -73,13 +77,13 @@ export class OrderedTopology {
     return true;
   }
 
-  /** Whether the stream is there, as far as is known. */
+  /** True if the stream exists, as far as the worker knows. */
   async isReady(): Promise<boolean> {
     if (this.#createdAt !== 0 && this.#problem === null) return true;
     return performance.now() >= this.#retryAt && (await this.#ensure());
   }
 
-  /** Whether the stream is the one that we know, or could be made known. One look tells it for all who ask meanwhile. */
+  /** True if the stream is the one that the worker knows, or could be repaired. Concurrent callers share one check. */
   isCurrent(): Promise<boolean> {
     this.#checking ??= this.#check().finally(() => {
       this.#checking = null;
@@ -87,16 +91,16 @@ export class OrderedTopology {
     return this.#checking;
   }
 
-  /** The server refuses a stream whose subjects another one carries. */
+  /** The conflict in the settings; null: none. The server refuses a stream whose subjects overlap those of another stream. */
   #obstacle(): string | null {
     const { ORDERED_SUBJECT, SUBJECT, STREAM_NAME } = this.#settings;
     for (const carried of new Set([...SUBJECT, ...this.#topology.subjects])) {
       const ordered = ORDERED_SUBJECT.find((subject) => overlap(carried, subject));
       if (ordered === undefined) continue;
       return (
-        `ORDERED_SUBJECT: the stream ${STREAM_NAME} carries ${carried}, which overlaps ${ordered}, so nothing is delivered in ` +
-        'order: set ORDERED_SUBJECT to subjects that it does not carry, or have it carry less (SUBJECT, and its row of ' +
-        'rule_nats_streams); ORDERED_SUBJECT=off silences this'
+        `ORDERED_SUBJECT: the stream ${STREAM_NAME} has the subject ${carried}, which overlaps ${ordered}, so no webhooks are ` +
+        `delivered in order: set ORDERED_SUBJECT to subjects that ${STREAM_NAME} does not have, or remove subjects from ` +
+        `${STREAM_NAME} (SUBJECT, and its row of rule_nats_streams); ORDERED_SUBJECT=off removes this warning`
       );
     }
     return null;

@@ -5,22 +5,26 @@ import type { StreamRow } from '../../postgres/tables/streams-table.ts';
 import { UserError } from '../../runtime/failure.ts';
 
 /**
- * Neither a stream nor a durable takes subjects that overlap, and the server's refusal does not name the setting.
+ * Checks that no two subjects overlap. The server refuses overlapping subjects in a stream and in a durable, and its error does
+ * not name the setting.
  *
- * @throws {UserError} that names both.
+ * @throws {UserError} With both subjects and the setting.
  */
 export function requireDistinct(subjects: readonly string[]): void {
   for (const [index, subject] of subjects.entries()) {
     const other = subjects.slice(0, index).find((earlier) => overlap(earlier, subject));
     if (other !== undefined) {
       throw new UserError(
-        `SUBJECT: ${other} and ${subject} overlap. Leave one of them out, or make them distinct.`,
+        `SUBJECT: ${other} and ${subject} overlap. Remove one of the subjects, or make them distinct.`,
       );
     }
   }
 }
 
-/** Our migration's row for WEBHOOKS: as long as nobody has touched it, it says nothing about a stream of somebody else. */
+/**
+ * True for the row that a migration inserts for WEBHOOKS, while it is unchanged. Such a row must not change a stream of the
+ * user.
+ */
 function isUntouched(row: StreamRow): boolean {
   const ours = defaultWebhookStream(row.streamName, ['webhooks.*']);
   const theirs = rowStream(row, row.subjects);
@@ -29,13 +33,16 @@ function isUntouched(row: StreamRow): boolean {
   );
 }
 
-/** The row rules where it is there. The stream carries at least what is to be delivered. */
+/**
+ * The wanted stream: the row of `rule_nats_streams` if it exists, otherwise the default. Always contains the subjects of
+ * SUBJECT.
+ */
 export function wantedStream(settings: Settings, row: StreamRow | null): StreamWanted {
   if (row === null) return defaultWebhookStream(settings.STREAM_NAME, settings.SUBJECT);
   const missing = settings.SUBJECT.filter(
     (subject) => !row.subjects.some((carried) => covers(carried, subject)),
   );
-  // A stream cannot carry a subject beside one that covers it.
+  // A stream cannot have a subject together with a wider subject that covers it.
   const others = row.subjects.filter((subject) => !missing.some((wider) => covers(wider, subject)));
   return { ...rowStream(row, [...others, ...missing]), change: isUntouched(row) ? 'following' : 'always' };
 }

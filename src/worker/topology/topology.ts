@@ -14,19 +14,20 @@ import type { Logger } from '../../runtime/logger.ts';
 import type { Database } from '../connections/database.ts';
 import { AckFloorStore } from './ack-floor.ts';
 import { answerInTime } from './answer-in-time.ts';
-import { ensureStreams, sayChanges } from './ensure-streams.ts';
+import { ensureStreams, logChanges } from './ensure-streams.ts';
 
-/** How often it is looked whether something was deleted under a worker that gets no answers, in milliseconds. */
+/** Interval of the check for deleted streams and durables while the worker has a problem with NATS, in milliseconds. */
 const REPAIR_EVERY_MS = 1000;
-/** How often the row of `rule_nats_streams` is read again, in milliseconds. */
+/** How often the row of `rule_nats_streams` is read, in milliseconds. */
 const READ_ROW_EVERY_MS = 10_000;
 const GONE =
   'The durable was gone, and the worker has made the durable again. Find out who deleted the durable.';
-const REPAIRED = 'The worker tries every second to make what is missing.';
+const REPAIRED = 'The worker tries every second to create the missing stream or durable.';
 
 /**
- * The streams of webhooks, of dead letters and of parked messages, and the group's durable: made where they are missing, also while we run. Keeps
- * how far the group is, so that a durable that vanished starts again behind what was delivered.
+ * Creates the streams of webhooks, dead letters and parked messages, and the durable of the group, if they are missing, also
+ * while the worker runs. Keeps the ack floor of the group, so that a recreated durable starts after the messages that were
+ * delivered.
  */
 export class Topology {
   readonly #client: NatsClient;
@@ -44,7 +45,7 @@ export class Topology {
   #pullLimits: PullLimits = { batch: null, expiresMs: null };
   readonly #floor: AckFloorStore;
   #problem: string | null = null;
-  /** A change that is refused is refused every time. */
+  /** The last logged changes. A refused change is refused every time, and is logged once. */
   #loggedChange = '';
   #row: StreamRow | null;
   #repairing: Promise<boolean> | null = null;
@@ -58,55 +59,54 @@ export class Topology {
     this.#floor = new AckFloorStore(client, settings, database);
   }
 
-  /** Why what is missing cannot be made now, with the cure; null where nothing is. */
+  /** Why a missing stream or durable cannot be created now, with the cure; null: nothing is missing. */
   problem(): string | null {
     return this.#problem;
   }
 
-  /** What the stream carries. */
+  /** The subjects of the stream. */
   get subjects(): readonly string[] {
     return this.#subjects;
   }
 
-  /** How many servers are to keep a stream. */
+  /** How many servers must keep a copy of a stream. */
   get replicas(): number {
     return this.#replicas;
   }
 
-  /** When the stream was made, in milliseconds since 1970. Another one when it is made again. */
+  /** When the stream was created, in milliseconds since 1970. Changes when the stream is created again. */
   get streamCreatedAt(): number {
     return this.#streamCreatedAt;
   }
 
-  /** The same of the stream of parked messages. */
+  /** When the stream of parked messages was created, in milliseconds since 1970. */
   get parkedCreatedAt(): number {
     return this.#parkedCreatedAt;
   }
 
-  /** Whether the stream of parked messages has a limit, and may have refused some. */
+  /** True if the stream of parked messages has a limit, and may have refused messages. */
   get parkedCanFill(): boolean {
     return this.#parkedCanFill;
   }
 
-  /** How many hand-outs of the durable may be open: past it, it hands out nothing. */
+  /** `max_ack_pending` of the durable: at so many unsettled messages, the server delivers nothing more. */
   get maxAckPending(): number {
     return this.#maxAckPending;
   }
 
-  /** The durable's, which may not be ACK_WAIT_MS. */
+  /** Ack wait of the durable, in milliseconds. May differ from ACK_WAIT_MS. */
   get ackWaitMs(): number {
     return this.#ackWaitMs;
   }
 
-  /** What the durable says of pulls. */
+  /** Limits of the durable for pulls. */
   get pullLimits(): PullLimits {
     return this.#pullLimits;
   }
 
   /**
-   * Whether stream and durable are those that we know, or could be made known. One that was made again, by a peer or
-   * anybody, starts its sequences again: with the old `streamCreatedAt`, ids and dead letters of other messages would be
-   * taken for theirs.
+   * True if the stream and the durable are the ones that this worker knows, or could be repaired. A recreated stream restarts its
+   * sequences. With the old `streamCreatedAt`, delivery ids and dead letters of different messages would collide.
    */
   async isCurrent(): Promise<boolean> {
     const info = await answerInTime(this.#consumerInfo());
@@ -114,13 +114,13 @@ export class Topology {
     return info.createdAt === this.#consumerCreatedAt || (await this.#repair());
   }
 
-  /** The same of the stream of parked messages. */
+  /** True if the stream of parked messages is the one that this worker knows, or could be repaired. */
   async isParkedCurrent(): Promise<boolean> {
     const info = await answerInTime(this.#client.manager.streams.info(this.#settings.PARKED_STREAM_NAME));
     return (info !== null && Date.parse(info.created) === this.#parkedCreatedAt) || (await this.#repair());
   }
 
-  /** Whether the stream that this was handed out from was made again meanwhile. */
+  /** True if the stream of the message was created again after NATS delivered the message. */
   isGone({ position }: ReceivedMessage): boolean {
     const { PARKED_STREAM_NAME } = this.#settings;
     return (
@@ -129,16 +129,19 @@ export class Topology {
     );
   }
 
-  /** Whether so many wait on the durable for a retry that it may soon hand out nothing else. Null where that cannot be known now. */
+  /**
+   * True if more than half of `max_ack_pending` messages are unsettled, so that the server may soon deliver nothing more. Null
+   * if NATS cannot tell now.
+   */
   async isNearAckPendingLimit(): Promise<boolean | null> {
     const info = await this.#consumerInfo().catch(() => null);
     return info === null ? null : info.ackPending > this.#maxAckPending / 2;
   }
 
   /**
-   * Makes what is missing, and says what is odd.
+   * Creates missing streams and the durable, and logs wrong configuration.
    *
-   * @throws {UserError} for what the user can cure.
+   * @throws {UserError} If the user can cure the problem.
    */
   async ensure(): Promise<void> {
     const { STREAM_NAME, SUBJECT, QUEUE_GROUP, ACK_WAIT_MS, START_FROM } = this.#settings;
@@ -155,7 +158,7 @@ export class Topology {
       lastAckFloor: (only) => this.#floor.latest(stream.createdAt, only),
     });
     const change = JSON.stringify(stream.notices);
-    if (change !== this.#loggedChange) sayChanges(this.#log, STREAM_NAME, stream.notices);
+    if (change !== this.#loggedChange) logChanges(this.#log, STREAM_NAME, stream.notices);
     this.#loggedChange = change;
     this.#streamCreatedAt = stream.createdAt;
     this.#subjects = stream.subjects;
@@ -176,13 +179,13 @@ export class Topology {
     for (const hint of durable.warnings) this.#log.warn({ ...about, hint }, 'consumer.misconfigured');
   }
 
-  /** How far the group is; null where that cannot be known now. */
+  /** Resolves to the progress of the group; to null if NATS cannot tell now. */
   async progress(): Promise<GroupProgress | null> {
     const streamCreatedAt = this.#streamCreatedAt;
     const info = await this.#consumerInfo().catch(() => null);
     if (info === null) return null;
     if (info.createdAt !== this.#consumerCreatedAt) {
-      // The pull asks when it is turned away; while all slots are busy there is none. Nobody waits for it here.
+      // A refused pull starts this check, too. But while all slots are busy, there are no pulls. The result is not needed here.
       void this.isCurrent();
       return null;
     }
@@ -196,20 +199,20 @@ export class Topology {
   }
 
   /**
-   * Makes again what was deleted, for as long as `isInTrouble` says that something is missing.
+   * Creates deleted streams and durables again, while `hasProblem` is true.
    *
-   * @param mended Told when all is there.
-   * @returns what ends it.
+   * @param onRepaired Called when nothing is missing any more.
+   * @returns A function that stops the checks.
    */
-  startRepair(inTrouble: () => boolean, mended: () => void): () => void {
+  startRepair(hasProblem: () => boolean, onRepaired: () => void): () => void {
     const timer = setInterval(async () => {
-      if (!inTrouble()) this.#problem = null;
-      else if (this.#repairing === null && this.#client.isConnected() && (await this.#repair())) mended();
+      if (!hasProblem()) this.#problem = null;
+      else if (this.#repairing === null && this.#client.isConnected() && (await this.#repair())) onRepaired();
     }, REPAIR_EVERY_MS);
     return () => clearInterval(timer);
   }
 
-  /** Resolves to whether all is there. What is in the way is said once. */
+  /** Resolves to true if nothing is missing any more. A failure is logged once. */
   #repair(): Promise<boolean> {
     const { STREAM_NAME } = this.#settings;
     this.#repairing ??= this.ensure()
@@ -227,14 +230,14 @@ export class Topology {
     return this.#repairing;
   }
 
-  /** Follows the row of `rule_nats_streams` when somebody changes it. @returns what ends it. */
+  /** Applies changes of the row of `rule_nats_streams`. @returns A function that stops the reads. */
   watchRow(): () => void {
     const timer = setInterval(async () => {
       if (!this.#client.isConnected()) return;
       const { pool } = this.#database;
       const row = await readStreamRow(pool, this.#settings.STREAM_NAME).catch(() => this.#row);
       if (JSON.stringify(row) === JSON.stringify(this.#row)) return;
-      // One that is under way began with the row before.
+      // A repair in progress started with the old row.
       await this.#repairing;
       const before = this.#row;
       this.#row = row;
