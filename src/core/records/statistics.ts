@@ -1,48 +1,105 @@
 import { type Attempt, wasSent } from '../retry/attempt.ts';
 import type { Disposition } from '../retry/disposition.ts';
 import type { DeadLetterReason } from '../retry/verdict.ts';
+import type { ATTEMPT_COLUMNS, RecordOf } from './attempt-columns.ts';
 import type { EndpointStateRow } from './endpoint-state.ts';
 
-/** The counters of one worker since its last flush. Additive: the counters of two workers, or of two flushes, may be summed. */
-export type Counters = {
+/** A settled message, as the counters need it. */
+type Happened = {
+  /** Null if the message needed none. */
+  readonly attempt: Attempt | null;
+  readonly kind: Disposition['kind'];
+  /** Acked, to be retried, or dead-lettered. */
+  readonly isSettled: boolean;
+  readonly isRedelivery: boolean;
+};
+
+type Counter = {
+  /** Of `rule_nats_consumer_stats`. */
+  readonly column: string;
+  /** A whole number, or a sum of durations in milliseconds. */
+  readonly unit: 'count' | 'milliseconds';
+  /** What one settled message adds. */
+  adds(happened: Happened): number;
+};
+
+const oneIf = (isCounted: boolean): number => (isCounted ? 1 : 0);
+
+/** Everything that a worker counts. Types, sums and SQL follow from this list. */
+export const COUNTERS = {
   /** Messages that this worker settled: acked, to be retried, or dead-lettered. A message counts once per delivery by NATS. */
-  readonly delivered: number;
+  delivered: {
+    column: 'messages_delivered',
+    unit: 'count',
+    adds: ({ isSettled }) => oneIf(isSettled),
+  },
   /** Answered with a 2xx, or with a status that the endpoint's row counts as delivered. */
-  readonly acknowledged: number;
-  readonly retried: number;
-  readonly deadLettered: number;
+  acknowledged: {
+    column: 'messages_acknowledged',
+    unit: 'count',
+    adds: ({ kind }) => oneIf(kind === 'ack'),
+  },
+  retried: {
+    column: 'messages_retried',
+    unit: 'count',
+    adds: ({ kind }) => oneIf(kind === 'retry'),
+  },
+  deadLettered: {
+    column: 'messages_dead_lettered',
+    unit: 'count',
+    adds: ({ kind }) => oneIf(kind === 'deadLetter'),
+  },
   /** The redeliveries among `delivered`. */
-  readonly redelivered: number;
+  redelivered: {
+    column: 'messages_redelivered',
+    unit: 'count',
+    adds: ({ isSettled, isRedelivery }) => oneIf(isSettled && isRedelivery),
+  },
   /** Messages requeued: no stream stored them, or they must keep their order. Not in `delivered`. */
-  readonly handedBack: number;
+  handedBack: {
+    column: 'messages_handed_back',
+    unit: 'count',
+    adds: ({ kind }) => oneIf(kind === 'requeued'),
+  },
   /**
    * Messages copied to the parked stream: without capacity at the endpoint, not yet due, at a shutdown, or for several endpoints.
    * Not in `delivered`.
    */
-  readonly parked: number;
+  parked: {
+    column: 'messages_parked',
+    unit: 'count',
+    adds: ({ kind }) => oneIf(kind === 'park' || kind === 'schedule'),
+  },
   /** Messages whose event no endpoint accepted. Not in `delivered`. */
-  readonly dropped: number;
+  dropped: {
+    column: 'messages_dropped',
+    unit: 'count',
+    adds: ({ kind }) => oneIf(kind === 'discard'),
+  },
   /** HTTP requests made. */
-  readonly attempts: number;
+  attempts: {
+    column: 'http_attempts',
+    unit: 'count',
+    adds: ({ attempt }) => oneIf(attempt !== null && wasSent(attempt.outcome)),
+  },
   /** The sum of the times from the delivery by NATS to the verdict, over `delivered`, in milliseconds. */
-  readonly processingMs: number;
+  processingMs: {
+    column: 'processing_time_ms_total',
+    unit: 'milliseconds',
+    adds: ({ isSettled, attempt }) => (isSettled && attempt !== null ? attempt.durationMs : 0),
+  },
   /** Attempt rows and dead-letter rows that were dropped because the buffer was full. */
-  readonly rowsDropped: number;
-};
+  rowsDropped: {
+    column: 'rows_dropped',
+    unit: 'count',
+    adds: () => 0,
+  },
+} as const satisfies Record<string, Counter>;
 
-export const NO_COUNTERS: Counters = {
-  delivered: 0,
-  acknowledged: 0,
-  retried: 0,
-  deadLettered: 0,
-  redelivered: 0,
-  handedBack: 0,
-  parked: 0,
-  dropped: 0,
-  attempts: 0,
-  processingMs: 0,
-  rowsDropped: 0,
-};
+/** The counters of one worker since its last flush. Additive: the counters of two workers, or of two flushes, may be summed. */
+export type Counters = { readonly [K in keyof typeof COUNTERS]: number };
+
+export const COUNTER_NAMES = Object.keys(COUNTERS) as readonly (keyof Counters)[];
 
 const UNSETTLED: ReadonlySet<Disposition['kind']> = new Set([
   'discard',
@@ -52,66 +109,32 @@ const UNSETTLED: ReadonlySet<Disposition['kind']> = new Set([
   'deferred',
 ]);
 
+export const NO_COUNTERS = Object.fromEntries(COUNTER_NAMES.map((name) => [name, 0])) as Counters;
+
 /** The counters of one settled message. @param attempt Null if the message needed none. */
 export function countSettled(
   attempt: Attempt | null,
   { kind }: Disposition,
   isRedelivery: boolean,
 ): Counters {
-  const settled = UNSETTLED.has(kind) ? 0 : 1;
-  return {
-    delivered: settled,
-    acknowledged: kind === 'ack' ? 1 : 0,
-    retried: kind === 'retry' ? 1 : 0,
-    deadLettered: kind === 'deadLetter' ? 1 : 0,
-    redelivered: settled === 1 && isRedelivery ? 1 : 0,
-    handedBack: kind === 'requeued' ? 1 : 0,
-    parked: kind === 'park' || kind === 'schedule' ? 1 : 0,
-    dropped: kind === 'discard' ? 1 : 0,
-    attempts: attempt !== null && wasSent(attempt.outcome) ? 1 : 0,
-    processingMs: settled === 1 && attempt !== null ? attempt.durationMs : 0,
-    rowsDropped: 0,
-  };
+  const happened: Happened = { attempt, kind, isSettled: !UNSETTLED.has(kind), isRedelivery };
+  // To change a copy is many times as fast as to let an object grow, and this happens for each message.
+  const counters: Changing = { ...NO_COUNTERS };
+  for (const name of COUNTER_NAMES) counters[name] = COUNTERS[name].adds(happened);
+  return counters;
 }
 
 /** Sums two sets of counters. Associative and commutative, with `NO_COUNTERS` as its zero. */
 export function mergeCounters(a: Counters, b: Counters): Counters {
-  return {
-    delivered: a.delivered + b.delivered,
-    acknowledged: a.acknowledged + b.acknowledged,
-    retried: a.retried + b.retried,
-    deadLettered: a.deadLettered + b.deadLettered,
-    redelivered: a.redelivered + b.redelivered,
-    handedBack: a.handedBack + b.handedBack,
-    parked: a.parked + b.parked,
-    dropped: a.dropped + b.dropped,
-    attempts: a.attempts + b.attempts,
-    processingMs: a.processingMs + b.processingMs,
-    rowsDropped: a.rowsDropped + b.rowsDropped,
-  };
+  const sum: Changing = { ...a };
+  for (const name of COUNTER_NAMES) sum[name] += b[name];
+  return sum;
 }
 
-/** A row of `rule_nats_delivery_attempts`. Times in milliseconds since 1970, durations in milliseconds. */
-export type AttemptRecord = {
-  readonly deliveryId: string;
-  readonly attemptNumber: number;
-  readonly subject: string;
-  readonly endpointKey: string;
-  /** The URL without its query. */
-  readonly url: string;
-  readonly method: string;
-  readonly outcome: Attempt['outcome']['kind'];
-  readonly status: number | null;
-  readonly error: string | null;
-  /** The start of a failure's body. */
-  readonly responseExcerpt: string | null;
-  readonly startedAt: number;
-  readonly durationMs: number;
-  readonly verdict: Disposition['kind'];
-  readonly deadLetterReason: DeadLetterReason | null;
-  /** Null if no attempt follows. */
-  readonly nextAttemptAt: number | null;
-};
+type Changing = { -readonly [K in keyof Counters]: number };
+
+/** A row of `rule_nats_delivery_attempts`. */
+export type AttemptRecord = RecordOf<typeof ATTEMPT_COLUMNS>;
 
 /** A row of `rule_nats_publish_history` with `success = false`: a delivery given up. */
 export type DeadLetterRecord = {

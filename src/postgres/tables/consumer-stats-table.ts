@@ -1,39 +1,45 @@
 import type pg from 'pg';
-import type { StatisticsFlush } from '../../core/records/statistics.ts';
+import {
+  COUNTER_NAMES,
+  COUNTERS,
+  type Counters,
+  type StatisticsFlush,
+} from '../../core/records/statistics.ts';
 import { nameText, nullable, storableCount, storableNumber } from './storable.ts';
 
+/** Each counter with its column and its parameter. Four other parameters come first. */
+const COLUMNS = COUNTER_NAMES.map((name, index) => {
+  const { column, unit } = COUNTERS[name];
+  const parameter = `$${index + 5}::${unit === 'count' ? 'bigint' : 'double precision'}`;
+  // The extension's own columns may be NULL.
+  return { name, column, unit, parameter, sum: `coalesce(row.${column}, 0) + EXCLUDED.${column}` };
+});
+
+const columnOf = (name: keyof Counters) => COLUMNS.find((column) => column.name === name)!;
+
+/** An average that is too large for its column is cut; without deliveries it is NULL. */
+const average = (processingMs: string, delivered: string) =>
+  `least(${processingMs}, 99999999.99 * (${delivered})) / nullif(${delivered}, 0)`;
+
 /**
- * Adds to the row, so that several workers can share it. The extension's own columns may be NULL. Every flush marks the row as
- * active, also the last flush of a process: `markDeadConsumersInactive`, in the same transaction, then decides. An average that
- * is too large for its column is cut; without deliveries it is NULL.
+ * Adds to the row, so that several workers can share it. Every flush marks the row as active, also the last flush of a process:
+ * `markDeadConsumersInactive`, in the same transaction, then decides.
  */
 const ADD = `
   INSERT INTO rule_nats_consumer_stats AS row
-    (stream_name, consumer_name, queue_group, ack_policy, max_deliver,
-     messages_delivered, messages_acknowledged, messages_redelivered, messages_pending,
-     messages_retried, messages_dead_lettered, messages_handed_back, messages_parked, messages_dropped,
-     http_attempts, rows_dropped, processing_time_ms_total, avg_processing_time_ms, last_active_at, active)
-  VALUES ($1, $2, $3, 'explicit', -1, $4, $5, $6, coalesce($7::bigint, 0), $8, $9, $10, $11, $12, $13, $14,
-    $15::double precision, least($15::double precision, 99999999.99 * $4::bigint) / nullif($4::bigint, 0), now(), true)
+    (stream_name, consumer_name, queue_group, ack_policy, max_deliver, messages_pending,
+     ${COLUMNS.map(({ column }) => column).join(', ')},
+     avg_processing_time_ms, last_active_at, active)
+  VALUES ($1, $2, $3, 'explicit', -1, coalesce($4::bigint, 0),
+    ${COLUMNS.map(({ parameter }) => parameter).join(', ')},
+    ${average(columnOf('processingMs').parameter, columnOf('delivered').parameter)}, now(), true)
   ON CONFLICT (stream_name, consumer_name) DO UPDATE
   SET queue_group = EXCLUDED.queue_group,
     ack_policy = EXCLUDED.ack_policy,
     max_deliver = EXCLUDED.max_deliver,
-    messages_delivered = coalesce(row.messages_delivered, 0) + EXCLUDED.messages_delivered,
-    messages_acknowledged = coalesce(row.messages_acknowledged, 0) + EXCLUDED.messages_acknowledged,
-    messages_redelivered = coalesce(row.messages_redelivered, 0) + EXCLUDED.messages_redelivered,
-    messages_pending = coalesce($7::bigint, row.messages_pending),
-    messages_retried = row.messages_retried + EXCLUDED.messages_retried,
-    messages_dead_lettered = row.messages_dead_lettered + EXCLUDED.messages_dead_lettered,
-    messages_handed_back = row.messages_handed_back + EXCLUDED.messages_handed_back,
-    messages_parked = row.messages_parked + EXCLUDED.messages_parked,
-    messages_dropped = row.messages_dropped + EXCLUDED.messages_dropped,
-    http_attempts = row.http_attempts + EXCLUDED.http_attempts,
-    rows_dropped = row.rows_dropped + EXCLUDED.rows_dropped,
-    processing_time_ms_total = row.processing_time_ms_total + EXCLUDED.processing_time_ms_total,
-    avg_processing_time_ms = least(row.processing_time_ms_total + EXCLUDED.processing_time_ms_total,
-        99999999.99 * (coalesce(row.messages_delivered, 0) + EXCLUDED.messages_delivered))
-      / nullif(coalesce(row.messages_delivered, 0) + EXCLUDED.messages_delivered, 0),
+    messages_pending = coalesce($4::bigint, row.messages_pending),
+    ${COLUMNS.map(({ column, sum }) => `${column} = ${sum}`).join(',\n    ')},
+    avg_processing_time_ms = ${average(columnOf('processingMs').sum, columnOf('delivered').sum)},
     last_active_at = now(),
     updated_at = now(),
     active = true`;
@@ -57,28 +63,23 @@ const MARK_DEAD_INACTIVE = `
     FOR UPDATE SKIP LOCKED
   )`;
 
+/** The counters that people read. */
+type Count = {
+  [K in keyof Counters]: (typeof COUNTERS)[K]['unit'] extends 'count' ? K : never;
+}[keyof Counters];
+
+const COUNTS = COLUMNS.filter(({ unit }) => unit === 'count');
+
 const READ = `
-  SELECT consumer_name, queue_group, messages_delivered, messages_acknowledged, messages_redelivered, messages_pending,
-    messages_retried, messages_dead_lettered, messages_handed_back, messages_parked, messages_dropped,
-    http_attempts, rows_dropped,
+  SELECT consumer_name, queue_group, messages_pending,
+    ${COUNTS.map(({ column }) => column).join(', ')},
     avg_processing_time_ms::double precision AS avg_processing_time_ms, last_active_at, active
   FROM rule_nats_consumer_stats WHERE stream_name = $1 ORDER BY consumer_name`;
 
 /** A row of `rule_nats_consumer_stats`, for display. */
-export type ConsumerStats = {
+export type ConsumerStats = { readonly [K in Count]: number } & {
   readonly consumerName: string;
   readonly queueGroup: string | null;
-  readonly delivered: number;
-  readonly acknowledged: number;
-  readonly redelivered: number;
-  readonly retried: number;
-  readonly deadLettered: number;
-  readonly handedBack: number;
-  readonly parked: number;
-  /** Messages whose event no row of `rule_webhooks` accepted. */
-  readonly dropped: number;
-  readonly attempts: number;
-  readonly rowsDropped: number;
   readonly pending: number;
   /** Null until a message was delivered. */
   readonly avgProcessingMs: number | null;
@@ -87,23 +88,16 @@ export type ConsumerStats = {
 };
 
 export async function addToConsumer(client: pg.PoolClient, flush: StatisticsFlush): Promise<void> {
-  const { counters } = flush;
   await client.query(ADD, [
     nameText(flush.streamName),
     nameText(flush.consumerName),
     nameText(flush.queueGroup),
-    storableCount(counters.delivered),
-    storableCount(counters.acknowledged),
-    storableCount(counters.redelivered),
     nullable(flush.progress?.pending ?? null, storableCount),
-    storableCount(counters.retried),
-    storableCount(counters.deadLettered),
-    storableCount(counters.handedBack),
-    storableCount(counters.parked),
-    storableCount(counters.dropped),
-    storableCount(counters.attempts),
-    storableCount(counters.rowsDropped),
-    storableNumber(counters.processingMs, Number.MAX_SAFE_INTEGER),
+    ...COLUMNS.map(({ name, unit }) =>
+      unit === 'count'
+        ? storableCount(flush.counters[name])
+        : storableNumber(flush.counters[name], Number.MAX_SAFE_INTEGER),
+    ),
   ]);
 }
 
@@ -115,18 +109,12 @@ export async function markDeadConsumersInactive(client: pg.PoolClient): Promise<
 export async function readConsumerStats(pool: pg.Pool, streamName: string): Promise<ConsumerStats[]> {
   const { rows } = await pool.query(READ, [streamName]);
   return rows.map((row) => ({
+    ...(Object.fromEntries(COUNTS.map(({ name, column }) => [name, Number(row[column])])) as Record<
+      Count,
+      number
+    >),
     consumerName: row.consumer_name,
     queueGroup: row.queue_group,
-    delivered: Number(row.messages_delivered),
-    acknowledged: Number(row.messages_acknowledged),
-    redelivered: Number(row.messages_redelivered),
-    retried: Number(row.messages_retried),
-    deadLettered: Number(row.messages_dead_lettered),
-    handedBack: Number(row.messages_handed_back),
-    parked: Number(row.messages_parked),
-    dropped: Number(row.messages_dropped),
-    attempts: Number(row.http_attempts),
-    rowsDropped: Number(row.rows_dropped),
     pending: Number(row.messages_pending),
     avgProcessingMs: row.avg_processing_time_ms,
     lastActiveAt: row.last_active_at,

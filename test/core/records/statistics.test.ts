@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ATTEMPT_COLUMNS } from '../../../src/core/records/attempt-columns.ts';
 import {
+  COUNTERS,
   type Counters,
   countSettled,
   mergeCounters,
@@ -130,5 +132,19 @@ describe('merging counters', () => {
         expect(sum.acknowledged + sum.retried + sum.deadLettered).toBe(sum.delivered);
       }),
     );
+  });
+});
+
+describe('the lists of columns', () => {
+  it.each([
+    ['counters', Object.values(COUNTERS).map(({ column }) => column)],
+    ['attempts', Object.values(ATTEMPT_COLUMNS).map(({ name }) => name)],
+  ])('of %s name each column once, as SQL has it', (_, columns) => {
+    expect(new Set(columns).size).toBe(columns.length);
+    for (const column of columns) expect(column).toMatch(/^[a-z]+(_[a-z]+)*$/);
+  });
+
+  it('count a row that was dropped only where it was dropped', () => {
+    expect(countSettled(answered, { kind: 'ack' }, false).rowsDropped).toBe(0);
   });
 });

@@ -1,0 +1,43 @@
+import type { Attempt } from '../retry/attempt.ts';
+import type { Disposition } from '../retry/disposition.ts';
+import type { DeadLetterReason } from '../retry/verdict.ts';
+
+/**
+ * How a value is stored. `word`: one of a few of our own. `key`: a text in an index. `text`: any other. `count`: a whole number.
+ * `duration`: in milliseconds. `time`: in milliseconds since 1970.
+ */
+export type StoredAs = 'word' | 'key' | 'text' | 'count' | 'duration' | 'time';
+
+export type Column<T> = {
+  readonly name: string;
+  readonly as: StoredAs;
+  /** Never there: it tells the type of the values. */
+  readonly value?: T;
+};
+
+/** The fields of a record with these columns. */
+export type RecordOf<C> = { readonly [K in keyof C]: C[K] extends Column<infer T> ? T : never };
+
+const column = <T>(name: string, as: StoredAs): Column<T> => ({ name, as });
+
+/** The columns of `rule_nats_delivery_attempts`, beside the worker's name: type and SQL follow from this list. */
+export const ATTEMPT_COLUMNS = {
+  deliveryId: column<string>('delivery_id', 'key'),
+  attemptNumber: column<number>('attempt_number', 'count'),
+  subject: column<string>('subject', 'text'),
+  endpointKey: column<string>('endpoint_key', 'key'),
+  /** Without its query. */
+  url: column<string>('url', 'text'),
+  method: column<string>('method', 'text'),
+  outcome: column<Attempt['outcome']['kind']>('outcome', 'word'),
+  status: column<number | null>('status', 'count'),
+  error: column<string | null>('error', 'text'),
+  /** The start of a failure's body. */
+  responseExcerpt: column<string | null>('response_excerpt', 'text'),
+  startedAt: column<number>('started_at', 'time'),
+  durationMs: column<number>('duration_ms', 'duration'),
+  verdict: column<Disposition['kind']>('verdict', 'word'),
+  deadLetterReason: column<DeadLetterReason | null>('dead_letter_reason', 'word'),
+  /** Null where there will be none. */
+  nextAttemptAt: column<number | null>('next_attempt_at', 'time'),
+} as const;
