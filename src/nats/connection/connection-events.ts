@@ -1,4 +1,5 @@
 import { Events, type NatsConnection, type Status } from 'nats';
+import { ProblemLog } from '../../runtime/problem-log.ts';
 import type { ConnectionListener, NatsLog } from './client.ts';
 import { LOGIN_CODES } from './connect-failure.ts';
 import type { Credentials } from './credentials.ts';
@@ -33,17 +34,16 @@ export function followConnection(
   let connected = true;
   let endedBy: Error | undefined;
   let denial: { readonly sentence: string; readonly until: number } | undefined;
-  const saidAt = new Map<string, number>();
+  const errors = new ProblemLog({ againAfterMs: SAY_AGAIN_MS });
   const listeners = new Set<ConnectionListener>();
 
   // The same error returns with every reconnect, about twice per second: it is logged once per SAY_AGAIN_MS.
   function sayNowAndThen(status: Status): void {
     const sentence = errorSentence(status, credentials);
-    if (Date.now() - (saidAt.get(sentence) ?? 0) < SAY_AGAIN_MS) return;
-    // Some sentences name the subject of a single message, so their number has no bound: old ones are removed.
-    for (const [said, at] of saidAt) if (Date.now() - at >= SAY_AGAIN_MS) saidAt.delete(said);
-    saidAt.set(sentence, Date.now());
-    const hint = `${sentence}.`;
+    errors.report(() => say(status, `${sentence}.`), sentence);
+  }
+
+  function say(status: Status, hint: string): void {
     const denied = status.permissionContext;
     if (LOGIN_CODES.has(status.data)) log.error({ error: status.data, hint }, 'nats.login_refused');
     else if (denied === undefined) log.error({ error: String(status.data), hint }, 'nats.error');

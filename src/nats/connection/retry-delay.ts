@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type BackoffOptions, backoff } from '../../core/retry/backoff.ts';
+import { ProblemLog } from '../../runtime/problem-log.ts';
 import type { NatsLog } from './client.ts';
 
 /** The share by which a wait is shortened or lengthened at random, so that many workers do not retry at the same time. */
@@ -19,16 +20,14 @@ export interface RetryDelay {
 /** For retries until a request succeeds, without flooding the log or the server. */
 export function createRetryDelay(log: NatsLog, signal: AbortSignal): RetryDelay {
   let failures = 0;
-  let saidAt = 0;
+  const problem = new ProblemLog({ againAfterMs: LOG_EVERY_MS });
   let said = '';
   return {
     async wait(fields, event) {
       signal.throwIfAborted();
-      if (fields.hint !== said || Date.now() - saidAt >= LOG_EVERY_MS) {
-        log.warn(fields, event);
-        said = fields.hint;
-        saidAt = Date.now();
-      }
+      if (fields.hint !== said) problem.clear();
+      said = fields.hint;
+      problem.report(() => log.warn(fields, event));
       failures += 1;
       await wait(backoff(BACKOFF, failures, Math.random()), undefined, { signal }).catch(() =>
         signal.throwIfAborted(),

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isPublishable } from '../../core/subject.ts';
+import { ProblemLog } from '../../runtime/problem-log.ts';
 import type { NatsClient, NatsLog } from '../connection/client.ts';
 import { orderedMessage, type ReceivedMessage } from '../messages/received-message.ts';
 import { listSubjects } from '../streams/list-subjects.ts';
@@ -34,12 +35,10 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
   const { stream } = options;
   // Only one message of a queue may be in delivery at a time.
   const queues = { ...options, toMessage: orderedMessage, maxPulls: 1, maxBatch: 1 } as const;
-  let quietUntil = 0;
+  const problem = new ProblemLog({ againAfterMs: LOG_AGAIN_MS });
 
   function say(fields: Parameters<NatsLog['warn']>[0], event: string): void {
-    if (performance.now() < quietUntil) return;
-    quietUntil = performance.now() + LOG_AGAIN_MS;
-    client.log.warn({ kind: 'ordered', stream, ...fields }, event);
+    problem.report(() => client.log.warn({ kind: 'ordered', stream, ...fields }, event));
   }
 
   return {

@@ -1,3 +1,4 @@
+import { ProblemLog } from '../../runtime/problem-log.ts';
 import type { NatsLog } from '../connection/client.ts';
 import type { StoreFailed, StoreFailure } from '../publishing/store-failure.ts';
 
@@ -17,37 +18,34 @@ const OF_ONE_MESSAGE = new Set<StoreFailure>(['tooLarge', 'invalid']);
 export class StoreProblem {
   readonly #log: NatsLog;
   readonly #stream: string;
+  readonly #problem: ProblemLog;
   #why: string | null = null;
   #until = 0;
-  /** True if the last log line was about a problem. */
-  #isLogged = false;
-  #quietUntil = Number.NEGATIVE_INFINITY;
 
   constructor(log: NatsLog, stream: string) {
     this.#log = log;
     this.#stream = stream;
+    this.#problem = new ProblemLog({
+      quietMs: LASTS_MS,
+      sayOver: () => log.info({ stream }, 'parking.recovered'),
+    });
   }
 
   /** @returns The sentence for the failure. */
   report({ failed, detail }: StoreFailed): string {
     const why = `webhook not parked in ${this.#stream}: ${detail}`;
     if (OF_ONE_MESSAGE.has(failed)) return why;
-    const now = performance.now();
-    if (!this.#isLogged && now >= this.#quietUntil) {
-      this.#log.error({ stream: this.#stream, error: detail, hint: KEPT }, 'parking.failed');
-      this.#isLogged = true;
-      this.#quietUntil = now + LASTS_MS;
-    }
+    this.#problem.report(() =>
+      this.#log.error({ stream: this.#stream, error: detail, hint: KEPT }, 'parking.failed'),
+    );
     this.#why = why;
-    this.#until = now + LASTS_MS;
+    this.#until = performance.now() + LASTS_MS;
     return why;
   }
 
   clear(): void {
     this.#why = null;
-    if (!this.#isLogged) return;
-    this.#isLogged = false;
-    this.#log.info({ stream: this.#stream }, 'parking.recovered');
+    this.#problem.clear();
   }
 
   current(): string | null {
