@@ -2,6 +2,7 @@ import { type ReceiverOptions, startReceiver } from '../receiver/receiver.ts';
 import { requestLine } from '../receiver/request-line.ts';
 import type { ReceivedTotals } from '../receiver/seen-ids.ts';
 import { type Command, durationFlag, parseFlags, wholeNumberFlag } from '../runtime/command.ts';
+import { every } from '../runtime/every.ts';
 import { outputClosed } from '../runtime/output.ts';
 import { waitForStopSignal } from '../runtime/stop-signal.ts';
 
@@ -34,9 +35,9 @@ such setting.
       if (!quiet) print(requestLine(request, bodyBytes));
     });
     print(`listening on ${receiver.url}; Ctrl-C ends the command`);
-    const counting = quiet ? printCounts(receiver.received, print) : undefined;
+    const stopCounting = quiet ? printCounts(receiver.received, print) : () => {};
     await Promise.race([waitForStopSignal({ warn: ({ hint }) => print(hint) }), outputClosed()]);
-    clearInterval(counting);
+    stopCounting();
     await receiver.close();
     print(totalsLine(receiver.received()));
     return 0;
@@ -71,13 +72,13 @@ function readFlags(args: string[]): { receiver: ReceiverOptions; bodyBytes: numb
   };
 }
 
-function printCounts(received: () => ReceivedTotals, print: (line: string) => void): NodeJS.Timeout {
+function printCounts(received: () => ReceivedTotals, print: (line: string) => void): () => void {
   let before = received();
-  return setInterval(() => {
+  return every(COUNT_EVERY_MS, () => {
     const now = received();
     if (now.requests > before.requests) print(`+${now.requests - before.requests}  ${totalsLine(now)}`);
     before = now;
-  }, COUNT_EVERY_MS);
+  });
 }
 
 function totalsLine({ requests, webhookIds, retries, doubled, withoutId }: ReceivedTotals): string {

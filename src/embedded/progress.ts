@@ -1,3 +1,5 @@
+import { every } from '../runtime/every.ts';
+
 /** Prints one line for the user. */
 export type Say = (line: string) => void;
 
@@ -16,13 +18,12 @@ export async function announceIfSlow<T>(
 ): Promise<T> {
   const everyMs = isTerminal ? AGAIN_MS.terminal : AGAIN_MS.log;
   let times = 0;
-  const timers = [
-    setTimeout(() => say?.(line), 1000),
-    setInterval(() => say?.(`${line} ${(++times * everyMs) / 1000} s`), everyMs),
-  ];
+  const first = setTimeout(() => say?.(line), 1000);
+  const stop = every(everyMs, () => say?.(`${line} ${(++times * everyMs) / 1000} s`));
   try {
     return await work();
   } finally {
-    for (const timer of timers) clearTimeout(timer);
+    clearTimeout(first);
+    stop();
   }
 }

@@ -3,6 +3,7 @@ import { type Signing, signatureHeaders } from '../core/endpoint/signature.ts';
 import type { Delivery } from '../core/message/delivery.ts';
 import { RequestHeader } from '../core/request/header-names.ts';
 import type { Attempt } from '../core/retry/attempt.ts';
+import { every } from '../runtime/every.ts';
 import { createDispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { HttpExchange } from './exchange.ts';
 
@@ -33,7 +34,7 @@ export interface Sender {
 export function createSender(options: SenderOptions): Sender {
   const dispatcher = createDispatcher(options);
   const underWay = new Set<HttpExchange>();
-  let sweep: NodeJS.Timeout | undefined;
+  let stopSweeping: (() => void) | undefined;
 
   function sweepOverdue(): void {
     const now = performance.now();
@@ -44,14 +45,14 @@ export function createSender(options: SenderOptions): Sender {
 
   function watch(exchange: HttpExchange): void {
     underWay.add(exchange);
-    sweep ??= setInterval(sweepOverdue, Math.min(SWEEP_MS, options.attemptTimeoutMs / 4));
+    stopSweeping ??= every(Math.min(SWEEP_MS, options.attemptTimeoutMs / 4), sweepOverdue);
   }
 
   function unwatch(exchange: HttpExchange): void {
     underWay.delete(exchange);
     if (underWay.size > 0) return;
-    clearInterval(sweep);
-    sweep = undefined;
+    stopSweeping?.();
+    stopSweeping = undefined;
   }
 
   async function send(delivery: Delivery): Promise<Attempt> {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { every } from '../runtime/every.ts';
 
 /** How an endpoint treats a request. @param detail The part of the path after the name. */
 export type Misbehaviour = (request: IncomingMessage, response: ServerResponse, detail: string) => void;
@@ -32,8 +33,10 @@ export const MISBEHAVIOURS: Readonly<Record<string, Misbehaviour>> = {
   /** One byte at a time, without end. */
   drip(_, response) {
     response.writeHead(200, { 'content-length': '1000000' });
-    const timer = setInterval(() => response.write('x'), DRIP_EVERY_MS);
-    response.once('close', () => clearInterval(timer));
+    response.once(
+      'close',
+      every(DRIP_EVERY_MS, () => response.write('x')),
+    );
   },
 };
 

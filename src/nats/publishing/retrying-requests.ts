@@ -1,4 +1,5 @@
 import { createInbox, ErrorCode, type Msg, type MsgHdrs, NatsError, type Subscription } from 'nats';
+import { every } from '../../runtime/every.ts';
 import type { NatsClient } from '../connection/client.ts';
 import type { DeniedPermission } from '../connection/permissions.ts';
 
@@ -33,7 +34,7 @@ export class RetryingRequests {
   readonly #open = new Map<string, OpenRequest>();
   readonly #release: () => void;
   #lastToken = 0;
-  #sweeping: NodeJS.Timeout | undefined;
+  #stopSweeping: (() => void) | undefined;
   #emptyListeners: (() => void)[] = [];
 
   constructor(client: NatsClient) {
@@ -54,7 +55,7 @@ export class RetryingRequests {
     const open = { request, timesSent: 0, againAt: 0 };
     const token = (++this.#lastToken).toString(36);
     this.#open.set(token, open);
-    this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#stopSweeping ??= every(SWEEP_MS, () => this.#sweep());
     if (this.#client.connection.isClosed())
       this.#fail(token, NatsError.errorForCode(ErrorCode.ConnectionClosed));
     else this.#send(token, open);
@@ -77,7 +78,7 @@ export class RetryingRequests {
   stop(): void {
     this.#release();
     this.#failAll(NatsError.errorForCode(ErrorCode.ConnectionClosed));
-    clearInterval(this.#sweeping);
+    this.#stopSweeping?.();
   }
 
   #send(token: string, open: OpenRequest): void {
@@ -148,8 +149,8 @@ export class RetryingRequests {
   #close(token: string): void {
     this.#open.delete(token);
     if (this.#open.size > 0) return;
-    clearInterval(this.#sweeping);
-    this.#sweeping = undefined;
+    this.#stopSweeping?.();
+    this.#stopSweeping = undefined;
     for (const wake of this.#emptyListeners) wake();
     this.#emptyListeners = [];
   }

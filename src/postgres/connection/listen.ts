@@ -1,6 +1,8 @@
 import { type BackoffOptions, backoff } from '../../core/retry/backoff.ts';
+import { every } from '../../runtime/every.ts';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import { ProblemLog } from '../../runtime/problem-log.ts';
 import { checkUrl, clientConfig, PgClient } from './client.ts';
 import { describeServer } from './connect-problem.ts';
 
@@ -50,7 +52,7 @@ export function listenForChanges(options: ListenOptions): Listening {
   checkUrl(url);
   const server = describeServer(url);
   let isStopped = false;
-  let isAway = false;
+  const problem = new ProblemLog({ sayOver: () => log.info({ server }, 'postgres.listen_recovered') });
   let failures = 0;
   let endCurrent = () => {};
   let retry: NodeJS.Timeout | undefined;
@@ -64,21 +66,19 @@ export function listenForChanges(options: ListenOptions): Listening {
   }
 
   function onListening(): void {
-    if (isAway) log.info({ server }, 'postgres.listen_recovered');
-    isAway = false;
+    problem.clear();
     failures = 0;
     changed();
   }
 
   function onLost(error: unknown): void {
     if (isStopped) return;
-    if (!isAway) {
+    problem.report(() =>
       log.warn(
         { server, code: errorCode(error), error: errorMessage(error), hint: UNHEARD },
         'postgres.listen_failed',
-      );
-    }
-    isAway = true;
+      ),
+    );
     failures += 1;
     retry = setTimeout(connect, backoff(BACKOFF, failures, Math.random())).unref();
   }
@@ -112,12 +112,12 @@ function holdConnection(
   events: ListenEvents,
 ): () => void {
   const client = new PgClient(clientConfig(url));
-  let check: NodeJS.Timeout | undefined;
+  let stopChecking = () => {};
   let isOver = false;
 
   function end(): void {
     isOver = true;
-    clearTimeout(check);
+    stopChecking();
     client.destroy();
   }
   function lose(error: unknown): void {
@@ -128,9 +128,6 @@ function holdConnection(
   async function listen(): Promise<void> {
     const silent = setTimeout(() => lose(new Error('the server does not answer')), answerWithinMs).unref();
     await client.query(LISTEN).finally(() => clearTimeout(silent));
-    if (isOver) return;
-    // A repeated LISTEN changes nothing, and shows that the server still answers.
-    check = setTimeout(() => listen().catch(lose), checkEveryMs).unref();
   }
   async function open(): Promise<void> {
     const connected = client.connect();
@@ -138,7 +135,10 @@ function holdConnection(
     await connected;
     client.unref();
     await listen();
-    if (!isOver) events.onListening();
+    if (isOver) return;
+    // Again and again: it changes nothing, and shows whether the server is still there.
+    stopChecking = every(checkEveryMs, () => listen().catch(lose), { unref: true });
+    events.onListening();
   }
 
   client.on('notification', () => events.onNotified());

@@ -1,0 +1,51 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { every } from '../../src/runtime/every.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+describe('a periodic task', () => {
+  it('runs each time that its time is over, and not at once', () => {
+    const task = vi.fn();
+    const stop = every(100, task);
+    expect(task).toHaveBeenCalledTimes(0);
+    vi.advanceTimersByTime(350);
+    expect(task).toHaveBeenCalledTimes(3);
+    stop();
+  });
+
+  it('runs no more once it is stopped, which may be said twice', () => {
+    const task = vi.fn();
+    const stop = every(100, task);
+    stop();
+    stop();
+    vi.advanceTimersByTime(1000);
+    expect(task).not.toHaveBeenCalled();
+  });
+
+  it('never overlaps itself, and goes on once it is done', async () => {
+    let finish = () => {};
+    const task = vi.fn(
+      () =>
+        new Promise<void>((resolve) => {
+          finish = resolve;
+        }),
+    );
+    const stop = every(100, task);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(task).toHaveBeenCalledTimes(1);
+    finish();
+    await vi.advanceTimersByTimeAsync(100);
+    expect(task).toHaveBeenCalledTimes(2);
+    stop();
+  });
+
+  it('keeps the process alive, unless it is told not to', () => {
+    vi.useRealTimers();
+    const timers = vi.spyOn(globalThis, 'setInterval');
+    const stops = [every(1000, () => {}), every(1000, () => {}, { unref: true })];
+    expect(timers.mock.results.map(({ value }) => value.hasRef())).toEqual([true, false]);
+    for (const stop of stops) stop();
+    timers.mockRestore();
+  });
+});
