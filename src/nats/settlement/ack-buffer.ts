@@ -40,9 +40,10 @@ export interface AckBuffer {
   /**
    * Sends an ack, a nak or a progress message soon. Never throws.
    *
-   * @param safeToRepeatForMs How long it is safe to send it twice. A nak that is repeated after another worker has the message
-   * makes NATS deliver the message a second time. @default without limit: a second ack or progress message has no effect.
-   * @param lease Without a lease, it may be sent at any time.
+   * @param safeToRepeatForMs How long it is safe to send the payload twice. A nak that is repeated after another worker has the
+   * message makes NATS deliver the message a second time. @default without limit: a second ack or progress message has no
+   * effect.
+   * @param lease Without a lease, the payload may be sent at any time.
    */
   send(reply: string, payload: Uint8Array, safeToRepeatForMs?: number, lease?: Lease): void;
   /** Resolves to true when the server has confirmed everything sent so far, or to false after `timeoutMs`. */

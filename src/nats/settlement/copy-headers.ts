@@ -43,8 +43,8 @@ export function copyHeaderBlock(message: ReceivedMessage, copy: CopyHeaders): Ui
 }
 
 /**
- * All scheduled queues share one key, because a message moves from the queue of its day to the queue of its minute: one copy,
- * not two.
+ * All scheduled queues share one key in the `Nats-Msg-Id`, because a message moves from the queue of its day to the queue of its
+ * minute. With a key per queue, both copies could be stored.
  */
 function messageIdKey(endpointKey: string): string {
   return scheduledBucket(endpointKey) === null ? endpointKey : 'at';

@@ -38,7 +38,9 @@ export type SettlementOptions = {
    * not deliver a message to a second worker during a long attempt.
    */
   readonly ackWaitMs: number;
-  /** Whether the message's stream was made again: the server would take an ack for one of another message. @default never */
+  /**
+   * True if the message's stream was created again: the server would take an ack for an ack of another message. @default never
+   */
   readonly isGone?: (message: ReceivedMessage) => boolean;
   /** Milliseconds on a clock that never goes back. @default `performance.now` */
   readonly now?: () => number;
