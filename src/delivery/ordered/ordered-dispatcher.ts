@@ -25,7 +25,7 @@ export type OrderedDispatcherOptions<M extends OrderedMessage> = {
   readonly admission: Pick<Admission, 'endpointFor' | 'capacityFor'>;
   /** Shared with the deferred messages. DEFERRED_BYTES. */
   readonly budget: MemoryBudget;
-  /** Is told of messages that wait here, and of settled messages. */
+  /** Notified of messages that wait here, and of settled messages. */
   readonly reader: Pick<OrderedQueueReader<M>, 'onBlocked' | 'onSettled'>;
   readonly effects: Pick<SettlementEffects<M>, 'ack' | 'nak'>;
   /** Milliseconds on a clock that never goes back. */

@@ -78,7 +78,7 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
   #listing: Promise<void> | null = null;
   #listAt = 0;
   /** Index at which the next list starts. Different each time, because a list may be longer than `maxTrackedQueues`. */
-  #turn = 0;
+  #listIndex = 0;
   #stopped = false;
   constructor(options: OrderedQueueReaderOptions<M>) {
     this.#options = options;
@@ -242,9 +242,9 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
       if (!listed.has(queue) && knownAt < startedAt) this.#waiting.delete(queue);
     const queues = [...listed.keys()];
     for (let index = 0; index < queues.length; index++) {
-      const queue = queues[(this.#turn + index) % queues.length]!;
+      const queue = queues[(this.#listIndex + index) % queues.length]!;
       if (!this.#isTaken(queue) && !this.#waiting.has(queue)) this.#await(queue);
     }
-    this.#turn += MANY;
+    this.#listIndex += MANY;
   }
 }

@@ -9,7 +9,7 @@ export type OrderedStepsOptions<M extends Message & OrderedMessage> = {
   /** The steps of a message that needs no order. */
   readonly steps: DeliverySteps<M>;
   readonly effects: Pick<SettlementEffects<M>, 'abandon'> & {
-    /** Whether NATS cannot have given the message to another worker, also after `forMs`. */
+    /** True if NATS cannot have given the message to another worker, also after `forMs`. */
     isLeaseValid(message: M, forMs?: number): boolean;
   };
   readonly admission: Pick<Admission, 'admit'>;
@@ -25,7 +25,7 @@ export type OrderedStepsOptions<M extends Message & OrderedMessage> = {
 
 const WAITS_BEHIND = 'earlier messages wait for capacity at the endpoint';
 const LEASE_OVER =
-  'NATS has not confirmed lately that this worker has the message, and may deliver the message to another worker';
+  'the lease on the message ends too soon for an attempt: NATS may deliver the message to another worker';
 
 /** The steps of an ordered message. An ordered message is never parked: the message waits in its stream. */
 export function createOrderedSteps<M extends Message & OrderedMessage>(

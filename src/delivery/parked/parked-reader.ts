@@ -68,8 +68,8 @@ export class ParkedQueueReader<M extends { readonly pending: number }> {
   #timer: NodeJS.Timeout | undefined;
   #listing: Promise<void> | null = null;
   #listAt = 0;
-  /** Index at which the next part of a list starts that is too long. */
-  #turn = 0;
+  /** Index at which the next part starts, if a list is longer than `maxEndpoints`. */
+  #listIndex = 0;
   #stopped = false;
 
   constructor(options: ParkedQueueReaderOptions<M>) {
@@ -204,8 +204,8 @@ export class ParkedQueueReader<M extends { readonly pending: number }> {
     const { maxEndpoints } = this.#options.admission;
     if (listed.size <= maxEndpoints) return listed;
     const atOnce = Math.floor(maxEndpoints / 2);
-    const from = this.#turn % listed.size;
-    this.#turn = from + atOnce;
+    const from = this.#listIndex % listed.size;
+    this.#listIndex = from + atOnce;
     const entries = [...listed];
     return [...entries.slice(from), ...entries.slice(0, from)].slice(0, atOnce);
   }
