@@ -48,13 +48,13 @@ export interface SettlementEffects<M> {
   nak(message: M, delayMs: number): void;
   /** Stores copies, then acks. Resolves to false if a copy is not stored: then the message is as it was. */
   park(message: M, copies: readonly Copy[]): Promise<boolean>;
-  /** Whether a copy of the message is not larger than NATS takes. */
+  /** True if a copy of the message is not larger than NATS takes. */
   fits(message: M): boolean;
   /** Stores a dead letter, then ends the message. Resolves to false if it is not stored: then the message is as it was. */
   deadLetter(message: M, facts: DeadLetterFacts): Promise<boolean>;
   /** Forgets an ordered message that NATS may have given to another worker. */
   abandon(message: M): void;
-  /** Whether NATS cannot have given the message to another worker. */
+  /** True if NATS cannot have given the message to another worker. */
   isLeaseValid(message: M): boolean;
 }
 
@@ -79,7 +79,7 @@ export class Settler<M extends Message> {
     this.#options = options;
   }
 
-  /** Whether this worker has returned a message to NATS because it could neither park nor hold it. */
+  /** True if this worker has requeued a message because the message could be neither parked nor held. */
   hasRequeued(): boolean {
     return this.#hasRequeued;
   }

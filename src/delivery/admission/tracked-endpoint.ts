@@ -135,7 +135,9 @@ export function isIdle(
   return !isWanted && !isOpen && now - usedAt > EVICT_AFTER_MS;
 }
 
-/** Makes the consumer of the parked queue pull more. Runs in the next loop turn, because the slot is free only then. */
+/**
+ * Makes the consumer of the parked queue pull more. Runs in the next event loop iteration, because the slot is free only then.
+ */
 export function pullMore(endpoint: TrackedEndpoint): void {
   if (endpoint.consumer === null || endpoint.isWakePending) return;
   endpoint.isWakePending = true;
