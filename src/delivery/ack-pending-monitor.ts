@@ -1,3 +1,5 @@
+import { every } from '../runtime/every.ts';
+
 const POLL_EVERY_MS = 1000;
 
 /**
@@ -6,7 +8,7 @@ const POLL_EVERY_MS = 1000;
  */
 export class AckPendingMonitor {
   readonly #poll: () => Promise<boolean | null>;
-  #timer: NodeJS.Timeout | undefined;
+  #stopTimer = () => {};
   #isNearLimit = false;
   #hasRetried = false;
 
@@ -16,7 +18,7 @@ export class AckPendingMonitor {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.#check(), POLL_EVERY_MS);
+    this.#stopTimer = every(POLL_EVERY_MS, () => void this.#check());
   }
 
   isNearLimit(): boolean {
@@ -29,7 +31,7 @@ export class AckPendingMonitor {
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#stopTimer();
   }
 
   async #check(): Promise<void> {

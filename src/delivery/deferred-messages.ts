@@ -1,10 +1,11 @@
+import { type BackoffOptions, backoff } from '../core/retry/backoff.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 
 /**
  * How long a deferred message waits for its next try, in milliseconds. Doubled each time, times 0.5 to 1.5 at random, so that the
  * messages do not all come at once. Below 2 s, a full stream would get too many tries. Above 15 s, a message would be late.
  */
-const WAIT_MS = { first: 2000, max: 15_000 };
+const BACKOFF: BackoffOptions = { initialMs: 2000, maxMs: 15_000, jitter: 0.5 };
 
 export type DeferredMessagesOptions = {
   /** Shared with the ordered messages that wait for capacity. DEFERRED_BYTES. */
@@ -48,7 +49,7 @@ export class DeferredMessages<M extends { readonly size: number }> {
     if (!this.#fits(message)) return false;
     const times = this.#times.get(message) ?? 0;
     this.#times.set(message, times + 1);
-    const waitMs = Math.min(WAIT_MS.max, WAIT_MS.first * 2 ** times) * (0.5 + this.#options.random());
+    const waitMs = backoff(BACKOFF, times + 1, this.#options.random());
     this.#add(
       message,
       setTimeout(() => void this.#resume(message), waitMs),

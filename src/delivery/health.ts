@@ -1,3 +1,4 @@
+import { every } from '../runtime/every.ts';
 import type { Logger } from '../runtime/logger.ts';
 
 /** The problem of each part of the worker; null: none. */
@@ -45,7 +46,7 @@ export function logHealth(health: () => Health, log: Logger): () => void {
   let loggedAt: number | null = null;
   let failedChecks = 0;
 
-  const timer = setInterval(() => {
+  return every(CHECK_EVERY_MS, () => {
     const { status, troubles } = health();
     if (status === 'draining') return;
     failedChecks = status === 'failing' ? failedChecks + 1 : 0;
@@ -57,6 +58,5 @@ export function logHealth(health: () => Health, log: Logger): () => void {
       loggedAt = now;
       log.error({ ...troubles, hint: CURED }, 'worker.failing');
     }
-  }, CHECK_EVERY_MS);
-  return () => clearInterval(timer);
+  });
 }

@@ -1,5 +1,6 @@
 import { NO_ENDPOINT_KEY } from '../core/request/target.ts';
 import { type Attempt, attemptsMade } from '../core/retry/attempt.ts';
+import { type BackoffOptions, backoff } from '../core/retry/backoff.ts';
 import type { Disposition } from '../core/retry/disposition.ts';
 import { type DeadLetterReason, deadLetterDetail, type Verdict } from '../core/retry/verdict.ts';
 import { scheduledKeyFor } from '../core/scheduled-queue.ts';
@@ -10,7 +11,7 @@ import type { Message } from './message.ts';
  * NATS, times 0.5 to 1.5 at random. Below 2 s, NATS would deliver the message again before anything has changed; above 60 s, it
  * would wait for long after the stream has capacity again.
  */
-const REQUEUE_DELAY_MS = { first: 2000, max: 60_000 };
+const REQUEUE_BACKOFF: BackoffOptions = { initialMs: 2000, maxMs: 60_000, jitter: 0.5 };
 /** How long a message waits whose dead letter could not be stored, in milliseconds. */
 const DEAD_LETTER_RETRY_MS = 5000;
 /** The longest delay of one nak, in milliseconds: a month. After it, a message that is due later is delivered and nak'd again. */
@@ -190,8 +191,7 @@ export class Settler<M extends Message> {
   }
 
   #requeueDelayMs({ deliveryCount }: M): number {
-    const { first, max } = REQUEUE_DELAY_MS;
-    return Math.round(Math.min(max, first * 2 ** (deliveryCount - 1)) * (0.5 + this.#options.random()));
+    return Math.round(backoff(REQUEUE_BACKOFF, deliveryCount, this.#options.random()));
   }
 }
 

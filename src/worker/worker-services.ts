@@ -4,6 +4,7 @@ import { logHealth } from '../delivery/health.ts';
 import { autoDisable } from '../delivery/registry/auto-disable.ts';
 import { statisticsLine } from '../delivery/statistics/attempt-log.ts';
 import type { NatsClient } from '../nats/connection/client.ts';
+import { every } from '../runtime/every.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { type Service, serviceOf } from '../runtime/service.ts';
 import { withTimeout } from '../runtime/with-timeout.ts';
@@ -99,11 +100,10 @@ export function watchersOf(
 function logStatistics(statistics: AssembledWorker['statistics'], log: Logger): () => void {
   const startedAt = performance.now();
   let logged = 0;
-  const timer = setInterval(() => {
+  return every(STATISTICS_LINE_EVERY_MS, () => {
     const { total } = statistics;
     if (total.delivered === logged) return;
     logged = total.delivered;
     log.info(statisticsLine(total, performance.now() - startedAt), 'worker.statistics');
-  }, STATISTICS_LINE_EVERY_MS);
-  return () => clearInterval(timer);
+  });
 }

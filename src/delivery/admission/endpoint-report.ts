@@ -1,4 +1,5 @@
 import type { EndpointStateRow } from '../../core/records/endpoint-state.ts';
+import { every } from '../../runtime/every.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Service } from '../../runtime/service.ts';
 import type { Admission } from './admission.ts';
@@ -36,18 +37,18 @@ const UNHEALTHY =
 export class EndpointReporter implements Service {
   readonly name = 'endpoint reporter';
   readonly #options: EndpointReporterOptions;
-  #timer: NodeJS.Timeout | undefined;
+  #stopTimer = () => {};
 
   constructor(options: EndpointReporterOptions) {
     this.#options = options;
   }
 
   async start(): Promise<void> {
-    this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
+    this.#stopTimer = every(CHECK_EVERY_MS, () => this.#check());
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#stopTimer();
   }
 
   /** Returns the states that changed since they were last taken. Of too many, returns the states that were taken longest ago. */

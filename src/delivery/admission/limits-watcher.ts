@@ -8,6 +8,7 @@ import {
   type GroupLimits as ReadRules,
 } from '../../core/capacity/endpoint-limits.ts';
 import type { Registry } from '../../core/endpoint/registry.ts';
+import { every } from '../../runtime/every.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { withTimeout } from '../../runtime/with-timeout.ts';
@@ -46,7 +47,7 @@ export class EndpointLimitsWatcher {
   #last = '';
   #isReading = false;
   #isFailureLogged = false;
-  #timer: NodeJS.Timeout | undefined;
+  #stopTimer = () => {};
 
   constructor(options: EndpointLimitsWatcherOptions) {
     this.#options = options;
@@ -59,11 +60,11 @@ export class EndpointLimitsWatcher {
     // Peers give up a part of what they may do when they see us: before that, we would come on top.
     if (this.#sources.liveWorkers > 1 && isLimited(this.#options.defaults, this.#sources))
       await wait(PEERS_KNOW_MS);
-    this.#timer = setInterval(() => this.#read(), READ_EVERY_MS);
+    this.#stopTimer = every(READ_EVERY_MS, () => this.#read());
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#stopTimer();
   }
 
   /** Reads the limits now, because a notification came. */

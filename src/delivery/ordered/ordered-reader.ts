@@ -1,3 +1,5 @@
+import { type BackoffOptions, backoff } from '../../core/retry/backoff.ts';
+import { every } from '../../runtime/every.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { QueueConsumer } from '../admission/tracked-endpoint.ts';
@@ -38,7 +40,7 @@ const IDLE_MS = { max: 10_000, crowded: 250 };
 /** How long a queue stays open while other queues wait to be opened, in milliseconds. Without others, it stays open longer. */
 const TIME_SLICE_MS = 10_000;
 /** How long a queue stays closed after it delivered nothing, in milliseconds. Doubled each time. Reasons: see `#awaitLonger`. */
-const EMPTY_BACKOFF_MS = { first: 1000, max: 16_000 };
+const EMPTY_BACKOFF: BackoffOptions = { initialMs: 1000, maxMs: 16_000 };
 /**
  * The longest time that a queue stays closed for a retry of its message, in milliseconds. After a longer time, the next message
  * would have waited for nothing if an operator removes that message. Older servers would also delete the durable as idle, and
@@ -73,7 +75,7 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
   /** Queues that hold messages and are not open. The first queue has waited longest. */
   readonly #waiting = new Map<string, WaitingQueue>();
   #sink: (message: M) => void = () => {};
-  #timer: NodeJS.Timeout | undefined;
+  #stopTimer = () => {};
   #unsubscribe: () => void = () => {};
   #listing: Promise<void> | null = null;
   #listAt = 0;
@@ -98,7 +100,7 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
   start(sink: (message: M) => void): void {
     this.#sink = sink;
     this.#unsubscribe = this.#options.queues.listen((queue) => this.onPublished(queue));
-    this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
+    this.#stopTimer = every(CHECK_EVERY_MS, () => this.#check());
     this.#check();
   }
 
@@ -134,7 +136,7 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#unsubscribe();
-    clearInterval(this.#timer);
+    this.#stopTimer();
     for (const { queue } of this.#open.values()) this.#open.close(queue);
     await this.#listing;
     await this.#open.closed();
@@ -152,11 +154,7 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
 
   /** Delays a queue that delivered nothing: another worker has its message, the message waits for a retry, or NATS fails. */
   #awaitLonger({ queue, emptyTurns }: WaitingQueue): void {
-    this.#await(
-      queue,
-      Math.min(EMPTY_BACKOFF_MS.max, EMPTY_BACKOFF_MS.first * 2 ** emptyTurns),
-      emptyTurns + 1,
-    );
+    this.#await(queue, backoff(EMPTY_BACKOFF, emptyTurns + 1), emptyTurns + 1);
   }
 
   #check(): void {

@@ -1,3 +1,4 @@
+import { every } from '../../runtime/every.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Admission } from '../admission/admission.ts';
@@ -65,7 +66,7 @@ export class ParkedQueueReader<M extends { readonly pending: number }> {
   /** Endpoints with parked messages and no open queue. The first endpoint has waited longest. */
   readonly #waiting = new Map<string, TrackedEndpoint>();
   #sink: (message: M) => void = () => {};
-  #timer: NodeJS.Timeout | undefined;
+  #stopTimer = () => {};
   #listing: Promise<void> | null = null;
   #listAt = 0;
   /** Index at which the next part starts, if a list is longer than `maxEndpoints`. */
@@ -79,7 +80,7 @@ export class ParkedQueueReader<M extends { readonly pending: number }> {
   /** Starts to read. Every message goes to the sink. */
   start(sink: (message: M) => void): void {
     this.#sink = sink;
-    this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
+    this.#stopTimer = every(CHECK_EVERY_MS, () => this.#check());
     this.#check();
   }
 
@@ -93,7 +94,7 @@ export class ParkedQueueReader<M extends { readonly pending: number }> {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearInterval(this.#timer);
+    this.#stopTimer();
     for (const open of this.#open.values()) this.#closeQueue(open);
     await this.#listing;
     await this.#open.closed();

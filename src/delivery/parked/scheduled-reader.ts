@@ -1,4 +1,5 @@
 import { type ScheduledBucket, scheduledBucket } from '../../core/scheduled-queue.ts';
+import { every } from '../../runtime/every.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { QueueConsumer } from '../admission/tracked-endpoint.ts';
@@ -41,7 +42,7 @@ export class ScheduledQueueReader<M> {
   readonly #waiting = new Map<string, ScheduledBucket>();
   readonly #open = new QueuePool<OpenQueue>();
   #sink: (message: M) => void = () => {};
-  #timer: NodeJS.Timeout | undefined;
+  #stopTimer = () => {};
   #stopped = false;
 
   constructor(options: ScheduledQueueReaderOptions<M>) {
@@ -51,13 +52,13 @@ export class ScheduledQueueReader<M> {
   /** Starts to read. Every message goes to the sink. */
   start(sink: (message: M) => void): void {
     this.#sink = sink;
-    this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
+    this.#stopTimer = every(CHECK_EVERY_MS, () => this.#check());
     this.#check();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearInterval(this.#timer);
+    this.#stopTimer();
     for (const { bucket } of this.#open.values()) this.#open.close(bucket.key);
     await this.#open.closed();
   }

@@ -1,4 +1,5 @@
 import type { EndpointRow } from '../../core/endpoint/row.ts';
+import { every } from '../../runtime/every.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Admission } from '../admission/admission.ts';
@@ -32,8 +33,7 @@ const FAILING =
  */
 export function autoDisable(options: AutoDisableOptions): () => void {
   const warned = new Set<number>();
-  const timer = setInterval(() => void checkAll(options, warned), CHECK_EVERY_MS);
-  return () => clearInterval(timer);
+  return every(CHECK_EVERY_MS, () => checkAll(options, warned));
 }
 
 /** Checks all endpoints once. @param warned Ids of the rows that the log has warned of. */

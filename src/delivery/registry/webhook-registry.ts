@@ -3,6 +3,7 @@ import { type Endpoint, endpointOf, Registry, type RegistryPolicy } from '../../
 import type { EndpointRow } from '../../core/endpoint/row.ts';
 import type { Delivery } from '../../core/message/delivery.ts';
 import { matches } from '../../core/subject.ts';
+import { every } from '../../runtime/every.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import { Listeners } from '../../runtime/listeners.ts';
 import type { Logger } from '../../runtime/logger.ts';
@@ -75,7 +76,7 @@ export class WebhookRegistry {
   /** When the last read started and ended, on the clock of `performance.now()`. */
   #startedAt = Number.NEGATIVE_INFINITY;
   #endedAt = Number.NEGATIVE_INFINITY;
-  #timer: NodeJS.Timeout | undefined;
+  #stopTimer = () => {};
   #listening: { stop(): void } | null = null;
   #problem: string | null = null;
 
@@ -113,13 +114,13 @@ export class WebhookRegistry {
       this.#read();
       this.#notified.call();
     });
-    this.#timer = setInterval(() => this.#read(), READ_EVERY_MS);
+    this.#stopTimer = every(READ_EVERY_MS, () => this.#read());
     this.#read();
     await withTimeout(FIRST_READ_MS, this.#reading ?? Promise.resolve());
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#stopTimer();
     this.#listening?.stop();
     await this.#reading;
   }

@@ -1,4 +1,5 @@
 import type { Counters, GroupProgress } from '../../core/records/statistics.ts';
+import { every } from '../../runtime/every.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Service } from '../../runtime/service.ts';
@@ -34,7 +35,7 @@ export class Statistics implements Service {
   readonly #options: StatisticsOptions;
   readonly #store: MaintainedStatisticsStore;
   readonly #buffer: StatisticsBuffer;
-  #timer: NodeJS.Timeout | undefined;
+  #stopTimer = () => {};
   #underWay: Promise<boolean> | null = null;
   #maintainedAt = Number.NEGATIVE_INFINITY;
   #loggedAwayAt = Number.NEGATIVE_INFINITY;
@@ -68,7 +69,7 @@ export class Statistics implements Service {
   }
 
   async start(): Promise<void> {
-    this.#timer = setInterval(() => void this.flush(), this.#options.intervalMs);
+    this.#stopTimer = every(this.#options.intervalMs, () => void this.flush());
     void this.flush();
   }
 
@@ -84,7 +85,7 @@ export class Statistics implements Service {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    clearInterval(this.#timer);
+    this.#stopTimer();
     await this.#underWay;
     await this.flush();
   }

@@ -9,6 +9,7 @@ import {
 } from '../../nats/consumers/group-consumer.ts';
 import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
 import { readStreamRow, type StreamRow } from '../../postgres/tables/streams-table.ts';
+import { every } from '../../runtime/every.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Database } from '../connections/database.ts';
@@ -205,11 +206,10 @@ export class Topology {
    * @returns A function that stops the checks.
    */
   startRepair(hasProblem: () => boolean, onRepaired: () => void): () => void {
-    const timer = setInterval(async () => {
+    return every(REPAIR_EVERY_MS, async () => {
       if (!hasProblem()) this.#problem = null;
       else if (this.#repairing === null && this.#client.isConnected() && (await this.#repair())) onRepaired();
-    }, REPAIR_EVERY_MS);
-    return () => clearInterval(timer);
+    });
   }
 
   /** Resolves to true if nothing is missing any more. A failure is logged once. */
@@ -232,7 +232,7 @@ export class Topology {
 
   /** Applies changes of the row of `rule_nats_streams`. @returns A function that stops the reads. */
   watchRow(): () => void {
-    const timer = setInterval(async () => {
+    return every(READ_ROW_EVERY_MS, async () => {
       if (!this.#client.isConnected()) return;
       const { pool } = this.#database;
       const row = await readStreamRow(pool, this.#settings.STREAM_NAME).catch(() => this.#row);
@@ -242,7 +242,6 @@ export class Topology {
       const before = this.#row;
       this.#row = row;
       if (!(await this.#repair())) this.#row = before;
-    }, READ_ROW_EVERY_MS);
-    return () => clearInterval(timer);
+    });
   }
 }
