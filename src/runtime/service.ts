@@ -11,6 +11,7 @@ export class ServiceGroup implements Service {
   readonly name: string;
   readonly #services: readonly Service[];
   readonly #started: Service[] = [];
+  #stopping: Promise<void> | null = null;
 
   constructor(name: string, services: readonly Service[]) {
     this.name = name;
@@ -39,7 +40,14 @@ export class ServiceGroup implements Service {
    *
    * @throws what the first one throws that cannot be stopped, once all others are stopped.
    */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stopAll().finally(() => {
+      this.#stopping = null;
+    });
+    return this.#stopping;
+  }
+
+  async #stopAll(): Promise<void> {
     const errors: unknown[] = [];
     for (let service = this.#started.pop(); service !== undefined; service = this.#started.pop()) {
       try {
@@ -49,6 +57,35 @@ export class ServiceGroup implements Service {
       }
     }
     if (errors.length > 0) throw errors[0];
+  }
+}
+
+/**
+ * Services that do not depend on each other. They start in order, and stop all at once: none goes on while another service
+ * takes its time to stop.
+ */
+export class IndependentServices implements Service {
+  readonly name: string;
+  readonly #services: readonly Service[];
+  #started: Service[] = [];
+
+  constructor(name: string, services: readonly Service[]) {
+    this.name = name;
+    this.#services = services;
+  }
+
+  async start(): Promise<void> {
+    for (const service of this.#services) {
+      this.#started.push(service);
+      await service.start();
+    }
+  }
+
+  /** Calls every stop before it waits for one. @throws what the first service throws that cannot be stopped. */
+  async stop(): Promise<void> {
+    const started = this.#started;
+    this.#started = [];
+    await Promise.all(started.map(async (service) => service.stop()));
   }
 }
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type Service, ServiceGroup, serviceOf } from '../../src/runtime/service.ts';
+import { IndependentServices, type Service, ServiceGroup, serviceOf } from '../../src/runtime/service.ts';
 
 /** Services by their names; one whose name has `!` cannot be started, one with `?` cannot be stopped. */
 function open(...names: string[]) {
@@ -46,6 +46,40 @@ it('a second stop does nothing', async () => {
   await group.stop();
   await group.stop();
   expect(done).toEqual(['start a', 'stop a']);
+});
+
+it('a stop during a stop waits for it, and stops nothing twice or early', async () => {
+  const done: string[] = [];
+  let end = () => {};
+  const slow = { name: 'slow', start() {}, stop: () => new Promise<void>((resolve) => (end = resolve)) };
+  const first = { name: 'first', start() {}, stop: () => void done.push('first stopped') };
+  const group = new ServiceGroup('all', [first, slow]);
+  await group.start();
+  const stops = Promise.all([group.stop(), group.stop()]);
+  expect(done).toEqual([]);
+  end();
+  await stops;
+  expect(done).toEqual(['first stopped']);
+});
+
+it('independent services are all told to stop before one of them has stopped', async () => {
+  const done: string[] = [];
+  let end = () => {};
+  const named = (name: string, stopped: () => Promise<void> | void): Service => ({
+    name,
+    start: () => void done.push(`start ${name}`),
+    stop() {
+      done.push(`stop ${name}`);
+      return stopped();
+    },
+  });
+  const hangs = () => new Promise<void>((resolve) => (end = resolve));
+  const services = new IndependentServices('sources', [named('quick', () => {}), named('slow', hangs)]);
+  await services.start();
+  const stopping = services.stop();
+  expect(done).toEqual(['start quick', 'start slow', 'stop quick', 'stop slow']);
+  end();
+  await stopping;
 });
 
 it('a service can be a function that begins something and returns what ends it', async () => {
