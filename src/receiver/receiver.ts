@@ -31,6 +31,8 @@ export type ReceivedRequest = {
   readonly attempt: number;
   /** The status of the answer. */
   readonly status: number;
+  /** The wait before the answer, in milliseconds. */
+  readonly delayMs: number;
   /** The first `keepBodyBytes` of the body. */
   readonly body: Buffer;
   /** The size of the whole body. */
@@ -73,7 +75,7 @@ export async function startReceiver(
     const webhookId = request.headers[RequestHeader.id]?.toString();
     const { attempt, status } = ids.add(webhookId, answer);
     const { method = '', url: path = '', headers } = request;
-    onRequest({ at, method, path, headers, webhookId, attempt, status, ...read });
+    onRequest({ at, method, path, headers, webhookId, attempt, status, delayMs, ...read });
     if (delayMs > 0) await wait(delayMs);
     response.statusCode = status;
     response.end(status < 300 ? undefined : `the receiver is set to answer ${status}\n`);

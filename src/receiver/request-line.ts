@@ -7,7 +7,8 @@ const NOT_SHOWN =
   /^(host|connection|content-length|transfer-encoding|user-agent|accept.*|sec-.*|authorization|cookie|.*(secret|token|api-?key).*|webhook-(id|timestamp|signature)|traceparent|tracestate)$/;
 
 /**
- * A request as one line for a person: `12:30:01.250  POST /hook  200  id=… attempt=2  x-event-type: user.created  {"a":1}`.
+ * A request as one line for a person: `12:30:01.250  POST /hook  200  webhook-id=… attempt=2  x-event-type: user.created
+ * {"a":1}`. The line is printed before the answer is sent, so `200 in 60 s` stands for an answer that is delayed.
  *
  * @param bodyBytes How much of the body is shown, in bytes.
  */
@@ -15,7 +16,7 @@ export function requestLine(request: ReceivedRequest, bodyBytes: number): string
   const parts = [
     clockOf(request.at),
     `${request.method} ${request.path}`,
-    String(request.status),
+    answerOf(request),
     request.webhookId === undefined
       ? 'no webhook-id'
       : `webhook-id=${request.webhookId} attempt=${request.attempt}`,
@@ -26,6 +27,11 @@ export function requestLine(request: ReceivedRequest, bodyBytes: number): string
     .filter((part) => part !== '')
     .map(printable)
     .join('  ');
+}
+
+function answerOf({ status, delayMs }: ReceivedRequest): string {
+  if (delayMs === 0) return String(status);
+  return `${status} in ${delayMs < 1000 ? `${delayMs} ms` : `${delayMs / 1000} s`}`;
 }
 
 function eventHeaders({ headers }: ReceivedRequest): string[] {

@@ -76,6 +76,22 @@ test('a line shows time, method, path, status, id, attempt, event headers and th
   );
 });
 
+test.each([
+  [60_000, '200 in 60 s'],
+  [1500, '200 in 1.5 s'],
+  [999, '200 in 999 ms'],
+])('a line says that an answer is delayed by %i ms', async (delayMs, answer) => {
+  const { post, requests } = await receiver();
+  await post('a');
+  expect(requestLine({ ...requests[0]!, delayMs }, 0)).toContain(`  POST /hook?a=1  ${answer}  webhook-id=a`);
+});
+
+test('a request is told before its delayed answer, with the delay', async () => {
+  const { post, requests } = await receiver({ delayMs: 20 });
+  await post('a');
+  expect(requests[0]).toMatchObject({ status: 200, delayMs: 20 });
+});
+
 test('a line shows no credentials', async () => {
   const { post, requests } = await receiver();
   await post('a', '{}', { authorization: 'Bearer hunter2', 'x-api-key': 'hunter2', cookie: 'hunter2' });
