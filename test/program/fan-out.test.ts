@@ -105,7 +105,9 @@ describe('a message for several endpoints', () => {
     await drained(scene);
     expect([all.requests.length, orders.requests.length]).toEqual([3, 2]);
     expect(await lettersOf()).toEqual([]);
-    expect((await outcomeOf(['stats'], scene.env)).stdout).toContain('1 dropped, because no row');
+    expect((await outcomeOf(['stats'], scene.env)).stdout).toContain(
+      '1 discarded: rows match the subject, and none accepts the event type',
+    );
   });
 
   it('that no row wanted reaches one that is made to want it before it is published', async () => {

@@ -50,11 +50,9 @@ function rowLines(rows: readonly ConsumerStats[], now: Date): string[] {
   ]);
   if (rows.length > 1) cells.push(['all', null, ...countsOf(sumOf(rows)), null, null]);
   const lines = [textTable(COLUMNS, cells).trimEnd()];
-  const unwanted = rows.reduce((sum, row) => sum + row.dropped, 0);
-  if (unwanted > 0)
-    lines.push(
-      `${unwanted} dropped, because no row for their subject has their event type in its event_types`,
-    );
+  const discarded = rows.reduce((sum, row) => sum + row.dropped, 0);
+  if (discarded > 0)
+    lines.push(`${discarded} discarded: rows match the subject, and none accepts the event type`);
   const dropped = rows.reduce((sum, row) => sum + row.rowsDropped, 0);
   if (dropped > 0) lines.push(`${dropped} attempt rows were dropped while PostgreSQL could not be reached`);
   return lines;

@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import { statsView } from '../../src/commands/stats/view.ts';
+import type { ConsumerStats } from '../../src/postgres/tables/consumer-stats-table.ts';
+
+const NOW = new Date('2027-01-31T12:00:00Z');
+
+const WORKER: ConsumerStats = {
+  consumerName: 'webhook-worker-1',
+  queueGroup: 'webhook-workers',
+  delivered: 3,
+  acknowledged: 2,
+  retried: 1,
+  deadLettered: 0,
+  redelivered: 0,
+  handedBack: 0,
+  parked: 5,
+  dropped: 0,
+  attempts: 3,
+  rowsDropped: 0,
+  pending: 0,
+  avgProcessingMs: 12,
+  lastActiveAt: NOW,
+  active: true,
+};
+
+const linesOf = (...rows: ConsumerStats[]) =>
+  statsView(
+    {
+      rows,
+      endpoints: { endpoints: [], total: 0 },
+      group: 'NATS is away',
+      parked: null,
+      scheduled: null,
+      ordered: null,
+      deadLetters: null,
+    },
+    NOW,
+  ).split('\n');
+
+test('discarded messages of all workers stand on one line, with the reason', () => {
+  expect(linesOf({ ...WORKER, dropped: 2 }, { ...WORKER, dropped: 5 })).toContain(
+    '7 discarded: rows match the subject, and none accepts the event type',
+  );
+});
+
+test('without discarded messages there is no such line', () => {
+  expect(linesOf(WORKER).join('\n')).not.toContain('discarded');
+});
