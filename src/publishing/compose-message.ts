@@ -17,7 +17,7 @@ export type Composed =
   | { readonly kind: 'message'; readonly bytes: Buffer }
   | { readonly kind: 'problem'; readonly problem: string };
 
-/** A message as in DESIGN.md part 5. A message that would become a dead letter at once is a problem here. */
+/** A message as docs/publishing.md describes it. A message that would become a dead letter at once is a problem here. */
 export function composeMessage({ url, data, method, headers = [] }: MessageParts): Composed {
   if (url === undefined) {
     if (data === undefined) return problem('give --data, --url, or both');

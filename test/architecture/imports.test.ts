@@ -7,7 +7,7 @@ const files = (readdirSync(src, { recursive: true }) as string[]).filter((path) 
 const STAGES = ['delivery', 'publishing', 'receiver', 'dashboard'];
 const ADAPTERS = ['nats', 'postgres', 'http'];
 
-/** What each folder may import beside itself, `node:` and types of pino: folders of ours, and packages (DESIGN.md part 4). */
+/** What each folder may import beside itself, `node:` and types of pino: folders of ours, and packages (docs/architecture.md). */
 const MAY_IMPORT: Record<string, { readonly folders: string[]; readonly packages: string[] }> = {
   core: { folders: [], packages: [] },
   runtime: { folders: [], packages: ['pino', 'pino-pretty'] },

@@ -52,7 +52,7 @@ const METHOD_AS_WRITTEN: ReadonlyMap<string, Method> = new Map(
 );
 
 /**
- * Creates a function that parses messages (DESIGN.md part 5), with its own cache of recent URLs and headers. The function never
+ * Creates a function that parses messages (docs/publishing.md), with its own cache of recent URLs and headers. The function never
  * throws, whatever the bytes and headers are.
  *
  * A field `headers`, `method` or `params` that is null counts as absent. A GET has no body. With any other method, a message

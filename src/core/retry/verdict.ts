@@ -39,7 +39,7 @@ export type RetryPolicy = {
 };
 
 /**
- * The table of DESIGN.md part 6. A new kind of outcome does not compile until this function decides it.
+ * Decides as the table of docs/retries.md says. A new kind of outcome does not compile until this function decides it.
  *
  * @param attemptNumber From 1.
  * @param retryVia Where the message would wait for its next attempt.
