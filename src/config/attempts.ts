@@ -58,7 +58,7 @@ export const attempts = {
   /**
    * How old a webhook may become before it is given up as `expired`, in hours; 0.5 is half an hour. The age counts from
    * the publication of the webhook, or from its `Webhook-Deliver-At`.
-   * Too low: an endpoint that is down for a long time loses its webhooks.
+   * Too low: webhooks expire while an endpoint is down, and that endpoint never gets them.
    * Too high: an endpoint that comes back receives old webhooks.
    * @default 0: no limit. Range 0 to 87_600. Env MAX_AGE_HOURS.
    */

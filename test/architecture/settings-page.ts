@@ -8,6 +8,8 @@ export type DocumentedSetting = {
   readonly name: string;
   /** The sentence above the group that it stands in. */
   readonly group: string;
+  /** The file of the group. */
+  readonly file: string;
   readonly text: string;
   readonly tooLow: string | null;
   readonly tooHigh: string | null;
@@ -26,24 +28,25 @@ const SETTING = /^ {2}\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n {2}([A-Z_]+): (.*(?:\n {
 
 /** The settings of all files in src/config, by their names. */
 export function documentedSettings(): ReadonlyMap<string, DocumentedSetting> {
-  const files = readdirSync(config).map((name) => readFileSync(new URL(name, config), 'utf8'));
-  const found = files.flatMap((source) => {
+  const found = readdirSync(config).flatMap((file) => {
+    const source = readFileSync(new URL(file, config), 'utf8');
     const [group] = source.matchAll(GROUP);
-    return [...source.matchAll(SETTING)].map(([, comment, name, code]) =>
-      documented(name!, textOf(group?.[1] ?? ''), textOf(comment!), code!),
-    );
+    const place = { file: `src/config/${file}`, group: textOf(group?.[1] ?? '').replace(/\.$/, '') };
+    return [...source.matchAll(SETTING)].map(([, comment, name, code]) => ({
+      ...place,
+      ...documented(name!, textOf(comment!), code!),
+    }));
   });
   return new Map(found.map((setting) => [setting.name, setting]));
 }
 
-function documented(name: string, group: string, comment: string, code: string): DocumentedSetting {
+function documented(name: string, comment: string, code: string): Omit<DocumentedSetting, 'group' | 'file'> {
   const [said = '', facts = ''] = comment.split(' @default ');
   const [, byDefault = '', ofWhat, range, env = ''] =
     /^(.*?)\.(?: (Range|Each) (.*?)\.)? Env ([A-Z_]+)\.$/.exec(facts) ?? [];
   const [, min, max] = /^\w+\(\s*([\d_.]+),\s*([\d_.]+),?\s*\)/.exec(code) ?? [];
   return {
     name,
-    group: group.replace(/\.$/, ''),
     text: said.split(/ ?Too (?:low|high): /)[0]!,
     tooLow: /Too low: (.*?)(?= Too high: |$)/.exec(said)?.[1] ?? null,
     tooHigh: /Too high: (.*?)(?= Too low: |$)/.exec(said)?.[1] ?? null,
@@ -86,10 +89,10 @@ export function settingsPage(): string {
   const documented = documentedSettings();
   const settings = Object.keys(specifications).map((name) => documented.get(name)!);
   const groups = [...new Set(settings.map(({ group }) => group))];
-  const details = groups.flatMap((group) => [
-    `## ${group}`,
-    ...settings.filter((setting) => setting.group === group).map(detailOf),
-  ]);
+  const details = groups.flatMap((group) => {
+    const those = settings.filter((setting) => setting.group === group);
+    return [`## ${group}`, `Source: \`${those[0]!.file}\`.`, ...those.map(detailOf)];
+  });
   const table = ['| setting | default | what it is |', '|---|---|---|', ...settings.map(rowOf)].join('\n');
   return `${[INTRODUCTION, `## All settings\n\n${table}`, ...details, READ_ON].join('\n\n').replace(/\n{3,}/g, '\n\n')}\n`;
 }
