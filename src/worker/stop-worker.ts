@@ -3,7 +3,7 @@ import { withTimeout } from '../runtime/with-timeout.ts';
 import type { AssembledWorker } from './assemble/worker.ts';
 
 /**
- * How long a stop waits until aborted messages are parked or requeued, in milliseconds (DESIGN.md part 10). After it, the stop
+ * How long a stop waits until aborted messages are parked or requeued, in milliseconds. After it, the stop
  * goes on, and NATS delivers the remaining messages again.
  */
 const ABORT_MS = 2000;

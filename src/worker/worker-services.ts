@@ -15,7 +15,7 @@ import type { Topology } from './topology/topology.ts';
 const STATISTICS_LINE_EVERY_MS = 60_000;
 
 /**
- * How long a stop waits for the last flush, and for connections to close, in milliseconds (DESIGN.md part 10). Then it goes on.
+ * How long a stop waits for the last flush, and for connections to close, in milliseconds. Then it goes on.
  */
 const FLUSH_MS = 5000;
 
