@@ -232,7 +232,7 @@ describe('where SUBJECT covers the ordered subjects', () => {
     expect(warnings).toEqual([
       expect.objectContaining({
         msg: 'ordering.disabled',
-        hint: expect.stringContaining('ORDERED_SUBJECT: the stream WEBHOOKS carries webhooks.>'),
+        hint: expect.stringContaining('ORDERED_SUBJECT: the stream WEBHOOKS has the subject webhooks.>'),
       }),
     ]);
   });
