@@ -57,7 +57,7 @@ function headerProblem(text: string, name: string, value: string, others: readon
   }
   if (CONTROL.test(value)) return `the value of ${name} must be one line, without control characters`;
   const lowerCase = name.toLowerCase();
-  if (lowerCase === Header.messageId.toLowerCase()) return `--id is the ${Header.messageId}`;
+  if (lowerCase === Header.messageId.toLowerCase()) return `use --id to set ${Header.messageId}`;
   if (others.some((other) => other.toLowerCase() === lowerCase))
     return `${name} is given twice; give it once`;
   if (READ_BY_WORKERS.some((known) => known.toLowerCase() === lowerCase)) return null;
