@@ -44,7 +44,8 @@ export class StatisticsBuffer {
   #uncertain: StatisticsFlush | null = null;
   #uncertainBytes = 0;
   #number = 0;
-  #total: Counters = NO_COUNTERS;
+  /** Counted before the last flush. The total is summed only when it is read: every message would pay for it. */
+  #earlier: Counters = NO_COUNTERS;
 
   constructor(options: StatisticsBufferOptions, store: StatisticsStore) {
     this.#options = options;
@@ -69,7 +70,7 @@ export class StatisticsBuffer {
 
   /** Everything that this process has counted since its start. */
   get total(): Counters {
-    return this.#total;
+    return mergeCounters(this.#earlier, this.#counters);
   }
 
   /**
@@ -96,6 +97,7 @@ export class StatisticsBuffer {
       deadLetters: this.#deadLetters,
       endpoints: this.#options.endpoints(),
     };
+    this.#earlier = this.total;
     this.#counters = NO_COUNTERS;
     this.#attempts = [];
     this.#deadLetters = [];
@@ -123,6 +125,5 @@ export class StatisticsBuffer {
 
   #count(counters: Counters): void {
     this.#counters = mergeCounters(this.#counters, counters);
-    this.#total = mergeCounters(this.#total, counters);
   }
 }
