@@ -13,10 +13,6 @@ export class MemoryBudget {
     this.#maxBytes = maxBytes;
   }
 
-  get usedBytes(): number {
-    return this.#usedBytes;
-  }
-
   fits(message: Sized): boolean {
     return this.#usedBytes + heapBytes(message) <= this.#maxBytes;
   }

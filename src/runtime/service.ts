@@ -61,32 +61,25 @@ export class ServiceGroup implements Service {
 }
 
 /**
- * Services that do not depend on each other. They start in order, and stop all at once: none goes on while another service
- * takes its time to stop.
+ * Services that do not depend on each other, as one. They start in order, and stop all at once: none goes on while another service
+ * takes its time to stop. @throws what the first service throws that cannot be started or stopped.
  */
-export class IndependentServices implements Service {
-  readonly name: string;
-  readonly #services: readonly Service[];
-  #started: Service[] = [];
-
-  constructor(name: string, services: readonly Service[]) {
-    this.name = name;
-    this.#services = services;
-  }
-
-  async start(): Promise<void> {
-    for (const service of this.#services) {
-      this.#started.push(service);
-      await service.start();
-    }
-  }
-
-  /** Calls every stop before it waits for one. @throws what the first service throws that cannot be stopped. */
-  async stop(): Promise<void> {
-    const started = this.#started;
-    this.#started = [];
-    await Promise.all(started.map(async (service) => service.stop()));
-  }
+export function independent(name: string, services: readonly Service[]): Service {
+  let started: Service[] = [];
+  return {
+    name,
+    async start() {
+      for (const service of services) {
+        started.push(service);
+        await service.start();
+      }
+    },
+    async stop() {
+      const stopping = started;
+      started = [];
+      await Promise.all(stopping.map(async (service) => service.stop()));
+    },
+  };
 }
 
 /** A service out of a function that begins something and returns what ends it. */

@@ -1,4 +1,4 @@
-import { IndependentServices, type Service } from '../runtime/service.ts';
+import { independent, type Service } from '../runtime/service.ts';
 import { withTimeout } from '../runtime/with-timeout.ts';
 import type { AssembledWorker } from './assemble/worker.ts';
 
@@ -21,7 +21,7 @@ export type Stopped = {
 export class Deliveries implements Service {
   readonly name = 'deliveries';
   readonly #worker: AssembledWorker;
-  readonly #sources: IndependentServices;
+  readonly #sources: Service;
   readonly #drainMs: number;
   #stopped: Stopped = { drained: 0, aborted: 0, acksConfirmed: true };
 
@@ -32,7 +32,7 @@ export class Deliveries implements Service {
   constructor(worker: AssembledWorker, isOrdered: boolean, drainMs: number) {
     this.#worker = worker;
     this.#drainMs = drainMs;
-    this.#sources = new IndependentServices('sources', sourcesOf(worker, isOrdered));
+    this.#sources = independent('sources', sourcesOf(worker, isOrdered));
   }
 
   /** What was done with the attempts that were in flight at the stop. */
@@ -58,7 +58,7 @@ export class Deliveries implements Service {
     ackPending.stop();
     dispatcher.stop();
     // All at once: while one source waits for an answer of NATS, the others must take no message.
-    await withTimeout(this.#drainMs, this.#sources.stop());
+    await withTimeout(this.#drainMs, Promise.resolve(this.#sources.stop()));
     await slots.whenIdle(Math.max(0, drainUntil - performance.now()));
     const aborted = slots.busy();
     admission.close();

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { IndependentServices, type Service, ServiceGroup, serviceOf } from '../../src/runtime/service.ts';
+import { independent, type Service, ServiceGroup, serviceOf } from '../../src/runtime/service.ts';
 
 /** Services by their names; one whose name has `!` cannot be started, one with `?` cannot be stopped. */
 function open(...names: string[]) {
@@ -74,7 +74,7 @@ it('independent services are all told to stop before one of them has stopped', a
     },
   });
   const hangs = () => new Promise<void>((resolve) => (end = resolve));
-  const services = new IndependentServices('sources', [named('quick', () => {}), named('slow', hangs)]);
+  const services = independent('sources', [named('quick', () => {}), named('slow', hangs)]);
   await services.start();
   const stopping = services.stop();
   expect(done).toEqual(['start quick', 'start slow', 'stop quick', 'stop slow']);
