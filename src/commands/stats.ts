@@ -12,8 +12,7 @@ const REDRAW_MS = 2000;
 const CLEAR_SCREEN = '\x1b[H\x1b[2J';
 
 export const command: Command = {
-  summary:
-    'prints what each worker has delivered, how many messages wait, and which endpoints are in trouble',
+  summary: 'prints what each worker has delivered, how many messages wait, and which endpoints are unhealthy',
   help: `
 Usage: stats [--watch] [--json]
 
@@ -23,7 +22,7 @@ Usage: stats [--watch] [--json]
 
 One row per worker, from rule_nats_consumer_stats; each worker writes its row every STATS_INTERVAL_MS. Below the rows,
 from NATS: how many messages wait for QUEUE_GROUP on STREAM_NAME, in PARKED_STREAM_NAME and in ORDERED_STREAM_NAME. Then
-the endpoints in trouble, from nats_endpoint_health, at most 20. Exit code 1 if PostgreSQL cannot be read. Servers:
+the unhealthy endpoints, from nats_endpoint_health, at most 20. Exit code 1 if PostgreSQL cannot be read. Servers:
 NATS_URL and DATABASE_URL; if they are not set, the servers of a running \`npm start\` of this clone.
 
   stats --watch

@@ -6,7 +6,7 @@ import { CLONE_DATA, removeRunningServers, writeRunningServers } from '../embedd
 import { freePort } from '../embedded/process/ports.ts';
 import { readConsumerStats } from '../postgres/tables/consumer-stats-table.ts';
 import { readRecentDeliveries } from '../postgres/tables/deliveries-view.ts';
-import { readTroubledEndpoints } from '../postgres/tables/endpoint-health-view.ts';
+import { readUnhealthyEndpoints } from '../postgres/tables/endpoint-health-view.ts';
 import { startReceiver } from '../receiver/receiver.ts';
 import { requestLine } from '../receiver/request-line.ts';
 import { type Command, parseFlags } from '../runtime/command.ts';
@@ -101,7 +101,7 @@ async function startAll(
       overviewRoute({
         health: () => health().status,
         workers: () => readConsumerStats(pool, settings.STREAM_NAME),
-        troubledEndpoints: () => readTroubledEndpoints(pool, settings.STREAM_NAME, ENDPOINTS_SHOWN),
+        unhealthyEndpoints: () => readUnhealthyEndpoints(pool, settings.STREAM_NAME, ENDPOINTS_SHOWN),
         recentDeliveries: () => readRecentDeliveries(pool, DELIVERIES_SHOWN),
       }),
     ],

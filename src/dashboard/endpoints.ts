@@ -14,7 +14,7 @@ export type EndpointLine = {
   readonly why: string | null;
 };
 
-export type TroubledEndpoints = { readonly endpoints: readonly EndpointLine[]; readonly total: number };
+export type UnhealthyEndpoints = { readonly endpoints: readonly EndpointLine[]; readonly total: number };
 
 const COLUMNS = [
   'endpoint',
@@ -28,11 +28,11 @@ const COLUMNS = [
   'last error',
 ];
 
-export function endpointSection({ endpoints, total }: TroubledEndpoints): string {
+export function endpointSection({ endpoints, total }: UnhealthyEndpoints): string {
   const title =
     total > endpoints.length
-      ? `Endpoints in trouble (${endpoints.length} of ${total})`
-      : 'Endpoints in trouble';
+      ? `Unhealthy endpoints (${endpoints.length} of ${total})`
+      : 'Unhealthy endpoints';
   return section(title, COLUMNS, endpoints.map(endpointCells), 'None.');
 }
 

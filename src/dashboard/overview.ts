@@ -1,5 +1,5 @@
 import type { Reply, Route } from '../runtime/route.ts';
-import { endpointSection, type TroubledEndpoints } from './endpoints.ts';
+import { endpointSection, type UnhealthyEndpoints } from './endpoints.ts';
 import { escapeHtml, section, timeText } from './html.ts';
 
 /** The data of the page. Texts are shown unchanged, so no text may hold a secret. */
@@ -8,7 +8,7 @@ export interface Overview {
   health(): string;
   workers(): Promise<readonly WorkerLine[]>;
   /** The endpoints that are not `flowing`, and the number of all of them. */
-  troubledEndpoints(): Promise<TroubledEndpoints>;
+  unhealthyEndpoints(): Promise<UnhealthyEndpoints>;
   /** The newest first. */
   recentDeliveries(): Promise<readonly DeliveryLine[]>;
 }
@@ -16,7 +16,7 @@ export interface Overview {
 export type WorkerLine = {
   readonly consumerName: string;
   readonly active: boolean;
-  readonly delivered: number;
+  readonly settled: number;
   readonly acknowledged: number;
   readonly retried: number;
   readonly deadLettered: number;
@@ -54,7 +54,7 @@ async function sections(overview: Overview): Promise<string> {
   try {
     const [workers, troubled, deliveries] = await Promise.all([
       overview.workers(),
-      overview.troubledEndpoints(),
+      overview.unhealthyEndpoints(),
       overview.recentDeliveries(),
     ]);
     return (
@@ -89,7 +89,7 @@ function workerCells(worker: WorkerLine): string[] {
   return [
     worker.consumerName,
     worker.active ? 'yes' : 'no',
-    String(worker.delivered),
+    String(worker.settled),
     String(worker.acknowledged),
     String(worker.retried),
     String(worker.deadLettered),

@@ -83,12 +83,12 @@ export function watchersOf(
   settings: Settings,
   log: Logger,
 ): Service[] {
-  const { reporter, statistics, consumer, isInTrouble, health, admission, registry } = worker;
+  const { reporter, statistics, consumer, hasProblem, health, admission, registry } = worker;
   const { DISABLE_AFTER_HOURS: disableAfterHours } = settings;
   return [
     reporter,
     serviceOf('statistics log', () => logStatistics(statistics, log)),
-    serviceOf('topology repair', () => topology.startRepair(isInTrouble, consumer.retry)),
+    serviceOf('topology repair', () => topology.startRepair(hasProblem, consumer.retry)),
     serviceOf('health log', () => logHealth(health, log)),
     serviceOf('stream row', () => topology.watchRow()),
     serviceOf('auto-disable', () =>
@@ -102,8 +102,8 @@ function logStatistics(statistics: AssembledWorker['statistics'], log: Logger): 
   let logged = 0;
   return every(STATISTICS_LINE_EVERY_MS, () => {
     const { total } = statistics;
-    if (total.delivered === logged) return;
-    logged = total.delivered;
+    if (total.settled === logged) return;
+    logged = total.settled;
     log.info(statisticsLine(total, performance.now() - startedAt), 'worker.statistics');
   });
 }

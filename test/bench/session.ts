@@ -54,7 +54,7 @@ export async function openBenchSession({
     const recorded = async (count: number) => {
       if (pool === null || !variant.records) return true;
       const rows = await readConsumerStats(pool, stream);
-      return rows.reduce((sum, row) => sum + row.delivered, 0) >= count;
+      return rows.reduce((sum, row) => sum + row.settled, 0) >= count;
     };
     try {
       return await measure({ name: variant.name, queue, endpoint, worker, messages, natsPid, recorded });

@@ -7,14 +7,14 @@ const NOW = new Date('2027-01-31T12:00:00Z');
 const WORKER: ConsumerStats = {
   consumerName: 'webhook-worker-1',
   queueGroup: 'webhook-workers',
-  delivered: 3,
+  settled: 3,
   acknowledged: 2,
   retried: 1,
   deadLettered: 0,
   redelivered: 0,
-  handedBack: 0,
+  requeued: 0,
   parked: 5,
-  dropped: 0,
+  discarded: 0,
   attempts: 3,
   rowsDropped: 0,
   pending: 0,
@@ -38,7 +38,7 @@ const linesOf = (...rows: ConsumerStats[]) =>
   ).split('\n');
 
 test('discarded messages of all workers stand on one line, with the reason', () => {
-  expect(linesOf({ ...WORKER, dropped: 2 }, { ...WORKER, dropped: 5 })).toContain(
+  expect(linesOf({ ...WORKER, discarded: 2 }, { ...WORKER, discarded: 5 })).toContain(
     '7 discarded: rows match the subject, and none accepts the event type',
   );
 });

@@ -5,7 +5,7 @@ import { type Overview, overviewRoute, type WorkerLine } from '../../src/dashboa
 const WORKER: WorkerLine = {
   consumerName: 'webhook-worker-1',
   active: true,
-  delivered: 9,
+  settled: 9,
   acknowledged: 7,
   retried: 2,
   deadLettered: 0,
@@ -30,7 +30,7 @@ async function pageOf(overview: Partial<Overview> = {}): Promise<string> {
   const { handle } = overviewRoute({
     health: () => 'ok',
     workers: async () => [],
-    troubledEndpoints: async () => ({ endpoints: [], total: 0 }),
+    unhealthyEndpoints: async () => ({ endpoints: [], total: 0 }),
     recentDeliveries: async () => [],
     ...overview,
   });
@@ -54,8 +54,8 @@ describe('the page', () => {
   });
 
   it('shows endpoints in trouble, and shows what they said as text', async () => {
-    const page = await pageOf({ troubledEndpoints: async () => ({ endpoints: [ENDPOINT], total: 1 }) });
-    expect(rowsBelow('Endpoints in trouble', page)).toEqual([
+    const page = await pageOf({ unhealthyEndpoints: async () => ({ endpoints: [ENDPOINT], total: 1 }) });
+    expect(rowsBelow('Unhealthy endpoints', page)).toEqual([
       [
         'example-com-0a1b2c3d',
         'https://example.com',
@@ -72,21 +72,21 @@ describe('the page', () => {
 
   it('leaves empty what is not known of an endpoint', async () => {
     const unknown = { ...ENDPOINT, parked: null, successShare: null, lastError: null, why: null };
-    const page = await pageOf({ troubledEndpoints: async () => ({ endpoints: [unknown], total: 1 }) });
-    expect(rowsBelow('Endpoints in trouble', page)[0]!.slice(4)).toEqual(['0', '', '', '', '']);
+    const page = await pageOf({ unhealthyEndpoints: async () => ({ endpoints: [unknown], total: 1 }) });
+    expect(rowsBelow('Unhealthy endpoints', page)[0]!.slice(4)).toEqual(['0', '', '', '', '']);
   });
 
   it('says how many there are where it cannot show all', async () => {
-    const page = await pageOf({ troubledEndpoints: async () => ({ endpoints: [ENDPOINT], total: 2000 }) });
-    expect(page).toContain('Endpoints in trouble (1 of 2000)');
+    const page = await pageOf({ unhealthyEndpoints: async () => ({ endpoints: [ENDPOINT], total: 2000 }) });
+    expect(page).toContain('Unhealthy endpoints (1 of 2000)');
   });
 
   it('says so when there are none', async () => {
-    expect(await pageOf()).toContain('<h2>Endpoints in trouble</h2><p>None.</p>');
+    expect(await pageOf()).toContain('<h2>Unhealthy endpoints</h2><p>None.</p>');
   });
 
   it('says so when PostgreSQL does not answer', async () => {
-    const page = await pageOf({ troubledEndpoints: () => Promise.reject(new Error('away')) });
+    const page = await pageOf({ unhealthyEndpoints: () => Promise.reject(new Error('away')) });
     expect(page).toContain('PostgreSQL does not answer');
   });
 });

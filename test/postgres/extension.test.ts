@@ -208,7 +208,7 @@ describe('beside the Rule Engine extension', () => {
        VALUES ('WEBHOOKS', 'webhook-worker-1', 10, 40)`,
     );
     await migrate(database.pool, database);
-    await storeFlush(database.pool, flushOf({ counters: { delivered: 10, processingMs: 200 } }));
+    await storeFlush(database.pool, flushOf({ counters: { settled: 10, processingMs: 200 } }));
     const { rows } = await database.pool.query(
       'SELECT messages_delivered, avg_processing_time_ms FROM rule_nats_consumer_stats',
     );

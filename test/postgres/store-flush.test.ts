@@ -32,7 +32,7 @@ describe('storeFlush', () => {
 
   it('stores a flush once although it is sent twice', async () => {
     const flush = flushOf({
-      counters: { delivered: 3 },
+      counters: { settled: 3 },
       attempts: [attemptOf()],
       deadLetters: [deadLetterOf()],
     });
@@ -44,7 +44,7 @@ describe('storeFlush', () => {
   });
 
   it('stores a flush once although it is sent twice at the same time', async () => {
-    const flush = flushOf({ counters: { delivered: 3 } });
+    const flush = flushOf({ counters: { settled: 3 } });
     const results = await Promise.all([storeFlush(database.pool, flush), storeFlush(database.pool, flush)]);
     expect(results.sort()).toEqual(['alreadyStored', 'stored']);
     expect(await consumers()).toMatchObject([{ delivered: 3 }]);

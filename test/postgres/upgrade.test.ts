@@ -3,7 +3,7 @@ import { inTransaction } from '../../src/postgres/connection/transaction.ts';
 import { maintain } from '../../src/postgres/maintain.ts';
 import { migrate, readMigrations } from '../../src/postgres/migrate.ts';
 import { storeFlush } from '../../src/postgres/store-flush.ts';
-import { readTroubledEndpoints } from '../../src/postgres/tables/endpoint-health-view.ts';
+import { readUnhealthyEndpoints } from '../../src/postgres/tables/endpoint-health-view.ts';
 import { readEndpointLimits } from '../../src/postgres/tables/endpoints-table.ts';
 import { readAppliedToChange, recordApplied } from '../../src/postgres/tables/migrations-table.ts';
 import { disableWebhook, readWebhooks } from '../../src/postgres/tables/webhooks-table.ts';
@@ -37,7 +37,7 @@ describe('an upgrade from before endpoints had states', () => {
     await migrate(database.pool, database);
     expect(await storeFlush(worker, flushOf({ endpoints: [endpointStateOf()] }))).toBe('stored');
     expect(await readEndpointLimits(worker, GROUP)).toMatchObject({ liveWorkers: 1 });
-    expect(await readTroubledEndpoints(worker, 'WEBHOOKS', 20)).toMatchObject({ total: 1 });
+    expect(await readUnhealthyEndpoints(worker, 'WEBHOOKS', 20)).toMatchObject({ total: 1 });
     expect(await readWebhooks(worker)).toEqual([]);
     expect(await disableWebhook(worker, 1, 'it answered 410')).toBe(false);
     await maintain(worker, { attemptRetentionDays: 7, now: Date.now() });
@@ -61,7 +61,7 @@ describe('an upgrade from before endpoints had states', () => {
       `INSERT INTO rule_nats_worker_instances (instance_id, stream_name, consumer_name, last_number, silent_after_ms)
        VALUES ('a4b0b1f0-0000-4000-8000-000000000000', 'WEBHOOKS', 'older', 1, 30000)`,
     );
-    await storeFlush(database.pool, flushOf({ counters: { delivered: 1, parked: 3 } }));
+    await storeFlush(database.pool, flushOf({ counters: { settled: 1, parked: 3 } }));
     const { rows } = await database.pool.query(
       'SELECT messages_delivered, messages_retried, messages_parked FROM rule_nats_consumer_stats',
     );

@@ -1,12 +1,12 @@
-import type { TroubledEndpoints } from '../../postgres/tables/endpoint-health-view.ts';
+import type { UnhealthyEndpoints } from '../../postgres/tables/endpoint-health-view.ts';
 import { type Column, textTable } from '../../runtime/text-table.ts';
 import { ago } from './ago.ts';
 
-/** How many endpoints in trouble `stats` and the page show. Further endpoints are only counted. */
+/** How many unhealthy endpoints `stats` and the page show. Further endpoints are only counted. */
 export const ENDPOINTS_SHOWN = 20;
 
 const COLUMNS: readonly Column[] = [
-  { name: 'endpoint in trouble' },
+  { name: 'unhealthy endpoint' },
   { name: 'key' },
   { name: 'state' },
   { name: 'since', align: 'right' },
@@ -17,8 +17,8 @@ const COLUMNS: readonly Column[] = [
   { name: 'last error' },
 ];
 
-/** The lines of `stats` for endpoints in trouble. None if all endpoints are healthy. */
-export function endpointLines({ endpoints, total }: TroubledEndpoints, now: Date): string[] {
+/** The lines of `stats` for unhealthy endpoints. None if all endpoints are healthy. */
+export function endpointLines({ endpoints, total }: UnhealthyEndpoints, now: Date): string[] {
   if (endpoints.length === 0) return [];
   const cells = endpoints.map((endpoint) => [
     endpoint.url,

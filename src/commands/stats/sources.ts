@@ -8,7 +8,10 @@ import { listParked } from '../../nats/consumers/parked-queues.ts';
 import { describeConnectError } from '../../postgres/connection/connect-problem.ts';
 import { createPool } from '../../postgres/connection/pool.ts';
 import { type ConsumerStats, readConsumerStats } from '../../postgres/tables/consumer-stats-table.ts';
-import { readTroubledEndpoints, type TroubledEndpoints } from '../../postgres/tables/endpoint-health-view.ts';
+import {
+  readUnhealthyEndpoints,
+  type UnhealthyEndpoints,
+} from '../../postgres/tables/endpoint-health-view.ts';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import { createLogger } from '../../runtime/logger.ts';
 import { withTimeout } from '../../runtime/with-timeout.ts';
@@ -18,7 +21,7 @@ import { ENDPOINTS_SHOWN } from './endpoints-view.ts';
 /** The statistics at one moment. A string instead of a value says why the value is unknown. */
 export type Snapshot = {
   readonly rows: readonly ConsumerStats[] | string;
-  readonly endpoints: TroubledEndpoints | string;
+  readonly endpoints: UnhealthyEndpoints | string;
   readonly group: ConsumerProgress | string;
   /** Messages in the parked queues of endpoints. Null if unknown. */
   readonly parked: number | null;
@@ -40,7 +43,7 @@ const PATIENCE_MS = 3000;
 const UNDEFINED = new Set(['42P01', '42703']);
 const INSUFFICIENT_PRIVILEGE = '42501';
 const NOTHING_KNOWN = { parked: null, scheduled: null, ordered: null, deadLetters: null };
-const NONE: TroubledEndpoints = { endpoints: [], total: 0 };
+const NONE: UnhealthyEndpoints = { endpoints: [], total: 0 };
 
 /** Opens both servers as sources. Each server may be unreachable at any time, and come back later. */
 export async function openStatsSources(settings: Settings): Promise<StatsSources> {
@@ -87,9 +90,9 @@ function problemOf(error: unknown, settings: Settings): string {
 }
 
 /** A role that was created before this view may lack the right to read it. The rows of the workers are shown anyway. */
-async function endpointsOf(pool: pg.Pool, settings: Settings): Promise<TroubledEndpoints | string> {
+async function endpointsOf(pool: pg.Pool, settings: Settings): Promise<UnhealthyEndpoints | string> {
   try {
-    return await readTroubledEndpoints(pool, settings.STREAM_NAME, ENDPOINTS_SHOWN);
+    return await readUnhealthyEndpoints(pool, settings.STREAM_NAME, ENDPOINTS_SHOWN);
   } catch (error) {
     if (errorCode(error) !== INSUFFICIENT_PRIVILEGE) throw error;
     return `The endpoints cannot be shown: ${errorMessage(error)}`;
@@ -99,10 +102,10 @@ async function endpointsOf(pool: pg.Pool, settings: Settings): Promise<TroubledE
 /** Connects to NATS in the background, without a time limit, while PostgreSQL is read. */
 function natsInBackground(settings: Settings) {
   const closing = new AbortController();
-  let trouble = 'NATS does not answer';
+  let problem = 'NATS does not answer';
   let connected: NatsClient | undefined;
   const warn = ({ hint }: { hint: string }) => {
-    trouble = hint;
+    problem = hint;
   };
   const connecting = connectToNats({
     ...natsOptions(settings),
@@ -114,13 +117,13 @@ function natsInBackground(settings: Settings) {
       connected = client;
     },
     (error) => {
-      trouble = errorMessage(error);
+      problem = errorMessage(error);
     },
   );
   return {
     async client(): Promise<NatsClient | string> {
       await withTimeout(PATIENCE_MS, connecting);
-      return connected?.isConnected() ? connected : trouble;
+      return connected?.isConnected() ? connected : problem;
     },
     async close() {
       closing.abort();

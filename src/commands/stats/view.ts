@@ -19,7 +19,7 @@ const COLUMNS: readonly Column[] = [
   ].map((name) => ({ name, align: 'right' as const })),
 ];
 
-/** Returns the output of `stats`: one row per worker, then the waiting messages of the group, then the endpoints in trouble. */
+/** Returns the output of `stats`: one row per worker, then the waiting messages of the group, then the unhealthy endpoints. */
 export function statsView(
   { rows, endpoints, group, parked, scheduled, ordered, deadLetters }: Snapshot,
   now: Date,
@@ -50,7 +50,7 @@ function rowLines(rows: readonly ConsumerStats[], now: Date): string[] {
   ]);
   if (rows.length > 1) cells.push(['all', null, ...countsOf(sumOf(rows)), null, null]);
   const lines = [textTable(COLUMNS, cells).trimEnd()];
-  const discarded = rows.reduce((sum, row) => sum + row.dropped, 0);
+  const discarded = rows.reduce((sum, row) => sum + row.discarded, 0);
   if (discarded > 0)
     lines.push(`${discarded} discarded: rows match the subject, and none accepts the event type`);
   const dropped = rows.reduce((sum, row) => sum + row.rowsDropped, 0);
@@ -60,18 +60,18 @@ function rowLines(rows: readonly ConsumerStats[], now: Date): string[] {
 
 type Counts = Pick<
   ConsumerStats,
-  'delivered' | 'acknowledged' | 'retried' | 'deadLettered' | 'parked' | 'redelivered'
+  'settled' | 'acknowledged' | 'retried' | 'deadLettered' | 'parked' | 'redelivered'
 >;
 
 function countsOf(counts: Counts): string[] {
-  const { delivered, acknowledged, retried, deadLettered, parked, redelivered } = counts;
-  return [delivered, acknowledged, retried, deadLettered, parked, redelivered].map(String);
+  const { settled, acknowledged, retried, deadLettered, parked, redelivered } = counts;
+  return [settled, acknowledged, retried, deadLettered, parked, redelivered].map(String);
 }
 
 function sumOf(rows: readonly ConsumerStats[]): Counts {
   const sum = (name: keyof Counts) => rows.reduce((total, row) => total + row[name], 0);
   return {
-    delivered: sum('delivered'),
+    settled: sum('settled'),
     acknowledged: sum('acknowledged'),
     retried: sum('retried'),
     deadLettered: sum('deadLettered'),

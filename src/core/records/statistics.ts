@@ -28,7 +28,7 @@ const oneIf = (isCounted: boolean): number => (isCounted ? 1 : 0);
 /** Everything that a worker counts. Types, sums and SQL follow from this list. */
 export const COUNTERS = {
   /** Messages that this worker settled: acked, to be retried, or dead-lettered. A message counts once per delivery by NATS. */
-  delivered: {
+  settled: {
     column: 'messages_delivered',
     unit: 'count',
     adds: ({ isSettled }) => oneIf(isSettled),
@@ -49,29 +49,29 @@ export const COUNTERS = {
     unit: 'count',
     adds: ({ kind }) => oneIf(kind === 'deadLetter'),
   },
-  /** The redeliveries among `delivered`. */
+  /** The redeliveries among `settled`. */
   redelivered: {
     column: 'messages_redelivered',
     unit: 'count',
     adds: ({ isSettled, isRedelivery }) => oneIf(isSettled && isRedelivery),
   },
-  /** Messages requeued: no stream stored them, or they must keep their order. Not in `delivered`. */
-  handedBack: {
+  /** Messages requeued: no stream stored them, or they must keep their order. Not in `settled`. */
+  requeued: {
     column: 'messages_handed_back',
     unit: 'count',
     adds: ({ kind }) => oneIf(kind === 'requeued'),
   },
   /**
    * Messages copied to the parked stream: without capacity at the endpoint, not yet due, at a shutdown, or for several endpoints.
-   * Not in `delivered`.
+   * Not in `settled`.
    */
   parked: {
     column: 'messages_parked',
     unit: 'count',
     adds: ({ kind }) => oneIf(kind === 'park' || kind === 'schedule'),
   },
-  /** Messages whose event no endpoint accepted. Not in `delivered`. */
-  dropped: {
+  /** Messages whose event no endpoint accepted. Not in `settled`. */
+  discarded: {
     column: 'messages_dropped',
     unit: 'count',
     adds: ({ kind }) => oneIf(kind === 'discard'),
@@ -82,7 +82,7 @@ export const COUNTERS = {
     unit: 'count',
     adds: ({ attempt }) => oneIf(attempt !== null && wasSent(attempt.outcome)),
   },
-  /** The sum of the times from the delivery by NATS to the verdict, over `delivered`, in milliseconds. */
+  /** The sum of the times from the delivery by NATS to the verdict, over `settled`, in milliseconds. */
   processingMs: {
     column: 'processing_time_ms_total',
     unit: 'milliseconds',

@@ -65,10 +65,10 @@ export function logFanOut(
 /** The statistics line that the reference worker prints. `uptime` in seconds, `average` in milliseconds. */
 export function statisticsLine(total: Counters, uptimeMs: number) {
   return {
-    processed: total.delivered,
+    processed: total.settled,
     succeeded: total.acknowledged,
-    failed: total.delivered - total.acknowledged,
-    average: total.delivered === 0 ? 0 : Math.round((100 * total.processingMs) / total.delivered) / 100,
+    failed: total.settled - total.acknowledged,
+    average: total.settled === 0 ? 0 : Math.round((100 * total.processingMs) / total.settled) / 100,
     uptime: Math.round(uptimeMs / 1000),
   };
 }

@@ -18,8 +18,8 @@ const COLUMNS = COUNTER_NAMES.map((name, index) => {
 const columnOf = (name: keyof Counters) => COLUMNS.find((column) => column.name === name)!;
 
 /** An average that is too large for its column is cut; without deliveries it is NULL. */
-const average = (processingMs: string, delivered: string) =>
-  `least(${processingMs}, 99999999.99 * (${delivered})) / nullif(${delivered}, 0)`;
+const average = (processingMs: string, settled: string) =>
+  `least(${processingMs}, 99999999.99 * (${settled})) / nullif(${settled}, 0)`;
 
 /**
  * Adds to the row, so that several workers can share it. Every flush marks the row as active, also the last flush of a process:
@@ -32,14 +32,14 @@ const ADD = `
      avg_processing_time_ms, last_active_at, active)
   VALUES ($1, $2, $3, 'explicit', -1, coalesce($4::bigint, 0),
     ${COLUMNS.map(({ parameter }) => parameter).join(', ')},
-    ${average(columnOf('processingMs').parameter, columnOf('delivered').parameter)}, now(), true)
+    ${average(columnOf('processingMs').parameter, columnOf('settled').parameter)}, now(), true)
   ON CONFLICT (stream_name, consumer_name) DO UPDATE
   SET queue_group = EXCLUDED.queue_group,
     ack_policy = EXCLUDED.ack_policy,
     max_deliver = EXCLUDED.max_deliver,
     messages_pending = coalesce($4::bigint, row.messages_pending),
     ${COLUMNS.map(({ column, sum }) => `${column} = ${sum}`).join(',\n    ')},
-    avg_processing_time_ms = ${average(columnOf('processingMs').sum, columnOf('delivered').sum)},
+    avg_processing_time_ms = ${average(columnOf('processingMs').sum, columnOf('settled').sum)},
     last_active_at = now(),
     updated_at = now(),
     active = true`;

@@ -17,7 +17,7 @@ export type EndpointHealth = {
   readonly why: string | null;
 };
 
-export type TroubledEndpoints = {
+export type UnhealthyEndpoints = {
   readonly endpoints: readonly EndpointHealth[];
   /** The number of all such endpoints; `endpoints` may hold fewer. */
   readonly total: number;
@@ -33,11 +33,11 @@ const READ_TROUBLED = `
   LIMIT $2`;
 
 /** The endpoints of a stream that are not `flowing`, sorted by their number of parked messages, the highest first. */
-export async function readTroubledEndpoints(
+export async function readUnhealthyEndpoints(
   pool: pg.Pool,
   streamName: string,
   limit: number,
-): Promise<TroubledEndpoints> {
+): Promise<UnhealthyEndpoints> {
   const { rows } = await pool.query(READ_TROUBLED, [streamName, limit]);
   const endpoints = rows.map((row) => ({
     endpointKey: row.endpoint_key,

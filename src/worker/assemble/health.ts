@@ -42,8 +42,8 @@ export function assembleHealth(parts: HealthParts) {
   }
 
   /** True if NATS may answer, but a stream or a consumer that the worker needs is missing or refuses messages. */
-  const isInTrouble = () =>
+  const hasProblem = () =>
     consumer.problem() !== null || settlement.problem() !== null || parkedWriter.problem() !== null;
 
-  return { health, isInTrouble };
+  return { health, hasProblem };
 }

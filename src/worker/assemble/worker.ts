@@ -151,7 +151,7 @@ export function assembleWorker(parts: WorkerParts) {
   slots.onFreed(() => consumer.onSlotFreed());
   acks.onAccepted(() => consumer.onSlotFreed());
 
-  const { health, isInTrouble } = assembleHealth({
+  const { health, hasProblem } = assembleHealth({
     ...common,
     acks,
     parkedWriter,
@@ -184,7 +184,7 @@ export function assembleWorker(parts: WorkerParts) {
     intake,
     capacity,
     health,
-    isInTrouble,
+    hasProblem,
   };
 }
 

@@ -19,7 +19,7 @@ const aborted = attempt({ kind: 'aborted' });
 
 const RETRY = { kind: 'retry', delayMs: 1, retryVia: 'nak' } as const;
 
-const settled = { ...NO_COUNTERS, delivered: 1, processingMs: 12 };
+const settled = { ...NO_COUNTERS, settled: 1, processingMs: 12 };
 
 describe('what a settled hand-out adds', () => {
   it.each<[string, Attempt, Disposition, boolean, Counters]>([
@@ -58,7 +58,7 @@ describe('what a settled hand-out adds', () => {
       aborted,
       { kind: 'requeued', delayMs: 0 },
       true,
-      { ...NO_COUNTERS, handedBack: 1, attempts: 1 },
+      { ...NO_COUNTERS, requeued: 1, attempts: 1 },
     ],
     ['one parked, since there was no room', noRoom, { kind: 'park' }, true, { ...NO_COUNTERS, parked: 1 }],
     [
@@ -128,8 +128,8 @@ describe('merging counters', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(outcome, verdict, fc.boolean())), (handOuts) => {
         const sum = handOuts.map((handOut) => countSettled(...handOut)).reduce(mergeCounters, NO_COUNTERS);
-        expect(sum.delivered + sum.handedBack + sum.parked).toBe(handOuts.length);
-        expect(sum.acknowledged + sum.retried + sum.deadLettered).toBe(sum.delivered);
+        expect(sum.settled + sum.requeued + sum.parked).toBe(handOuts.length);
+        expect(sum.acknowledged + sum.retried + sum.deadLettered).toBe(sum.settled);
       }),
     );
   });

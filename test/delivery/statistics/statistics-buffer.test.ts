@@ -10,7 +10,7 @@ import {
 } from '../../../src/core/records/statistics.ts';
 import { StatisticsBuffer } from '../../../src/delivery/statistics/statistics-buffer.ts';
 
-const ONE: Counters = { ...NO_COUNTERS, delivered: 1, acknowledged: 1, attempts: 1, processingMs: 3 };
+const ONE: Counters = { ...NO_COUNTERS, settled: 1, acknowledged: 1, attempts: 1, processingMs: 3 };
 const at = (pending: number) => ({ pending, streamCreatedAt: 0, ackFloor: 0 });
 const ROW = {
   deliveryId: 'a',
@@ -67,7 +67,7 @@ describe('the statistics buffer', () => {
     expect(
       to.calls.map(({ number, counters, progress, active, attempts }) => [
         number,
-        counters.delivered,
+        counters.settled,
         progress?.pending,
         active,
         attempts.length,
@@ -86,7 +86,7 @@ describe('the statistics buffer', () => {
     statistics.add(ONE, null, null);
     await statistics.flush(at(2), true);
     expect(to.calls[1]).toBe(to.calls[0]);
-    expect(to.sum().delivered).toBe(2);
+    expect(to.sum().settled).toBe(2);
   });
 
   it('asks for the endpoints once for each flush, and not while it sends one again', async () => {
@@ -110,7 +110,7 @@ describe('the statistics buffer', () => {
     for (let i = 0; i < 10; i++) statistics.add(ONE, ROW, null);
     await statistics.flush(null, true);
     expect(to.calls[0]!.attempts).toHaveLength(3);
-    expect(to.sum()).toMatchObject({ delivered: 10, rowsDropped: 7 });
+    expect(to.sum()).toMatchObject({ settled: 10, rowsDropped: 7 });
   });
 
   it('counts rows beyond its bytes as dropped, those of an uncertain flush included, and takes others once it is stored', async () => {
@@ -163,12 +163,12 @@ describe('the statistics buffer', () => {
         await statistics.flush(null, false);
         expect(to.sum()).toEqual({
           ...NO_COUNTERS,
-          delivered: added,
+          settled: added,
           acknowledged: added,
           attempts: added,
           processingMs: 3 * added,
         });
-        expect(statistics.total.delivered).toBe(added);
+        expect(statistics.total.settled).toBe(added);
       }),
     );
   });

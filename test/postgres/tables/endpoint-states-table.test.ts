@@ -4,7 +4,7 @@ import type { StatisticsFlush } from '../../../src/core/records/statistics.ts';
 import { maintain } from '../../../src/postgres/maintain.ts';
 import { migrate } from '../../../src/postgres/migrate.ts';
 import { storeFlush } from '../../../src/postgres/store-flush.ts';
-import { readTroubledEndpoints } from '../../../src/postgres/tables/endpoint-health-view.ts';
+import { readUnhealthyEndpoints } from '../../../src/postgres/tables/endpoint-health-view.ts';
 import { openDatabase, type TestDatabase } from '../database.ts';
 import { endpointStateOf, flushOf } from '../records.ts';
 
@@ -179,7 +179,7 @@ describe('the states of endpoints', () => {
     expect(await rowsOf('SELECT count(*) FROM nats_endpoint_health WHERE workers = 8')).toEqual([
       { count: '5000' },
     ]);
-    const { endpoints: shown, total } = await readTroubledEndpoints(database.pool, 'WEBHOOKS', 2);
+    const { endpoints: shown, total } = await readUnhealthyEndpoints(database.pool, 'WEBHOOKS', 2);
     expect(shown.map(({ endpointKey, parked }) => [endpointKey, parked])).toEqual([
       ['host-4999', 4999],
       ['host-4997', 4997],
