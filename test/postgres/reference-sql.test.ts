@@ -18,7 +18,7 @@ describe("the reference worker's SQL", () => {
       attemptOf({ deliveryId: 'delivery-2', durationMs: 30 }),
       failedAttemptOf({ deliveryId: 'delivery-3' }),
     ];
-    const counters = { delivered: 4, acknowledged: 2, retried: 1, deadLettered: 1, processingMs: 100 };
+    const counters = { settled: 4, acknowledged: 2, retried: 1, deadLettered: 1, processingMs: 100 };
     const deadLetters = [deadLetterOf({ deliveryId: 'delivery-4' })];
     await storeFlush(database.pool, flushOf({ counters, attempts, deadLetters }));
   });

@@ -38,7 +38,7 @@ describe('storeFlush', () => {
     });
     expect(await storeFlush(database.pool, flush)).toBe('stored');
     expect(await storeFlush(database.pool, flush)).toBe('alreadyStored');
-    expect(await consumers()).toMatchObject([{ delivered: 3 }]);
+    expect(await consumers()).toMatchObject([{ settled: 3 }]);
     expect(await count('rule_nats_delivery_attempts')).toBe(1);
     expect(await count('rule_nats_publish_history')).toBe(1);
   });
@@ -47,15 +47,15 @@ describe('storeFlush', () => {
     const flush = flushOf({ counters: { settled: 3 } });
     const results = await Promise.all([storeFlush(database.pool, flush), storeFlush(database.pool, flush)]);
     expect(results.sort()).toEqual(['alreadyStored', 'stored']);
-    expect(await consumers()).toMatchObject([{ delivered: 3 }]);
+    expect(await consumers()).toMatchObject([{ settled: 3 }]);
   });
 
   it('adds up the flushes of two instances with one consumer name', async () => {
-    const counters = { delivered: 5, acknowledged: 4, retried: 1, attempts: 5, processingMs: 100 };
+    const counters = { settled: 5, acknowledged: 4, retried: 1, attempts: 5, processingMs: 100 };
     await Promise.all([1, 2].map(() => storeFlush(database.pool, flushOf({ counters, progress: at(7) }))));
     expect(await consumers()).toMatchObject([
       {
-        delivered: 10,
+        settled: 10,
         acknowledged: 8,
         retried: 2,
         attempts: 10,
@@ -69,7 +69,7 @@ describe('storeFlush', () => {
   it('has no average before the first delivery', async () => {
     await storeFlush(database.pool, flushOf());
     await storeFlush(database.pool, flushOf());
-    expect(await consumers()).toMatchObject([{ delivered: 0, avgProcessingMs: null }]);
+    expect(await consumers()).toMatchObject([{ settled: 0, avgProcessingMs: null }]);
   });
 
   it('keeps what was pending when NATS could not be asked', async () => {
@@ -179,7 +179,7 @@ describe('storeFlush', () => {
       deadLetterOf({ deliveryId: poison, error: poison, subject: poison, url: poison, sequence: 1e30 }),
       deadLetterOf({ attempts: Number.NaN, durationMs: 1e300, at: Number.NEGATIVE_INFINITY }),
     ];
-    const counters = { delivered: Number.NaN, processingMs: Number.POSITIVE_INFINITY, acknowledged: 1e300 };
+    const counters = { settled: Number.NaN, processingMs: Number.POSITIVE_INFINITY, acknowledged: 1e300 };
     const flush = flushOf({ attempts, deadLetters, counters, progress: at(-1) });
     expect(await storeFlush(database.pool, flush)).toBe('stored');
     expect(await count('rule_nats_delivery_attempts')).toBe(4);
