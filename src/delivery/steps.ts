@@ -11,8 +11,7 @@ import type { EndpointLimitsWatcher } from './admission/limits-watcher.ts';
 import type { DeferredMessages } from './deferred-messages.ts';
 import type { DeliverySteps } from './handle-message.ts';
 import type { Message } from './message.ts';
-import type { ParkedQueueReader } from './parked/parked-reader.ts';
-import type { ScheduledQueueReader } from './parked/scheduled-reader.ts';
+import type { QueueReader } from './parked/queue-reader.ts';
 import type { WebhookRegistry } from './registry/webhook-registry.ts';
 import { endpointKeyOf, isUndeliverable, type Undeliverable } from './resolve.ts';
 import type { SettlementEffects, Settler } from './settler.ts';
@@ -43,8 +42,8 @@ export type StepsOptions<M extends Message> = {
   readonly settler: Pick<Settler<M>, 'settle' | 'fanOut' | 'hasRequeued'>;
   readonly parkedStream: ParkedStreamState;
   readonly admission: Pick<Admission, 'admit' | 'isClosedFor'>;
-  readonly parkedQueues: Pick<ParkedQueueReader<M>, 'onParked'>;
-  readonly scheduledQueues: Pick<ScheduledQueueReader<M>, 'onParked'>;
+  /** The queues of the parked stream: of endpoints, and of scheduled messages. */
+  readonly parkedQueues: Pick<QueueReader<M>, 'onParked'>;
   readonly ackPending: Pick<AckPendingMonitor, 'isNearLimit' | 'onRetry'>;
   readonly registry: Pick<WebhookRegistry, 'snapshot' | 'problem' | 'refreshed' | 'disableGone'>;
   readonly limits: Pick<EndpointLimitsWatcher, 'pauseUntilRegistryIsRead'>;
@@ -59,7 +58,7 @@ export type StepsOptions<M extends Message> = {
 
 /** The steps of a message without an ordering key. */
 export function createDeliverySteps<M extends Message>(options: StepsOptions<M>): DeliverySteps<M> {
-  const { effects, settler, parkedStream, admission, parkedQueues, scheduledQueues, ackPending } = options;
+  const { effects, settler, parkedStream, admission, parkedQueues, ackPending } = options;
   const { registry, limits, deferred, statistics, log, now } = options;
   return {
     policy: options.policy,
@@ -111,8 +110,7 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
       }
       const disposition = await settler.settle(message, { id: delivery.id, endpointKey }, attempt, verdict);
       if (isParked(disposition)) parkedQueues.onParked(endpointKey);
-      if (disposition.kind === 'schedule')
-        scheduledQueues.onParked(scheduledKeyFor(disposition.dueAt, now()));
+      if (disposition.kind === 'schedule') parkedQueues.onParked(scheduledKeyFor(disposition.dueAt, now()));
       if (disposition.kind === 'deadLetter' && disposition.reason === 'gone' && !isUndeliverable(delivery))
         registry.disableGone(delivery);
       if (disposition.kind === 'retry') ackPending.onRetry();

@@ -74,18 +74,13 @@ export class Deliveries implements Service {
 
 /** The sources of messages. Every source passes its messages to the intake. */
 function sourcesOf(worker: AssembledWorker, isOrdered: boolean): Service[] {
-  const { consumer, scheduledQueues, parkedQueues, reader, intake, capacity } = worker;
+  const { consumer, parkedQueues, reader, intake, capacity } = worker;
   const sink = intake.onMessage;
   return [
     {
       name: 'consumer',
       start: () => consumer.start({ capacity, onMessage: sink }),
       stop: () => consumer.stop(),
-    },
-    {
-      name: 'scheduled queues',
-      start: () => scheduledQueues.start(sink),
-      stop: () => scheduledQueues.stop(),
     },
     { name: 'parked queues', start: () => parkedQueues.start(sink), stop: () => parkedQueues.stop() },
     ...(isOrdered

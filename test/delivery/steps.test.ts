@@ -62,8 +62,9 @@ function open(world: World = {}) {
       }),
       isClosedFor: () => world.isClosed ?? false,
     },
-    parkedQueues: { onParked: (key) => void heard.push(`parked for ${key}`) },
-    scheduledQueues: { onParked: (key) => void heard.push(`scheduled in ${key}`) },
+    parkedQueues: {
+      onParked: (key) => void heard.push(`${key.startsWith('at.') ? 'scheduled in' : 'parked for'} ${key}`),
+    },
     ackPending: {
       isNearLimit: () => world.isNearLimit ?? false,
       onRetry: () => void heard.push('retried'),

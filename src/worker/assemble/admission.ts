@@ -2,9 +2,10 @@ import type { Settings } from '../../config/settings.ts';
 import { NO_LIMITS } from '../../core/capacity/endpoint-limiter.ts';
 import { Admission } from '../../delivery/admission/admission.ts';
 import { EndpointReporter } from '../../delivery/admission/endpoint-report.ts';
-import { ParkedQueueReader } from '../../delivery/parked/parked-reader.ts';
+import { ParkedKind } from '../../delivery/parked/parked-kind.ts';
 import { ParkedSlotShare, type ParkedSlotShareOptions } from '../../delivery/parked/parked-share.ts';
-import { ScheduledQueueReader } from '../../delivery/parked/scheduled-reader.ts';
+import { QueueReader } from '../../delivery/parked/queue-reader.ts';
+import { scheduledKind } from '../../delivery/parked/scheduled-kind.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { createParkedQueues } from '../../nats/consumers/parked-queues.ts';
 import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
@@ -23,7 +24,7 @@ export type AdmissionParts = {
   dueCapacity(): number;
 };
 
-/** Wires the endpoint limiters, and the readers of parked and scheduled queues. */
+/** Wires the endpoint limiters, and the reader of parked and scheduled queues. */
 export function assembleAdmission({ settings, log, client, topology, slots, dueCapacity }: AdmissionParts) {
   const now = () => performance.now();
   const admission = new Admission({
@@ -47,27 +48,16 @@ export function assembleAdmission({ settings, log, client, topology, slots, dueC
     isStreamKnown: () => topology.isParkedCurrent(),
   });
   const share = new ParkedSlotShare({ ...slots, admission, slots: settings.CONCURRENCY, now });
-  const scheduledQueues = new ScheduledQueueReader<ReceivedMessage>({
+  const parkedQueues = new QueueReader<ReceivedMessage>({
     queues,
-    capacity: dueCapacity,
-    log,
-    now,
-    at: Date.now,
-  });
-  const parkedQueues = new ParkedQueueReader<ReceivedMessage>({
-    admission,
-    queues: {
-      open: queues.open,
-      async list() {
-        const listed = await queues.list();
-        return listed === null ? null : scheduledQueues.takeScheduled(listed);
-      },
-    },
-    maxOpenQueues: settings.MAX_OPEN_QUEUES,
-    share,
+    // Every other key is the key of an endpoint.
+    kinds: [
+      scheduledKind({ capacity: dueCapacity, at: Date.now }),
+      new ParkedKind<ReceivedMessage>({ admission, maxOpenQueues: settings.MAX_OPEN_QUEUES, share, now }),
+    ],
     log,
     now,
   });
   const reporter = new EndpointReporter({ admission, log, now, at: Date.now });
-  return { admission, parkedQueues, scheduledQueues, share, reporter };
+  return { admission, parkedQueues, share, reporter };
 }

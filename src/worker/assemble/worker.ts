@@ -69,7 +69,7 @@ export function assembleWorker(parts: WorkerParts) {
     limits: () => topology.pullLimits,
     verify: () => topology.isCurrent(),
   });
-  const { admission, parkedQueues, scheduledQueues, share, reporter } = assembleAdmission({
+  const { admission, parkedQueues, share, reporter } = assembleAdmission({
     ...common,
     slots: { free: freeSlots, outstanding: consumer.credits },
     dueCapacity: () => (acks.problem() === null ? Math.max(DUE_OVERCOMMIT, slots.free()) : 0),
@@ -117,7 +117,6 @@ export function assembleWorker(parts: WorkerParts) {
     parkedStream: { problem: parkedWriter.problem, canFill: () => topology.parkedCanFill },
     admission,
     parkedQueues,
-    scheduledQueues,
     ackPending,
     registry,
     limits,
@@ -172,7 +171,6 @@ export function assembleWorker(parts: WorkerParts) {
     consumer,
     admission,
     parkedQueues,
-    scheduledQueues,
     reporter,
     reader,
     deferred,

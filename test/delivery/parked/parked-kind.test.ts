@@ -4,8 +4,9 @@ import type { Target } from '../../../src/core/request/target.ts';
 import type { Attempt } from '../../../src/core/retry/attempt.ts';
 import { Admission } from '../../../src/delivery/admission/admission.ts';
 import type { Permit } from '../../../src/delivery/admission/tracked-endpoint.ts';
-import { ParkedQueueReader } from '../../../src/delivery/parked/parked-reader.ts';
+import { ParkedKind } from '../../../src/delivery/parked/parked-kind.ts';
 import { ParkedSlotShare } from '../../../src/delivery/parked/parked-share.ts';
+import { QueueReader } from '../../../src/delivery/parked/queue-reader.ts';
 import type { QueueSink } from '../../../src/delivery/queue-pool.ts';
 import type { Logger } from '../../../src/runtime/logger.ts';
 
@@ -20,7 +21,7 @@ let opened: string[];
 /** What NATS waits for before it makes a drain. */
 let opening: Promise<void>;
 let admission: Admission;
-let drainer: ParkedQueueReader<Parked>;
+let drainer: QueueReader<Parked>;
 let share: ParkedSlotShare;
 
 function start(maxOpenQueues = 4): void {
@@ -31,12 +32,11 @@ function start(maxOpenQueues = 4): void {
     outstanding: () => 0,
     now: () => performance.now(),
   });
-  drainer = new ParkedQueueReader({
-    admission,
-    maxOpenQueues,
-    share,
+  const now = () => performance.now();
+  drainer = new QueueReader<Parked>({
+    kinds: [new ParkedKind<Parked>({ admission, maxOpenQueues, share, now })],
     log: { error() {} } as unknown as Logger,
-    now: () => performance.now(),
+    now,
     queues: {
       list: async () => queued,
       async open(key, owner) {
