@@ -65,6 +65,8 @@ type OpenQueue = WaitingQueue & {
 /**
  * Opens the queues of ordered webhooks that hold messages: at once after a report of a new message, otherwise at the next list.
  * While a message waits here for capacity at its endpoint, its queue is closed, so that other queues can be opened.
+ * Not a kind of `QueueReader`: the lease of the one message outlives the open queue. The queue must not open again before the
+ * message is settled, and its result decides when.
  */
 export class OrderedQueueReader<M extends { readonly pending: number }> {
   readonly #options: OrderedQueueReaderOptions<M>;
