@@ -2,15 +2,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LruMap } from '../../src/core/lru-map.ts';
 
-describe('what was computed lately', () => {
-  it('is found again', () => {
+describe('an LRU map', () => {
+  it('returns a value that was set', () => {
     const map = new LruMap<{ n: number }>(4, 10);
     const value = { n: 1 };
     map.set('a', value);
     expect(map.get('a')).toBe(value);
   });
 
-  it('stays while it is used, whatever else comes', () => {
+  it('keeps an entry that is used, however many others are added', () => {
     const map = new LruMap<{ n: number }>(4, 10);
     map.set('used', { n: 0 });
     for (let n = 1; n < 100; n++) {
@@ -19,20 +19,20 @@ describe('what was computed lately', () => {
     }
   });
 
-  it('goes when enough else came', () => {
+  it('drops an entry that is not used while enough others are added', () => {
     const map = new LruMap<{ n: number }>(4, 10);
     map.set('unused', { n: 0 });
     for (let n = 1; n < 5; n++) map.set(`new ${n}`, { n });
     expect(map.get('unused')).toBeUndefined();
   });
 
-  it('is not kept under a long key', () => {
+  it('does not keep a value under a key that is too long', () => {
     const map = new LruMap<{ n: number }>(4, 3);
     map.set('long', { n: 1 });
     expect(map.size).toBe(0);
   });
 
-  it('never is more than the capacity, and never wrong', () => {
+  it('never exceeds its capacity, and never returns the value of another key', () => {
     const key = fc.constantFrom(...'abcdefghijkl');
     fc.assert(
       fc.property(fc.integer({ min: 2, max: 9 }), fc.array(key), (capacity, keys) => {

@@ -7,16 +7,16 @@ const NOW = Date.parse('2027-01-31T12:34:56.789Z');
 const HOUR = 3_600_000;
 const times = fc.date({ min: new Date(NOW), max: new Date('9999-12-31T23:59:59Z'), noInvalidDate: true });
 
-describe('what waits for its time', () => {
-  it('waits by its minute where that is near, to be sent then', () => {
+describe('a scheduled message', () => {
+  it('waits in the queue of its minute if it is due soon', () => {
     expect(scheduledKeyFor(NOW + HOUR, NOW)).toBe('at.2027-01-31T13:34');
   });
 
-  it('waits by its day where that is far, to be moved to its minute', () => {
+  it('waits in the queue of its day if it is due later', () => {
     expect(scheduledKeyFor(NOW + 48 * HOUR, NOW)).toBe('at.2027-02-02');
   });
 
-  it('comes out before it is due, and from its day for its minute', () => {
+  it('is taken out before it is due, and moves from the queue of its day to the queue of its minute', () => {
     fc.assert(
       fc.property(times, (due) => {
         const queue = scheduledBucket(scheduledKeyFor(due.getTime(), NOW))!;
@@ -27,7 +27,7 @@ describe('what waits for its time', () => {
     );
   });
 
-  it('waits in one of few queues, however many messages wait', () => {
+  it('waits in one of less than 2000 queues if it is due within a year', () => {
     const year = Array.from({ length: 365 * 24 * 60 }, (_, minute) =>
       scheduledKeyFor(NOW + minute * 60_000, NOW),
     );
@@ -35,8 +35,8 @@ describe('what waits for its time', () => {
   });
 });
 
-describe('the key of such a queue', () => {
-  it('says when it is opened, and from when on all of it comes out', () => {
+describe('the key of a scheduled queue', () => {
+  it('gives the times from which its first message and all its messages are taken out', () => {
     expect(scheduledBucket('at.2027-01-31T13:34')).toEqual({
       key: 'at.2027-01-31T13:34',
       opensAt: Date.parse('2027-01-31T13:33:58Z'),
@@ -58,10 +58,10 @@ describe('the key of such a queue', () => {
     expect(scheduledBucket(key)).toBe(null);
   });
 
-  it('is never that of an endpoint', () => {
+  it('is never the key of an endpoint', () => {
     fc.assert(
-      fc.property(fc.string(), fc.string(), (what, name) => {
-        expect(scheduledBucket(endpointKey(what, name))).toBe(null);
+      fc.property(fc.string(), fc.string(), (identity, name) => {
+        expect(scheduledBucket(endpointKey(identity, name))).toBe(null);
       }),
     );
   });

@@ -9,7 +9,7 @@ test.each([
   ['>', 'webhooks.>'],
   ['a', 'a'],
   ['*.b', 'a.b'],
-])('%s covers %s', (outer, inner) => {
+])('the pattern %s covers %s', (outer, inner) => {
   expect(covers(outer, inner)).toBe(true);
 });
 
@@ -20,7 +20,7 @@ test.each([
   ['webhooks.>', 'webhooks'],
   ['webhooks.*', 'webhooks'],
   ['webhooks', 'webhooks.a'],
-])('%s does not cover %s', (outer, inner) => {
+])('the pattern %s does not cover %s', (outer, inner) => {
   expect(covers(outer, inner)).toBe(false);
 });
 
@@ -30,7 +30,7 @@ test.each([
   ['a.*', 'a.b.c', false],
   ['a.b', 'a.c', false],
   ['a', 'a.>', false],
-])('that %s and %s overlap is %s', (a, b, expected) => {
+])('the patterns %s and %s overlap: %s', (a, b, expected) => {
   expect(overlap(a, b)).toBe(expected);
   expect(overlap(b, a)).toBe(expected);
 });
@@ -39,10 +39,18 @@ const pattern = fc
   .tuple(fc.array(fc.constantFrom('a', 'b', '*'), { minLength: 1, maxLength: 3 }), fc.boolean())
   .map(([tokens, open]) => [...tokens, ...(open ? ['>'] : [])].join('.'));
 
-test('what covers also overlaps', () => {
+test('a pattern overlaps with every pattern that it covers', () => {
   fc.assert(fc.property(pattern, pattern, (a, b) => !covers(a, b) || overlap(a, b)));
 });
 
-test.each(['', 'a..b', 'a.*', '>', 'a b', 'a\r\nb', '.a'])('"%s" cannot be published to', (subject) => {
+test.each([
+  '',
+  'a..b',
+  'a.*',
+  '>',
+  'a b',
+  'a\r\nb',
+  '.a',
+])('a message cannot be published to "%s"', (subject) => {
   expect(isPublishable(subject)).toBe(false);
 });

@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { ConcurrencyWindow } from '../../../src/core/capacity/concurrency-window.ts';
 
-/** One response time of 50 ms: all that fit in begin together, and end well together. */
+/** One response time of 50 ms: as many attempts as the window allows start together, and succeed together. */
 function roundTrip(window: ConcurrencyWindow, now: number): void {
   const count = window.size;
   for (let inFlight = 1; inFlight <= count; inFlight++) window.onAcquired(inFlight, now);
   for (let ended = 0; ended < count; ended++) window.onSuccess(now + 50, 200);
 }
 
-describe('a window', () => {
-  it('trebles within each response time while it is used in full, up to all slots', () => {
+describe('a concurrency window', () => {
+  it('triples in each response time while all of it is used, up to the number of slots', () => {
     const window = new ConcurrencyWindow(10, 100);
     const sizes = [0, 50, 100].map((now) => {
       roundTrip(window, now);
@@ -18,7 +18,7 @@ describe('a window', () => {
     expect(sizes).toEqual([30, 90, 100]);
   });
 
-  it('does not grow by successes that do not need it', () => {
+  it('does not grow at successes while most of it is unused', () => {
     const window = new ConcurrencyWindow(10, 100);
     for (let count = 0; count < 1000; count++) {
       window.onAcquired(4, count);
@@ -27,7 +27,7 @@ describe('a window', () => {
     expect(window.size).toBe(10);
   });
 
-  it('is halved once for all that were under way together, and never below its first size', () => {
+  it('is halved once for all overloads within one response time, and never below its initial size', () => {
     const window = new ConcurrencyWindow(10, 100);
     for (const now of [0, 50, 100]) roundTrip(window, now);
     for (const now of [200, 210, 399]) window.onOverload(now, 200);
@@ -36,7 +36,7 @@ describe('a window', () => {
     expect(window.size).toBe(10);
   });
 
-  it('grows again after that', () => {
+  it('grows again after an overload', () => {
     const window = new ConcurrencyWindow(10, 100);
     for (const now of [0, 50, 100]) roundTrip(window, now);
     window.onOverload(200, 200);

@@ -1,49 +1,49 @@
 import { describe, expect, it } from 'vitest';
 import { slotShare } from '../../../src/core/capacity/slot-share.ts';
 
-const quiet = { slots: 256, reservedByOthers: 0, untested: 0, unresponsive: 0, probes: 0 };
+const IDLE = { slots: 256, reservedByOthers: 0, untested: 0, unresponsive: 0, probes: 0 };
 
-describe('an endpoint that answers', () => {
+describe('a responsive endpoint', () => {
   it.each([
-    ['alone', quiet, 250],
-    ['beside one that needed 10', { ...quiet, reservedByOthers: 10 }, 236],
-    ['beside one that needs as many', { ...quiet, reservedByOthers: 250 }, 192],
-    ['with 100 slots', { ...quiet, slots: 100 }, 98],
-    ['with 8 slots', { ...quiet, slots: 8 }, 7],
-    ['with 2 slots', { ...quiet, slots: 2 }, 2],
-    ['with one slot', { ...quiet, slots: 1 }, 1],
-  ])('%s may have %#', (_what, crowd, share) => {
-    expect(slotShare(crowd).responsive).toBe(share);
+    ['alone, with 256 slots', IDLE, 250],
+    ['beside an endpoint that needed 10', { ...IDLE, reservedByOthers: 10 }, 236],
+    ['beside an endpoint that needs as many slots', { ...IDLE, reservedByOthers: 250 }, 192],
+    ['with 100 slots', { ...IDLE, slots: 100 }, 98],
+    ['with 8 slots', { ...IDLE, slots: 8 }, 7],
+    ['with 2 slots', { ...IDLE, slots: 2 }, 2],
+    ['with one slot', { ...IDLE, slots: 1 }, 1],
+  ])('%s may use its share of %o: %d', (_what, usage, share) => {
+    expect(slotShare(usage).responsive).toBe(share);
   });
 });
 
-describe('endpoints that have yet to answer', () => {
+describe('untested endpoints', () => {
   it.each([
-    ['half of the slots', quiet, 128],
-    ['less what they hold', { ...quiet, untested: 100 }, 28],
-    ['nothing more when they hold it', { ...quiet, untested: 128 }, 0],
-    ['most of the few that a silent one has left', { ...quiet, unresponsive: 240 }, 10],
-    ['of ten slots, nine', { ...quiet, slots: 10 }, 9],
-    ['of two slots, one', { ...quiet, slots: 2 }, 1],
-    ['the only slot', { ...quiet, slots: 1 }, 1],
-  ])('have, all together, %s', (_what, crowd, share) => {
-    expect(slotShare(crowd).untested).toBe(share);
+    ['half of the slots', IDLE, 128],
+    ['half of the slots less the slots that they hold', { ...IDLE, untested: 100 }, 28],
+    ['no more slots when they hold half of them', { ...IDLE, untested: 128 }, 0],
+    ['most of the few slots that an unresponsive endpoint leaves free', { ...IDLE, unresponsive: 240 }, 10],
+    ['nine of ten slots', { ...IDLE, slots: 10 }, 9],
+    ['one of two slots', { ...IDLE, slots: 2 }, 1],
+    ['the only slot', { ...IDLE, slots: 1 }, 1],
+  ])('may together use %s', (_what, usage, share) => {
+    expect(slotShare(usage).untested).toBe(share);
   });
 });
 
 describe('probes', () => {
-  it('have an eighth of the slots, and one at least', () => {
-    expect(slotShare({ ...quiet, probes: 31 }).probe).toBe(true);
-    expect(slotShare({ ...quiet, probes: 32 }).probe).toBe(false);
-    expect(slotShare({ ...quiet, slots: 1 }).probe).toBe(true);
+  it('may use an eighth of the slots, and at least one slot', () => {
+    expect(slotShare({ ...IDLE, probes: 31 }).probe).toBe(true);
+    expect(slotShare({ ...IDLE, probes: 32 }).probe).toBe(false);
+    expect(slotShare({ ...IDLE, slots: 1 }).probe).toBe(true);
   });
 });
 
-describe('an endpoint that was never tried', () => {
-  it('gets one attempt as long as a quarter of the slots is left to those that answer', () => {
-    expect(slotShare({ ...quiet, untested: 191 }).firstAttempt).toBe(true);
-    expect(slotShare({ ...quiet, untested: 192 }).firstAttempt).toBe(false);
-    expect(slotShare({ ...quiet, untested: 11, unresponsive: 240 }).firstAttempt).toBe(true);
-    expect(slotShare({ ...quiet, untested: 12, unresponsive: 240 }).firstAttempt).toBe(false);
+describe('an endpoint without any attempt', () => {
+  it('may make its first attempt while untested endpoints use less than three quarters of the free slots', () => {
+    expect(slotShare({ ...IDLE, untested: 191 }).firstAttempt).toBe(true);
+    expect(slotShare({ ...IDLE, untested: 192 }).firstAttempt).toBe(false);
+    expect(slotShare({ ...IDLE, untested: 11, unresponsive: 240 }).firstAttempt).toBe(true);
+    expect(slotShare({ ...IDLE, untested: 12, unresponsive: 240 }).firstAttempt).toBe(false);
   });
 });

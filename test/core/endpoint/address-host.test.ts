@@ -59,7 +59,7 @@ describe('the host of a URL', () => {
     'loc%61lhost',
     'loca\u00adlhost',
     'local\thost',
-  ])('is refused as %s', (host) => {
+  ])('is refused if it is %s', (host) => {
     expect(checkUrl(host)).not.toBeNull();
   });
 
@@ -71,23 +71,23 @@ describe('the host of a URL', () => {
     '8.8.8.8',
     '134744072',
     '[2606:4700::1]',
-  ])('is not refused as %s', (host) => {
+  ])('is not refused if it is %s', (host) => {
     expect(checkUrl(host)).toBeNull();
   });
 
   it.each([
     '127.0.0.0/8',
     '::1',
-  ])('may be localhost with %s allowed: the lookup judges its addresses', (cidr) => {
+  ])('may be localhost if %s is allowed, since the lookup checks its addresses', (cidr) => {
     expect(checkUrl('localhost', allowing(cidr))).toBeNull();
   });
 
-  it('may be a literal in an allowed range, however it is written', () => {
+  it('may be an address in an allowed range, in every spelling', () => {
     expect(checkUrl('0x7f.1', allowing('127.0.0.0/8'))).toBeNull();
     expect(checkUrl('[::ffff:127.0.0.1]', allowing('127.0.0.0/8'))).toBeNull();
   });
 
-  it('is refused for every spelling of a refused IPv4 address', () => {
+  it('is refused in every spelling of a refused IPv4 address', () => {
     const part = (value: number) =>
       fc.constantFrom(String(value), `0x${value.toString(16)}`, `0${value.toString(8)}`);
     const spelling = fc

@@ -5,7 +5,7 @@ import { checkCidr, createAddressRules } from '../../../src/core/endpoint/addres
 const strict = createAddressRules({ allowedCidrs: [] });
 const allowing = (...allowedCidrs: string[]) => createAddressRules({ allowedCidrs });
 
-/** First and last address of each refused range, and their neighbours that are allowed (null: refused by another range). */
+/** The first and last address of each refused range, and its allowed neighbours (null: another range refuses the neighbour). */
 const RANGES: readonly [first: string, last: string, before: string | null, after: string | null][] = [
   ['0.0.0.0', '0.255.255.255', null, '1.0.0.0'],
   ['10.0.0.0', '10.255.255.255', '9.255.255.255', '11.0.0.0'],
@@ -44,7 +44,7 @@ describe('without allowed ranges', () => {
 
   it.each(
     RANGES.flatMap(([, , before, after]) => [before, after]).filter((address) => address !== null),
-  )('%s, next to a refused range, is not', (address) => {
+  )('%s, next to a refused range, is not refused', (address) => {
     expect(strict.check(address)).toBeNull();
   });
 
@@ -58,7 +58,7 @@ describe('without allowed ranges', () => {
     expect(strict.check(address)).toBeNull();
   });
 
-  it('says which range an address is in', () => {
+  it('the reason names the refused range of an address', () => {
     expect(strict.check('10.1.2.3')).toBe(
       '10.1.2.3 is private (10.0.0.0/8), which ALLOWED_PRIVATE_CIDRS does not name',
     );
@@ -98,11 +98,11 @@ describe('without allowed ranges', () => {
     '[::1]',
     '%',
     'null',
-  ])('%j is refused as no address', (text) => {
+  ])('%j is refused, since it is not an address', (text) => {
     expect(strict.check(text)).toBe(`${JSON.stringify(text)} is not an IP address`);
   });
 
-  it('any IPv4 address and its NAT64 form are judged alike', () => {
+  it('an IPv4 address is refused if and only if its NAT64 form is', () => {
     fc.assert(
       fc.property(fc.ipV4(), (address) => {
         expect(strict.check(`64:ff9b::${address}`) === null).toBe(strict.check(address) === null);
@@ -110,7 +110,7 @@ describe('without allowed ranges', () => {
     );
   });
 
-  it('any text gets an answer', () => {
+  it('no text makes the checks throw', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.ipV6(), fc.ipV4Extended()), (text) => {
         strict.check(text);
@@ -120,7 +120,7 @@ describe('without allowed ranges', () => {
   });
 });
 
-describe('an allowed range', () => {
+describe('the allowed range', () => {
   it.each([
     ['10.1.0.0/16', '10.1.255.255'],
     ['10.1.2.3/16', '10.1.0.0'],
@@ -134,7 +134,7 @@ describe('an allowed range', () => {
     ['fe80::/10', 'fe80::1%eth0'],
     ['::ffff:10.0.0.0/104', '::ffff:10.9.9.9'],
     ['::/0', 'ff02::1'],
-  ])('%s lifts the refusal of %s', (cidr, address) => {
+  ])('%s allows %s', (cidr, address) => {
     expect(strict.check(address)).not.toBeNull();
     expect(allowing('203.0.113.7', cidr).check(address)).toBeNull();
   });
@@ -148,7 +148,7 @@ describe('an allowed range', () => {
     ['::/0', '127.0.0.1'],
     ['0.0.0.0/0', 'fd00::1'],
     ['10.0.0.1', '10.0.0.2'],
-  ])('%s does not lift that of %s', (cidr, address) => {
+  ])('%s does not allow %s', (cidr, address) => {
     expect(allowing(cidr).check(address)).not.toBeNull();
   });
 
@@ -164,13 +164,13 @@ describe('an allowed range', () => {
     'fd00::/129',
     'fe80::1%eth0',
     '0x7f.0.0.1/8',
-  ])('that is none is named: %j', (cidr) => {
+  ])('is named in the error if it is not a range: %j', (cidr) => {
     const message = `${JSON.stringify(cidr)} is not an address range: write it as 10.0.0.0/8 or fd00::/8`;
     expect(() => allowing('10.0.0.0/8', cidr)).toThrow(message);
     expect(() => checkCidr(cidr)).toThrow(message);
   });
 
-  it('is given back by its check', () => {
+  it('is returned by its check', () => {
     expect(checkCidr('10.0.0.0/8')).toBe('10.0.0.0/8');
   });
 });
@@ -180,7 +180,7 @@ describe('ports', () => {
     expect(strict.checkPort(25)).toBeNull();
   });
 
-  it('are refused when others are named', () => {
+  it('are refused if ALLOWED_PORTS does not name them', () => {
     const rules = createAddressRules({ allowedCidrs: [], allowedPorts: [80, 443] });
     expect(rules.checkPort(443)).toBeNull();
     expect(rules.checkPort(25)).toBe('port 25 is not in ALLOWED_PORTS');

@@ -1,6 +1,6 @@
 import type { EndpointRow } from '../../../src/core/endpoint/row.ts';
 
-/** A row of `rule_webhooks` as the extension would make it. */
+/** A row of `rule_webhooks` as the extension makes it. */
 export function registeredRow(row: Partial<EndpointRow> = {}): EndpointRow {
   return {
     id: 1,

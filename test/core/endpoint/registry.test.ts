@@ -12,7 +12,7 @@ const endpoint = (row: Partial<EndpointRow> = {}, disabled: 'park' | 'dead-lette
   endpointOf(registeredRow(row), { retries: RETRIES, disabled });
 
 describe('a row of rule_webhooks', () => {
-  it('rules the attempts; what it does not say, the settings do', () => {
+  it('sets the retries, and the settings are the default of its empty columns', () => {
     expect(endpoint({ maxAttempts: 4, retryDelayMs: 500, retryMultiplier: 3 }).policy).toEqual({
       ...RETRIES,
       maxAttempts: 4,
@@ -20,7 +20,7 @@ describe('a row of rule_webhooks', () => {
     });
   });
 
-  it('has a key of its own, whatever its URL', () => {
+  it('has its own endpoint key, which does not depend on its URL', () => {
     const [one, other] = [endpoint({ id: 1 }), endpoint({ id: 2 })];
     expect(one.key).toMatch(/^orders-[0-9a-f]{8}$/);
     expect(one.key).not.toBe(other.key);
@@ -29,7 +29,7 @@ describe('a row of rule_webhooks', () => {
   });
 
   it.each<[string, Partial<EndpointRow>, string, RegExp]>([
-    ['a URL that is none', { url: 'nonsense' }, 'malformed', /"orders": url is not an http/],
+    ['an invalid URL', { url: 'nonsense' }, 'malformed', /"orders": url is not an http/],
     ['a password in its URL', { url: 'https://u:p@a.example/' }, 'forbidden', /user name or password/],
     [
       'a header that HTTP does not allow',
@@ -37,22 +37,32 @@ describe('a row of rule_webhooks', () => {
       'malformed',
       /not a valid header name/,
     ],
-    ['a method that is none', { method: 'BREW' }, 'malformed', /method is not one of/],
+    ['an unknown method', { method: 'BREW' }, 'malformed', /method is not one of/],
     [
       'a placeholder in its host',
       { url: 'https://{tenant}.example/' },
       'malformed',
       /url has the placeholder \{tenant\}/,
     ],
-    ['params that are no scalars', { params: '{"a": {}}' }, 'malformed', /param "a" is not a string/],
-    ['a template that is no JSON', { bodyTemplate: '{' }, 'malformed', /"orders": body_template is not JSON/],
+    ['params that are not scalars', { params: '{"a": {}}' }, 'malformed', /param "a" is not a string/],
+    [
+      'a template that is not JSON',
+      { bodyTemplate: '{' },
+      'malformed',
+      /"orders": body_template is not JSON/,
+    ],
     ['a template for a GET', { method: 'GET', bodyTemplate: '{}' }, 'malformed', /a GET has no body/],
-    ['a problem that was seen before', { problem: 'url is empty' }, 'malformed', /"orders": url is empty/],
-  ])('with %s gets no requests, and the reason names it', (_what, row, kind, detail) => {
+    [
+      'a problem that was found when the row was read',
+      { problem: 'url is empty' },
+      'malformed',
+      /"orders": url is empty/,
+    ],
+  ])('with %s gets no requests, and the reason names the error', (_what, row, kind, detail) => {
     expect(endpoint(row).request).toMatchObject({ kind, detail: expect.stringMatching(detail) });
   });
 
-  it('that is not enabled keeps its messages, or gives them up, as the settings say', () => {
+  it('that is disabled parks or dead-letters its messages, as DISABLED_ENDPOINT says', () => {
     const row = { enabled: false, disabledReason: 'it answered 410 Gone' };
     expect(endpoint(row, 'park').request.kind).toBe('request');
     expect(endpoint(row, 'dead-letter').request).toMatchObject({
@@ -61,17 +71,17 @@ describe('a row of rule_webhooks', () => {
     });
   });
 
-  it('has one key, whatever its URL is filled with', () => {
+  it('has one endpoint key, whatever values the placeholders of its URL get', () => {
     const { key, request } = endpoint({ url: 'https://a.example/{id}' });
     expect(request).toMatchObject({ target: { endpointKey: key }, url: { target: { endpointKey: key } } });
   });
 
-  it('may have its method in small letters', () => {
+  it('may have its method in lower case', () => {
     expect(endpoint({ method: 'put' }).request).toMatchObject({ method: 'PUT' });
   });
 });
 
-describe('a message goes', () => {
+describe('the registry', () => {
   const registry = new Registry(
     [
       { id: 1, name: 'orders', natsSubject: null },
@@ -89,18 +99,18 @@ describe('a message goes', () => {
     ['events.a.b', ['all']],
     ['webhooks.wild', ['wild']],
     ['webhooks.nobody', []],
-  ])('from %s to %j', (subject, names) => {
+  ])('routes %s to %j', (subject, names) => {
     expect(registry.find(subject).map(({ row }) => row.name)).toEqual(names);
   });
 
-  it('by the key of the endpoint that it waited for', () => {
+  it('finds the endpoint of a parked queue by its key', () => {
     const [orders] = registry.find('webhooks.orders');
     expect(registry.byKey(orders!.key)).toBe(orders);
     expect(registry.byQueueKey(orders!.key)).toBe(orders);
   });
 
-  it('from the queue of an endpoint that was renamed meanwhile to that endpoint', () => {
-    const before = endpoint({ id: 5, name: 'as-it-was', natsSubject: 'webhooks.invoices' });
+  it('finds the endpoint of a parked queue after the endpoint was renamed', () => {
+    const before = endpoint({ id: 5, name: 'former-name', natsSubject: 'webhooks.invoices' });
     expect(registry.byQueueKey(before.key)?.row.name).toBe('again');
     expect(registry.byQueueKey('none')).toBeUndefined();
   });

@@ -21,24 +21,24 @@ const sign = (secrets: string[], body: Uint8Array | null = BODY, hub = false) =>
   );
 };
 
-describe('a request', () => {
-  it('is signed as Standard Webhooks say', () => {
+describe('a signed request', () => {
+  it('has the signature of the Standard Webhooks specification', () => {
     expect(sign([SECRET])).toEqual({ 'webhook-signature': SIGNATURE });
   });
 
-  it('is signed by each of the secrets, the newest first', () => {
+  it('has one signature per secret, in the order of the secrets', () => {
     const other = 'whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD';
     const [first, second] = sign([other, SECRET])['webhook-signature']!.split(' ');
     expect([first, second]).toEqual([sign([other])['webhook-signature'], SIGNATURE]);
   });
 
-  it('without a body is signed, too', () => {
+  it('without a body has the signature of an empty body', () => {
     expect(sign([SECRET], null)['webhook-signature']).toBe(
       sign([SECRET], Buffer.alloc(0))['webhook-signature'],
     );
   });
 
-  it('has X-Hub-Signature-256 where it is asked for, by the secret as it is written', () => {
+  it('has X-Hub-Signature-256 if hub_signature is true, signed with the secret as it is written', () => {
     const expected = createHmac('sha256', SECRET).update(BODY).digest('hex');
     expect(sign([SECRET], BODY, true)['x-hub-signature-256']).toBe(`sha256=${expected}`);
   });
@@ -53,13 +53,13 @@ describe('a secret', () => {
     expect(parseSecret(text)).toBeNull();
   });
 
-  it('that is none is not repeated in what is said of it', () => {
+  it('is not quoted in the error if it is invalid', () => {
     expect(signingOf([SECRET, 'hunter 2'], false)).toBe(
       'a signing_secret in rule_webhook_secrets is not whsec_<base64>',
     );
   });
 
-  it('need not be there', () => {
+  it('is optional: without one, requests are not signed', () => {
     expect(signingOf([], true)).toBeNull();
   });
 });

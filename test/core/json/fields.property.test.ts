@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { elementsOf, membersOf, topLevelFields } from '../../../src/core/json/fields.ts';
 import { FIELD_NAMES, jsonText, messageText, objectText, space } from './json-text.ts';
 
-/** What JSON.parse makes of the bytes; its decoder must not swallow a byte order mark. */
+/** The value that JSON.parse reads, or null. The decoder must not remove a byte order mark. */
 function parsed(bytes: Uint8Array): { value: unknown } | null {
   try {
     return { value: JSON.parse(Buffer.from(bytes).toString('utf8')) };
@@ -16,7 +16,7 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The fields' values as JSON.parse reads them; `other` and `broken` stand for themselves. */
+/** The result expected of `topLevelFields`, computed with JSON.parse: the values of the fields, `other` or `broken`. */
 function expectedOf(bytes: Uint8Array): unknown {
   const reference = parsed(bytes);
   if (reference === null) return 'broken';
@@ -83,7 +83,7 @@ describe('topLevelFields', () => {
     );
   });
 
-  it('gives the value byte for byte, without the white space around it', () => {
+  it('returns a value byte for byte, without the white space around it', () => {
     fc.assert(
       fc.property(jsonText, space, space, (value, before, after) => {
         const scan = topLevelFields(bytesOf(`{"x":1,"data":${before}${value}${after},"method":"PUT"}`));
@@ -94,7 +94,7 @@ describe('topLevelFields', () => {
 });
 
 describe('membersOf and elementsOf', () => {
-  it('find what JSON.parse finds in an object', () => {
+  it('return the same members of an object as JSON.parse', () => {
     fc.assert(
       fc.property(objectText, (text) => {
         const members = membersOf(bytesOf(text))!;
@@ -105,7 +105,7 @@ describe('membersOf and elementsOf', () => {
     );
   });
 
-  it('find what JSON.parse finds in an array', () => {
+  it('return the same elements of an array as JSON.parse', () => {
     fc.assert(
       fc.property(fc.array(jsonText), (items) => {
         expect(elementsOf(bytesOf(`[ ${items.join(' , ')} ]`))?.map(textOf)).toEqual(items);

@@ -5,25 +5,25 @@ const bytesOf = (text: string) => Buffer.from(text, 'utf8');
 const textOf = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString('utf8');
 
 describe('topLevelFields', () => {
-  it('gives views of the message, not copies', () => {
+  it('returns views of the message, not copies', () => {
     const bytes = bytesOf('{"data":[1]}');
     const scan = topLevelFields(bytes);
     expect(scan.kind === 'object' && scan.fields.data?.buffer).toBe(bytes.buffer);
   });
 
-  it('takes the last of a key given twice, also when one is written with escapes', () => {
+  it('takes the last value of a key that occurs twice, also if one is written with escapes', () => {
     const scan = topLevelFields(bytesOf('{"data":1,"d\\u0061ta":2,"\\u0064\\u0061\\u0074\\u0061":3}'));
     expect(scan.kind === 'object' && textOf(scan.fields.data)).toBe('3');
   });
 
-  it('does not take the fields of an object inside', () => {
+  it('ignores the fields of a nested object', () => {
     expect(topLevelFields(bytesOf('{"event":{"webhook_url":"x","data":1}}'))).toEqual({
       kind: 'object',
       fields: {},
     });
   });
 
-  it.each(['{}', ' {}\n', '\t{ }'])('takes %j for an object without fields', (text) => {
+  it.each(['{}', ' {}\n', '\t{ }'])('reads %j as an object without fields', (text) => {
     expect(topLevelFields(bytesOf(text))).toEqual({ kind: 'object', fields: {} });
   });
 
@@ -34,11 +34,11 @@ describe('topLevelFields', () => {
     '12',
     'null',
     ' true ',
-  ])('takes %j for no object', (text) => {
+  ])('reads %j as another kind of value', (text) => {
     expect(topLevelFields(bytesOf(text))).toEqual({ kind: 'other' });
   });
 
-  it('lets bytes that are not UTF-8 stand inside strings', () => {
+  it('accepts bytes that are not UTF-8 inside strings', () => {
     const bytes = Buffer.concat([bytesOf('{"data":"'), Buffer.from([0xff, 0xc0, 0x80, 0xed]), bytesOf('"}')]);
     const scan = topLevelFields(bytes);
     expect(scan.kind === 'object' && [...(scan.fields.data ?? [])]).toEqual([
@@ -74,13 +74,13 @@ describe('topLevelFields', () => {
     ['1\u00a0', 1],
     ['[1 2]', 3],
     ['{"a":1 // no\n}', 7],
-  ])('breaks %j at byte %i', (text, offset) => {
+  ])('reports that %j breaks at byte %i', (text, offset) => {
     expect(topLevelFields(bytesOf(text))).toEqual({ kind: 'broken', offset, urlSeen: false });
   });
 
   it.each([
     ['{"webhook_url":"http://x', true],
-    // A key is seen when its string is complete: what should follow may be what is broken.
+    // A key counts once its string is complete, even if the JSON breaks right after it.
     ['{"webhook_url" oops', true],
     ['{"webhook_url', false],
     ['{"webhook\\u005furl":1,,}', true],
@@ -89,7 +89,7 @@ describe('topLevelFields', () => {
     ['{"a":"webhook_url",,}', false],
     ['hello {"webhook_url":1}', false],
     ['{"webhook_url":1}}', true],
-  ])('tells whether broken %j names a URL at its top level: %s', (text, urlSeen) => {
+  ])('reports whether the broken text %j names a URL at its top level: %s', (text, urlSeen) => {
     const scan = topLevelFields(bytesOf(text));
     expect(scan).toMatchObject({ kind: 'broken', urlSeen });
   });
@@ -97,15 +97,15 @@ describe('topLevelFields', () => {
   it.each([
     ['arrays', '[', ']'],
     ['objects', '{"a":', '}'],
-    ['both', '[{"data":', '}]'],
-  ])('goes a million levels deep into %s', (_, open, close) => {
+    ['arrays of objects', '[{"data":', '}]'],
+  ])('reads %s that are nested a million levels deep', (_, open, close) => {
     const depth = 1_000_000;
     const value = `${open.repeat(depth)}1${close.repeat(depth)}`;
     const scan = topLevelFields(bytesOf(`{"data":${value},"method":"GET"}`));
     expect(scan.kind === 'object' && scan.fields.data?.length).toBe(value.length);
   });
 
-  it('tells the kinds of deep brackets apart', () => {
+  it('tells square and curly brackets apart at any depth', () => {
     const kinds = Array.from({ length: 10_000 }, (_, level) => (level * 7) % 3 === 0);
     const open = kinds.map((object) => (object ? '{"a":' : '[')).join('');
     const close = kinds.map((object) => (object ? '}' : ']')).reverse();
@@ -116,7 +116,7 @@ describe('topLevelFields', () => {
 });
 
 describe('membersOf and elementsOf', () => {
-  it('find nothing in what is of another kind', () => {
+  it('return null for a value of another kind', () => {
     expect(membersOf(bytesOf('[1]'))).toBeNull();
     expect(elementsOf(bytesOf('{"a":1}'))).toBeNull();
   });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { FieldName } from '../../../src/core/json/fields.ts';
 
-// JSON text as people and machines write it: white space, escapes in strings and keys, duplicate keys, odd numbers.
+// JSON text as people and machines write it: white space, escapes in strings and keys, duplicate keys, unusual numbers.
 
 export const FIELD_NAMES: readonly FieldName[] = ['webhook_url', 'data', 'headers', 'method', 'params'];
 

@@ -27,11 +27,11 @@ describe('a path into JSON', () => {
     ['{"a":"text"}', 'a.length', undefined],
     ['{}', '__proto__', undefined],
     ['7', 'a', undefined],
-  ])('of %s, %j, leads to %s', (json, path, value) => {
+  ])('in %s, %j, leads to %s', (json, path, value) => {
     expect(valuesIn(json, path)).toEqual([value]);
   });
 
-  it('is one of any number that one pass finds, also where one leads through another', () => {
+  it('is found together with other paths in one pass, also if one path is the beginning of another', () => {
     expect(valuesIn('{"a":{"b":1},"c":[true]}', 'c.0', 'a', 'a.b', '', 'nothing', 'a.b')).toEqual([
       'true',
       '{"b":1}',
@@ -42,15 +42,15 @@ describe('a path into JSON', () => {
     ]);
   });
 
-  it.each(['', '{', '{"a":1', 'hello', '{"a":1}}'])('leads nowhere in %j, which is not JSON', (json) => {
+  it.each(['', '{', '{"a":1', 'hello', '{"a":1}}'])('leads to no value in %j, which is not JSON', (json) => {
     expect(valuesIn(json, 'a')).toBeNull();
   });
 
-  it('leads where JSON.parse would find the same', () => {
+  it('leads to the same value as in the result of JSON.parse', () => {
     const key = fc.constantFrom('a', 'b', 'c', '0', '1');
     const document = fc.jsonValue({ maxDepth: 4 }).chain((value) =>
       fc.array(key, { maxLength: 3 }).map((path) => {
-        // Down a path that may well be there.
+        // The value is wrapped so that the path often exists.
         return {
           path,
           value: path.reduceRight((inner, name) => ({ [name]: inner, z: 1 }), value as unknown),

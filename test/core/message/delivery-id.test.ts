@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { deliveryId } from '../../../src/core/message/delivery-id.ts';
 
 function idOf(headers: Record<string, string>): string {
-  const place = { stream: 'WEBHOOKS', streamCreatedAt: 1_700_000_000_000, sequence: 42 };
-  return deliveryId({ ...place, header: (name) => headers[name] });
+  const position = { stream: 'WEBHOOKS', streamCreatedAt: 1_700_000_000_000, sequence: 42 };
+  return deliveryId({ ...position, header: (name) => headers[name] });
 }
 
 describe('the id of a delivery', () => {
@@ -12,8 +12,8 @@ describe('the id of a delivery', () => {
     ['Webhook-Delivery-Id', { 'Webhook-Delivery-Id': 'mine-1', 'Nats-Msg-Id': 'msg-1' }, 'mine-1'],
     ['Nats-Msg-Id', { 'Nats-Msg-Id': 'msg-1' }, 'msg-1'],
     ['Nats-Msg-Id', { 'Webhook-Delivery-Id': '', 'Nats-Msg-Id': ' msg-1 ' }, 'msg-1'],
-    ['the place in the stream', {}, 'WEBHOOKS-loyw3v28-42'],
-    ['the place in the stream', { 'Webhook-Delivery-Id': ' ', 'Nats-Msg-Id': '' }, 'WEBHOOKS-loyw3v28-42'],
+    ['the position in the stream', {}, 'WEBHOOKS-loyw3v28-42'],
+    ['the position in the stream', { 'Webhook-Delivery-Id': ' ', 'Nats-Msg-Id': '' }, 'WEBHOOKS-loyw3v28-42'],
   ])('is taken from %s', (_, headers, id) => {
     expect(idOf(headers)).toBe(id);
   });
@@ -23,7 +23,7 @@ describe('the id of a delivery', () => {
     ['a b\tc', /^a_b_c-[0-9a-f]{16}$/],
     ['é😀', /^__-[0-9a-f]{16}$/],
     ['a\r\nX: 1', /^a__X:_1-[0-9a-f]{16}$/],
-  ])('has a hash behind it where a character could not stay: %j', (given, id) => {
+  ])('ends in a hash if a character had to be replaced: %j', (given, id) => {
     expect(idOf({ 'Nats-Msg-Id': given })).toMatch(id);
   });
 
@@ -31,7 +31,7 @@ describe('the id of a delivery', () => {
     expect(idOf({ 'Nats-Msg-Id': 'x'.repeat(255) })).toBe('x'.repeat(255));
   });
 
-  it('is cut and hashed beyond', () => {
+  it('is cut, and ends in a hash, beyond 255 characters', () => {
     expect(idOf({ 'Nats-Msg-Id': 'x'.repeat(256) })).toMatch(/^x{238}-[0-9a-f]{16}$/);
   });
 
@@ -43,7 +43,7 @@ describe('the id of a delivery', () => {
     );
   });
 
-  it('is never one for two', () => {
+  it('differs for different headers', () => {
     const given = fc
       .oneof(
         fc.string({ unit: fc.constantFrom('.', '_', ' ', 'é', 'è', '-', 'a') }),

@@ -39,11 +39,11 @@ describe('an envelope', () => {
     'null',
     '0',
     '{"b":1,"a":2,"b":3}',
-  ])('sends its data byte for byte: %s', (data) => {
+  ])('sends its data unchanged, byte for byte: %s', (data) => {
     expect(bodyOf(`{ "data" : ${data} , ${URL_FIELD} }`)).toBe(data);
   });
 
-  it('sends the whole message where there is no data', () => {
+  it('sends the whole message if it has no data', () => {
     const text = `{${URL_FIELD}, "event": "user.created"}`;
     expect(bodyOf(text)).toBe(text);
   });
@@ -65,7 +65,7 @@ describe('an envelope', () => {
     ['"Patch"', 'PATCH'],
     ['"\\u0044elete"', 'DELETE'],
     ['null', 'POST'],
-  ])('takes the method %s for %s', (written, method) => {
+  ])('reads the method %s as %s', (written, method) => {
     expect(envelope(`{${URL_FIELD},"method":${written}}`).method).toBe(method);
   });
 
@@ -100,7 +100,7 @@ describe('an envelope', () => {
     });
   });
 
-  it('is malformed with a URL that is none, and does not quote it', () => {
+  it('is malformed with an invalid URL, and the reason does not quote it', () => {
     const parsed = parse('{"webhook_url":"http://exa mple.com/?token=secret"}');
     expect(parsed).toEqual({ kind: 'malformed', detail: 'webhook_url is not a valid URL' });
   });
@@ -109,7 +109,7 @@ describe('an envelope', () => {
     expect(parse('{"webhook_url":"https://user:pass@example.com/"}').kind).toBe('forbidden');
   });
 
-  it('is malformed with a header that would break the request', () => {
+  it('is malformed with a header that belongs to the connection', () => {
     expect(parse(`{${URL_FIELD},"headers":{"Host":"other"}}`)).toEqual({
       kind: 'malformed',
       detail: `header "Host" belongs to the connection: leave it out`,
@@ -130,7 +130,7 @@ describe('an envelope', () => {
     'GET',
     'POST',
     'DELETE',
-  ])('with placeholders in its URL has them filled from data (%s)', (method) => {
+  ])('gets the values of the placeholders in its URL from data (%s)', (method) => {
     const url = '"webhook_url":"https://example.com/{user.id}?v={value}"';
     const data = '{"value":"+1","user":{"id":12345678901234567890}}';
     const given = `{${url},"method":"${method}","params":{"p":"{value}"},"data":${data},"value":"not this one"}`;
@@ -154,31 +154,31 @@ describe('an envelope', () => {
     });
   });
 
-  it('is malformed with params that are no scalars', () => {
+  it('is malformed with params that are not scalars', () => {
     expect(parse(`{${URL_FIELD},"params":{"a":{"b":1}}}`).kind).toBe('malformed');
   });
 
-  it('takes headers and params of null for none', () => {
+  it('reads headers and params of null as none', () => {
     expect(envelope(`{${URL_FIELD},"headers":null,"params":null,"method":"GET"}`)).toMatchObject({
       headers: [],
       target: { path: '/hook' },
     });
   });
 
-  it('finds keys that are written with escapes', () => {
+  it('may have keys that are written with escapes', () => {
     expect(envelope('{"webhook\\u005furl":"https:\\/\\/example.com\\/a"}').target.href).toBe(
       'https://example.com/a',
     );
   });
 
-  it('that breaks after its webhook_url is malformed, with the place', () => {
+  it('is malformed if its JSON breaks after the webhook_url, and the reason names the byte', () => {
     expect(parse(`{${URL_FIELD},}`)).toEqual({
       kind: 'malformed',
       detail: 'the envelope is not valid JSON: it breaks at byte 42',
     });
   });
 
-  it('that was cut off is malformed, with the place', () => {
+  it('is malformed if it was cut off, and the reason names the byte', () => {
     expect(parse(`{${URL_FIELD},"data":{"a":`)).toEqual({
       kind: 'malformed',
       detail: 'the envelope is not valid JSON: it ends too soon at byte 54',
@@ -195,7 +195,7 @@ describe('a bare payload', () => {
     '',
     '{"broken":',
     '{"a":{"webhook_url":"http://x"}}',
-  ])('is %j, whole', (text) => {
+  ])('is the whole message: %j', (text) => {
     const data = Buffer.from(text);
     expect(parse(data)).toEqual({ kind: 'bare', body: data });
   });
@@ -211,7 +211,7 @@ describe('one parser for many messages', () => {
     expect(targets[0]).toBe(targets[1]);
   });
 
-  it('fills the same URL anew for each, and keeps one key for its endpoint', () => {
+  it('fills the same URL template for each message, and keeps one endpoint key', () => {
     const parse = createMessageParser('url');
     const targets = [1, 2].map((id) => {
       const text = `{"webhook_url":"https://example.com/{id}","data":{"id":${id}}}`;
@@ -222,7 +222,7 @@ describe('one parser for many messages', () => {
     expect(targets[0]?.endpointKey).toBe(targets[1]?.endpointKey);
   });
 
-  it('keeps params of one message out of the next', () => {
+  it('does not use the params of one message for the next', () => {
     const parser = createMessageParser();
     const paths = [`,"params":{"a":1}`, ''].map((rest) => {
       const parsed = parser({ data: Buffer.from(`{${URL_FIELD}${rest}}`), header: () => undefined });
@@ -231,7 +231,7 @@ describe('one parser for many messages', () => {
     expect(paths).toEqual(['/hook?a=1', '/hook']);
   });
 
-  it('keeps the NATS headers of one message out of the next', () => {
+  it('does not use the NATS headers of one message for the next', () => {
     const parser = createMessageParser();
     const data = Buffer.from(`{${URL_FIELD},"headers":{"X-A":"1"}}`);
     parser({ data, header: (name) => (name === 'traceparent' ? '00-a' : 'text/plain') });
@@ -241,11 +241,11 @@ describe('one parser for many messages', () => {
   });
 });
 
-describe('the parser never throws', () => {
+describe('the message parser never throws', () => {
   const parser = createMessageParser();
   const kinds = ['envelope', 'bare', 'malformed', 'forbidden'];
 
-  it('on URLs with placeholders anywhere, filled with anything', () => {
+  it('on URLs with placeholders at any position and with any values', () => {
     const piece = fc.constantFrom(
       'https:',
       '/',
@@ -279,7 +279,7 @@ describe('the parser never throws', () => {
     );
   });
 
-  it('on envelopes whose fields are anything, with any NATS headers', () => {
+  it('on envelopes with any fields and any NATS headers', () => {
     const anything = fc.oneof(
       fc.jsonValue(),
       fc.dictionary(fc.string({ unit: 'binary' }), fc.oneof(fc.string({ unit: 'binary' }), fc.jsonValue())),

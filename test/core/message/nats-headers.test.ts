@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { Header, isWorkerHeader, NATS_HEADERS } from '../../../src/core/message/nats-headers.ts';
 
 describe('the table of NATS headers', () => {
-  it('has each name once, in whatever case', () => {
+  it('has each name once, whatever its case', () => {
     const names = Object.values(Header).map((name) => name.toLowerCase());
     expect(new Set(names).size).toBe(names.length);
   });
 
-  it('says of each header what it means', () => {
+  it('explains each header in a sentence', () => {
     for (const { meaning } of Object.values(NATS_HEADERS)) expect(meaning).toMatch(/^[A-Z`].*\.$/);
   });
 
@@ -28,7 +28,7 @@ describe('the table of NATS headers', () => {
     ['Webhook-Dead-Letter-Part', true],
     ['Webhook-Original-Nats-Msg-Id', false],
     ['X-Of-The-Publisher', false],
-  ])('%s is written by workers alone: %s', (name, isOurs) => {
-    expect(isWorkerHeader(name)).toBe(isOurs);
+  ])('says whether only workers write %s: %s', (name, expected) => {
+    expect(isWorkerHeader(name)).toBe(expected);
   });
 });

@@ -14,18 +14,18 @@ import type { Disposition } from '../../../src/core/retry/disposition.ts';
 const attempt = (outcome: Outcome): Attempt => ({ outcome, startedAt: 0, durationMs: 12 });
 const answered = attempt({ kind: 'responded', status: 200, retryAfterMs: null, excerpt: null });
 const unsent = attempt({ kind: 'undeliverable', reason: 'malformed', detail: 'x' });
-const noRoom = attempt({ kind: 'noCapacity', reason: 'its circuit breaker is open' });
+const noCapacity = attempt({ kind: 'noCapacity', reason: 'the circuit breaker of the endpoint is open' });
 const aborted = attempt({ kind: 'aborted' });
 
 const RETRY = { kind: 'retry', delayMs: 1, retryVia: 'nak' } as const;
 
 const settled = { ...NO_COUNTERS, settled: 1, processingMs: 12 };
 
-describe('what a settled hand-out adds', () => {
+describe('the counters add up', () => {
   it.each<[string, Attempt, Disposition, boolean, Counters]>([
     ['an ack', answered, { kind: 'ack' }, false, { ...settled, acknowledged: 1, attempts: 1 }],
     [
-      'an ack of a hand-out made before',
+      'an ack of a redelivery',
       answered,
       { kind: 'ack' },
       true,
@@ -33,7 +33,7 @@ describe('what a settled hand-out adds', () => {
     ],
     ['a retry', answered, RETRY, false, { ...settled, retried: 1, attempts: 1 }],
     [
-      "a retry that waits in its endpoint's own queue: settled here, not parked",
+      'a retry that waits in the parked queue, as settled and not as parked',
       answered,
       { ...RETRY, retryVia: 'park' },
       false,
@@ -47,33 +47,39 @@ describe('what a settled hand-out adds', () => {
       { ...settled, deadLettered: 1, attempts: 1, redelivered: 1 },
     ],
     [
-      'a dead letter that was never sent',
+      'a dead letter without an attempt',
       unsent,
       { kind: 'deadLetter', reason: 'malformed' },
       false,
       { ...settled, deadLettered: 1 },
     ],
     [
-      'one handed back',
+      'a requeued message',
       aborted,
       { kind: 'requeued', delayMs: 0 },
       true,
       { ...NO_COUNTERS, requeued: 1, attempts: 1 },
     ],
-    ['one parked, since there was no room', noRoom, { kind: 'park' }, true, { ...NO_COUNTERS, parked: 1 }],
     [
-      'one parked at a shutdown, whose attempt was aborted',
+      'a message parked for want of capacity',
+      noCapacity,
+      { kind: 'park' },
+      true,
+      { ...NO_COUNTERS, parked: 1 },
+    ],
+    [
+      'a message parked at a shutdown that aborted its attempt',
       aborted,
       { kind: 'park' },
       false,
       { ...NO_COUNTERS, parked: 1, attempts: 1 },
     ],
-  ])('%s', (_, done, verdict, isRedelivery, counters) => {
-    expect(countSettled(done, verdict, isRedelivery)).toEqual(counters);
+  ])('%s', (_, attempted, disposition, isRedelivery, counters) => {
+    expect(countSettled(attempted, disposition, isRedelivery)).toEqual(counters);
   });
 });
 
-describe('merging counters', () => {
+describe('the sum of counters', () => {
   const counters = fc.record(
     Object.fromEntries(Object.keys(NO_COUNTERS).map((name) => [name, fc.nat()])) as Record<
       keyof Counters,
@@ -97,7 +103,7 @@ describe('merging counters', () => {
     );
   });
 
-  it('with nothing changes nothing', () => {
+  it('with NO_COUNTERS is unchanged', () => {
     fc.assert(
       fc.property(counters, (a) => {
         expect(mergeCounters(a, NO_COUNTERS)).toEqual(a);
@@ -105,7 +111,7 @@ describe('merging counters', () => {
     );
   });
 
-  it('sums each field', () => {
+  it('is the sum of each field', () => {
     fc.assert(
       fc.property(counters, counters, (a, b) => {
         const sum = mergeCounters(a, b);
@@ -115,9 +121,9 @@ describe('merging counters', () => {
     );
   });
 
-  it('never counts a hand-out twice: each is delivered, handed back or parked', () => {
+  it('counts each delivery by NATS once: as settled, requeued or parked', () => {
     const outcome = fc.constantFrom(answered, unsent, aborted);
-    const verdict = fc.constantFrom<Disposition>(
+    const disposition = fc.constantFrom<Disposition>(
       { kind: 'ack' },
       RETRY,
       { ...RETRY, retryVia: 'park' },
@@ -126,9 +132,9 @@ describe('merging counters', () => {
       { kind: 'park' },
     );
     fc.assert(
-      fc.property(fc.array(fc.tuple(outcome, verdict, fc.boolean())), (handOuts) => {
-        const sum = handOuts.map((handOut) => countSettled(...handOut)).reduce(mergeCounters, NO_COUNTERS);
-        expect(sum.settled + sum.requeued + sum.parked).toBe(handOuts.length);
+      fc.property(fc.array(fc.tuple(outcome, disposition, fc.boolean())), (messages) => {
+        const sum = messages.map((message) => countSettled(...message)).reduce(mergeCounters, NO_COUNTERS);
+        expect(sum.settled + sum.requeued + sum.parked).toBe(messages.length);
         expect(sum.acknowledged + sum.retried + sum.deadLettered).toBe(sum.settled);
       }),
     );
@@ -139,12 +145,12 @@ describe('the lists of columns', () => {
   it.each([
     ['counters', Object.values(COUNTERS).map(({ column }) => column)],
     ['attempts', Object.values(ATTEMPT_COLUMNS).map(({ name }) => name)],
-  ])('of %s name each column once, as SQL has it', (_, columns) => {
+  ])('of %s name each column once, as SQL spells it', (_, columns) => {
     expect(new Set(columns).size).toBe(columns.length);
     for (const column of columns) expect(column).toMatch(/^[a-z]+(_[a-z]+)*$/);
   });
 
-  it('count a row that was dropped only where it was dropped', () => {
+  it('count no dropped row when a message is settled', () => {
     expect(countSettled(answered, { kind: 'ack' }, false).rowsDropped).toBe(0);
   });
 });

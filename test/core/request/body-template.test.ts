@@ -4,7 +4,7 @@ import { compileBody, fillBody } from '../../../src/core/request/body-template.t
 
 const FORM = 'application/x-www-form-urlencoded';
 
-/** The body, or what is wrong with the template or the payload. */
+/** The body, or the reason why the template or the payload is malformed. */
 function filled(template: string, payload: string, contentType = 'application/json', id = 'id-1'): string {
   const compiled = compileBody(template, contentType);
   if (compiled.kind === 'malformed') return compiled.detail;
@@ -17,7 +17,7 @@ function filled(template: string, payload: string, contentType = 'application/js
 const PAYLOAD =
   '{"type":"order \\u00fc\\"x\\"", "n":12345678901234567890.0, "ok":true, "no":null,  "in":{"a":["é",\n1]}}';
 
-describe('a body template of JSON', () => {
+describe('a body template for JSON', () => {
   it.each([
     ['{"payload": {{data}}}', `{"payload": ${PAYLOAD}}`],
     ['{"a":{"b":{{ data.in }}}}', '{"a":{"b":{"a":["é",\n1]}}}'],
@@ -35,15 +35,15 @@ describe('a body template of JSON', () => {
       '{"id":"id-1","s":"webhooks.orders","e":"order ü\\"x\\""}',
     ],
     ['{"fixed": [1, 2]}', '{"fixed": [1, 2]}'],
-  ])('%s is filled', (template, body) => {
+  ])('%s is filled as %s', (template, body) => {
     expect(filled(template, PAYLOAD)).toBe(body);
   });
 
-  it('takes the type of the event from the header where the payload has none', () => {
+  it('takes the event type from the header if the payload has none', () => {
     expect(filled('"{{event_type}}"', '[]')).toBe('"from.header"');
   });
 
-  it('escapes what the id needs', () => {
+  it('escapes the characters of the id', () => {
     expect(filled('["{{id}}", {{id}}]', '{}', undefined, 'a"\\b')).toBe('["a\\"\\\\b", "a\\"\\\\b"]');
   });
 
@@ -61,11 +61,11 @@ describe('a body template of JSON', () => {
       '{"y":1',
       'body_template: {{data.y}} cannot be filled, since the payload is not JSON',
     ],
-  ])('%s, from %s, is malformed', (template, payload, detail) => {
+  ])('%s, filled from %s, is malformed', (template, payload, detail) => {
     expect(filled(template, payload)).toBe(detail);
   });
 
-  it('needs no JSON where it asks for none', () => {
+  it('needs no JSON payload if it has no {{data}}', () => {
     expect(filled('{"id":"{{id}}"}', 'hello')).toBe('{"id":"id-1"}');
   });
 
@@ -84,13 +84,13 @@ describe('a body template of JSON', () => {
     ['{"x":"\\u00{{data.y}}"}', /breaks at byte 10/],
     ['{ {{data.key}}: 1}', /breaks at byte 2/],
     ['{"x":"{{data.y}}}', /is not JSON/],
-  ])('%s is malformed, whatever it is filled with, and the reason shows none of its text', (template, detail) => {
+  ])('%s is malformed for every payload, and the reason does not quote it', (template, detail) => {
     const compiled = compileBody(template, 'application/json; charset=utf-8');
     expect(compiled).toEqual({ kind: 'malformed', detail: expect.stringMatching(detail) });
     expect(JSON.stringify(compiled)).not.toContain('s3cr3t');
   });
 
-  it('is JSON, whatever it is filled with, and reads as what it was filled with', () => {
+  it('results in valid JSON with the values of the payload', () => {
     const template = '{"raw":{{data.v}},"text":"<{{data.v}}>","id":"{{id}}","all":{{data}}}';
     fc.assert(
       fc.property(fc.jsonValue(), fc.string({ unit: 'grapheme' }), (v, id) => {
@@ -103,7 +103,7 @@ describe('a body template of JSON', () => {
   });
 });
 
-describe('a body template of another type', () => {
+describe('a body template for another content type', () => {
   it.each([
     [
       'text/plain',
@@ -120,16 +120,16 @@ describe('a body template of another type', () => {
     ],
     [`${FORM};charset=utf-8`, 'in={{data.in.a}}', 'in=%5B%22%C3%A9%22%2C%0A1%5D'],
     [FORM, 'payload={{data}}', `payload=${new URLSearchParams({ x: PAYLOAD }).toString().slice(2)}`],
-  ])('%s: %s', (contentType, template, body) => {
+  ])('(%s) %s is filled as %j', (contentType, template, body) => {
     expect(filled(template, PAYLOAD, contentType)).toBe(body);
   });
 
-  it('holds a payload that is no JSON as it is', () => {
+  it('may have a payload that is not JSON for {{data}}', () => {
     expect(filled('<{{data}}>', 'hello', 'text/plain')).toBe('<hello>');
     expect(filled('p={{data}}', 'a&b', FORM)).toBe('p=a%26b');
   });
 
-  it.each(['text/plain', FORM])('is malformed without a text (%s)', (contentType) => {
+  it.each(['text/plain', FORM])('is malformed if the payload has no value for it (%s)', (contentType) => {
     expect(filled('{{data.no}}', PAYLOAD, contentType)).toBe(
       'body_template: {{data.no}} is null in the payload',
     );

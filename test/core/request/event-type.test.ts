@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { takes } from '../../../src/core/endpoint/event-filter.ts';
 import { eventTypesOf } from '../../../src/core/request/event-type.ts';
 
-describe('the kind of an event', () => {
+describe('the event type', () => {
   it.each([
     ['{"event":"order.paid"}', undefined, ['order.paid']],
     ['{"event_type":"order.paid"}', undefined, ['order.paid']],
@@ -20,7 +20,7 @@ describe('the kind of an event', () => {
   });
 });
 
-describe('a filter', () => {
+describe('the event filter', () => {
   it.each([
     ['order.paid', 'order.paid', true],
     ['order.paid', 'order.paid.twice', false],
@@ -42,7 +42,7 @@ describe('a filter', () => {
     ['order+', 'order+', true],
     ['order.paid', 'orderXpaid', false],
     ['ORDER_*', 'ORDER_CREATED', true],
-  ])('%s takes %j: %s', (filter, type, taken) => {
-    expect(takes(filter, type)).toBe(taken);
+  ])('%s accepts %j: %s', (filter, type, expected) => {
+    expect(takes(filter, type)).toBe(expected);
   });
 });

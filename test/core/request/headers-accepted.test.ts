@@ -6,7 +6,7 @@ import { Agent } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseHeaders } from '../../../src/core/request/headers.ts';
 
-describe('headers that are accepted', () => {
+describe('accepted headers', () => {
   let server: Server;
   let agent: Agent;
   let origin: string;
@@ -28,7 +28,7 @@ describe('headers that are accepted', () => {
     return (await body.json()) as string[];
   }
 
-  it('go through undici and arrive as they were, but for the space around a value', async () => {
+  it('arrive unchanged through undici, except for the space around a value', async () => {
     const name = fc.oneof(
       fc.constantFrom('Content-Type', 'accept', 'User-Agent', 'Cookie', 'HTTP2-Settings', 'Via'),
       fc.string({ maxLength: 4 }).map((text) => `X${text}`),

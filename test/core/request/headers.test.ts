@@ -29,11 +29,11 @@ describe('the headers of a message', () => {
     ['12345678901234567890', '12345678901234567890'],
     ['1.0', '1.0'],
     ['false', 'false'],
-  ])('take the value %s as %j', (json, text) => {
+  ])('read the value %s as %j', (json, text) => {
     expect(headers(`{"X-A":${json}}`).list).toEqual(['X-A', text]);
   });
 
-  it('take the last value of a name given twice, whatever its case', () => {
+  it('have the last value of a name that occurs twice, whatever its case', () => {
     expect(headers('{"X-A":"1","X-B":"2","x-a":"3"}').list).toEqual(['x-a', '3', 'X-B', '2']);
   });
 
@@ -42,7 +42,7 @@ describe('the headers of a message', () => {
     'Webhook-Timestamp',
     'WEBHOOK-SIGNATURE',
     'Webhook-Replayed',
-  ])('leave out %s: ours is sent', (name) => {
+  ])('leave out %s, which the worker writes itself', (name) => {
     expect(headers(`{"${name}":"x","X-A":"1"}`).list).toEqual(['X-A', '1']);
   });
 
@@ -54,7 +54,7 @@ describe('the headers of a message', () => {
     'Accept',
     'Idempotency-Key',
     '__proto__',
-  ])('may hold %s', (name) => {
+  ])('may contain %s', (name) => {
     expect(headers(`{"${name}":"x"}`).list).toEqual([name, 'x']);
   });
 
@@ -109,22 +109,27 @@ describe('the headers of a message', () => {
     });
   });
 
-  it.each(['null', '{}', '[]', '["a"]'])('are malformed with the value %s, naming the header', (value) => {
+  it.each([
+    'null',
+    '{}',
+    '[]',
+    '["a"]',
+  ])('are malformed with the value %s, and the reason names the header', (value) => {
     expect(parse(`{"X-A":${value}}`)).toEqual({
       kind: 'malformed',
       detail: 'header "X-A" is not a string, number or boolean',
     });
   });
 
-  it.each(['[]', '"X-A: 1"', '1', 'true'])('are malformed as %s', (json) => {
+  it.each(['[]', '"X-A: 1"', '1', 'true'])('are malformed if they are %s', (json) => {
     expect(parse(json)).toEqual({ kind: 'malformed', detail: 'headers is not an object' });
   });
 
-  it('are none as null', () => {
+  it('are empty if they are null', () => {
     expect(parse('null')).toBe(NO_HEADERS);
   });
 
-  it('are named in one short printable line', () => {
+  it('have a short printable name in the reason', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (name) => {
         const parsed = parse(JSON.stringify({ [name]: null }));
@@ -137,30 +142,30 @@ describe('the headers of a message', () => {
 describe('the headers that are sent', () => {
   const JSON_TYPE = ['content-type', 'application/json'];
 
-  it('name JSON as the type of a body by default', () => {
+  it('have the Content-Type application/json by default', () => {
     expect(completeHeaders(NO_HEADERS, nats(), true)).toEqual(JSON_TYPE);
   });
 
-  it('name no type where there is no body', () => {
+  it('have no Content-Type if there is no body', () => {
     expect(completeHeaders(NO_HEADERS, nats({ 'Content-Type': 'text/plain' }), false)).toEqual([]);
   });
 
-  it('take the type from the NATS header', () => {
+  it('have the Content-Type of the NATS header', () => {
     expect(completeHeaders(NO_HEADERS, nats({ 'Content-Type': 'text/plain' }), true)).toEqual([
       'content-type',
       'text/plain',
     ]);
   });
 
-  it('take the type from the message before the NATS header', () => {
-    const asked = headers('{"Content-TYPE":"text/csv"}');
-    expect(completeHeaders(asked, nats({ 'Content-Type': 'text/plain' }), true)).toEqual([
+  it('have the Content-Type of the message rather than that of the NATS header', () => {
+    const given = headers('{"Content-TYPE":"text/csv"}');
+    expect(completeHeaders(given, nats({ 'Content-Type': 'text/plain' }), true)).toEqual([
       'Content-TYPE',
       'text/csv',
     ]);
   });
 
-  it('take an empty NATS header for none', () => {
+  it('ignore an empty NATS header', () => {
     expect(completeHeaders(NO_HEADERS, nats({ 'Content-Type': '' }), true)).toEqual(JSON_TYPE);
   });
 
@@ -171,7 +176,7 @@ describe('the headers that are sent', () => {
     });
   });
 
-  it('pass the trace context on', () => {
+  it('contain the trace context of the NATS headers', () => {
     expect(completeHeaders(NO_HEADERS, nats({ traceparent: '00-a', tracestate: 'b=1' }), true)).toEqual([
       ...JSON_TYPE,
       'traceparent',
@@ -181,28 +186,28 @@ describe('the headers that are sent', () => {
     ]);
   });
 
-  it('keep the trace context of the message, and never mix the two', () => {
-    const asked = headers('{"Traceparent":"00-mine"}');
-    expect(completeHeaders(asked, nats({ traceparent: '00-a', tracestate: 'b=1' }), false)).toEqual([
+  it('contain the trace context of the message rather than that of the NATS headers, and never a mixture', () => {
+    const given = headers('{"Traceparent":"00-mine"}');
+    expect(completeHeaders(given, nats({ traceparent: '00-a', tracestate: 'b=1' }), false)).toEqual([
       'Traceparent',
       '00-mine',
     ]);
   });
 
-  it('drop a trace context that HTTP does not allow', () => {
+  it('leave out a trace context that HTTP does not allow', () => {
     expect(completeHeaders(NO_HEADERS, nats({ traceparent: '漢', tracestate: 'b=1' }), false)).toEqual([]);
   });
 
-  it('say of a replay that it is one, and of nothing else, whatever the message asks for', () => {
-    const asked = headers('{"webhook-replayed":"true","Content-Type":"a/b"}');
-    expect(completeHeaders(asked, nats(), true)).toEqual(['Content-Type', 'a/b']);
-    expect(completeHeaders(asked, nats({ 'Webhook-Replayed': 'TRUE' }), true)).toEqual([
+  it('contain webhook-replayed for a replay only, whatever the headers of the message are', () => {
+    const given = headers('{"webhook-replayed":"true","Content-Type":"a/b"}');
+    expect(completeHeaders(given, nats(), true)).toEqual(['Content-Type', 'a/b']);
+    expect(completeHeaders(given, nats({ 'Webhook-Replayed': 'TRUE' }), true)).toEqual([
       'Content-Type',
       'a/b',
       'webhook-replayed',
       'true',
     ]);
-    expect(completeHeaders(asked, nats({ 'Webhook-Replayed': 'yes' }), true)).toMatchObject({
+    expect(completeHeaders(given, nats({ 'Webhook-Replayed': 'yes' }), true)).toMatchObject({
       kind: 'malformed',
     });
   });

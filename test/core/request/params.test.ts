@@ -27,18 +27,18 @@ describe('params', () => {
     '[null]',
     '[[1]]',
     '[{}]',
-  ])('are malformed with the value %s, naming the param', (value) => {
+  ])('are malformed with the value %s, and the reason names the param', (value) => {
     expect(parse(`{"ok":1,"bad":${value}}`)).toEqual({
       kind: 'malformed',
       detail: 'param "bad" is not a string, number or boolean, nor an array of those',
     });
   });
 
-  it.each(['[]', '"a=b"', '1', 'true'])('are malformed as %s', (json) => {
+  it.each(['[]', '"a=b"', '1', 'true'])('are malformed if they are %s', (json) => {
     expect(parse(json)).toEqual({ kind: 'malformed', detail: 'params is not an object' });
   });
 
-  it('come back as they were from a reader of queries', () => {
+  it('are unchanged when URLSearchParams parses the query', () => {
     const text = fc.string({ unit: 'grapheme' });
     fc.assert(
       fc.property(fc.dictionary(text, text), (fields) => {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { isReplay } from '../../../src/core/request/headers.ts';
 
-const replayed = (value?: string) =>
+const isReplayWith = (value?: string) =>
   isReplay({ header: (name) => (name === 'Webhook-Replayed' ? value : undefined) });
 
 it.each([
@@ -13,10 +13,12 @@ it.each([
   ['true', true],
   ['TRUE', true],
   [' True ', true],
-])('the NATS header Webhook-Replayed: %j says whether it is a replay: %s', (value, expected) => {
-  expect(replayed(value)).toBe(expected);
+])('a message with the NATS header Webhook-Replayed: %j is a replay: %s', (value, expected) => {
+  expect(isReplayWith(value)).toBe(expected);
 });
 
-it.each(['yes', '1', 'true, true'])('%j is told, rather than guessed', (value) => {
-  expect(replayed(value)).toEqual({ problem: 'the NATS header Webhook-Replayed is neither true nor false' });
+it.each(['yes', '1', 'true, true'])('the value %j of Webhook-Replayed is an error', (value) => {
+  expect(isReplayWith(value)).toEqual({
+    problem: 'the NATS header Webhook-Replayed is neither true nor false',
+  });
 });

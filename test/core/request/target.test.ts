@@ -9,8 +9,8 @@ function target(url: string): Target {
   return result.target;
 }
 
-describe('a URL as a target', () => {
-  it('is taken apart for the sending client', () => {
+describe('a target', () => {
+  it('has the parts of its URL that the HTTP client needs', () => {
     expect(target('HTTPS://Example.COM:8443/a/b?c=d#e')).toEqual({
       href: 'https://example.com:8443/a/b?c=d',
       origin: 'https://example.com:8443',
@@ -26,11 +26,11 @@ describe('a URL as a target', () => {
     ['https://example.com', 443],
     ['http://example.com:443', 443],
     ['https://example.com:65535/', 65535],
-  ])('%s has port %i', (url, port) => {
+  ])('of %s has port %i', (url, port) => {
     expect(target(url).port).toBe(port);
   });
 
-  it('has the host of an IPv6 literal without brackets', () => {
+  it('has an IPv6 address without brackets as its host', () => {
     expect(target('http://[2001:DB8::1]:8080/x')).toMatchObject({
       hostname: '2001:db8::1',
       origin: 'http://[2001:db8::1]:8080',
@@ -51,7 +51,7 @@ describe('a URL as a target', () => {
     'javascript:1',
     'user:secret@example.com',
     'ws://example.com',
-  ])('is none with %j, and says what it must begin with', (url) => {
+  ])('cannot be made of %j, and the reason says how a URL must begin', (url) => {
     expect(parseTarget(url, 'webhook_url')).toEqual({
       kind: 'malformed',
       detail: 'webhook_url is not an http or https URL: it must begin with https:// or http://',
@@ -66,11 +66,11 @@ describe('a URL as a target', () => {
     'http://1.2.3.4.5/',
     'http://a%00b/',
     'http://256.256.256.256',
-  ])('is none with %j', (url) => {
+  ])('cannot be made of the invalid URL %j', (url) => {
     expect(parseTarget(url, 'url')).toEqual({ kind: 'malformed', detail: 'url is not a valid URL' });
   });
 
-  it('is none with port 0', () => {
+  it('cannot be made of a URL with port 0', () => {
     expect(parseTarget('http://example.com:0/', 'url')).toEqual({
       kind: 'malformed',
       detail: 'url has port 0',
@@ -82,14 +82,14 @@ describe('a URL as a target', () => {
     'http://user:secret@example.com',
     'http://:secret@example.com',
     'https://a:b@[::1]/',
-  ])('is forbidden with userinfo, which is not quoted: %s', (url) => {
+  ])('is forbidden with a user name or password, which the reason does not quote: %s', (url) => {
     expect(parseTarget(url, 'webhook_url')).toEqual({
       kind: 'forbidden',
       detail: 'webhook_url holds a user name or password; use an Authorization header',
     });
   });
 
-  it('never throws, and never shows a secret', () => {
+  it('is parsed without throwing, and the reason never quotes the URL', () => {
     const text = fc.oneof(fc.string({ unit: 'binary' }), fc.webUrl(), fc.string());
     fc.assert(
       fc.property(text, text, (before, after) => {
@@ -112,22 +112,22 @@ describe('a query', () => {
     expect(appendQuery(target(url), 'a=1')).toMatchObject({ path, href: `http://example.com${path}` });
   });
 
-  it('that is empty changes nothing', () => {
+  it('leaves the URL unchanged if it is empty', () => {
     const before = target('http://example.com/x');
     expect(appendQuery(before, '')).toBe(before);
   });
 });
 
 describe('the key of an endpoint', () => {
-  it('names the host, without dots', () => {
+  it('starts with the host, without dots', () => {
     expect(target('https://api.example.com/x').endpointKey).toMatch(/^api-example-com-[0-9a-f]{8}$/);
   });
 
   it.each([
     ['the path', 'https://example.com/a', 'https://example.com/b?c'],
     ['the case of the host', 'https://EXAMPLE.com', 'https://example.com'],
-    ['a default port that is written', 'https://example.com:443', 'https://example.com'],
-  ])('is the same whatever %s', (_, one, other) => {
+    ['a default port in the URL', 'https://example.com:443', 'https://example.com'],
+  ])('does not depend on %s', (_, one, other) => {
     expect(target(one).endpointKey).toBe(target(other).endpointKey);
   });
 
@@ -139,7 +139,7 @@ describe('the key of an endpoint', () => {
     expect(target(one).endpointKey).not.toBe(target(other).endpointKey);
   });
 
-  it('is one short lower-case token of a subject for any URL', () => {
+  it('is a short lower-case token of a subject for any URL', () => {
     const host = fc.oneof(
       fc.domain(),
       fc.ipV4(),

@@ -31,7 +31,7 @@ describe('a placeholder in a URL', () => {
     ['https://a.example/z0i0z/{a}', { a: 1 }, 'https://a.example/z0i0z/1'],
     ['HTTPS://A.example:443/{a}', { a: 1 }, 'https://a.example/1'],
     ['https://a.example/\n{a}', { a: 1 }, 'https://a.example/1'],
-  ])('%s, from %j, becomes %s', (url, data, href) => {
+  ])('is filled: %s, from %j, becomes %s', (url, data, href) => {
     expect(filled(url, data)).toBe(href);
   });
 
@@ -45,7 +45,7 @@ describe('a placeholder in a URL', () => {
     'a&b=c',
     '\r\nX: y',
     '\ud800',
-  ])('with the value %j changes nothing but its own place', (value) => {
+  ])('with the value %j changes only its own part of the URL', (value) => {
     const url = new URL(filled('https://a.example/u/{id}/end?q={id}', { id: value }));
     expect(url.pathname).toBe(`/u/${encodeURIComponent(value.toWellFormed())}/end`);
     expect([...url.searchParams]).toEqual([['q', value.toWellFormed()]]);
@@ -63,7 +63,7 @@ describe('a placeholder in a URL', () => {
     ['{id}', '..\\admin'],
     ['a%2F{id}', '..'],
     ['a{id}', '/.'],
-  ])('in %s that would lead to another path with %j is malformed', (segment, id) => {
+  ])('in %s is malformed if the value %j leads to another path', (segment, id) => {
     const detail = 'url: {id} is empty, or holds . or .. between slashes, which would lead to another path';
     expect(filled(`https://a.example/users/${segment}/delete`, { id, no: '' })).toBe(detail);
     expect(filled(`https://a.example/users/${segment}`, { id, no: '' })).toBe(detail);
@@ -76,11 +76,11 @@ describe('a placeholder in a URL', () => {
     [{ a: { b: { secret: 1 } } }, 'url: {a.b} is an object in the payload'],
     [{ a: { b: ['secret'] } }, 'url: {a.b} is an array in the payload'],
     ['hello', 'url: {a.b} cannot be filled, since the payload is not JSON'],
-  ])('without a text for it in %j is malformed', (data, detail) => {
+  ])('is malformed if %j has no text for it', (data, detail) => {
     expect(filled('https://a.example/{a.b}', data)).toBe(detail);
   });
 
-  it('makes no short message a long request', () => {
+  it('cannot make the URL longer than 65536 characters', () => {
     const url = `https://a.example/?${'{v}'.repeat(100_000)}`;
     expect(filled(url, { v: 'x'.repeat(100_000) })).toBe(
       'url is longer than 65536 characters with {v} filled',
@@ -88,7 +88,7 @@ describe('a placeholder in a URL', () => {
     expect(filled('https://a.example/?{v}', { v: 'x'.repeat(60_000) })).toHaveLength(60_019);
   });
 
-  it('leads 32 keys deep, and no deeper', () => {
+  it('may name at most 32 keys', () => {
     const path = (keys: number) => Array.from({ length: keys }, () => 'a').join('.');
     expect(filled(`https://a.example/?{${path(32)}}`, {})).toMatch(/is not in the payload$/);
     expect(filled(`https://a.example/?{${path(33)}}`, {})).toMatch(/^https:/);
@@ -111,7 +111,7 @@ describe('a placeholder in a URL', () => {
     'https:/\t/{host}/x',
     ' https://{host}/x',
     'https://[{host}]/',
-  ])('in %j would choose the host: malformed', (url) => {
+  ])('in %j is malformed, since it could choose the host', (url) => {
     expect(parseUrl(url, 'url')).toEqual({
       kind: 'malformed',
       detail: expect.stringMatching(/^url has the placeholder \{\w+\} before its path: /),
@@ -124,7 +124,7 @@ describe('a placeholder in a URL', () => {
     ['{user_id', 'https://a.example/?u={user_id'],
     ['{user.id', 'https://a.example/?u={user.id&v=1'],
     ['{user_id', 'https://a.example/{user_id/{x}'],
-  ])('would be sent as it is written, %s: malformed', (written, url) => {
+  ])('that is written as %s is malformed, since it would be sent unfilled', (written, url) => {
     expect(parseUrl(url, 'url')).toMatchObject({
       detail: `url has ${written}: a placeholder in it is written {name} or {a.b.0}`,
     });
@@ -133,7 +133,7 @@ describe('a placeholder in a URL', () => {
   it.each([
     'https://a.example/%{x}',
     'https://a.example/?q=%2{x}',
-  ])('in %s would become a part of an escape: malformed', (url) => {
+  ])('in %s is malformed, since its value would become part of an escape', (url) => {
     expect(parseUrl(url, 'url')).toMatchObject({
       detail: 'url has half an escape (%) before the placeholder {x}',
     });
@@ -144,11 +144,11 @@ describe('a placeholder in a URL', () => {
     'https://a.example/?q={}&r={1}&s={a b}&t={a:1}&u={a..b}&v={.a}&w={-a}',
     'https://a.example/a{2}/b{,3}',
     'https://a.example/%7Bname%7D',
-  ])('is none of the braces in %s', (url) => {
+  ])('is not recognised in the braces of %s', (url) => {
     expect(filled(url, {})).toBe(new URL(url).href);
   });
 
-  it('never chooses the host, and adds nothing to the path, whatever the value', () => {
+  it('with any value neither chooses the host nor adds a segment to the path', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' })), (value) => {
         const href = filled('https://a.example:8443/a/{v}/b?q={v}&r=1', { v: value });
@@ -166,7 +166,7 @@ describe('a placeholder in a URL', () => {
     );
   });
 
-  it('never chooses the host, wherever it stands', () => {
+  it('at any position never chooses the host', () => {
     const piece = fc.constantFrom(
       'http',
       's',
@@ -202,7 +202,10 @@ describe('a placeholder in a URL', () => {
 });
 
 describe('the endpoint of a URL with placeholders', () => {
-  it.each(['origin', 'url'] as const)('is one, whatever they are filled with (ENDPOINT_KEY=%s)', (keyOf) => {
+  it.each([
+    'origin',
+    'url',
+  ] as const)('has one key for all values of the placeholders (ENDPOINT_KEY=%s)', (keyOf) => {
     const found = parseUrl('https://a.example/{v}?q={v}', 'webhook_url', keyOf);
     if (found.kind !== 'template') throw new Error(found.kind);
     const keys = ['1', '2']
@@ -211,7 +214,7 @@ describe('the endpoint of a URL with placeholders', () => {
     expect(keys).toEqual([found.target.endpointKey, found.target.endpointKey]);
   });
 
-  it('is its origin, or with ENDPOINT_KEY=url that template without its query', () => {
+  it('has the key of its origin, or with ENDPOINT_KEY=url the key of the template without its query', () => {
     const keyOf = (url: string, by: 'origin' | 'url') => {
       const found = parseUrl(url, 'webhook_url', by);
       return 'target' in found && found.target.endpointKey;

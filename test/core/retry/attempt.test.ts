@@ -27,8 +27,8 @@ describe('an attempt', () => {
       false,
       'delivered 8 times by NATS without a result: each time the worker died, or the message could not be parked',
     ],
-  ])('%j: the endpoint may have seen it: %s; in words: %s', (outcome, sent, words) => {
-    expect(wasSent(outcome)).toBe(sent);
-    expect(describeFailure(outcome)).toBe(words);
+  ])('with the outcome %j may have been sent: %s; its failure is described as %j', (outcome, expectedSent, description) => {
+    expect(wasSent(outcome)).toBe(expectedSent);
+    expect(describeFailure(outcome)).toBe(description);
   });
 });

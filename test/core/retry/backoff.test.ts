@@ -35,15 +35,15 @@ describe('the delay before the next attempt', () => {
   });
 
   it.each([
-    ['a longer Retry-After', 60_000, 60_000],
-    ['not by a shorter one', 10, 1000],
-    ['not by one that is over', 0, 1000],
-    ['an endless one, up to the longest that is believed', 1e15, 3_600_000],
-  ])('is ruled by %s', (_, retryAfterMs, delay) => {
+    ['is a Retry-After that is longer', 60_000, 60_000],
+    ['is longer than a short Retry-After', 10, 1000],
+    ['is not shortened by a Retry-After that is over', 0, 1000],
+    ['is at most RETRY_AFTER_MAX_MS for a Retry-After that is too long', 1e15, 3_600_000],
+  ])('%s', (_, retryAfterMs, delay) => {
     expect(delayBeforeNext(1, retryAfterMs, DEFAULTS, NO_JITTER)).toBe(delay);
   });
 
-  it('is a whole number, within 25 % of the exponential delay, or the Retry-After', () => {
+  it('is a whole number of milliseconds, within 25 % of the exponential delay, or the Retry-After', () => {
     const policy = fc.record({
       baseMs: fc.integer({ min: 1, max: 3_600_000 }),
       maxMs: fc.integer({ min: 1, max: 86_400_000 }),
@@ -97,11 +97,11 @@ describe('a Retry-After header', () => {
     '2026-03-01T12:01:00Z',
     '12:01',
     'Sun, 99 Xyz 2026',
-  ])('of %j is none', (value) => {
+  ])('of %j is ignored', (value) => {
     expect(parseRetryAfter(value, now)).toBeNull();
   });
 
-  it('is never negative, and never throws', () => {
+  it('is parsed without throwing, and never negative', () => {
     const value = fc.oneof(
       fc.string(),
       fc.integer().map(String),
@@ -139,11 +139,11 @@ describe('the wait before the next try', () => {
     expect(backoff({ ...OPTIONS, jitter: 0.25 }, 1, random)).toBe(ms);
   });
 
-  it('is the same each time without a jitter, whatever the random number', () => {
+  it('does not depend on the random number without a jitter', () => {
     expect([0, 0.3, 0.9].map((random) => backoff(OPTIONS, 2, random))).toEqual([500, 500, 500]);
   });
 
-  it('grows by a factor of its own where it has one', () => {
+  it('grows by the given factor', () => {
     expect([1, 2, 3, 4].map((failures) => backoff({ ...OPTIONS, factor: 4 }, failures))).toEqual([
       250, 1000, 4000, 5000,
     ]);

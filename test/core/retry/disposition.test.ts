@@ -9,6 +9,6 @@ it.each<[Disposition, boolean]>([
   [{ kind: 'deadLetter', reason: 'gone' }, false],
   [{ kind: 'requeued', delayMs: 0 }, false],
   [{ kind: 'deferred' }, false],
-])('a message that ended as %o is in the parked queue of its endpoint: %s', (disposition, expected) => {
+])('a message with the disposition %o is in the parked queue of its endpoint: %s', (disposition, expected) => {
   expect(isParked(disposition)).toBe(expected);
 });

@@ -25,7 +25,7 @@ const responded = (status: number, retryAfterMs: number | null = null): Outcome 
   retryAfterMs,
   excerpt: null,
 });
-const declared = (status: number): Outcome => ({
+const declaredSuccess = (status: number): Outcome => ({
   kind: 'responded',
   status,
   retryAfterMs: null,
@@ -41,20 +41,20 @@ const deadLetter = (reason: Extract<Verdict, { kind: 'deadLetter' }>['reason']):
 });
 
 const timedOut: Outcome = { kind: 'timedOut', phase: 'response', afterMs: 30_000 };
-const unreachable: Outcome = { kind: 'unreachable', code: 'ECONNREFUSED', detail: 'blocked' };
+const unreachable: Outcome = { kind: 'unreachable', code: 'ECONNREFUSED', detail: 'connect' };
 
-describe('what follows from an attempt', () => {
+describe('the verdict', () => {
   it.each<[string, Outcome, Verdict]>([
     ['200', responded(200), { kind: 'ack' }],
     ['204', responded(204), { kind: 'ack' }],
     ['299', responded(299), { kind: 'ack' }],
     ['410', responded(410), deadLetter('gone')],
-    ['a redirect that its row counts as delivered', declared(302), { kind: 'ack' }],
-    ['404, terminal but for its row', declared(404), { kind: 'ack' }],
-    ['410, where its row counts it as delivered', declared(410), { kind: 'ack' }],
+    ['a redirect that the row counts as delivered', declaredSuccess(302), { kind: 'ack' }],
+    ['a terminal status that the row counts as delivered', declaredSuccess(404), { kind: 'ack' }],
+    ['410, if the row counts it as delivered', declaredSuccess(410), { kind: 'ack' }],
     ['a terminal status', responded(404), deadLetter('rejected')],
     ['a redirect', responded(302), RETRY],
-    ['a status that is not modified', responded(304), RETRY],
+    ['304', responded(304), RETRY],
     ['401', responded(401), RETRY],
     ['429', responded(429), RETRY],
     ['500', responded(500), RETRY],
@@ -73,13 +73,13 @@ describe('what follows from an attempt', () => {
       { kind: 'undeliverable', reason: 'unroutable', detail: 'x' },
       deadLetter('unroutable'),
     ],
-    ['a message that kills workers', { kind: 'lostAttempts', deliveryCount: 4 }, deadLetter('exhausted')],
-    ['a message that is too late', { kind: 'expired', detail: 'x' }, deadLetter('expired')],
-    ['a message that is too early', { kind: 'notDue', dueAt: 7 }, { kind: 'schedule', dueAt: 7 }],
-    ['an endpoint without room', { kind: 'noCapacity', reason: 'paused: maintenance' }, PARK],
-    ['our own shutdown', { kind: 'aborted' }, PARK],
-    ['our own fault', { kind: 'localFault', code: 'EMFILE' }, PARK],
-  ])('%s', (_, outcome, expected) => {
+    ['lost attempts', { kind: 'lostAttempts', deliveryCount: 4 }, deadLetter('exhausted')],
+    ['an expired message', { kind: 'expired', detail: 'x' }, deadLetter('expired')],
+    ['a message that is not due', { kind: 'notDue', dueAt: 7 }, { kind: 'schedule', dueAt: 7 }],
+    ['an endpoint without capacity', { kind: 'noCapacity', reason: 'paused: maintenance' }, PARK],
+    ['a shutdown of this worker', { kind: 'aborted' }, PARK],
+    ['a local fault', { kind: 'localFault', code: 'EMFILE' }, PARK],
+  ])('after %s is %o', (_, outcome, expected) => {
     expect(verdict(outcome)).toEqual(expected);
   });
 
@@ -87,7 +87,7 @@ describe('what follows from an attempt', () => {
     ['500', responded(500)],
     ['a time-out', timedOut],
     ['an endpoint that cannot be reached', unreachable],
-  ])('%s is retried until the last attempt, and then given up', (_, outcome) => {
+  ])('after %s is to retry until the last attempt, and then to dead-letter', (_, outcome) => {
     expect([1, 2, 3, 4].map((attemptNumber) => verdict(outcome, attemptNumber))).toEqual([
       retryAfter(1000),
       retryAfter(2000),
@@ -96,40 +96,43 @@ describe('what follows from an attempt', () => {
     ]);
   });
 
-  it('a single attempt is never retried', () => {
+  it('after the first attempt is never to retry if one attempt is the maximum', () => {
     expect(verdict(responded(500), 1, { ...POLICY, maxAttempts: 1 })).toEqual(deadLetter('exhausted'));
   });
 
-  it('a longer Retry-After is waited for', () => {
+  it('has the delay of a longer Retry-After', () => {
     expect(verdict(responded(503, 60_000))).toEqual(retryAfter(60_000));
   });
 
   it.each<[string, Outcome]>([
     ['a shutdown', { kind: 'aborted' }],
-    ['an endpoint without room', { kind: 'noCapacity', reason: 'others wait in its queue' }],
-    ['our own fault', { kind: 'localFault', code: 'EMFILE' }],
-  ])('%s is not counted, not even at the last attempt', (_, outcome) => {
+    [
+      'an endpoint without capacity',
+      { kind: 'noCapacity', reason: 'earlier messages of the endpoint are parked' },
+    ],
+    ['a local fault', { kind: 'localFault', code: 'EMFILE' }],
+  ])('after %s is to park even at the last attempt, since it does not count', (_, outcome) => {
     expect(verdict(outcome, 3)).toEqual(PARK);
   });
 
-  it.each<RetryVia>(['nak', 'park'])('a retry waits in the %s where it is told to', (retryVia) => {
+  it.each<RetryVia>(['nak', 'park'])('to retry uses the given way: %s', (retryVia) => {
     expect(verdict(timedOut, 1, POLICY, retryVia)).toEqual({
       kind: 'retry',
       delayMs: 1000,
-      retryVia: retryVia,
+      retryVia,
     });
   });
 
-  describe('where a message expires', () => {
+  describe('on a message that expires', () => {
     const failed = { outcome: responded(503, 2000), startedAt: 1000, durationMs: 1 };
     const expiringAt = (at: number, attemptNumber = 1) =>
       decide(failed, attemptNumber, 'nak', POLICY, 0.5, { at, source: 'Webhook-Expires-At' });
 
-    it('a retry is waited for that comes before', () => {
+    it('is to retry if the next attempt starts before the expiry', () => {
       expect(expiringAt(3002)).toEqual(retryAfter(2000));
     });
 
-    it('one that would come too late is not: it is given up at once, and says why', () => {
+    it('is to dead-letter at once if the next attempt would start too late, and the detail says so', () => {
       const verdict = expiringAt(3001);
       expect(verdict).toMatchObject({ kind: 'deadLetter', reason: 'expired' });
       expect(deadLetterDetail(failed, verdict as Extract<Verdict, { kind: 'deadLetter' }>)).toBe(
@@ -138,7 +141,7 @@ describe('what follows from an attempt', () => {
       );
     });
 
-    it('its last attempt exhausts it all the same, and a success is one', () => {
+    it('does not depend on the expiry after the last attempt or a success', () => {
       expect(expiringAt(0, 3)).toEqual(deadLetter('exhausted'));
       const answered = { ...failed, outcome: responded(200) };
       const expiry = { at: 0, source: 'MAX_AGE_HOURS' } as const;
@@ -146,13 +149,13 @@ describe('what follows from an attempt', () => {
     });
   });
 
-  it('410 is gone even where it is a terminal status', () => {
+  it('after 410 has the reason gone even if 410 is a terminal status', () => {
     expect(verdict(responded(410), 1, { ...POLICY, terminalStatuses: new Set([410]) })).toEqual(
       deadLetter('gone'),
     );
   });
 
-  it('an answer is acked if and only if it is a 2xx', () => {
+  it('after an answer is to ack if and only if its status is a 2xx', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 100, max: 999 }),
