@@ -9,7 +9,7 @@ const names = Object.keys(specifications) as (keyof typeof specifications)[];
 const hintsOf = (environment: Record<string, string>, file: Record<string, string> = {}) =>
   settingsFrom(environment, file).warnings.map(({ hint }) => hint);
 
-const OLD: [old: string, name: keyof typeof specifications, value: string][] = [
+const OLD_NAMES: [old: string, name: keyof typeof specifications, value: string][] = [
   ['SET_ASIDE_BYTES', 'DEFERRED_BYTES', '1000'],
   ['MAX_DRAINS', 'MAX_OPEN_QUEUES', '4'],
   ['ENDPOINTS_KEPT', 'MAX_TRACKED_ENDPOINTS', '1234'],
@@ -17,12 +17,12 @@ const OLD: [old: string, name: keyof typeof specifications, value: string][] = [
   ['IDLE_CONNECTIONS', 'MAX_IDLE_CONNECTIONS', '7'],
 ];
 
-describe('a setting with an old name', () => {
-  it('is one of five', () => {
-    expect(Object.entries(RENAMED)).toEqual(OLD.map(([old, name]) => [old, name]));
+describe('the old name of a setting', () => {
+  it('is one of these five', () => {
+    expect(Object.entries(RENAMED)).toEqual(OLD_NAMES.map(([old, name]) => [old, name]));
   });
 
-  it.each(OLD)('%s still sets %s, with one warning that names the new name', (old, name, value) => {
+  it.each(OLD_NAMES)('%s still sets %s, and one warning names the new name', (old, name, value) => {
     const settings = settingsFrom({ [old]: value });
     expect(settings[name]).toBe(Number(value));
     expect(settings.isSet(name)).toBe(true);
@@ -35,7 +35,7 @@ describe('a setting with an old name', () => {
     ]);
   });
 
-  it.each(OLD)('%s beside %s is an error that names both', (old, name, value) => {
+  it.each(OLD_NAMES)('%s together with %s is an error that names both', (old, name, value) => {
     for (const [environment, file] of [
       [{ [old]: value, [name]: value }, {}],
       [{}, { [old]: value, [name]: value }],
@@ -45,26 +45,26 @@ describe('a setting with an old name', () => {
     }
   });
 
-  it('in the environment wins over the new name in .env, as every variable of the environment does', () => {
+  it('in the environment wins over the new name in .env, as every environment variable does', () => {
     const settings = settingsFrom({ MAX_DRAINS: '4' }, { MAX_OPEN_QUEUES: '256' });
     expect(settings.MAX_OPEN_QUEUES).toBe(4);
     expect(settings.warnings).toHaveLength(1);
   });
 
-  it('is wrong under its new name when its value is wrong', () => {
+  it('does not appear in the error about its value: the new name does', () => {
     expect(() => settingsFrom({ MAX_DRAINS: 'x' })).toThrow(/MAX_OPEN_QUEUES: "x" is not a whole number/);
   });
 });
 
-describe('a name that no setting has', () => {
-  it('is told when .env has it, with the name that was meant', () => {
+describe('an unknown name', () => {
+  it('in .env causes a warning that suggests the setting with a similar name', () => {
     expect(hintsOf({}, { CONCURENCY: '7', NATS_USERNAME: 'x' })).toEqual([
       'The file .env sets CONCURENCY, but no setting has this name. Did you mean CONCURRENCY?',
       'The file .env sets NATS_USERNAME, but no setting has this name. Did you mean NATS_USER?',
     ]);
   });
 
-  it('is told when .env has it and it is close to nothing', () => {
+  it('in .env causes a warning even if no setting has a similar name', () => {
     expect(hintsOf({}, { SOMETHING_ELSE: '' })).toEqual([
       'The file .env sets SOMETHING_ELSE, but no setting has this name. Remove this line, or correct the name; docs/settings.md lists all settings.',
     ]);
@@ -78,8 +78,8 @@ describe('a name that no setting has', () => {
     ['ATTEMPT_TIMEOUT_SECONDS', 'ATTEMPT_TIMEOUT_MS'],
     ['MAX_AGE_DAYS', 'MAX_AGE_HOURS'],
     ['LOGLEVEL', 'LOG_LEVEL'],
-  ])('is told when the environment has %s, if it is close to a setting (%s)', (name, meant) => {
-    const hint = `The environment sets ${name}, but no setting has this name. Did you mean ${meant}?`;
+  ])('in the environment, %s, causes a warning if a setting has a similar name: %s', (name, suggested) => {
+    const hint = `The environment sets ${name}, but no setting has this name. Did you mean ${suggested}?`;
     expect(hintsOf({ [name]: '1' })).toEqual([hint]);
   });
 
@@ -94,21 +94,23 @@ describe('a name that no setting has', () => {
     'SHELL',
     'PROJECT',
     'npm_config_cache',
-  ])('is none of ours when another program puts %s in the environment', (name) => {
+  ])('in the environment causes no warning if it belongs to another program: %s', (name) => {
     expect(hintsOf({ [name]: '1' })).toEqual([]);
   });
 
-  it.each(names)('is none of a correct name: %s', (name) => {
-    const wellKnown = settingsFrom({}, { [name]: '' });
-    expect(wellKnown.warnings).toEqual([]);
+  it.each(names)('is never reported for a setting that exists: %s', (name) => {
+    const { warnings } = settingsFrom({}, { [name]: '' });
+    expect(warnings).toEqual([]);
   });
 
-  it('follows the errors, since it may be their cause', () => {
-    const wrong = () => settingsFrom({ NATS_PASS: 'x', NATS_USRE: 'ann' });
-    expect(wrong).toThrow(/NATS_PASS: is set without NATS_USER.*\n.*NATS_USRE.* Did you mean NATS_USER\?/);
+  it('is named below the errors, since it may be their cause', () => {
+    const readSettings = () => settingsFrom({ NATS_PASS: 'x', NATS_USRE: 'ann' });
+    expect(readSettings).toThrow(
+      /NATS_PASS: is set without NATS_USER.*\n.*NATS_USRE.* Did you mean NATS_USER\?/,
+    );
   });
 
-  it('is not what docker-compose.yml reads from .env', () => {
+  it('is never a name that docker-compose.yml reads from .env', () => {
     const compose = readFileSync(new URL('../../docker-compose.yml', import.meta.url), 'utf8');
     const read = [...compose.matchAll(/\$\{(\w+)/g)].map(([, name]) => name!);
     expect(READ_BY_COMPOSE.filter((name) => !read.includes(name))).toEqual([]);

@@ -5,7 +5,7 @@ import { UserError } from '../../src/runtime/failure.ts';
 
 type Given = Record<string, string | undefined>;
 
-/** The lines that name what is wrong. */
+/** The lines of the error, one per problem. */
 function problemsOf(given: Given): string[] {
   try {
     settingsFrom(given);
@@ -24,7 +24,7 @@ type Name = keyof typeof specifications;
 
 const names = Object.keys(specifications) as Name[];
 
-/** What is set when nothing is given; `.env` shows the same, as test/architecture/docs.test.ts holds. */
+/** The value of a setting that is not set. test/architecture/docs.test.ts checks that `.env` shows the same. */
 function defaultOf(name: Name): unknown {
   if (name === 'DLQ_STREAM_NAME') return 'WEBHOOKS_DLQ';
   if (name === 'PARKED_STREAM_NAME') return 'WEBHOOKS_PARKED';
@@ -33,20 +33,20 @@ function defaultOf(name: Name): unknown {
   return specifications[name].default;
 }
 
-describe('a setting that is not given', () => {
+describe('a setting that is not set', () => {
   it.each(names)('%s has its default', (name) => {
     expect(settingsFrom({})[name]).toEqual(defaultOf(name));
   });
 
-  it.each(names)('%s is not given either when it is empty or blank', (name) => {
-    for (const nothing of ['', '  ', undefined]) {
-      const settings = settingsFrom({ [name]: nothing });
+  it.each(names)('%s counts as not set if it is empty or blank', (name) => {
+    for (const blank of ['', '  ', undefined]) {
+      const settings = settingsFrom({ [name]: blank });
       expect(settings[name]).toEqual(defaultOf(name));
       expect(settings.isSet(name)).toBe(false);
     }
   });
 
-  it('CONSUMER_NAME has the name of the machine in it', () => {
+  it('CONSUMER_NAME contains the name of the machine', () => {
     expect(settingsFrom({}).CONSUMER_NAME).toBe(`webhook-worker-${hostname()}`);
   });
 });
@@ -99,8 +99,8 @@ const GIVEN: [name: Name, text: string, value: unknown][] = [
   ['LOG_FORMAT', 'logfmt', 'logfmt'],
 ];
 
-describe('a setting that is given', () => {
-  it.each(GIVEN)('%s=%s is understood', (name, text, value) => {
+describe('a setting that is set', () => {
+  it.each(GIVEN)('%s=%s is read as %j', (name, text, value) => {
     const settings = settingsFrom({ [name]: text });
     expect(settings[name]).toEqual(value);
     expect(settings.isSet(name)).toBe(true);
@@ -109,12 +109,12 @@ describe('a setting that is given', () => {
   it.each([
     ['DLQ_STREAM_NAME', 'ORDERS_DLQ'],
     ['PARKED_STREAM_NAME', 'ORDERS_PARKED'],
-  ] as const)('names the stream of %s after STREAM_NAME, unless it says otherwise', (name, derived) => {
+  ] as const)('%s is derived from STREAM_NAME (%s) unless it is set itself', (name, derived) => {
     expect(settingsFrom({ STREAM_NAME: 'ORDERS' })[name]).toBe(derived);
     expect(settingsFrom({ STREAM_NAME: 'ORDERS', [name]: 'MINE' })[name]).toBe('MINE');
   });
 
-  it('is ignored where it is none of ours', () => {
+  it('is ignored if no setting has its name', () => {
     expect(problemsOf({ PATH: '/bin', NATS_UR: 'x' })).toEqual([]);
   });
 });
@@ -126,7 +126,7 @@ describe('BATCH_SIZE', () => {
     { given: { BATCH_SIZE: '50', CONCURRENCY: '10' }, slots: 10, batch: 50 },
     { given: { BATCH_SIZE: '50', CONCURRENCY: '' }, slots: 50, batch: 50 },
     { given: { BATCH_SIZE: '50', CONCURRENCY: '256' }, slots: 256, batch: 50 },
-  ])('and CONCURRENCY, as in $given, make $slots slots', ({ given, slots, batch }) => {
+  ])('with CONCURRENCY, as in $given, results in $slots slots', ({ given, slots, batch }) => {
     expect(settingsFrom(given)).toMatchObject({ CONCURRENCY: slots, BATCH_SIZE: batch });
   });
 });
@@ -194,14 +194,14 @@ const WRONG: [name: Name, text: string][] = [
   ['HTTP_PORT', '65536'],
 ];
 
-describe('a setting with a value that is wrong', () => {
-  it.each(WRONG)('%s=%j is named, in one line', (name, text) => {
+describe('a setting with a wrong value', () => {
+  it.each(WRONG)('%s=%j is named in one line of the error', (name, text) => {
     expect(problemsOf({ [name]: text })).toEqual([expect.stringMatching(new RegExp(`^${name}: .{10,}`))]);
   });
 
   it.each(
     names.filter((name) => /_(MS|HOURS|DAYS)$/.test(name)),
-  )('%s says how a duration is written', (name) => {
+  )('%s has an error that says how to write a duration', (name) => {
     expect(problemsOf({ [name]: '5 parsecs' })).toEqual([
       expect.stringMatching(
         new RegExp(
@@ -211,7 +211,7 @@ describe('a setting with a value that is wrong', () => {
     ]);
   });
 
-  it('is named beside all others', () => {
+  it('is named together with all others', () => {
     const problems = problemsOf({ CONCURRENCY: 'x', SUBJECT: '..', LOG_LEVEL: 'y', DATABASE_URL: 'z' });
     expect(problems.map((problem) => problem.split(':')[0]).sort()).toEqual([
       'CONCURRENCY',
@@ -221,7 +221,10 @@ describe('a setting with a value that is wrong', () => {
     ]);
   });
 
-  it.each(['NATS_URL', 'DATABASE_URL'])('%s is not repeated: it may hold a password', (name) => {
+  it.each([
+    'NATS_URL',
+    'DATABASE_URL',
+  ])('%s is not quoted, since its value may contain a password', (name) => {
     expect(problemsOf({ [name]: 'http://user:hunter2@host' }).join()).not.toContain('hunter2');
   });
 });
@@ -241,14 +244,14 @@ const CONTRADICTIONS: [given: Given, names: RegExp][] = [
   ],
 ];
 
-describe('the ordered subjects', () => {
+describe('the default of ORDERED_SUBJECT', () => {
   it.each([
     ['webhooks.*', ['webhooks.ordered.*']],
     ['webhooks.>', ['webhooks.ordered.*']],
     ['webhooks.orders,webhooks.users', ['webhooks.ordered.*']],
     ['a.*.x,b.*', ['a.*.ordered.*', 'b.ordered.*']],
     ['orders', []],
-  ])('stand beside those of SUBJECT=%s', (SUBJECT, ordered) => {
+  ])('with SUBJECT=%s is %j', (SUBJECT, ordered) => {
     expect(settingsFrom({ SUBJECT }).ORDERED_SUBJECT).toEqual(ordered);
   });
 });
@@ -258,12 +261,12 @@ describe('settings that contradict each other', () => {
     { STREAM_NAME: 'a.b' },
     { ATTEMPT_TIMEOUT_MS: 'x' },
     { NATS_PASS: 'x', NATS_USER: 'a\nb' },
-  ])('are not those that are wrong by themselves, as in %j', (given) => {
+  ])('are not reported if one of them is wrong by itself, as in %j', (given) => {
     expect(problemsOf(given)).toHaveLength(1);
   });
 
-  it.each(CONTRADICTIONS)('%j are named', (given, named) => {
-    expect(problemsOf(given)).toEqual([expect.stringMatching(named)]);
+  it.each(CONTRADICTIONS)('%j are named in the error', (given, problem) => {
+    expect(problemsOf(given)).toEqual([expect.stringMatching(problem)]);
   });
 
   it('are all named at once', () => {
@@ -271,7 +274,7 @@ describe('settings that contradict each other', () => {
     expect(problemsOf(given)).toHaveLength(3);
   });
 
-  it('are named beside values that are wrong', () => {
+  it('are named together with wrong values', () => {
     expect(problemsOf({ ACK_WAIT_MS: '1000', CONCURRENCY: 'x' }).map((line) => line.split(':')[0])).toEqual([
       'CONCURRENCY',
       'ACK_WAIT_MS',
