@@ -11,7 +11,7 @@ test('NATS headers keep their names and values', () => {
   });
 });
 
-describe('a NATS header that would do no good is a problem', () => {
+describe('a NATS header without effect is a problem', () => {
   test.each<[texts: string[], problem: string]>([
     [['no colon'], '"no colon" is not of the form "Name: value"'],
     [[': value'], '": value" has no valid name'],
@@ -54,7 +54,7 @@ test.each([
   expect(subjectProblem(subject)).toContain(`--subject: "${subject}" is not a subject to publish to`);
 });
 
-test.each(['webhooks.orders', 'orders', 'a.b.c-d_e'])('the subject "%s" is none', (subject) => {
+test.each(['webhooks.orders', 'orders', 'a.b.c-d_e'])('the subject "%s" is not a problem', (subject) => {
   expect(subjectProblem(subject)).toBeNull();
 });
 

@@ -7,23 +7,23 @@ function composed(parts: MessageParts): string {
 }
 const url = 'https://example.com/hook';
 
-test('an envelope holds its data byte for byte', () => {
+test('an envelope contains its data byte for byte', () => {
   expect(composed({ url, data: Buffer.from('{"n":12345678901234567890, "a":1.0}') })).toBe(
     '{"webhook_url":"https://example.com/hook","data":{"n":12345678901234567890, "a":1.0}}',
   );
 });
 
-test('an envelope holds method and headers', () => {
+test('an envelope contains the method and the headers', () => {
   expect(composed({ url, method: 'PUT', headers: ['X-A: 1', 'X-B:2'] })).toBe(
     '{"webhook_url":"https://example.com/hook","method":"PUT","headers":{"X-A":"1","X-B":"2"}}',
   );
 });
 
-test('without a URL, data is the whole message, whatever bytes it is', () => {
+test('without a URL, data is the whole message, even if it is not JSON', () => {
   expect(composed({ data: Buffer.from('not JSON\n') })).toBe('not JSON\n');
 });
 
-describe('a problem is told', () => {
+describe('composing a message fails with the problem', () => {
   test.each<[string, MessageParts]>([
     ['give --data', {}],
     [

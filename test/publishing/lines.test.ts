@@ -17,13 +17,13 @@ test('a line may be spread over chunks', async () => {
   ]);
 });
 
-test('empty lines are left out, and counted', async () => {
+test('empty lines are skipped, but count as lines', async () => {
   expect(await lines('1\n\n\r\n4\n')).toEqual([
     [1, '1'],
     [4, '4'],
   ]);
 });
 
-test('bytes stay as they are, but for the line break', async () => {
+test('the bytes of a line are unchanged, without the line break', async () => {
   expect(await lines(' \xff\x00 \r\n')).toEqual([[1, ' \xff\x00 ']]);
 });
