@@ -20,7 +20,7 @@ async function receiver(options: ReceiverOptions = {}) {
   return { ...started, post, requests };
 }
 
-test('a webhook-id that comes again after a 2xx is counted as doubled', async () => {
+test('a second request with the same webhook-id after a 2xx counts as doubled', async () => {
   const { post, received } = await receiver();
   await post('a');
   await post('b');
@@ -28,30 +28,30 @@ test('a webhook-id that comes again after a 2xx is counted as doubled', async ()
   expect(received()).toEqual({ requests: 3, webhookIds: 2, retries: 0, doubled: 1, withoutId: 0 });
 });
 
-test('a webhook-id that comes again after a failure is a retry, not doubled', async () => {
+test('a second request with the same webhook-id after a failure counts as a retry', async () => {
   const { post, received } = await receiver({ failFirst: 1 });
   await post('a');
   await post('a');
   expect(received()).toMatchObject({ retries: 1, doubled: 0 });
 });
 
-test('the first attempts of each webhook-id fail, as many as were asked for', async () => {
+test('as many first attempts of each webhook-id fail as --fail-first says', async () => {
   const { post } = await receiver({ failFirst: 2, status: 503 });
   expect([await post('a'), await post('a'), await post('b'), await post('a')]).toEqual([503, 503, 503, 200]);
 });
 
-test('every request is answered with the status that was asked for', async () => {
+test('every request gets the status that --status names', async () => {
   const { post } = await receiver({ status: 410 });
   expect([await post('a'), await post('a')]).toEqual([410, 410]);
 });
 
-test('a request is told with its body byte for byte', async () => {
+test('a request is reported with its body byte for byte', async () => {
   const { post, requests } = await receiver();
   await post('a', '{"n":12345678901234567890, "a":1.0}');
   expect(requests[0]?.body.toString()).toBe('{"n":12345678901234567890, "a":1.0}');
 });
 
-test('of a long body only the start is kept, and all of it counted', async () => {
+test('the receiver keeps only the start of a long body, and counts all its bytes', async () => {
   const { post, requests } = await receiver({ keepBodyBytes: 4 });
   await post('a', 'x'.repeat(200_000));
   expect(requests[0]).toMatchObject({ body: Buffer.from('xxxx'), bodyBytes: 200_000 });
@@ -65,7 +65,7 @@ test('a port in use is an error that names the port and the flag', async () => {
   await expect(second).rejects.toThrow('--port');
 });
 
-test('a line shows time, method, path, status, id, attempt, event headers and the start of the body', async () => {
+test('the line of a request shows time, method, path, status, id, attempt, event headers and the start of the body', async () => {
   const { post, requests } = await receiver({ failFirst: 1 });
   await post('id-1', '{"hello":"world"}', {
     'X-Event-Type': 'user.created',
@@ -80,19 +80,19 @@ test.each([
   [60_000, '200 in 60 s'],
   [1500, '200 in 1.5 s'],
   [999, '200 in 999 ms'],
-])('a line says that an answer is delayed by %i ms', async (delayMs, answer) => {
+])('the line of a request shows that its answer is delayed by %i ms: %s', async (delayMs, answer) => {
   const { post, requests } = await receiver();
   await post('a');
   expect(requestLine({ ...requests[0]!, delayMs }, 0)).toContain(`  POST /hook?a=1  ${answer}  webhook-id=a`);
 });
 
-test('a request is told before its delayed answer, with the delay', async () => {
+test('a request is reported before its delayed answer, with the delay', async () => {
   const { post, requests } = await receiver({ delayMs: 20 });
   await post('a');
   expect(requests[0]).toMatchObject({ status: 200, delayMs: 20 });
 });
 
-test('a line shows no credentials', async () => {
+test('the line of a request shows no credentials', async () => {
   const { post, requests } = await receiver();
   await post('a', '{}', { authorization: 'Bearer hunter2', 'x-api-key': 'hunter2', cookie: 'hunter2' });
   expect(requestLine(requests[0]!, 100)).not.toContain('hunter2');
