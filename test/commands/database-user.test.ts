@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { createTestDatabase } from '../support/servers.ts';
 import { outcomeOf } from './programs.ts';
 
-/** Names no user, and a password that is nobody's. */
+/** Names no user and no password. */
 let url: string;
 
 beforeAll(async () => {
@@ -12,16 +12,16 @@ beforeAll(async () => {
   url = anonymous.href;
 });
 
-const refusal = async (env: Record<string, string>) => {
-  const wrong = { DATABASE_URL: url, PGPASSWORD: 'wrong', ...env };
-  return (await outcomeOf(['sql', 'SELECT 1'], wrong)).stderr;
+const errorOf = async (env: Record<string, string>) => {
+  const settings = { DATABASE_URL: url, PGPASSWORD: 'wrong', ...env };
+  return (await outcomeOf(['sql', 'SELECT 1'], settings)).stderr;
 };
 
-test('a URL without a user means the user of the system, as with psql, whatever $USER says', async () => {
-  expect(await refusal({})).toContain(`"${userInfo().username}"`);
-  expect(await refusal({ USER: 'somebody' })).toContain(`"${userInfo().username}"`);
+test('a URL without a user means the user of the operating system, as in psql, and $USER is ignored', async () => {
+  expect(await errorOf({})).toContain(`"${userInfo().username}"`);
+  expect(await errorOf({ USER: 'somebody' })).toContain(`"${userInfo().username}"`);
 });
 
-test('PGUSER comes first', async () => {
-  expect(await refusal({ PGUSER: 'ann' })).toContain('"ann"');
+test('PGUSER wins over the user of the operating system', async () => {
+  expect(await errorOf({ PGUSER: 'ann' })).toContain('"ann"');
 });

@@ -5,7 +5,7 @@ import { runCommand, runProgram } from '../support/program.ts';
 import { outcomeOf } from './programs.ts';
 
 const COMMANDS = ['receive', 'publish', 'stats', 'sql', 'migrate'];
-/** Development tools, and their npm scripts: no commands of the program. */
+/** The npm scripts of the development tools. They are not commands of the program. */
 const TOOLS = ['chaos', 'bench', 'bench:memory'];
 
 const runScript = async (...args: string[]) => {
@@ -21,12 +21,12 @@ test.each([...COMMANDS, 'worker', 'up'])('%s --help shows its usage', async (com
   expect(code).toBe(0);
 });
 
-test('examples in a help text name the program, so that they can be pasted', async () => {
+test('examples in a help text name the program, so that a user can paste them', async () => {
   const { stdout } = await outcomeOf(['help', 'publish']);
   expect(stdout).toMatch(/^ {2}node .*dist\/main\.js publish --file events\.ndjson$/m);
 });
 
-test.each(['--version', '-V'])('%s tells the version', async (flag) => {
+test.each(['--version', '-V'])('%s prints the version', async (flag) => {
   expect(await outcomeOf([flag])).toMatchObject({ stdout: VERSION, code: 0 });
 });
 
@@ -55,13 +55,13 @@ test.each([
   [['stats', '--wtach'], 'There is no flag --wtach. Did you mean "--watch"?'],
   [['sql', '--jsno', 'SELECT 1'], 'There is no flag --jsno. Did you mean "--json"?'],
   [['sql', '--nonsense', 'SELECT 1'], 'There is no flag --nonsense. (--help shows the flags)'],
-])('%j is answered with what was probably meant', async (args, answer) => {
+])('%j exits with 2 and the suggestion: %s', async (args, suggestion) => {
   const { code, stdout, stderr } = await outcomeOf(args);
-  expect(stderr).toContain(answer);
+  expect(stderr).toContain(suggestion);
   expect([code, stdout]).toEqual([2, '']);
 });
 
-test.each(COMMANDS)('%s exits with 2 at a flag that it does not have', async (command) => {
+test.each(COMMANDS)('%s exits with 2 at an unknown flag', async (command) => {
   const { code, stderr } = await outcomeOf([command, '--nonsense']);
   expect(stderr).toContain('--nonsense');
   expect(code).toBe(2);
@@ -73,7 +73,7 @@ test.each(TOOLS)('npm run %s -- --help shows its usage', { timeout: 130_000 }, a
   expect(code).toBe(0);
 });
 
-test.each(TOOLS)('npm run %s exits with 2 at a flag that it does not have', {
+test.each(TOOLS)('npm run %s exits with 2 at an unknown flag', {
   timeout: 130_000,
 }, async (script) => {
   const { code, stderr } = await runScript(script, '--', '--nonsense');
@@ -100,7 +100,7 @@ test.each([
   expect(code).toBe(2);
 });
 
-test('receive prints a line a request, and at Ctrl-C what came in all', async () => {
+test('receive prints one line per request, and the totals at Ctrl-C', async () => {
   const program = await runProgram(['receive', '--port', '0', '--delay-ms', '0s']);
   const url = /http:\/\/\S+\d/.exec(await program.waitForLine('listening'))![0];
   await fetch(url, { method: 'POST', headers: { 'webhook-id': 'a' }, body: '{"a":1}' });

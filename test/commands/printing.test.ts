@@ -27,7 +27,7 @@ describe('sql --json', () => {
     ]);
   });
 
-  test('writes a number that no JSON number keeps as text, digit for digit', async () => {
+  test('writes a number that JSON cannot represent as text, digit for digit', async () => {
     const query = `SELECT 9223372036854775807::bigint AS big, 0.12345678901234567890::numeric AS num,
       'NaN'::double precision AS nan, '-Infinity'::real AS infinite`;
     const expected = {
@@ -39,7 +39,7 @@ describe('sql --json', () => {
     expect(await rowsOf(query)).toEqual([expected]);
   });
 
-  test('writes all else as PostgreSQL does, also text that looks like a number, and nulls', async () => {
+  test('writes other values as PostgreSQL does, text that looks like a number as text, and NULL as null', async () => {
     const query = `SELECT '007' AS text, true AS bool, NULL::integer AS none, '{"a":1}'::jsonb AS json, ARRAY[1,2] AS list`;
     const expected = { text: '007', bool: 't', none: null, json: '{"a": 1}', list: '{1,2}' };
     expect(await rowsOf(query)).toEqual([expected]);
@@ -47,13 +47,13 @@ describe('sql --json', () => {
 });
 
 describe('stats', () => {
-  test.each([[['stats']], [['stats', '--once']]])('%j prints once, and ends', async (args) => {
+  test.each([[['stats']], [['stats', '--once']]])('%j prints once and exits', async (args) => {
     const { code, stdout } = await outcomeOf(args, env);
     expect(stdout).toContain('No worker has written statistics');
     expect(code).toBe(0);
   });
 
-  test('--json prints one object, with null for what is not known and the reason', async () => {
+  test('--json prints one object, with null for each unknown value, and the reason', async () => {
     const { code, stdout } = await outcomeOf(['stats', '--json'], env);
     expect(JSON.parse(stdout)).toEqual({
       at: expect.stringMatching(/^\d{4}-.*Z$/),
@@ -82,7 +82,7 @@ describe('stats', () => {
   test.each([
     [['--watch'], /^No worker has written/],
     [['--watch', '--json'], /^\{"at":/],
-  ])('%j prints again and again until Ctrl-C', async (flags, line) => {
+  ])('%j prints repeatedly until Ctrl-C', async (flags, line) => {
     const program = await runProgram(['stats', ...flags], { env });
     let times = 0;
     await program.waitForLine((written) => line.test(written) && ++times === 2);
@@ -91,9 +91,9 @@ describe('stats', () => {
   });
 });
 
-describe('output that nobody reads', () => {
-  /** Runs the program with its output closed; its exit code comes on standard error. */
-  const intoNothing = async (args: string, reader: string) => {
+describe('a command whose output is closed', () => {
+  /** Pipes the program into `reader`. The exit code of the program is the last line on standard error. */
+  const pipedInto = async (args: string, reader: string) => {
     const line = `{ "${process.execPath}" "${MAIN}" ${args}; echo "code $?" >&2; } | ${reader}`;
     const program = await runCommand('/bin/sh', ['-c', line], { env });
     await program.waitForExit();
@@ -112,15 +112,15 @@ describe('output that nobody reads', () => {
     ['sql "SELECT nonsense"', 1],
     ['receive --port 0', 0],
     ['publish --subject elsewhere --data 1', 1],
-  ])('%s ends quietly, with its own exit code', async (args, code) => {
-    const { stderr } = await intoNothing(args, 'true');
+  ])('%s ends without an error about its output, with its own exit code', async (args, code) => {
+    const { stderr } = await pipedInto(args, 'true');
     expect(stderr.join('\n')).not.toMatch(/EPIPE|at .*\.js|bug/);
     expect(stderr.at(-1)).toBe(`code ${code}`);
   });
 
-  test('head gets its lines of a long answer', async () => {
+  test('that prints many rows gives head its lines', async () => {
     const query = 'sql --json "SELECT n FROM generate_series(1, 300000) AS n"';
-    const { stdout, stderr } = await intoNothing(query, 'head -n 2');
+    const { stdout, stderr } = await pipedInto(query, 'head -n 2');
     expect(stdout).toEqual(['{"n":1}', '{"n":2}']);
     expect(stderr).toEqual(['code 0']);
   });

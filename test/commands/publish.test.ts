@@ -16,8 +16,8 @@ let env: Record<string, string>;
 beforeAll(async () => {
   const nats = await startTestNats();
   env = { NATS_URL: nats.url };
-  const quiet = { info: () => {}, warn: () => {}, error: () => {} };
-  client = await connectToNats({ servers: [nats.url], name: 'test', log: quiet });
+  const log = { info: () => {}, warn: () => {}, error: () => {} };
+  client = await connectToNats({ servers: [nats.url], name: 'test', log });
   cleanUpAfter(() => client.close());
   await ensureStream(client, defaultWebhookStream('WEBHOOKS', ['webhooks.*']));
 });
@@ -48,68 +48,70 @@ test('without a URL, data from a file is stored as it is', async () => {
   expect((await stored('webhooks.bare')).text).toBe('{"a" : 1}\n');
 });
 
-test('headers of the message are stored with it', async () => {
+test('NATS headers are stored with the message', async () => {
   const [at, type] = ['Webhook-Deliver-At: 2027-01-31T12:00:00Z', 'X-Event-Type: order.paid'];
-  await publish('--subject', 'webhooks.headed', '--data', '{}', '--nats-header', at, '--nats-header', type);
-  const { header } = await client.manager.streams.getMessage('WEBHOOKS', { last_by_subj: 'webhooks.headed' });
+  await publish('--subject', 'webhooks.headers', '--data', '{}', '--nats-header', at, '--nats-header', type);
+  const { header } = await client.manager.streams.getMessage('WEBHOOKS', {
+    last_by_subj: 'webhooks.headers',
+  });
   expect(header.get('Webhook-Deliver-At')).toBe('2027-01-31T12:00:00Z');
   expect(header.get('X-Event-Type')).toBe('order.paid');
 });
 
-test.each(['no colon', ': no name', 'Nats-Msg-Id: 1'])('a header like "%s" is a mistake', async (header) => {
+test.each(['no colon', ': no name', 'Nats-Msg-Id: 1'])('the NATS header "%s" is an error', async (header) => {
   const { code, stderr } = await publish('--data', '{}', '--nats-header', header);
   expect([code, stderr]).toEqual([2, expect.stringContaining('--nats-header')]);
 });
 
-test('it says how many were stored, and where', async () => {
-  const { code, stdout } = await publish('--subject', 'webhooks.said', '--data', '{}', '--count', '3');
+test('publish prints how many messages were stored, and where', async () => {
+  const { code, stdout } = await publish('--subject', 'webhooks.reported', '--data', '{}', '--count', '3');
   expect(stdout).toMatch(/^stored 3 messages in WEBHOOKS, the last as number \d+ \(id .+\), \d+ per second$/);
   expect(code).toBe(0);
 });
 
-test('many are stored each with an id of its own', async () => {
+test('with --count, each message is stored with its own id', async () => {
   await publish('--subject', 'webhooks.many', '--data', '{}', '--count', '250', '--id', 'many');
   expect(await stored('webhooks.many')).toMatchObject({ count: 250, id: 'many-250' });
 });
 
-test('the same id again is stored once, and said', async () => {
+test('a message with an id that was stored before is not stored again, and publish says so', async () => {
   const args = ['--subject', 'webhooks.once', '--data', '{}', '--id', 'once'];
   await publish(...args);
   expect((await publish(...args)).stdout).toContain('a message with this id was stored before');
   expect(await stored('webhooks.once')).toMatchObject({ count: 1, id: 'once' });
 });
 
-test('of a file, lines that are not valid are named, and the others stored as they are', async () => {
-  const good = `{"webhook_url": "${URL}","data":[1.0]}`;
-  const path = await file(`${good}\nnot JSON\n\n{"webhook_url":5}\n${good}\r\n`);
+test('with --file, invalid lines are named, and the valid lines are stored unchanged', async () => {
+  const validLine = `{"webhook_url": "${URL}","data":[1.0]}`;
+  const path = await file(`${validLine}\nnot JSON\n\n{"webhook_url":5}\n${validLine}\r\n`);
   const { code, stdout, stderr } = await publish('--subject', 'webhooks.file', '--file', path);
   expect(stdout).toContain('stored 2 messages');
   expect(stderr).toContain('2 messages were not stored');
   expect(stderr).toContain('line 2: not valid JSON: it breaks at column 2');
   expect(stderr).toContain('line 4: webhook_url is not a string');
-  expect(await stored('webhooks.file')).toMatchObject({ count: 2, text: good });
+  expect(await stored('webhooks.file')).toMatchObject({ count: 2, text: validLine });
   expect(code).toBe(1);
 });
 
-test('a subject that no stream carries is an error with its cure', async () => {
+test('a subject that no stream carries is an error that names the cure', async () => {
   const { code, stderr } = await publish('--subject', 'elsewhere', '--data', '{}', '--count', '500');
   expect(stderr).toContain('no stream carries the subject elsewhere; a worker');
   expect(code).toBe(1);
 });
 
-test('a NATS that is away is an error that names it', async () => {
+test('an unreachable NATS server is an error that names the server', async () => {
   const { code, stderr } = await outcomeOf(['publish', '--data', '{}'], { NATS_URL: 'nats://127.0.0.1:1' });
   expect(stderr).toContain('NATS at nats://127.0.0.1:1 cannot be reached');
   expect(code).toBe(1);
 });
 
-test('data that is not JSON is an error that names the place', async () => {
+test('data that is not JSON is an error that names the column', async () => {
   const { code, stderr } = await publish('--url', URL, '--data', '{"a":}');
   expect(stderr).toContain('--data is not valid JSON: it breaks at column 6 (byte 5)');
   expect(code).toBe(2);
 });
 
-test('a file that is not there is named', async () => {
+test('a missing file is an error that names the file', async () => {
   const { code, stderr } = await publish('--file', '/nowhere/events.ndjson');
   expect(stderr).toContain('/nowhere/events.ndjson');
   expect(code).toBe(2);
@@ -120,9 +122,9 @@ test.each([
   [['--nats-header', 'Webhook-Deliver-At: tomorrow'], 'the NATS header Webhook-Deliver-At is not a time'],
   [['--nats-header', 'Webhook-Expires-At: 2001-01-01T00:00:00Z'], 'Webhook-Expires-At: expired at 2001'],
   [['--id', ''], '--id: an id must not be empty'],
-])('%j is an error before NATS is asked', async (flags, problem) => {
-  const away = { NATS_URL: 'nats://127.0.0.1:1' };
-  const { code, stdout, stderr } = await outcomeOf(['publish', '--data', '{}', ...flags], away);
+])('%j is an error before publish connects to NATS', async (flags, problem) => {
+  const unreachable = { NATS_URL: 'nats://127.0.0.1:1' };
+  const { code, stdout, stderr } = await outcomeOf(['publish', '--data', '{}', ...flags], unreachable);
   expect(stderr).toContain(problem);
   expect([code, stdout]).toEqual([2, '']);
 });

@@ -7,7 +7,7 @@ const lineFor = (given: Record<string, string>) =>
 
 afterEach(() => vi.unstubAllEnvs());
 
-test('the line has the servers, the networks and a name, and opens no port', () => {
+test('the command for a second worker sets the servers, the networks and a name, and HTTP_PORT=0', () => {
   const line = lineFor({ NATS_URL: 'nats://a:1', CONSUMER_NAME: 'webhook-worker-1' });
   expect(line).toBe(
     'NATS_URL=nats://a:1 DATABASE_URL=postgresql://localhost/postgres ALLOWED_PRIVATE_CIDRS=127.0.0.0/8 CONSUMER_NAME=webhook-worker-2 HTTP_PORT=0 node main.js worker',
@@ -18,11 +18,11 @@ test.each([
   ['webhook-worker-1', 'webhook-worker-2'],
   ['worker-9', 'worker-10'],
   ['mine', 'mine-2'],
-])('beside %s runs %s', (name, next) => {
+])('the second worker beside %s is named %s', (name, next) => {
   expect(lineFor({ CONSUMER_NAME: name })).toContain(` CONSUMER_NAME=${next} `);
 });
 
-test('the line has every setting that was changed, and none that has its default', () => {
+test('the command for a second worker sets every setting that is not at its default, and no other', () => {
   const line = lineFor({
     QUEUE_GROUP: 'orders',
     CONCURRENCY: '256',
@@ -38,7 +38,7 @@ test('the line has every setting that was changed, and none that has its default
   expect(line).not.toMatch(/CONCURRENCY|9999|MAX_DRAINS/);
 });
 
-test('every value is one word for a shell', () => {
+test('every value in the command is quoted as one word for a shell', () => {
   const line = lineFor({
     DATABASE_URL: "postgresql://a:it's%20$x@h/d?sslmode=disable&x=1",
     SUBJECT: 'webhooks.>',
@@ -47,12 +47,12 @@ test('every value is one word for a shell', () => {
   expect(line).toContain(" SUBJECT='webhooks.>' ");
 });
 
-test('a file is named from the root, since another shell is in another folder', () => {
+test('a file has its absolute path in the command, since another shell may be in another folder', () => {
   const line = lineFor({ NATS_CREDS: 'secrets/user.creds' });
   expect(line).toMatch(/ NATS_CREDS=\/.*\/secrets\/user\.creds /);
 });
 
-test('what PGUSER and the like add to a DATABASE_URL that was given, the line has, too', () => {
+test('the command contains PGPASSWORD and similar variables if DATABASE_URL is set', () => {
   vi.stubEnv('PGPASSWORD', 'p w');
   vi.stubEnv('PGAPPNAME', 'mine');
   expect(lineFor({ DATABASE_URL: 'postgresql://h/d' })).toContain(" PGPASSWORD='p w' ");

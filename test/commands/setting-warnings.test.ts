@@ -17,7 +17,7 @@ test.each([
   { args: ['migrate'] },
   { args: ['stats'] },
   { args: ['publish', '--data', '{}'] },
-])('$args.0 names what is mistyped in .env and in the environment once, on standard error', async ({
+])('$args.0 warns once of each mistyped name in .env and in the environment, on standard error', async ({
   args,
 }) => {
   const cwd = await folderWithEnv('CONCURENCY=7\nMAX_DRAINS=3\n');
@@ -28,11 +28,12 @@ test.each([
     expect.stringMatching(/^The file \.env sets CONCURENCY, .* Did you mean CONCURRENCY\?$/),
     expect.stringMatching(/^The environment sets NATS_USRE, .* Did you mean NATS_USER\?$/),
   ]);
-  const said = [...program.stdout, ...program.stderr].join('\n');
-  for (const name of ['MAX_DRAINS has', 'CONCURENCY', 'NATS_USRE']) expect(said.split(name)).toHaveLength(2);
+  const output = [...program.stdout, ...program.stderr].join('\n');
+  for (const name of ['MAX_DRAINS has', 'CONCURENCY', 'NATS_USRE'])
+    expect(output.split(name)).toHaveLength(2);
 });
 
-test('a worker logs them before anything else, and starts', async () => {
+test('a worker logs warnings about names before other events, and starts', async () => {
   const cwd = await folderWithEnv('CONCURENCY=7\nMAX_DRAINS=3\n');
   const program = await runProgram(['worker'], { cwd, env: NO_SERVERS });
   await program.waitForLine('127.0.0.1:1');
@@ -49,7 +50,7 @@ test('a worker logs them before anything else, and starts', async () => {
   ]);
 });
 
-test('a .env that cannot be read is an error with its cure', async () => {
+test('an unreadable .env is an error that names the cure', async () => {
   const cwd = await temporaryFolder();
   await mkdir(join(cwd, '.env'));
   const program = await runProgram(['stats'], { cwd, env: NO_SERVERS });

@@ -28,7 +28,7 @@ const linesOf = (...rows: ConsumerStats[]) =>
     {
       rows,
       endpoints: { endpoints: [], total: 0 },
-      group: 'NATS is away',
+      group: 'NATS cannot be reached',
       parked: null,
       scheduled: null,
       ordered: null,
@@ -37,12 +37,12 @@ const linesOf = (...rows: ConsumerStats[]) =>
     NOW,
   ).split('\n');
 
-test('discarded messages of all workers stand on one line, with the reason', () => {
-  expect(linesOf({ ...WORKER, discarded: 2 }, { ...WORKER, discarded: 5 })).toContain(
+test('stats shows the discarded messages of all workers on one line, with the reason', () => {
+  expect(linesOf({ ...WORKER, dropped: 2 }, { ...WORKER, dropped: 5 })).toContain(
     '7 discarded: rows match the subject, and none accepts the event type',
   );
 });
 
-test('without discarded messages there is no such line', () => {
+test('stats shows no line about discarded messages if there are none', () => {
   expect(linesOf(WORKER).join('\n')).not.toContain('discarded');
 });
