@@ -6,8 +6,8 @@ import { runCommand } from '../support/program.ts';
 const PREPARE = new URL('../../src/prepare/', import.meta.url).pathname;
 
 /**
- * Stands in for the TypeScript compiler: notes each run in builds.log, "compiles" by copying, fails on a source that says
- * "type error", and while there is a file `hold` it waits for the file to go; with a file `deaf`, also when it is told to end.
+ * A fake TypeScript compiler. It writes a line to builds.log at each run, "compiles" by copying, and fails if a source contains
+ * "type error". It waits while the file `hold` exists. It ignores SIGINT and SIGTERM if the file `deaf` exists.
  */
 const COMPILER = `
   const { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync } = require('node:fs');
@@ -24,7 +24,7 @@ const COMPILER = `
   setInterval(() => existsSync('hold') || process.exit(0), 10);
 `;
 
-/** A package like ours, with one dependency of its own disk, so that npm installs it in an instant and without a network. */
+/** A package like this one, but its only dependency is a folder in it. So npm installs it at once, without a network. */
 export async function packageToPrepare() {
   const root = await temporaryFolder();
   const at = (...names: string[]) => join(root, ...names);
@@ -60,7 +60,7 @@ export async function packageToPrepare() {
     read,
     write,
     npmStart: () => runCommand('npm', ['start'], { cwd: root, env: { npm_config_fetch_retries: '0' } }),
-    /** How often it was built. */
+    /** The number of builds so far. */
     builds: async () => (await read('builds.log'))?.split('\n').filter(Boolean).length ?? 0,
     prepare: (env: Record<string, string> = {}, args: readonly string[] = []) =>
       runCommand(process.execPath, ['src/prepare/prepare.mjs', ...args], {

@@ -14,7 +14,7 @@ async function prepare(fixture: Package, env: Record<string, string> = {}) {
   return { code, stderr: program.stderr.join('\n') };
 }
 
-/** Prepares until the compiler runs, which then waits. */
+/** Starts to prepare, and returns when the compiler runs and waits. */
 async function prepareAndHold(fixture: Package) {
   await fixture.write('hold', '');
   const program = await fixture.prepare();
@@ -22,11 +22,11 @@ async function prepareAndHold(fixture: Package) {
   return program;
 }
 
-// A slow machine prints progress.
+// Standard error is not compared: a slow machine prints progress there.
 const success = { code: 0 };
 
 describe('preparing a checkout', () => {
-  it('installs the packages, development ones included, and builds', async () => {
+  it('installs all packages, those for development included, and builds', async () => {
     const fixture = await packageToPrepare();
     expect(await prepare(fixture)).toMatchObject(success);
     expect(await fixture.read('dist/main.ts')).toBe('one');
@@ -42,7 +42,7 @@ describe('preparing a checkout', () => {
     expect(await fixture.read('node_modules/mark')).toBe('');
   });
 
-  it('builds again when a source changed, and nothing of a removed one stays', async () => {
+  it('builds again after a source changed, and leaves no output of a removed source', async () => {
     const fixture = await packageToPrepare();
     await fixture.write('src/removed.ts', '');
     await prepare(fixture);
@@ -53,7 +53,7 @@ describe('preparing a checkout', () => {
     expect(existsSync(fixture.at('dist', 'removed.ts'))).toBe(false);
   });
 
-  it('installs again when node_modules was removed', async () => {
+  it('installs again after node_modules was removed', async () => {
     const fixture = await packageToPrepare();
     await prepare(fixture);
     await rm(fixture.at('node_modules'), { recursive: true });
@@ -61,7 +61,7 @@ describe('preparing a checkout', () => {
     expect(existsSync(fixture.at('node_modules', 'typescript'))).toBe(true);
   });
 
-  it('installs again when the lock changed, and builds with what is installed now', async () => {
+  it('installs and builds again after the lock file changed', async () => {
     const fixture = await packageToPrepare();
     await prepare(fixture);
     await fixture.write('node_modules/mark', '');
@@ -71,14 +71,14 @@ describe('preparing a checkout', () => {
     expect(await fixture.builds()).toBe(2);
   });
 
-  it('is done once by two that start together', async () => {
+  it('happens once if two processes start together', async () => {
     const fixture = await packageToPrepare();
     const results = await Promise.all([prepare(fixture), prepare(fixture)]);
     expect(results.map(({ code }) => code)).toEqual([0, 0]);
     expect(await fixture.builds()).toBe(1);
   });
 
-  it('waits for one that is under way, and names it', async () => {
+  it('waits for another process that prepares, and names the process', async () => {
     const fixture = await packageToPrepare();
     const first = await prepareAndHold(fixture);
     const second = await fixture.prepare();
@@ -89,7 +89,7 @@ describe('preparing a checkout', () => {
     expect(await fixture.builds()).toBe(1);
   });
 
-  it('goes on where one was killed, once the compiler that it left has ended', async () => {
+  it('starts after another process was killed, once the compiler of that process has ended', async () => {
     const fixture = await packageToPrepare();
     const first = await prepareAndHold(fixture);
     first.kill('SIGKILL');
@@ -100,7 +100,7 @@ describe('preparing a checkout', () => {
     expect(await fixture.read('dist/main.ts')).toBe('one');
   });
 
-  it('is not kept out by what a dead process left', async () => {
+  it('ignores the files that a dead process left', async () => {
     const fixture = await packageToPrepare();
     const { pid } = spawnSync(process.execPath, ['-e', '']);
     await fixture.write(`.cache/prepare/${pid}-1`, '');
@@ -111,7 +111,7 @@ describe('preparing a checkout', () => {
   it.each([
     'SIGINT',
     'SIGTERM',
-  ] as const)('that is ended by %s leaves the last build and no process', async (signal) => {
+  ] as const)('leaves the last build and no process when it is ended by %s', async (signal) => {
     const fixture = await packageToPrepare();
     await prepare(fixture);
     await fixture.write('src/main.ts', 'two');
@@ -126,7 +126,7 @@ describe('preparing a checkout', () => {
     expect(await fixture.read('dist/main.ts')).toBe('two');
   });
 
-  it('that is ended does not wait for a step that does not end', async () => {
+  it('ends at SIGTERM even if its current step does not end', async () => {
     const fixture = await packageToPrepare();
     await fixture.write('deaf', '');
     const program = await prepareAndHold(fixture);
@@ -136,7 +136,7 @@ describe('preparing a checkout', () => {
     expect(claims.map((name) => isRunning(Number(name.split('-')[0])))).toEqual([false, false]);
   });
 
-  it('ends with npm, when npm start is ended while it prepares', async () => {
+  it('ends when npm start is ended', async () => {
     const fixture = await packageToPrepare();
     await fixture.write('hold', '');
     const npm = await fixture.npmStart();
@@ -148,7 +148,7 @@ describe('preparing a checkout', () => {
     await until(() => claims.every((name) => !isRunning(Number(name.split('-')[0]))));
   });
 
-  it('becomes the program, with the arguments that it was given', async () => {
+  it('runs the program with the given arguments', async () => {
     const fixture = await packageToPrepare();
     await fixture.write('src/main.js', 'console.log(process.argv.slice(1).join(" ")); process.exit(3);');
     const program = await fixture.prepare({}, ['up', '--flag']);
@@ -156,7 +156,7 @@ describe('preparing a checkout', () => {
     expect(program.stdout).toEqual([`${fixture.at('dist', 'main.js')} up --flag`]);
   });
 
-  it('does not become the program when it fails', async () => {
+  it('does not run the program if it fails', async () => {
     const fixture = await packageToPrepare();
     await fixture.write('src/main.js', 'console.log("runs");');
     await fixture.write('src/main.ts', 'type error');
@@ -165,7 +165,7 @@ describe('preparing a checkout', () => {
     expect(program.stdout).toEqual([]);
   });
 
-  it('keeps the last build when there is a type error, and shows it', async () => {
+  it('keeps the last build if there is a type error, and shows the error', async () => {
     const fixture = await packageToPrepare();
     await prepare(fixture);
     await fixture.write('src/main.ts', 'type error');
@@ -176,7 +176,7 @@ describe('preparing a checkout', () => {
     expect(existsSync(fixture.at('dist.building'))).toBe(false);
   });
 
-  it('says so when the npm registry does not answer', async () => {
+  it('fails with the cause if the npm registry does not answer', async () => {
     const fixture = await packageToPrepare();
     const lock = JSON.parse((await fixture.read('package-lock.json'))!);
     lock.packages[''].devDependencies.away = '1.0.0';
@@ -194,7 +194,7 @@ describe('preparing a checkout', () => {
     expect(stderr).toContain('The npm registry does not answer (ECONNREFUSED). Check the network');
   });
 
-  it('shows what npm says when the lock does not fit the package', async () => {
+  it('shows the error of npm if the lock file does not match the package', async () => {
     const fixture = await packageToPrepare();
     await fixture.write(
       'package.json',
@@ -207,7 +207,7 @@ describe('preparing a checkout', () => {
     );
   });
 
-  it('says so when there is no npm', async () => {
+  it('fails with the cure if npm is not installed', async () => {
     const fixture = await packageToPrepare();
     const { code, stderr } = await prepare(fixture, { PATH: await folderWithNodeOnly() });
     expect({ code, stderr }).toEqual({ code: 1, stderr: 'npm was not found: add its folder to PATH.' });

@@ -7,7 +7,7 @@ const { showProgress } = (await import(module)) as { showProgress: ShowProgress 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-/** What is written of a step that takes so many seconds and a bit. */
+/** The progress that is written for a step that takes half a second more than this. */
 function writtenOf(seconds: number, isTTY: boolean): string {
   const written: string[] = [];
   const end = showProgress('Building', { isTTY, write: (text) => void written.push(text) });
@@ -17,14 +17,14 @@ function writtenOf(seconds: number, isTTY: boolean): string {
   return written.join('');
 }
 
-test('a step that is done within a second writes nothing', () => {
+test('the progress of a step within a second is not written', () => {
   expect([writtenOf(0, true), writtenOf(0, false)]).toEqual(['', '']);
 });
 
-test('on a terminal, one line counts the seconds', () => {
+test('the progress on a terminal is one line that counts the seconds', () => {
   expect(writtenOf(3, true)).toBe('\rBuilding …\rBuilding … 2 s\rBuilding … 3 s\n');
 });
 
-test('in a log, a line comes at first and every half minute', () => {
+test('the progress in a log is one line at once, and one every half minute', () => {
   expect(writtenOf(61, false)).toBe('Building …\nBuilding … 30 s\nBuilding … 60 s\n');
 });
