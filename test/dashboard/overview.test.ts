@@ -45,17 +45,17 @@ function rowsBelow(title: string, page: string): string[][] {
   );
 }
 
-describe('the page', () => {
-  it('shows what each worker has done, and parked', async () => {
+describe('the overview page', () => {
+  it('shows the counters of each worker', async () => {
     const page = await pageOf({ workers: async () => [WORKER] });
     expect(rowsBelow('Workers', page)).toEqual([
       ['webhook-worker-1', 'yes', '9', '7', '2', '0', '1234', '5', '12.3'],
     ]);
   });
 
-  it('shows endpoints in trouble, and shows what they said as text', async () => {
-    const page = await pageOf({ unhealthyEndpoints: async () => ({ endpoints: [ENDPOINT], total: 1 }) });
-    expect(rowsBelow('Unhealthy endpoints', page)).toEqual([
+  it('shows unhealthy endpoints, and escapes their errors as text', async () => {
+    const page = await pageOf({ troubledEndpoints: async () => ({ endpoints: [ENDPOINT], total: 1 }) });
+    expect(rowsBelow('Endpoints in trouble', page)).toEqual([
       [
         'example-com-0a1b2c3d',
         'https://example.com',
@@ -70,23 +70,23 @@ describe('the page', () => {
     ]);
   });
 
-  it('leaves empty what is not known of an endpoint', async () => {
+  it('leaves unknown values of an endpoint empty', async () => {
     const unknown = { ...ENDPOINT, parked: null, successShare: null, lastError: null, why: null };
     const page = await pageOf({ unhealthyEndpoints: async () => ({ endpoints: [unknown], total: 1 }) });
     expect(rowsBelow('Unhealthy endpoints', page)[0]!.slice(4)).toEqual(['0', '', '', '', '']);
   });
 
-  it('says how many there are where it cannot show all', async () => {
-    const page = await pageOf({ unhealthyEndpoints: async () => ({ endpoints: [ENDPOINT], total: 2000 }) });
-    expect(page).toContain('Unhealthy endpoints (1 of 2000)');
+  it('shows the number of unhealthy endpoints if it cannot list all', async () => {
+    const page = await pageOf({ troubledEndpoints: async () => ({ endpoints: [ENDPOINT], total: 2000 }) });
+    expect(page).toContain('Endpoints in trouble (1 of 2000)');
   });
 
-  it('says so when there are none', async () => {
-    expect(await pageOf()).toContain('<h2>Unhealthy endpoints</h2><p>None.</p>');
+  it('shows None if no endpoint is unhealthy', async () => {
+    expect(await pageOf()).toContain('<h2>Endpoints in trouble</h2><p>None.</p>');
   });
 
-  it('says so when PostgreSQL does not answer', async () => {
-    const page = await pageOf({ unhealthyEndpoints: () => Promise.reject(new Error('away')) });
+  it('shows an error if PostgreSQL does not answer', async () => {
+    const page = await pageOf({ troubledEndpoints: () => Promise.reject(new Error('no connection')) });
     expect(page).toContain('PostgreSQL does not answer');
   });
 });
