@@ -7,9 +7,9 @@ const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta
 
 const { services, volumes } = parse(read('docker-compose.yml'));
 const { nats, postgres, worker } = services;
-const trying = parse(read('test/containers/docker-compose.try.yml'));
+const tryOut = parse(read('test/containers/docker-compose.try.yml'));
 
-/** The instructions, each in one line, without comments. */
+/** The instructions of the Dockerfile, one per line, without comments. */
 const instructions = read('Dockerfile')
   .replace(/^#.*\n/gm, '')
   .replace(/\\\n\s*/g, '')
@@ -19,7 +19,7 @@ const lastStage = instructions.slice(instructions.findLastIndex((line) => line.s
 const argumentOf = (instruction: string) =>
   lastStage.find((line) => line.startsWith(`${instruction} `))?.slice(instruction.length + 1);
 
-const ignoring = read('.dockerignore')
+const ignoreRules = read('.dockerignore')
   .split('\n')
   .filter((line) => line !== '' && !line.startsWith('#'));
 
@@ -35,47 +35,47 @@ describe('the image', () => {
     expect(lastStage.filter((line) => line.startsWith('USER '))).toEqual(['USER node']);
   });
 
-  it('runs the program itself, without a shell that would keep signals from it', () => {
+  it('runs the program without a shell, which would not pass on signals', () => {
     expect(JSON.parse(argumentOf('ENTRYPOINT')!)).toEqual(['node', 'dist/main.js']);
     expect(JSON.parse(argumentOf('CMD')!)).toEqual(['worker']);
   });
 
-  it('asks for its health at the port that is the default', () => {
+  it('checks its health at the default port', () => {
     const port = String(specifications.HTTP_PORT.default);
     expect(argumentOf('EXPOSE')).toBe(port);
     expect(argumentOf('HEALTHCHECK')).toContain(`process.env.HTTP_PORT||'${port}'`);
   });
 
-  it('takes packages without development tools and embedded servers, and files that were built', () => {
+  it('contains no development tools and no embedded servers, and only built files', () => {
     expect(instructions).toContain('RUN npm ci --omit=dev --omit=optional');
     for (const copy of lastStage.filter((line) => line.startsWith('COPY '))) {
       expect(copy).toMatch(/^COPY --from=(build|packages) /);
     }
   });
 
-  it('is built from just the files that it needs, whatever lies beside them', () => {
+  it('is built from the files that it needs, and from no others', () => {
     const copied = instructions
       .filter((line) => line.startsWith('COPY ') && !line.includes('--from='))
       .flatMap((line) => line.split(' ').slice(1, -1));
-    const [first, ...rest] = ignoring;
+    const [first, ...rest] = ignoreRules;
     expect(first).toBe('*');
-    const letIn = rest.filter((rule) => rule.startsWith('!')).map((rule) => rule.slice(1));
-    expect(letIn.sort()).toEqual([...new Set(copied)].sort());
+    const included = rest.filter((rule) => rule.startsWith('!')).map((rule) => rule.slice(1));
+    expect(included.sort()).toEqual([...new Set(copied)].sort());
   });
 
-  it('has no .env in it', () => {
-    const last = ignoring.findLastIndex((rule) => rule.startsWith('!'));
-    expect(ignoring.slice(last + 1)).toEqual(expect.arrayContaining(['.env', '**/.env*']));
+  it('contains no .env', () => {
+    const last = ignoreRules.findLastIndex((rule) => rule.startsWith('!'));
+    expect(ignoreRules.slice(last + 1)).toEqual(expect.arrayContaining(['.env', '**/.env*']));
   });
 });
 
 describe('docker-compose.yml', () => {
-  it('runs the versions that the program is made for', () => {
+  it('runs the supported versions of both servers', () => {
     expect(nats.image).toBe('nats:2.14-alpine');
     expect(postgres.image).toBe('postgres:18-alpine');
   });
 
-  it('keeps the data of both servers in volumes, that of PostgreSQL 18 at /var/lib/postgresql', () => {
+  it('keeps the data of both servers in volumes, with PostgreSQL 18 at /var/lib/postgresql', () => {
     expect(postgres.volumes).toEqual(['postgres-data:/var/lib/postgresql']);
     expect(nats.volumes).toEqual(['nats-data:/data']);
     expect(nats.command).toEqual(expect.arrayContaining(['--jetstream', '--store_dir', '/data']));
@@ -90,13 +90,13 @@ describe('docker-compose.yml', () => {
     expect([nats, postgres].every(({ healthcheck }) => healthcheck.test.length > 1)).toBe(true);
   });
 
-  it('gives a worker 7 s more than its drain before it is killed', () => {
+  it('kills a worker 7 s after the end of its drain at the earliest', () => {
     const drainMs = specifications.SHUTDOWN_DRAIN_MS.default as number;
     expect(secondsOf(worker.stop_grace_period) * 1000).toBeGreaterThan(drainMs + 7000);
     expect(worker.init).toBe(true);
   });
 
-  it('lets any number of workers run side by side', () => {
+  it('allows any number of workers', () => {
     for (const key of ['ports', 'container_name', 'hostname']) expect(worker).not.toHaveProperty(key);
     expect(worker.environment).not.toHaveProperty('CONSUMER_NAME');
   });
@@ -107,14 +107,14 @@ describe('docker-compose.yml', () => {
     expect(worker.env_file).toBe('.env');
   });
 
-  it('opens its ports to this machine alone, unless told otherwise', () => {
+  it('opens its ports to this machine only, unless BIND_ADDRESS is set', () => {
     expect([...nats.ports, ...postgres.ports]).toEqual([
       `\${BIND_ADDRESS:-127.0.0.1}:\${NATS_PORT:-4222}:4222`,
       `\${BIND_ADDRESS:-127.0.0.1}:\${POSTGRES_PORT:-5432}:5432`,
     ]);
   });
 
-  it('names the command of its workers: the program without a command is none', () => {
+  it('starts its workers with the command worker', () => {
     expect(worker.command).toEqual(['worker']);
   });
 
@@ -125,14 +125,14 @@ describe('docker-compose.yml', () => {
 
 describe('docker-compose.try.yml', () => {
   it('allows the address of its receiver, and no other', () => {
-    const address = trying.services.receiver.networks.try.ipv4_address;
-    expect(trying.services.worker.environment).toEqual({
+    const address = tryOut.services.receiver.networks.try.ipv4_address;
+    expect(tryOut.services.worker.environment).toEqual({
       ALLOWED_PRIVATE_CIDRS: `${address}/32,\${ALLOWED_PRIVATE_CIDRS:-}`,
     });
   });
 
   it('runs its receiver from the image of the workers', () => {
-    expect(trying.services.receiver.image).toBe(worker.image);
-    expect(trying.services.receiver.command[0]).toBe('receive');
+    expect(tryOut.services.receiver.image).toBe(worker.image);
+    expect(tryOut.services.receiver.command[0]).toBe('receive');
   });
 });

@@ -11,14 +11,14 @@ const root = new URL('../../', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
 
 const SETTINGS_PAGE = 'docs/settings.md';
-// UPDATE_DOCS=1 npx vitest run test/architecture/docs.test.ts
+// To write the page: UPDATE_DOCS=1 npx vitest run test/architecture/docs.test.ts
 if (process.env.UPDATE_DOCS === '1') writeFileSync(new URL(SETTINGS_PAGE, root), settingsPage());
 
 const names = Object.keys(specifications).sort();
 const env = parseEnv(read('.env'));
 const documented = documentedSettings();
 
-/** Their default is not one text: it depends on the machine or on another setting, or stands empty in `.env`. */
+/** Settings whose default depends on the machine or on another setting, with the text that the comment contains. */
 const DEPENDS = {
   CONSUMER_NAME: 'webhook-worker-<hostname>',
   CONCURRENCY: '256',
@@ -37,7 +37,7 @@ function defaultOf(name: string): string {
 const digits = (text: string) => text.replaceAll('_', '');
 
 describe('the documentation of the settings', () => {
-  it('names in .env just the settings that exist', () => {
+  it('lists in .env exactly the settings that exist', () => {
     expect(Object.keys(env).sort()).toEqual(names);
   });
 
@@ -50,9 +50,9 @@ describe('the documentation of the settings', () => {
     expect(uncommented).toEqual([]);
   });
 
-  it.each(names)('says the same default of %s in .env, in its comment and in the code', (name) => {
-    const said = digits(documented.get(name)!.byDefault);
-    expect(said).toContain(digits(DEPENDS[name as keyof typeof DEPENDS] ?? defaultOf(name)));
+  it.each(names)('gives the same default of %s in .env, in its comment and in the code', (name) => {
+    const inComment = digits(documented.get(name)!.byDefault);
+    expect(inComment).toContain(digits(DEPENDS[name as keyof typeof DEPENDS] ?? defaultOf(name)));
     expect(env[name]).toBe(EMPTY_IN_ENV.includes(name) ? '' : defaultOf(name));
   });
 
@@ -71,13 +71,13 @@ describe('the documentation of the settings', () => {
     expect(tooHigh).not.toBeNull();
   });
 
-  it('is the page docs/settings.md, to the letter', () => {
+  it('is exactly the page docs/settings.md', () => {
     expect(readPage(SETTINGS_PAGE)).toBe(settingsPage());
   });
 });
 
 describe('the table of renamed settings', () => {
-  it('has each old name with its new one, as the code does', () => {
+  it('has the same old and new names as the code', () => {
     const rows = [...readPage('docs/upgrading.md').matchAll(/^\| `([A-Z_]+)` \| `([A-Z_]+)` \|$/gm)];
     expect(Object.fromEntries(rows.map(([, oldName, name]) => [oldName, name]))).toEqual(RENAMED);
   });
@@ -90,18 +90,18 @@ describe('the table of log events', () => {
   const levels = new Map(rows.map(([, event, level]) => [event!, level!]));
   const logged = logEventsInSource();
 
-  it('has each event that the source logs, once, and no other', () => {
+  it('has each event of the source once, and no other event', () => {
     const found = rows.map(([, event]) => event!);
     expect(found.sort()).toEqual([...new Set(logged.map(({ event }) => event))].sort());
   });
 
-  it('has the level of each event that has one', () => {
+  it('has the right level of each event', () => {
     const wrong = logged.filter(({ event, level }) => !levels.get(event)?.includes(level ?? ''));
     expect(wrong).toEqual([]);
   });
 });
 
-/** As GitHub makes them of headings. */
+/** The anchors that GitHub makes of the headings of a page. */
 function anchorsOf(page: string): string[] {
   const headings = [...withoutCode(readPage(page)).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => heading!);
   return headings.map((heading) =>
@@ -125,7 +125,7 @@ function brokenLinksOf(page: string): string[] {
   });
 }
 
-/** Streams, and variables that only the compose files and the tests know. */
+/** Names of streams, and variables that only the compose files and the tests read. */
 const NO_SETTINGS = [
   'WEBHOOKS_DLQ',
   'WEBHOOKS_PARKED',
@@ -150,29 +150,31 @@ describe('the manual', () => {
     expect(filesOf(page).filter((path) => !existsSync(new URL(path, root)))).toEqual([]);
   });
 
-  it('names the files to open for a change', () => {
+  it('names in docs/architecture.md the files to open for a change', () => {
     expect(filesOf('docs/architecture.md').length).toBeGreaterThan(20);
   });
 
-  it.each(PAGES)('%s names only settings that exist, or that were renamed', (page) => {
+  it.each(PAGES)('%s names only settings that exist or were renamed', (page) => {
     const named = [...withoutCode(readPage(page)).matchAll(/`([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)];
     const known = new Set([...names, ...Object.keys(RENAMED), ...NO_SETTINGS]);
     expect(named.map(([, name]) => name!).filter((name) => !known.has(name))).toEqual([]);
   });
 
-  it.each(PAGES.filter((page) => page.startsWith('docs/')))('%s says first what it answers', (page) => {
+  it.each(
+    PAGES.filter((page) => page.startsWith('docs/')),
+  )('%s starts with the questions that it answers', (page) => {
     expect(readPage(page)).toMatch(/^# .+\n\nThis page answers: .+/);
   });
 
-  it.each(PAGES.filter((page) => page.startsWith('docs/')))('%s ends with where to read on', (page) => {
+  it.each(PAGES.filter((page) => page.startsWith('docs/')))('%s ends with the section Read on', (page) => {
     expect(readPage(page)).toMatch(/\n## Read on\n\n(- .*\n( {2}.*\n)*)+$/);
   });
 
-  it.each(PAGES.filter((page) => page.startsWith('docs/')))('%s is reached from the front door', (page) => {
+  it.each(PAGES.filter((page) => page.startsWith('docs/')))('%s is linked from the README', (page) => {
     expect(readPage('README.md')).toContain(`](${page}`);
   });
 
-  it('has a front door of at most 160 lines', () => {
+  it('has a README of at most 160 lines', () => {
     expect(readPage('README.md').trimEnd().split('\n').length).toBeLessThanOrEqual(160);
   });
 });

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
-/** What the pattern finds in the files of a folder, each once. */
+/** The distinct matches of the pattern's group in the files of a folder. */
 function namesIn(folder: string, file: RegExp, pattern: RegExp): string[] {
   const root = new URL(`../../${folder}/`, import.meta.url);
   const paths = (readdirSync(root, { recursive: true }) as string[]).filter((path) => file.test(path));
@@ -12,7 +12,7 @@ function namesIn(folder: string, file: RegExp, pattern: RegExp): string[] {
   return [...new Set(names)].sort();
 }
 
-it('at every fault point of the source, a worker of some test dies', () => {
+it('every failpoint of the source has a test in which a worker dies there', () => {
   const points = namesIn('src', /\.ts$/, /failpoint\('(.+?)'\)/g);
   expect(points).not.toEqual([]);
   expect(namesIn('test/program', /^dying.*\.test\.ts$/, /'(\w+\.\w+)'/g)).toEqual(points);

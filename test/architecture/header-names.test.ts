@@ -6,7 +6,7 @@ import { RequestHeader } from '../../src/core/request/header-names.ts';
 const src = new URL('../../src/', import.meta.url);
 const TABLES = ['core/message/nats-headers.ts', 'core/request/header-names.ts'];
 
-/** A column of the console has the name of the header that shows the same. */
+/** Some columns of the overview page have the names of headers. */
 const COLUMNS = 'dashboard/overview.ts';
 
 const files = (readdirSync(src, { recursive: true }) as string[]).filter(
@@ -18,7 +18,7 @@ const textOf = new Map(
 
 it.each([
   ...new Set([...Object.values(Header), ...Object.values(RequestHeader)]),
-])('the name %s is written in the table of headers alone', (name) => {
+])('the header name %s occurs only in the tables of headers', (name) => {
   const literal = `'${name.toLowerCase()}'`;
   expect([...textOf].filter(([, text]) => text.includes(literal)).map(([path]) => path)).toEqual([]);
 });

@@ -7,7 +7,7 @@ const files = (readdirSync(src, { recursive: true }) as string[]).filter((path) 
 const STAGES = ['delivery', 'publishing', 'receiver', 'dashboard'];
 const ADAPTERS = ['nats', 'postgres', 'http'];
 
-/** What each folder may import beside itself, `node:` and types of pino: folders of ours, and packages (docs/architecture.md). */
+/** The folders and packages that each folder may import, beside itself, `node:` and the types of pino (docs/architecture.md). */
 const MAY_IMPORT: Record<string, { readonly folders: string[]; readonly packages: string[] }> = {
   core: { folders: [], packages: [] },
   runtime: { folders: [], packages: ['pino', 'pino-pretty'] },
@@ -25,7 +25,7 @@ const MAY_IMPORT: Record<string, { readonly folders: string[]; readonly packages
 const folderOf = (path: string) => (path.includes('/') ? path.slice(0, path.indexOf('/')) : '');
 const read = (path: string) => readFileSync(new URL(path, src), 'utf8');
 
-/** Without comments: those may name what the code may not use. */
+/** The code without its comments, which may name things that the code may not use. */
 const codeOf = (path: string) => read(path).replace(/\/\*[\s\S]*?\*\/|(?<![:'"`\w])\/\/.*$/gm, '');
 
 function importsOf(path: string): string[] {
@@ -49,30 +49,30 @@ function forbiddenImports(path: string): string[] {
   });
 }
 
-/** The files of ours that a file imports, types included. */
+/** The files of src/ that a file imports, types included. */
 function filesImportedBy(path: string): string[] {
   return importsOf(path)
     .filter((specifier) => specifier.startsWith('.'))
     .map((specifier) => new URL(specifier, new URL(path, src)).href.slice(src.href.length));
 }
 
-/** Each circle of imports once, as the files on its way. */
-function importCircles(): string[] {
+/** Each import cycle once, as its files in order. */
+function importCycles(): string[] {
   const finished = new Set<string>();
-  const circles: string[] = [];
-  const visit = (path: string, way: readonly string[]): void => {
-    if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(' -> '));
+  const cycles: string[] = [];
+  const visit = (path: string, chain: readonly string[]): void => {
+    if (chain.includes(path)) cycles.push([...chain.slice(chain.indexOf(path)), path].join(' -> '));
     else if (!finished.has(path))
-      for (const imported of filesImportedBy(path)) visit(imported, [...way, path]);
+      for (const imported of filesImportedBy(path)) visit(imported, [...chain, path]);
     finished.add(path);
   };
   for (const path of files) visit(path, []);
-  return circles;
+  return cycles;
 }
 
 describe('the source', () => {
-  it('has no circle of imports', () => {
-    expect(importCircles()).toEqual([]);
+  it('has no import cycle', () => {
+    expect(importCycles()).toEqual([]);
   });
 
   it.each(files)('%s imports only what its folder may', (path) => {
@@ -95,8 +95,8 @@ describe('the source', () => {
     );
   });
 
-  // sql and guide only show examples of what a user may ask.
-  it('says SQL only in the tables of postgres/', () => {
+  // commands/sql.ts and commands/up/guide.ts contain examples for users.
+  it('contains SQL only in postgres/tables', () => {
     const sql = /['"`]\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|ALTER TABLE)\s/;
     expect(
       files.filter(
@@ -109,16 +109,16 @@ describe('the source', () => {
     ).toEqual([]);
   });
 
-  it('wires and decides nothing in commands/: of a stage, they import what a stage offers, not the delivery journey', () => {
-    const reaching = files.filter(
+  it('imports nothing from delivery/ in commands/, which wire and decide nothing', () => {
+    const importers = files.filter(
       (path) =>
         folderOf(path) === 'commands' &&
         filesImportedBy(path).some((imported) => folderOf(imported) === 'delivery'),
     );
-    expect(reaching).toEqual([]);
+    expect(importers).toEqual([]);
   });
 
-  it('has only folders that are stages or outside things', () => {
+  it('has only the folders of stages, adapters and shared code', () => {
     const folders = new Set(files.map(folderOf).filter((folder) => folder !== ''));
     expect([...folders].sort()).toEqual(
       [...STAGES, ...ADAPTERS, 'commands', 'config', 'core', 'embedded', 'runtime', 'worker'].sort(),

@@ -12,16 +12,16 @@ describe('the log', () => {
       expect(names).toContain(known);
   });
 
-  it('says nothing but events, `noun.verb`, after their fields', () => {
+  it('contains only events named `noun.verb`, with their fields before the name', () => {
     expect(events.filter(({ event }) => !EVENT.test(event))).toEqual([]);
   });
 });
 
-describe('the search for events', () => {
+describe('the search for log events', () => {
   it.each([
     ['a literal', `log.warn({ a: 1 }, 'a.b')`, [['a.b', 'warn']]],
     [
-      'either of two',
+      'both branches of a condition',
       `this.#log.info({}, is ? 'a.b' : 'a.c')`,
       [
         ['a.b', 'info'],
@@ -29,15 +29,19 @@ describe('the search for events', () => {
       ],
     ],
     ['a computed level', `log[level]({}, 'a.b')`, [['a.b', null]]],
-    ['a function that passes it on', `function say(e) { log.error({}, e); } say('a.b');`, [['a.b', 'error']]],
     [
-      'a method that does',
+      'an argument of a function that logs it',
+      `function note(e) { log.error({}, e); } note('a.b');`,
+      [['a.b', 'error']],
+    ],
+    [
+      'an argument of a method that logs it',
       `const p = { pause(f, e) { log.warn(f, e); } }; p.pause({}, 'a.b');`,
       [['a.b', 'warn']],
     ],
     ['a sentence', `log.info('it works')`, [[`log.info('it works')`, 'info']]],
     ['a template', 'log.info({}, `it works`)', [['`it works`', 'info']]],
-    ['a name from elsewhere', 'log.info({}, WORKS)', [['WORKS', 'info']]],
+    ['a name from another file', 'log.info({}, WORKS)', [['WORKS', 'info']]],
   ] as const)('finds %s', (_what, text, found) => {
     const events = logEventsIn(new Map([['a.ts', text]]));
     expect(events.map(({ event, level }) => [event, level])).toEqual(found);

@@ -3,16 +3,16 @@ import ts from 'typescript';
 
 /** One place in the source that logs an event. */
 export type LogEvent = {
-  /** `noun.verb`; or code, where the source gives no literal. */
+  /** `noun.verb`; or the code of the argument if it is not a literal. */
   readonly event: string;
-  /** Null where the source computes it. */
+  /** Null if the source computes it. */
   readonly level: string | null;
   /** `folder/file.ts:line` */
   readonly at: string;
 };
 
 const LEVELS = new Set(['trace', 'debug', 'info', 'warn', 'error', 'fatal']);
-/** Has an `info` of its own: it asks for a stream or a consumer. */
+/** Its method `info` reads a stream or a consumer, and logs nothing. */
 const NATS_MANAGER = /\b(streams|consumers)$/;
 
 const src = new URL('../../src/', import.meta.url);
@@ -23,7 +23,7 @@ export function logEventsInSource(): LogEvent[] {
   return logEventsIn(new Map(paths.map((path) => [path, readFileSync(new URL(path, src), 'utf8')])));
 }
 
-/** The same, of the texts of some files by their paths. */
+/** The events that these files log. The keys are paths, the values the texts. */
 export function logEventsIn(texts: ReadonlyMap<string, string>): LogEvent[] {
   const files = [...texts].map(([path, text]) =>
     ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true),
@@ -32,7 +32,7 @@ export function logEventsIn(texts: ReadonlyMap<string, string>): LogEvent[] {
   const events = calls.flatMap((call) => {
     const level = levelOf(call);
     if (level === undefined) return [];
-    // Without fields, the only argument would be the message.
+    // A call without fields is reported as a whole.
     const message = call.arguments.length === 2 ? call.arguments[1]! : call;
     return eventsOf(message, calls).map((found) => ({ ...found, level }));
   });
@@ -49,7 +49,7 @@ function callsIn(node: ts.Node): ts.CallExpression[] {
   return calls;
 }
 
-/** `log.warn(…)` has level warn, `log[level](…)` a computed one; undefined: the call logs nothing. */
+/** `log.warn(…)` has the level warn, `log[level](…)` a computed level (null). Undefined if the call logs nothing. */
 function levelOf({ expression }: ts.CallExpression): string | null | undefined {
   if (ts.isElementAccessExpression(expression))
     return /\blog$/.test(expression.expression.getText()) ? null : undefined;
@@ -68,7 +68,10 @@ function eventsOf(message: ts.Expression, calls: readonly ts.CallExpression[]): 
   return [{ event, at: `${file.fileName}:${line}` }];
 }
 
-/** What callers give for a parameter of the function that it stands in: functions by their name in their file, methods everywhere. */
+/**
+ * If the name is a parameter of the function around it: the arguments that callers pass for it. Callers of a function are searched
+ * in its file, callers of a method in all files.
+ */
 function argumentsFor(name: ts.Identifier, calls: readonly ts.CallExpression[]): ts.Expression[] {
   const callee = ts.findAncestor(
     name,

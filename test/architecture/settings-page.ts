@@ -3,10 +3,10 @@ import { specifications } from '../../src/config/settings.ts';
 
 const config = new URL('../../src/config/', import.meta.url);
 
-/** What the comment above a setting says, and the numbers of its validator. */
+/** The parts of the comment above a setting, and the bounds of its validator. */
 export type DocumentedSetting = {
   readonly name: string;
-  /** The sentence above the group that it stands in. */
+  /** The sentence above the group of the setting. */
   readonly group: string;
   /** The file of the group. */
   readonly file: string;
@@ -14,12 +14,12 @@ export type DocumentedSetting = {
   readonly tooLow: string | null;
   readonly tooHigh: string | null;
   readonly byDefault: string;
-  /** As the comment has it; null where it names none. */
+  /** The range in the comment; null if the comment has none. */
   readonly range: string | null;
-  /** The range is that of each item of a list. */
+  /** True if the range applies to each item of a list. */
   readonly isRangeOfEach: boolean;
   readonly env: string;
-  /** What the validator accepts: the same range, in code. */
+  /** The range in the code, which the validator accepts. */
   readonly accepts: { readonly min: string; readonly max: string } | null;
 };
 
@@ -31,9 +31,9 @@ export function documentedSettings(): ReadonlyMap<string, DocumentedSetting> {
   const found = readdirSync(config).flatMap((file) => {
     const source = readFileSync(new URL(file, config), 'utf8');
     const [group] = source.matchAll(GROUP);
-    const place = { file: `src/config/${file}`, group: textOf(group?.[1] ?? '').replace(/\.$/, '') };
+    const origin = { file: `src/config/${file}`, group: textOf(group?.[1] ?? '').replace(/\.$/, '') };
     return [...source.matchAll(SETTING)].map(([, comment, name, code]) => ({
-      ...place,
+      ...origin,
       ...documented(name!, textOf(comment!), code!),
     }));
   });
@@ -41,15 +41,15 @@ export function documentedSettings(): ReadonlyMap<string, DocumentedSetting> {
 }
 
 function documented(name: string, comment: string, code: string): Omit<DocumentedSetting, 'group' | 'file'> {
-  const [said = '', facts = ''] = comment.split(' @default ');
+  const [text = '', facts = ''] = comment.split(' @default ');
   const [, byDefault = '', ofWhat, range, env = ''] =
     /^(.*?)\.(?: (Range|Each) (.*?)\.)? Env ([A-Z_]+)\.$/.exec(facts) ?? [];
   const [, min, max] = /^\w+\(\s*([\d_.]+),\s*([\d_.]+),?\s*\)/.exec(code) ?? [];
   return {
     name,
-    text: said.split(/ ?Too (?:low|high): /)[0]!,
-    tooLow: /Too low: (.*?)(?= Too high: |$)/.exec(said)?.[1] ?? null,
-    tooHigh: /Too high: (.*?)(?= Too low: |$)/.exec(said)?.[1] ?? null,
+    text: text.split(/ ?Too (?:low|high): /)[0]!,
+    tooLow: /Too low: (.*?)(?= Too high: |$)/.exec(text)?.[1] ?? null,
+    tooHigh: /Too high: (.*?)(?= Too low: |$)/.exec(text)?.[1] ?? null,
     byDefault,
     range: range ?? null,
     isRangeOfEach: ofWhat === 'Each',
@@ -58,7 +58,7 @@ function documented(name: string, comment: string, code: string): Omit<Documente
   };
 }
 
-/** One line, without the stars of a comment. */
+/** The text of a comment in one line, without its stars. */
 function textOf(comment: string): string {
   return comment
     .split('\n')
@@ -90,8 +90,8 @@ export function settingsPage(): string {
   const settings = Object.keys(specifications).map((name) => documented.get(name)!);
   const groups = [...new Set(settings.map(({ group }) => group))];
   const details = groups.flatMap((group) => {
-    const those = settings.filter((setting) => setting.group === group);
-    return [`## ${group}`, `Source: \`${those[0]!.file}\`.`, ...those.map(detailOf)];
+    const inGroup = settings.filter((setting) => setting.group === group);
+    return [`## ${group}`, `Source: \`${inGroup[0]!.file}\`.`, ...inGroup.map(detailOf)];
   });
   const table = ['| setting | default | what it is |', '|---|---|---|', ...settings.map(rowOf)].join('\n');
   return `${[INTRODUCTION, `## All settings\n\n${table}`, ...details, READ_ON].join('\n\n').replace(/\n{3,}/g, '\n\n')}\n`;
@@ -102,7 +102,7 @@ const READ_ON = `## Read on
 - [Endpoint health](endpoint-health.md#all-waits-and-delays): all waits and delays, with those that are no setting.
 - [Permissions](permissions.md): the rights of the users that these settings name.`;
 
-/** What is said of a setting in code, as far as pages need it. */
+/** The default and the description of a setting in the code. */
 export function specificationOf(name: string): { readonly default: unknown; readonly desc: string } {
   return specifications[name as keyof typeof specifications] as never;
 }
@@ -122,7 +122,7 @@ function detailOf(setting: DocumentedSetting): string {
   return `### \`${name}\`\n\n${withNamesAsCode([text, '', ...facts].join('\n'))}`;
 }
 
-/** Whether the comment names just what stands in the code. */
+/** True if the default in the comment is the default in the code. */
 function isValue({ name, byDefault }: DocumentedSetting): boolean {
   const value = specificationOf(name).default;
   return plain(byDefault) === (Array.isArray(value) && value.length > 0 ? value.join(',') : String(value));
@@ -139,7 +139,7 @@ function withNamesAsCode(text: string): string {
   );
 }
 
-/** 30_000 is for readers of code. */
+/** Removes the underscores of numbers such as 30_000. */
 function plain(text: string): string {
   return text.replace(/(?<=\d)_(?=\d)/g, '');
 }
