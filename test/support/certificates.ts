@@ -10,18 +10,18 @@ export interface Certificate {
 }
 
 export interface Authority {
-  /** Of the authority itself. */
+  /** The certificate of the authority itself. */
   readonly caFile: string;
   /**
-   * A certificate that it signs, and its key, as PEM files.
-   * @param hosts names and IPv4 addresses that it is for
-   * @param options.expired its time is over already
+   * Signs a certificate. Returns it and its key, as PEM files.
+   * @param hosts The names and IPv4 addresses that the certificate is valid for.
+   * @param options.expired True for a certificate that has expired already.
    */
   sign(name: string, hosts?: readonly string[], options?: { expired?: boolean }): Promise<Certificate>;
 }
 
 const DAY_MS = 86_400_000;
-/** Object identifiers, encoded. */
+/** Encoded object identifiers. */
 const OID = {
   ecdsaWithSha256: '2a8648ce3d040302',
   commonName: '550403',
@@ -29,7 +29,7 @@ const OID = {
   isAuthority: '551d13',
 };
 
-/** A certificate authority of its own, in a folder that is removed as `cleanUpAfter` says. Made here, since not every machine has openssl. */
+/** A new certificate authority, in a folder that `cleanUpAfter` removes. It does not use openssl, which not every machine has. */
 export async function makeAuthority(): Promise<Authority> {
   const folder = await temporaryFolder();
   const keys = newKeys();
@@ -55,9 +55,9 @@ export async function makeAuthority(): Promise<Authority> {
 
 const newKeys = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
 
-interface Statement {
+interface CertificateFields {
   readonly name: string;
-  /** Without: the certificate of an authority. */
+  /** Undefined for the certificate of an authority. */
   readonly hosts?: readonly string[];
   readonly publicKey: KeyObject;
   readonly issuer: string;
@@ -66,7 +66,14 @@ interface Statement {
 }
 
 /** X.509 (RFC 5280) in PEM. */
-function certificate({ name, hosts, publicKey, issuer, issuerKey, expired = false }: Statement): string {
+function certificate({
+  name,
+  hosts,
+  publicKey,
+  issuer,
+  issuerKey,
+  expired = false,
+}: CertificateFields): string {
   const algorithm = der(0x30, oid(OID.ecdsaWithSha256));
   const until = Date.now() + (expired ? -DAY_MS : 30 * DAY_MS);
   const extension =
@@ -95,7 +102,7 @@ function certificate({ name, hosts, publicKey, issuer, issuerKey, expired = fals
   return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`;
 }
 
-/** One value of ASN.1: tag, length, content. */
+/** One ASN.1 value: tag, length, content. */
 function der(tag: number, ...parts: readonly Buffer[]): Buffer {
   const content = Buffer.concat(parts);
   const { length } = content;

@@ -6,28 +6,28 @@ type CleanUp = () => unknown;
 
 const ofFile: CleanUp[] = [];
 
-// vitest ends and leaves the processes that run the files to themselves when it is stopped or killed. Their servers and
-// programs end with them.
+// When vitest is stopped or killed, the processes that run the test files continue. Each of them ends here, and its servers and
+// programs end with it.
 process.once('disconnect', () => process.exit(1));
 
-// This module is loaded anew for every test file, so this is the end of that file.
+// Every test file loads this module again, so this hook runs at the end of that file.
 afterAll(async () => {
   for (const cleanUp of ofFile.splice(0).reverse()) await cleanUp();
 });
 
 /**
- * Does `cleanUp` at the end of the test that asks for it, passed or failed; the last one told comes first. Outside a test, as
- * in `beforeAll`, and in tests that run side by side, at the end of the test file. A file with twenty tests would else run
- * twenty idle workers and servers for its last one, which on two cores is then too slow.
+ * Calls `cleanUp` at the end of the current test, passed or failed, in reverse order of registration. Outside a test (such as in
+ * `beforeAll`) and in concurrent tests, it is called at the end of the test file. Not always at the end of the file: the last of
+ * twenty tests would run beside twenty idle workers and servers, and would be too slow on two cores.
  */
 export function cleanUpAfter(cleanUp: CleanUp): void {
   const test = TestRunner.getCurrentTest();
-  // Of tests that run side by side, the current one may be any of them.
+  // Among concurrent tests, vitest may report another one as the current test.
   if (test === undefined || test.concurrent) ofFile.push(cleanUp);
   else onTestFinished(async () => void (await cleanUp()));
 }
 
-/** An empty folder, which is removed when its test, or the test file, is over. */
+/** An empty folder, which is removed at the end of its test or of the test file. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await makeFolder();
   cleanUpAfter(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));

@@ -3,12 +3,12 @@ import { startTestPostgres } from './test-postgres.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Of the PostgreSQL that all test files share: each makes its own database in it. */
+    /** The URL of the PostgreSQL that all test files share. Each test file creates its own databases in it. */
     readonly postgresUrl: string;
   }
 }
 
-/** One PostgreSQL for the whole run; returns how to stop it. A run that is killed takes it along (see keeper.ts). */
+/** Starts one PostgreSQL for the whole run, and returns the function that stops it. It also ends if the run is killed (see supervisor.ts). */
 export default async function setUp(project: TestProject): Promise<() => Promise<unknown>> {
   const postgres = await startTestPostgres(process.env.TEST_POSTGRES);
   console.log(`Tests run on ${postgres.description}`);

@@ -4,14 +4,14 @@ import type { Readable } from 'node:stream';
 /** A part of the line, a regular expression, or a predicate. */
 export type LinePattern = string | RegExp | ((line: string) => boolean);
 
-/** Collects the lines of a program's two streams while they come. */
+/** Collects the lines of a program's two streams as they arrive. */
 export function collectLines(stdoutStream: Readable, stderrStream: Readable) {
   const waiting = new Set<(line: string) => void>();
   const collect = (input: Readable) => {
     const lines: string[] = [];
     createInterface({ input }).on('line', (line) => {
       lines.push(line);
-      for (const look of waiting) look(line);
+      for (const check of waiting) check(line);
     });
     return lines;
   };
@@ -21,21 +21,21 @@ export function collectLines(stdoutStream: Readable, stderrStream: Readable) {
     stdout,
     stderr,
     all: (): string => [...stdout, ...stderr].join('\n'),
-    /** The first line that fits, already there or yet to come; pending for ever if none comes. */
+    /** The first line that matches, already written or not. Stays pending if no such line comes. */
     next: (pattern: LinePattern): Promise<string> =>
       new Promise((resolve) => {
-        const look = (line: string) => {
-          if (!fits(line, pattern)) return;
-          waiting.delete(look);
+        const check = (line: string) => {
+          if (!matches(line, pattern)) return;
+          waiting.delete(check);
           resolve(line);
         };
-        waiting.add(look);
-        for (const line of [...stdout, ...stderr]) look(line);
+        waiting.add(check);
+        for (const line of [...stdout, ...stderr]) check(line);
       }),
   };
 }
 
-function fits(line: string, pattern: LinePattern): boolean {
+function matches(line: string, pattern: LinePattern): boolean {
   if (typeof pattern === 'string') return line.includes(pattern);
   return pattern instanceof RegExp ? pattern.test(line) : pattern(line);
 }

@@ -3,11 +3,11 @@ import { type NatsServer, type NatsServerOptions, startNatsServer } from '../../
 import { freePort } from '../../src/embedded/process/ports.ts';
 
 export interface NatsCluster {
-  /** By name: `n1`, `n2`, …, as they stand in what JetStream says of leaders and replicas. */
+  /** The nodes by name: `n1`, `n2`, …. JetStream names leaders and replicas so. */
   readonly nodes: ReadonlyMap<string, NatsServer>;
-  /** Of all nodes, comma-separated. */
+  /** The URLs of all nodes, separated by commas. */
   readonly url: string;
-  /** Starts a node that has ended, with its data, on its port. */
+  /** Starts a stopped node again, on the same port with the same data. */
   restart(name: string): Promise<void>;
   stop(): Promise<void>;
 }
@@ -17,10 +17,10 @@ export type NatsClusterOptions = Pick<NatsServerOptions, 'dataDir' | 'env' | 'lo
   readonly size?: number;
 };
 
-/** How soon a node in lame duck mode moves its clients: after a second, and not over minutes as with many clients. */
+/** A node in lame duck mode moves its clients after one second, instead of over minutes. */
 const LAME_DUCK = 'lame_duck_grace_period: "1s", lame_duck_duration: "30s"';
 
-/** Starts nats-servers that are one cluster. They agree on a leader soon after: a client has to wait for that. */
+/** Starts a cluster of nats-servers. They elect a leader soon after that, and a client has to wait for it. */
 export async function startNatsCluster({ size = 3, ...options }: NatsClusterOptions): Promise<NatsCluster> {
   const names = Array.from({ length: size }, (_, index) => `n${index + 1}`);
   const routes: number[] = [];
@@ -40,7 +40,7 @@ cluster { name: embedded, listen: "127.0.0.1:${routes[names.indexOf(name)]}", ro
     await Promise.all([...nodes.values()].map((node) => node.stop()));
   };
   try {
-    // At the same time: one alone waits for the others.
+    // All nodes start at the same time, since each waits for the others.
     const started = await Promise.allSettled(names.map((name) => start(name, 0)));
     for (const [index, node] of started.entries())
       if (node.status === 'fulfilled') nodes.set(names[index]!, node.value);

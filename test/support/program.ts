@@ -6,16 +6,16 @@ import { cleanUpAfter, temporaryFolder } from './clean-up.ts';
 import { collectLines, type LinePattern } from './lines.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-/** What a program gets of our own environment: no NATS_URL, DATABASE_URL or other setting slips in. */
+/** The variables that a program inherits from the environment. No NATS_URL, DATABASE_URL or other setting is among them. */
 const INHERITED = ['PATH', 'HOME', 'XDG_CACHE_HOME', 'TMPDIR', 'LANG'];
 const TIMEOUT_MS = 30_000;
 
 export interface RunOptions {
-  /** Beside PATH, HOME and the like, which are the test's own. */
+  /** Variables in addition to PATH, HOME and the others that the program inherits. */
   readonly env?: Readonly<Record<string, string>>;
   /** @default an empty temporary folder */
   readonly cwd?: string;
-  /** Gives it a process group of its own, as a terminal does; `kill` then reaches the whole group. @default false */
+  /** Starts the program in its own process group, as a terminal does. `kill` then signals the whole group. @default false */
   readonly ownGroup?: boolean;
 }
 
@@ -24,26 +24,26 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-interface Patience {
-  /** In milliseconds. @default 30_000 */
+interface WaitOptions {
+  /** How long to wait, in milliseconds. @default 30_000 */
   readonly timeoutMs?: number;
 }
 
 export interface RunningProgram {
   readonly child: ChildProcess;
   readonly pid: number;
-  /** The whole lines that it has written so far. */
+  /** The complete lines written so far. */
   readonly stdout: readonly string[];
   readonly stderr: readonly string[];
-  /** The first line that fits, of either stream, written before or after. @throws Error with all output if none comes */
-  waitForLine(pattern: LinePattern, options?: Patience): Promise<string>;
-  /** How it ended; all its output has arrived then. @throws Error with all output if it does not end */
-  waitForExit(options?: Patience): Promise<Exit>;
+  /** The first line of either stream that matches, already written or not. @throws Error with all output if no such line comes */
+  waitForLine(pattern: LinePattern, options?: WaitOptions): Promise<string>;
+  /** Returns the exit code or signal, once all output has arrived. @throws Error with all output if the program does not end */
+  waitForExit(options?: WaitOptions): Promise<Exit>;
   /** @default SIGTERM */
   kill(signal?: NodeJS.Signals): void;
 }
 
-/** Runs the built program, `node dist/main.js <args>`. It is killed as `cleanUpAfter` says if it still runs. */
+/** Runs the built program, `node dist/main.js <args>`. `cleanUpAfter` kills it if it still runs. */
 export async function runProgram(args: readonly string[], options: RunOptions = {}): Promise<RunningProgram> {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run "npm run build".`);
   return runCommand(process.execPath, [MAIN, ...args], options);
@@ -71,15 +71,17 @@ export async function runCommand(
   const output = collectLines(child.stdout, child.stderr);
   endWithTest(child, kill);
 
-  /** Fails when `goal` is not reached in time, or cannot be reached any more since the program has ended. */
-  const within = async <T>(
-    what: string,
+  /** Fails if the goal is not reached in time, or if the program ends before. */
+  const withTimeout = async <T>(
+    description: string,
     goal: Promise<T>,
-    { timeoutMs = TIMEOUT_MS }: Patience = {},
+    { timeoutMs = TIMEOUT_MS }: WaitOptions = {},
   ): Promise<T> => {
     let timer: NodeJS.Timeout | undefined;
-    const failure = (why: string) =>
-      new Error(`${command} ${args.join(' ')} should have ${what}, but ${why}. It wrote:\n${output.all()}`);
+    const failure = (reason: string) =>
+      new Error(
+        `${command} ${args.join(' ')} should have ${description}, but ${reason}. It wrote:\n${output.all()}`,
+      );
     const tooLate = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(failure(`not within ${timeoutMs} ms`)), timeoutMs);
     });
@@ -98,8 +100,8 @@ export async function runCommand(
     stdout: output.stdout,
     stderr: output.stderr,
     kill,
-    waitForLine: (pattern, patience) => within(`written ${pattern}`, output.next(pattern), patience),
-    waitForExit: (patience) => within('ended', closed, patience),
+    waitForLine: (pattern, options) => withTimeout(`written ${pattern}`, output.next(pattern), options),
+    waitForExit: (options) => withTimeout('ended', closed, options),
   };
 }
 
@@ -111,7 +113,7 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
 
 const running = new Set<(signal: NodeJS.Signals) => void>();
 
-// When this test process is ended in the middle of a file, as by Ctrl-C.
+// Kills the programs if this test process ends in the middle of a file, such as at Ctrl-C.
 process.on('exit', () => {
   for (const kill of running) kill('SIGKILL');
 });
@@ -124,7 +126,7 @@ function endWithTest(child: ChildProcess, kill: (signal: NodeJS.Signals) => void
     const exited = once(child, 'exit');
     kill('SIGKILL');
     await exited;
-    // Processes that it has started may hold its output open; nobody reads it any more.
+    // Processes that the program started may keep its output open, but the test no longer reads it.
     child.stdout?.destroy();
     child.stderr?.destroy();
   });

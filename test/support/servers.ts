@@ -10,26 +10,26 @@ import { cleanUpAfter, temporaryFolder } from './clean-up.ts';
 interface Restartable {
   readonly url: string;
   readonly port: number;
-  /** Of the process that runs now. */
+  /** The pid of the current process. */
   readonly pid: number;
   stop(): Promise<void>;
-  /** With SIGKILL. */
+  /** Ends the server with SIGKILL. */
   kill(): Promise<void>;
-  /** Stops it if it runs, and starts it on the same port with the same data. */
+  /** Stops the server if it runs, and starts it on the same port with the same data. */
   restart(): Promise<void>;
 }
 
 export interface TestNats extends Restartable {
-  /** The contents of its configuration file. */
+  /** The contents of the server's configuration file. */
   readonly config: string;
-  /** Changes the configuration of the server that runs. A restart goes back to the first one. */
+  /** Changes the configuration of the running server. A restart uses the first configuration again. */
   reload(config: string): Promise<void>;
 }
 
 /**
- * A real nats-server with JetStream, of its own: it ends, and its data is removed, as `cleanUpAfter` says.
- * @param options.config contents of its configuration file: clusters, TLS, accounts, limits
- * @param options.port @default any free one
+ * Starts a real nats-server with JetStream. `cleanUpAfter` stops it and removes its data.
+ * @param options.config The contents of its configuration file: clusters, TLS, accounts, limits.
+ * @param options.port @default any free port
  */
 export async function startTestNats(options: { config?: string; port?: number } = {}): Promise<TestNats> {
   const { config = '' } = options;
@@ -47,12 +47,12 @@ export async function startTestNats(options: { config?: string; port?: number } 
 }
 
 /**
- * A real PostgreSQL of its own, which tests may stop and kill. Where that is not needed,
- * `createTestDatabase` is quicker.
+ * Starts a real PostgreSQL that a test may stop and kill. `createTestDatabase` is faster for tests that need
+ * neither.
  */
 export async function startPrivatePostgres(): Promise<Restartable> {
   const dataDir = join(await temporaryFolder(), 'postgres');
-  // Without fsync it would also forget what it has committed when it is killed.
+  // fsync stays on: without it, PostgreSQL loses committed data when it is killed.
   return restartable((port) => startPostgres({ dataDir, port, env: process.env, log: console.log }), 0);
 }
 
@@ -82,11 +82,11 @@ async function restartable(
 
 export interface TestDatabase {
   readonly url: string;
-  /** Drops it now, clients or not; else it is dropped as `cleanUpAfter` says. */
+  /** Drops the database now, even with clients connected. Otherwise `cleanUpAfter` drops it. */
   drop(): Promise<void>;
 }
 
-/** An empty database of its own name, in the PostgreSQL that the whole test run shares. */
+/** A new empty database in the PostgreSQL that the whole test run shares. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   await administer(`CREATE DATABASE ${name}`);

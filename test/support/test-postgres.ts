@@ -6,28 +6,28 @@ import { errorMessage } from '../../src/runtime/failure.ts';
 import { makeFolder } from './folders.ts';
 
 const IMAGE = 'postgres:18-alpine';
-const ENGINE_PATIENCE_MS = 10_000;
-/** As the embedded one has it: files of tests run side by side, each with pools of its own. */
+const ENGINE_TIMEOUT_MS = 10_000;
+/** As many as the embedded PostgreSQL allows. Test files run concurrently, and each has its own pools. */
 const MAX_CONNECTIONS = 200;
 
 export interface TestPostgres {
   readonly url: string;
-  /** What it is, and why, in one line. */
+  /** Which PostgreSQL it is and why, in one line. */
   readonly description: string;
   stop(): Promise<unknown>;
 }
 
 /**
- * The PostgreSQL of a test run: in a container where a Docker engine answers, else the embedded one.
- * @param choice `docker` or `embedded` forces it (TEST_POSTGRES)
+ * Starts the PostgreSQL of a test run: in a container if a Docker engine answers, otherwise the embedded one.
+ * @param choice `docker` or `embedded` to choose one (TEST_POSTGRES).
  */
 export async function startTestPostgres(choice: string | undefined): Promise<TestPostgres> {
   if (choice === 'embedded') return startEmbedded('as TEST_POSTGRES says');
   if (choice === 'docker') return startContainer('as TEST_POSTGRES says');
   if (choice)
     throw new Error(`TEST_POSTGRES is "${choice}": set it to docker or embedded, or leave it empty.`);
-  const fault = await faultOfEngine();
-  if (fault !== undefined) return startEmbedded(`no Docker engine: ${fault}`);
+  const problem = await engineProblem();
+  if (problem !== undefined) return startEmbedded(`no Docker engine: ${problem}`);
   try {
     return await startContainer('a Docker engine answers');
   } catch (error) {
@@ -35,7 +35,7 @@ export async function startTestPostgres(choice: string | undefined): Promise<Tes
   }
 }
 
-/** Asked from another process, since a connection to an engine that is silent would keep this one from ending. */
+/** Runs in another process: a connection to an engine that does not answer would keep this process from ending. */
 const ASK_ENGINE = `
   import { getContainerRuntimeClient } from 'testcontainers';
   const answer = await getContainerRuntimeClient().then(() => 'yes', (error) => error.message);
@@ -43,8 +43,8 @@ const ASK_ENGINE = `
 `;
 
 /** Why no Docker engine can be used; undefined if one answers. */
-async function faultOfEngine(): Promise<string | undefined> {
-  const options = { timeout: ENGINE_PATIENCE_MS, killSignal: 'SIGKILL', cwd: import.meta.dirname } as const;
+async function engineProblem(): Promise<string | undefined> {
+  const options = { timeout: ENGINE_TIMEOUT_MS, killSignal: 'SIGKILL', cwd: import.meta.dirname } as const;
   try {
     const { stdout } = await promisify(execFile)(
       process.execPath,
@@ -53,8 +53,8 @@ async function faultOfEngine(): Promise<string | undefined> {
     );
     return stdout === 'yes' ? undefined : stdout;
   } catch (error) {
-    const isSilent = (error as { killed?: boolean }).killed;
-    return isSilent ? `it does not answer within ${ENGINE_PATIENCE_MS / 1000} s` : errorMessage(error);
+    const isTimeout = (error as { killed?: boolean }).killed;
+    return isTimeout ? `it does not answer within ${ENGINE_TIMEOUT_MS / 1000} s` : errorMessage(error);
   }
 }
 

@@ -4,10 +4,10 @@ import { inspect } from 'node:util';
 export type Truthy<T> = Exclude<T, false | 0 | '' | null | undefined>;
 
 /**
- * Calls `check` until what it returns (or resolves to) is truthy, and returns that. A check that throws has just not come
- * true yet, so `expect` may stand in it.
- * @param options.timeoutMs when to give up, in milliseconds. @default 50_000: just before vitest does, which says less
- * @throws Error that shows the last value, or what was thrown last
+ * Calls `check` until it returns (or resolves to) a truthy value, and returns that value. A check that throws counts as not yet
+ * true, so it may contain `expect`.
+ * @param options.timeoutMs How long to try, in milliseconds. @default 50_000: shorter than the timeout of vitest, whose error says less.
+ * @throws Error that shows the last value or the last error.
  */
 export async function until<T>(
   check: () => T | Promise<T>,
