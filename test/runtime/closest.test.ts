@@ -10,11 +10,11 @@ test.each([
   ['STATS', 'stats'],
   ['tsat', undefined],
   ['migrate', undefined],
-])('one mistake in %s leads to %s', (word, meant) => {
-  expect(closest(word, ['sql', 'stats'], 1)).toBe(meant);
+])('with at most one mistake, the closest word to %s is %s', (word, expected) => {
+  expect(closest(word, ['sql', 'stats'], 1)).toBe(expected);
 });
 
-test('the word with the fewest mistakes is meant, wherever it stands', () => {
+test('the closest word is the word with the fewest mistakes, at any position in the list', () => {
   expect(closest('NATS_USR', ['NATS_URL', 'NATS_USER'], 2)).toBe('NATS_USER');
   expect(closest('NATS_ULR', ['NATS_USER', 'NATS_URL'], 2)).toBe('NATS_URL');
 });

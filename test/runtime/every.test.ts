@@ -5,7 +5,7 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 describe('a periodic task', () => {
-  it('runs each time that its time is over, and not at once', () => {
+  it('runs after each interval, and not at once', () => {
     const task = vi.fn();
     const stop = every(100, task);
     expect(task).toHaveBeenCalledTimes(0);
@@ -14,7 +14,7 @@ describe('a periodic task', () => {
     stop();
   });
 
-  it('runs no more once it is stopped, which may be said twice', () => {
+  it('never runs after a stop, and a second stop does nothing', () => {
     const task = vi.fn();
     const stop = every(100, task);
     stop();
@@ -23,7 +23,7 @@ describe('a periodic task', () => {
     expect(task).not.toHaveBeenCalled();
   });
 
-  it('never overlaps itself, and goes on once it is done', async () => {
+  it('never overlaps with itself, and continues once a slow run has ended', async () => {
     let finish = () => {};
     const task = vi.fn(
       () =>
@@ -40,7 +40,7 @@ describe('a periodic task', () => {
     stop();
   });
 
-  it('keeps the process alive, unless it is told not to', () => {
+  it('keeps the process alive, except with unref', () => {
     vi.useRealTimers();
     const timers = vi.spyOn(globalThis, 'setInterval');
     const stops = [every(1000, () => {}), every(1000, () => {}, { unref: true })];

@@ -2,20 +2,20 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, it } from 'vitest';
 import { failpoint } from '../../src/runtime/failpoint.ts';
 
-describe('a fault point', () => {
-  it('is nothing where nobody listens', () => {
+describe('a failpoint', () => {
+  it('does nothing without a subscriber', () => {
     expect(failpoint('test.alone')()).toBeUndefined();
   });
 
-  it('tells who listens, at once and each time', () => {
+  it('calls its subscribers each time, synchronously', () => {
     let times = 0;
     const listener = () => void times++;
-    const here = failpoint('test.heard');
-    subscribe('nats-webhook-worker:test.heard', listener);
-    here();
-    here();
-    unsubscribe('nats-webhook-worker:test.heard', listener);
-    here();
+    const reach = failpoint('test.subscribed');
+    subscribe('nats-webhook-worker:test.subscribed', listener);
+    reach();
+    reach();
+    unsubscribe('nats-webhook-worker:test.subscribed', listener);
+    reach();
     expect(times).toBe(2);
   });
 });

@@ -7,8 +7,8 @@ test.each([
   ['/app/dist/main.js', '/home/me', 'node /app/dist/main.js'],
   ['/my app/dist/main.js', '/', "node 'my app/dist/main.js'"],
   ['/usr/bin/nats-webhook-worker', '/', 'nats-webhook-worker'],
-])('%s, called in %s, is %s', (script, folder, called) => {
-  expect(programName(script, folder)).toBe(called);
+])('the script %s in the folder %s is called as %s', (script, folder, expected) => {
+  expect(programName(script, folder)).toBe(expected);
 });
 
 test('a path with a quote is still one word for a shell', () => {

@@ -23,10 +23,10 @@ test.each([
   '-Infinity',
   `0.${'0'.repeat(400)}1`,
   `1${'0'.repeat(400)}`,
-])('%s stays text, since no JSON number keeps it', (text) => {
+])('%s stays text, since JSON has no such number', (text) => {
   expect(numberOrText(text)).toBe(text);
 });
 
-test('no value is no value', () => {
+test('null stays null', () => {
   expect(numberOrText(null)).toBeNull();
 });

@@ -1,19 +1,19 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ProblemLog, type ProblemLogOptions } from '../../src/runtime/problem-log.ts';
 
-let said: string[];
+let logged: string[];
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance'] });
-  said = [];
+  logged = [];
 });
 afterEach(() => {
   vi.useRealTimers();
 });
 
 function problemLog(options: Omit<ProblemLogOptions, 'sayOver'> = {}) {
-  const log = new ProblemLog({ ...options, sayOver: () => void said.push('over') });
+  const log = new ProblemLog({ ...options, sayOver: () => void logged.push('over') });
   return {
-    report: (key?: string) => log.report(() => void said.push(key ?? 'problem'), key),
+    report: (key?: string) => log.report(() => void logged.push(key ?? 'problem'), key),
     clear: () => log.clear(),
   };
 }
@@ -26,46 +26,46 @@ describe('a problem', () => {
       vi.advanceTimersByTime(3_600_000);
     }
     for (let times = 0; times < 3; times++) clear();
-    expect(said).toEqual(['problem', 'over']);
+    expect(logged).toEqual(['problem', 'over']);
   });
 
-  it('is not over before it began', () => {
+  it('is not logged as over if it never began', () => {
     problemLog().clear();
-    expect(said).toEqual([]);
+    expect(logged).toEqual([]);
   });
 
-  it('that comes back is logged again at once', () => {
+  it('is logged again at once if it comes back', () => {
     const { report, clear } = problemLog();
     report();
     clear();
     report();
-    expect(said).toEqual(['problem', 'over', 'problem']);
+    expect(logged).toEqual(['problem', 'over', 'problem']);
   });
 
-  it('that comes and goes is logged once in a quiet time', () => {
+  it('is logged once per quietMs if it comes and goes', () => {
     const { report, clear } = problemLog({ quietMs: 1000 });
     for (let times = 0; times < 20; times++) {
       report();
       clear();
       vi.advanceTimersByTime(100);
     }
-    expect(said).toEqual(['problem', 'over', 'problem', 'over']);
+    expect(logged).toEqual(['problem', 'over', 'problem', 'over']);
   });
 
-  it('that lasts is logged again after a time', () => {
+  it('is logged again after againAfterMs while it lasts', () => {
     const { report } = problemLog({ againAfterMs: 1000 });
     for (let times = 0; times < 25; times++) {
       report();
       vi.advanceTimersByTime(100);
     }
-    expect(said).toEqual(['problem', 'problem', 'problem']);
+    expect(logged).toEqual(['problem', 'problem', 'problem']);
   });
 
-  it('of several is logged for itself', () => {
+  it('is logged once per key', () => {
     const { report } = problemLog({ againAfterMs: 1000 });
     for (const key of ['a', 'b', 'a', 'b']) report(key);
     vi.advanceTimersByTime(1000);
     report('b');
-    expect(said).toEqual(['a', 'b', 'b']);
+    expect(logged).toEqual(['a', 'b', 'b']);
   });
 });
