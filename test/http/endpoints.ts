@@ -7,7 +7,7 @@ import type { Delivery } from '../../src/core/message/delivery.ts';
 import { parseTarget } from '../../src/core/request/target.ts';
 import { createSender, type Sender, type SenderOptions } from '../../src/http/sender.ts';
 
-/** A sender for one test, which may reach this machine. */
+/** A sender for one test. It may connect to this machine. */
 export function senderFor(options: Partial<SenderOptions> = {}): Sender {
   const sender = createSender({
     attemptTimeoutMs: 20_000,
@@ -51,7 +51,7 @@ export async function startHttp(answer: RequestListener) {
   return { server, port, url: `http://127.0.0.1:${port}/hook`, connections: () => connections };
 }
 
-/** Anything that speaks TCP, for one test: `talk` has each connection once its first bytes have come. */
+/** A TCP server for one test. It passes each connection to `talk` once the first bytes have arrived. */
 export async function startTcp(talk: (socket: Socket, connection: number) => void) {
   const sockets = new Set<Socket>();
   let connections = 0;

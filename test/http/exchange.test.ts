@@ -14,16 +14,16 @@ async function outcomeOf({ status, headers = {}, body = '' }: Answer) {
   return (await senderFor().send(deliveryTo(url))).outcome;
 }
 
-/** What becomes of a request that is answered with these bytes, after which the connection ends. */
+/** The outcome of a request that is answered with these bytes, after which the server ends the connection. */
 async function outcomeOfBytes(bytes: string, end: 'end' | 'resetAndDestroy' = 'end') {
   const { url } = await startTcp((socket) => {
-    // The bytes go out before the reset, which throws away what waits.
+    // The reset comes after the bytes are sent, since it drops unsent bytes.
     socket.write(bytes, () => socket[end]());
   });
   return (await senderFor().send(deliveryTo(url))).outcome;
 }
 
-test.each([200, 201, 202, 204, 299])('%i is an answer without an excerpt', async (status) => {
+test.each([200, 201, 202, 204, 299])('an answer with status %i has no excerpt', async (status) => {
   expect(await outcomeOf({ status, body: status === 204 ? '' : 'thanks' })).toEqual({
     kind: 'responded',
     status,
@@ -32,7 +32,9 @@ test.each([200, 201, 202, 204, 299])('%i is an answer without an excerpt', async
   });
 });
 
-test.each([400, 404, 410, 422, 429, 500, 503, 599])('%i keeps what the endpoint said', async (status) => {
+test.each([
+  400, 404, 410, 422, 429, 500, 503, 599,
+])('an answer with status %i has an excerpt of its body', async (status) => {
   expect(await outcomeOf({ status, body: 'no such order' })).toEqual({
     kind: 'responded',
     status,
@@ -41,7 +43,9 @@ test.each([400, 404, 410, 422, 429, 500, 503, 599])('%i keeps what the endpoint 
   });
 });
 
-test.each([302, 409, 410, 503])('%i is a success where the row says so', async (status) => {
+test.each([
+  302, 409, 410, 503,
+])('an answer with status %i is a success if the row says so', async (status) => {
   const { url } = await startHttp((_request, response) => {
     response.writeHead(status, { 'retry-after': '60' });
     response.end('it is here already');
@@ -68,16 +72,16 @@ test.each([301, 302, 303, 307, 308])('a redirect (%i) is not followed', async (s
   expect(paths).toEqual(['/hook']);
 });
 
-test('304 has no body, and is an answer', async () => {
+test('an answer with status 304 has an empty excerpt', async () => {
   expect(await outcomeOf({ status: 304 })).toMatchObject({ kind: 'responded', status: 304, excerpt: '' });
 });
 
-test('1 KB of the body of a failure is kept', async () => {
+test('the excerpt of a failure is at most 1 KB', async () => {
   const outcome = await outcomeOf({ status: 500, body: 'x'.repeat(10_000) });
   expect(outcome).toMatchObject({ status: 500, excerpt: 'x'.repeat(1024) });
 });
 
-test('the excerpt is put together from whatever pieces the body came in', async () => {
+test('the excerpt is complete if the body arrives in many pieces', async () => {
   const { url } = await startHttp((_request, response) => {
     response.writeHead(500);
     let pieces = 0;
@@ -102,24 +106,24 @@ test.each(['toUTCString', 'asctime'])('a Retry-After as a date (%s) counts from 
   expect(outcome.kind === 'responded' && outcome.retryAfterMs).toBeGreaterThan(3_000_000);
 });
 
-test.each(['soon', '-1', '1.5', ''])('a Retry-After of "%s" is none', async (text) => {
+test.each(['soon', '-1', '1.5', ''])('a Retry-After of "%s" is ignored', async (text) => {
   const outcome = await outcomeOf({ status: 503, headers: { 'retry-after': text } });
   expect(outcome).toMatchObject({ retryAfterMs: null });
 });
 
-test('of two Retry-Afters the first one counts', async () => {
+test('the first of two Retry-After headers counts', async () => {
   const outcome = await outcomeOf({ status: 503, headers: { 'retry-after': ['7', '9'] } });
   expect(outcome).toMatchObject({ retryAfterMs: 7000 });
 });
 
-test('a body without end is cut, and counts by its status', async () => {
+test('an endless body is cut, and its status counts', async () => {
   const { url, server } = await startHttp((_request, response) => {
     response.writeHead(200);
-    const pour = () => {
+    const writeMore = () => {
       while (!response.destroyed && response.write('x'.repeat(10_000)));
-      response.once('drain', pour);
+      response.once('drain', writeMore);
     };
-    pour();
+    writeMore();
   });
   const closed = new Promise((resolve) =>
     server.once('connection', (socket) => socket.once('close', resolve)),
@@ -129,7 +133,7 @@ test('a body without end is cut, and counts by its status', async () => {
   await closed;
 });
 
-test('a body of exactly the most that is read leaves its connection in use', async () => {
+test('a connection is used again after a body of exactly maxResponseBytes', async () => {
   const { url, connections } = await startHttp((_request, response) => response.end('x'.repeat(1000)));
   const sender = senderFor({ maxResponseBytes: 1000 });
   for (let n = 0; n < 10; n++) {
@@ -138,7 +142,7 @@ test('a body of exactly the most that is read leaves its connection in use', asy
   expect(connections()).toBeLessThanOrEqual(2);
 });
 
-test('a compressed body is never expanded', async () => {
+test('a compressed body is not decompressed', async () => {
   const bomb = gzipSync(Buffer.alloc(50_000_000));
   const headers = { 'content-encoding': 'gzip', 'content-type': 'text/plain' };
   const outcome = await outcomeOf({ status: 500, headers, body: bomb });
@@ -152,12 +156,12 @@ test('interim answers are skipped', async () => {
   expect(outcome).toMatchObject({ kind: 'responded', status: 201 });
 });
 
-test('an interim answer alone is none', async () => {
+test('an interim answer without a final one is unreachable', async () => {
   const outcome = await outcomeOfBytes('HTTP/1.1 103 Early Hints\r\n\r\n');
   expect(outcome).toMatchObject({ kind: 'unreachable', code: 'UND_ERR_SOCKET' });
 });
 
-test('a body that ends with its connection is whole', async () => {
+test('a body that ends with its connection is complete', async () => {
   const outcome = await outcomeOfBytes('HTTP/1.1 500 Oh\r\nconnection: close\r\n\r\nsorry');
   expect(outcome).toMatchObject({ kind: 'responded', status: 500, excerpt: 'sorry' });
 });
@@ -167,7 +171,7 @@ test.each([
   ['half a status line', 'HTTP/1.1 20'],
   ['half of the headers', 'HTTP/1.1 200 OK\r\ncontent-le'],
   ['half of the body', 'HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf'],
-  ['a chunk that is cut', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n50\r\nhalf'],
+  ['half of a chunk', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n50\r\nhalf'],
 ])('a connection that ends after %s is unreachable', async (_what, bytes) => {
   expect(await outcomeOfBytes(bytes)).toMatchObject({ kind: 'unreachable' });
 });
@@ -183,21 +187,21 @@ test.each([
 test.each([
   ['another protocol', 'SSH-2.0-OpenSSH_9.2p1\r\n'],
   [
-    'an upgrade that nobody asked for',
+    'an upgrade that was not requested',
     'HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n',
   ],
   [
-    'a 100 that nobody asked for',
+    'a 100 Continue that was not requested',
     'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n',
   ],
-  ['a length that is none', 'HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n'],
-  ['two lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab'],
+  ['an invalid Content-Length', 'HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n'],
+  ['two values of Content-Length', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab'],
   ['headers of 100 KB', `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`],
 ])('%s instead of an answer is unreachable', async (_what, bytes) => {
   expect(await outcomeOfBytes(bytes)).toMatchObject({ kind: 'unreachable', code: expect.any(String) });
 });
 
-test('what comes after a whole answer changes nothing', async () => {
+test('bytes after a complete answer are ignored', async () => {
   const { url, open } = await startTcp((socket) => {
     socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 500 No\r\n\r\n');
   });

@@ -3,8 +3,8 @@ import { OriginPools } from '../../src/http/origin-pools.ts';
 import { until } from '../support/wait.ts';
 import { closedPort, startHttp } from './endpoints.ts';
 
-function open(most: number) {
-  const pools = new OriginPools({}, most);
+function openPools(mostConnections: number) {
+  const pools = new OriginPools({}, mostConnections);
   onTestFinished(() => pools.destroy());
   const ask = (url: string) =>
     new Promise<'answered' | 'failed'>((resolve) => {
@@ -22,13 +22,13 @@ function open(most: number) {
   return { pools, ask };
 }
 
-/** So many endpoints, each an origin of its own. */
+/** Starts this number of endpoints, each with its own origin. */
 async function startMany(count: number) {
   return Promise.all(Array.from({ length: count }, () => startHttp((_, response) => response.end())));
 }
 
-test('connections to endpoints that are seen once are closed when there are too many', async () => {
-  const { pools, ask } = open(8);
+test('idle connections are closed if there are too many', async () => {
+  const { pools, ask } = openPools(8);
   const endpoints = await startMany(40);
   for (const { url } of endpoints) {
     expect(await ask(url)).toBe('answered');
@@ -37,20 +37,20 @@ test('connections to endpoints that are seen once are closed when there are too 
   expect(pools.size).toBeLessThanOrEqual(8);
 });
 
-test('the connection of an endpoint that is used again and again stays open', async () => {
-  const { ask } = open(8);
+test('the connection of an endpoint that is used often stays open', async () => {
+  const { ask } = openPools(8);
   const endpoints = await startMany(40);
   const busy = endpoints[0]!;
   for (const { url } of endpoints) {
     await ask(url);
     await ask(busy.url);
   }
-  // It is asked again a moment before its first connection is free.
+  // The second request may start just before the first connection is free.
   expect(busy.connections()).toBeLessThanOrEqual(2);
 });
 
-test('more attempts than that may be under way at once, each with its connection', async () => {
-  const { pools, ask } = open(2);
+test('more attempts than the maximum of idle connections may be in flight, each with its own connection', async () => {
+  const { pools, ask } = openPools(2);
   const endpoints = await startMany(10);
   const answers = await Promise.all(endpoints.flatMap(({ url }) => [ask(url), ask(url)]));
   expect(answers.every((answer) => answer === 'answered')).toBe(true);
@@ -58,8 +58,8 @@ test('more attempts than that may be under way at once, each with its connection
   await until(() => pools.connections <= 2);
 });
 
-test('nothing is left of endpoints that are not there', async () => {
-  const { pools, ask } = open(1000);
+test('no pool is left of endpoints that refuse connections', async () => {
+  const { pools, ask } = openPools(1000);
   for (let number = 1; number <= 5; number++)
     expect(await ask(`http://127.0.0.1:${await closedPort()}`)).toBe('failed');
   await until(() => pools.size === 0);

@@ -4,7 +4,7 @@ import { createNameResolver } from '../../src/http/resolve-name.ts';
 
 type Answers = { readonly [name: string]: string[] | string };
 
-/** An answer is a list of addresses, or the code of a failure. */
+/** An answer is a list of addresses or an error code. */
 function answerOf(answers: Answers, name: string): [NodeJS.ErrnoException | null, string[]] {
   const answer = answers[name] ?? 'ENOTFOUND';
   if (typeof answer !== 'string') return [null, answer];
@@ -37,8 +37,8 @@ function resolverOf(dns: { v4?: Answers; v6?: Answers }, hosts = '') {
   return { addressesOf, askedSystem };
 }
 
-describe('a name', () => {
-  it('has its addresses of both families, IPv4 first', async () => {
+describe('the name of a host', () => {
+  it('resolves to its addresses of both families, IPv4 first', async () => {
     const { addressesOf, askedSystem } = resolverOf({
       v4: { 'hook.test': ['198.51.100.1', '198.51.100.2'] },
       v6: { 'hook.test': ['2001:db8::1'] },
@@ -51,7 +51,7 @@ describe('a name', () => {
     expect(askedSystem).toEqual([]);
   });
 
-  it('has those of one family where the other has none, or does not answer', async () => {
+  it('resolves to the addresses of one family if the other has none or times out', async () => {
     const { addressesOf } = resolverOf({
       v4: { 'four.test': ['198.51.100.1'], 'six.test': 'ENODATA' },
       v6: { 'four.test': 'ETIMEOUT', 'six.test': ['2001:db8::1'] },
@@ -64,15 +64,15 @@ describe('a name', () => {
     'ETIMEOUT',
     'ESERVFAIL',
     'ENODATA',
-  ])('whose DNS says %s fails with that, and holds no thread of the system', async (code) => {
+  ])('fails with the error %s of DNS, without asking the operating system, which would hold a thread', async (code) => {
     const { addressesOf, askedSystem } = resolverOf({ v4: { 'hook.test': code }, v6: { 'hook.test': code } });
     await expect(addressesOf('hook.test')).rejects.toMatchObject({ code });
     expect(askedSystem).toEqual([]);
   });
 });
 
-describe('the system is asked for a name', () => {
-  it('that DNS does not know: a search list may complete it', async () => {
+describe('the operating system resolves a name', () => {
+  it('that DNS does not know, since a search list may complete it', async () => {
     const { addressesOf, askedSystem } = resolverOf({});
     expect(await addressesOf('receiver.default')).toEqual(SYSTEM);
     expect(askedSystem).toEqual(['receiver.default']);
@@ -87,13 +87,13 @@ describe('the system is asked for a name', () => {
     'hook.test',
     'HOOK.test',
     'hook.test.',
-  ])('of /etc/hosts, which comes before DNS: %s', async (name) => {
+  ])('in /etc/hosts, which wins over DNS: %s', async (name) => {
     const hosts = '127.0.0.1 localhost # other.test\n192.0.2.1\tfirst.test hook.test\n';
     const { addressesOf } = resolverOf({ v4: { [name]: ['198.51.100.1'] } }, hosts);
     expect(await addressesOf(name)).toEqual(SYSTEM);
   });
 
-  it('not for one that stands there in a comment', async () => {
+  it('in /etc/hosts only if it is not in a comment', async () => {
     const { addressesOf, askedSystem } = resolverOf(
       { v4: { 'hook.test': ['198.51.100.1'] } },
       '# 1.2.3.4 hook.test',

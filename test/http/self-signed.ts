@@ -1,4 +1,4 @@
-/** A certificate for localhost and 127.0.0.1 that no authority signed, valid for a hundred years, and its key: for tests only. */
+/** A self-signed certificate for localhost and 127.0.0.1, valid for a hundred years, and its key. For tests only. */
 export const SELF_SIGNED = {
   key: `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgRXMohta19GuFdcq6

@@ -11,8 +11,8 @@ import { until } from '../support/wait.ts';
 import { closedPort, deliveryTo, senderFor, startHttp, startTcp } from './endpoints.ts';
 
 /**
- * What becomes of an attempt of 200 ms whose endpoint got the request. The clock stands until then: a busy machine may need
- * longer than that to dial, and the attempt would be over before it reaches what it is about.
+ * The outcome of an attempt of 200 ms whose endpoint received the request. The clock stands still until then: a busy machine may
+ * need longer than 200 ms to dial, and the attempt would end before the request is sent.
  */
 async function outcomeAfter200Ms(reached: () => boolean, delivery: Delivery): Promise<Outcome> {
   vi.useFakeTimers({ toFake: ['performance'] });
@@ -25,15 +25,15 @@ async function outcomeAfter200Ms(reached: () => boolean, delivery: Delivery): Pr
 
 const TIMED_OUT = { kind: 'timedOut', phase: 'response', afterMs: 200 };
 
-/** Without what only waits for the garbage collector. */
+/** The size of the heap after a garbage collection. */
 function heapInUse(): number {
   setFlagsFromString('--expose-gc');
   runInNewContext('gc')();
   return process.memoryUsage().heapUsed;
 }
 
-/** A listener that takes no connection any more: its queue is full, so that a dial to it hangs. */
-async function startFull(): Promise<{ url: string }> {
+/** A listener with a full accept queue: a dial to it hangs. */
+async function startFullListener(): Promise<{ url: string }> {
   const program = await runCommand(process.execPath, [
     '-e',
     `const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
@@ -50,7 +50,7 @@ async function startFull(): Promise<{ url: string }> {
   return { url: `http://127.0.0.1:${port}/` };
 }
 
-test('an endpoint that accepts and says nothing costs the time of one attempt', async () => {
+test('an attempt ends at its timeout if the endpoint accepts the connection and never answers', async () => {
   let reached = false;
   const { url, open } = await startTcp(() => {
     reached = true;
@@ -64,7 +64,7 @@ test.each([
   ['a body', 'HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n', 'x'],
   ['chunks', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n', '1\r\nx\r\n'],
   ['interim answers', '', 'HTTP/1.1 102 Processing\r\n\r\n'],
-])('an endpoint that drips %s costs the time of one attempt', async (_what, first, drop) => {
+])('an attempt ends at its timeout if the endpoint sends %s forever, a few bytes at a time', async (_what, first, drop) => {
   let drops = 0;
   const { url, open } = await startTcp((socket) => {
     socket.write(first);
@@ -75,7 +75,7 @@ test.each([
   await until(() => open() === 0);
 });
 
-test('an endpoint that does not read what is sent costs the time of one attempt', async () => {
+test('an attempt ends at its timeout if the endpoint does not read the request', async () => {
   let reached = false;
   const { url } = await startTcp((socket) => {
     socket.pause();
@@ -86,43 +86,43 @@ test('an endpoint that does not read what is sent costs the time of one attempt'
 });
 
 test('a dial that hangs ends at the connect timeout', async () => {
-  const { url } = await startFull();
-  // The time of the attempt is not over before the test is: what ends the dial is its own.
+  const { url } = await startFullListener();
+  // The attempt timeout is longer than the test, so only the connect timeout can end the dial.
   const sender = senderFor({ connectTimeoutMs: 200, attemptTimeoutMs: 600_000 });
   const { outcome } = await sender.send(deliveryTo(url));
   expect(outcome).toMatchObject({ kind: 'timedOut', phase: 'connect' });
   expect(outcome.kind === 'timedOut' && outcome.afterMs).toBeLessThan(600_000);
 });
 
-test('a name that is never resolved ends with the attempt', async () => {
+test('a lookup that hangs ends at the attempt timeout', async () => {
   const sender = senderFor({ attemptTimeoutMs: 200, resolve: () => {} });
   const { outcome } = await sender.send(deliveryTo('http://hook.test/'));
   expect(outcome).toMatchObject({ kind: 'timedOut', phase: 'connect' });
 });
 
-test('nothing is sent once the time is over, though the dial comes through later', async () => {
+test('nothing is sent after the attempt has ended, even if the lookup completes later', async () => {
   let requests = 0;
   const { port } = await startHttp((_request, response) => {
     requests++;
     response.end();
   });
-  let comeThrough = () => {};
+  let completeLookup = () => {};
   const sender = senderFor({
     resolve: (_hostname, _options, callback) => {
-      comeThrough = () => callback(null, [{ address: '127.0.0.1', family: 4 }]);
+      completeLookup = () => callback(null, [{ address: '127.0.0.1', family: 4 }]);
     },
   });
   const attempt = sender.send(deliveryTo(`http://late.test:${port}/`));
   sender.abortAll();
   expect((await attempt).outcome).toEqual({ kind: 'aborted' });
-  comeThrough();
-  // Behind it on the same event loop: had anything been sent, it would have come first.
+  completeLookup();
+  // The endpoint would have received a late request before this one.
   const next = sender.send(deliveryTo(`http://127.0.0.1:${port}/`));
   expect((await next).outcome).toMatchObject({ status: 200 });
   expect(requests).toBe(1);
 });
 
-test('abortAll ends every attempt, wherever it is', async () => {
+test('abortAll ends every attempt: in the lookup, before the answer, and within the answer', async () => {
   const silent = await startTcp(() => {});
   const dripping = await startTcp((socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx'));
   const sender = senderFor({ resolve: () => {} });
@@ -135,17 +135,17 @@ test('abortAll ends every attempt, wherever it is', async () => {
   await until(() => silent.open() + dripping.open() === 0);
 });
 
-test('a closed sender fails what it is given', async () => {
+test('an attempt of a closed sender fails', async () => {
   const { url } = await startHttp((_request, response) => response.end());
   const sender = senderFor();
   await sender.close();
   expect((await sender.send(deliveryTo(url))).outcome).toMatchObject({ code: 'UND_ERR_DESTROYED' });
 });
 
-test('thousands of dead endpoints leave nothing behind', async () => {
+test('thousands of endpoints that refuse connections leave no memory in use', async () => {
   const port = await closedPort();
   const sender = senderFor({ addressRules: createAddressRules({ allowedCidrs: ['127.0.0.0/8'] }) });
-  // Every address of 127/8 is this machine: an origin each.
+  // Every address of 127/8 is this machine, and each is another origin.
   const sendToMany = async (block: number) => {
     for (let group = 0; group < 20; group++) {
       const hosts = Array.from({ length: 100 }, (_, n) => `127.${block}.${group}.${n + 1}`);
@@ -156,11 +156,11 @@ test('thousands of dead endpoints leave nothing behind', async () => {
   await sendToMany(1);
   const before = await sendToMany(2);
   const after = await sendToMany(3);
-  // A pool of undici alone is several KB.
+  // One pool of undici takes several KB.
   expect(after - before).toBeLessThan(2000 * 1000);
 });
 
-test('a machine without file descriptors is our own fault, not the endpoint’s', async () => {
+test('an attempt without a free file descriptor is a local fault', async () => {
   const { port } = await startTcp(() => {});
   const built = (path: string) => new URL(`../../dist/${path}`, import.meta.url).href;
   const program = `
@@ -179,14 +179,19 @@ test('a machine without file descriptors is our own fault, not the endpoint’s'
     const attempts = await Promise.all(Array.from({ length: 100 }, () => sender.send(delivery)));
     for (const { outcome } of attempts) console.log(outcome.kind, outcome.code ?? outcome.phase);
     process.exit();`;
-  const starved = 'ulimit -n 60; exec "$0" --input-type=module -e "$1"';
-  const { stdout, waitForExit } = await runCommand('/bin/sh', ['-c', starved, process.execPath, program]);
+  const withFewFiles = 'ulimit -n 60; exec "$0" --input-type=module -e "$1"';
+  const { stdout, waitForExit } = await runCommand('/bin/sh', [
+    '-c',
+    withFewFiles,
+    process.execPath,
+    program,
+  ]);
   await waitForExit();
   expect([...new Set(stdout)].sort()).toEqual(['localFault EMFILE', 'timedOut response']);
 });
 
-test('an address that this machine has no way to is unreachable', async () => {
-  // What a container without IPv6 says to an IPv6 address; a machine without local ports says it to an IPv4 one.
+test('an IPv6 address without a route is unreachable, and a lack of local ports is a local fault', async () => {
+  // A container without IPv6 fails so for an IPv6 address, a machine without free local ports for an IPv4 address.
   const notAvailable = (address: string) =>
     Object.assign(new Error(`connect EADDRNOTAVAIL ${address}`), { code: 'EADDRNOTAVAIL', address });
   const outcomeOf = async (error: Error) => {

@@ -8,100 +8,106 @@ import { until } from '../support/wait.ts';
 import { bodyOf, closedPort, deliveryTo, senderFor, startHttp, startTcp } from './endpoints.ts';
 import { SELF_SIGNED } from './self-signed.ts';
 
-type Seen = Pick<IncomingMessage, 'method' | 'url' | 'headers' | 'rawHeaders'> & { readonly body: Buffer };
+type ReceivedRequest = Pick<IncomingMessage, 'method' | 'url' | 'headers' | 'rawHeaders'> & {
+  readonly body: Buffer;
+};
 
-/** An endpoint that keeps what it was asked, and answers 200. */
-async function startKeeper() {
-  const seen: Seen[] = [];
+/** An endpoint that records its requests and answers 200. */
+async function startRecorder() {
+  const received: ReceivedRequest[] = [];
   const endpoint = await startHttp(async (request, response) => {
     const { method, url, headers, rawHeaders } = request;
-    seen.push({ method, url, headers, rawHeaders, body: await bodyOf(request) } as Seen);
+    received.push({ method, url, headers, rawHeaders, body: await bodyOf(request) } as ReceivedRequest);
     response.end('ok');
   });
-  return { ...endpoint, seen };
+  return { ...endpoint, received };
 }
 
-test('the body arrives byte for byte, whatever bytes it is', async () => {
-  const { url, seen } = await startKeeper();
+test('a body of any bytes arrives byte for byte', async () => {
+  const { url, received } = await startRecorder();
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
-  // As NATS hands it on: a part of a larger buffer.
+  // The body is a part of a larger buffer, as in messages of the NATS client.
   await senderFor().send(deliveryTo(url, { body: new Uint8Array(bytes.buffer, bytes.byteOffset, 256) }));
-  expect(seen[0]!.body).toEqual(bytes);
-  expect(seen[0]!.headers['content-length']).toBe('256');
+  expect(received[0]!.body).toEqual(bytes);
+  expect(received[0]!.headers['content-length']).toBe('256');
 });
 
-test('a part of a message is sent without what stands around it', async () => {
-  const { url, seen } = await startKeeper();
+test('a body that is part of a message is sent without the rest of the message', async () => {
+  const { url, received } = await startRecorder();
   const message = new TextEncoder().encode('{"webhook_url":"x","data":{"a":1.0}}');
   await senderFor().send(deliveryTo(url, { body: message.subarray(26, 35) }));
-  expect(seen[0]!.body.toString()).toBe('{"a":1.0}');
+  expect(received[0]!.body.toString()).toBe('{"a":1.0}');
 });
 
-test('a body of 4 MB arrives whole', async () => {
-  const { url, seen } = await startKeeper();
+test('a body of 4 MB arrives complete', async () => {
+  const { url, received } = await startRecorder();
   const body = Buffer.alloc(4_000_000, 'webhook ');
   const { outcome } = await senderFor().send(deliveryTo(url, { body }));
   expect(outcome).toMatchObject({ kind: 'responded', status: 200 });
-  expect(seen[0]!.body.equals(body)).toBe(true);
+  expect(received[0]!.body.equals(body)).toBe(true);
 });
 
-test('an empty body has the length 0', async () => {
-  const { url, seen } = await startKeeper();
+test('an empty body has Content-Length 0', async () => {
+  const { url, received } = await startRecorder();
   await senderFor().send(deliveryTo(url, { body: new Uint8Array(0) }));
-  expect(seen[0]!.headers['content-length']).toBe('0');
+  expect(received[0]!.headers['content-length']).toBe('0');
 });
 
-test.each(METHODS)('%s goes out as it is', async (method) => {
-  const { url, seen } = await startKeeper();
+test.each(METHODS)('the method %s arrives unchanged', async (method) => {
+  const { url, received } = await startRecorder();
   const sender = senderFor();
   const body = method === 'GET' ? null : Buffer.from('{}');
   const { outcome } = await sender.send(deliveryTo(url, { method, body }));
   expect(outcome).toMatchObject({ kind: 'responded', status: 200 });
-  expect(seen[0]).toMatchObject({ method, url: '/hook', body: Buffer.from(method === 'GET' ? '' : '{}') });
+  expect(received[0]).toMatchObject({
+    method,
+    url: '/hook',
+    body: Buffer.from(method === 'GET' ? '' : '{}'),
+  });
 });
 
 test.each(METHODS)('connections are used again after %s', async (method) => {
-  const { url, connections, seen } = await startKeeper();
+  const { url, connections, received } = await startRecorder();
   const sender = senderFor();
   const body = method === 'GET' ? null : Buffer.from('{}');
   for (let n = 0; n < 20; n++) await sender.send(deliveryTo(url, { method, body }));
-  expect(seen.length).toBe(20);
-  // The next request may be sent while undici still holds the connection of the one that just ended.
+  expect(received.length).toBe(20);
+  // The next request may start while undici still holds the connection of the previous request.
   expect(connections()).toBeLessThanOrEqual(2);
 });
 
-test('every attempt says its delivery, its time and who sends it', async () => {
-  const { url, seen } = await startKeeper();
+test('every attempt has the headers webhook-id, webhook-timestamp and user-agent', async () => {
+  const { url, received } = await startRecorder();
   const { startedAt } = await senderFor().send(deliveryTo(url));
-  expect(seen[0]!.headers).toMatchObject({
+  expect(received[0]!.headers).toMatchObject({
     'webhook-id': 'orders:1',
     'webhook-timestamp': String(Math.floor(startedAt / 1000)),
     'user-agent': 'the-worker/1',
   });
 });
 
-test("the message's User-Agent wins, in whatever case it is written", async () => {
-  const { url, seen } = await startKeeper();
+test("the message's User-Agent wins, whatever its case", async () => {
+  const { url, received } = await startRecorder();
   await senderFor().send(deliveryTo(url, { headers: ['USER-Agent', 'mine'] }));
-  expect(seen[0]!.headers['user-agent']).toBe('mine');
-  expect(seen[0]!.rawHeaders.filter((text) => text.toLowerCase() === 'user-agent').length).toBe(1);
+  expect(received[0]!.headers['user-agent']).toBe('mine');
+  expect(received[0]!.rawHeaders.filter((text) => text.toLowerCase() === 'user-agent').length).toBe(1);
 });
 
-test('header names and values arrive as they were written', async () => {
-  const { url, seen } = await startKeeper();
+test('header names and values arrive unchanged', async () => {
+  const { url, received } = await startRecorder();
   await senderFor().send(deliveryTo(url, { headers: ['X-Event-Type', 'user.created', 'x-empty', ''] }));
-  const names = seen[0]!.rawHeaders;
+  const names = received[0]!.rawHeaders;
   expect(names[names.indexOf('X-Event-Type') + 1]).toBe('user.created');
   expect(names[names.indexOf('x-empty') + 1]).toBe('');
 });
 
-test('the query goes out as it stands in the URL', async () => {
-  const { url, seen } = await startKeeper();
+test('the query of the URL arrives unchanged', async () => {
+  const { url, received } = await startRecorder();
   await senderFor().send(deliveryTo(`${url}?a=%20b&c=%C3%A9&d`));
-  expect(seen[0]!.url).toBe('/hook?a=%20b&c=%C3%A9&d');
+  expect(received[0]!.url).toBe('/hook?a=%20b&c=%C3%A9&d');
 });
 
-test('as many requests are under way at once as were sent', async () => {
+test('200 requests to one endpoint are in flight at the same time', async () => {
   let waiting: (() => void)[] = [];
   const { url } = await startHttp((_request, response) => {
     waiting.push(() => response.end());
@@ -114,7 +120,7 @@ test('as many requests are under way at once as were sent', async () => {
   for (const { outcome } of await Promise.all(attempts)) expect(outcome.kind).toBe('responded');
 });
 
-test('a host that closed the idle connection gets a new one', async () => {
+test('a request to an endpoint that closed its idle connection gets a new connection', async () => {
   const { url, open, connections } = await startTcp((socket) => {
     socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
     socket.end();
@@ -127,7 +133,7 @@ test('a host that closed the idle connection gets a new one', async () => {
   expect(connections()).toBe(3);
 });
 
-test('a connection that is closed under a request is unreachable, and the next request gets a new one', async () => {
+test('an endpoint that closes the connection during a request is unreachable, and the next request gets a new connection', async () => {
   const { url } = await startTcp((socket) => {
     socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
     socket.once('data', () => socket.destroy());
@@ -139,7 +145,7 @@ test('a connection that is closed under a request is unreachable, and the next r
   await until(async () => (await outcomeKind()) === 'responded');
 });
 
-test('a refused connection is unreachable, for each of the requests that waited for it', async () => {
+test('an endpoint that refuses connections is unreachable for each concurrent request', async () => {
   const sender = senderFor();
   const port = await closedPort();
   const attempts = Array.from({ length: 20 }, () => sender.send(deliveryTo(`http://127.0.0.1:${port}/`)));
@@ -152,7 +158,7 @@ test('a refused connection is unreachable, for each of the requests that waited 
   }
 });
 
-test('an endpoint that was down is reached as soon as it listens', async () => {
+test('an endpoint that was unreachable gets requests as soon as it listens', async () => {
   const sender = senderFor();
   const port = await closedPort();
   const delivery = deliveryTo(`http://127.0.0.1:${port}/`);
@@ -166,7 +172,7 @@ test('an endpoint that was down is reached as soon as it listens', async () => {
   expect((await sender.send(delivery)).outcome).toMatchObject({ kind: 'responded', status: 204 });
 });
 
-test('a name that does not exist is unreachable', async () => {
+test('an endpoint whose name does not exist is unreachable', async () => {
   const notFound = Object.assign(new Error('getaddrinfo ENOTFOUND hook.test'), { code: 'ENOTFOUND' });
   const sender = senderFor({ resolve: (_hostname, _options, callback) => callback(notFound, []) });
   const { outcome } = await sender.send(deliveryTo('http://hook.test/'));
@@ -177,8 +183,8 @@ test('a name that does not exist is unreachable', async () => {
   });
 });
 
-test('an address literal that is not allowed is refused, and nothing is dialed', async () => {
-  const { port, connections } = await startKeeper();
+test('an address that is not allowed is blocked in the URL, without a dial', async () => {
+  const { port, connections } = await startRecorder();
   const sender = senderFor();
   for (const host of ['10.0.0.1', '127.0.0.2', '[::ffff:127.0.0.2]', '[fe80::1]', '169.254.169.254']) {
     expect((await sender.send(deliveryTo(`http://${host}:${port}/`))).outcome.kind).toBe('blocked');
@@ -186,13 +192,13 @@ test('an address literal that is not allowed is refused, and nothing is dialed',
   expect(connections()).toBe(0);
 });
 
-test('localhost is refused where no loopback address is allowed', async () => {
+test('localhost is blocked if no loopback address is allowed', async () => {
   const { createAddressRules } = await import('../../src/core/endpoint/address.ts');
   const sender = senderFor({ addressRules: createAddressRules({ allowedCidrs: [] }) });
   expect((await sender.send(deliveryTo('http://localhost/'))).outcome.kind).toBe('blocked');
 });
 
-test('a name is refused that resolves to an address which is not allowed', async () => {
+test('a name that resolves to an address that is not allowed is blocked', async () => {
   const sender = senderFor({
     resolve: (_hostname, _options, callback) => callback(null, [{ address: '127.0.0.2', family: 4 }]),
   });
@@ -203,8 +209,8 @@ test('a name is refused that resolves to an address which is not allowed', async
   });
 });
 
-test('of several addresses, one that answers is enough', async () => {
-  const { port } = await startKeeper();
+test('a name with several addresses is reachable if one of them answers', async () => {
+  const { port } = await startRecorder();
   const sender = senderFor({
     resolve: (_hostname, _options, callback) =>
       callback(null, [
@@ -216,7 +222,7 @@ test('of several addresses, one that answers is enough', async () => {
   expect(outcome).toMatchObject({ kind: 'responded', status: 200 });
 });
 
-test('a certificate that nobody signed is unreachable, and nothing is sent', async () => {
+test('an endpoint with a self-signed certificate is unreachable, and no request is sent', async () => {
   let requests = 0;
   const server = createTlsServer(SELF_SIGNED, (_request, response) => {
     requests++;
@@ -230,8 +236,8 @@ test('a certificate that nobody signed is unreachable, and nothing is sent', asy
   expect(requests).toBe(0);
 });
 
-test('https to a port that does not speak TLS is unreachable', async () => {
-  const { port } = await startKeeper();
+test('an https URL with a port that does not speak TLS is unreachable', async () => {
+  const { port } = await startRecorder();
   const { outcome } = await senderFor().send(deliveryTo(`https://127.0.0.1:${port}/`));
   expect(outcome.kind).toBe('unreachable');
 });
