@@ -10,7 +10,7 @@ import { runCommand } from '../../support/program.ts';
 const PROGRAM = new URL('../programs/hold-data-folder.mjs', import.meta.url).pathname;
 
 const newFolder = async () => join(await temporaryFolder(), '.data');
-const holder = (folder: string) => runCommand(process.execPath, [PROGRAM, folder]);
+const holdInProcess = (folder: string) => runCommand(process.execPath, [PROGRAM, folder]);
 
 async function failureOf(opening: Promise<unknown>): Promise<string> {
   const failure = await opening.catch((error: unknown) => error);
@@ -18,29 +18,29 @@ async function failureOf(opening: Promise<unknown>): Promise<string> {
   return (failure as UserError).message;
 }
 
-/** A claim in the folder as a process `pid` that started at `startTime` leaves it. */
+/** Writes the claim that a process with this pid and start time leaves in the folder. */
 async function leaveClaim(folder: string, pid: number, startTime: string): Promise<void> {
   await mkdir(join(folder, 'locks'), { recursive: true });
   await writeFile(join(folder, 'locks', String(pid)), startTime);
 }
 
 describe('a data folder', () => {
-  it('is made when it is missing', async () => {
+  it('is created if it is missing', async () => {
     const folder = await newFolder();
     expect(await openDataFolder(folder)).toMatchObject({ path: folder });
     expect(await readdir(folder)).toEqual(['locks']);
   });
 
-  it('that another process holds is refused with its pid and how to stop it', async () => {
+  it('cannot be opened while another process holds it, and the error says how to stop that process', async () => {
     const folder = await newFolder();
-    const first = await holder(folder);
+    const first = await holdInProcess(folder);
     await first.waitForLine('held');
     expect(await failureOf(openDataFolder(folder))).toMatch(
       `Process ${first.pid} already runs on ${folder}. Stop that process first (Ctrl-C in its terminal, or "kill ${first.pid}")`,
     );
   });
 
-  it('that this process holds is refused until it is released', async () => {
+  it('cannot be opened twice by one process until it is released', async () => {
     const folder = await newFolder();
     const first = await openDataFolder(folder);
     expect(await failureOf(openDataFolder(folder))).toMatch(`Process ${process.pid} already runs`);
@@ -48,23 +48,23 @@ describe('a data folder', () => {
     await (await openDataFolder(folder)).release();
   });
 
-  it('whose holder was killed with kill -9 is taken over', async () => {
+  it('can be opened after its holder was killed with kill -9', async () => {
     const folder = await newFolder();
-    const first = await holder(folder);
+    const first = await holdInProcess(folder);
     await first.waitForLine('held');
     first.kill('SIGKILL');
     await first.waitForExit();
     await openDataFolder(folder);
   });
 
-  it('whose holder has ended is taken over', async () => {
+  it('can be opened after its holder has ended', async () => {
     const folder = await newFolder();
     await leaveClaim(folder, spawnSync(process.execPath, ['-e', '']).pid, '1');
     await openDataFolder(folder);
   });
 
   it.runIf(process.platform === 'linux')(
-    'is taken over when the pid of its holder belongs to another process now',
+    'can be opened if the pid of its holder belongs to another process now',
     async () => {
       const folder = await newFolder();
       await leaveClaim(folder, process.ppid, '1');
@@ -73,14 +73,14 @@ describe('a data folder', () => {
     },
   );
 
-  it('goes to exactly one of several that start together', async () => {
+  it('is opened by exactly one of several processes that start together', async () => {
     const folder = await newFolder();
-    const programs = await Promise.all([1, 2, 3, 4].map(() => holder(folder)));
+    const programs = await Promise.all([1, 2, 3, 4].map(() => holdInProcess(folder)));
     const answers = await Promise.all(programs.map((program) => program.waitForLine(/held|refused/)));
     expect(answers.filter((answer) => answer === 'held')).toHaveLength(1);
   });
 
-  it('that cannot be made is an error that names it', async () => {
+  it('is named in the error if it cannot be created', async () => {
     const file = join(await temporaryFolder(), 'file');
     await writeFile(file, '');
     expect(await failureOf(openDataFolder(join(file, '.data')))).toMatch(

@@ -18,41 +18,46 @@ const SERVERS = {
   httpUrl: 'http://127.0.0.1:8081',
 };
 
-async function folderOfRunning(): Promise<string> {
+async function folderWithRunningServers(): Promise<string> {
   const folder = await temporaryFolder();
   await writeRunningServers(SERVERS, folder);
   return folder;
 }
 
 test('the servers of a running process are found', async () => {
-  expect(readRunningServers(await folderOfRunning())).toMatchObject({ ...SERVERS, pid: process.pid });
+  expect(readRunningServers(await folderWithRunningServers())).toMatchObject({
+    ...SERVERS,
+    pid: process.pid,
+  });
 });
 
-test('the file, which holds a password, is for its user alone', async () => {
-  const { mode } = await stat(join(await folderOfRunning(), 'servers.json'));
+test('only its user can read servers.json, since it contains a password', async () => {
+  const { mode } = await stat(join(await folderWithRunningServers(), 'servers.json'));
   expect(mode & 0o777).toBe(0o600);
 });
 
-test('those of a process that has ended are not found', async () => {
-  const folder = await folderOfRunning();
+test('the servers of a process that has ended are not found', async () => {
+  const folder = await folderWithRunningServers();
   const file = join(folder, 'servers.json');
   const { pid } = spawnSync('true');
   await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), pid }));
   expect(readRunningServers(folder)).toBeUndefined();
 });
 
-test('those that were removed are not found', async () => {
-  const folder = await folderOfRunning();
+test('servers that were removed are not found', async () => {
+  const folder = await folderWithRunningServers();
   await removeRunningServers(folder);
   expect(readRunningServers(folder)).toBeUndefined();
 });
 
-test('they stand in for what is not set', async () => {
-  const settings = withRunningServers(settingsFrom({}), await folderOfRunning());
+test('the running servers are the default of settings that are not set', async () => {
+  const settings = withRunningServers(settingsFrom({}), await folderWithRunningServers());
   expect(settings).toMatchObject({ NATS_URL: [SERVERS.natsUrl], DATABASE_URL: SERVERS.databaseUrl });
 });
 
-test('what is set stays', async () => {
-  const given = settingsFrom({ NATS_URL: 'nats://elsewhere:4222' });
-  expect(withRunningServers(given, await folderOfRunning()).NATS_URL).toEqual(['nats://elsewhere:4222']);
+test('a setting that is set wins over the running servers', async () => {
+  const settings = settingsFrom({ NATS_URL: 'nats://elsewhere:4222' });
+  expect(withRunningServers(settings, await folderWithRunningServers()).NATS_URL).toEqual([
+    'nats://elsewhere:4222',
+  ]);
 });

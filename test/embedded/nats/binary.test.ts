@@ -5,12 +5,12 @@ import { findNatsServer } from '../../../src/embedded/nats/binary.ts';
 import { UserError } from '../../../src/runtime/failure.ts';
 import { temporaryFolder } from '../../support/clean-up.ts';
 
-/** An environment with an empty cache, and without a NATS_SERVER_BIN. */
+/** An environment with an empty cache and an empty NATS_SERVER_BIN. */
 async function emptyEnvironment() {
   return { ...process.env, NATS_SERVER_BIN: '', XDG_CACHE_HOME: await temporaryFolder() };
 }
 
-async function programThatSays(version: string): Promise<string> {
+async function programOfVersion(version: string): Promise<string> {
   const folder = await temporaryFolder();
   await writeFile(join(folder, 'nats-server'), `#!/bin/sh\necho "nats-server: v${version}"\n`, {
     mode: 0o755,
@@ -19,8 +19,8 @@ async function programThatSays(version: string): Promise<string> {
 }
 
 describe('nats-server', () => {
-  it('is the one that NATS_SERVER_BIN names', async () => {
-    const program = await programThatSays('2.10.4');
+  it('is the program that NATS_SERVER_BIN names', async () => {
+    const program = await programOfVersion('2.10.4');
     expect(await findNatsServer({ ...process.env, NATS_SERVER_BIN: program })).toBe(program);
   });
 
@@ -29,7 +29,7 @@ describe('nats-server', () => {
     '2.9.25',
     '1.4.1',
   ])('%s in NATS_SERVER_BIN is an error that says it is too old', async (version) => {
-    const program = await programThatSays(version);
+    const program = await programOfVersion(version);
     await expect(findNatsServer({ ...process.env, NATS_SERVER_BIN: program })).rejects.toThrow(
       new UserError(
         `NATS_SERVER_BIN is ${program}, but it is too old (${version}): correct it, or leave it empty.`,
@@ -37,7 +37,7 @@ describe('nats-server', () => {
     );
   });
 
-  it('in NATS_SERVER_BIN that does not exist is an error, and no other is looked for', async () => {
+  it('in NATS_SERVER_BIN is an error if the file does not exist, and no other program is searched', async () => {
     await expect(findNatsServer({ ...process.env, NATS_SERVER_BIN: '/nowhere/nats-server' })).rejects.toThrow(
       new UserError(
         'NATS_SERVER_BIN is /nowhere/nats-server, but it does not exist: correct it, or leave it empty.',
@@ -45,8 +45,8 @@ describe('nats-server', () => {
     );
   });
 
-  it('on PATH is taken before one is downloaded', async () => {
-    const program = await programThatSays('2.11.0');
+  it('on PATH is used instead of a download', async () => {
+    const program = await programOfVersion('2.11.0');
     const env = await emptyEnvironment();
     expect(await findNatsServer({ ...env, PATH: join(program, '..') })).toBe(program);
     expect(await readdir(join(env.XDG_CACHE_HOME, 'nats-webhook-worker'))).toEqual([]);
@@ -54,7 +54,7 @@ describe('nats-server', () => {
 });
 
 describe.runIf(process.platform === 'linux' && process.arch === 'x64')('a downloaded nats-server', () => {
-  it('is whole for two that look for it at once, and leaves nothing else in the cache', async () => {
+  it('is complete if two searches download it at once, and is the only file in the cache', async () => {
     const env = await emptyEnvironment();
     const [first, second] = await Promise.all([findNatsServer(env), findNatsServer(env)]);
     expect(first).toBe(second);
@@ -65,16 +65,16 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('a downlo
   it.each([
     ['cut short', (path: string) => truncate(path, 100_000)],
     ['overwritten', (path: string) => writeFile(path, 'rubbish')],
-  ])('that was %s in the cache is replaced', async (_, spoil) => {
+  ])('is replaced if it was %s in the cache', async (_, damage) => {
     const env = await emptyEnvironment();
     const path = await findNatsServer(env);
     const { size } = await stat(path);
-    await spoil(path);
+    await damage(path);
     expect(await findNatsServer(env)).toBe(path);
     expect((await stat(path)).size).toBe(size);
   });
 
-  it('is kept in the package where the home folder cannot be written', async () => {
+  it('is stored in the package if the home folder is not writable', async () => {
     const file = join(await temporaryFolder(), 'file');
     await mkdir(join(file, '..', 'other'));
     await writeFile(file, '');

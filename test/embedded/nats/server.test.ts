@@ -16,7 +16,7 @@ async function start(options: Partial<NatsServerOptions> = {}) {
   return server;
 }
 
-/** A port that something else listens on. */
+/** A port on which another server listens. */
 async function takenPort(): Promise<number> {
   const other = createServer().listen(0, '127.0.0.1');
   cleanUpAfter(() => other.close());
@@ -25,7 +25,7 @@ async function takenPort(): Promise<number> {
 }
 
 describe('an embedded nats-server', () => {
-  it('has JetStream, and tells its address and pid', async () => {
+  it('has JetStream, an address and a pid', async () => {
     const server = await start();
     expect(server.url).toBe(`nats://127.0.0.1:${server.port}`);
     expect(isRunning(server.pid)).toBe(true);
@@ -34,7 +34,7 @@ describe('an embedded nats-server', () => {
     await client.close();
   });
 
-  it.each(['restart', 'kill'] as const)('has its streams again after a %s', async (ending) => {
+  it.each(['restart', 'kill'] as const)('keeps its streams after a %s', async (ending) => {
     const server = await startTestNats();
     const before = await connect({ servers: server.url });
     await (await before.jetstreamManager()).streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
@@ -48,7 +48,7 @@ describe('an embedded nats-server', () => {
     await after.close();
   });
 
-  it('ends when it is stopped, also while clients are connected', async () => {
+  it('ends when it is stopped, even with clients connected', async () => {
     const server = await start();
     const client = await connect({ servers: server.url, reconnect: false });
     await server.stop();
@@ -56,27 +56,27 @@ describe('an embedded nats-server', () => {
     await client.closed();
   });
 
-  it('takes the contents of its configuration file', async () => {
+  it('uses the contents of its configuration file', async () => {
     const server = await startTestNats({ config: 'max_payload: 12345\nauthorization { token: secret }' });
     const client = await connect({ servers: server.url, token: 'secret' });
     expect(client.info).toMatchObject({ max_payload: 12345, auth_required: true });
     await client.close();
   });
 
-  it('takes another port than a preferred one that is in use', async () => {
+  it('listens on another port if the preferred port is in use', async () => {
     const taken = await takenPort();
     const server = await start({ preferredPort: taken });
     expect(server.port).not.toBe(taken);
   });
 
-  it('that shall listen on a port in use is an error that names the port', async () => {
+  it('fails if its port is in use, and the error names the port', async () => {
     const port = await takenPort();
     await expect(start({ port })).rejects.toThrow(
       new UserError(`Port ${port} is in use: stop the program that listens on it, or choose another port.`),
     );
   });
 
-  it('that ends early is an error with the last lines of its log', async () => {
+  it('fails with the last lines of its log if it ends before it is ready', async () => {
     await expect(start({ extraConfig: 'cluster {' })).rejects.toThrow(
       /nats-server ended before it was ready.*\n.*Parse error on line 1/s,
     );

@@ -14,11 +14,11 @@ const PROGRAM = new URL('../programs/start-servers.mjs', import.meta.url).pathna
 const newFolder = async () => join(await temporaryFolder(), 'postgres');
 
 async function start(dataDir: string, options: Partial<PostgresOptions> = {}) {
-  const said: string[] = [];
-  const log = (line: string) => said.push(line);
+  const logged: string[] = [];
+  const log = (line: string) => logged.push(line);
   const server = await startPostgres({ dataDir, port: 0, fsync: false, env: process.env, log, ...options });
   cleanUpAfter(server.stop);
-  return { ...server, said };
+  return { ...server, logged };
 }
 
 async function query(url: string, sql: string): Promise<unknown[]> {
@@ -34,7 +34,7 @@ async function query(url: string, sql: string): Promise<unknown[]> {
 const passwordOf = (url: string) => new URL(url).password;
 
 describe('an embedded PostgreSQL', () => {
-  it('makes its data, tells where it is, and asks for its password', async () => {
+  it('creates its data folder, returns its URL, and requires its password', async () => {
     const folder = await newFolder();
     const server = await start(folder);
     expect(await query(server.url, `SELECT split_part(current_setting('server_version'), ' ', 1)`)).toEqual([
@@ -46,7 +46,7 @@ describe('an embedded PostgreSQL', () => {
     expect((await stat(join(folder, 'password'))).mode & 0o777).toBe(0o600);
   });
 
-  it('finds its data and its password again on the next start', async () => {
+  it('has the same data and password at the next start', async () => {
     const folder = await newFolder();
     const first = await start(folder, { password: 'p/a:s s' });
     await query(first.url, 'CREATE TABLE kept AS SELECT 7 AS n');
@@ -56,7 +56,7 @@ describe('an embedded PostgreSQL', () => {
     expect(await query(second.url, 'SELECT n FROM kept')).toEqual([7]);
   });
 
-  it('stops while clients are connected', async () => {
+  it('ends when it is stopped, even with clients connected', async () => {
     const server = await start(await newFolder());
     const client = new pg.Client({ connectionString: server.url });
     await client.connect();
@@ -66,7 +66,7 @@ describe('an embedded PostgreSQL', () => {
     await ended;
   });
 
-  it('starts again right after a kill, though a session of the killed one was busy', async () => {
+  it('starts again right after a kill, even if a session was busy', async () => {
     const server = await startPrivatePostgres();
     const client = new pg.Client({ connectionString: server.url });
     client.on('error', () => {});
@@ -78,7 +78,7 @@ describe('an embedded PostgreSQL', () => {
     await expect(busy).resolves.toBe('lost');
   });
 
-  it('waits for the one of a program that was killed a moment ago', async () => {
+  it('waits for the previous server of a program that was just killed', async () => {
     const folder = await temporaryFolder();
     const program = await runCommand(process.execPath, [PROGRAM, folder]);
     const [, natsPid, postgresPid] = (await program.waitForLine(/^servers/)).split(' ').map(Number);
@@ -89,14 +89,14 @@ describe('an embedded PostgreSQL', () => {
     await until(() => !isRunning(natsPid!));
   });
 
-  it('that shall listen on a port in use is an error that names the port', async () => {
+  it('fails if its port is in use, and the error names the port', async () => {
     const { port } = await start(await newFolder());
     await expect(start(await newFolder(), { port })).rejects.toThrow(`Port ${port} is in use`);
   });
 });
 
 describe("PostgreSQL's data folder", () => {
-  it('is made again after the program was killed while initdb ran', async () => {
+  it('is created again after the program was killed while initdb ran', async () => {
     const folder = await temporaryFolder();
     const program = await runCommand(process.execPath, [PROGRAM, folder]);
     await until(async () =>
@@ -107,7 +107,7 @@ describe("PostgreSQL's data folder", () => {
     expect(await query(server.url, 'SELECT 1')).toEqual([1]);
   });
 
-  it('loses what an initdb that was killed has left', async () => {
+  it('is cleared of the files that a killed initdb left', async () => {
     const folder = await newFolder();
     await mkdir(join(folder, 'cluster.new-1', 'base'), { recursive: true });
     await writeFile(join(folder, 'password'), 'half');
@@ -115,24 +115,24 @@ describe("PostgreSQL's data folder", () => {
     expect((await readdir(folder)).sort()).toEqual(['cluster', 'initdb.log', 'password', 'postgres.log']);
   });
 
-  it('is kept under another name, and made again, when its vital files are gone', async () => {
+  it('is renamed, and created again, if its vital files are missing', async () => {
     const folder = await newFolder();
     await mkdir(join(folder, 'cluster'), { recursive: true });
     await writeFile(join(folder, 'cluster', 'PG_VERSION'), '18\n');
     const server = await start(folder);
-    const kept = (await readdir(folder)).find((name) => name.startsWith('cluster.broken-'));
-    expect(await readFile(join(folder, kept!, 'PG_VERSION'), 'utf8')).toBe('18\n');
-    expect(server.said.join()).toContain('is not complete');
+    const renamed = (await readdir(folder)).find((name) => name.startsWith('cluster.broken-'));
+    expect(await readFile(join(folder, renamed!, 'PG_VERSION'), 'utf8')).toBe('18\n');
+    expect(server.logged.join()).toContain('is not complete');
   });
 
-  it('that another program filled is left as it is, and named', async () => {
+  it('is left unchanged, and named in the error, if it has files of another program', async () => {
     const folder = await temporaryFolder();
     await writeFile(join(folder, 'precious.txt'), 'do not touch');
     await expect(start(folder)).rejects.toThrow(`${folder} holds files of another program (precious.txt)`);
     expect(await readdir(folder)).toEqual(['precious.txt']);
   });
 
-  it('that another version of PostgreSQL made is an error that names the versions', async () => {
+  it('is an error that names the versions if another version of PostgreSQL created it', async () => {
     const folder = await newFolder();
     await mkdir(join(folder, 'cluster', 'global'), { recursive: true });
     await writeFile(join(folder, 'cluster', 'global', 'pg_control'), '');
@@ -142,7 +142,7 @@ describe("PostgreSQL's data folder", () => {
     );
   });
 
-  it('whose password is gone is an error that says how to go on', async () => {
+  it('is an error that names the cure if its password file is missing', async () => {
     const folder = await newFolder();
     const server = await start(folder);
     await server.stop();

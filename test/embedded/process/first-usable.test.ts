@@ -14,12 +14,12 @@ const good: Candidate = ['GitHub', async () => '/bin/good'];
 const inspect = async (path: string) => (path === '/bin/good' ? { path } : 'it is too old');
 
 describe('the search for a program', () => {
-  it('takes the first that can be used', async () => {
-    const places = [empty, old, broken, good, old];
-    expect(await firstUsable(places, inspect, (tries) => tries)).toEqual({ path: '/bin/good' });
+  it('returns the first candidate that can be used', async () => {
+    const candidates = [empty, old, broken, good, old];
+    expect(await firstUsable(candidates, inspect, (tries) => tries)).toEqual({ path: '/bin/good' });
   });
 
-  it('names each try when there is none', async () => {
+  it('fails with the reason for each candidate if none can be used', async () => {
     const search = firstUsable([empty, old, broken], inspect, (tries) => `None:\n${tries}`);
     await expect(search).rejects.toThrow(
       new UserError(

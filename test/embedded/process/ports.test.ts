@@ -17,7 +17,10 @@ describe('a free port', () => {
     expect(await freePort(port)).toBe(port);
   });
 
-  it.each(['127.0.0.1', '0.0.0.0'])('is another one if something listens on it at %s', async (host) => {
+  it.each([
+    '127.0.0.1',
+    '0.0.0.0',
+  ])('is another port if a server listens on the preferred port at %s', async (host) => {
     const taken = await listenOn(host);
     const port = await freePort(taken);
     expect(port).toBeGreaterThan(0);

@@ -19,7 +19,7 @@ async function programWithServer(options: RunOptions = {}) {
   return { program, serverPid };
 }
 
-async function keep(script: string, options: Partial<SupervisedProcessOptions> = {}) {
+async function supervise(script: string, options: Partial<SupervisedProcessOptions> = {}) {
   return startSupervised({
     command: process.execPath,
     args: ['-e', script],
@@ -31,7 +31,7 @@ async function keep(script: string, options: Partial<SupervisedProcessOptions> =
   });
 }
 
-describe('a kept server', () => {
+describe('a supervised server', () => {
   it('ends when the program that started it is killed with kill -9', async () => {
     const { program, serverPid } = await programWithServer();
     expect(isRunning(serverPid)).toBe(true);
@@ -39,7 +39,7 @@ describe('a kept server', () => {
     await until(() => !isRunning(serverPid));
   });
 
-  it('does not get the Ctrl-C that its program gets, which can drain first', async () => {
+  it('does not receive the Ctrl-C of its program, so the program can drain first', async () => {
     const { program, serverPid } = await programWithServer({ ownGroup: true });
     program.kill('SIGINT');
     await program.waitForLine('draining');
@@ -49,7 +49,7 @@ describe('a kept server', () => {
   });
 
   it('is stopped with its stop signal', async () => {
-    const server = await keep(
+    const server = await supervise(
       `process.on('SIGINT', () => { console.log('bye'); process.exit(7) }); setInterval(() => {}, 1000); console.log('up')`,
       { stopSignal: 'SIGINT' },
     );
@@ -59,8 +59,8 @@ describe('a kept server', () => {
     expect(await server.logTail()).toBe('up\nbye');
   });
 
-  it('is killed when it does not heed its stop signal', async () => {
-    const server = await keep(
+  it('is killed if it ignores its stop signal', async () => {
+    const server = await supervise(
       `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); console.log('up')`,
       { graceMs: 50 },
     );
@@ -69,26 +69,28 @@ describe('a kept server', () => {
     expect(await server.exited).toEqual({ code: null, signal: 'SIGKILL' });
   });
 
-  it('can be killed, and stopping it after that does nothing', async () => {
-    const server = await keep('setInterval(() => {}, 1000)');
+  it('can be killed, and a stop after that does nothing', async () => {
+    const server = await supervise('setInterval(() => {}, 1000)');
     await server.kill();
     expect(await server.exited).toEqual({ code: null, signal: 'SIGKILL' });
     await server.stop();
     await server.kill();
   });
 
-  it('that ends by itself tells its exit code', async () => {
-    const server = await keep('process.exit(3)');
+  it('has its exit code if it ends by itself', async () => {
+    const server = await supervise('process.exit(3)');
     expect(await server.exited).toEqual({ code: 3, signal: null });
   });
 
-  it('that cannot be run is an error that names it', async () => {
-    const started = keep('', { command: '/nowhere/server' });
+  it('is named in the error if it cannot be run', async () => {
+    const started = supervise('', { command: '/nowhere/server' });
     await expect(started).rejects.toThrow(new UserError('Cannot run /nowhere/server: ENOENT.'));
   });
 
-  it('gets none of our settings from the environment', async () => {
-    const server = await keep('console.log(process.env.PGPORT)', { env: { ...process.env, PGPORT: '1' } });
+  it('inherits no settings of the worker from the environment', async () => {
+    const server = await supervise('console.log(process.env.PGPORT)', {
+      env: { ...process.env, PGPORT: '1' },
+    });
     await server.exited;
     expect(await server.logTail()).toBe('undefined');
   });

@@ -1,4 +1,4 @@
-// A program that holds a data folder until it is ended: `node hold-data-folder.mjs <folder>`.
+// A program that holds a data folder until it ends: `node hold-data-folder.mjs <folder>`.
 import { openDataFolder } from '../../../dist/embedded/files/data-folder.js';
 
 try {
