@@ -112,7 +112,7 @@ describe('a command whose output is closed', () => {
     ['sql "SELECT nonsense"', 1],
     ['receive --port 0', 0],
     ['publish --subject elsewhere --data 1', 1],
-  ])('%s ends without an error about its output, with its own exit code', async (args, code) => {
+  ])('(%j) ends without an error about its output, with its own exit code', async (args, code) => {
     const { stderr } = await pipedInto(args, 'true');
     expect(stderr.join('\n')).not.toMatch(/EPIPE|at .*\.js|bug/);
     expect(stderr.at(-1)).toBe(`code ${code}`);

@@ -54,7 +54,7 @@ describe('the key of a scheduled queue', () => {
     'at.2027-13-01',
     'at.2027-01-31T25:00',
     'xat.2027-01-31',
-  ])('is not %s', (key) => {
+  ])('is never "%s"', (key) => {
     expect(scheduledBucket(key)).toBe(null);
   });
 

@@ -15,7 +15,7 @@ describe('a subject', () => {
     ['*.orders', 'webhooks.orders', true],
     ['webhooks.orders.eu', 'webhooks.orders', false],
     ['webhooks.o*', 'webhooks.orders', false],
-  ])('matches a pattern: %s matches %s: %s', (pattern, subject, expected) => {
+  ])('is matched by the pattern %s if it is %s: %s', (pattern, subject, expected) => {
     expect(matches(pattern, subject)).toBe(expected);
   });
 

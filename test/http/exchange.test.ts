@@ -197,7 +197,7 @@ test.each([
   ['an invalid Content-Length', 'HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n'],
   ['two values of Content-Length', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab'],
   ['headers of 100 KB', `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`],
-])('%s instead of an answer is unreachable', async (_what, bytes) => {
+])('an endpoint that sends %s instead of an answer is unreachable', async (_what, bytes) => {
   expect(await outcomeOfBytes(bytes)).toMatchObject({ kind: 'unreachable', code: expect.any(String) });
 });
 

@@ -5,14 +5,14 @@ const IDLE = { slots: 256, reservedByOthers: 0, untested: 0, unresponsive: 0, pr
 
 describe('a responsive endpoint', () => {
   it.each([
-    ['alone, with 256 slots', IDLE, 250],
+    ['alone', IDLE, 250],
     ['beside an endpoint that needed 10', { ...IDLE, reservedByOthers: 10 }, 236],
     ['beside an endpoint that needs as many slots', { ...IDLE, reservedByOthers: 250 }, 192],
     ['with 100 slots', { ...IDLE, slots: 100 }, 98],
     ['with 8 slots', { ...IDLE, slots: 8 }, 7],
     ['with 2 slots', { ...IDLE, slots: 2 }, 2],
     ['with one slot', { ...IDLE, slots: 1 }, 1],
-  ])('%s may use its share of %o: %d', (_what, usage, share) => {
+  ])('%s (slot usage %o) may use %d slots', (_what, usage, share) => {
     expect(slotShare(usage).responsive).toBe(share);
   });
 });

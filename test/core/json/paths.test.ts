@@ -27,7 +27,7 @@ describe('a path into JSON', () => {
     ['{"a":"text"}', 'a.length', undefined],
     ['{}', '__proto__', undefined],
     ['7', 'a', undefined],
-  ])('in %s, %j, leads to %s', (json, path, value) => {
+  ])('(in %s: %j) leads to %s', (json, path, value) => {
     expect(valuesIn(json, path)).toEqual([value]);
   });
 

@@ -39,11 +39,11 @@ describe('an envelope', () => {
     'null',
     '0',
     '{"b":1,"a":2,"b":3}',
-  ])('sends its data unchanged, byte for byte: %s', (data) => {
+  ])('has its data as the body of the request, byte for byte: %s', (data) => {
     expect(bodyOf(`{ "data" : ${data} , ${URL_FIELD} }`)).toBe(data);
   });
 
-  it('sends the whole message if it has no data', () => {
+  it('has the whole message as the body of the request if it has no data', () => {
     const text = `{${URL_FIELD}, "event": "user.created"}`;
     expect(bodyOf(text)).toBe(text);
   });
@@ -65,7 +65,7 @@ describe('an envelope', () => {
     ['"Patch"', 'PATCH'],
     ['"\\u0044elete"', 'DELETE'],
     ['null', 'POST'],
-  ])('reads the method %s as %s', (written, method) => {
+  ])('with the method %s is sent as %s', (written, method) => {
     expect(envelope(`{${URL_FIELD},"method":${written}}`).method).toBe(method);
   });
 
@@ -158,7 +158,7 @@ describe('an envelope', () => {
     expect(parse(`{${URL_FIELD},"params":{"a":{"b":1}}}`).kind).toBe('malformed');
   });
 
-  it('reads headers and params of null as none', () => {
+  it('may have headers and params of null, which count as none', () => {
     expect(envelope(`{${URL_FIELD},"headers":null,"params":null,"method":"GET"}`)).toMatchObject({
       headers: [],
       target: { path: '/hook' },

@@ -21,7 +21,7 @@ const RETRY = { kind: 'retry', delayMs: 1, retryVia: 'nak' } as const;
 
 const settled = { ...NO_COUNTERS, settled: 1, processingMs: 12 };
 
-describe('the counters add up', () => {
+describe('the counters count', () => {
   it.each<[string, Attempt, Disposition, boolean, Counters]>([
     ['an ack', answered, { kind: 'ack' }, false, { ...settled, acknowledged: 1, attempts: 1 }],
     [

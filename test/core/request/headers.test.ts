@@ -29,7 +29,7 @@ describe('the headers of a message', () => {
     ['12345678901234567890', '12345678901234567890'],
     ['1.0', '1.0'],
     ['false', 'false'],
-  ])('read the value %s as %j', (json, text) => {
+  ])('may have the value %s, which is sent as %j', (json, text) => {
     expect(headers(`{"X-A":${json}}`).list).toEqual(['X-A', text]);
   });
 

@@ -79,7 +79,7 @@ describe('the verdict', () => {
     ['an endpoint without capacity', { kind: 'noCapacity', reason: 'paused: maintenance' }, PARK],
     ['a shutdown of this worker', { kind: 'aborted' }, PARK],
     ['a local fault', { kind: 'localFault', code: 'EMFILE' }, PARK],
-  ])('after %s is %o', (_, outcome, expected) => {
+  ])('after %s (%o) is %o', (_, outcome, expected) => {
     expect(verdict(outcome)).toEqual(expected);
   });
 
@@ -115,7 +115,7 @@ describe('the verdict', () => {
     expect(verdict(outcome, 3)).toEqual(PARK);
   });
 
-  it.each<RetryVia>(['nak', 'park'])('to retry uses the given way: %s', (retryVia) => {
+  it.each<RetryVia>(['nak', 'park'])('to retry happens in the given way: %s', (retryVia) => {
     expect(verdict(timedOut, 1, POLICY, retryVia)).toEqual({
       kind: 'retry',
       delayMs: 1000,
