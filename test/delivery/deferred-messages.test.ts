@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Of each message, beside its own bytes. */
+/** Memory per message besides its bytes, in bytes. */
 const BESIDE = 2048;
 
 function open(mostBytes = 10_000, work = Promise.resolve()) {
@@ -26,8 +26,8 @@ function open(mostBytes = 10_000, work = Promise.resolve()) {
   return { aside, again };
 }
 
-describe('a message that is set aside', () => {
-  it('is taken up again, later each time, up to 15 s', () => {
+describe('a deferred message', () => {
+  it('resumes after a delay that doubles up to 15 s', () => {
     const { aside, again } = open();
     const message = { size: 10 };
     for (const waitMs of [2000, 4000, 8000, 15_000, 15_000]) {
@@ -40,20 +40,20 @@ describe('a message that is set aside', () => {
     }
   });
 
-  it('is refused where there is no place for it', () => {
+  it('is refused if no memory is left', () => {
     const { aside } = open(25 + 2 * BESIDE);
     expect([1, 2, 3].map(() => aside.defer({ size: 10 }))).toEqual([true, true, false]);
     vi.advanceTimersByTime(2000);
     expect(aside.defer({ size: 25 + BESIDE })).toBe(true);
   });
 
-  it('counts as what it takes in memory, not only as its bytes', () => {
+  it('is counted with all the memory that it takes, not only with its bytes', () => {
     const { aside } = open(100 * BESIDE);
     for (let kept = 0; kept < 1000; kept++) aside.defer({ size: 1 });
     expect(aside.count).toBe(99);
   });
 
-  it('is given back when it is given up, and not taken up any more', () => {
+  it('is returned by takeAll, and does not resume after that', () => {
     const { aside, again } = open();
     const messages = [{ size: 1 }, { size: 2 }];
     for (const message of messages) aside.defer(message);
@@ -62,7 +62,7 @@ describe('a message that is set aside', () => {
     expect([again, aside.count]).toEqual([[], 0]);
   });
 
-  it('that waits for news is taken up when they are there, unless it was given up before', async () => {
+  it('resumes when the promise of deferUntil resolves, unless takeAll has removed it', async () => {
     const { aside, again } = open();
     const [one, other] = [{ size: 10 }, { size: 10 }];
     let tell = () => {};
@@ -78,7 +78,7 @@ describe('a message that is set aside', () => {
     expect(again).toEqual([one]);
   });
 
-  it('is taken up with few others at once when the news is there', async () => {
+  it('resumes only while fewer than maxResumedAtOnce resumed messages are in progress', async () => {
     let done = () => {};
     const work = new Promise<void>((resolve) => {
       done = resolve;

@@ -32,49 +32,49 @@ const TOO_LARGE: Undeliverable = {
 const OK: Outcome = { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null };
 const FAILED: Outcome = { kind: 'responded', status: 500, retryAfterMs: null, excerpt: 'oops' };
 
-const NO_ROOM: Rejected = { kind: 'noCapacity', reason: 'its circuit breaker is open' };
+const NO_CAPACITY: Rejected = { kind: 'noCapacity', reason: 'the circuit breaker of the endpoint is open' };
 
-type World = {
-  /** @default a pass that says nothing */
-  readonly room?: Rejected | Promise<Rejected>;
+type Fakes = {
+  /** @default a permit is granted */
+  readonly rejected?: Rejected | Promise<Rejected>;
   readonly retryVia?: RetryVia;
-  readonly hasHandedBack?: boolean;
+  readonly hasRequeued?: boolean;
   readonly now?: () => number;
   readonly rows?: Registry;
-  /** Why it cannot be copied. @default it is copied */
-  readonly uncopied?: Undeliverable;
-  /** What the server does in place of what it is told. */
-  readonly settled?: Disposition;
+  /** Why the message cannot be copied. @default null: the message is copied */
+  readonly copyFailure?: Undeliverable;
+  /** @default the verdict */
+  readonly disposition?: Disposition;
 };
 
-/** Handles one message; its endpoint does `outcome`. */
-async function handle(given: Message, outcome: Outcome = OK, world: World = {}) {
+/** Handles one message. Its request has this outcome. */
+async function handle(given: Message, outcome: Outcome = OK, fakes: Fakes = {}) {
   const sent: Delivery[] = [];
-  const left: Attempt[] = [];
+  const released: Attempt[] = [];
   const steps: string[] = [];
   const recorded: { attempt: Attempt; done: Disposition }[] = [];
-  const around: DeliverySteps<Message> = {
+  const deliverySteps: DeliverySteps<Message> = {
     policy: RETRIES,
     maxAgeMs: 0,
     parse: createMessageParser(),
     admit: (_message, delivery) => {
-      steps.push(`enter ${delivery.target.endpointKey}`);
-      const pass: Permit = {
+      steps.push(`admit ${delivery.target.endpointKey}`);
+      const permit: Permit = {
         kind: 'permit',
         release(attempt) {
-          steps.push('leave');
-          left.push(attempt);
+          steps.push('release');
+          released.push(attempt);
         },
       };
-      return world.room ?? pass;
+      return fakes.rejected ?? permit;
     },
-    registry: () => ({ registry: world.rows ?? NO_ROWS, asOf: 1 }),
+    registry: () => ({ registry: fakes.rows ?? NO_ROWS, asOf: 1 }),
     async fanOut(_message, { endpointKeys }) {
       steps.push(`copy for ${endpointKeys.length}`);
-      return world.uncopied ?? null;
+      return fakes.copyFailure ?? null;
     },
-    hasRequeued: () => world.hasHandedBack ?? false,
-    retryVia: () => world.retryVia ?? 'nak',
+    hasRequeued: () => fakes.hasRequeued ?? false,
+    retryVia: () => fakes.retryVia ?? 'nak',
     async send(delivery) {
       steps.push('send');
       sent.push(delivery);
@@ -82,62 +82,62 @@ async function handle(given: Message, outcome: Outcome = OK, world: World = {}) 
     },
     async settle(_message, _delivery, _attempt, verdict) {
       steps.push(`settle ${verdict.kind}`);
-      return world.settled ?? verdict;
+      return fakes.disposition ?? verdict;
     },
     record(_message, _delivery, attempt, done) {
       steps.push(`record ${done.kind}`);
       recorded.push({ attempt, done });
     },
-    now: world.now ?? (() => 1000),
+    now: fakes.now ?? (() => 1000),
     random: () => 0.5,
   };
-  await handleMessage(given, around);
-  return { sent, left, steps, recorded: recorded[0]! };
+  await handleMessage(given, deliverySteps);
+  return { sent, released, steps, recorded: recorded[0]! };
 }
 
-describe('the journey of a message', () => {
+describe('a message', () => {
   it('is sent, acked and recorded', async () => {
     const { sent, steps } = await handle(message(ENVELOPE));
     const { endpointKey } = sent[0]!.target;
-    expect(steps).toEqual([`enter ${endpointKey}`, 'send', 'leave', 'settle ack', 'record ack']);
+    expect(steps).toEqual([`admit ${endpointKey}`, 'send', 'release', 'settle ack', 'record ack']);
     expect(Buffer.from(sent[0]!.body!).toString()).toBe('{"n":1}');
   });
 
   it.each([
     ['a success', OK],
     ['a failure', FAILED],
-    ['our own shutdown', { kind: 'aborted' }],
-  ] as const)('tells the room of its endpoint about %s, once', async (_what, outcome) => {
-    const { left, recorded } = await handle(message(ENVELOPE), outcome);
-    expect(left).toEqual([recorded.attempt]);
-    expect(left[0]!.outcome).toEqual(outcome);
+    ['an attempt that our shutdown aborted', { kind: 'aborted' }],
+  ] as const)('releases its permit once, with its attempt, after %s', async (_what, outcome) => {
+    const { released, recorded } = await handle(message(ENVELOPE), outcome);
+    expect(released).toEqual([recorded.attempt]);
+    expect(released[0]!.outcome).toEqual(outcome);
   });
 
   it.each([
-    ['at once', NO_ROOM],
-    ['after a wait', Promise.resolve(NO_ROOM)],
-  ])('is parked where its endpoint has no room, which it hears %s: nothing is sent, and it is recorded', async (_when, room) => {
-    const { sent, left, steps, recorded } = await handle(message(ENVELOPE), OK, { room });
+    ['at once', NO_CAPACITY],
+    ['after a wait', Promise.resolve(NO_CAPACITY)],
+  ])('is parked and recorded, and not sent, if admission rejects it %s', async (_when, rejected) => {
+    const { sent, released, steps, recorded } = await handle(message(ENVELOPE), OK, { rejected });
     expect(sent).toEqual([]);
-    expect(left).toEqual([]);
+    expect(released).toEqual([]);
     expect(steps.slice(1)).toEqual(['settle park', 'record park']);
-    expect(recorded.attempt).toEqual({ outcome: NO_ROOM, startedAt: 1000, durationMs: 0 });
+    expect(recorded.attempt).toEqual({ outcome: NO_CAPACITY, startedAt: 1000, durationMs: 0 });
     expect(recorded.done).toEqual({ kind: 'park' });
   });
 
-  it('is parked without room even where an attempt would be its last', async () => {
+  it('is parked if admission rejects it, even before its last attempt', async () => {
     const last = message(ENVELOPE, { attemptNumber: 3 });
-    expect((await handle(last, OK, { room: NO_ROOM })).recorded.done).toEqual({ kind: 'park' });
+    expect((await handle(last, OK, { rejected: NO_CAPACITY })).recorded.done).toEqual({ kind: 'park' });
   });
 
-  it('has the same id at every hand-out', async () => {
+  it('has the same id at every delivery by NATS', async () => {
     const ids = [1, 2, 3].map(
       async (attemptNumber) => (await handle(message(ENVELOPE, { attemptNumber }))).sent[0]!.id,
     );
     expect(new Set(await Promise.all(ids))).toEqual(new Set(['WEBHOOKS-loyw3v28-7']));
   });
 
-  it('is tried again after a delay that doubles', async () => {
+  it('is retried after a delay that doubles', async () => {
     const delays = [1, 2].map(
       async (attemptNumber) => (await handle(message(ENVELOPE, { attemptNumber }), FAILED)).recorded.done,
     );
@@ -147,27 +147,29 @@ describe('the journey of a message', () => {
     ]);
   });
 
-  it('waits for its next attempt where it is told to', async () => {
+  it('waits for its next attempt in the parked queue if the steps say so', async () => {
     const { recorded } = await handle(message(ENVELOPE), FAILED, { retryVia: 'park' });
     expect(recorded.done).toEqual({ kind: 'retry', delayMs: 1000, retryVia: 'park' });
   });
 
-  it('ends as a dead letter with its last attempt', async () => {
+  it('becomes a dead letter after its last attempt', async () => {
     const { steps, recorded } = await handle(message(ENVELOPE, { attemptNumber: 3 }), FAILED);
-    expect(steps.slice(1)).toEqual(['send', 'leave', 'settle deadLetter', 'record deadLetter']);
+    expect(steps.slice(1)).toEqual(['send', 'release', 'settle deadLetter', 'record deadLetter']);
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'exhausted' });
   });
 
-  it('is not sent again when dead workers used up its attempts', async () => {
-    const { steps, recorded } = await handle(message(ENVELOPE, { attemptNumber: 4 }), OK, { room: NO_ROOM });
+  it('becomes a dead letter without a request if workers that died used up its attempts', async () => {
+    const { steps, recorded } = await handle(message(ENVELOPE, { attemptNumber: 4 }), OK, {
+      rejected: NO_CAPACITY,
+    });
     expect(steps).toEqual(['settle deadLetter', 'record deadLetter']);
     expect(recorded.attempt.outcome).toEqual({ kind: 'lostAttempts', deliveryCount: 3 });
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'exhausted' });
   });
 
-  it('is sent even after many hand-outs where messages were handed back unsent, and then given up', async () => {
+  it('is sent once more, and then given up, if its many deliveries by NATS may have been requeues', async () => {
     const given = message(ENVELOPE, { attemptNumber: 4 });
-    const { sent, recorded } = await handle(given, FAILED, { hasHandedBack: true });
+    const { sent, recorded } = await handle(given, FAILED, { hasRequeued: true });
     expect(sent).toHaveLength(1);
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'exhausted' });
   });
@@ -175,31 +177,31 @@ describe('the journey of a message', () => {
   it.each([
     ['no URL', { event: 'x' }, 'unroutable'],
     ['no JSON', 'not json', 'unroutable'],
-    ['nothing at all', '', 'unroutable'],
-    ['a URL that is none', { webhook_url: 'nonsense' }, 'malformed'],
-    ['a URL of another kind', { webhook_url: 'ftp://example.com/' }, 'malformed'],
+    ['no data', '', 'unroutable'],
+    ['an invalid URL', { webhook_url: 'nonsense' }, 'malformed'],
+    ['a URL that is neither http nor https', { webhook_url: 'ftp://example.com/' }, 'malformed'],
     ['a header that breaks the request', { ...ENVELOPE, headers: { Host: 'evil' } }, 'malformed'],
-    ['an envelope that breaks off', '{"webhook_url":"https://example.com/","data":{', 'malformed'],
+    ['an incomplete envelope', '{"webhook_url":"https://example.com/","data":{', 'malformed'],
     ['a password in its URL', { webhook_url: 'https://me:secret@example.com/' }, 'forbidden'],
-  ])('with %s is a dead letter, without a request', async (_what, body, reason) => {
+  ])('becomes a dead letter without a request if it has %s', async (_what, body, reason) => {
     const { sent, recorded } = await handle(message(body));
     expect(sent).toEqual([]);
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason });
   });
 
-  it('for several endpoints is copied for each, and that is all', async () => {
+  it('is only copied, once per endpoint, if several rows match', async () => {
     const orders = message({ event: 'x' }, { subject: 'webhooks.orders' });
     expect((await handle(orders, OK, { rows: TWO_ROWS })).steps).toEqual(['copy for 2']);
   });
 
-  it('for several endpoints that cannot be copied is a dead letter, without a request', async () => {
+  it('becomes a dead letter without a request if several rows match and it cannot be copied', async () => {
     const orders = message({ event: 'x' }, { subject: 'webhooks.orders' });
-    const { steps, recorded } = await handle(orders, OK, { rows: TWO_ROWS, uncopied: TOO_LARGE });
+    const { steps, recorded } = await handle(orders, OK, { rows: TWO_ROWS, copyFailure: TOO_LARGE });
     expect(steps).toEqual(['copy for 2', 'settle deadLetter', 'record deadLetter']);
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'malformed' });
   });
 
-  it('waits for its time before anybody is asked who gets it, and whether there is room', async () => {
+  it('is scheduled before it is resolved and admitted if it is not due, and is sent when it is due', async () => {
     const headers = { 'Webhook-Deliver-At': '2' };
     for (const body of [ENVELOPE, { event: 'x' }]) {
       const { steps, recorded } = await handle(message(body, { headers }));
@@ -212,40 +214,42 @@ describe('the journey of a message', () => {
   });
 
   it.each([
-    ['and is for an endpoint', ENVELOPE],
-    ['and nobody is there for it', { event: 'x' }],
-  ])('that is too late %s is a dead letter, without a request', async (_what, body) => {
+    ['has a URL', ENVELOPE],
+    ['matches no row', { event: 'x' }],
+  ])('becomes a dead letter without a request if it is expired and %s', async (_what, body) => {
     const { steps, recorded } = await handle(message(body, { headers: { 'Webhook-Expires-At': '1' } }));
     expect(steps).toEqual(['settle deadLetter', 'record deadLetter']);
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'expired' });
   });
 
-  it('that became too late while it waited for room is not sent, and its room is free again', async () => {
+  it('is not sent, and its permit is released, if it expires while it waits for capacity', async () => {
     const times = [1000];
-    const { sent, left, recorded } = await handle(
+    const { sent, released, recorded } = await handle(
       message(ENVELOPE, { headers: { 'Webhook-Expires-At': '2' } }),
       OK,
       { now: () => times.shift() ?? 3000 },
     );
-    expect([sent, left.length]).toEqual([[], 1]);
+    expect([sent, released.length]).toEqual([[], 1]);
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'expired' });
   });
 
   it.each([
-    ['a time that is none', ENVELOPE, { 'Webhook-Deliver-At': 'soon' }],
-    ['a replay that is perhaps one', { event: 'x' }, { 'Webhook-Replayed': 'perhaps' }],
-    ['a broken body, though it is to be sent later', '{"webhook_url":', { 'Webhook-Deliver-At': '9' }],
-  ])('with %s is told at once', async (_what, body, headers) => {
+    ['an invalid time', ENVELOPE, { 'Webhook-Deliver-At': 'soon' }],
+    ['an invalid replay header', { event: 'x' }, { 'Webhook-Replayed': 'perhaps' }],
+    ['an incomplete envelope, even if it is not due', '{"webhook_url":', { 'Webhook-Deliver-At': '9' }],
+  ])('becomes a dead letter at once if it has %s', async (_what, body, headers) => {
     const { recorded } = await handle(message(body, { headers }));
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'malformed' });
   });
 
-  it('is recorded as what was done, not as what was wanted', async () => {
-    const { recorded } = await handle(message('not json'), OK, { settled: { kind: 'requeued', delayMs: 0 } });
+  it('is recorded with its disposition, not with its verdict', async () => {
+    const { recorded } = await handle(message('not json'), OK, {
+      disposition: { kind: 'requeued', delayMs: 0 },
+    });
     expect(recorded.done).toEqual({ kind: 'requeued', delayMs: 0 });
   });
 
-  it('is parked for another worker when our own shutdown cuts it off', async () => {
+  it('is parked for another worker if our shutdown aborts its attempt', async () => {
     expect((await handle(message(ENVELOPE), { kind: 'aborted' })).steps).toContain('settle park');
   });
 });

@@ -36,7 +36,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('trouble that lasts is said once, with the reason, and once that it is over', () => {
+test('a problem that lasts is logged once with its reason, and once when it is over', () => {
   health = failing;
   vi.advanceTimersByTime(30 * SECOND_MS);
   health = well;
@@ -47,7 +47,7 @@ test('trouble that lasts is said once, with the reason, and once that it is over
   ]);
 });
 
-test('trouble that is over in a moment is not spoken of', () => {
+test('a problem that is over within a moment is not logged', () => {
   vi.advanceTimersByTime(SECOND_MS / 2);
   health = failing;
   vi.advanceTimersByTime(SECOND_MS);
@@ -56,13 +56,13 @@ test('trouble that is over in a moment is not spoken of', () => {
   expect(said).toEqual([]);
 });
 
-test('trouble that stays is said again every minute', () => {
+test('a problem that stays is logged again every minute', () => {
   health = failing;
   vi.advanceTimersByTime(125 * SECOND_MS);
   expect(said).toHaveLength(3);
 });
 
-test('statistics speak for themselves', () => {
+test('degraded health is not logged here, because the statistics log their own problem', () => {
   health = degraded;
   vi.advanceTimersByTime(10 * SECOND_MS);
   expect(said).toEqual([]);

@@ -4,18 +4,33 @@ import { evaluateHealth } from '../../src/delivery/health.ts';
 const WELL = { nats: null, deadLetters: null, parking: null, order: null, postgres: null };
 
 it.each([
-  ['all is well', WELL, false, 'ok'],
-  ['PostgreSQL is away: deliveries go on', { ...WELL, postgres: 'away' }, false, 'degraded'],
+  ['ok if there is no problem', WELL, false, 'ok'],
   [
-    'webhooks cannot be parked: those with room are delivered',
+    'degraded if PostgreSQL is away, because webhooks are still delivered',
+    { ...WELL, postgres: 'away' },
+    false,
+    'degraded',
+  ],
+  [
+    'degraded if webhooks cannot be parked, because endpoints with capacity still get webhooks',
     { ...WELL, parking: 'full' },
     false,
     'degraded',
   ],
-  ['NATS is away', { ...WELL, nats: 'not connected' }, false, 'failing'],
-  ['dead letters find no place', { ...WELL, deadLetters: 'full', postgres: 'away' }, false, 'failing'],
-  ['it is stopping, whatever else', { ...WELL, nats: 'not connected' }, true, 'draining'],
-] as const)('health when %s', (_what, troubles, draining, status) => {
+  ['failing if NATS is away', { ...WELL, nats: 'not connected' }, false, 'failing'],
+  [
+    'failing if dead letters cannot be stored',
+    { ...WELL, deadLetters: 'full', postgres: 'away' },
+    false,
+    'failing',
+  ],
+  [
+    'draining if the worker is stopping, even if NATS is away',
+    { ...WELL, nats: 'not connected' },
+    true,
+    'draining',
+  ],
+] as const)('health is %s', (_what, troubles, draining, status) => {
   const health = evaluateHealth(troubles, draining);
   expect(health.status).toBe(status);
   expect(health.troubles).toEqual(

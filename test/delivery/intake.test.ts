@@ -6,8 +6,8 @@ import type { Message } from '../../src/delivery/message.ts';
 import { Slots } from '../../src/delivery/slots.ts';
 import { message } from './messages.ts';
 
-/** An intake whose steps write down where a message went, and end its journey at once. */
-function open({ concurrency = 2, fails = false } = {}) {
+/** An intake whose steps record each message in `done`, and end at once. */
+function createIntake({ concurrency = 2, fails = false } = {}) {
   const done: string[] = [];
   const lines: { msg: string }[] = [];
   const slots = new Slots(concurrency);
@@ -36,12 +36,12 @@ function open({ concurrency = 2, fails = false } = {}) {
     steps: stepsOf('steps'),
     orderedSteps: stepsOf('ordered steps'),
     dispatcher: {
-      onMessage: () => void done.push('waits for its order'),
-      onFinished: () => void done.push('order goes on'),
+      onMessage: () => void done.push('given to the dispatcher'),
+      onFinished: () => void done.push('dispatcher notified'),
     },
     share: {
       started: () => void done.push('parked slot taken'),
-      finished: () => void done.push('parked slot given back'),
+      finished: () => void done.push('parked slot released'),
     },
     log: pino({ base: null }, { write: (line) => void lines.push(JSON.parse(line)) }),
     now: () => 1000,
@@ -49,24 +49,24 @@ function open({ concurrency = 2, fails = false } = {}) {
   return { intake, slots, done, lines };
 }
 
-describe('a message that a source delivers', () => {
-  it('is held, and has a slot for its journey', async () => {
-    const { intake, slots, done } = open();
+describe('a message of a source', () => {
+  it('is held, and is processed in a slot', async () => {
+    const { intake, slots, done } = createIntake();
     intake.onMessage(message({}));
     expect(slots.busy()).toBe(1);
     await slots.whenIdle(1000);
     expect(done).toEqual(['held', 'steps, 1 busy']);
   });
 
-  it('takes a slot of the parked ones if it was parked', async () => {
-    const { intake, slots, done } = open();
+  it('takes a slot of the parked share if it is a parked copy', async () => {
+    const { intake, slots, done } = createIntake();
     intake.onMessage(message({}, { isParkedCopy: true }));
     await slots.whenIdle(1000);
-    expect(done).toEqual(['held', 'parked slot taken', 'steps, 1 busy', 'parked slot given back']);
+    expect(done).toEqual(['held', 'parked slot taken', 'steps, 1 busy', 'parked slot released']);
   });
 
-  it('is held, and makes its journey outside the slots if none is free', async () => {
-    const { intake, slots, done } = open({ concurrency: 1 });
+  it('is processed without a slot if no slot is free', async () => {
+    const { intake, slots, done } = createIntake({ concurrency: 1 });
     let free = () => {};
     const busy = slots.run(() => new Promise((resolve) => (free = resolve)));
     await intake.proceed(message({}));
@@ -75,24 +75,24 @@ describe('a message that a source delivers', () => {
     expect(done).toEqual(['steps, 1 busy']);
   });
 
-  it('waits for its order if it keeps one, and has a slot when its order calls it', async () => {
-    const { intake, slots, done } = open();
+  it('goes to the dispatcher if it is ordered, and takes a slot when the dispatcher starts it', async () => {
+    const { intake, slots, done } = createIntake();
     const given = message({}, { orderingKey: 'webhooks.ordered.k' });
     intake.onMessage(given);
-    expect([done, slots.busy()]).toEqual([['held', 'waits for its order'], 0]);
+    expect([done, slots.busy()]).toEqual([['held', 'given to the dispatcher'], 0]);
     await intake.runInSlot(given);
-    expect(done.slice(2)).toEqual(['ordered steps, 1 busy', 'order goes on']);
+    expect(done.slice(2)).toEqual(['ordered steps, 1 busy', 'dispatcher notified']);
   });
 
-  it('goes back until its time if it comes before that', () => {
-    const { intake, done } = open();
+  it('is delivered again when it is due if NATS delivers it before', () => {
+    const { intake, done } = createIntake();
     intake.onMessage(message({}, { isFirstDeliveryOfDelayed: true, notBefore: 5000 }));
     intake.onMessage(message({}, { isFirstDeliveryOfDelayed: true, notBefore: 500 }));
     expect(done).toEqual(['nak 4000', 'nak 0']);
   });
 
-  it('that meets a bug of the worker is logged and tried again later, and its slot is free again', async () => {
-    const { intake, slots, done, lines } = open({ fails: true });
+  it('is delivered again after 5 s if the worker has a bug, which is logged, and its slot is free again', async () => {
+    const { intake, slots, done, lines } = createIntake({ fails: true });
     intake.onMessage(message({}));
     expect(await slots.whenIdle(1000)).toBe(true);
     expect(done.at(-1)).toBe('nak 5000');

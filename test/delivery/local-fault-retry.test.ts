@@ -5,54 +5,59 @@ import { withLocalFaultRetry } from '../../src/delivery/local-fault-retry.ts';
 import { until } from '../support/wait.ts';
 
 const DELIVERY = { id: 'orders:1' } as Delivery;
-const FAULTED: Outcome = { kind: 'localFault', code: 'EMFILE' };
+const LOCAL_FAULT: Outcome = { kind: 'localFault', code: 'EMFILE' };
 const RESPONDED: Outcome = { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null };
 
-/** A patient sender whose requests have these outcomes, one after the other, and then the last one. */
-function patientOn(...outcomes: Outcome[]) {
+/** A sender whose requests have these outcomes in turn. The last outcome repeats. */
+function senderWith(...outcomes: Outcome[]) {
   const stopping = new AbortController();
-  const told: string[] = [];
+  const reported: string[] = [];
   let sent = 0;
   const send = async (): Promise<Attempt> => {
     const outcome = outcomes[Math.min(sent++, outcomes.length - 1)]!;
     return { outcome, startedAt: sent, durationMs: 1 };
   };
-  const deliver = withLocalFaultRetry(send, stopping.signal, (code) => told.push(code));
-  return { stopping, told, sent: () => sent, deliver: (isOver = () => false) => deliver(DELIVERY, isOver) };
+  const deliver = withLocalFaultRetry(send, stopping.signal, (code) => reported.push(code));
+  return {
+    stopping,
+    reported,
+    sent: () => sent,
+    deliver: (isOver = () => false) => deliver(DELIVERY, isOver),
+  };
 }
 
-test('an attempt that was made is returned, whatever its outcome', async () => {
-  const { deliver, told } = patientOn({ kind: 'unreachable', code: 'ECONNREFUSED', detail: '' });
+test('every outcome except a local fault is returned at once', async () => {
+  const { deliver, reported } = senderWith({ kind: 'unreachable', code: 'ECONNREFUSED', detail: '' });
   expect((await deliver()).outcome.kind).toBe('unreachable');
-  expect(told).toEqual([]);
+  expect(reported).toEqual([]);
 });
 
-test('a fault of our own is waited out, and the attempt made after it', async () => {
-  const { deliver, sent, told } = patientOn(FAULTED, RESPONDED);
+test('a request is sent again after the delay of a local fault', async () => {
+  const { deliver, sent, reported } = senderWith(LOCAL_FAULT, RESPONDED);
   expect((await deliver()).outcome).toEqual(RESPONDED);
-  expect([sent(), told]).toEqual([2, ['EMFILE']]);
+  expect([sent(), reported]).toEqual([2, ['EMFILE']]);
 });
 
-test('what is over while a fault is waited out is not sent any more', async () => {
-  const { deliver, sent } = patientOn(FAULTED, RESPONDED);
-  expect((await deliver(() => true)).outcome).toEqual(FAULTED);
+test('a delivery that is over after the delay of a local fault is not sent again', async () => {
+  const { deliver, sent } = senderWith(LOCAL_FAULT, RESPONDED);
+  expect((await deliver(() => true)).outcome).toEqual(LOCAL_FAULT);
   expect(sent()).toBe(1);
 });
 
-test('many deliveries that wait are told as one, pause by pause', async () => {
-  const { deliver, stopping, sent, told } = patientOn(FAULTED);
+test('a local fault of many deliveries is reported once per delay', async () => {
+  const { deliver, stopping, sent, reported } = senderWith(LOCAL_FAULT);
   const attempts = Array.from({ length: 100 }, () => deliver());
   await until(() => sent() === 200);
   stopping.abort();
   await Promise.all(attempts);
-  expect(told).toEqual(['EMFILE', 'EMFILE']);
+  expect(reported).toEqual(['EMFILE', 'EMFILE']);
 });
 
-test('a shutdown ends the waiting: the fault is returned', async () => {
-  const { deliver, stopping, sent } = patientOn(FAULTED);
+test('a shutdown ends the delay, and the local fault is returned', async () => {
+  const { deliver, stopping, sent } = senderWith(LOCAL_FAULT);
   const attempt = deliver();
   await until(() => sent() === 1);
   stopping.abort();
-  expect((await attempt).outcome).toEqual(FAULTED);
+  expect((await attempt).outcome).toEqual(LOCAL_FAULT);
   expect(sent()).toBe(1);
 });

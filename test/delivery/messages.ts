@@ -1,6 +1,6 @@
 import type { Message } from '../../src/delivery/message.ts';
 
-/** A message as JetStream would hand it to us. */
+/** A message as JetStream delivers it. */
 export function message(
   body: unknown,
   rest: Partial<Omit<Message, 'header'>> & { headers?: Record<string, string> } = {},

@@ -16,12 +16,12 @@ const endpoint = (row: Partial<EndpointRow>) =>
 const parse = createMessageParser();
 
 function route(given: Parameters<typeof message>, ...rows: Partial<EndpointRow>[]) {
-  const one = message(...given);
-  return resolve(parse(one), one, { registry: new Registry(rows.map(endpoint)), asOf: 1 });
+  const received = message(...given);
+  return resolve(parse(received), received, { registry: new Registry(rows.map(endpoint)), asOf: 1 });
 }
 
 describe('a message without a URL', () => {
-  it('goes to the endpoint of its subject, whole', () => {
+  it('is sent whole to the endpoint of its subject', () => {
     const row = { url: 'https://example.com/in?key=1', method: 'PUT', headers: { 'X-A': '1' } };
     expect(route(['{"event": "x",  "data": 1}', { subject: 'webhooks.orders' }], row)).toMatchObject({
       target: { href: 'https://example.com/in?key=1' },
@@ -31,12 +31,12 @@ describe('a message without a URL', () => {
     });
   });
 
-  it('may be no JSON at all', () => {
+  it('does not have to be JSON', () => {
     const given = Buffer.from([0xff, 0x00]).toString('latin1');
     expect(route([given, { subject: 'webhooks.orders' }], {})).toHaveProperty('body');
   });
 
-  it('has no body where the endpoint wants a GET', () => {
+  it('is sent without a body if the method of its row is GET', () => {
     expect(route([{ n: 1 }, { subject: 'webhooks.orders' }], { method: 'GET' })).toMatchObject({
       method: 'GET',
       headers: [],
@@ -44,7 +44,7 @@ describe('a message without a URL', () => {
     });
   });
 
-  it('fills the URL of its row from the payload, and appends its params', () => {
+  it('fills the URL of its row from its payload, and appends the params of the row', () => {
     const row = {
       url: 'https://example.com/{user.id}?v={value}',
       params: '{"big": 12345678901234567890, "a": ["x", "{value}"]}',
@@ -64,7 +64,7 @@ describe('a message without a URL', () => {
     });
   });
 
-  it('is made into what the template of its row says', () => {
+  it('is sent with the body that the template of its row makes', () => {
     const headers = { 'Content-Type': 'text/csv', 'X-Event-Type': 'order.created', 'Nats-Msg-Id': 'm-1' };
     const given = ['{"n": 1.0}', { subject: 'webhooks.orders', headers }] as const;
     const bodyTemplate = '{"id":"{{id}}","type":"{{event_type}}","subject":"{{subject}}","payload":{{data}}}';
@@ -89,14 +89,14 @@ describe('a message without a URL', () => {
   it.each<[Partial<EndpointRow>, string]>([
     [{ url: 'https://example.com/{id}' }, 'url: {id} is not in the payload'],
     [{ bodyTemplate: '{{data.id}}' }, 'body_template: {{data.id}} is not in the payload'],
-  ])('without what %j asks for becomes a dead letter whose reason names it', (row, what) => {
+  ])('becomes a dead letter whose detail names the missing field if its row has %j', (row, what) => {
     const detail = `rule_webhooks, webhook_name "orders": ${what}`;
     expect(route([{ ID: 1 }, { subject: 'webhooks.orders' }], row)).toMatchObject({
       outcome: { kind: 'undeliverable', reason: 'malformed', detail },
     });
   });
 
-  it('says the Content-Type of its NATS header, unless the row has its own', () => {
+  it('is sent with the Content-Type of its NATS header, unless its row has another', () => {
     const headers = { 'Content-Type': 'application/cloudevents+json' };
     expect(route(['{}', { subject: 'webhooks.orders', headers }], {})).toMatchObject({
       headers: ['content-type', 'application/cloudevents+json'],
@@ -107,7 +107,7 @@ describe('a message without a URL', () => {
     });
   });
 
-  it('that nobody is registered for becomes a dead letter, whose reason holds the cure', () => {
+  it('becomes a dead letter whose detail contains the cure if no row matches its subject', () => {
     expect(route([{}, { subject: 'webhooks.nobody' }], {})).toMatchObject({
       outcome: {
         kind: 'undeliverable',
@@ -119,18 +119,18 @@ describe('a message without a URL', () => {
 
   it.each([
     ['that is not enabled', { enabled: false }, { kind: 'undeliverable', reason: 'disabled' }],
-    ['with a URL that is none', { url: 'x' }, { kind: 'undeliverable', reason: 'malformed' }],
+    ['with an invalid URL', { url: 'x' }, { kind: 'undeliverable', reason: 'malformed' }],
     ['with a password in its URL', { url: 'https://u:p@a.example' }, { kind: 'blocked' }],
-  ])('for an endpoint %s is not sent', (_what, row, outcome) => {
+  ])('is not sent to an endpoint %s', (_what, row, outcome) => {
     expect(route([{}, { subject: 'webhooks.orders' }], row)).toMatchObject({ outcome });
   });
 
-  it('waits where the rows have never been read', () => {
-    const one = message({}, { subject: 'webhooks.orders' });
-    expect(resolve(parse(one), one, null)).toMatchObject({ outcome: { kind: 'localFault' } });
+  it('waits if the rows have never been read', () => {
+    const received = message({}, { subject: 'webhooks.orders' });
+    expect(resolve(parse(received), received, null)).toMatchObject({ outcome: { kind: 'localFault' } });
   });
 
-  it('goes to the endpoint in whose queue it waited, whatever its subject matches by now', () => {
+  it('goes to the endpoint of its parked queue, even if its subject matches other rows now', () => {
     const rows = [
       { id: 1, name: 'one', natsSubject: 'webhooks.orders' },
       { id: 2, name: 'two', natsSubject: 'webhooks.orders' },
@@ -143,14 +143,14 @@ describe('a message without a URL', () => {
     });
   });
 
-  it('goes to the one that was registered anew under its name, where its endpoint is deleted', () => {
+  it('goes to the new row of the same name if the row of its parked queue was deleted', () => {
     const given = { subject: 'webhooks.x', isParkedCopy: true, parkedEndpointKey: 'orders-00000000' };
     expect(route([{}, given], {}, { id: 2, name: 'b' })).toMatchObject({
       endpoint: { row: { name: 'orders' } },
     });
   });
 
-  it('is given up, and no other endpoint gets it, where there is none of its name', () => {
+  it('becomes a dead letter, and goes to no other endpoint, if the row of its parked queue was deleted for good', () => {
     const given = { subject: 'webhooks.orders', isParkedCopy: true, parkedEndpointKey: 'gone-00000000' };
     expect(route([{}, given], {})).toMatchObject({
       endpointKey: 'gone-00000000',
@@ -162,12 +162,12 @@ describe('a message without a URL', () => {
   });
 
   it.each([
-    ['is for it: it may be registered by now', []],
-    ['wants it: one may by now', [{ eventTypes: ['order.paid'] }]],
-  ])('waits where the rows were read before it came, and none %s', (_what, known) => {
+    ['matches its subject', []],
+    ['accepts its event type', [{ eventTypes: ['order.paid'] }]],
+  ])('waits for newer rows if it came after the last read and no row %s', (_what, known) => {
     const rows = { registry: new Registry(known.map(endpoint)), asOf: 1 };
-    const one = message({}, { subject: 'webhooks.orders', receivedAt: 2 });
-    expect(resolve(parse(one), one, rows)).toMatchObject({
+    const received = message({}, { subject: 'webhooks.orders', receivedAt: 2 });
+    expect(resolve(parse(received), received, rows)).toMatchObject({
       endpointKey: 'none',
       outcome: { kind: 'localFault', code: 'REGISTRY_STALE' },
     });
@@ -186,42 +186,42 @@ describe('a message that several rows match', () => {
   const orders = (data: unknown, headers: Record<string, string> = {}) =>
     route([data, { subject: 'webhooks.orders', headers }], ...rows);
 
-  it('goes to each of them', () => {
+  it('goes to each of these rows', () => {
     const fanOut = orders({ type: 'order.paid' });
     expect(fanOut).toMatchObject({ id: 'WEBHOOKS-loyw3v28-7' });
     expect(isFanOut(fanOut) && [...fanOut.endpointKeys].sort()).toEqual(keys('one', 'two', 'three').sort());
   });
 
-  it('goes to those that want events of its kind', () => {
+  it('goes only to the rows that accept its event type', () => {
     const fanOut = orders({ type: 'invoice.paid' });
     expect(isFanOut(fanOut) && [...fanOut.endpointKeys].sort()).toEqual(keys('one', 'two').sort());
   });
 
-  it('is one delivery where only one wants it', () => {
+  it('is one delivery if only one row accepts it', () => {
     expect(route([{ type: 'refund' }, { subject: 'webhooks.orders' }], rows[2]!, rows[3]!)).toMatchObject({
       endpoint: { row: { name: 'three' } },
     });
   });
 
-  it('is dropped where none wants it', () => {
+  it('is discarded if no row accepts it', () => {
     expect(route([{ type: 'x' }, { subject: 'webhooks.orders' }], rows[2]!)).toMatchObject({
       endpointKey: keys('three')[0],
       outcome: { kind: 'filtered' },
     });
   });
 
-  it('may say its kind in the NATS header X-Event-Type', () => {
+  it('may have its event type in the NATS header X-Event-Type', () => {
     expect(orders('no JSON', { 'X-Event-Type': 'refund' })).toMatchObject({ endpointKeys: { length: 3 } });
   });
 
-  it('is not asked for its kind again when it comes out of the queue of one', () => {
+  it('is not filtered again when it comes from the parked queue of a row', () => {
     const copy = { subject: 'webhooks.orders', isParkedCopy: true, parkedEndpointKey: keys('three')[0]! };
     expect(route([{ type: 'x' }, copy], ...rows)).toMatchObject({ endpoint: { row: { name: 'three' } } });
   });
 });
 
 describe('a message with a URL', () => {
-  it('goes there, whoever is registered for its subject', () => {
+  it('goes to its URL, even if a row matches its subject', () => {
     expect(route([ENVELOPE, { subject: 'webhooks.orders' }], {})).toMatchObject({
       target: { hostname: 'example.com', path: '/hook?token=secret' },
       endpoint: null,

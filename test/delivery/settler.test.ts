@@ -8,22 +8,25 @@ import { message } from './messages.ts';
 const NOW = Date.parse('2027-01-31T12:00:00Z');
 const KEY = { id: 'orders:1', endpointKey: 'example-com-0a1b2c3d' };
 const FAILED: Outcome = { kind: 'responded', status: 500, retryAfterMs: null, excerpt: '' };
-const NO_CAPACITY: Outcome = { kind: 'noCapacity', reason: 'its circuit breaker is open' };
+const NO_CAPACITY: Outcome = {
+  kind: 'noCapacity',
+  reason: 'the circuit breaker of the endpoint is open',
+};
 const attempt = (outcome: Outcome): Attempt => ({ outcome, startedAt: NOW, durationMs: 5 });
 
-type World = {
-  /** @default every stream takes what it is given */
+type Fakes = {
+  /** @default true: the parked stream stores every copy */
   readonly isParked?: boolean;
   readonly isStored?: boolean;
   readonly fits?: boolean;
   readonly isLeaseValid?: boolean;
-  /** @default there is no memory left */
+  /** @default false: no memory is left */
   readonly isHeld?: boolean;
   readonly random?: number;
 };
 
-/** A settler over effects that write down what they are asked for. */
-function open(world: World = {}) {
+/** A settler whose effects record each call in `done`. */
+function createSettler(fakes: Fakes = {}) {
   const done: string[] = [];
   const settler = new Settler<Message>({
     effects: {
@@ -34,20 +37,20 @@ function open(world: World = {}) {
           done.push(
             `park for ${endpointKey}, ${attempts} attempts${notBefore === null ? '' : `, in ${notBefore - NOW} ms`}`,
           );
-        return world.isParked ?? true;
+        return fakes.isParked ?? true;
       },
-      fits: () => world.fits ?? true,
+      fits: () => fakes.fits ?? true,
       async deadLetter(_, { reason, detail, attempts }) {
         done.push(`dead letter ${reason}, ${attempts} attempts: ${detail}`);
-        return world.isStored ?? true;
+        return fakes.isStored ?? true;
       },
       abandon: () => void done.push('abandon'),
-      isLeaseValid: () => world.isLeaseValid ?? true,
+      isLeaseValid: () => fakes.isLeaseValid ?? true,
     },
-    deferred: { defer: () => (world.isHeld ?? false) && done.push('hold') > 0 },
-    ordered: { defer: (_, key) => (world.isHeld ?? false) && done.push(`hold in order for ${key}`) > 0 },
+    deferred: { defer: () => (fakes.isHeld ?? false) && done.push('hold') > 0 },
+    ordered: { defer: (_, key) => (fakes.isHeld ?? false) && done.push(`hold in order for ${key}`) > 0 },
     now: () => NOW,
-    random: () => world.random ?? 0.5,
+    random: () => fakes.random ?? 0.5,
   });
   const settle = (verdict: Verdict, outcome: Outcome, given: Partial<Message> = {}) =>
     settler.settle(message({}, given), KEY, attempt(outcome), verdict);
@@ -58,41 +61,41 @@ describe('a message', () => {
   it.each([
     { kind: 'ack' },
     { kind: 'discard' },
-  ] as const)('that is decided as %o is acked', async (verdict) => {
-    const { settle, done } = open();
+  ] as const)('is acked if its verdict is %o', async (verdict) => {
+    const { settle, done } = createSettler();
     expect(await settle(verdict, FAILED)).toEqual(verdict);
     expect(done).toEqual(['ack']);
   });
 
-  it('that is retried in its stream is delivered again after its delay', async () => {
-    const { settle, done } = open();
+  it('is delivered again after its delay if its retry waits in its stream', async () => {
+    const { settle, done } = createSettler();
     const verdict = { kind: 'retry', delayMs: 2000, retryVia: 'nak' } as const;
     expect(await settle(verdict, FAILED)).toEqual(verdict);
     expect(done).toEqual(['nak 2000']);
   });
 
-  it('that is retried from its parked queue counts its attempt, and is not sent before its delay is over', async () => {
-    const { settle, done } = open();
+  it('is parked with its failed attempt and its delay if its retry waits in the parked queue', async () => {
+    const { settle, done } = createSettler();
     const verdict = { kind: 'retry', delayMs: 2000, retryVia: 'park' } as const;
     expect(await settle(verdict, FAILED, { attemptNumber: 3 })).toEqual(verdict);
     expect(done).toEqual([`park for ${KEY.endpointKey}, 3 attempts, in 2000 ms`]);
   });
 
-  it('that the parked stream refuses is retried in its stream', async () => {
-    const { settle, done } = open({ isParked: false });
+  it('is retried in its stream if the parked stream refuses its copy', async () => {
+    const { settle, done } = createSettler({ isParked: false });
     const verdict = { kind: 'retry', delayMs: 2000, retryVia: 'park' } as const;
     expect(await settle(verdict, FAILED)).toEqual({ ...verdict, retryVia: 'nak' });
     expect(done.at(-1)).toBe('nak 2000');
   });
 
-  it('without capacity is parked, and no attempt is counted', async () => {
-    const { settle, done } = open();
+  it('is parked, and no attempt is counted, if its endpoint has no capacity', async () => {
+    const { settle, done } = createSettler();
     expect(await settle({ kind: 'park' }, NO_CAPACITY, { attemptNumber: 3 })).toEqual({ kind: 'park' });
     expect(done).toEqual([`park for ${KEY.endpointKey}, 2 attempts`]);
   });
 
-  it('without capacity that the parked stream refuses is held here', async () => {
-    const { settle, settler, done } = open({ isParked: false, isHeld: true });
+  it('is held in memory if its endpoint has no capacity and the parked stream refuses its copy', async () => {
+    const { settle, settler, done } = createSettler({ isParked: false, isHeld: true });
     let detached = 0;
     const given = { detach: () => void detached++ };
     expect(await settle({ kind: 'park' }, NO_CAPACITY, given)).toEqual({ kind: 'deferred' });
@@ -104,86 +107,86 @@ describe('a message', () => {
     [1, 0.999, 2998],
     [2, 0.5, 4000],
     [30, 0.5, 60_000],
-  ])('without capacity that can be neither parked nor held, at delivery %d, random %d, is requeued after %d ms', async (deliveryCount, random, delayMs) => {
-    const { settle, settler, done } = open({ isParked: false, random });
+  ])('is requeued if it can be neither parked nor held (delivery %d, random number %d: after %d ms)', async (deliveryCount, random, delayMs) => {
+    const { settle, settler, done } = createSettler({ isParked: false, random });
     expect(settler.hasRequeued()).toBe(false);
     const disposition = await settle({ kind: 'park' }, NO_CAPACITY, { deliveryCount });
     expect(disposition).toEqual({ kind: 'requeued', delayMs });
     expect([done.at(-1), settler.hasRequeued()]).toEqual([`nak ${delayMs}`, true]);
   });
 
-  it('that is given up is a dead letter, with the attempts that were made and the reason', async () => {
-    const { settle, done } = open();
+  it('becomes a dead letter with its number of attempts and its reason if it is given up', async () => {
+    const { settle, done } = createSettler();
     const verdict = { kind: 'deadLetter', reason: 'exhausted' } as const;
     expect(await settle(verdict, FAILED, { attemptNumber: 7 })).toEqual(verdict);
     expect(done).toEqual(['dead letter exhausted, 7 attempts: HTTP 500']);
   });
 
-  it('whose dead letter is not stored is requeued after 5 s', async () => {
-    const { settle, done } = open({ isStored: false });
+  it('is requeued after 5 s if its dead letter is not stored', async () => {
+    const { settle, done } = createSettler({ isStored: false });
     const disposition = await settle({ kind: 'deadLetter', reason: 'gone' }, FAILED);
     expect(disposition).toEqual({ kind: 'requeued', delayMs: 5000 });
     expect(done.at(-1)).toBe('nak 5000');
   });
 
-  it('that is not due waits in the queue of its minute, and no attempt is counted', async () => {
-    const { settle, done } = open();
+  it('waits in the queue of its minute, and no attempt is counted, if it is not due', async () => {
+    const { settle, done } = createSettler();
     const verdict = { kind: 'schedule', dueAt: NOW + 300_000 } as const;
     expect(await settle(verdict, { kind: 'notDue', dueAt: verdict.dueAt })).toEqual(verdict);
     expect(done).toEqual(['park for at.2027-01-31T12:05, 0 attempts, in 300000 ms']);
   });
 
   it.each([
-    ['too large for a copy', { fits: false }, {}],
-    ['in order', {}, { orderingKey: 'webhooks.ordered.k' }],
-  ])('that is not due and %s waits in its stream', async (_what, world, given) => {
-    const { settle, done } = open(world);
+    ['is too large for a copy', { fits: false }, {}],
+    ['is ordered', {}, { orderingKey: 'webhooks.ordered.k' }],
+  ])('waits in its stream if it is not due and %s', async (_what, fakes, given) => {
+    const { settle, done } = createSettler(fakes);
     const verdict = { kind: 'schedule', dueAt: NOW + 300_000 } as const;
     const disposition = await settle(verdict, { kind: 'notDue', dueAt: verdict.dueAt }, given);
     expect(disposition).toEqual({ kind: 'requeued', delayMs: 300_000 });
     expect(done).toEqual(['nak 300000']);
   });
 
-  it('that is not due for years waits in its stream for a month at a time', async () => {
-    const { settle, done } = open({ fits: false });
+  it('waits in its stream for a month at a time if it is due in years', async () => {
+    const { settle, done } = createSettler({ fits: false });
     const dueAt = NOW + 10 * 365 * 86_400_000;
     await settle({ kind: 'schedule', dueAt }, { kind: 'notDue', dueAt });
     expect(done).toEqual([`nak ${30 * 86_400_000}`]);
   });
 });
 
-describe('a message that keeps its order', () => {
+describe('an ordered message', () => {
   const given = { orderingKey: 'webhooks.ordered.k' };
 
-  it('is never parked for want of capacity: it is held here', async () => {
-    const { settle, done } = open({ isHeld: true });
+  it('is held in memory, and never parked, if its endpoint has no capacity', async () => {
+    const { settle, done } = createSettler({ isHeld: true });
     expect(await settle({ kind: 'park' }, NO_CAPACITY, given)).toEqual({ kind: 'deferred' });
     expect(done).toEqual([`hold in order for ${KEY.endpointKey}`]);
   });
 
-  it('is requeued if there is no memory left for it', async () => {
-    const { settle, done } = open();
+  it('is requeued if no memory is left', async () => {
+    const { settle, done } = createSettler();
     expect(await settle({ kind: 'park' }, NO_CAPACITY, given)).toEqual({ kind: 'requeued', delayMs: 2000 });
     expect(done).toEqual(['nak 2000']);
   });
 
-  it('is left alone if another worker may have it', async () => {
-    const { settle, done } = open({ isLeaseValid: false, isHeld: true });
+  it('is abandoned if another worker may have it', async () => {
+    const { settle, done } = createSettler({ isLeaseValid: false, isHeld: true });
     expect(await settle({ kind: 'park' }, NO_CAPACITY, given)).toEqual({ kind: 'requeued', delayMs: 0 });
     expect(done).toEqual(['abandon']);
   });
 });
 
-describe('a message of several endpoints', () => {
-  it('is copied for each, as a delivery of which no attempt was made', async () => {
-    const { settler, done } = open();
+describe('a message for several endpoints', () => {
+  it('is copied for each endpoint, and each copy is a delivery without attempts', async () => {
+    const { settler, done } = createSettler();
     const disposition = await settler.fanOut(message({}, { attemptNumber: 4 }), 'orders:1', ['one', 'two']);
     expect(disposition).toEqual({ kind: 'park' });
     expect(done).toEqual(['park for one, 0 attempts', 'park for two, 0 attempts']);
   });
 
-  it('is held as a whole if one copy is refused', async () => {
-    const { settler, done } = open({ isParked: false, isHeld: true });
+  it('is held as a whole if the parked stream refuses a copy', async () => {
+    const { settler, done } = createSettler({ isParked: false, isHeld: true });
     expect(await settler.fanOut(message({}), 'orders:1', ['one', 'two'])).toEqual({ kind: 'deferred' });
     expect(done.at(-1)).toBe('hold');
   });

@@ -16,7 +16,7 @@ const OK: Outcome = { kind: 'responded', status: 200, retryAfterMs: null, excerp
 const RETRY: Verdict = { kind: 'retry', delayMs: 1000, retryVia: 'nak' };
 const attempt = (outcome: Outcome): Attempt => ({ outcome, startedAt: NOW, durationMs: 5 });
 
-type World = {
+type Fakes = {
   readonly fits?: boolean;
   readonly parkingProblem?: string;
   readonly canFill?: boolean;
@@ -24,15 +24,15 @@ type World = {
   readonly isNearLimit?: boolean;
   readonly hasRequeued?: boolean;
   readonly registryProblem?: string;
-  /** @default there is no memory left */
+  /** @default false: no memory is left */
   readonly isHeld?: boolean;
-  /** @default what was decided */
-  readonly done?: Disposition;
+  /** @default the verdict */
+  readonly disposition?: Disposition;
 };
 
-/** The steps, over parts that write down what they hear. */
-function open(world: World = {}) {
-  const heard: string[] = [];
+/** The steps, whose parts record each call in `calls`. */
+function createSteps(fakes: Fakes = {}) {
+  const calls: string[] = [];
   const counted: Counters[] = [];
   const options: StepsOptions<Message> = {
     policy: {
@@ -45,38 +45,37 @@ function open(world: World = {}) {
     storedBytes: 0,
     parse: createMessageParser(),
     send: async () => attempt(OK),
-    effects: { fits: () => world.fits ?? true },
+    effects: { fits: () => fakes.fits ?? true },
     settler: {
-      settle: async (_message, _key, _attempt, verdict) => world.done ?? verdict,
+      settle: async (_message, _key, _attempt, verdict) => fakes.disposition ?? verdict,
       async fanOut(_message, _id, endpointKeys) {
-        heard.push(`copied for ${endpointKeys.join(' and ')}`);
-        return world.done ?? { kind: 'park' };
+        calls.push(`copied for ${endpointKeys.join(' and ')}`);
+        return fakes.disposition ?? { kind: 'park' };
       },
-      hasRequeued: () => world.hasRequeued ?? false,
+      hasRequeued: () => fakes.hasRequeued ?? false,
     },
-    parkedStream: { problem: () => world.parkingProblem ?? null, canFill: () => world.canFill ?? false },
+    parkedStream: { problem: () => fakes.parkingProblem ?? null, canFill: () => fakes.canFill ?? false },
     admission: {
       admit: (_target, { isParkedCopy, cannotPark }) => ({
         kind: 'noCapacity',
         reason: `asked, parked copy ${isParkedCopy}, cannot park ${cannotPark}`,
       }),
-      isClosedFor: () => world.isClosed ?? false,
+      isClosedFor: () => fakes.isClosed ?? false,
     },
-    parkedQueues: {
-      onParked: (key) => void heard.push(`${key.startsWith('at.') ? 'scheduled in' : 'parked for'} ${key}`),
-    },
+    parkedQueues: { onParked: (key) => void calls.push(`parked for ${key}`) },
+    scheduledQueues: { onParked: (key) => void calls.push(`scheduled in ${key}`) },
     ackPending: {
-      isNearLimit: () => world.isNearLimit ?? false,
-      onRetry: () => void heard.push('retried'),
+      isNearLimit: () => fakes.isNearLimit ?? false,
+      onRetry: () => void calls.push('retried'),
     },
     registry: {
       snapshot: null,
-      problem: world.registryProblem ?? null,
-      refreshed: async () => void heard.push('rows are read again'),
-      disableGone: ({ endpoint }) => void heard.push(`disabled ${endpoint?.key ?? 'no row'}`),
+      problem: fakes.registryProblem ?? null,
+      refreshed: async () => void calls.push('rows are read again'),
+      disableGone: ({ endpoint }) => void calls.push(`disabled ${endpoint?.key ?? 'no row'}`),
     },
-    limits: { pauseUntilRegistryIsRead: (key) => void heard.push(`${key} paused until the rows are read`) },
-    deferred: { deferUntil: () => (world.isHeld ?? false) && heard.push('held until then') > 0 },
+    limits: { pauseUntilRegistryIsRead: (key) => void calls.push(`${key} paused until the rows are read`) },
+    deferred: { deferUntil: () => (fakes.isHeld ?? false) && calls.push('held until then') > 0 },
     statistics: { add: (counters) => void counted.push(counters) },
     log,
     now: () => NOW,
@@ -85,7 +84,7 @@ function open(world: World = {}) {
   const steps = createDeliverySteps(options);
   const settle = (verdict: Verdict, delivery: typeof DELIVERY | Undeliverable = DELIVERY, outcome = OK) =>
     steps.settle(message(ENVELOPE), delivery, attempt(outcome), verdict);
-  return { steps, settle, heard, counted };
+  return { steps, settle, calls, counted };
 }
 
 function deliveryOf(given: Message) {
@@ -102,19 +101,19 @@ const STALE: Undeliverable = {
 };
 
 describe('admission', () => {
-  it('is asked for a permit, and told whether the message can be parked', async () => {
+  it('is asked for a permit, and knows whether the message can be parked', async () => {
     const parked = message(ENVELOPE, { isParkedCopy: true });
-    expect(await open().steps.admit(parked, DELIVERY)).toMatchObject({
+    expect(await createSteps().steps.admit(parked, DELIVERY)).toMatchObject({
       reason: 'asked, parked copy true, cannot park false',
     });
-    expect(await open({ fits: false }).steps.admit(message(ENVELOPE), DELIVERY)).toMatchObject({
+    expect(await createSteps({ fits: false }).steps.admit(message(ENVELOPE), DELIVERY)).toMatchObject({
       reason: 'asked, parked copy false, cannot park true',
     });
   });
 
-  it('rejects a parked copy that a lost worker may have parked again', async () => {
+  it('is denied to a redelivered parked copy, because a lost worker may have parked it again', async () => {
     const lost = message(ENVELOPE, { isParkedCopy: true, isRedeliveredCopy: true });
-    expect(await open().steps.admit(lost, DELIVERY)).toMatchObject({
+    expect(await createSteps().steps.admit(lost, DELIVERY)).toMatchObject({
       reason: 'NATS delivered this copy before, and no worker settled it',
     });
   });
@@ -122,113 +121,123 @@ describe('admission', () => {
   it.each([
     ['the parked stream is full', { parkingProblem: 'it is full' }],
     ['the message is too large for a copy', { fits: false }],
-  ])('takes such a copy if %s: parking it again would be no end', async (_why, world) => {
+  ])('is asked for a redelivered parked copy if %s, because the copy cannot be parked again', async (_why, fakes) => {
     const lost = message(ENVELOPE, { isParkedCopy: true, isRedeliveredCopy: true });
-    expect(await open(world).steps.admit(lost, DELIVERY)).toMatchObject({
+    expect(await createSteps(fakes).steps.admit(lost, DELIVERY)).toMatchObject({
       reason: expect.stringContaining('asked'),
     });
   });
 
-  it('is not asked for a message for which there is no slot', async () => {
-    expect(await withoutSlot(open().steps).admit(message(ENVELOPE), DELIVERY)).toEqual({
+  it('is not asked for a message without a slot', async () => {
+    expect(await withoutSlot(createSteps().steps).admit(message(ENVELOPE), DELIVERY)).toEqual({
       kind: 'noCapacity',
       reason: 'this worker has no free slot',
     });
   });
 });
 
-describe('a message that fails', () => {
+describe('a failed message', () => {
   it.each([
     ['in its stream', {}, {}, 'nak'],
-    ['in its parked queue, if it came from there', {}, { isParkedCopy: true }, 'park'],
-    ['in its parked queue, if too many messages wait in the stream', { isNearLimit: true }, {}, 'park'],
-    ['in its parked queue, if its endpoint is closed', { isClosed: true }, {}, 'park'],
-  ] as const)('waits for its next attempt %s', (_where, world, given, retryVia) => {
-    expect(open(world).steps.retryVia(message(ENVELOPE, given), DELIVERY)).toBe(retryVia);
+    ['in its parked queue, if it is a parked copy', {}, { isParkedCopy: true }, 'park'],
+    [
+      'in its parked queue, if too many messages of the stream are unacked',
+      { isNearLimit: true },
+      {},
+      'park',
+    ],
+    [
+      'in its parked queue, if its endpoint is paused or its circuit breaker is not closed',
+      { isClosed: true },
+      {},
+      'park',
+    ],
+  ] as const)('waits for its next attempt %s', (_where, fakes, given, retryVia) => {
+    expect(createSteps(fakes).steps.retryVia(message(ENVELOPE, given), DELIVERY)).toBe(retryVia);
   });
 
-  it('counts among those that wait in the stream', async () => {
-    const { settle, heard } = open();
+  it('is counted as unacked if it waits in the stream', async () => {
+    const { settle, calls } = createSteps();
     expect(await settle(RETRY)).toEqual(RETRY);
-    expect(heard).toEqual(['retried']);
+    expect(calls).toEqual(['retried']);
   });
 
-  it('with 410 disables its row, once the dead letter is stored', async () => {
+  it('disables its row after a 410, once its dead letter is stored', async () => {
     const gone: Verdict = { kind: 'deadLetter', reason: 'gone' };
-    const stored = open();
+    const stored = createSteps();
     await stored.settle(gone);
-    expect(stored.heard).toEqual(['disabled no row']);
-    const refused = open({ done: { kind: 'requeued', delayMs: 5000 } });
+    expect(stored.calls).toEqual(['disabled no row']);
+    const refused = createSteps({ disposition: { kind: 'requeued', delayMs: 5000 } });
     await refused.settle(gone);
-    expect(refused.heard).toEqual([]);
+    expect(refused.calls).toEqual([]);
   });
 });
 
-describe('a number of deliveries by NATS', () => {
+describe('the number of deliveries by NATS', () => {
   it.each([
-    ['this worker has requeued', { hasRequeued: true }],
+    ['this worker has requeued a message', { hasRequeued: true }],
     ['the parked stream has a limit', { canFill: true }],
     ['copies cannot be stored now', { parkingProblem: 'it is full' }],
     ['the message is too large for a copy', { fits: false }],
-  ])('says nothing of attempts if %s', (_what, world) => {
-    expect(open(world).steps.hasRequeued(message(ENVELOPE))).toBe(true);
+  ])('is not the number of attempts if %s', (_what, fakes) => {
+    expect(createSteps(fakes).steps.hasRequeued(message(ENVELOPE))).toBe(true);
   });
 
   it('is the number of attempts otherwise', () => {
-    expect(open().steps.hasRequeued(message(ENVELOPE))).toBe(false);
+    expect(createSteps().steps.hasRequeued(message(ENVELOPE))).toBe(false);
   });
 });
 
-describe('a message that is parked', () => {
-  it('is told to the reader of its queue', async () => {
-    const { settle, heard } = open();
+describe('a parked message', () => {
+  it('is announced to the reader of its queue', async () => {
+    const { settle, calls } = createSteps();
     await settle({ kind: 'park' });
     await settle({ kind: 'schedule', dueAt: NOW + 300_000 });
-    expect(heard).toEqual([`parked for ${KEY}`, 'scheduled in at.2027-01-31T12:05']);
+    expect(calls).toEqual([`parked for ${KEY}`, 'scheduled in at.2027-01-31T12:05']);
   });
 
-  it('is told to nobody if it was requeued in fact', async () => {
-    const { settle, heard } = open({ done: { kind: 'requeued', delayMs: 2000 } });
+  it('is announced to no reader if it was requeued instead', async () => {
+    const { settle, calls } = createSteps({ disposition: { kind: 'requeued', delayMs: 2000 } });
     await settle({ kind: 'park' });
-    expect(heard).toEqual([]);
+    expect(calls).toEqual([]);
   });
 });
 
-describe('a message whose row may be younger than what is known', () => {
-  it('is held until the rows were read again', async () => {
+describe('a message whose row may be newer than the registry', () => {
+  it('is held until the rows are read again', async () => {
     let detached = 0;
-    const { steps, heard } = open({ isHeld: true });
+    const { steps, calls } = createSteps({ isHeld: true });
     const given = message({}, { detach: () => void detached++ });
     const disposition = await steps.settle(given, STALE, attempt(STALE.outcome), { kind: 'park' });
     expect(disposition).toEqual({ kind: 'deferred' });
-    expect([heard, detached]).toEqual([['rows are read again', 'held until then'], 1]);
+    expect([calls, detached]).toEqual([['rows are read again', 'held until then'], 1]);
   });
 
   it.each([
     ['the rows cannot be read', { registryProblem: 'PostgreSQL is away', isHeld: true }],
-    ['there is no memory left for it', {}],
-  ])('is parked if %s, and its queue waits for the rows', async (_why, world) => {
-    const { settle, heard } = open(world);
+    ['no memory is left', {}],
+  ])('is parked if %s, and its queue waits for the rows', async (_why, fakes) => {
+    const { settle, calls } = createSteps(fakes);
     expect(await settle({ kind: 'park' }, STALE, STALE.outcome)).toEqual({ kind: 'park' });
-    expect(heard.slice(-2)).toEqual(['none paused until the rows are read', 'parked for none']);
+    expect(calls.slice(-2)).toEqual(['none paused until the rows are read', 'parked for none']);
   });
 });
 
-describe('a message of several endpoints', () => {
+describe('a message for several endpoints', () => {
   const fanOut: FanOut = { id: 'orders:1', endpointKeys: ['one', 'two'] };
 
-  it('is copied, counted once, and told to the reader of each queue', async () => {
-    const { steps, heard, counted } = open();
+  it('is copied, counted once, and announced to the reader of each queue', async () => {
+    const { steps, calls, counted } = createSteps();
     expect(await steps.fanOut(message({}), fanOut)).toBeNull();
-    expect(heard).toEqual(['copied for one and two', 'parked for one', 'parked for two']);
+    expect(calls).toEqual(['copied for one and two', 'parked for one', 'parked for two']);
     expect(counted).toMatchObject([{ parked: 1, attempts: 0 }]);
   });
 
-  it('is a dead letter if it is too large for copies', async () => {
-    const { steps, heard } = open({ fits: false });
+  it('becomes a dead letter if it is too large to be copied', async () => {
+    const { steps, calls } = createSteps({ fits: false });
     expect(await steps.fanOut(message({}), fanOut)).toMatchObject({
       outcome: { kind: 'undeliverable', reason: 'malformed', detail: expect.stringContaining('2 endpoints') },
     });
-    expect(heard).toEqual([]);
+    expect(calls).toEqual([]);
   });
 });

@@ -40,7 +40,7 @@ const WELL = responded(200);
 const enter = (name: string, entrant = FRESH) => rooms.admit(target(name), entrant);
 const pass = (name: string, entrant = FRESH) => enter(name, entrant) as Permit;
 
-/** What became of each so far, in the order of their coming. */
+/** Asks for `count` permits. `seen` has the answers so far, in the order of the requests. */
 function follow(count: number, name: string, entrant = FRESH) {
   const seen: ('waits' | (Permit | Rejected)['kind'])[] = Array.from({ length: count }, () => 'waits');
   const passes: Permit[] = [];
@@ -56,7 +56,7 @@ function follow(count: number, name: string, entrant = FRESH) {
   return { passes, count: (kind: (typeof seen)[number]) => seen.filter((one) => one === kind).length };
 }
 
-/** Until it answers well with all the places that it may have. */
+/** Sends to the endpoint until its window has grown to all the slots that it may have. */
 async function grow(name: string): Promise<void> {
   for (let round = 0; round < 6; round++) {
     const { passes } = follow(SLOTS, name);
@@ -70,10 +70,10 @@ async function grow(name: string): Promise<void> {
   }
 }
 
-describe('endpoints without end', () => {
+describe('endpoints in very large numbers', () => {
   const known = () => new Set([...rooms.endpoints()].map(({ key }) => key));
 
-  it('are remembered up to a bound', async () => {
+  it('are tracked up to a limit', async () => {
     for (let number = 0; number < 5000; number++) {
       pass(`seen-once-${number}`).release(WELL);
       await vi.advanceTimersByTimeAsync(25);
@@ -83,7 +83,7 @@ describe('endpoints without end', () => {
     expect(known().has('seen-once-0')).toBe(false);
   });
 
-  it('make those forgotten first that are well, then those in trouble, and never one that has something under way', async () => {
+  it('are evicted in this order: healthy ones, then unhealthy ones, and never one with an attempt in flight', async () => {
     const underWay = pass('under-way');
     for (const one of follow(3, 'down').passes) one.release(responded(503));
     expect(rooms.isClosedFor(target('down'))).toBe(true);
@@ -97,13 +97,13 @@ describe('endpoints without end', () => {
   });
 });
 
-describe('an endpoint that nobody knows', () => {
-  it('gets ten attempts; what comes beyond waits in its slot', () => {
+describe('an untested endpoint', () => {
+  it('gets ten attempts, and further messages wait in their slots', () => {
     const { count } = follow(SLOTS, 'new');
     expect([count('permit'), count('waits')]).toEqual([10, 90]);
   });
 
-  it('lets those that wait in as it answers', async () => {
+  it('admits waiting messages as it answers', async () => {
     const { passes, count } = follow(SLOTS, 'new');
     await vi.advanceTimersByTimeAsync(50);
     for (const one of passes.splice(0)) one.release(WELL);
@@ -111,20 +111,22 @@ describe('an endpoint that nobody knows', () => {
     expect([count('permit'), count('waits'), count('noCapacity')]).toEqual([40, 60, 0]);
   });
 
-  it('that answers nothing within 200 ms turns all away that wait, and those that come', async () => {
+  it('that does not answer within 200 ms rejects all waiting and new messages', async () => {
     const { count } = follow(SLOTS, 'hangs');
     await vi.advanceTimersByTimeAsync(250);
     expect([count('permit'), count('noCapacity')]).toEqual([10, 90]);
     expect(enter('hangs')).toMatchObject({ kind: 'noCapacity' });
   });
 
-  it('may hold half of the slots with those that wait, while others are there', () => {
+  it('may hold half of the slots, waiting messages included, while another endpoint has an attempt', () => {
     follow(1, 'other');
     const { count } = follow(SLOTS, 'new');
     expect([count('permit'), count('waits'), count('noCapacity')]).toEqual([10, 40, 50]);
   });
 
-  it.each([20, 200])('leaves a new one a way in, though %d of them hang', (hanging) => {
+  it.each([
+    20, 200,
+  ])('leaves slots to other endpoints, even if %d untested endpoints do not answer', (hanging) => {
     for (let number = 0; number < hanging; number++) follow(10, `hangs-${number}`);
     expect(rooms.admit(target('hangs-1'), FRESH)).not.toMatchObject({ kind: 'permit' });
     const held = [...rooms.endpoints()].reduce((sum, { limiter }) => sum + limiter.inFlight, 0);
@@ -132,13 +134,13 @@ describe('an endpoint that nobody knows', () => {
   });
 });
 
-describe('an endpoint that answers', () => {
-  it('gets all slots but a few when it is alone', async () => {
+describe('a responsive endpoint', () => {
+  it('gets all slots but a few if it is alone', async () => {
     await grow('busy');
     expect(follow(SLOTS, 'busy').count('permit')).toBe(98);
   });
 
-  it('leaves others twice what they had lately', async () => {
+  it('leaves other endpoints twice the slots that they used lately', async () => {
     await grow('busy');
     const { passes } = follow(5, 'other');
     for (const one of passes) one.release(WELL);
@@ -146,7 +148,7 @@ describe('an endpoint that answers', () => {
     expect(follow(SLOTS, 'busy').count('permit')).toBe(90);
   });
 
-  it('and then hangs holds what it has, turns all others away, and leaves room for one never seen', async () => {
+  it('that stops answering keeps its slots and rejects further messages, and a new endpoint still gets a slot', async () => {
     await grow('busy');
     const { count } = follow(SLOTS, 'busy');
     await vi.advanceTimersByTimeAsync(300);
@@ -155,7 +157,7 @@ describe('an endpoint that answers', () => {
     expect(enter('never-seen')).toMatchObject({ kind: 'permit' });
   });
 
-  it('lets wait in the order of their coming', async () => {
+  it('admits waiting messages in the order of their arrival', async () => {
     rooms.applyLimits(() => ({ ...NO_LIMITS, concurrency: 1 }));
     const first = pass('one');
     const order: string[] = [];
@@ -169,7 +171,7 @@ describe('an endpoint that answers', () => {
     expect(order).toEqual(['second', 'third']);
   });
 
-  it('and is as busy as it can be turns away after 200 ms, and from then on at once', async () => {
+  it('that is at its limit rejects messages after 200 ms, and from then on at once', async () => {
     rooms.applyLimits(() => ({ ...NO_LIMITS, concurrency: 2 }));
     const { count, passes } = follow(5, 'slow');
     await vi.advanceTimersByTimeAsync(150);
@@ -180,12 +182,12 @@ describe('an endpoint that answers', () => {
   });
 });
 
-describe('an endpoint that fails', () => {
+describe('a failing endpoint', () => {
   const fail = (name: string, retryAfterMs: number | null = null) => {
     for (const one of follow(10, name).passes) one.release(responded(503, retryAfterMs));
   };
 
-  it('gets nothing but one probe after a while', async () => {
+  it('gets nothing except one probe after a while', async () => {
     fail('down');
     expect(enter('down')).toMatchObject({ kind: 'noCapacity' });
     await vi.advanceTimersByTimeAsync(1001);
@@ -195,7 +197,7 @@ describe('an endpoint that fails', () => {
     ]);
   });
 
-  it('gets no probe before the time that it asked for', async () => {
+  it('gets no probe before the time of its Retry-After', async () => {
     fail('down', 60_000);
     await vi.advanceTimersByTimeAsync(59_999);
     expect(enter('down', PARKED)).toMatchObject({ kind: 'noCapacity' });
@@ -203,7 +205,7 @@ describe('an endpoint that fails', () => {
     expect(enter('down', PARKED)).toMatchObject({ kind: 'permit' });
   });
 
-  it('gets its parked messages before new ones when it is well again', async () => {
+  it('gets its parked messages before new ones when it has recovered', async () => {
     fail('down');
     enter('down');
     await vi.advanceTimersByTimeAsync(1001);
@@ -213,7 +215,7 @@ describe('an endpoint that fails', () => {
     expect(enter('down')).toMatchObject({ kind: 'permit' });
   });
 
-  it('takes no room from the others', async () => {
+  it('takes no slots from other endpoints', async () => {
     await grow('success');
     fail('down');
     expect(follow(SLOTS, 'success').count('permit')).toBe(98);
@@ -221,7 +223,7 @@ describe('an endpoint that fails', () => {
 });
 
 describe('an operator', () => {
-  it('pauses an endpoint and lets it go on', () => {
+  it('pauses and resumes an endpoint', () => {
     rooms.applyLimits(() => ({ ...NO_LIMITS, paused: 'moving house' }));
     expect(enter('any')).toMatchObject({ kind: 'noCapacity', reason: 'paused: moving house' });
     rooms.applyLimits(() => NO_LIMITS);
@@ -230,8 +232,8 @@ describe('an operator', () => {
   });
 });
 
-describe('a rate', () => {
-  it('lets those that wait in when their time comes', async () => {
+describe('a rate limit', () => {
+  it('admits waiting messages when the rate allows', async () => {
     rooms.applyLimits(() => ({ ...NO_LIMITS, ratePerSecond: 10 }));
     const { count } = follow(3, 'rated');
     expect(count('permit')).toBe(1);
@@ -241,14 +243,14 @@ describe('a rate', () => {
 });
 
 describe('a message that cannot be parked', () => {
-  it('waits, and gets in whatever its endpoint bears', async () => {
+  it('waits, and is then admitted beyond the limit of its endpoint', async () => {
     follow(10, 'hangs');
     const { count } = follow(1, 'hangs', { isParkedCopy: false, cannotPark: true });
     await vi.advanceTimersByTimeAsync(250);
     expect(count('permit')).toBe(1);
   });
 
-  it('does not get into an endpoint that is paused, nor when that happens while it waits', async () => {
+  it('is rejected if its endpoint is paused, even while the message waits', async () => {
     follow(10, 'any');
     const { count } = follow(1, 'any', { isParkedCopy: false, cannotPark: true });
     rooms.applyLimits(() => ({ ...NO_LIMITS, paused: 'moving house' }));
@@ -258,8 +260,8 @@ describe('a message that cannot be parked', () => {
   });
 });
 
-describe('rooms that close', () => {
-  it('turn away all that wait, and all that come', async () => {
+describe('closed admission', () => {
+  it('rejects all waiting and new messages', async () => {
     const { count } = follow(20, 'any');
     rooms.close();
     await vi.advanceTimersByTimeAsync(1);
@@ -268,8 +270,8 @@ describe('rooms that close', () => {
   });
 });
 
-describe('what is known of endpoints', () => {
-  it('is forgotten ten minutes after the last attempt, unless messages wait, or they asked to be left alone', async () => {
+describe('an idle endpoint', () => {
+  it('is evicted ten minutes after its last attempt, unless messages are parked or its Retry-After is not over', async () => {
     pass('success').release(WELL);
     for (const one of follow(10, 'down').passes) one.release(responded(503));
     for (const one of follow(10, 'later').passes) one.release(responded(503, 3_600_000));
@@ -283,7 +285,7 @@ describe('what is known of endpoints', () => {
     expect([...rooms.endpoints()].map(({ key }) => key)).toEqual(['later', 'waits']);
   });
 
-  it('costs no timer when nothing is under way', async () => {
+  it('needs no timer', async () => {
     pass('success').release(WELL);
     await vi.advanceTimersByTimeAsync(100);
     expect(vi.getTimerCount()).toBe(0);

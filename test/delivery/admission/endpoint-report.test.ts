@@ -9,7 +9,7 @@ import type { Logger } from '../../../src/runtime/logger.ts';
 
 let admission: Admission;
 let report: EndpointReporter;
-/** Level and endpoint of each line. */
+/** Event and endpoint of each log line. */
 let said: string[];
 
 beforeEach(async () => {
@@ -52,8 +52,8 @@ function fail(key: string, retryAfterMs: number | null = null): void {
   for (const one of all) one.release(answer(503, retryAfterMs));
 }
 
-describe('an endpoint that gets into trouble', () => {
-  it('is spoken of once, and once more when it is out of it, though PostgreSQL asks for nothing', async () => {
+describe('an unhealthy endpoint', () => {
+  it('is logged once, and once more when it has recovered, even if takeChanges is never called', async () => {
     fail('down', 60_000);
     await passes(20_000);
     expect(said).toEqual(['endpoint.unhealthy down']);
@@ -63,7 +63,7 @@ describe('an endpoint that gets into trouble', () => {
     expect(said).toEqual(['endpoint.unhealthy down', 'endpoint.recovered down']);
   });
 
-  it('is not out of it while a probe is to try it, nor in it anew when that fails', async () => {
+  it('has not recovered while a probe is due, and is not logged again when the probe fails', async () => {
     fail('down', 60_000);
     await passes(70_000);
     expect(report.takeChanges()).toMatchObject([{ state: 'probing' }]);
@@ -73,7 +73,7 @@ describe('an endpoint that gets into trouble', () => {
     expect(said).toEqual(['endpoint.unhealthy down']);
   });
 
-  it('is spoken of in its turn where there are many', async () => {
+  it('is logged later if many endpoints are unhealthy at once', async () => {
     for (let number = 0; number < 30; number++) fail(`down-${number}`, 60_000);
     await passes(5000);
     expect(said).toHaveLength(20);
@@ -81,7 +81,7 @@ describe('an endpoint that gets into trouble', () => {
     expect(new Set(said).size).toBe(30);
   });
 
-  it('is so since it began to hang, however often it was tried since', async () => {
+  it('is unhealthy since it stopped answering, however often it was tried since then', async () => {
     enter('hangs');
     await passes(5000);
     const since = 5000;
@@ -92,7 +92,7 @@ describe('an endpoint that gets into trouble', () => {
     expect(report.takeChanges()).toMatchObject([{ state: 'probing', since }]);
   });
 
-  it('says when it is tried again in words that stay true', async () => {
+  it('is reported with the time of its next attempt, and not again while that time is the same', async () => {
     fail('down', 60_000);
     const why = '5 of the last 5 attempts failed; the next attempt is at 00:01:00 UTC';
     expect(report.takeChanges()).toMatchObject([{ why }]);
@@ -100,7 +100,7 @@ describe('an endpoint that gets into trouble', () => {
     expect(report.takeChanges()).toEqual([]);
   });
 
-  it('by a pause is said to be paused', async () => {
+  it('is logged as paused if an operator has paused it', async () => {
     admission.endpointFor('any');
     admission.applyLimits(() => ({ ...NO_LIMITS, paused: 'moving house' }));
     await passes(5000);
@@ -109,21 +109,21 @@ describe('an endpoint that gets into trouble', () => {
     expect(said).toEqual(['endpoint.paused any', 'endpoint.recovered any']);
   });
 
-  it('is told of with the time at which it began, however late', async () => {
+  it('is reported with the time at which its problem began, even if the report is late', async () => {
     fail('down', 3_600_000);
     await passes(60_000);
     expect(report.takeChanges()).toMatchObject([{ endpointKey: 'down', state: 'failing', since: 5000 }]);
   });
 });
 
-describe('what is known of endpoints', () => {
-  it('is told when it has changed, and not again', () => {
+describe('the state of an endpoint', () => {
+  it('is reported when it has changed, and not again', () => {
     enter('any').release(answer(200));
     expect(report.takeChanges()).toMatchObject([{ endpointKey: 'any', state: 'flowing', successes: 1 }]);
     expect(report.takeChanges()).toEqual([]);
   });
 
-  it('is told of all in turn, where there are more than one flush takes', async () => {
+  it('is reported in a later flush if more endpoints have changed than one flush takes', async () => {
     for (let number = 0; number < 6000; number++) enter(`e${number}`).release(answer(200));
     await passes(1);
     expect(report.takeChanges()).toHaveLength(5000);
@@ -135,7 +135,7 @@ describe('what is known of endpoints', () => {
     );
   });
 
-  it('is forgotten of those that nobody has sent to for ten minutes, once they are told to be out of trouble', async () => {
+  it('is forgotten ten minutes after the last attempt, once the recovery of the endpoint is reported', async () => {
     fail('dead', 60_000);
     expect(report.takeChanges()).toMatchObject([{ state: 'failing' }]);
     await passes(700_000);
@@ -148,7 +148,7 @@ describe('what is known of endpoints', () => {
     ]);
   });
 
-  it('is forgotten though PostgreSQL asks for nothing', async () => {
+  it('is forgotten even if takeChanges is never called', async () => {
     fail('dead');
     await passes(700_000);
     expect([...admission.endpoints()]).toEqual([]);

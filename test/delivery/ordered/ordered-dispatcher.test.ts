@@ -18,7 +18,7 @@ function message(orderingKey: string, more: Partial<OrderedMessage> = {}): Order
   return { orderingKey, sequence: 1, publishedAt: 1, pending: 3, size: 10, ...more };
 }
 
-/** Each endpoint has room for as many as `space` says; messages in slots stay there until the test ends them. */
+/** Each endpoint has capacity for `space` messages. A message keeps its slot until the test ends it. */
 function open({ slots = 100, bytes = 1_000_000, hasBacklog = false } = {}) {
   const inSlots = new Set<OrderedMessage>();
   const said: string[] = [];
@@ -48,7 +48,7 @@ function open({ slots = 100, bytes = 1_000_000, hasBacklog = false } = {}) {
     messages.onFinished(each);
     messages.onSlotFreed();
   };
-  /** It comes to the door of its endpoint, and is turned away. */
+  /** The endpoint of a message has no capacity, so the message is deferred. */
   const turnAway = (each: OrderedMessage, endpointKey: string) => {
     messages.mustWaitBehind(each, endpointKey);
     const isKept = messages.defer(each, endpointKey);
@@ -59,7 +59,7 @@ function open({ slots = 100, bytes = 1_000_000, hasBacklog = false } = {}) {
   return { messages, inSlots, said, handedBack, space, end, turnAway };
 }
 
-test('a message has a slot at once, and its queue hears when it is settled, and when it comes again', () => {
+test('a message gets a slot at once, and the reader is told that it is settled and after which delay it comes again', () => {
   const { messages, inSlots, said, end } = open();
   const [first, second] = [message('a'), message('b')];
   messages.onMessage(first);
@@ -72,7 +72,7 @@ test('a message has a slot at once, and its queue hears when it is settled, and 
   expect(said).toEqual(['a settled, 3 more, 0 ms', 'b settled, 3 more, 70 ms']);
 });
 
-test('of one that is handed back until later, its queue hears when that is', () => {
+test('the reader is told the delay of a requeued message', () => {
   const { messages, said, end } = open();
   const early = message('a');
   messages.onMessage(early);
@@ -81,7 +81,7 @@ test('of one that is handed back until later, its queue hears when that is', () 
   expect(said).toEqual(['a settled, 3 more, 9000 ms']);
 });
 
-test('a quarter of the slots is left to what has no order', () => {
+test('ordered messages leave a quarter of the slots to other messages', () => {
   const { messages, inSlots, end } = open({ slots: 8 });
   const all = Array.from({ length: 8 }, (_, n) => message(`k${n}`));
   for (const each of all) messages.onMessage(each);
@@ -90,7 +90,7 @@ test('a quarter of the slots is left to what has no order', () => {
   expect(inSlots.has(all[6]!)).toBe(true);
 });
 
-test('a single slot is left to what has no order for a quarter of the time', () => {
+test('ordered messages leave a single slot to other messages for a quarter of the time', () => {
   vi.setSystemTime(1000);
   const { messages, inSlots, end } = open({ slots: 1 });
   const all = Array.from({ length: 3 }, (_, n) => message(`k${n}`));
@@ -103,7 +103,7 @@ test('a single slot is left to what has no order for a quarter of the time', () 
   expect([...inSlots]).toEqual([all[1]]);
 });
 
-test('one without room keeps no slot, and is taken up when there is room, those that wait longest first', () => {
+test('a message without capacity holds no slot, and starts when there is capacity, the oldest one first', () => {
   const { messages, inSlots, said, space, turnAway } = open();
   const all = ['a', 'b', 'c'].map((queue) => message(queue));
   for (const each of all) {
@@ -118,7 +118,7 @@ test('one without room keeps no slot, and is taken up when there is room, those 
   expect(said).toEqual(['a blocked', 'b blocked', 'c blocked']);
 });
 
-test('one that comes later goes behind those that wait for the same endpoint, and past those that wait for others', () => {
+test('a message waits behind messages for the same endpoint, and not behind messages for other endpoints', () => {
   const { messages, space, turnAway } = open();
   const [waits, next] = [message('a'), message('b')];
   messages.onMessage(waits);
@@ -131,7 +131,7 @@ test('one that comes later goes behind those that wait for the same endpoint, an
   expect(messages.mustWaitBehind(waits, HERE)).toBe(false);
 });
 
-test('an endpoint that turns them away again is asked less and less often, up to two seconds, until one gets through', () => {
+test('an endpoint that rejects again is tried after a delay that doubles up to two seconds, until a message is settled', () => {
   const { messages, inSlots, space, end, turnAway } = open();
   const [first, second] = [message('a'), message('b')];
   for (const each of [first, second]) {
@@ -155,7 +155,7 @@ test('an endpoint that turns them away again is asked less and less often, up to
   expect(inSlots.size).toBe(1);
 });
 
-test('no more are kept than there is memory for', () => {
+test('no more messages are deferred than there is memory for', () => {
   const { messages, turnAway } = open({ bytes: 2 * (2048 + 10) });
   const kept = ['a', 'b', 'c'].map((queue) => {
     const each = message(queue);
@@ -165,7 +165,7 @@ test('no more are kept than there is memory for', () => {
   expect(kept).toEqual([true, true, false]);
 });
 
-test('of one queue, one goes at a time, whatever is handed out; the same one once more is not sent again', () => {
+test('one message per ordering key is processed at a time, and a redelivery of an acked message is acked, not sent', () => {
   const { messages, inSlots, said, end } = open();
   const [first, same, next] = [message('a'), message('a'), message('a', { sequence: 2 })];
   for (const each of [first, same, next]) messages.onMessage(each);
@@ -176,7 +176,7 @@ test('of one queue, one goes at a time, whatever is handed out; the same one onc
   expect(said).toContain('a acked again');
 });
 
-test('the same one once more is sent, where the first one was not taken', () => {
+test('a redelivery of a message is sent if the message was not acked', () => {
   const { messages, inSlots, end } = open();
   const [first, same] = [message('a'), message('a')];
   messages.onMessage(first);
@@ -186,7 +186,7 @@ test('the same one once more is sent, where the first one was not taken', () => 
   expect([...inSlots]).toEqual([same]);
 });
 
-test('at a stop, all that are not in a slot go back, and so do those that come, or find no room, after it', () => {
+test('a stop requeues every message without a slot, and later also new messages and messages without capacity', () => {
   const { messages, handedBack, turnAway } = open({ slots: 2 });
   const [waits, inSlot, due, behind] = [message('a'), message('b'), message('c'), message('b')];
   messages.onMessage(waits);

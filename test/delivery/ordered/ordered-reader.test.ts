@@ -59,7 +59,7 @@ async function open(
     },
     isOpen: (queue: string) => owners.has(queue),
     come: (queue: string, pending: number) => owners.get(queue)!.onMessage({ pending }),
-    /** A message comes, and is settled. */
+    /** Delivers a message and settles it. */
     deliver(queue: string, pending: number) {
       owners.get(queue)!.onMessage({ pending });
       held.set(queue, pending);
@@ -69,7 +69,7 @@ async function open(
   };
 }
 
-test('queues that hold something are opened, those that it hears of at once', async () => {
+test('queues with messages are opened, and a queue to which a message is published is opened at once', async () => {
   const { notice, isOpen, pass } = await open({ a: 3 });
   expect(isOpen('a')).toBe(true);
   notice('b');
@@ -77,7 +77,7 @@ test('queues that hold something are opened, those that it hears of at once', as
   expect(isOpen('b')).toBe(true);
 });
 
-test('with more than may be open they take turns, and one that is empty makes room soon', async () => {
+test('queues take turns if there are more than may be open, and an empty queue is closed soon', async () => {
   const { isOpen, pass, deliver } = await open({ a: 1, b: 1, c: 1 });
   expect([isOpen('a'), isOpen('b'), isOpen('c')]).toEqual([true, true, false]);
   deliver('a', 0);
@@ -85,7 +85,7 @@ test('with more than may be open they take turns, and one that is empty makes ro
   expect(isOpen('c')).toBe(true);
 });
 
-test('one whose message waits for room makes room at once, and is opened again when that is settled', async () => {
+test('a queue whose message waits for capacity is closed at once, and opened again when the message is settled', async () => {
   const { keys, isOpen, pass, come } = await open({ a: 2, b: 1 }, { mostOpen: 1 });
   come('a', 1);
   keys.onBlocked('a');
@@ -98,7 +98,7 @@ test('one whose message waits for room makes room at once, and is opened again w
   expect(isOpen('a')).toBe(true);
 });
 
-test('one whose message waits for a retry is left alone until then', async () => {
+test('a queue whose message waits for a retry is not opened before the retry', async () => {
   const { keys, opened, isOpen, pass, notice } = await open({ a: 2 });
   keys.onSettled('a', 1, 8000);
   expect(isOpen('a')).toBe(false);
@@ -109,7 +109,7 @@ test('one whose message waits for a retry is left alone until then', async () =>
   expect(opened).toEqual(['a', 'a']);
 });
 
-test('one whose message comes again in days is looked at before, since somebody may remove it', async () => {
+test('a queue whose message comes again in days is opened before, because an operator may remove the message', async () => {
   const { keys, opened, pass } = await open({ a: 2 });
   keys.onSettled('a', 1, 30 * 86_400_000);
   await pass(14_000);
@@ -118,7 +118,7 @@ test('one whose message comes again in days is looked at before, since somebody 
   expect(opened).toEqual(['a', 'a']);
 });
 
-test('one that hands out nothing, while others wait, is tried less and less often', async () => {
+test('a queue that delivers nothing while other queues wait is opened less and less often', async () => {
   const { opened, pass } = await open({ a: 1, b: 1, c: 1, d: 1 }, { mostOpen: 1 });
   await pass(60_000);
   const inAMinute = opened.length;
@@ -126,7 +126,7 @@ test('one that hands out nothing, while others wait, is tried less and less ofte
   expect(inAMinute).toBeLessThan(60);
 });
 
-test('one that cannot be opened is tried again later', async () => {
+test('a queue that cannot be opened is not tried again at once', async () => {
   const { opened, pass, refuse, notice } = await open({});
   refuse();
   notice('a');
@@ -134,7 +134,7 @@ test('one that cannot be opened is tried again later', async () => {
   expect(opened).toEqual(['a']);
 });
 
-test('no more are remembered than it may, and those beyond have their turn later', async () => {
+test('no more queues are tracked than maxTrackedQueues, and the other queues have their turn later', async () => {
   const many = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`k${n}`, 1]));
   const { opened, pass, isOpen, deliver } = await open(many, { mostOpen: 4, mostKnown: 5 });
   for (let round = 0; round < 100; round++) {
@@ -144,7 +144,7 @@ test('no more are remembered than it may, and those beyond have their turn later
   expect(new Set(opened).size).toBe(50);
 });
 
-test('at a stop, nothing is pulled any more', async () => {
+test('no queue is open after a stop', async () => {
   const { keys, isOpen, notice, pass } = await open({ a: 1 });
   await keys.stop();
   notice('b');

@@ -15,116 +15,118 @@ const TOO_LARGE: Undeliverable = {
   outcome: { kind: 'undeliverable', reason: 'malformed', detail: 'too large' },
 };
 
-type World = {
+type Fakes = {
   readonly waitsBehind?: boolean;
   readonly backlog?: string;
   readonly isAcked?: boolean;
-  /** For how long the lease is valid, in milliseconds. @default for ever */
+  /** How long the lease is valid, in milliseconds. @default without end */
   readonly leaseMs?: number;
   readonly tooLarge?: boolean;
 };
 
-function open(world: World = {}) {
-  const heard: string[] = [];
+function createSteps(fakes: Fakes = {}) {
+  const calls: string[] = [];
   const released: Attempt[] = [];
   const steps = createOrderedSteps<Message>({
     steps: {
       now: () => 1000,
-      fanOut: async () => (world.tooLarge ? TOO_LARGE : null),
+      fanOut: async () => (fakes.tooLarge ? TOO_LARGE : null),
       settle: async () => ({ kind: 'ack' }),
     } as unknown as DeliverySteps<Message>,
     effects: {
-      abandon: () => void heard.push('abandoned'),
-      isLeaseValid: (_, forMs = 0) => forMs < (world.leaseMs ?? Number.POSITIVE_INFINITY),
+      abandon: () => void calls.push('abandoned'),
+      isLeaseValid: (_, forMs = 0) => forMs < (fakes.leaseMs ?? Number.POSITIVE_INFINITY),
     },
     admission: {
       admit(_target, { isParkedCopy, cannotPark }) {
-        heard.push(`admitted, parked copy ${isParkedCopy}, cannot park ${cannotPark}`);
+        calls.push(`admitted, parked copy ${isParkedCopy}, cannot park ${cannotPark}`);
         return { kind: 'permit', release: (attempt) => void released.push(attempt) };
       },
     },
     dispatcher: {
-      mustWaitBehind: () => world.waitsBehind ?? false,
-      onSettled: (_, { kind }) => void heard.push(`settled as ${kind}`),
+      mustWaitBehind: () => fakes.waitsBehind ?? false,
+      onSettled: (_, { kind }) => void calls.push(`settled as ${kind}`),
     },
     reader: {
-      hasBacklog: (key) => key === world.backlog,
-      onPublished: (key) => void heard.push(`published to ${key}`),
+      hasBacklog: (key) => key === fakes.backlog,
+      onPublished: (key) => void calls.push(`published to ${key}`),
     },
-    isAcked: async () => world.isAcked ?? false,
+    isAcked: async () => fakes.isAcked ?? false,
     copyKey: (orderingKey, endpointKey) => `${orderingKey}/${endpointKey}`,
     ackWaitMs: () => 60_000,
   });
   const given = message({}, { orderingKey: KEY });
-  return { steps, heard, released, given };
+  return { steps, calls, released, given };
 }
 
-describe('a message that keeps its order', () => {
-  it('is never parked: it waits for its next attempt in its stream, and its deliveries are no attempts', () => {
-    const { steps, given } = open();
+describe('an ordered message', () => {
+  it('is never parked: it waits for its next attempt in its stream, and deliveries by NATS do not count as attempts', () => {
+    const { steps, given } = createSteps();
     expect([steps.retryVia(given, DELIVERY), steps.hasRequeued(given)]).toEqual(['nak', true]);
   });
 
-  it('passes parked messages of its endpoint, which have a queue of their own', async () => {
-    const { steps, heard, given } = open();
+  it('does not wait behind parked messages of its endpoint, which have a queue of their own', async () => {
+    const { steps, calls, given } = createSteps();
     expect(await steps.admit(given, DELIVERY)).toMatchObject({ kind: 'permit' });
-    expect(heard).toEqual(['admitted, parked copy true, cannot park false']);
+    expect(calls).toEqual(['admitted, parked copy true, cannot park false']);
   });
 
   it.each([
-    ['messages that wait for the same endpoint', { waitsBehind: true }],
-    ['copies that were made for its endpoint', { backlog: `${KEY}/shop` }],
-  ])('waits behind %s', async (_what, world) => {
-    const { steps, heard, given } = open(world);
+    ['ordered messages that wait for the same endpoint', { waitsBehind: true }],
+    ['ordered copies for its endpoint', { backlog: `${KEY}/shop` }],
+  ])('waits behind %s', async (_what, fakes) => {
+    const { steps, calls, given } = createSteps(fakes);
     expect(await steps.admit(given, DELIVERY)).toMatchObject({ kind: 'noCapacity' });
-    expect(heard).toEqual([]);
+    expect(calls).toEqual([]);
   });
 
-  it('that is such a copy itself does not wait behind copies', async () => {
-    const { steps } = open({ backlog: `${KEY}/shop` });
+  it('does not wait behind ordered copies if it is one of them', async () => {
+    const { steps } = createSteps({ backlog: `${KEY}/shop` });
     const copy = message({}, { orderingKey: KEY, parkedEndpointKey: 'shop' });
     expect(await steps.admit(copy, DELIVERY)).toMatchObject({ kind: 'permit' });
   });
 
-  it('is not sent again if a late worker has acked it', async () => {
-    const { steps, heard, given } = open({ isAcked: true });
+  it('is not sent again if another worker has acked it meanwhile', async () => {
+    const { steps, calls, given } = createSteps({ isAcked: true });
     expect(await steps.admit(given, DELIVERY)).toMatchObject({ kind: 'noCapacity' });
-    expect(heard).toEqual(['abandoned']);
+    expect(calls).toEqual(['abandoned']);
   });
 
-  it('is not sent unless an attempt ends before another worker can have it, and its permit is released', async () => {
-    const { steps, released, given } = open({ leaseMs: 30_000 });
+  it('is not sent, and its permit is released, if its lease may end during the attempt', async () => {
+    const { steps, released, given } = createSteps({ leaseMs: 30_000 });
     expect(await steps.admit(given, DELIVERY)).toMatchObject({ kind: 'noCapacity' });
     expect(released).toMatchObject([{ outcome: { kind: 'noCapacity' }, durationMs: 0 }]);
-    expect(await open({ leaseMs: 30_001 }).steps.admit(given, DELIVERY)).toMatchObject({ kind: 'permit' });
+    expect(await createSteps({ leaseMs: 30_001 }).steps.admit(given, DELIVERY)).toMatchObject({
+      kind: 'permit',
+    });
   });
 
-  it('tells what was done, since the next message of its key waits for that', async () => {
-    const { steps, heard, given } = open();
+  it('reports its disposition, because the next message of its ordering key waits for that', async () => {
+    const { steps, calls, given } = createSteps();
     const attempt = { outcome: { kind: 'aborted' }, startedAt: 0, durationMs: 1 } as const;
     await steps.settle(given, DELIVERY, attempt, { kind: 'ack' });
-    expect(heard).toEqual(['settled as ack']);
+    expect(calls).toEqual(['settled as ack']);
   });
 });
 
-describe('a message that keeps its order at several endpoints', () => {
+describe('an ordered message for several endpoints', () => {
   const fanOut = { id: 'orders:1', endpointKeys: ['shop', 'bank'] };
 
-  it('is copied into a queue of its key for each', async () => {
-    const { steps, heard, given } = open();
+  it('is copied into one ordered queue per endpoint', async () => {
+    const { steps, calls, given } = createSteps();
     expect(await steps.fanOut(given, fanOut)).toBeNull();
-    expect(heard).toEqual([`published to ${KEY}/shop`, `published to ${KEY}/bank`]);
+    expect(calls).toEqual([`published to ${KEY}/shop`, `published to ${KEY}/bank`]);
   });
 
-  it('is not copied if another worker may have copied it, and the next one', async () => {
-    const { steps, heard, given } = open({ leaseMs: 0 });
+  it('is abandoned, and not copied, if another worker may have it', async () => {
+    const { steps, calls, given } = createSteps({ leaseMs: 0 });
     expect(await steps.fanOut(given, fanOut)).toBeNull();
-    expect(heard).toEqual(['abandoned']);
+    expect(calls).toEqual(['abandoned']);
   });
 
-  it('that is too large opens no queue', async () => {
-    const { steps, heard, given } = open({ tooLarge: true });
+  it('opens no queue if it is too large to be copied', async () => {
+    const { steps, calls, given } = createSteps({ tooLarge: true });
     expect(await steps.fanOut(given, fanOut)).toBe(TOO_LARGE);
-    expect(heard).toEqual([]);
+    expect(calls).toEqual([]);
   });
 });

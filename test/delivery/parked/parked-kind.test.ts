@@ -14,11 +14,11 @@ type Parked = { readonly pending: number };
 
 const SLOTS = 64;
 
-/** The queues as NATS would keep them; a drain takes nothing by itself. */
+/** How many messages NATS has in each parked queue. The fake consumers take none of them. */
 let queued: Map<string, number>;
 let drains: Map<string, QueueSink<Parked>>;
 let opened: string[];
-/** What NATS waits for before it makes a drain. */
+/** A queue is open once this promise has resolved. */
 let opening: Promise<void>;
 let admission: Admission;
 let drainer: QueueReader<Parked>;
@@ -95,8 +95,8 @@ function fail(key: string): void {
   for (const one of all) one.release(answer(503));
 }
 
-describe('more queues than endpoints that are remembered', () => {
-  it('have their turns, each probed by and by though none of them answers', async () => {
+describe('more parked queues than tracked endpoints', () => {
+  it('take turns, and each is probed in time, even if every endpoint fails', async () => {
     for (let number = 0; number < 100; number++) queued.set(`down-${number}`, 5);
     start();
     const seen = new Set<string>();
@@ -113,8 +113,8 @@ describe('more queues than endpoints that are remembered', () => {
   });
 });
 
-describe('a queue that holds something', () => {
-  it('of a worker before this one is tried with one message, and drained when that goes well', async () => {
+describe('a parked queue', () => {
+  it('of an earlier worker is read with one message first, and with more after a success', async () => {
     queued.set('a', 500);
     start();
     await passes(100);
@@ -123,14 +123,14 @@ describe('a queue that holds something', () => {
     expect(drains.get('a')!.capacity()).toBeGreaterThan(1);
   });
 
-  it('is drained as soon as this worker parked there, while its endpoint has room', async () => {
+  it('is opened as soon as this worker parks a message there, if its endpoint has capacity', async () => {
     start();
     drainer.onParked('b');
     await passes(50);
     expect(opened).toEqual(['b']);
   });
 
-  it('is drained once, though more is parked while NATS makes the drain', async () => {
+  it('is opened once, even if more messages are parked while NATS opens it', async () => {
     let made = () => {};
     opening = new Promise((resolve) => {
       made = resolve;
@@ -145,7 +145,7 @@ describe('a queue that holds something', () => {
     expect(opened).toEqual(['b']);
   });
 
-  it('is left alone while its endpoint fails, and probed when the time has come', async () => {
+  it('is not opened while its endpoint fails, and is read with one message when a probe is due', async () => {
     start();
     fail('down');
     drainer.onParked('down');
@@ -155,7 +155,7 @@ describe('a queue that holds something', () => {
     expect(drains.get('down')!.capacity()).toBe(1);
   });
 
-  it('is given up for now when its probe fails', async () => {
+  it('is closed for a while if its probe fails', async () => {
     start();
     fail('down');
     drainer.onParked('down');
@@ -167,7 +167,7 @@ describe('a queue that holds something', () => {
     expect([...drains.keys()]).toEqual(['down']);
   });
 
-  it('sends those that come now behind it, until its last message is handed out', async () => {
+  it('goes before new messages of its endpoint, until its last message is delivered', async () => {
     queued.set('a', 500);
     start();
     await passes(100);
@@ -180,7 +180,7 @@ describe('a queue that holds something', () => {
     expect(pass('a', false).kind).toBe('permit');
   });
 
-  it('is asked for no more than it holds', async () => {
+  it('is asked for no more messages than it has', async () => {
     queued.set('a', 3);
     start();
     await passes(100);
@@ -188,7 +188,7 @@ describe('a queue that holds something', () => {
     expect(drains.get('a')!.capacity()).toBe(3);
   });
 
-  it('leaves a quarter of the slots to messages of others', async () => {
+  it('leaves a quarter of the slots to other messages', async () => {
     queued.set('a', 500);
     start();
     await passes(100);
@@ -198,7 +198,7 @@ describe('a queue that holds something', () => {
   });
 });
 
-describe('more queues than may be drained at once', () => {
+describe('more parked queues than may be open at once', () => {
   it('take turns', async () => {
     for (let number = 0; number < 10; number++) queued.set(`q${number}`, 1);
     start(4);
@@ -209,8 +209,8 @@ describe('more queues than may be drained at once', () => {
   });
 });
 
-describe('a queue that is empty', () => {
-  it('is known to be when it is listed no more', async () => {
+describe('an empty parked queue', () => {
+  it('is known to be empty when NATS does not list it any more', async () => {
     queued.set('a', 500);
     start();
     await passes(100);
@@ -219,7 +219,7 @@ describe('a queue that is empty', () => {
     expect(admission.endpointFor('a')).toMatchObject({ parked: 0, hasBacklog: false });
   });
 
-  it('is not drained for ever', async () => {
+  it('does not stay open', async () => {
     start();
     drainer.onParked('a');
     await passes(50);
@@ -229,7 +229,7 @@ describe('a queue that is empty', () => {
   });
 });
 
-it('slots are left to parked messages as far as there are any', async () => {
+it('as many slots are reserved for parked messages as there are, and at least a fortieth of all slots', async () => {
   start();
   expect(share.reservedSlots()).toBe(Math.floor(SLOTS / 40));
   queued.set('a', 5);

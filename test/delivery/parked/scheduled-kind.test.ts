@@ -8,7 +8,7 @@ const NOON = Date.parse('2027-01-31T12:00:00Z');
 const MINUTE = 'at.2027-01-31T12:05';
 const DAY = 'at.2027-02-02';
 
-/** A drain takes nothing by itself. */
+/** The open queues. Their fake consumers take no messages. */
 let drains: Map<string, QueueSink<object>>;
 let opened: string[];
 let fails: boolean;
@@ -50,8 +50,15 @@ const listed = (...keys: string[]) =>
 const pass = (seconds: number) => vi.advanceTimersByTimeAsync(1000 * seconds);
 const until = (time: string) => pass((Date.parse(time) - Date.now()) / 1000);
 
-describe('the queues of messages that wait for their time', () => {
-  it('are left alone until shortly before their minute', async () => {
+describe('the queues of scheduled messages', () => {
+  it('are taken out of the list, and the other queues are left to their endpoints', () => {
+    expect([...listed('example-com-0a1b2c3d', MINUTE, 'none', DAY)]).toEqual([
+      ['example-com-0a1b2c3d', 3],
+      ['none', 3],
+    ]);
+  });
+
+  it('are not opened until shortly before their minute', async () => {
     listed(MINUTE);
     await until('2027-01-31T12:04:57Z');
     expect(opened).toEqual([]);
@@ -59,14 +66,14 @@ describe('the queues of messages that wait for their time', () => {
     expect(opened).toEqual([MINUTE]);
   });
 
-  it('are opened at once for what was parked here, and has begun', async () => {
+  it('are opened at once if this worker schedules a message in a minute that has begun', async () => {
     await until('2027-01-31T12:05:30Z');
     schedule.onParked(MINUTE);
     await pass(0.2);
     expect([...drains.keys()]).toEqual([MINUTE]);
   });
 
-  it('stay open for their minute, and as long as something comes, and then no more', async () => {
+  it('stay open during their minute and while messages come, and are then closed until NATS lists them again', async () => {
     listed(MINUTE);
     await until('2027-01-31T12:05:59Z');
     expect(drains.size).toBe(1);
@@ -81,9 +88,9 @@ describe('the queues of messages that wait for their time', () => {
     expect(opened).toEqual([MINUTE, MINUTE]);
   });
 
-  it('of a far day are moved an hour before it begins, and closed when nothing comes', async () => {
+  it('of a day are opened an hour before the day begins, and closed when no messages come', async () => {
     listed(DAY);
-    // Some looks of each hour: those of two days, one every 100 ms, keep a busy machine for a minute.
+    // Only the first second of each hour is simulated: two days of checks, one per 100 ms, take a busy machine a minute.
     for (let at = NOON; at < Date.parse('2027-02-01T22:00:00Z'); at += 3_600_000) {
       vi.setSystemTime(at);
       await pass(1);
@@ -98,7 +105,7 @@ describe('the queues of messages that wait for their time', () => {
     expect(drains.size).toBe(0);
   });
 
-  it('that nobody took out in time come first, a bounded number at once, and share the room there is', async () => {
+  it('that are overdue are opened first, a limited number at a time, and share the free slots', async () => {
     const overdue = Array.from({ length: 40 }, (_, day) => `at.2026-12-${String(day + 1).padStart(2, '0')}`);
     listed(...overdue.slice(0, 31).reverse(), MINUTE);
     listed('at.2026-11-30T00:00', 'at.2026-11-30T00:01', 'at.2026-11-30T00:02');
@@ -115,7 +122,7 @@ describe('the queues of messages that wait for their time', () => {
     expect(opened.length).toBe(34);
   });
 
-  it('that could not be opened are tried again, after a second', async () => {
+  it('that could not be opened are tried again after a second', async () => {
     fails = true;
     listed(MINUTE);
     await until('2027-01-31T12:05:00Z');

@@ -14,7 +14,7 @@ const RETRIES = {
   backoff: { baseMs: 1, maxMs: 60_000, multiplier: 2, retryAfterMaxMs: 5000 },
 };
 
-/** One look at an endpoint. @returns what was done about it. */
+/** Checks one endpoint. @returns The writes to its row, and the hours in the log. */
 async function lookAt(
   failingSince: number | null,
   tracked: { deliveredAt?: number; failures: number },
@@ -43,18 +43,23 @@ async function lookAt(
 }
 
 it.each([
-  ['fails, whatever it answers', null, { failures: 3 }, [['note', NOW]]],
-  ['failed once', null, { failures: 1 }, []],
-  ['has failed for some hours', NOW - 3 * HOUR, { failures: 9 }, []],
-  ['has failed for half of the time', NOW - 60 * HOUR, { failures: 9 }, [60]],
-  ['has taken one since', NOW - 130 * HOUR, { failures: 9, deliveredAt: NOW - HOUR }, [['note', null]]],
-  ['failed long ago, and once now', NOW - 500 * HOUR, { failures: 1 }, []],
-  ['is to fail in the future', NOW + 500 * HOUR, { failures: 9 }, []],
+  ['has failed several times is marked as failing', null, { failures: 3 }, [['note', NOW]]],
+  ['has failed once is not marked', null, { failures: 1 }, []],
+  ['has failed for some hours is not reported', NOW - 3 * HOUR, { failures: 9 }, []],
+  ['has failed for half of the limit is reported', NOW - 60 * HOUR, { failures: 9 }, [60]],
+  [
+    'has accepted a webhook since then is not marked any more',
+    NOW - 130 * HOUR,
+    { failures: 9, deliveredAt: NOW - HOUR },
+    [['note', null]],
+  ],
+  ['failed long ago, and once now, is not disabled', NOW - 500 * HOUR, { failures: 1 }, []],
+  ['is marked as failing in the future is not disabled', NOW + 500 * HOUR, { failures: 9 }, []],
 ] as const)('an endpoint that %s', async (_what, failingSince, tracked, done) => {
   expect(await lookAt(failingSince, tracked)).toEqual(done);
 });
 
-it('disables an endpoint that has failed for all of the time, and none where that is 0', async () => {
+it('an endpoint that has failed for the whole limit is disabled, unless the limit is 0', async () => {
   expect(await lookAt(NOW - 120 * HOUR, { failures: 9 })).toEqual([
     ['disable', 'every attempt has failed for 120 hours'],
   ]);

@@ -28,7 +28,7 @@ async function started(read: () => Promise<readonly EndpointRow[]>) {
   return { registry, said: said.join('') };
 }
 
-it('says what it cannot read, and does not speak of last known rows where there are none', async () => {
+it('the registry logs a read that failed, and does not mention last known rows if there are none', async () => {
   const { registry, said } = await started(async () => {
     throw new Error('permission denied for table rule_webhooks');
   });
@@ -41,7 +41,7 @@ it('says what it cannot read, and does not speak of last known rows where there 
   });
 });
 
-it('says which row is wrong before a message meets it, and nothing of a secret', async () => {
+it('the registry logs an invalid row before a message needs the row, and does not log its secret', async () => {
   const { registry, said } = await started(async () => [registeredRow({ secrets: ['no$ense'] })]);
   expect(registry.problem).toBeNull();
   expect(said).toContain('"msg":"endpoint.invalid"');
@@ -49,7 +49,7 @@ it('says which row is wrong before a message meets it, and nothing of a secret',
   expect(said).not.toContain('no$ense');
 });
 
-it('reads once more for all that ask, and says when it began', async () => {
+it('the registry reads once more for all concurrent calls of refreshed, and its snapshot is as old as that read', async () => {
   let reads = 0;
   const { registry } = await started(async () => {
     reads++;
@@ -61,7 +61,7 @@ it('reads once more for all that ask, and says when it began', async () => {
   expect(registry.snapshot!.asOf).toBeGreaterThanOrEqual(before);
 });
 
-it('keeps the time of what it knows where it cannot read once more', async () => {
+it('the registry keeps the time of its snapshot if it cannot read again', async () => {
   let isAway = false;
   const { registry } = await started(async () => {
     if (isAway) throw new Error('away');
@@ -73,7 +73,7 @@ it('keeps the time of what it knows where it cannot read once more', async () =>
   expect([registry.snapshot!.asOf, registry.problem]).toEqual([known, 'rule_webhooks: away']);
 });
 
-it('counts rows that do not come as those that cannot be read, until they do', async () => {
+it('the registry reports a read without an answer within 5 s as a problem, until the answer comes', async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   let answer: (rows: readonly EndpointRow[]) => void = () => {};
@@ -100,7 +100,7 @@ it.each([
   ['webhooks.ordered.customer-17', false],
   ['webhooks.orders.*', false],
   [null, false],
-])('says of a row for %s that nothing is taken from there: %s', async (natsSubject, isSaid) => {
+])('the registry logs that no consumer takes the nats_subject %s of a row: %s', async (natsSubject, isSaid) => {
   const { said } = await started(async () => [registeredRow({ natsSubject })]);
   expect(said.includes('"msg":"endpoint.unreachable_subject"')).toBe(isSaid);
 });

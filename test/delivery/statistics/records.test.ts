@@ -35,7 +35,7 @@ const RETRY: Verdict = { kind: 'retry', delayMs: 9000, retryVia: 'nak' };
 const GONE: Verdict = { kind: 'deadLetter', reason: 'gone' };
 
 describe('the row of an attempt', () => {
-  it('says what was done, and when there will be another', () => {
+  it('contains the outcome, the verdict and the time of the next attempt', () => {
     expect(attemptRecord(given, delivery, FAILED, RETRY, 'all')).toMatchObject({
       attemptNumber: 2,
       outcome: 'responded',
@@ -47,7 +47,7 @@ describe('the row of an attempt', () => {
     });
   });
 
-  it('shows no failure where the status counts as delivered', () => {
+  it('contains no error if its status is declared a success', () => {
     const outcome = {
       kind: 'responded',
       status: 409,
@@ -63,7 +63,7 @@ describe('the row of an attempt', () => {
     });
   });
 
-  it('never holds the query of the URL', () => {
+  it('never contains the query of the URL', () => {
     expect(attemptRecord(given, delivery, ACCEPTED, ACK, 'all')!.url).toBe('https://example.com/hook');
   });
 
@@ -72,16 +72,16 @@ describe('the row of an attempt', () => {
     ['failures', ACCEPTED, ACK, false],
     ['failures', FAILED, RETRY, true],
     ['off', FAILED, RETRY, false],
-  ] as const)('with ATTEMPT_LOG=%s is kept as wanted', (wanted, attempt, done, kept) => {
+  ] as const)('is stored or left out as ATTEMPT_LOG=%s says', (wanted, attempt, done, kept) => {
     const first = message(ENVELOPE);
     expect(attemptRecord(first, delivery, attempt, done, wanted) !== null).toBe(kept);
   });
 
-  it('with ATTEMPT_LOG=failures is kept for a success after failures', () => {
+  it('is stored with ATTEMPT_LOG=failures if a success follows failures', () => {
     expect(attemptRecord(given, delivery, ACCEPTED, ACK, 'failures')).toMatchObject({ verdict: 'ack' });
   });
 
-  it('is not written where nothing was sent', () => {
+  it('is not written if no request was sent', () => {
     const notSent: Attempt = {
       outcome: { kind: 'blocked', detail: 'loopback' },
       startedAt: 1000,
@@ -94,12 +94,12 @@ describe('the row of an attempt', () => {
 });
 
 describe('the row of a dead letter', () => {
-  it('is written only for a dead letter', () => {
+  it('is not written for another verdict', () => {
     expect(deadLetterRecord(given, delivery, ACCEPTED, ACK, 0)).toBeNull();
     expect(deadLetterRecord(given, delivery, FAILED, RETRY, 0)).toBeNull();
   });
 
-  it('counts the attempts that were made', () => {
+  it('contains the number of attempts and the reason', () => {
     expect(deadLetterRecord(given, delivery, FAILED, GONE, 0)).toMatchObject({
       attempts: 2,
       reason: 'gone',
@@ -107,12 +107,12 @@ describe('the row of a dead letter', () => {
     });
   });
 
-  it('holds no body unless that is wished', () => {
+  it('contains a payload only if the settings allow some bytes', () => {
     expect(deadLetterRecord(given, delivery, FAILED, GONE, 0)!.payload).toBeNull();
     expect(deadLetterRecord(given, delivery, FAILED, GONE, 100)!.payload).toBe('{"n":1}');
   });
 
-  it('holds the payload where a row makes another body of it: its template may hold a secret', () => {
+  it('contains the payload of the message, not the body of a template, which may contain a secret', () => {
     const row = registeredRow({ bodyTemplate: '{"key":"s3cr3t","data":{{data}}}' });
     const endpoint = endpointOf(row, { retries: RETRIES, disabled: 'park' });
     const bare = message({ n: 1 }, { subject: 'webhooks.orders' });
@@ -121,7 +121,7 @@ describe('the row of a dead letter', () => {
     expect(deadLetterRecord(bare, made, FAILED, GONE, 100)!.payload).toBe('{"n":1}');
   });
 
-  it('never holds an envelope that cannot be sent: it may have headers', () => {
+  it('never contains an invalid envelope, because its headers may contain a secret', () => {
     const broken = message('{"webhook_url":"https://example.com","headers":{"Authorization":"secret"},');
     const attempt: Attempt = {
       outcome: { kind: 'undeliverable', reason: 'malformed', detail: 'x' },
@@ -135,7 +135,7 @@ describe('the row of a dead letter', () => {
     ).toBeNull();
   });
 
-  it('has no URL and one attempt less where nothing could be sent', () => {
+  it('has no URL and one attempt less if no request could be sent', () => {
     const attempt: Attempt = {
       outcome: { kind: 'undeliverable', reason: 'unroutable', detail: 'no webhook_url' },
       startedAt: 1000,

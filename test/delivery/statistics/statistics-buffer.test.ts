@@ -22,7 +22,7 @@ const ROW = {
 } as AttemptRecord;
 const LARGE = { ...ROW, responseExcerpt: 'x'.repeat(10_000) };
 
-/** Stores each flush once, as the table does; `fails` says how each call goes. */
+/** Stores each flush once, as the table does. `fails` says of each call whether it fails, before or after it stores. */
 function store(fails: ('no' | 'before' | 'after')[] = []) {
   const stored = new Map<number, StatisticsFlush>();
   const calls: StatisticsFlush[] = [];
@@ -56,7 +56,7 @@ const buffer = (to: ReturnType<typeof store>, maxRows = 100, endpoints = (): End
   );
 
 describe('the statistics buffer', () => {
-  it('flushes what happened since the last flush', async () => {
+  it('flushes the counters and rows since the last flush', async () => {
     const to = store();
     const statistics = buffer(to);
     statistics.add(ONE, ROW, null);
@@ -78,7 +78,7 @@ describe('the statistics buffer', () => {
     ]);
   });
 
-  it('sends a flush again unchanged before anything newer', async () => {
+  it('repeats a failed flush unchanged before it sends a newer one', async () => {
     const to = store(['after']);
     const statistics = buffer(to);
     statistics.add(ONE, ROW, null);
@@ -89,7 +89,7 @@ describe('the statistics buffer', () => {
     expect(to.sum().settled).toBe(2);
   });
 
-  it('asks for the endpoints once for each flush, and not while it sends one again', async () => {
+  it('reads the endpoint states once per flush, and not again when it repeats a flush', async () => {
     const to = store(['before', 'after']);
     let asked = 0;
     const statistics = buffer(to, 100, () => [{ endpointKey: `asked-${++asked}` } as EndpointStateRow]);
@@ -104,7 +104,7 @@ describe('the statistics buffer', () => {
     ]);
   });
 
-  it('counts rows beyond its bound as dropped, and loses no counter', async () => {
+  it('drops and counts rows beyond its limit of rows, and loses no counter', async () => {
     const to = store();
     const statistics = buffer(to, 3);
     for (let i = 0; i < 10; i++) statistics.add(ONE, ROW, null);
@@ -113,7 +113,7 @@ describe('the statistics buffer', () => {
     expect(to.sum()).toMatchObject({ settled: 10, rowsDropped: 7 });
   });
 
-  it('counts rows beyond its bytes as dropped, those of an uncertain flush included, and takes others once it is stored', async () => {
+  it('drops and counts rows beyond its limit of bytes, rows of an unconfirmed flush included, and takes rows again once the flush is stored', async () => {
     const to = store(['before', 'before']);
     const statistics = buffer(to);
     for (let i = 0; i < 6; i++) statistics.add(ONE, LARGE, null);
@@ -126,7 +126,7 @@ describe('the statistics buffer', () => {
     expect([statistics.rows, statistics.total.rowsDropped]).toEqual([9, 6]);
   });
 
-  it('counts the rows of an uncertain flush against the bound', async () => {
+  it('counts the rows of an unconfirmed flush towards its limit of rows', async () => {
     const to = store(['before', 'before']);
     const statistics = buffer(to, 3);
     for (let i = 0; i < 3; i++) statistics.add(ONE, ROW, null);
