@@ -12,7 +12,7 @@ import { createSettlement } from '../../src/nats/settlement/settlement.ts';
 export const STREAM = 'WEBHOOKS';
 export const DURABLE = 'webhook-workers';
 
-/** An empty stream with the one durable of a group. */
+/** Creates an empty stream with the durable of a group. */
 export async function makeGroup(client: NatsClient, config: Partial<ConsumerConfig> = {}): Promise<void> {
   await client.manager.streams.add({
     name: STREAM,
@@ -33,7 +33,7 @@ export async function makeDurable(client: NatsClient, config: Partial<ConsumerCo
   });
 }
 
-/** Stores this many messages; a header `order` counts them. */
+/** Stores `count` messages. Their header `order` counts them, from 0. */
 export async function publish(client: NatsClient, count: number): Promise<void> {
   for (let n = 0; n < count; n += 500) {
     const some = Array.from({ length: Math.min(500, count - n) }, async (_, index) => {
@@ -47,7 +47,7 @@ export async function publish(client: NatsClient, count: number): Promise<void> 
 
 export const groupState = (client: NatsClient) => client.manager.consumers.info(STREAM, DURABLE);
 
-/** Whether nothing waits in the stream, and the server waits for no word. */
+/** True if every message was delivered and settled. */
 export async function settled(client: NatsClient): Promise<boolean> {
   const info = await groupState(client);
   return info.num_pending === 0 && info.num_ack_pending === 0;
@@ -60,15 +60,15 @@ export type WorkerOptions = {
   readonly maxBatch?: number;
   readonly ackWaitMs?: number;
   readonly limits?: PullLimits;
-  readonly isKnown?: () => Promise<boolean>;
-  /** What is done with a message in its slot, before it is acked. */
+  readonly verify?: () => Promise<boolean>;
+  /** Processes a message in its slot, before the message is acked. */
   readonly handle?: (message: ReceivedMessage) => Promise<void> | void;
 };
 
-/** The pull consumer, with the slots and the settlement that it has in a worker. */
+/** A pull consumer with slots and a settlement, as in a worker. */
 export function startWorker(client: NatsClient, options: WorkerOptions) {
   const { slots: concurrency, maxBatch = concurrency, ackWaitMs = 60_000, handle = () => {} } = options;
-  const { limits = NO_LIMITS, isKnown: verify = () => Promise.resolve(true) } = options;
+  const { limits = NO_LIMITS, verify = () => Promise.resolve(true) } = options;
   const seen: ReceivedMessage[] = [];
   let mostHeld = 0;
   let surplus = 0;
@@ -124,8 +124,8 @@ export function startWorker(client: NatsClient, options: WorkerOptions) {
   };
 }
 
-/** Counts the pulls that reach the server, for one test. */
-export async function countPulls(client: NatsClient) {
+/** Records the pull requests that reach the server, for one test. */
+export async function recordPulls(client: NatsClient) {
   const pulls: { batch: number }[] = [];
   const subscription = client.connection.subscribe('$JS.API.CONSUMER.MSG.NEXT.>', {
     callback: (_error, message) => void pulls.push(message.json()),

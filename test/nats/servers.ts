@@ -16,14 +16,14 @@ const quiet = () => {};
 const ACCOUNTS = 40;
 
 /**
- * The configuration of a server with an account for each test of a file. Streams that were deleted would not do: a
- * server that makes one of the same name at once may find messages of the old one in it.
+ * The configuration of a server with an account for each test of a file. Tests that delete their streams could not share an
+ * account: a server that creates a stream of the same name at once may find messages of the deleted stream in it.
  */
 export const ACCOUNT_PER_TEST = `accounts { ${Array.from({ length: ACCOUNTS }, (_, n) => account(n)).join('\n')} }`;
 
 let nextAccount = 0;
 
-/** The login of an account that no test has used: of its user who may do all, and of one who lacks some rights. */
+/** The logins of an account that no test has used: a user with all permissions, and a user without some of them. */
 export function freshAccount() {
   const n = nextAccount++;
   return { all: { user: `all${n}`, pass: 'x' }, limited: { user: `limited${n}`, pass: 'x' } };
@@ -34,7 +34,7 @@ function account(n: number): string {
   return `T${n} { jetstream: enabled, users: [ {user: all${n}, password: x}, {user: limited${n}, password: x, ${denied}} ] }`;
 }
 
-/** A log that keeps its events, level, fields and all. */
+/** A log that records its events with their level and fields. */
 export function recordedLog() {
   const events: (EventFields & { readonly level: string; readonly msg: string })[] = [];
   const keep = (level: string) => (fields: EventFields, msg: string) =>
@@ -49,7 +49,7 @@ export async function connectTo(url: string, options: Partial<NatsOptions> = {})
   return client;
 }
 
-/** What an action that must fail failed with. */
+/** The error of an action that must fail. */
 export function failure(action: Promise<unknown>): Promise<Error> {
   return action.then(
     () => {
@@ -59,17 +59,17 @@ export function failure(action: Promise<unknown>): Promise<Error> {
   );
 }
 
-/** The message of the error for the user that an action must end with. */
+/** The message of the UserError with which an action must fail. */
 export async function refusal(action: Promise<unknown>): Promise<string> {
   const error = await failure(action);
   if (!(error instanceof UserError)) throw error;
   return error.message;
 }
 
-/** A real nats-server with JetStream switched off, for one test. */
+/** A real nats-server without JetStream, for one test. */
 export const startWithoutJetStream = () => startByHand('');
 
-/** A real nats-server that only its own log shows to be ready, for one test. */
+/** A real nats-server, for one test. It is ready when its log says so. */
 export async function startByHand(config: string, host = '127.0.0.1') {
   const port = await freePort();
   const folder = await temporaryFolder();
@@ -81,7 +81,7 @@ export async function startByHand(config: string, host = '127.0.0.1') {
     server.kill();
     if (server.exitCode === null && server.signalCode === null) await once(server, 'exit');
   });
-  // Read to the end: a server whose log nobody reads is killed by its next line.
+  // The log is read to the end, because its next line kills a server whose log nobody reads.
   await new Promise<void>((ready) => {
     server.stderr.on('data', (text) => String(text).includes('Server is ready') && ready());
   });
@@ -92,8 +92,8 @@ export async function startByHand(config: string, host = '127.0.0.1') {
   return { url: `nats://${host}:${port}`, port, reload, kill: () => server.kill('SIGKILL') };
 }
 
-/** Anything that listens, for one test: it says `greeting` to everyone who connects, and answers pings. */
-export async function startSayer(greeting: string, port = 0): Promise<{ url: string }> {
+/** A server that sends `greeting` to each client and answers each PING, for one test. */
+export async function startGreeter(greeting: string, port = 0): Promise<{ url: string }> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);

@@ -15,7 +15,7 @@ test.each([
   ['nats://[::1]:4333', { ...plain, hostPort: '[::1]:4333' }],
   ['nats://ann:secret@host:4333', { ...plain, hostPort: 'host:4333', user: 'ann', pass: 'secret' }],
   ['nats://t0ken@host', { ...plain, hostPort: 'host:4222', token: 't0ken' }],
-])('%s is understood', (url, expected) => {
+])('the address "%s" is valid', (url, expected) => {
   expect(parts(url)).toEqual(expected);
 });
 
@@ -27,7 +27,7 @@ test('a password may be percent-encoded', () => {
   expect(parts('nats://ann:p%40ss%2F@host')).toMatchObject({ pass: 'p@ss/' });
 });
 
-test('a password may stand as it is, with signs that a URL forbids', () => {
+test('a password may contain characters that a URL forbids, without encoding', () => {
   expect(parts('nats://ann:p@s/s#100%@host')).toMatchObject({ hostPort: 'host:4222', pass: 'p@s/s#100%' });
 });
 
@@ -38,11 +38,11 @@ test.each([
   'nats://host:99999',
   'nats://host:port',
   'host name',
-])('%s is refused, with the setting named', (url) => {
+])('the address "%s" is refused, and the error names the setting', (url) => {
   expect(() => parseAddress(url)).toThrow(/NATS_URL/);
 });
 
-test('an address that is refused is not repeated, since it may hold a password', () => {
+test('the error about an invalid address does not repeat it, because it may contain a password', () => {
   expect(() => parseAddress('nats://ann:s3cret#host:4222')).toThrow(
     expect.objectContaining({ message: expect.not.stringContaining('s3cret') }),
   );

@@ -5,18 +5,18 @@ import { connectToNats } from '../../../src/nats/connection/connection.ts';
 import { temporaryFolder } from '../../support/clean-up.ts';
 import { startTestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
-import { connectTo, failure, recordedLog, refusal, startSayer, startWithoutJetStream } from '../servers.ts';
+import { connectTo, failure, recordedLog, refusal, startGreeter, startWithoutJetStream } from '../servers.ts';
 
 const WITH_USER = 'authorization { user: ann, password: "p@ss:1234" }';
 const WITH_TOKEN = 'authorization { token: "t0ken" }';
 
-/** What a server of this version says first. */
+/** The first line that a server of this version sends. */
 function greeting(version: string): string {
   const info = { server_id: 'X', version, proto: 1, headers: true, max_payload: 1_048_576, jetstream: true };
   return `INFO ${JSON.stringify(info)}\r\n`;
 }
 
-test('where NATS is away at start, it says so, waits, and goes on when NATS comes', async () => {
+test('a NATS server that is away at the start is logged and waited for, and the client connects when it is there', async () => {
   const port = await freePort();
   const log = recordedLog();
   const connecting = connectTo(`nats://127.0.0.1:${port}`, { log });
@@ -32,7 +32,7 @@ test('where NATS is away at start, it says so, waits, and goes on when NATS come
   expect(client.isConnected()).toBe(true);
 });
 
-test('the waiting for a server that is away ends with the signal', async () => {
+test('the wait for a server that is away ends with the signal', async () => {
   const stop = new AbortController();
   const log = recordedLog();
   const servers = [`127.0.0.1:${await freePort()}`];
@@ -42,9 +42,9 @@ test('the waiting for a server that is away ends with the signal', async () => {
   expect((await connecting).message).toBe('stopped');
 });
 
-test('the waiting for a server that accepts and says nothing ends with the signal', async () => {
+test('the wait for a server that accepts the connection and sends nothing ends with the signal', async () => {
   const stop = new AbortController();
-  const { url } = await startSayer('');
+  const { url } = await startGreeter('');
   const connecting = failure(
     connectToNats({ servers: [url], name: 'test', log: recordedLog(), signal: stop.signal }),
   );
@@ -52,7 +52,7 @@ test('the waiting for a server that accepts and says nothing ends with the signa
   expect((await connecting).message).toBe('stopped');
 });
 
-test('a wrong password is an error at once: it names the settings and the user, and not the password', async () => {
+test('a wrong password is an error at once that names the settings and the user, but not the password', async () => {
   const { url } = await startTestNats({ config: WITH_USER });
   const message = await refusal(connectTo(url, { user: 'ann', pass: 'wr0ng' }));
   expect(message).toMatch(/refuses user "ann": check NATS_USER and NATS_PASS/);
@@ -87,32 +87,32 @@ test('an error about the URL does not show its password', async () => {
 });
 
 test('a server older than 2.10.4 is refused, with its version and the cure', async () => {
-  const { url } = await startSayer(greeting('2.10.3'));
+  const { url } = await startGreeter(greeting('2.10.3'));
   const message = await refusal(connectTo(url));
   expect(message).toMatch(/nats-server 2\.10\.3; 2\.10\.4 or newer is needed\. Update nats-server/);
 });
 
-test('a server that came back too old ends the connection, with the reason', async () => {
+test('a server that comes back with a version that is too old ends the connection, with the reason', async () => {
   const { url, port, kill } = await startTestNats();
   const client = await connectTo(url);
   await kill();
-  await startSayer(greeting('2.9.25'), port);
+  await startGreeter(greeting('2.9.25'), port);
   expect((await client.closed)?.message).toMatch(/nats-server 2\.9\.25/);
 });
 
 test('a server that is not NATS is an error at once', async () => {
-  const { url } = await startSayer('220 mail.example.com ESMTP\r\n');
+  const { url } = await startGreeter('220 mail.example.com ESMTP\r\n');
   const message = await refusal(connectTo(url));
   expect(message).toMatch(/not as a NATS server does.*Check host and port in NATS_URL/);
 });
 
-test('a server without TLS, where the URL demands it, is an error at once', async () => {
+test('a server without TLS is an error at once if the URL demands TLS', async () => {
   const { port } = await startTestNats();
   const message = await refusal(connectTo(`tls://127.0.0.1:${port}`));
   expect(message).toMatch(/does not speak TLS\. Write nats:\/\/ instead/);
 });
 
-test('a server without JetStream is an error at once that says how to switch it on', async () => {
+test('a server without JetStream is an error at once that contains the cure', async () => {
   const { url } = await startWithoutJetStream();
   const message = await refusal(connectTo(url));
   expect(message).toMatch(/runs without JetStream\. Start nats-server with -js, or with `jetstream \{\}`/);
@@ -125,7 +125,7 @@ test('an account without JetStream is an error at once that says so', async () =
   expect(message).toMatch(/our account may not use it/);
 });
 
-test('a server of a cluster without a leader is waited for', async () => {
+test('a cluster without a leader is waited for', async () => {
   const log = recordedLog();
   const stop = new AbortController();
   const routes = await freePort();
@@ -143,7 +143,7 @@ test('a server of a cluster without a leader is waited for', async () => {
   await connecting;
 });
 
-test('it reconnects when the server comes back, and says both', async () => {
+test('the client logs a lost connection, and logs that it has reconnected when the server is back', async () => {
   const log = recordedLog();
   const { url, port, kill, restart } = await startTestNats();
   const client = await connectTo(url, { log });
@@ -164,7 +164,7 @@ test('it reconnects when the server comes back, and says both', async () => {
   ]);
 });
 
-test('it goes over to another server of the list, also to one that was away at start', async () => {
+test('the client connects to another server of the list, also to one that was away at the start', async () => {
   const away = await freePort();
   const { url, kill } = await startTestNats();
   const client = await connectTo(url, { servers: [`127.0.0.1:${away}`, url] });
@@ -174,7 +174,7 @@ test('it goes over to another server of the list, also to one that was away at s
   await until(() => client.isConnected());
 });
 
-test('a frozen server is noticed', async () => {
+test('a server that stops answering is noticed', async () => {
   const { url, pid } = await startTestNats();
   const client = await connectTo(url);
   process.kill(pid, 'SIGSTOP');
@@ -185,7 +185,7 @@ test('a frozen server is noticed', async () => {
   }
 });
 
-test('a right that we lack is named with its subject', async () => {
+test('a missing permission is logged with its subject', async () => {
   const log = recordedLog();
   const { url } = await startTestNats({
     config: 'authorization { users: [{user: ann, password: x, permissions: {publish: {deny: "secret.>"}}}] }',
@@ -201,14 +201,14 @@ test('a right that we lack is named with its subject', async () => {
   });
 });
 
-test('closed is resolved without a reason when we close', async () => {
+test('the promise `closed` resolves without a reason when we close the client', async () => {
   const { url } = await startTestNats();
   const client = await connectTo(url);
   await client.close();
   expect(await client.closed).toBeUndefined();
 });
 
-test('a password that is changed while we run ends nothing: it says so, and goes on when it is right again', async () => {
+test('a password that NATS changes later is logged, and the client reconnects when the password is right again', async () => {
   const dataDir = await temporaryFolder();
   const start = (password: string, port: number) => {
     const extraConfig = `authorization { user: ann, password: ${password} }`;
@@ -234,7 +234,7 @@ test('a password that is changed while we run ends nothing: it says so, and goes
   ]);
 });
 
-test('a server that is about to stop is announced', async () => {
+test('a server that is about to stop is logged', async () => {
   const log = recordedLog();
   const { url, pid, kill } = await startTestNats();
   await connectTo(url, { log });
@@ -243,14 +243,14 @@ test('a server that is about to stop is announced', async () => {
   await kill();
 });
 
-test('JetStream of a domain is asked by the name of the domain', async () => {
+test('requests to JetStream of a domain contain the name of the domain', async () => {
   const { url } = await startTestNats({ config: 'jetstream { domain: hub }' });
   const client = await connectTo(url, { jsDomain: 'hub' });
   expect(client.apiPrefix).toBe('$JS.hub.API');
   expect(await client.manager.streams.names().next()).toEqual([]);
 });
 
-test('JetStream of a domain that nobody answers for is waited for, with the setting named', async () => {
+test('a JetStream domain without an answer is waited for, and the log names the setting', async () => {
   const log = recordedLog();
   const stop = new AbortController();
   const { url } = await startTestNats({ config: 'jetstream { domain: hub }' });

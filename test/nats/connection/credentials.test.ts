@@ -18,7 +18,7 @@ test('NATS_USER wins over the userinfo of the URL', () => {
   expect(described({ user: 'bob', pass: 'x' }, 'nats://ann:x@a')).toBe('user "bob"');
 });
 
-test('userinfo of one server holds for all', () => {
+test('the userinfo of one server is used for all servers', () => {
   expect(described({}, 'nats://a', 'nats://ann:x@b')).toBe('user "ann"');
 });
 
@@ -26,7 +26,7 @@ test('servers with different userinfo are refused', () => {
   expect(() => described({}, 'nats://ann:x@a', 'nats://bob:x@b')).toThrow(/set NATS_USER and NATS_PASS/);
 });
 
-test('without any, nothing is sent', () => {
+test('no credentials are sent if none are set', () => {
   expect(credentialsFrom({}, [parseAddress('a')])).toEqual({
     authenticator: undefined,
     described: undefined,
@@ -34,23 +34,23 @@ test('without any, nothing is sent', () => {
   });
 });
 
-test('a seed that is none is refused, and not repeated', () => {
+test('an invalid seed is refused, and the error does not repeat it', () => {
   expect(() => described({ nkeySeed: 'SUAWRONG' })).toThrow(
     expect.objectContaining({ message: expect.not.stringContaining('SUAWRONG') }),
   );
 });
 
-test('a credentials file that is not there is refused, with its name', () => {
+test('a credentials file that does not exist is refused, with its name', () => {
   expect(() => described({ credsFile: '/no/such.creds' })).toThrow(/\/no\/such\.creds cannot be read/);
 });
 
-test('a credentials file that holds no credentials is refused, with its name', async () => {
+test('a credentials file without credentials is refused, with its name', async () => {
   const file = join(await temporaryFolder(), 'user.creds');
   await writeFile(file, 'nothing');
   expect(() => described({ credsFile: file })).toThrow(/user\.creds is not valid/);
 });
 
-test('an NKey seed logs in, also from a file', async () => {
+test('an NKey seed logs in, also if it is in a file', async () => {
   const { url } = await startTestNats({ config: `authorization { users: [{ nkey: ${PUBLIC_KEY} }] }` });
   const file = join(await temporaryFolder(), 'user.nk');
   await writeFile(file, `${SEED}\n`);
@@ -58,7 +58,7 @@ test('an NKey seed logs in, also from a file', async () => {
   expect((await connectTo(url, { nkeyFile: file })).isConnected()).toBe(true);
 });
 
-test('another NKey is refused, and not shown', async () => {
+test('an NKey seed that NATS does not know is refused, and the error does not show it', async () => {
   const other = 'UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4';
   const { url } = await startTestNats({ config: `authorization { users: [{ nkey: ${other} }] }` });
   const message = await refusal(connectTo(url, { nkeySeed: SEED }));
@@ -66,7 +66,7 @@ test('another NKey is refused, and not shown', async () => {
   expect(message).not.toContain(SEED);
 });
 
-test('a file for NATS_NKEY that holds something else is refused, and not shown', async () => {
+test('a file for NATS_NKEY without a seed is refused, and the error does not show its content', async () => {
   const file = join(await temporaryFolder(), 'user.nk');
   await writeFile(file, 'hunter2');
   expect(() => described({ nkeyFile: file })).toThrow(`NATS_NKEY: the NKey seed in ${file} is not valid.`);

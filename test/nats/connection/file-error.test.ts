@@ -17,7 +17,7 @@ test.each([
   ['NATS_TLS_KEY', '-----BEGIN PRIVATE KEY-----\\nxyzzy'],
   ['NATS_CREDS', `xyzzy${'A'.repeat(60)}`],
   ['NATS_NKEY', `/xyzzy${'A'.repeat(58)}`],
-])('what looks like the secret itself is not repeated: %s=%s', (setting, text) => {
+])('a setting that contains a secret in place of a path is refused without the secret: %s=%s', (setting, text) => {
   const error = unreadableFile(setting, text, missing);
   expect(error.message).toMatch(new RegExp(`^${setting}: .*must be the path of a file`));
   expect(`${error.stack} ${error.cause}`).not.toContain('xyzzy');

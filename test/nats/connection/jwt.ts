@@ -18,7 +18,7 @@ function encode(issuer: KeyPair, subject: KeyPair, claims: object, expiresAt?: n
 
 /**
  * An operator with one account that may use JetStream: the configuration of its server, and files for its users.
- * @param options.connections how many the account may have. @default any number
+ * @param options.connections How many connections the account may have. @default no limit
  */
 export function makeOperator({ connections = -1 }: { connections?: number } = {}) {
   const [operator, account, system] = [nkeys.createOperator(), nkeys.createAccount(), nkeys.createAccount()];
@@ -40,7 +40,7 @@ export function makeOperator({ connections = -1 }: { connections?: number } = {}
 system_account: ${system.getPublicKey()}
 resolver: MEMORY
 resolver_preload: { ${account.getPublicKey()}: ${accountJwt}, ${system.getPublicKey()}: ${systemJwt} }`,
-    /** The contents of a `.creds` file. @param expiresAt in milliseconds since 1970 */
+    /** The contents of a `.creds` file. @param expiresAt In milliseconds since 1970. */
     credentials(expiresAt?: number): string {
       const user = nkeys.createUser();
       const jwt = encode(account, user, { type: 'user', subs: -1, data: -1, payload: -1 }, expiresAt);

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** A way to nats-server that can be broken, for one test. */
+/** A TCP proxy to nats-server whose connections can be broken, for one test. */
 export async function startLink(port: number) {
   const sockets = new Set<Socket>();
   let swallowing = false;
@@ -37,13 +37,13 @@ export async function startLink(port: number) {
   });
   return {
     url: `nats://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** From now on, what goes to the server is lost. */
+    /** From now on, all bytes to the server are lost. */
     swallow: () => {
       swallowing = true;
     },
-    /** Bytes that were lost. */
+    /** How many bytes were lost. */
     swallowed: () => swallowed,
-    /** Breaks every connection; new ones are whole. */
+    /** Breaks every connection. New connections lose nothing. */
     cut,
   };
 }

@@ -18,7 +18,7 @@ beforeAll(async () => {
   client = await authority.sign('worker');
 });
 
-/** A server with this certificate, and what else stands in its `tls` block. */
+/** A server with this certificate. `more` is added to its `tls` block. */
 const start = (certificate: Certificate, more = '') =>
   startTestNats({
     config: `tls { cert_file: "${certificate.certFile}", key_file: "${certificate.keyFile}", ${more} }`,
@@ -32,12 +32,12 @@ describe('a server that demands TLS', () => {
     'nats://localhost',
     'tls://127.0.0.1',
     'nats://127.0.0.1',
-  ])('is connected to as %s, with the authority of NATS_TLS_CA', async (host) => {
+  ])('accepts a connection to %s with the authority of NATS_TLS_CA', async (host) => {
     const { port } = await start(server);
     expect((await connectTo(`${host}:${port}`, { tls: ours() })).isConnected()).toBe(true);
   });
 
-  test('of another authority is refused, with the setting that cures it', async () => {
+  test('is refused if another authority signed its certificate, and the error names the setting', async () => {
     const { port } = await start(server);
     const other = await makeAuthority();
     const tls = { caFile: other.caFile };
@@ -50,7 +50,7 @@ describe('a server that demands TLS', () => {
   test.each([
     'localhost',
     '127.0.0.1',
-  ])('with a certificate for another host is refused as %s', async (host) => {
+  ])('with a certificate for another host is refused at %s', async (host) => {
     const { port } = await start(await authority.sign('nats', ['other.example', '127.0.0.9']));
     const message = await refusal(connectTo(`tls://${host}:${port}`, { tls: ours() }));
     expect(message).toMatch(
@@ -65,11 +65,11 @@ describe('a server that demands TLS', () => {
   });
 });
 
-// Only Linux has more addresses than one for itself.
+// Only Linux answers at more than one loopback address without a change of its settings.
 describe.runIf(process.platform === 'linux')(
   'a cluster whose servers have certificates for their IP addresses',
   () => {
-    test('is gone over to when the server of NATS_URL is killed', async () => {
+    test('stays connected when the server of NATS_URL is killed', async () => {
       const routes = [await freePort(), await freePort()];
       const [first, second] = await Promise.all(
         ['127.0.0.1', '127.0.0.2'].map(async (host, index) => {
@@ -94,18 +94,18 @@ describe.runIf(process.platform === 'linux')(
 describe('a server that asks for our certificate', () => {
   const asking = () => start(server, `verify: true, ca_file: "${authority.caFile}"`);
 
-  test('gets that of NATS_TLS_CERT', async () => {
+  test('gets the certificate of NATS_TLS_CERT', async () => {
     const { port } = await asking();
     const tls = { ...ours(), ...client };
     expect((await connectTo(`tls://localhost:${port}`, { tls })).isConnected()).toBe(true);
   });
 
-  test('gets none, or one of another authority: it is waited for, and the settings are named', async () => {
+  test('is waited for, and the log names the settings, if it gets no certificate or one of another authority', async () => {
     const { port } = await asking();
     const log = recordedLog();
     const stop = new AbortController();
-    const strange = await (await makeAuthority()).sign('worker');
-    const connecting = [{}, strange].map((files) =>
+    const foreign = await (await makeAuthority()).sign('worker');
+    const connecting = [{}, foreign].map((files) =>
       failure(
         connectTo(`tls://localhost:${port}`, { tls: { ...ours(), ...files }, log, signal: stop.signal }),
       ),
@@ -122,13 +122,13 @@ describe('a server with handshake_first', () => {
       `jetstream {}, tls { cert_file: "${server.certFile}", key_file: "${server.keyFile}", handshake_first: true }`,
     );
 
-  test.each(['localhost', '127.0.0.1'])('is connected to as %s with NATS_TLS_FIRST', async (host) => {
+  test.each(['localhost', '127.0.0.1'])('accepts a connection to %s with NATS_TLS_FIRST', async (host) => {
     const { port } = await startTlsFirst();
     const tls = { ...ours(), first: true };
     expect((await connectTo(`tls://${host}:${port}`, { tls })).isConnected()).toBe(true);
   });
 
-  test('is waited for without it, and the setting is named', async () => {
+  test('is waited for without NATS_TLS_FIRST, and the log names the setting', async () => {
     const { port } = await startTlsFirst();
     const log = recordedLog();
     const stop = new AbortController();
@@ -141,14 +141,14 @@ describe('a server with handshake_first', () => {
   });
 });
 
-describe('before any server is dialed', () => {
+describe('before the first connection', () => {
   const tls = (files: object) => refusal(connectTo('tls://127.0.0.1:1', { tls: files }));
 
-  test('a file that is not there is named, with its setting', async () => {
+  test('a file that does not exist is refused, with its setting', async () => {
     expect(await tls({ caFile: '/no/such.pem' })).toBe('NATS_TLS_CA: /no/such.pem cannot be read (ENOENT).');
   });
 
-  test('a file of something else is named, and not shown', async () => {
+  test('a file with other content is refused, and its content is not shown', async () => {
     const file = join(await temporaryFolder(), 'some.pem');
     await writeFile(file, 'hunter2');
     expect(await tls({ caFile: file })).toBe(`NATS_TLS_CA: ${file} holds no certificate in PEM form.`);

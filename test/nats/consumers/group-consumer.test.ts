@@ -30,7 +30,7 @@ const wanted = (more: Partial<GroupConsumerOptions> = {}): GroupConsumerOptions 
   ...more,
 });
 
-async function makeStream(retention: 'limits' | 'workqueue', messages = 0): Promise<void> {
+async function createStream(retention: 'limits' | 'workqueue', messages = 0): Promise<void> {
   await client.manager.streams.add({
     name: 'WEBHOOKS',
     subjects: ['webhooks.*', 'other.*'],
@@ -39,8 +39,8 @@ async function makeStream(retention: 'limits' | 'workqueue', messages = 0): Prom
   for (let n = 0; n < messages; n++) await client.connection.jetstream().publish('webhooks.a', String(n));
 }
 
-/** A durable of another program that has acked this many. */
-async function makeOther(name: string, acked: number, config: Partial<ConsumerConfig> = {}): Promise<void> {
+/** Creates a durable of another program that has acked the first `acked` messages. */
+async function createOther(name: string, acked: number, config: Partial<ConsumerConfig> = {}): Promise<void> {
   await client.manager.consumers.add('WEBHOOKS', {
     durable_name: name,
     ack_policy: AckPolicy.Explicit,
@@ -53,8 +53,8 @@ async function makeOther(name: string, acked: number, config: Partial<ConsumerCo
 
 const configOf = async (name = 'workers') => (await client.manager.consumers.info('WEBHOOKS', name)).config;
 
-test('a missing durable is made: explicit acks, no limit of deliveries, room for 100 000 unacked', async () => {
-  await makeStream('workqueue');
+test('a missing durable is created with explicit acks, without a limit of deliveries, and for 100 000 unacked messages', async () => {
+  await createStream('workqueue');
   const found = await ensureGroupConsumer(client, wanted());
   expect(found).toEqual({
     isNew: true,
@@ -77,14 +77,14 @@ test('a missing durable is made: explicit acks, no limit of deliveries, room for
   expect(config.backoff).toBeUndefined();
 });
 
-test('several subjects are several filters of one durable', async () => {
-  await makeStream('workqueue');
+test('several subjects become several filters of one durable', async () => {
+  await createStream('workqueue');
   const found = await ensureGroupConsumer(client, wanted({ subjects: ['webhooks.a', 'other.*'] }));
   expect(found).toMatchObject({ subjects: ['webhooks.a', 'other.*'], warnings: [] });
 });
 
-test('workers that make it at once share one durable', async () => {
-  await makeStream('limits', 3);
+test('workers that create the durable at the same time share one durable', async () => {
+  await createStream('limits', 3);
   const found = await Promise.all(
     [1, 2, 3, 4].map((n) => ensureGroupConsumer(client, wanted({ ackWaitMs: n * 10_000 }))),
   );
@@ -92,8 +92,8 @@ test('workers that make it at once share one durable', async () => {
   expect(new Set(found.map(({ ackWaitMs }) => ackWaitMs)).size).toBe(1);
 });
 
-test('one that is there is not changed: how it differs is said, and what the server has is used', async () => {
-  await makeStream('workqueue');
+test('an existing durable is not changed: the warnings name each difference, and the values of the server are used', async () => {
+  await createStream('workqueue');
   await client.manager.consumers.add('WEBHOOKS', {
     durable_name: 'workers',
     ack_policy: AckPolicy.Explicit,
@@ -118,8 +118,8 @@ test('one that is there is not changed: how it differs is said, and what the ser
   expect(await configOf()).toEqual(before);
 });
 
-test('a push consumer of that name is refused, with the cure', async () => {
-  await makeStream('limits');
+test('a push consumer with the name of the durable is refused, with the cure', async () => {
+  await createStream('limits');
   await client.manager.consumers.add('WEBHOOKS', {
     durable_name: 'workers',
     ack_policy: AckPolicy.Explicit,
@@ -131,13 +131,13 @@ test('a push consumer of that name is refused, with the cure', async () => {
 });
 
 test('a durable that does not wait for acks is refused', async () => {
-  await makeStream('limits');
+  await createStream('limits');
   await client.manager.consumers.add('WEBHOOKS', { durable_name: 'workers', ack_policy: AckPolicy.None });
   expect(await refusal(ensureGroupConsumer(client, wanted()))).toMatch(/ack policy "none"/);
 });
 
-test('a second group on a work queue is refused, with the name of the first', async () => {
-  await makeStream('workqueue');
+test('a second group on a work queue is refused, with the name of the first group', async () => {
+  await createStream('workqueue');
   await ensureGroupConsumer(client, wanted({ durable: 'first' }));
   const message = await refusal(ensureGroupConsumer(client, wanted()));
   expect(message).toMatch(
@@ -146,59 +146,59 @@ test('a second group on a work queue is refused, with the name of the first', as
 });
 
 test('START_FROM on a work queue is refused, with the cure', async () => {
-  await makeStream('workqueue');
+  await createStream('workqueue');
   expect(await refusal(ensureGroupConsumer(client, wanted({ startFrom: 'new' })))).toMatch(
     /remove START_FROM/,
   );
 });
 
-test('a first durable on a stream that keeps messages starts at the beginning, and says how many there are', async () => {
-  await makeStream('limits', 3);
+test('the first durable of a stream that keeps messages starts at the beginning, and a notice says how many messages there are', async () => {
+  await createStream('limits', 3);
   const { notice } = await ensureGroupConsumer(client, wanted());
   expect(notice).toMatch(/starts at the beginning: all 3 messages that the stream keeps/);
   expect(await consumerInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 3 });
 });
 
-test('on a stream that keeps messages it starts behind what a durable on the same subjects has acked', async () => {
-  await makeStream('limits', 5);
-  await makeOther('reference', 3);
+test('a durable of a stream that keeps messages starts after the ack floor of another durable with the same subjects', async () => {
+  await createStream('limits', 5);
+  await createOther('reference', 3);
   const { notice } = await ensureGroupConsumer(client, wanted());
   expect(notice).toMatch(/starts at sequence 4, because the durable reference /);
   expect(await consumerInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 2 });
 });
 
-test('of several such durables the one furthest behind decides', async () => {
-  await makeStream('limits', 5);
-  await makeOther('ahead', 4, { filter_subject: 'webhooks.a' });
-  await makeOther('behind', 1, { filter_subject: 'webhooks.*' });
+test('the lowest ack floor counts if several durables have the same subjects', async () => {
+  await createStream('limits', 5);
+  await createOther('ahead', 4, { filter_subject: 'webhooks.a' });
+  await createOther('behind', 1, { filter_subject: 'webhooks.*' });
   expect((await ensureGroupConsumer(client, wanted())).notice).toMatch(
     /starts at sequence 2, because the durable behind /,
   );
 });
 
-test('durables on other subjects do not count', async () => {
-  await makeStream('limits', 2);
-  await makeOther('elsewhere', 0, { filter_subject: 'other.*' });
+test('durables with other subjects do not count', async () => {
+  await createStream('limits', 2);
+  await createOther('elsewhere', 0, { filter_subject: 'other.*' });
   expect((await ensureGroupConsumer(client, wanted())).notice).toMatch(/starts at the beginning/);
 });
 
-test('START_FROM=new skips what is there', async () => {
-  await makeStream('limits', 3);
+test('START_FROM=new skips the messages that the stream keeps', async () => {
+  await createStream('limits', 3);
   expect((await ensureGroupConsumer(client, wanted({ startFrom: 'new' }))).notice).toMatch(
     /from now on, as START_FROM says/,
   );
   expect(await consumerInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 0 });
 });
 
-test('START_FROM=all wins over what other durables have acked', async () => {
-  await makeStream('limits', 3);
-  await makeOther('reference', 2);
+test('START_FROM=all wins over the ack floors of other durables', async () => {
+  await createStream('limits', 3);
+  await createOther('reference', 2);
   await ensureGroupConsumer(client, wanted({ startFrom: 'all' }));
   expect(await consumerInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 3 });
 });
 
-test('START_FROM with a time starts there', async () => {
-  await makeStream('limits', 2);
+test('START_FROM with a time starts at that time', async () => {
+  await createStream('limits', 2);
   const second = await client.manager.streams.getMessage('WEBHOOKS', { seq: 2 });
   await ensureGroupConsumer(
     client,
@@ -207,8 +207,8 @@ test('START_FROM with a time starts there', async () => {
   expect(await consumerInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 0 });
 });
 
-test('a durable that vanished is made again behind its last known ack floor', async () => {
-  await makeStream('limits', 5);
+test('a durable that is gone is recreated after its last known ack floor', async () => {
+  await createStream('limits', 5);
   const { notice } = await ensureGroupConsumer(
     client,
     wanted({ lastAckFloor: async () => 4, startFrom: 'all' }),
@@ -217,9 +217,9 @@ test('a durable that vanished is made again behind its last known ack floor', as
   expect(await consumerInfo(client, 'WEBHOOKS', 'workers')).toMatchObject({ pending: 1 });
 });
 
-test('how far the group is: pending, unacked and floor', async () => {
-  await makeStream('limits', 5);
-  await makeOther('workers', 2);
+test('the info of a consumer has its pending and unacked messages and its ack floor', async () => {
+  await createStream('limits', 5);
+  await createOther('workers', 2);
   const consumer = await client.connection.jetstream().consumers.get('WEBHOOKS', 'workers');
   (await consumer.next())?.nak();
   await consumer.next();
@@ -232,18 +232,18 @@ test('how far the group is: pending, unacked and floor', async () => {
   });
 });
 
-test('how far a group is that does not exist is not known', async () => {
-  await makeStream('limits');
+test('the info of a consumer that does not exist is null', async () => {
+  await createStream('limits');
   expect(await consumerInfo(client, 'WEBHOOKS', 'nobody')).toBeNull();
 });
 
-test('what a durable allows a pull is told, and one whose pulls end at once is refused', async () => {
-  await makeStream('workqueue');
-  await makeOther('workers', 0, { max_batch: 10, max_expires: nanos(1000) });
+test('the pull limits of a durable are returned, and a durable whose pull requests end at once is refused', async () => {
+  await createStream('workqueue');
+  await createOther('workers', 0, { max_batch: 10, max_expires: nanos(1000) });
   expect(await ensureGroupConsumer(client, wanted())).toMatchObject({
     pullLimits: { batch: 10, expiresMs: 1000 },
   });
   await client.manager.consumers.delete('WEBHOOKS', 'workers');
-  await makeOther('workers', 0, { max_expires: nanos(5) });
+  await createOther('workers', 0, { max_expires: nanos(5) });
   expect(await refusal(ensureGroupConsumer(client, wanted()))).toMatch(/^QUEUE_GROUP: .*max_expires/);
 });

@@ -40,8 +40,8 @@ const nameOf = async () => ((await ensure()) as { name: string }).name;
 const store = async (subject: string, headers?: Parameters<NatsClient['connection']['request']>[2]) =>
   client.connection.request(subject, '{}', { timeout: 5000, ...headers });
 
-/** What one worker takes from a queue, which stays with it until the test settles it. */
-async function take(of: NatsClient, subject = SUBJECT, ackWaitMs = 60_000) {
+/** Opens a queue as one worker does. Its messages stay unsettled until the test settles them. */
+async function openQueue(of: NatsClient, subject = SUBJECT, ackWaitMs = 60_000) {
   const messages: ReceivedMessage[] = [];
   const queues = createOrderedQueues(of, {
     stream: STREAM,
@@ -51,16 +51,16 @@ async function take(of: NatsClient, subject = SUBJECT, ackWaitMs = 60_000) {
     streamCreatedAt: () => 7,
     isStreamKnown: () => Promise.resolve(true),
   });
-  const drain = await queues.open(subject, {
+  const consumer = await queues.open(subject, {
     capacity: () => 1,
     onMessage: (message) => void messages.push(message),
   });
-  onTestFinished(() => drain!.stop());
-  return { messages, queues, drain: drain! };
+  onTestFinished(() => consumer!.stop());
+  return { messages, queues, consumer: consumer! };
 }
 
 describe('the stream of ordered webhooks', () => {
-  it('is a work queue that refuses what it has no place for, and carries copies, too', async () => {
+  it('is a work queue that refuses messages when it is full, and carries ordered copies too', async () => {
     expect(await ensureInternalStream(client, 'ordered', WANTED)).toMatchObject({
       isNew: true,
       warnings: [],
@@ -76,7 +76,7 @@ describe('the stream of ordered webhooks', () => {
     });
   });
 
-  it('is refused where it keeps what was delivered, or lacks subjects, with the cure', async () => {
+  it('is refused, with the cure, if it lacks subjects or keeps delivered messages', async () => {
     await client.manager.streams.add({ name: STREAM, subjects: WANTED.subjects });
     const lacking = await failure(ensureInternalStream(client, 'ordered', WANTED));
     expect(lacking.message).toContain(
@@ -87,7 +87,7 @@ describe('the stream of ordered webhooks', () => {
     expect(kept.message).toContain('has retention limits, and must be a work queue');
   });
 
-  it('cannot be made beside one that carries its subjects, which is said', async () => {
+  it('is refused, with the reason, if another stream carries its subjects', async () => {
     await client.manager.streams.add({ name: 'OTHER', subjects: ['webhooks.>'] });
     const taken = await failure(ensureInternalStream(client, 'ordered', WANTED));
     expect(taken.message).toMatch(/refuses to make the stream WEBHOOKS_ORDERED.*no other stream carries/);
@@ -99,10 +99,10 @@ describe('an ordered queue', () => {
     await ensureInternalStream(client, 'ordered', WANTED);
   });
 
-  it('lets out one message at a time, to one of its workers, and the next when that is acked', async () => {
+  it('delivers one message at a time to one of its workers, and the next one when that message is acked', async () => {
     for (let n = 0; n < 20; n++) await store(SUBJECT);
     const other = await connectTo(server.url, login);
-    const [a, b] = [await take(client), await take(other)];
+    const [a, b] = [await openQueue(client), await openQueue(other)];
     const seen: number[] = [];
     for (let n = 0; n < 20; n++) {
       await until(() => a.messages.length + b.messages.length > 0);
@@ -114,14 +114,14 @@ describe('an ordered queue', () => {
     expect(seen).toEqual(Array.from({ length: 20 }, (_, n) => n + 1));
   });
 
-  it('hands out the same message again before the next one', async () => {
+  it('delivers the same message again before the next one', async () => {
     for (let n = 0; n < 2; n++) await store(SUBJECT);
-    const { messages } = await take(client);
-    for (const word of ['-NAK', '-NAK {"delay":50000000}', '+ACK', '+ACK']) {
+    const { messages } = await openQueue(client);
+    for (const ack of ['-NAK', '-NAK {"delay":50000000}', '+ACK', '+ACK']) {
       const before = messages.length;
       await until(() => messages.length > before || before === 0);
       await until(() => messages.length > 0);
-      client.connection.publish(messages.at(-1)!.reply, word);
+      client.connection.publish(messages.at(-1)!.reply, ack);
       await until(() => messages.length > before || messages.length === 4);
     }
     expect(messages.map(({ sequence, deliveryCount: times }) => [sequence, times])).toEqual([
@@ -132,9 +132,9 @@ describe('an ordered queue', () => {
     ]);
   });
 
-  it('tells of a message that was handed out again whether it is acked by now', async () => {
+  it('knows of a redelivered message whether it is acked by now', async () => {
     await store(SUBJECT);
-    const { messages, queues } = await take(client);
+    const { messages, queues } = await openQueue(client);
     await until(() => messages.length === 1);
     client.connection.publish(messages[0]!.reply, '-NAK');
     await until(() => messages.length === 2);
@@ -143,7 +143,7 @@ describe('an ordered queue', () => {
     await until(() => queues.isOver(messages[1]!));
   });
 
-  it('is made as order needs it, whatever was made there before', async () => {
+  it('has the settings that the order needs, whatever its consumer had before', async () => {
     const name = await nameOf();
     await client.manager.consumers.update(STREAM, name, { max_ack_pending: 100 });
     expect(await ensure({ ackWaitMs: 30_000 })).toEqual({ name });
@@ -156,40 +156,41 @@ describe('an ordered queue', () => {
     });
   });
 
-  it('stays while its message is held, or waits for a retry, though nobody pulls', async () => {
+  it('keeps its consumer while its message is held or waits for a retry, even if nobody pulls', async () => {
     const waiting = 'webhooks.ordered.waiting';
     for (const subject of [SUBJECT, waiting]) await store(subject);
     const acks = createAckBuffer(client);
     const leases = new LeaseManager({ client, acks, ackWaitMs: 1000, isGone: () => false });
     onTestFinished(() => leases.stop());
-    const [held, retried] = [await take(client, SUBJECT, 1000), await take(client, waiting, 1000)];
+    const [held, retried] = [await openQueue(client, SUBJECT, 1000), await openQueue(client, waiting, 1000)];
     await until(() => held.messages.length + retried.messages.length === 2);
     leases.add(held.messages[0]!);
-    await Promise.all([held.drain.stop(), retried.drain.stop()]);
+    await Promise.all([held.consumer.stop(), retried.consumer.stop()]);
     client.connection.publish(retried.messages[0]!.reply, '-NAK {"delay":5000000000}');
     const short = { inactive_threshold: nanos(1100) };
     for (const { name } of await client.manager.consumers.list(STREAM).next())
       await client.manager.consumers.update(STREAM, name, short);
-    // One that nobody holds anything of is gone later than they would be.
+    // The server removes this unused consumer after 3 s. It would have removed the other two after 1.1 s.
     await client.manager.consumers.add(STREAM, {
       name: 'control',
       filter_subject: 'webhooks.ordered.control',
       ack_policy: 'explicit' as never,
       inactive_threshold: nanos(3000),
     });
-    const left = async () => (await client.manager.consumers.list(STREAM).next()).map(({ name }) => name);
-    await until(async () => !(await left()).includes('control'));
-    expect((await left()).length).toBe(2);
+    const remaining = async () =>
+      (await client.manager.consumers.list(STREAM).next()).map(({ name }) => name);
+    await until(async () => !(await remaining()).includes('control'));
+    expect((await remaining()).length).toBe(2);
     expect(leases.isLeaseValid(held.messages[0]!)).toBe(true);
-    const again = await take(client, waiting, 1000);
+    const again = await openQueue(client, waiting, 1000);
     await until(() => again.messages.length === 1);
     expect(again.messages[0]!.deliveryCount).toBe(2);
   });
 
-  it('is listed with what waits in it, but one that is a pattern is left alone', async () => {
+  it('is listed with its number of messages, unless its subject is a pattern', async () => {
     for (const subject of [SUBJECT, SUBJECT, 'webhooks.ordered.other', 'webhooks.ordered.*'])
       await store(subject);
-    const { queues } = await take(client, 'webhooks.ordered.none');
+    const { queues } = await openQueue(client, 'webhooks.ordered.none');
     expect(await queues.list()).toEqual(
       new Map([
         [SUBJECT, 2],
@@ -198,7 +199,7 @@ describe('an ordered queue', () => {
     );
   });
 
-  it('hands out a copy as what it is a copy of, and believes no publisher that it published one', async () => {
+  it('delivers an ordered copy as its original message, and ignores copy headers in a published message', async () => {
     const origin = headers();
     for (const [name, value] of [
       ['Original-Subject', SUBJECT],
@@ -209,7 +210,7 @@ describe('an ordered queue', () => {
       origin.set(`Webhook-${name}`, value!);
     const copy = orderedCopySubject('WEBHOOKS', SUBJECT, 'shop-0a1b2c3d');
     for (const subject of [copy, SUBJECT]) await store(subject, { headers: origin, timeout: 5000 });
-    const [copies, published] = [await take(client, copy), await take(client)];
+    const [copies, published] = [await openQueue(client, copy), await openQueue(client)];
     await until(() => copies.messages.length + published.messages.length === 2);
     expect(copies.messages[0]).toMatchObject({
       subject: SUBJECT,
@@ -227,10 +228,10 @@ describe('an ordered queue', () => {
     });
   });
 
-  it('tells one worker of each message that is published', async () => {
+  it('announces each published message to one worker', async () => {
     const other = await connectTo(server.url, login);
     const heard: string[] = [];
-    for (const { queues } of [await take(client, 'x.a'), await take(other, 'x.b')])
+    for (const { queues } of [await openQueue(client, 'x.a'), await openQueue(other, 'x.b')])
       onTestFinished(queues.listen((subject) => void heard.push(subject)));
     await Promise.all([client.connection.flush(), other.connection.flush()]);
     for (let n = 0; n < 10; n++) await store(`webhooks.ordered.k${n}`);
@@ -239,25 +240,25 @@ describe('an ordered queue', () => {
   });
 });
 
-describe('a word about an ordered message', () => {
-  it('is not said when it is too late, and tells when it is heard', async () => {
-    const said: string[] = [];
-    client.connection.subscribe('words', { callback: (_, { data }) => void said.push(String(data)) });
+describe('an ack of an ordered message', () => {
+  it('is not sent when its lease is over, and its confirmation is reported', async () => {
+    const received: string[] = [];
+    client.connection.subscribe('acks', { callback: (_, { data }) => void received.push(String(data)) });
     const acks = createAckBuffer(client);
-    let isHeard = false;
+    let isConfirmed = false;
     const onConfirmed = () => {
-      isHeard = true;
+      isConfirmed = true;
     };
-    acks.send('words', Buffer.from('late'), undefined, {
+    acks.send('acks', Buffer.from('late'), undefined, {
       expiresAt: performance.now() - 1,
       onConfirmed: () => {},
     });
-    acks.send('words', Buffer.from('in time'), undefined, {
+    acks.send('acks', Buffer.from('in time'), undefined, {
       expiresAt: performance.now() + 60_000,
       onConfirmed,
     });
     expect(await acks.flush(5000)).toBe(true);
-    await until(() => said.length > 0 && isHeard);
-    expect(said).toEqual(['in time']);
+    await until(() => received.length > 0 && isConfirmed);
+    expect(received).toEqual(['in time']);
   });
 });

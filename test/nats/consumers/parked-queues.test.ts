@@ -8,7 +8,15 @@ import { until } from '../../support/wait.ts';
 import { startLink } from '../connection/link.ts';
 import { STREAM } from '../group.ts';
 import { ACCOUNT_PER_TEST, connectTo, freshAccount } from '../servers.ts';
-import { handOutsOf, KEY, PARKED, SUBJECT, startScene, stored, WANTED } from '../settlement/parking-scene.ts';
+import {
+  KEY,
+  PARKED,
+  receiveFrom,
+  SUBJECT,
+  startScene,
+  stored,
+  WANTED,
+} from '../settlement/parking-scene.ts';
 
 let server: TestNats;
 beforeAll(async () => {
@@ -36,7 +44,7 @@ async function park(count: number): Promise<void> {
   await until(async () => (await stored(client, PARKED)) >= count);
 }
 
-test('a drain takes one endpoint, and vanishes when nobody pulls', async () => {
+test('the consumer of a parked queue takes the messages of one endpoint, and is removed when nobody pulls', async () => {
   await ensureInternalStream(client, 'parked', WANTED);
   expect(await ensureParkedConsumer(client, wanted())).toEqual({ name: NAME });
   expect((await client.manager.consumers.info(PARKED, NAME)).config).toMatchObject({
@@ -49,14 +57,14 @@ test('a drain takes one endpoint, and vanishes when nobody pulls', async () => {
   });
 });
 
-test('a drain of what is due within one minute has room for all of it', async () => {
+test('the consumer of a scheduled minute may have 100 000 unacked messages', async () => {
   await ensureInternalStream(client, 'parked', WANTED);
-  const drain = await ensureParkedConsumer(client, wanted({ endpointKey: 'at.2027-01-31T12:00' }));
-  if ('failed' in drain) throw new Error(drain.failed);
-  expect((await client.manager.consumers.info(PARKED, drain.name)).config.max_ack_pending).toBe(100_000);
+  const consumer = await ensureParkedConsumer(client, wanted({ endpointKey: 'at.2027-01-31T12:00' }));
+  if ('failed' in consumer) throw new Error(consumer.failed);
+  expect((await client.manager.consumers.info(PARKED, consumer.name)).config.max_ack_pending).toBe(100_000);
 });
 
-test('workers that make the same drain at once get the same one, also with another ACK_WAIT_MS', async () => {
+test('workers that open the same parked queue at the same time get the same consumer, also with another ACK_WAIT_MS', async () => {
   await ensureInternalStream(client, 'parked', WANTED);
   const other = await connectTo(server.url, login);
   const made = await Promise.all(
@@ -67,7 +75,7 @@ test('workers that make the same drain at once get the same one, also with anoth
   expect(made).toEqual(Array(4).fill({ name: NAME }));
 });
 
-test('a key that somebody else chose gets a drain too', async () => {
+test('any endpoint key gets a consumer with a valid name', async () => {
   await ensureInternalStream(client, 'parked', WANTED);
   for (const endpointKey of ['a.b', 'x'.repeat(230), 'é']) {
     const made = await ensureParkedConsumer(client, wanted({ endpointKey }));
@@ -75,27 +83,27 @@ test('a key that somebody else chose gets a drain too', async () => {
   }
 });
 
-test('a drain that cannot be made is said', async () => {
+test('a parked queue that cannot be opened is a failure with its reason', async () => {
   expect(await ensureParkedConsumer(client, wanted())).toEqual({
     failed: `cannot read the parked queue ${KEY} of ${PARKED}: stream not found`,
   });
 });
 
-test('two workers share what is parked, and none comes twice', async () => {
-  const { drain } = await startScene(client);
+test('two workers share a parked queue, and no message is delivered twice', async () => {
+  const { openParked } = await startScene(client);
   const other = await connectTo(server.url, login);
-  const drains = [await drain(client, 10), await drain(other, 10)];
+  const readers = [await openParked(client, 10), await openParked(other, 10)];
   await until(async () => (await client.manager.consumers.info(PARKED, NAME)).num_waiting >= 2);
-  // Behind the pulls of both: one that begins later, on a busy machine, finds nothing left.
+  // The messages are stored after both workers pull. A worker that pulled later would find no message on a busy machine.
   await park(1000);
-  for (const [n, { messages }] of drains.entries()) {
+  for (const [n, { messages }] of readers.entries()) {
     void ackAll([client, other][n]!, messages);
   }
   await until(async () => (await stored(client, PARKED)) === 0);
-  const seen = drains.flatMap(({ messages }) => messages.map(({ sequence }) => sequence));
+  const seen = readers.flatMap(({ messages }) => messages.map(({ sequence }) => sequence));
   expect(seen.length).toBe(1000);
   expect(new Set(seen).size).toBe(1000);
-  for (const { messages } of drains) expect(messages.length).toBeGreaterThan(0);
+  for (const { messages } of readers) expect(messages.length).toBeGreaterThan(0);
 
   async function ackAll(of: NatsClient, messages: { reply: string }[]): Promise<void> {
     let acked = 0;
@@ -106,45 +114,46 @@ test('two workers share what is parked, and none comes twice', async () => {
   }
 
   function seenAll(): boolean {
-    return drains.reduce((sum, { messages }) => sum + messages.length, 0) >= 1000;
+    return readers.reduce((sum, { messages }) => sum + messages.length, 0) >= 1000;
   }
 });
 
-test('what a drain had handed out when it vanished for want of pulls, the next one hands out again, as for the first time', async () => {
-  const { drain } = await startScene(client, { ackWaitMs: 1000 });
+test('messages of a consumer that was removed because nobody pulled are delivered again, as for the first time', async () => {
+  const { openParked } = await startScene(client, { ackWaitMs: 1000 });
   await park(5);
-  const first = await drain();
+  const first = await openParked();
   await first.next(4);
   await first.consumer.stop();
   const { config } = await client.manager.consumers.info(PARKED, NAME);
   await client.manager.consumers.update(PARKED, NAME, { ...config, inactive_threshold: nanos(100) });
   await until(async () => (await client.manager.streams.info(PARKED)).state.consumer_count === 0);
-  const second = await drain();
+  const second = await openParked();
   await second.next(4);
   expect(second.messages.slice(0, 5).map(({ sequence, deliveryCount }) => [sequence, deliveryCount])).toEqual(
     [1, 2, 3, 4, 5].map((sequence) => [sequence, 1]),
   );
 });
 
-test('a thousand drains that come and go leave nothing behind, also while the link is broken', async () => {
+test('a thousand consumers that start and stop leave no subscription, also while the link is broken', async () => {
   await startScene(client);
   await ensureParkedConsumer(client, wanted());
   const link = await startLink(server.port);
   const worker = await connectTo(link.url, login);
   const before = subscriptions(worker);
-  const come = () => Array.from({ length: 500 }, () => handOutsOf(worker, PARKED, NAME, 0).consumer);
-  const some = come();
+  const startConsumers = () =>
+    Array.from({ length: 500 }, () => receiveFrom(worker, PARKED, NAME, 0).consumer);
+  const first500 = startConsumers();
   expect(subscriptions(worker)).toBe(before + 1000);
-  await Promise.all(some.map((consumer) => consumer.stop()));
-  const others = come();
+  await Promise.all(first500.map((consumer) => consumer.stop()));
+  const next500 = startConsumers();
   const broken = brokenLink(worker);
   link.cut();
   await broken;
-  await Promise.all(others.map((consumer) => consumer.stop()));
+  await Promise.all(next500.map((consumer) => consumer.stop()));
   expect(subscriptions(worker)).toBe(before);
 });
 
-/** Resolves as it breaks: a look at it every now and then may come when it is whole again. */
+/** Resolves when the link breaks. Polling could be too late, because the client reconnects soon. */
 async function brokenLink({ connection }: NatsClient): Promise<void> {
   for await (const { type } of connection.status()) if (type === Events.Disconnect) return;
 }

@@ -8,12 +8,12 @@ import type { ReceivedMessage } from '../../../src/nats/messages/received-messag
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
 import {
-  countPulls,
   DURABLE,
   groupState,
   makeDurable,
   makeGroup,
   publish,
+  recordPulls,
   STREAM,
   settled,
   startWorker,
@@ -49,7 +49,7 @@ test.each([
   { messages: 3000, slots: 7, maxBatch: 2 },
   { messages: 3000, slots: 300, maxBatch: 1 },
   { messages: 3000, slots: 50, maxBatch: 1000 },
-])('no message is held without a slot, and each comes once ($slots slots, batches of $maxBatch)', async ({
+])('no message is held without a slot, and each is delivered once ($slots slots, batches of $maxBatch)', async ({
   messages,
   ...options
 }) => {
@@ -66,22 +66,22 @@ test.each([
   { slots: 100, maxBatch: 1 },
   { slots: 100, maxBatch: 30 },
   { slots: 100, maxBatch: 100 },
-])('slow messages fill every slot, whatever the batch ($maxBatch)', async (options) => {
+])('slow messages fill every slot, whatever the batch size ($maxBatch)', async (options) => {
   await publish(client, 300);
-  const pulls = await countPulls(client);
+  const pulls = await recordPulls(client);
   const { handle, open } = gate();
   const worker = startWorker(client, { ...options, handle });
   await until(() => worker.slots.free() === 0);
-  // No pull had to expire for it: none was repeated.
+  // No pull request had to expire, because none was repeated.
   expect(worker.seen.length).toBe(100);
   expect(pulls.reduce((sum, { batch }) => sum + batch, 0)).toBe(100);
   open();
   await until(() => settled(client));
 });
 
-test('slots that are freed beside a pull which is half used are asked for once it is used up', async () => {
+test('slots that become free beside a half used pull request are requested when it is used up', async () => {
   const [first, later] = [gate(), gate()];
-  const pulls = await countPulls(client);
+  const pulls = await recordPulls(client);
   const worker = startWorker(client, {
     slots: 10,
     handle: (message) => (message.sequence <= 4 ? first : later).handle(message),
@@ -90,18 +90,18 @@ test('slots that are freed beside a pull which is half used are asked for once i
   await publish(client, 4);
   await until(() => worker.slots.free() === 6);
   first.open();
-  // 10 are free now, and 6 are asked for.
+  // 10 slots are free now, and 6 messages are requested.
   await until(() => worker.slots.free() === 10);
   await publish(client, 30);
   await until(() => worker.slots.free() === 0);
-  // Where it had to expire first, all 10 would be asked for.
+  // If the pull request had to expire first, the next one would request all 10.
   await until(() => pulls.at(-1)!.batch === 4);
   later.open();
   await until(() => settled(client));
 });
 
-test('while nothing comes, one pull is open, for all slots, and what comes long after the first one is delivered', async () => {
-  const pulls = await countPulls(client);
+test('while no message comes, one pull request for all slots is open, and a late message is delivered', async () => {
+  const pulls = await recordPulls(client);
   const worker = startWorker(client, { slots: 20 });
   await until(() => pulls.length === 3);
   expect(pulls).toEqual([1, 2, 3].map(() => expect.objectContaining({ batch: 20 })));
@@ -110,7 +110,7 @@ test('while nothing comes, one pull is open, for all slots, and what comes long 
   await until(() => worker.seen.length === 1);
 });
 
-test('a trickle does not litter the server with pulls', async () => {
+test('single messages do not leave many pull requests open on the server', async () => {
   const worker = startWorker(client, { slots: 100 });
   let most = 0;
   for (let n = 0; n < 1000; n++) {
@@ -122,8 +122,8 @@ test('a trickle does not litter the server with pulls', async () => {
   expect(most).toBeLessThanOrEqual(16);
 });
 
-test('credits do not drift: after bursts of 20 000 messages, all slots are asked for again, and no more', async () => {
-  const pulls = await countPulls(client);
+test('credits do not drift: after bursts of 20 000 messages in all, all slots are requested again, and no more', async () => {
+  const pulls = await recordPulls(client);
   const worker = startWorker(client, { slots: 64, handle: () => pause(Math.random() * 4) });
   for (let left = 20_000; left > 0; ) {
     const burst = Math.min(left, 1 + Math.floor(Math.random() * 2000));
@@ -137,7 +137,7 @@ test('credits do not drift: after bursts of 20 000 messages, all slots are asked
   await until(async () => pulls.at(-1)!.batch === 64 && (await openPulls()) === 1);
 }, 120_000);
 
-test('two consumers of a group share the messages, and none comes twice', async () => {
+test('two consumers of a group share the messages, and none is delivered twice', async () => {
   await publish(client, 4000);
   const workers = [client, await connectTo(server.url)].map((each) =>
     startWorker(each, { slots: 20, handle: () => pause(Math.random() * 2) }),
@@ -149,18 +149,18 @@ test('two consumers of a group share the messages, and none comes twice', async 
   for (const { seen } of workers) expect(seen.length).toBeGreaterThan(0);
 });
 
-test('an event loop that stands still past the end of its pulls neither strands a message nor takes too many', async () => {
+test('an event loop that is blocked for longer than its pull requests neither loses a message nor takes too many', async () => {
   const { handle, open } = gate();
   const worker = startWorker(client, { slots: 10, handle });
   const publisher = connect(server.port, '127.0.0.1');
   onTestFinished(() => void publisher.destroy());
   await once(publisher, 'data');
   await until(async () => (await openPulls()) === 1);
-  // Written at once, not by the event loop: what it brings forth is on its way to us while we stand still, for longer
-  // than a pull lasts.
+  // The data is written at once, not by the event loop. Its messages arrive while the event loop is blocked, for longer than
+  // a pull request lasts.
   publisher.write(`CONNECT {"verbose":false}\r\n${'PUB webhooks.orders 2\r\n{}\r\n'.repeat(30)}`);
-  const until5s = performance.now() + 5000;
-  while (performance.now() < until5s);
+  const blockedUntil = performance.now() + 5000;
+  while (performance.now() < blockedUntil);
   await until(() => worker.slots.free() === 0);
   expect(worker.mostHeld()).toBe(10);
   open();
@@ -168,7 +168,7 @@ test('an event loop that stands still past the end of its pulls neither strands 
   expect(worker.surplus()).toBe(0);
 });
 
-test('a stopped consumer has taken all that was on its way, and another one gets the rest at once', async () => {
+test('a stopped consumer has taken every message on its way, and another consumer gets the rest at once', async () => {
   await publish(client, 2000);
   const worker = startWorker(client, { slots: 500 });
   await until(() => worker.seen.length > 0);
@@ -178,18 +178,18 @@ test('a stopped consumer has taken all that was on its way, and another one gets
   expect(await worker.acks.flush(5000)).toBe(true);
   expect(worker.seen.length).toBe(length);
   const other = startWorker(client, { slots: 500 });
-  // A stranded one would stay pending for the ack wait, a minute. What the server could not hand over any more is
-  // pending too, until the other one takes it.
+  // A lost message would stay pending for the ack wait, a minute. Messages that the server could not deliver to the stopped
+  // consumer are pending too, until the other consumer takes them.
   await until(() => settled(client));
   expect(worker.seen.length + other.seen.length).toBe(2000);
   expect(new Set([...worker.sequences(), ...other.sequences()]).size).toBe(2000);
 });
 
-test('a stopped consumer pulls no more', async () => {
+test('a stopped consumer sends no pull request', async () => {
   const worker = startWorker(client, { slots: 5 });
   await until(async () => (await openPulls()) === 1);
   await worker.consumer.stop();
-  const pulls = await countPulls(client);
+  const pulls = await recordPulls(client);
   await publish(client, 3);
   worker.consumer.onSlotFreed();
   await until(async () => (await openPulls()) === 0);
@@ -197,7 +197,7 @@ test('a stopped consumer pulls no more', async () => {
   expect(pulls.length).toBe(0);
 });
 
-test('a durable that is gone is said, asked for slowly, and found again when it is made again', async () => {
+test('a durable that is gone is reported, requested with backoff, and found again when it is recreated', async () => {
   const ours = await connectTo(server.url);
   const worker = startWorker(ours, { slots: 10 });
   await until(async () => (await openPulls()) === 1);
@@ -207,7 +207,7 @@ test('a durable that is gone is said, asked for slowly, and found again when it 
   const goneAt = performance.now();
   const { outMsgs } = ours.connection.stats();
   await until(() => ours.connection.stats().outMsgs >= outMsgs + 4);
-  // Each wait is twice the one before, from 100 ms on.
+  // Each wait is twice as long as the wait before. The first one is 100 ms.
   expect(performance.now() - goneAt).toBeGreaterThan(1000);
   await makeDurable(client);
   await publish(client, 20);
@@ -215,7 +215,7 @@ test('a durable that is gone is said, asked for slowly, and found again when it 
   await until(() => worker.consumer.problem() === null);
 });
 
-test('messages flow again after nats-server was killed and started again', async () => {
+test('messages are delivered again after nats-server was killed and started again', async () => {
   const own = await startTestNats();
   const ours = await connectTo(own.url);
   await makeGroup(ours);
@@ -234,7 +234,7 @@ test('messages flow again after nats-server was killed and started again', async
   expect(worker.consumer.problem()).toBe(null);
 });
 
-test('pulls that nobody answers are said', async () => {
+test('pull requests without an answer are reported', async () => {
   const config = `authorization { users: [
     { user: all, password: x }
     { user: mute, password: x, permissions: { publish: { deny: ["$JS.API.CONSUMER.MSG.NEXT.>"] } } }
@@ -245,7 +245,7 @@ test('pulls that nobody answers are said', async () => {
   await until(() => worker.consumer.problem() === 'pull requests are not answered');
 });
 
-test('a server that stops says so, and the pull is made again when it is back', async () => {
+test('the pull request is repeated when a server that announced its stop is back', async () => {
   const own = await startTestNats();
   const ours = await connectTo(own.url);
   await makeGroup(ours);
@@ -256,7 +256,7 @@ test('a server that stops says so, and the pull is made again when it is back', 
   await until(() => worker.seen.length === 5);
 });
 
-test('a durable that limits its pulls is asked for no more, and no longer', async () => {
+test('a durable with pull limits gets no larger and no longer pull requests', async () => {
   await client.manager.consumers.delete(STREAM, DURABLE);
   await makeDurable(client, { max_batch: 3, max_expires: nanos(500) });
   await publish(client, 200);
@@ -265,25 +265,25 @@ test('a durable that limits its pulls is asked for no more, and no longer', asyn
   expect(worker.sequences().size).toBe(200);
 });
 
-test('after a pull was turned away, nothing is pulled before the durable is known', async () => {
-  let asked = 0;
-  let answer = false;
-  const isKnown = async () => {
-    asked++;
-    return answer;
+test('after a rejected pull request, no other is sent before the durable is verified', async () => {
+  let verifications = 0;
+  let isVerified = false;
+  const verify = async () => {
+    verifications++;
+    return isVerified;
   };
-  const pulls = await countPulls(client);
-  const worker = startWorker(client, { slots: 10, isKnown });
+  const pulls = await recordPulls(client);
+  const worker = startWorker(client, { slots: 10, verify });
   await until(() => pulls.length > 0);
   const { config } = await groupState(client);
   await client.manager.consumers.delete(STREAM, DURABLE);
   await client.manager.consumers.add(STREAM, config);
   await publish(client, 5);
   const before = pulls.length;
-  await until(() => asked >= 2);
+  await until(() => verifications >= 2);
   expect(pulls.length).toBe(before);
   expect(worker.seen.length).toBe(0);
-  answer = true;
+  isVerified = true;
   await until(() => settled(client));
   expect(worker.seen.length).toBe(5);
 });

@@ -28,7 +28,7 @@ beforeEach(async () => {
 const LATER = Date.parse('2027-01-02T03:04:05.678Z');
 const NAK = '-NAK';
 
-const ours = (id: string, publishedAt: number, attempts = 0) => [
+const workerHeaders = (id: string, publishedAt: number, attempts = 0) => [
   ['Nats-Msg-Id', [id]],
   ['Webhook-Attempts', [String(attempts)]],
   ['Webhook-Delivery-Id', ['order-1']],
@@ -41,17 +41,17 @@ const ours = (id: string, publishedAt: number, attempts = 0) => [
 
 const byName = (entries: readonly unknown[][]) => [...entries].sort(([a], [b]) => (a! < b! ? -1 : 1));
 
-test('a copy holds the bytes of the message, its headers, and where it comes from; what steers the server is kept aside', async () => {
-  const { lot, main } = await startScene(client);
+test('a copy has the data, the headers and the origin of its message, and headers that control the server have another name', async () => {
+  const { writer, main } = await startScene(client);
   const data = Buffer.from([0, 255, 13, 10, 13, 10, 0x7b]);
   await publishRaw(client, ['Nats-Msg-Id: theirs', 'traceparent: 00-a', 'X-Twice: a', 'X-Twice: b'], data);
   const message = await main.next();
-  await lot.park(message, parking());
+  await writer.park(message, parking());
   const copy = await lastCopy(client);
   expect(copy.data).toEqual(data);
   expect(copy.headers).toEqual(
     byName([
-      ...ours(`${STREAM}:${CREATED}:1:${KEY}`, message.publishedAt),
+      ...workerHeaders(`${STREAM}:${CREATED}:1:${KEY}`, message.publishedAt),
       ['Webhook-Original-Nats-Msg-Id', ['theirs']],
       ['X-Twice', ['a', 'b']],
       ['traceparent', ['00-a']],
@@ -59,8 +59,8 @@ test('a copy holds the bytes of the message, its headers, and where it comes fro
   );
 });
 
-test('what a publisher writes in our headers means nothing, and a line that is no header breaks nothing', async () => {
-  const { lot, main } = await startScene(client);
+test('our headers in a published message are ignored, and an invalid header line does no harm', async () => {
+  const { writer, main } = await startScene(client);
   const lines = [
     'Webhook-Attempts: 99',
     'webhook-not-before: 2099-01-01T00:00:00Z',
@@ -83,18 +83,18 @@ test('what a publisher writes in our headers means nothing, and a line that is n
     stream: STREAM,
     sequence: 1,
   });
-  await lot.park(message, parking());
+  await writer.park(message, parking());
   expect((await lastCopy(client)).headers).toEqual(
-    byName([...ours(`${STREAM}:${CREATED}:1:${KEY}`, message.publishedAt), ['X-Good', ['y']]]),
+    byName([...workerHeaders(`${STREAM}:${CREATED}:1:${KEY}`, message.publishedAt), ['X-Good', ['y']]]),
   );
 });
 
-test('a parked copy is handed out as the message that was published', async () => {
-  const { lot, main, drain, parkedCreated } = await startScene(client);
+test('a parked copy is received as the message that was published', async () => {
+  const { writer, main, openParked, parkedCreated } = await startScene(client);
   await publishRaw(client, ['Nats-Msg-Id: theirs', 'X-Mine: a', 'X-Mine: b'], Buffer.from('{"a":1}'));
   const source = await main.next();
-  await lot.park(source, parking({ attempts: 2 }));
-  const copy = await (await drain()).next();
+  await writer.park(source, parking({ attempts: 2 }));
+  const copy = await (await openParked()).next();
   expect(copy).toMatchObject({
     subject: 'webhooks.orders',
     stream: STREAM,
@@ -120,36 +120,36 @@ test('a parked copy is handed out as the message that was published', async () =
   expect([copy.header('Webhook-Delivery-Id'), copy.header('Nats-Msg-Id')]).toEqual(['order-1', 'theirs']);
 });
 
-test('a message that is parked again and again keeps its headers and does not grow, and there is one copy of it', async () => {
-  const { lot, main, drain, parkedCreated } = await startScene(client);
+test('a message that is parked repeatedly keeps its headers and its size, and has one copy', async () => {
+  const { writer, main, openParked, parkedCreated } = await startScene(client);
   await publishRaw(client, ['Nats-Msg-Id: theirs', 'X-Mine: a'], Buffer.from('{}'));
   const source = await main.next();
-  await lot.park(source, parking());
-  const drained = await drain();
+  await writer.park(source, parking());
+  const queue = await openParked();
   const sizes: number[] = [];
   for (let time = 0; time < 4; time++) {
-    const copy = await drained.next(time);
+    const copy = await queue.next(time);
     sizes.push(copy.size);
     expect(copy).toMatchObject({ stream: STREAM, sequence: 1, position: { sequence: time + 1 } });
-    expect(await lot.park(copy, parking({ attempts: time + 1 }))).toBe('parked');
+    expect(await writer.park(copy, parking({ attempts: time + 1 }))).toBe('parked');
   }
   expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThan(10);
-  await lot.flush(5000);
+  await writer.flush(5000);
   expect(await stored(client, PARKED)).toBe(1);
   expect((await lastCopy(client)).headers).toEqual(
     byName([
-      ...ours(`${PARKED}:${parkedCreated}:4:${KEY}`, source.publishedAt, 4),
+      ...workerHeaders(`${PARKED}:${parkedCreated}:4:${KEY}`, source.publishedAt, 4),
       ['Webhook-Original-Nats-Msg-Id', ['theirs']],
       ['X-Mine', ['a']],
     ]),
   );
 });
 
-test('a copy that waits is deferred at its first hand-out, and counts from the second on', async () => {
-  const { lot, main, drain } = await startScene(client);
+test('the first delivery of a delayed copy is not an attempt, and each later delivery is one', async () => {
+  const { writer, main, openParked } = await startScene(client);
   await publish(client, 1);
-  await lot.park(await main.next(), parking({ attempts: 3, notBefore: LATER }));
-  const drained = await drain();
+  await writer.park(await main.next(), parking({ attempts: 3, notBefore: LATER }));
+  const queue = await openParked();
   for (const expected of [
     { deliveryCount: 1, isFirstDeliveryOfDelayed: true, isRedeliveredCopy: false },
     {
@@ -161,20 +161,20 @@ test('a copy that waits is deferred at its first hand-out, and counts from the s
     },
     { deliveryCount: 3, isFirstDeliveryOfDelayed: false, attemptNumber: 5, isRedeliveredCopy: true },
   ]) {
-    const message = await drained.next(expected.deliveryCount - 1);
+    const message = await queue.next(expected.deliveryCount - 1);
     expect(message).toMatchObject({ notBefore: LATER, ...expected });
     client.connection.publish(message.reply, NAK);
   }
 });
 
-test('a copy says whose queue it waited in, unless it waited for its time', async () => {
-  const { lot, main, drain } = await startScene(client);
+test('a copy names the endpoint of its parked queue, unless it comes from a scheduled queue', async () => {
+  const { writer, main, openParked } = await startScene(client);
   await publish(client, 2);
-  await lot.park(await main.next(), parking());
-  expect((await (await drain()).next()).parkedEndpointKey).toBe(KEY);
+  await writer.park(await main.next(), parking());
+  expect((await (await openParked()).next()).parkedEndpointKey).toBe(KEY);
   const endpointKey = 'at.2027-01-31T12:00';
-  await lot.park(await main.next(1), parking({ endpointKey, notBefore: LATER }));
-  const due = await (await drain(client, 1000, endpointKey)).next();
+  await writer.park(await main.next(1), parking({ endpointKey, notBefore: LATER }));
+  const due = await (await openParked(client, 1000, endpointKey)).next();
   expect(due).toMatchObject({
     parkedEndpointKey: null,
     notBefore: LATER,
@@ -183,12 +183,12 @@ test('a copy says whose queue it waited in, unless it waited for its time', asyn
   });
 });
 
-test('a copy in the queue of a day says when it is due to older workers, and is moved by this one', async () => {
-  const { lot, main, drain } = await startScene(client);
+test('a copy in the queue of a day has its due time for older workers, and may be moved at once by this worker', async () => {
+  const { writer, main, openParked } = await startScene(client);
   await publish(client, 1);
   const endpointKey = 'at.2027-01-31';
-  await lot.park(await main.next(), parking({ endpointKey, notBefore: LATER }));
-  const copy = await (await drain(client, 1000, endpointKey)).next();
+  await writer.park(await main.next(), parking({ endpointKey, notBefore: LATER }));
+  const copy = await (await openParked(client, 1000, endpointKey)).next();
   expect(copy).toMatchObject({
     parkedEndpointKey: null,
     notBefore: null,
@@ -197,7 +197,7 @@ test('a copy in the queue of a day says when it is due to older workers, and is 
   });
 });
 
-test('each hand-out of a message is an attempt, on the main stream too', async () => {
+test('each delivery of a message by NATS is an attempt, also in the main stream', async () => {
   const { main } = await startScene(client);
   await publish(client, 1);
   const first = await main.next();
@@ -217,11 +217,11 @@ test('each hand-out of a message is an attempt, on the main stream too', async (
   });
 });
 
-test('a message that somebody else put into the parked stream counts as published there', async () => {
-  const { lot, drain, parkedCreated } = await startScene(client);
+test('a message that another program published into the parked stream counts as published there', async () => {
+  const { writer, openParked, parkedCreated } = await startScene(client);
   await client.connection.request(SUBJECT, '{"theirs":1}', { timeout: 5000 });
-  const drained = await drain();
-  const message = await drained.next();
+  const queue = await openParked();
+  const message = await queue.next();
   const position = { stream: PARKED, streamCreatedAt: parkedCreated, sequence: 1 };
   expect(message).toMatchObject({
     subject: SUBJECT,
@@ -230,8 +230,8 @@ test('a message that somebody else put into the parked stream counts as publishe
     attemptNumber: 1,
     position,
   });
-  await lot.park(message, parking({ attempts: 1 }));
-  expect(await drained.next(1)).toMatchObject({
+  await writer.park(message, parking({ attempts: 1 }));
+  expect(await queue.next(1)).toMatchObject({
     subject: SUBJECT,
     stream: PARKED,
     sequence: 1,

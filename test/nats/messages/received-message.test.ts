@@ -10,7 +10,7 @@ import { STREAM } from '../group.ts';
 import { connectTo } from '../servers.ts';
 import { startSettling } from '../settlement/settlement-scene.ts';
 
-test('one that is kept for long lets go of what came over the wire with it, and stays what it is', async () => {
+test('a detached message keeps its content, but not the buffer of the other messages that arrived with it', async () => {
   const client = await connectTo((await startTestNats()).url);
   const { next, settle } = await startSettling(client);
   const withId = headers();
@@ -29,7 +29,7 @@ test('one that is kept for long lets go of what came over the wire with it, and 
   expect(await settle(message, { kind: 'ack' })).toEqual({ kind: 'ack' });
 });
 
-/** A message as the client has it. */
+/** A message of the NATS client. */
 function msg(subject: string, deliveryCount: number, values: Readonly<Record<string, string>> = {}): Msg {
   const published = headers();
   for (const [name, value] of Object.entries(values)) published.set(name, value);
@@ -61,17 +61,17 @@ const NO_COPY = { isParkedCopy: false, parkedEndpointKey: null, notBefore: null,
 describe('a message', () => {
   it.each([
     [
-      'of the stream is what it was published as, whatever its headers say',
+      'of the main stream is as it was published, whatever its headers say',
       publishedMessage(msg('webhooks.a', 2, COPY), 1),
       { ...AS_STORED, ...NO_COPY, subject: 'webhooks.a', attemptNumber: 2 },
     ],
     [
-      'that is parked for an endpoint is as it was published, and goes on counting attempts',
+      'that is parked for an endpoint is as it was published, and its attempts are counted on',
       parkedMessage(msg('parked.WEBHOOKS.shop-1', 1, COPY), 1),
       { ...AS_PUBLISHED, ...NO_COPY, isParkedCopy: true, parkedEndpointKey: 'shop-1', attemptNumber: 4 },
     ],
     [
-      'that is parked until a time does not count its first hand-out',
+      'that is parked until a time does not count its first delivery',
       parkedMessage(msg('parked.WEBHOOKS.shop-1', 1, LATER), 1),
       {
         ...AS_PUBLISHED,
@@ -89,22 +89,22 @@ describe('a message', () => {
       { parkedEndpointKey: null, notBefore: NOT_BEFORE, attemptNumber: 5, isRedeliveredCopy: true },
     ],
     [
-      'in the queue of a day is moved on at once',
+      'in the queue of a day may be moved at once',
       parkedMessage(msg('parked.WEBHOOKS.at.2026-02-01', 1, LATER), 1),
       { parkedEndpointKey: null, notBefore: null, attemptNumber: 4 },
     ],
     [
-      'in the parked stream that is no copy of ours counts as published there',
+      'in the parked stream that is not our copy counts as published there',
       parkedMessage(msg('parked.WEBHOOKS.shop-1', 1, { 'Webhook-Attempts': '3' }), 1),
       { ...AS_STORED, ...NO_COPY, isParkedCopy: true, subject: 'parked.WEBHOOKS.shop-1', attemptNumber: 1 },
     ],
     [
-      'of the ordered stream keeps its order by its subject, whatever its headers say',
+      'of the ordered stream has its subject as ordering key, whatever its headers say',
       orderedMessage(msg('webhooks.ordered.k', 1, COPY), 1),
       { ...AS_STORED, ...NO_COPY, subject: 'webhooks.ordered.k', orderingKey: 'webhooks.ordered.k' },
     ],
     [
-      'that is an ordered copy is as it was published, and keeps the order of its endpoint',
+      'that is an ordered copy is as it was published, and has the ordering key of its endpoint',
       orderedMessage(msg('ordered.WEBHOOKS.webhooks.orders.shop-1', 1, COPY), 1),
       {
         ...AS_PUBLISHED,

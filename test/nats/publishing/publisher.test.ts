@@ -21,14 +21,14 @@ beforeEach(async () => {
 const bytes = (text: string) => new TextEncoder().encode(text);
 const last = (subject: string) => client.manager.streams.getMessage('WEBHOOKS', { last_by_subj: subject });
 
-test('a message is stored, and the answer says where', async () => {
+test('a message is stored, and the result has its stream and sequence', async () => {
   await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
   const result = await createPublisher(client).publish('webhooks.a', bytes('{"n":1}'));
   expect(result).toEqual({ stored: { stream: 'WEBHOOKS', sequence: 1, duplicate: false } });
   expect((await last('webhooks.a')).string()).toBe('{"n":1}');
 });
 
-test('headers go with the message', async () => {
+test('headers are stored with the message', async () => {
   await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
   await createPublisher(client).publish('webhooks.a', bytes('1'), {
     'X-Event': 'ü',
@@ -38,7 +38,7 @@ test('headers go with the message', async () => {
   expect([header.get('X-Event'), header.get('Nats-Msg-Id')]).toEqual(['ü', 'orders:1']);
 });
 
-test('a message with a known Nats-Msg-Id is not stored twice', async () => {
+test('a second message with the same Nats-Msg-Id is not stored', async () => {
   await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
   const publisher = createPublisher(client);
   const once = () => publisher.publish('webhooks.a', bytes('1'), { 'Nats-Msg-Id': 'orders:1' });
@@ -48,14 +48,14 @@ test('a message with a known Nats-Msg-Id is not stored twice', async () => {
   ]);
 });
 
-test('messages without an id are each stored, however alike', async () => {
+test('equal messages without an id are all stored', async () => {
   await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
   const publisher = createPublisher(client);
   await Promise.all(Array.from({ length: 20 }, () => publisher.publish('webhooks.a', bytes('1'))));
   expect((await client.manager.streams.info('WEBHOOKS')).state.messages).toBe(20);
 });
 
-test('no more messages are on their way at once than allowed', async () => {
+test('no more messages are in flight at once than maxInFlight', async () => {
   const answers: (() => void)[] = [];
   client.connection.subscribe('slow', {
     callback: (_, message) => answers.push(() => message.respond(bytes('{"stream":"S","seq":1}'))),
@@ -72,7 +72,7 @@ test('no more messages are on their way at once than allowed', async () => {
   await all;
 });
 
-test('room is there again as soon as one message is stored', async () => {
+test('the next message may be published as soon as one message is stored', async () => {
   await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
   const publisher = createPublisher(client, { maxInFlight: 5 });
   for (let n = 0; n < 200; n++) {
@@ -82,12 +82,12 @@ test('room is there again as soon as one message is stored', async () => {
   await until(async () => (await client.manager.streams.info('WEBHOOKS')).state.messages === 200);
 });
 
-test('a subject that no stream carries fails at once', async () => {
+test('a publish to a subject that no stream carries fails at once', async () => {
   const result = await createPublisher(client, { retryForMs: 3_600_000 }).publish('nowhere.a', bytes('1'));
   expect(result).toMatchObject({ failed: 'noStream', detail: expect.stringContaining('nowhere.a') });
 });
 
-test('a full stream fails, with the cure', async () => {
+test('a publish to a full stream fails, with the cure', async () => {
   await client.manager.streams.add({
     name: 'WEBHOOKS',
     subjects: ['webhooks.*'],
@@ -103,7 +103,7 @@ test('a full stream fails, with the cure', async () => {
   });
 });
 
-test('a message larger than NATS takes fails, with the limit', async () => {
+test('a publish of a message that is too large for NATS fails, with the limit', async () => {
   await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
   const result = await createPublisher(client).publish('webhooks.a', new Uint8Array(1_048_577));
   expect(result).toMatchObject({
@@ -112,7 +112,7 @@ test('a message larger than NATS takes fails, with the limit', async () => {
   });
 });
 
-test('a message larger than the stream takes fails, with the cure', async () => {
+test('a publish of a message that is too large for the stream fails, with the cure', async () => {
   await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'], max_msg_size: 100 });
   const result = await createPublisher(client).publish('webhooks.a', new Uint8Array(200));
   expect(result).toMatchObject({
@@ -121,22 +121,22 @@ test('a message larger than the stream takes fails, with the cure', async () => 
   });
 });
 
-test('a subject that we may not publish to fails, with the subject', async () => {
+test('a publish that NATS denies fails, with the subject', async () => {
   const limited = await connectTo(server.url, account.limited);
   const result = await createPublisher(limited).publish('denied.a', bytes('1'));
   expect(result).toMatchObject({ failed: 'denied', detail: expect.stringContaining('denied.a') });
 });
 
-test.each(['webhooks.*', 'a b', ''])('"%s" is not a subject to publish to', async (subject) => {
+test.each(['webhooks.*', 'a b', ''])('a publish to the invalid subject "%s" fails', async (subject) => {
   expect(await createPublisher(client).publish(subject, bytes('1'))).toMatchObject({ failed: 'invalid' });
 });
 
-test('a header with a line break fails, and nothing is sent', async () => {
+test('a publish with a line break in a header fails', async () => {
   const result = await createPublisher(client).publish('webhooks.a', bytes('1'), { 'X-Event': 'a\r\nb: c' });
   expect(result).toMatchObject({ failed: 'invalid' });
 });
 
-test('what the stream refuses for a reason of its own is told as it says it', async () => {
+test('a publish that the stream refuses for another reason fails, with the words of the server', async () => {
   await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
   const result = await createPublisher(client).publish('webhooks.a', bytes('1'), {
     'Nats-Expected-Stream': 'OTHER',
@@ -147,7 +147,7 @@ test('what the stream refuses for a reason of its own is told as it says it', as
   });
 });
 
-test('without a confirmation in time it fails, and says that the message may be stored', async () => {
+test('a publish without a confirmation in time fails, and the failure says that the message may be stored', async () => {
   client.connection.subscribe('silent', { callback: () => {} });
   const result = await createPublisher(client, { retryForMs: 100 }).publish('silent', bytes('1'));
   expect(result).toMatchObject({
@@ -156,7 +156,7 @@ test('without a confirmation in time it fails, and says that the message may be 
   });
 });
 
-test('a restart of the server in the middle loses and doubles nothing', async () => {
+test('a restart of the server during publishes neither loses nor duplicates a message', async () => {
   const other = await startTestNats();
   const here = await connectTo(other.url);
   await here.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
@@ -171,13 +171,13 @@ test('a restart of the server in the middle loses and doubles nothing', async ()
   expect((await here.manager.streams.info('WEBHOOKS')).state.messages).toBe(2000);
 });
 
-test('who may not hear the confirmation is told so, and not only after a while', async () => {
+test('each publish fails at once if the user may not subscribe to the confirmation', async () => {
   const deny = 'permissions: { subscribe: { deny: ["_INBOX.>"] } }';
   const other = await startTestNats({
-    config: `accounts { A { jetstream: enabled, users: [ {user: deaf, password: x, ${deny}} ] } }`,
+    config: `accounts { A { jetstream: enabled, users: [ {user: limited, password: x, ${deny}} ] } }`,
   });
-  const deaf = await connectTo(other.url, { user: 'deaf', pass: 'x' });
-  const publisher = createPublisher(deaf, { retryForMs: 3_600_000 });
+  const limited = await connectTo(other.url, { user: 'limited', pass: 'x' });
+  const publisher = createPublisher(limited, { retryForMs: 3_600_000 });
   for (let n = 0; n < 2; n++)
     expect(await publisher.publish('webhooks.a', bytes('1'))).toMatchObject({
       failed: 'denied',
@@ -185,7 +185,7 @@ test('who may not hear the confirmation is told so, and not only after a while',
     });
 });
 
-test('with a client that is closed, before or meanwhile, it rejects', async () => {
+test('a publish rejects if the client is closed before or meanwhile', async () => {
   client.connection.subscribe('silent', { callback: () => {} });
   const publisher = createPublisher(client, { retryForMs: 3_600_000 });
   const open = failure(publisher.publish('silent', bytes('1')));

@@ -15,97 +15,97 @@ beforeEach(async () => {
   client = await connectTo(server.url);
 });
 
-const word = (text: string) => Buffer.from(text);
+const ack = (text: string) => Buffer.from(text);
 
-/** What the server heard on `words.*`, in order. */
+/** Records what the server receives on `acks.*`, in order. */
 async function listen(): Promise<string[]> {
-  const heard: string[] = [];
+  const received: string[] = [];
   const listener = await connectTo(server.url);
-  listener.connection.subscribe('words.*', {
-    callback: (_error, message) => void heard.push(message.string()),
+  listener.connection.subscribe('acks.*', {
+    callback: (_error, message) => void received.push(message.string()),
   });
   await listener.connection.flush();
-  return heard;
+  return received;
 }
 
-test('words reach the server soon, without being asked to, in the order in which they were said', async () => {
-  const heard = await listen();
+test('acks reach the server soon without a flush, in the order of the calls', async () => {
+  const received = await listen();
   const acks = createAckBuffer(client);
-  for (let n = 0; n < 1000; n++) acks.send(`words.${n % 3}`, word(String(n)));
-  await until(() => heard.length === 1000);
-  expect(heard).toEqual(Array.from({ length: 1000 }, (_, n) => String(n)));
+  for (let n = 0; n < 1000; n++) acks.send(`acks.${n % 3}`, ack(String(n)));
+  await until(() => received.length === 1000);
+  expect(received).toEqual(Array.from({ length: 1000 }, (_, n) => String(n)));
 });
 
-test('words that are said while others wait for their confirmation follow them', async () => {
-  const heard = await listen();
+test('acks that are sent while other acks wait for their confirmation follow those', async () => {
+  const received = await listen();
   const acks = createAckBuffer(client);
   for (let n = 0; n < 50; n++) {
-    acks.send('words.x', word(String(n)));
-    if (n % 10 === 0) await until(() => heard.length > n / 2);
+    acks.send('acks.x', ack(String(n)));
+    if (n % 10 === 0) await until(() => received.length > n / 2);
   }
-  await until(() => heard.length === 50);
-  expect(heard).toEqual(Array.from({ length: 50 }, (_, n) => String(n)));
+  await until(() => received.length === 50);
+  expect(received).toEqual(Array.from({ length: 50 }, (_, n) => String(n)));
 });
 
-test('drain resolves once the server has confirmed all that was said', async () => {
-  const heard = await listen();
+test('flush resolves when the server has confirmed every ack', async () => {
+  const received = await listen();
   const acks = createAckBuffer(client);
-  for (let n = 0; n < 100; n++) acks.send('words.x', word(String(n)));
+  for (let n = 0; n < 100; n++) acks.send('acks.x', ack(String(n)));
   expect(await acks.flush(10_000)).toBe(true);
-  await until(() => heard.length === 100);
+  await until(() => received.length === 100);
 });
 
-test('drain with nothing said resolves at once', async () => {
+test('flush resolves at once if no ack was sent', async () => {
   expect(await createAckBuffer(client).flush(0)).toBe(true);
 });
 
-test('drain gives up after its time where NATS is away', async () => {
+test('flush gives up after its time limit while NATS is away', async () => {
   const acks = createAckBuffer(client);
   await server.kill();
   await until(() => !client.isConnected());
-  acks.send('words.x', word('1'));
+  acks.send('acks.x', ack('1'));
   expect(await acks.flush(50)).toBe(false);
 });
 
-test('what is said while NATS is away is said when it is back, in order', async () => {
+test('acks of the time while NATS is away are sent in order when NATS is back', async () => {
   const acks = createAckBuffer(client);
   await server.kill();
   await until(() => !client.isConnected());
-  for (let n = 0; n < 20; n++) acks.send('words.x', word(String(n)));
+  for (let n = 0; n < 20; n++) acks.send('acks.x', ack(String(n)));
   await server.restart();
-  const heard = await listen();
-  // Whether we or the listener came first: all is confirmed in the end.
+  const received = await listen();
+  // Acks that are sent before the listener has subscribed are confirmed too.
   expect(await acks.flush(20_000)).toBe(true);
-  expect(heard).toEqual([...heard].sort((a, b) => Number(a) - Number(b)));
+  expect(received).toEqual([...received].sort((a, b) => Number(a) - Number(b)));
 });
 
-/** Stops the server's process as it is, so that what is written to it stays without an answer. */
+/** Suspends the process of the server, so that the server answers nothing. */
 function freeze() {
   process.kill(server.pid, 'SIGSTOP');
 }
 
-test('what a broken link left unconfirmed is said again, but not what could do harm by now', async () => {
+test('acks that a broken link left unconfirmed are sent again, except a nak that could do harm by now', async () => {
   const acks = createAckBuffer(client);
   freeze();
-  acks.send('words.x', word('ack'));
-  acks.send('words.x', word('nak at once'), 0);
-  acks.send('words.x', word('nak in an hour'), 3_600_000);
-  // Written, and lost with the server.
+  acks.send('acks.x', ack('ack'));
+  acks.send('acks.x', ack('nak at once'), 0);
+  acks.send('acks.x', ack('nak in an hour'), 3_600_000);
+  // The acks are written to the connection, and lost with the server.
   const { outMsgs } = client.connection.stats();
   await until(() => client.connection.stats().outMsgs >= outMsgs + 3);
-  const said: string[] = [];
+  const repeated: string[] = [];
   const publishing = client.connection.publish.bind(client.connection);
   client.connection.publish = (subject, payload, options) => {
-    if (subject === 'words.x') said.push(Buffer.from(payload as Uint8Array).toString());
+    if (subject === 'acks.x') repeated.push(Buffer.from(payload as Uint8Array).toString());
     publishing(subject, payload, options);
   };
   await server.kill();
   await server.restart();
   expect(await acks.flush(20_000)).toBe(true);
-  expect(said).toEqual(['ack', 'nak in an hour']);
+  expect(repeated).toEqual(['ack', 'nak in an hour']);
 });
 
-test('no message comes again whose ack was lost with its link', async () => {
+test('a message whose ack was lost with its link is not delivered again', async () => {
   await makeGroup(client, { ack_wait: nanos(5000) });
   await publish(client, 200);
   const link = await startLink(server.port);
@@ -120,38 +120,38 @@ test('no message comes again whose ack was lost with its link', async () => {
   isCut = true;
   link.cut();
   await until(() => settled(client));
-  // One whose ack was never heard would have been handed out a second time before all is settled.
+  // A message whose ack was lost for good would be delivered a second time before all messages are settled.
   expect((await groupState(client)).delivered.consumer_seq).toBe(200);
   expect(worker.seen.length).toBe(200);
 });
 
-test('a word that is said when the connection is closed for good is dropped without a sound', async () => {
+test('an ack after the connection is closed for good is dropped without an error', async () => {
   const acks = createAckBuffer(client);
-  acks.send('words.x', word('1'));
+  acks.send('acks.x', ack('1'));
   await client.close();
-  acks.send('words.x', word('2'));
+  acks.send('acks.x', ack('2'));
   expect(await acks.flush(1000)).toBe(false);
 });
 
-test('words that the server turns down are told, and said again until it takes them', async () => {
+test('acks that the server denies are reported as a problem, and sent again until the server accepts them', async () => {
   const users = (denied: string) =>
     `authorization { users: [{ user: all, password: x }, { user: ann, password: x, permissions: { publish: { deny: "${denied}" } } }] }`;
-  const guarded = await startByHand(`jetstream {}, ${users('words.>')}`);
-  const heard: string[] = [];
+  const guarded = await startByHand(`jetstream {}, ${users('acks.>')}`);
+  const received: string[] = [];
   const listener = await connectTo(guarded.url, { user: 'all', pass: 'x' });
-  listener.connection.subscribe('words.*', {
-    callback: (_error, message) => void heard.push(message.string()),
+  listener.connection.subscribe('acks.*', {
+    callback: (_error, message) => void received.push(message.string()),
   });
-  const speaker = await connectTo(guarded.url, { user: 'ann', pass: 'x' });
-  let taken = 0;
-  const acks = createAckBuffer(speaker);
-  acks.onAccepted(() => taken++);
-  acks.send('words.x', word('ack'));
-  acks.send('words.x', word('a nak that harms by then'), 0);
+  const sender = await connectTo(guarded.url, { user: 'ann', pass: 'x' });
+  let accepted = 0;
+  const acks = createAckBuffer(sender);
+  acks.onAccepted(() => accepted++);
+  acks.send('acks.x', ack('ack'));
+  acks.send('acks.x', ack('a nak that does harm by then'), 0);
   await until(() => acks.problem()?.includes('$JS.ACK.>'));
   await guarded.reload(`jetstream {}, ${users('nothing')}`);
   await until(() => acks.problem() === null);
-  await until(() => heard.length > 0);
-  expect(heard).toEqual(['ack']);
-  expect(taken).toBe(1);
+  await until(() => received.length > 0);
+  expect(received).toEqual(['ack']);
+  expect(accepted).toBe(1);
 });

@@ -22,7 +22,7 @@ const DLQ = { name: 'WEBHOOKS_DLQ', sourceStream: 'WEBHOOKS', replicas: 1 };
 const CREATED = 1_790_000_000_000;
 const SUBJECT = `dlq.WEBHOOKS.${CREATED}.7.example-com-0a1b2c3d`;
 
-const letter = (more: Partial<DeadLetter> = {}): DeadLetter => ({
+const deadLetter = (more: Partial<DeadLetter> = {}): DeadLetter => ({
   orderedStream: null,
   sourceStreamCreatedAt: CREATED,
   sequence: 7,
@@ -47,8 +47,8 @@ const stored = (subject = SUBJECT) => client.manager.streams.getMessage(DLQ.name
 const count = async () => (await client.manager.streams.info(DLQ.name)).state.messages;
 
 /**
- * Waits until a stream with a short duplicate window has forgotten the `Nats-Msg-Id` of all letters, as two minutes
- * would do: ids are forgotten in order, so the one of this probe last.
+ * Waits until a stream with a short duplicate window has forgotten the `Nats-Msg-Id` of every dead letter, as it does after
+ * two minutes otherwise. The stream forgets ids in order, so the id of this probe is the last one.
  */
 async function messageIdForgotten(): Promise<void> {
   const probe = headers();
@@ -63,7 +63,7 @@ async function messageIdForgotten(): Promise<void> {
   });
 }
 
-test('the stream for dead letters keeps one message a subject, for ever, and refuses a second', async () => {
+test('the dead-letter stream keeps one message per subject without a time limit, and refuses a second one', async () => {
   expect(await ensureInternalStream(client, 'deadLetters', DLQ)).toEqual({
     isNew: true,
     createdAt: expect.any(Number),
@@ -84,12 +84,12 @@ test('the stream for dead letters keeps one message a subject, for ever, and ref
   });
 });
 
-test('workers that make it at once all find it', async () => {
+test('workers that create the dead-letter stream at the same time all find it', async () => {
   const found = await Promise.all([1, 2, 3, 4].map(() => ensureInternalStream(client, 'deadLetters', DLQ)));
   expect(found.flatMap(({ warnings }) => warnings)).toEqual([]);
 });
 
-test('one that is there is not changed, and what it may lose is said', async () => {
+test('an existing dead-letter stream is not changed, and the warnings name what it may lose', async () => {
   await client.manager.streams.add({ name: DLQ.name, subjects: ['dlq.>'], max_msgs: 100, max_age: 1e12 });
   const { isNew, warnings } = await ensureInternalStream(client, 'deadLetters', DLQ);
   expect(isNew).toBe(false);
@@ -100,7 +100,7 @@ test('one that is there is not changed, and what it may lose is said', async () 
   ]);
 });
 
-test('one that does not carry our dead letters is refused, with the cure', async () => {
+test('a dead-letter stream without our subject is refused, with the cure', async () => {
   await client.manager.streams.add({ name: DLQ.name, subjects: ['something.else'] });
   expect(await refusal(ensureInternalStream(client, 'deadLetters', DLQ))).toMatch(
     /DLQ_STREAM_NAME: .* does not carry dlq\.WEBHOOKS\.>/,
@@ -108,12 +108,12 @@ test('one that does not carry our dead letters is refused, with the cure', async
 });
 
 test('a dead letter keeps the bytes of its message', async () => {
-  expect(await (await writer()).write(letter())).toBe('stored');
+  expect(await (await writer()).write(deadLetter())).toBe('stored');
   expect((await stored()).string()).toBe('{"n":12345678901234567890, "a":1.0}');
 });
 
-test('a dead letter says what happened in its headers', async () => {
-  await (await writer()).write(letter());
+test('the headers of a dead letter say what happened', async () => {
+  await (await writer()).write(deadLetter());
   const { header } = await stored();
   expect(Object.fromEntries(header.keys().map((name) => [name, header.get(name)]))).toEqual({
     'Nats-Msg-Id': `WEBHOOKS:${CREATED}:7:example-com-0a1b2c3d`,
@@ -128,130 +128,132 @@ test('a dead letter says what happened in its headers', async () => {
   });
 });
 
-test('a dead letter keeps the headers of its message, also several of one name', async () => {
+test('a dead letter keeps the headers of its message, also several with the same name', async () => {
   const messageHeaders: HeaderEntries = [
     ['traceparent', ['00-abc']],
     ['X-Tag', ['a', 'b']],
   ];
-  await (await writer()).write(letter({ messageHeaders }));
+  await (await writer()).write(deadLetter({ messageHeaders }));
   const { header } = await stored();
   expect([header.values('traceparent'), header.values('X-Tag')]).toEqual([['00-abc'], ['a', 'b']]);
 });
 
-test('headers that steer the server are kept under another name', async () => {
+test('headers that control the server are kept under another name', async () => {
   const messageHeaders: HeaderEntries = [
     ['Nats-Msg-Id', ['orders:1']],
     ['Nats-Expected-Stream', ['WEBHOOKS']],
     ['Nats-Rollup', ['all']],
     ['Nats-TTL', ['1s']],
   ];
-  expect(await (await writer()).write(letter({ messageHeaders }))).toBe('stored');
+  expect(await (await writer()).write(deadLetter({ messageHeaders }))).toBe('stored');
   const { header } = await stored();
   expect(header.keys().filter((name) => name.startsWith('Nats-'))).toEqual(['Nats-Msg-Id']);
   expect(header.get('Webhook-Original-Nats-Msg-Id')).toBe('orders:1');
   expect(header.get('Webhook-Original-Nats-TTL')).toBe('1s');
 });
 
-test('of one message for two endpoints there are two letters', async () => {
+test('a message for two endpoints can have two dead letters', async () => {
   const writing = await writer();
   for (const endpointKey of ['one-0a1b2c3d', 'two-0a1b2c3d']) {
-    expect(await writing.write(letter({ endpointKey }))).toBe('stored');
+    expect(await writing.write(deadLetter({ endpointKey }))).toBe('stored');
     expect((await stored(`dlq.WEBHOOKS.${CREATED}.7.${endpointKey}`)).seq).toBeGreaterThan(0);
   }
 });
 
-test('a letter without an endpoint is kept too', async () => {
-  await (await writer()).write(letter({ endpointKey: 'none', reason: 'malformed' }));
+test('a dead letter without an endpoint is stored too', async () => {
+  await (await writer()).write(deadLetter({ endpointKey: 'none', reason: 'malformed' }));
   expect((await stored(`dlq.WEBHOOKS.${CREATED}.7.none`)).header.get('Webhook-Dead-Letter-Reason')).toBe(
     'malformed',
   );
 });
 
 test('a detail of several lines, and long, becomes one short line', async () => {
-  await (await writer()).write(letter({ detail: `first\r\nX-Evil: yes\0 ${'ü'.repeat(2000)}` }));
+  await (await writer()).write(deadLetter({ detail: `first\r\nX-Evil: yes\0 ${'ü'.repeat(2000)}` }));
   const detail = (await stored()).header.get('Webhook-Dead-Letter-Detail');
   expect(detail).toMatch(/^first X-Evil: yes ü+…$/);
   expect(detail).toHaveLength(512);
 });
 
-test('a letter written twice is stored once', async () => {
+test('a dead letter that is written twice is stored once', async () => {
   const { write } = await writer();
-  expect([await write(letter()), await write(letter())]).toEqual(['stored', 'alreadyStored']);
+  expect([await write(deadLetter()), await write(deadLetter())]).toEqual(['stored', 'alreadyStored']);
   expect(await count()).toBe(1);
 });
 
-test('a letter written twice is stored once, also long after the duplicate window', async () => {
+test('a dead letter that is written again long after the duplicate window is stored once', async () => {
   const { write } = await writer();
   await client.manager.streams.update(DLQ.name, { duplicate_window: 100_000_000 });
-  await write(letter());
+  await write(deadLetter());
   await messageIdForgotten();
-  expect(await write(letter())).toBe('alreadyStored');
+  expect(await write(deadLetter())).toBe('alreadyStored');
   expect((await stored()).header.get('Nats-Msg-Id')).toBe(`WEBHOOKS:${CREATED}:7:example-com-0a1b2c3d`);
 });
 
-test('the same sequence of a stream that was made again is another letter', async () => {
+test('the same sequence of a recreated stream is another dead letter', async () => {
   const { write } = await writer();
-  await write(letter());
-  expect(await write(letter({ sourceStreamCreatedAt: CREATED + 1, deliveryId: 'orders:2' }))).toBe('stored');
+  await write(deadLetter());
+  expect(await write(deadLetter({ sourceStreamCreatedAt: CREATED + 1, deliveryId: 'orders:2' }))).toBe(
+    'stored',
+  );
   expect(await count()).toBe(2);
 });
 
-test('a letter of an ordered webhook is never taken for one of another', async () => {
+test('a dead letter of an ordered webhook is never taken for the dead letter of another webhook', async () => {
   const { write } = await writer();
-  await write(letter());
-  const ordered = letter({ orderedStream: 'WEBHOOKS_ORDERED' });
+  await write(deadLetter());
+  const ordered = deadLetter({ orderedStream: 'WEBHOOKS_ORDERED' });
   expect([await write(ordered), await write(ordered)]).toEqual(['stored', 'alreadyStored']);
   expect(await count()).toBe(2);
   const { header } = await stored(`dlq.WEBHOOKS.WEBHOOKS_ORDERED.${CREATED}.7.example-com-0a1b2c3d`);
   expect(header.get('Webhook-Original-Stream')).toBe('WEBHOOKS_ORDERED');
 });
 
-test('a full stream stores nothing, and says so with the cure', async () => {
+test('a full stream stores no dead letter, and the failure says so', async () => {
   const { write } = await writer();
-  await write(letter());
+  await write(deadLetter());
   await client.manager.streams.update(DLQ.name, { max_msgs: 1 });
-  const result = await write(letter({ sequence: 8, deliveryId: 'orders:2' }));
+  const result = await write(deadLetter({ sequence: 8, deliveryId: 'orders:2' }));
   expect(result).toEqual({ failed: expect.stringMatching(/not stored in WEBHOOKS_DLQ: .*maximum messages/) });
 });
 
-test('a letter that is there already is known as such by a full stream', async () => {
+test('a full stream recognises a dead letter that is already stored', async () => {
   const { write } = await writer();
   await client.manager.streams.update(DLQ.name, { duplicate_window: 100_000_000 });
-  await write(letter());
+  await write(deadLetter());
   await messageIdForgotten();
   await client.manager.streams.update(DLQ.name, { max_msgs: 1 });
-  expect(await write(letter())).toBe('alreadyStored');
+  expect(await write(deadLetter())).toBe('alreadyStored');
 });
 
-test('what lies on the subject with another delivery id is not taken for our letter', async () => {
+test('a message with another delivery id on the same subject is not taken for our dead letter', async () => {
   const { write } = await writer();
-  await client.connection.jetstream().publish(SUBJECT, 'of somebody else');
-  expect(await write(letter())).toEqual({ failed: expect.stringContaining('not stored') });
+  await client.connection.jetstream().publish(SUBJECT, 'of another program');
+  expect(await write(deadLetter())).toEqual({ failed: expect.stringContaining('not stored') });
 });
 
-test('where the stream is gone, that is said', async () => {
+test('a dead letter is not stored if the stream is gone, and the failure says so', async () => {
   const { write } = await writer();
   await client.manager.streams.delete(DLQ.name);
-  expect(await write(letter())).toEqual({ failed: expect.stringContaining('no stream carries') });
+  expect(await write(deadLetter())).toEqual({ failed: expect.stringContaining('no stream carries') });
 });
 
-test('a letter that the stream takes in no size is not stored, and says so', async () => {
+test('a dead letter is not stored if even its parts are too large for the stream, and the failure contains the cure', async () => {
   const { write } = await writer();
   await client.manager.streams.update(DLQ.name, { max_msg_size: 100 });
-  expect(await write(letter())).toEqual({ failed: expect.stringContaining('raise its max_msg_size') });
+  expect(await write(deadLetter())).toEqual({ failed: expect.stringContaining('raise its max_msg_size') });
 });
 
-test('a letter is stored though the server restarts in between', async () => {
+test('a dead letter is stored even if the server restarts meanwhile', async () => {
   const other = await startTestNats();
   const here = await connectTo(other.url);
   const { write } = await writer(here);
   await other.kill();
-  const writing = write(letter());
+  const writing = write(deadLetter());
   await other.restart();
   expect(await writing).toBe('stored');
 });
 
-/** The message of a letter that is in parts, as it went over the wire. */
+/** The message of a dead letter that is stored in parts, with its headers, as NATS transmits it. */
 async function joined(stream: string, head: StoredMsg): Promise<string> {
   const parts = Number(head.header.get('Webhook-Dead-Letter-Parts'));
   const bytes: Uint8Array[] = [];
@@ -262,25 +264,25 @@ async function joined(stream: string, head: StoredMsg): Promise<string> {
   return Buffer.concat(bytes).toString();
 }
 
-test('a letter too large for one message is stored in parts that make up the message, headers and all', async () => {
+test('a dead letter that is too large for one message is stored in parts, which together are its message with the headers', async () => {
   const largest = client.connection.info!.max_payload;
   const data = Buffer.alloc(largest - 100, 'x');
   const { write } = await writer();
-  const large = letter({ data, messageHeaders: [['Nats-Msg-Id', ['orders:1']]] });
+  const large = deadLetter({ data, messageHeaders: [['Nats-Msg-Id', ['orders:1']]] });
   expect(await write(large)).toBe('stored');
   const head = await stored();
   expect(head.data).toHaveLength(0);
   expect(head.header.get('Webhook-Dead-Letter-Reason')).toBe('exhausted');
   expect(await joined(DLQ.name, head)).toBe(`NATS/1.0\r\nNats-Msg-Id: orders:1\r\n\r\n${data}`);
-  const letters = await count();
+  const storedMessages = await count();
   expect(await write(large)).toBe('alreadyStored');
-  expect(await count()).toBe(letters);
+  expect(await count()).toBe(storedMessages);
 });
 
-test('parts are as small as the dead-letter stream takes them', async () => {
+test('the parts of a dead letter are not larger than the dead-letter stream takes', async () => {
   const { write } = await writer();
   await client.manager.streams.update(DLQ.name, { max_msg_size: 5000 });
   const data = Buffer.alloc(20_000, 'x');
-  expect(await write(letter({ data }))).toBe('stored');
+  expect(await write(deadLetter({ data }))).toBe('stored');
   expect(await joined(DLQ.name, await stored())).toBe(`NATS/1.0\r\n\r\n${data}`);
 });

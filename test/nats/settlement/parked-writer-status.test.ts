@@ -16,15 +16,15 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('a trouble with parking', () => {
-  it('is said when it begins and when it ends', () => {
+describe('a problem with parking', () => {
+  it('is logged when it begins and when it ends', () => {
     for (let more = 0; more < 3; more++) trouble.report(FULL);
     expect(trouble.current()).toContain('it is full');
     for (let more = 0; more < 3; more++) trouble.clear();
     expect([said, trouble.current()]).toEqual([['parking.failed', 'parking.recovered'], null]);
   });
 
-  it('that comes and goes is said once in 30 s', () => {
+  it('that comes and goes is logged once in 30 s', () => {
     for (let more = 0; more < 100; more++) {
       trouble.report(FULL);
       trouble.clear();
@@ -32,7 +32,7 @@ describe('a trouble with parking', () => {
     expect(said).toEqual(['parking.failed', 'parking.recovered']);
   });
 
-  it('that comes back at once, and stays, is said again after 30 s', () => {
+  it('that comes back at once and stays is logged again after 30 s', () => {
     trouble.report(FULL);
     trouble.clear();
     trouble.report(FULL);
@@ -41,13 +41,13 @@ describe('a trouble with parking', () => {
     expect(said).toEqual(['parking.failed', 'parking.recovered', 'parking.failed']);
   });
 
-  it('counts as over after 30 s without another', () => {
+  it('is over after 30 s without another failure', () => {
     trouble.report(FULL);
     vi.advanceTimersByTime(30_000);
     expect(trouble.current()).toBeNull();
   });
 
-  it('of one message alone is none of ours', () => {
+  it('of a single message is not reported', () => {
     trouble.report({ failed: 'tooLarge', detail: 'it is large' });
     expect([said, trouble.current()]).toEqual([[], null]);
   });

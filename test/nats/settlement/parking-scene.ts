@@ -17,7 +17,7 @@ import { DURABLE, makeGroup, NO_LIMITS, STREAM } from '../group.ts';
 export const PARKED = 'WEBHOOKS_PARKED';
 export const KEY = 'example-com-0a1b2c3d';
 export const SUBJECT = `parked.${STREAM}.${KEY}`;
-/** When the source stream was made, as far as the tests say. */
+/** The creation time of the source stream, in milliseconds since 1970. */
 export const CREATED = 1_790_000_000_000;
 export const WANTED = { name: PARKED, sourceStream: STREAM, replicas: 1, ackWaitMs: 60_000 };
 
@@ -29,8 +29,8 @@ export const parking = (more: Partial<CopyHeaders> = {}): CopyHeaders => ({
   ...more,
 });
 
-/** Hand-outs of one durable, that come one by one to the test. */
-export function handOutsOf(
+/** The messages of one durable. `next` waits for a message and returns it. */
+export function receiveFrom(
   client: NatsClient,
   stream: string,
   durable: string,
@@ -57,7 +57,7 @@ export function handOutsOf(
   return { messages, next, consumer };
 }
 
-/** A group with a parking lot; `worker` is the client that parks. */
+/** A group with a parked stream. `worker` is the client that parks. */
 export async function startScene(
   client: NatsClient,
   {
@@ -71,10 +71,10 @@ export async function startScene(
 ) {
   await makeGroup(client, { ack_wait: nanos(ackWaitMs) });
   const { createdAt } = await ensureInternalStream(client, 'parked', WANTED);
-  const lot = createParkedWriter(worker, { streamName: PARKED, sourceStream: STREAM, ...options });
-  onTestFinished(() => lot.stop());
-  const main = handOutsOf(worker, STREAM, DURABLE, CREATED);
-  const drain = async (of: NatsClient = worker, slots?: number, endpointKey = KEY) => {
+  const writer = createParkedWriter(worker, { streamName: PARKED, sourceStream: STREAM, ...options });
+  onTestFinished(() => writer.stop());
+  const main = receiveFrom(worker, STREAM, DURABLE, CREATED);
+  const openParked = async (of: NatsClient = worker, slots?: number, endpointKey = KEY) => {
     const made = await ensureParkedConsumer(of, {
       parkedStream: PARKED,
       sourceStream: STREAM,
@@ -82,12 +82,12 @@ export async function startScene(
       ackWaitMs,
     });
     if ('failed' in made) throw new Error(made.failed);
-    return handOutsOf(of, PARKED, made.name, createdAt, slots);
+    return receiveFrom(of, PARKED, made.name, createdAt, slots);
   };
-  return { lot, main, drain, parkedCreated: createdAt };
+  return { writer, main, openParked, parkedCreated: createdAt };
 }
 
-/** Stores a message whose headers are these lines, as they stand. */
+/** Stores a message with these header lines, unchanged. */
 export async function publishRaw(
   client: NatsClient,
   lines: readonly string[],
@@ -98,7 +98,7 @@ export async function publishRaw(
   await client.connection.request('webhooks.orders', data, { headers, timeout: 5000 });
 }
 
-/** The last copy that is stored: its headers, name and values, its data, and where it is. */
+/** The last stored copy: its subject, its headers with their values, its data and its sequence. */
 export async function lastCopy(client: NatsClient) {
   const last = { last_by_subj: `parked.${STREAM}.>` };
   const { header, data, seq, subject } = await client.manager.streams.getMessage(PARKED, last);

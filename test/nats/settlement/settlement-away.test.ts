@@ -10,7 +10,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A settlement that holds one message, for which it says every 20 s, or every 10 s where it is ordered, that it has it still. */
+/** A settlement that holds one message. It reports the message as in progress every 20 s, or every 10 s if it is ordered. */
 function holdOne(orderingKey: string | null = null) {
   const server = {
     isConnected: true,
@@ -48,13 +48,13 @@ function holdOne(orderingKey: string | null = null) {
   return { server, said, settlement, handOut: message };
 }
 
-test('what is held is reported as in progress every third of the ack wait', () => {
+test('a held message is reported as in progress every third of the ack wait', () => {
   const { said } = holdOne();
   vi.advanceTimersByTime(65_000);
   expect(said).toEqual(['+WPI', '+WPI', '+WPI']);
 });
 
-test('nothing piles up while NATS is away, and what is held is reported as soon as it is back', () => {
+test('no reports pile up while NATS is away, and a held message is reported as soon as NATS is back', () => {
   const { server, said } = holdOne();
   server.isConnected = false;
   vi.advanceTimersByTime(3_600_000);
@@ -64,7 +64,7 @@ test('nothing piles up while NATS is away, and what is held is reported as soon 
   expect(said).toEqual(['+WPI']);
 });
 
-test('an ordered one is ours for as long as NATS has heard of it, and may be with another worker after that', () => {
+test('the lease of an ordered message ends before NATS can give the message to another worker', () => {
   const { server, said, settlement, handOut: message } = holdOne('webhooks.ordered.k');
   server.isConnected = false;
   vi.advanceTimersByTime(53_000);
@@ -76,7 +76,7 @@ test('an ordered one is ours for as long as NATS has heard of it, and may be wit
   expect(said).toEqual([]);
 });
 
-test('an ordered one is ours for an attempt more only where NATS has heard of it lately', () => {
+test('the lease of an ordered message lasts for one more attempt only if NATS has confirmed it lately', () => {
   const { settlement, handOut: message } = holdOne('webhooks.ordered.k');
   vi.advanceTimersByTime(20_000);
   expect(settlement.isLeaseValid(message, 30_000)).toBe(true);
@@ -84,7 +84,7 @@ test('an ordered one is ours for an attempt more only where NATS has heard of it
   expect([settlement.isLeaseValid(message, 30_000), settlement.isLeaseValid(message)]).toEqual([false, true]);
 });
 
-test('an ordered one may have been on its way since the last ping that is answered was said', async () => {
+test('the lease of an ordered message starts with the last answered PING, because NATS may have sent the message just after it', async () => {
   const { server, settlement } = holdOne();
   vi.advanceTimersByTime(500);
   server.answer();
@@ -101,7 +101,7 @@ test('an ordered one may have been on its way since the last ping that is answer
   expect(settlement.isLeaseValid(late)).toBe(false);
 });
 
-test('nothing piles up while NATS denies us its words', () => {
+test('no reports pile up while NATS denies them', () => {
   const { server, said } = holdOne();
   server.trouble = 'denied';
   vi.advanceTimersByTime(3_600_000);

@@ -7,10 +7,10 @@ import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
 import { groupState, publish, STREAM } from '../group.ts';
 import { ACCOUNT_PER_TEST, connectTo, freshAccount } from '../servers.ts';
-import { handOutsOf, KEY, lastCopy, PARKED, stored } from './parking-scene.ts';
+import { KEY, lastCopy, PARKED, receiveFrom, stored } from './parking-scene.ts';
 import { startSettling } from './settlement-scene.ts';
 
-const NO_ROOM = { kind: 'noCapacity', reason: 'its circuit breaker is open' } as const;
+const NO_CAPACITY = { kind: 'noCapacity', reason: 'the circuit breaker of the endpoint is open' } as const;
 const PARK: Verdict = { kind: 'park' };
 const retry = (retryVia: 'nak' | 'park', delayMs = 60_000): Verdict => ({
   kind: 'retry',
@@ -28,14 +28,14 @@ beforeEach(async () => {
   client = await connectTo(server.url, freshAccount().all);
 });
 
-/** What the last copy says of its attempts. */
-async function journeyOfLast() {
+/** The number of attempts in the last copy, and the earliest time of the next one. */
+async function attemptsOfLast() {
   const headers = new Map((await lastCopy(client)).headers.map(([name, [value]]) => [name, value]));
   return { attempts: headers.get('Webhook-Attempts'), notBefore: headers.get('Webhook-Not-Before') };
 }
 
-/** The delays that the server is asked for, in milliseconds. */
-function naks(): number[] {
+/** Records the delays of all naks, in milliseconds. */
+function recordNaks(): number[] {
   const delays: number[] = [];
   const subscription = client.connection.subscribe('$JS.ACK.>', {
     callback(_error, message) {
@@ -52,59 +52,59 @@ async function fillParkedStream(): Promise<void> {
   await client.manager.streams.update(PARKED, { ...config, max_bytes: 1 });
 }
 
-test('a message without room waits in the queue of its endpoint, with the attempts that it had, and may be sent at once', async () => {
+test('a message without capacity waits in the parked queue of its endpoint with its attempts so far, and may be sent at once', async () => {
   const { parking, next, settle } = await startSettling(client);
   await publish(client, 1);
-  expect(await settle(await next(), PARK, NO_ROOM)).toEqual(PARK);
-  expect(await journeyOfLast()).toEqual({ attempts: '0', notBefore: undefined });
+  expect(await settle(await next(), PARK, NO_CAPACITY)).toEqual(PARK);
+  expect(await attemptsOfLast()).toEqual({ attempts: '0', notBefore: undefined });
   await parking.flush(5000);
   expect(await stored(client, STREAM)).toBe(0);
 });
 
-test('an attempt that our own shutdown aborted is not counted', async () => {
+test('an attempt that our shutdown aborted is not counted', async () => {
   const { next, settle } = await startSettling(client);
   await publish(client, 1);
   await settle(await next(), { kind: 'retry', delayMs: 1, retryVia: 'nak' });
   expect(await settle(await next(1), PARK, { kind: 'aborted' })).toEqual(PARK);
-  expect(await journeyOfLast()).toEqual({ attempts: '1', notBefore: undefined });
+  expect(await attemptsOfLast()).toEqual({ attempts: '1', notBefore: undefined });
 });
 
-test('a failed attempt that waits in the queue is counted, and not sent before its delay is over', async () => {
+test('a failed message that waits in the parked queue has one attempt more, and is not sent before its delay is over', async () => {
   const { parking, next, settle } = await startSettling(client);
   await publish(client, 1);
   const before = Date.now();
   expect(await settle(await next(), retry('park'))).toEqual(retry('park'));
-  const { attempts, notBefore } = await journeyOfLast();
+  const { attempts, notBefore } = await attemptsOfLast();
   expect(attempts).toBe('1');
   expect(Date.parse(notBefore!)).toBeGreaterThanOrEqual(before + 60_000);
   await parking.flush(5000);
   expect(await stored(client, STREAM)).toBe(0);
 });
 
-test('what was parked and fails again is parked once more, behind the others, and its copy before is gone', async () => {
+test('a parked message that fails again is parked at the end of its queue, and its earlier copy is removed', async () => {
   const { parking, settlement, next, settle, parkedCreated } = await startSettling(client);
   await publish(client, 1);
-  await settle(await next(), PARK, NO_ROOM);
-  const drain = await ensureParkedConsumer(client, {
+  await settle(await next(), PARK, NO_CAPACITY);
+  const parkedConsumer = await ensureParkedConsumer(client, {
     parkedStream: PARKED,
     sourceStream: STREAM,
     endpointKey: KEY,
     ackWaitMs: 60_000,
   });
-  if ('failed' in drain) throw new Error(drain.failed);
-  const copy = await handOutsOf(client, PARKED, drain.name, parkedCreated).next();
+  if ('failed' in parkedConsumer) throw new Error(parkedConsumer.failed);
+  const copy = await receiveFrom(client, PARKED, parkedConsumer.name, parkedCreated).next();
   settlement.hold(copy);
   await settle(copy, retry('park'));
-  expect((await journeyOfLast()).attempts).toBe('1');
+  expect((await attemptsOfLast()).attempts).toBe('1');
   expect((await lastCopy(client)).seq).toBe(2);
   await parking.flush(5000);
   expect(await stored(client, PARKED)).toBe(1);
 });
 
-test('where the parked stream is full, a failed attempt waits in the stream, as it does otherwise', async () => {
+test('a failed message waits in its stream if the parked stream is full', async () => {
   const { next, settle } = await startSettling(client);
   await fillParkedStream();
-  const delays = naks();
+  const delays = recordNaks();
   await publish(client, 1);
   expect(await settle(await next(), retry('park'))).toEqual(retry('nak'));
   await until(() => delays.length === 1);
@@ -115,19 +115,19 @@ test('where the parked stream is full, a failed attempt waits in the stream, as 
 test.each([
   [0, 1000],
   [0.999, 2998],
-])('where the parked stream is full, one without room is handed back, not in step with others (%d: after %d ms)', async (random, delayMs) => {
+])('a message without capacity is requeued after a random delay if the parked stream is full (random number %d: after %d ms)', async (random, delayMs) => {
   const { parking, next, settle } = await startSettling(client, { random: () => random });
   await fillParkedStream();
-  const delays = naks();
+  const delays = recordNaks();
   await publish(client, 1);
-  expect(await settle(await next(), PARK, NO_ROOM)).toMatchObject({ kind: 'requeued' });
+  expect(await settle(await next(), PARK, NO_CAPACITY)).toMatchObject({ kind: 'requeued' });
   await until(() => delays.length === 1);
   expect(delays).toEqual([delayMs]);
   expect(parking.problem()).toContain(PARKED);
   expect(await stored(client, STREAM)).toBe(1);
 });
 
-test('where the parked stream is full, one without room that is set aside is kept as it is: the server hears only that it is held', async () => {
+test('a message without capacity that is deferred because the parked stream is full stays unsettled, and is not delivered again', async () => {
   const { next, settle, messages, settler } = await startSettling(client, {
     ackWaitMs: 1000,
     defer: () => true,
@@ -135,7 +135,7 @@ test('where the parked stream is full, one without room that is set aside is kep
   await fillParkedStream();
   await publish(client, 1);
   const message = await next();
-  expect(await settle(message, PARK, NO_ROOM)).toEqual({ kind: 'deferred' });
+  expect(await settle(message, PARK, NO_CAPACITY)).toEqual({ kind: 'deferred' });
   expect(settler.hasRequeued()).toBe(false);
   await until(() => performance.now() - message.receivedAt > 2500);
   expect(messages.length).toBe(1);
@@ -143,32 +143,32 @@ test('where the parked stream is full, one without room that is set aside is kep
   await until(async () => (await stored(client, STREAM)) === 0);
 });
 
-describe('what is to be sent later', () => {
+describe('a scheduled message', () => {
   const inAnHour = () => Date.now() + 3_600_000;
   const later = (dueAt: number): Verdict => ({ kind: 'schedule', dueAt });
   const early = (dueAt: number) => ({ kind: 'notDue', dueAt }) as const;
 
-  test('waits in the queue of its minute, with the attempts that it had', async () => {
+  test('waits in the queue of its minute with its attempts so far', async () => {
     const { next, settle } = await startSettling(client);
     const dueAt = inAnHour();
     await publish(client, 1);
     expect(await settle(await next(), later(dueAt), early(dueAt))).toEqual(later(dueAt));
     const minute = new Date(dueAt).toISOString().slice(0, 16);
     expect((await lastCopy(client)).subject).toBe(`parked.${STREAM}.at.${minute}`);
-    expect(await journeyOfLast()).toEqual({ attempts: '0', notBefore: new Date(dueAt).toISOString() });
+    expect(await attemptsOfLast()).toEqual({ attempts: '0', notBefore: new Date(dueAt).toISOString() });
   });
 
-  test('says on its copy when that is, also in the queue of its day, which older workers open at once', async () => {
+  test('has its due time in its copy, also in the queue of a day, because older workers open that queue at once', async () => {
     const { next, settle } = await startSettling(client);
     const dueAt = Date.now() + 72 * 3_600_000;
     await publish(client, 1);
     await settle(await next(), later(dueAt), early(dueAt));
     const day = new Date(dueAt).toISOString().slice(0, 10);
     expect((await lastCopy(client)).subject).toBe(`parked.${STREAM}.at.${day}`);
-    expect((await journeyOfLast()).notBefore).toBe(new Date(dueAt).toISOString());
+    expect((await attemptsOfLast()).notBefore).toBe(new Date(dueAt).toISOString());
   });
 
-  test('is one copy, though it is parked again by another worker, in the queue of another time', async () => {
+  test('has one copy, even if another worker parks it again in the queue of another time', async () => {
     const { parking, next } = await startSettling(client);
     await publish(client, 1);
     const message = await next();
@@ -184,9 +184,9 @@ describe('what is to be sent later', () => {
     expect(await stored(client, PARKED)).toBe(1);
   });
 
-  test('waits in its stream where it is too large for a copy', async () => {
+  test('waits in its stream if it is too large for a copy', async () => {
     const { next, settle } = await startSettling(client);
-    const delays = naks();
+    const delays = recordNaks();
     const dueAt = inAnHour();
     await client.connection.request('webhooks.orders', new Uint8Array(1_048_000), { timeout: 10_000 });
     expect(await settle(await next(), later(dueAt), early(dueAt))).toMatchObject({ kind: 'requeued' });
@@ -195,9 +195,9 @@ describe('what is to be sent later', () => {
     expect(await stored(client, PARKED)).toBe(0);
   });
 
-  test('is set aside, else handed back, where the parked stream is full', async () => {
-    const places = [true, false];
-    const { next, settle } = await startSettling(client, { defer: () => places.shift()! });
+  test('is deferred if the parked stream is full, and requeued if no memory is left', async () => {
+    const hasMemory = [true, false];
+    const { next, settle } = await startSettling(client, { defer: () => hasMemory.shift()! });
     await fillParkedStream();
     await publish(client, 2);
     const dueAt = inAnHour();

@@ -18,7 +18,7 @@ import { KEY, PARKED, WANTED } from './parking-scene.ts';
 export const DLQ = 'WEBHOOKS_DLQ';
 const FAILED: Outcome = { kind: 'responded', status: 500, retryAfterMs: null, excerpt: '' };
 
-/** A group whose hand-outs come one by one to the test, which settles them; `worker` is the client that does. */
+/** A group whose messages the test takes with `next` and settles with `settle`. `worker` is the client that settles. */
 export async function startSettling(
   client: NatsClient,
   {

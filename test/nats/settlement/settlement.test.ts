@@ -23,14 +23,14 @@ beforeEach(async () => {
 
 const stored = async (stream: string) => (await client.manager.streams.info(stream)).state.messages;
 
-test('an acked message is gone from the stream', async () => {
+test('an acked message is removed from the stream', async () => {
   const { next, settle } = await startSettling(client);
   await publish(client, 1);
   expect(await settle(await next(), { kind: 'ack' })).toEqual({ kind: 'ack' });
   await until(async () => (await stored(STREAM)) === 0);
 });
 
-test('a message to be tried again comes after its delay, as its second hand-out', async () => {
+test('a message that is retried is delivered a second time after its delay', async () => {
   const { next, settle } = await startSettling(client);
   await publish(client, 1);
   const first = await next();
@@ -49,7 +49,7 @@ test('a message that is requeued is delivered again', async () => {
   expect(await next(1)).toMatchObject({ sequence: first.sequence, deliveryCount: 2 });
 });
 
-test('a message that waits for its next attempt holds up no other', async () => {
+test('a message that waits for its next attempt delays no other message', async () => {
   const { next, settle, messages } = await startSettling(client);
   await publish(client, 1);
   await settle(await next(), { kind: 'retry', delayMs: 3_600_000, retryVia: 'nak' });
@@ -57,7 +57,7 @@ test('a message that waits for its next attempt holds up no other', async () => 
   await until(() => messages.length === 6);
 });
 
-test('a message that is held for long is not handed out again', async () => {
+test('a message that is held for long is not delivered again', async () => {
   const { next, settle, messages } = await startSettling(client, { ackWaitMs: 1000 });
   await publish(client, 1);
   const held = await next();
@@ -68,7 +68,7 @@ test('a message that is held for long is not handed out again', async () => {
   expect((await groupState(client)).delivered.consumer_seq).toBe(1);
 });
 
-test('a message that is not settled when its worker ends is handed out again after the ack wait', async () => {
+test('a message that its worker did not settle before it stopped is delivered again after the ack wait', async () => {
   const { settlement, next } = await startSettling(client, { ackWaitMs: 1000 });
   await publish(client, 1);
   const first = await next();
@@ -76,26 +76,26 @@ test('a message that is not settled when its worker ends is handed out again aft
   expect(await next(1)).toMatchObject({ sequence: first.sequence, deliveryCount: 2 });
 });
 
-test('a dead letter is stored, and then its message is gone', async () => {
+test('a dead letter is stored, and then its message is removed', async () => {
   const { settlement, next, settle } = await startSettling(client);
   await publish(client, 1);
   expect(await settle(await next(), GONE)).toEqual(GONE);
-  // Both are confirmed by now.
+  // The server has confirmed both by now.
   expect(await stored(DLQ)).toBe(1);
   expect(await stored(STREAM)).toBe(0);
   expect(settlement.problem()).toBe(null);
 });
 
-test('a dead letter keeps the message as it was, with its headers', async () => {
+test('a dead letter keeps its message unchanged, with the headers', async () => {
   const { next, settle } = await startSettling(client);
   await publish(client, 1);
   await settle(await next(), GONE);
-  const letter = await client.manager.streams.getMessage(DLQ, { seq: 1 });
-  expect(letter.string()).toBe('{"n":0}');
-  expect(letter.header.get('order')).toBe('0');
+  const deadLetter = await client.manager.streams.getMessage(DLQ, { seq: 1 });
+  expect(deadLetter.string()).toBe('{"n":0}');
+  expect(deadLetter.header.get('order')).toBe('0');
 });
 
-test('the end of a dead letter is told by the server with its reason', async () => {
+test('the server announces the end of a message with the reason of its dead letter', async () => {
   const advisories: { reason?: string }[] = [];
   client.connection.subscribe('$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>', {
     callback: (_error, message) => void advisories.push(message.json()),
@@ -106,7 +106,7 @@ test('the end of a dead letter is told by the server with its reason', async () 
   await until(() => advisories[0]?.reason === 'gone');
 });
 
-test('a dead letter that finds no room is handed back and named, once in the log, and stored once there is room', async () => {
+test('a message is requeued if the dead-letter stream is full, which is logged once, and its dead letter is stored once there is space', async () => {
   const log = recordedLog();
   const { settlement, next, settle } = await startSettling(client, {
     worker: await connectTo(server.url, { log }),
@@ -133,7 +133,7 @@ test('a dead letter that finds no room is handed back and named, once in the log
   expect([await stored(DLQ), await stored(STREAM)]).toEqual([2, 0]);
 });
 
-test('a dead letter that found no room here, and was stored by a peer, is a trouble no longer', async () => {
+test('a dead letter that could not be stored is no problem any more after 30 s, because another worker may have stored it', async () => {
   const { settlement, next, settle, clock } = await startSettling(client);
   await client.manager.streams.delete(DLQ);
   await publish(client, 1);
@@ -143,7 +143,7 @@ test('a dead letter that found no room here, and was stored by a peer, is a trou
   expect(settlement.problem()).toBe(null);
 });
 
-test('a message is told by its stream, its place there and its hand-out', async () => {
+test('a message has its stream, its sequence and its delivery count', async () => {
   const { next } = await startSettling(client);
   await publish(client, 2);
   await next(1);
@@ -156,7 +156,7 @@ test('a message is told by its stream, its place there and its hand-out', async 
   });
 });
 
-test('a NATS header is found in whatever case its name is written', async () => {
+test('a NATS header is found whatever the case of its name', async () => {
   const { next } = await startSettling(client);
   await publish(client, 1);
   const message = await next();
@@ -174,7 +174,7 @@ test('a message without headers has none', async () => {
   expect([...message.headers()]).toEqual([]);
 });
 
-/** As a program may send it that builds headers itself: the server takes any. */
+/** Publishes like a program that builds its headers itself. The server accepts any header. */
 async function publishRaw(header: string): Promise<void> {
   const socket = connect(server.port, '127.0.0.1');
   onTestFinished(() => void socket.destroy());
@@ -192,9 +192,9 @@ test.each([
   'A\0: 1',
   'X: a\nb',
   'X: a\rb',
-])('a NATS header that our client would not write (%j) is left out, and stops neither the others nor a dead letter', async (odd) => {
+])('an invalid NATS header (%j) is left out, and prevents neither the other headers nor a dead letter', async (invalid) => {
   const { next, settle } = await startSettling(client);
-  await publishRaw(`before: 1\r\n${odd}\r\nNats-Msg-Id: ключ`);
+  await publishRaw(`before: 1\r\n${invalid}\r\nNats-Msg-Id: ключ`);
   const message = await next();
   expect(message.header('Nats-Msg-Id')).toBe('ключ');
   expect([...message.headers()]).toEqual([

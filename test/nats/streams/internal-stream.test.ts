@@ -29,9 +29,9 @@ const OLD = { discard: 'old' as DiscardPolicy };
 const MEMORY = { storage: 'memory' as StorageType };
 const DROPS_OLDEST = `drops its oldest webhooks when it is full: ${edit('--discard new')} refuses new ones`;
 const DROPS_OLD_AGE = `drops webhooks that wait for more than 60 s: ${edit('--max-age 0')}`;
-const FORGETS_WAITING = 'loses all waiting webhooks when nats-server restarts, because its storage is memory';
+const LOSES_WAITING = 'loses all waiting webhooks when nats-server restarts, because its storage is memory';
 
-describe('an internal stream that differs is said, with the cure', () => {
+describe('the warnings about an existing stream', () => {
   const twice = `may keep a dead letter twice, or replace it: ${edit('--discard new --discard-per-subject --max-msgs-per-subject 1')}`;
   const full = `can become full, and then refuses dead letters, whose messages NATS redelivers again and again: ${edit('--max-msgs -1 --max-bytes -1')}`;
   it.each<[Partial<StreamConfig>, string[]]>([
@@ -43,21 +43,21 @@ describe('an internal stream that differs is said, with the cure', () => {
     [{ max_bytes: 9 }, [full]],
     [{ max_age: nanos(60_000) }, [`removes dead letters after some time: ${edit('--max-age 0')}`]],
     [MEMORY, ['loses all dead letters when nats-server restarts, because its storage is memory']],
-  ])('dead letters: %j', (more, sentences) => {
+  ])('name what dead letters may suffer, with the cure: %j', (more, sentences) => {
     const found = config({ ...ONE_PER_SUBJECT, ...more });
     expect(internalStreamWarnings('deadLetters', found, WANTED)).toEqual(
       sentences.map((sentence) => `The stream S ${sentence}.`),
     );
   });
 
-  const crowded = `can become full, and then endpoints without capacity slow down the others: ${edit('--max-msgs -1 --max-bytes -1 --max-msgs-per-subject -1')}`;
+  const becomesFull = `can become full, and then endpoints without capacity slow down the others: ${edit('--max-msgs -1 --max-bytes -1 --max-msgs-per-subject -1')}`;
   it.each<[Partial<StreamConfig>, string[]]>([
     [{}, []],
     [OLD, [DROPS_OLDEST]],
     [{ max_age: nanos(60_000) }, [DROPS_OLD_AGE]],
-    [{ max_msgs: 9 }, [crowded]],
-    [{ max_bytes: 9 }, [crowded]],
-    [{ max_msgs_per_subject: 9 }, [crowded]],
+    [{ max_msgs: 9 }, [becomesFull]],
+    [{ max_bytes: 9 }, [becomesFull]],
+    [{ max_msgs_per_subject: 9 }, [becomesFull]],
     [
       { max_msg_size: 9 },
       [`takes no webhook of more than 9 bytes, headers included: ${edit('--max-msg-size -1')}`],
@@ -66,9 +66,9 @@ describe('an internal stream that differs is said, with the cure', () => {
       { duplicate_window: nanos(119_000) },
       [`may hold two copies of a webhook whose worker died: ${edit('--dupe-window 120s')}`],
     ],
-    [MEMORY, [FORGETS_WAITING]],
-    [{ ...OLD, ...MEMORY, max_msgs: 9 }, [DROPS_OLDEST, crowded, FORGETS_WAITING]],
-  ])('parked webhooks: %j', (more, sentences) => {
+    [MEMORY, [LOSES_WAITING]],
+    [{ ...OLD, ...MEMORY, max_msgs: 9 }, [DROPS_OLDEST, becomesFull, LOSES_WAITING]],
+  ])('name what parked webhooks may suffer, with the cure: %j', (more, sentences) => {
     expect(internalStreamWarnings('parked', config(more), WANTED)).toEqual(
       sentences.map((sentence) => `The stream S ${sentence}.`),
     );
@@ -79,8 +79,8 @@ describe('an internal stream that differs is said, with the cure', () => {
     [OLD, [DROPS_OLDEST]],
     [{ max_age: nanos(60_000) }, [DROPS_OLD_AGE]],
     [{ max_msgs: 9, duplicate_window: 0, max_msg_size: 9 }, []],
-    [MEMORY, [FORGETS_WAITING]],
-  ])('ordered webhooks: %j', (more, sentences) => {
+    [MEMORY, [LOSES_WAITING]],
+  ])('name what ordered webhooks may suffer, with the cure: %j', (more, sentences) => {
     expect(internalStreamWarnings('ordered', config(more), WANTED)).toEqual(
       sentences.map((sentence) => `The stream S ${sentence}.`),
     );
@@ -95,7 +95,7 @@ describe('an internal stream', () => {
     ['parked', { max_msgs_per_subject: 1 }, true],
     ['ordered', {}, false],
     ['ordered', { max_msgs: 9 }, true],
-  ] as const)('%s with %j can fill: %s', (kind, more, canFill) => {
+  ] as const)('of the kind %s with %j can become full: %s', (kind, more, canFill) => {
     expect(INTERNAL_STREAMS[kind].canFill(config(more))).toBe(canFill);
   });
 
@@ -103,11 +103,11 @@ describe('an internal stream', () => {
     ['deadLetters', ['dlq.WEBHOOKS.>']],
     ['parked', ['parked.WEBHOOKS.>']],
     ['ordered', ['webhooks.ordered.*', 'ordered.WEBHOOKS.>']],
-  ] as const)('%s carries %j', (kind, subjects) => {
+  ] as const)('of the kind %s carries %j', (kind, subjects) => {
     expect(INTERNAL_STREAMS[kind].subjects(WANTED)).toEqual(subjects);
   });
 
-  it('knows a copy for twice the ack wait, where that is more than two minutes', () => {
+  it('recognises a second copy for twice the ack wait, and at least for two minutes', () => {
     for (const kind of ['parked', 'ordered'] as const) {
       const window = (ackWaitMs: number) =>
         INTERNAL_STREAMS[kind].config({ ...WANTED, ackWaitMs }).duplicate_window;
@@ -117,7 +117,7 @@ describe('an internal stream', () => {
     }
   });
 
-  it('must be a work queue where what was delivered has to be gone', () => {
+  it('must be a work queue if delivered webhooks have to be removed', () => {
     const why = (kind: keyof typeof INTERNAL_STREAMS) =>
       INTERNAL_STREAMS[kind].whyNoWorkQueue?.('limits' as RetentionPolicy) ?? null;
     expect(why('deadLetters')).toBe(null);

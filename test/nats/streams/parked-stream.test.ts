@@ -22,7 +22,7 @@ beforeEach(async () => {
 const PARKED = WANTED.name;
 const list = () => listParked(client, PARKED, WANTED.sourceStream);
 
-test('the stream for parked webhooks is a work queue that refuses what it cannot keep', async () => {
+test('the parked stream is a work queue that refuses messages when it is full', async () => {
   const made = await ensureInternalStream(client, 'parked', WANTED);
   const { config, created } = await client.manager.streams.info(PARKED);
   expect(made).toEqual({ isNew: true, createdAt: Date.parse(created), canFill: false, warnings: [] });
@@ -40,7 +40,7 @@ test('the stream for parked webhooks is a work queue that refuses what it cannot
   expect(await ensureInternalStream(client, 'parked', WANTED)).toEqual({ ...made, isNew: false });
 });
 
-test('what waits for its time is listed alone where only that is asked for', async () => {
+test('the list of scheduled queues contains no other queues', async () => {
   await ensureInternalStream(client, 'parked', WANTED);
   for (const key of ['example-com-0a1b2c3d', 'at.2027-01-31', 'at.2027-01-31T12:00', 'at.2027-01-31T12:00'])
     await client.connection.request(`parked.${WANTED.sourceStream}.${key}`, '{}', { timeout: 5000 });
@@ -53,13 +53,13 @@ test('what waits for its time is listed alone where only that is asked for', asy
   expect((await list())?.size).toBe(3);
 });
 
-test('knows a copy for at least twice the time after which it may be parked once more', async () => {
+test('the parked stream recognises a copy for at least twice the time after which the copy may be parked again', async () => {
   await ensureInternalStream(client, 'parked', { ...WANTED, ackWaitMs: 600_000 });
   const { config } = await client.manager.streams.info(PARKED);
   expect(config.duplicate_window).toBe(nanos(1_200_000));
 });
 
-test('a stream that may lose what is parked, or become full, is said', async () => {
+test('the warnings about a parked stream name what it may lose, and that it can become full', async () => {
   await client.manager.streams.add({
     name: PARKED,
     subjects: ['parked.>'],
@@ -86,12 +86,12 @@ test('a stream that may lose what is parked, or become full, is said', async () 
 test.each([
   [RetentionPolicy.Limits, 'delivered again and again'],
   [RetentionPolicy.Interest, 'the stream drops copies while no consumer reads it'],
-])('a stream with retention %s is refused: %s', async (retention, why) => {
+])('a parked stream with retention %s is refused: %s', async (retention, why) => {
   await client.manager.streams.add({ name: PARKED, subjects: ['parked.>'], retention });
   expect(await refusal(ensureInternalStream(client, 'parked', WANTED))).toContain(why);
 });
 
-test('a stream that does not carry our copies is refused, with the cure', async () => {
+test('a parked stream without our subject is refused, with the cure', async () => {
   await client.manager.streams.add({ name: PARKED, subjects: ['other.>'] });
   expect(await refusal(ensureInternalStream(client, 'parked', WANTED))).toBe(
     'PARKED_STREAM_NAME: the stream WEBHOOKS_PARKED does not carry parked.WEBHOOKS.>. Set PARKED_STREAM_NAME to another name, ' +
@@ -99,7 +99,7 @@ test('a stream that does not carry our copies is refused, with the cure', async 
   );
 });
 
-test('the list tells how many are parked for each endpoint, of our stream alone', async () => {
+test('the list contains how many messages are parked per endpoint, of our stream only', async () => {
   await client.manager.streams.add({
     name: PARKED,
     subjects: ['parked.>'],
@@ -117,7 +117,7 @@ test('the list tells how many are parked for each endpoint, of our stream alone'
   );
 });
 
-test('the list goes over pages: the server names 100 000 endpoints at once', async () => {
+test('the list contains every page: one page of the server has at most 100 000 endpoints', async () => {
   await ensureInternalStream(client, 'parked', WANTED);
   for (let n = 0; n < 100_010; n++) client.connection.publish(`parked.WEBHOOKS.k${n}`);
   await until(async () => (await stored(client, PARKED)) === 100_010);
@@ -126,7 +126,7 @@ test('the list goes over pages: the server names 100 000 endpoints at once', asy
   expect(parked?.get('k100009')).toBe(1);
 });
 
-test('the list is not known while the stream or NATS is away', async () => {
+test('the list is null while the stream or NATS is away', async () => {
   expect(await list()).toBe(null);
   await ensureInternalStream(client, 'parked', WANTED);
   await client.close();

@@ -22,10 +22,10 @@ const row = (more: Partial<StreamWanted> = {}): StreamWanted => ({
   ...more,
 });
 const live = async () => (await client.manager.streams.info('WEBHOOKS')).config;
-const madeBySomebodyElse = () =>
+const createdByAnotherProgram = () =>
   client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'], max_msgs: 77 });
 
-test('changed limits of the row are applied to the live stream, and said', async () => {
+test('changed limits of the row are applied to the live stream, and a notice says so', async () => {
   await ensureStream(client, row());
   const { notices } = await ensureStream(
     client,
@@ -47,12 +47,12 @@ test('changed limits of the row are applied to the live stream, and said', async
   expect(notices).toEqual([{ changes: expect.stringContaining('max_msgs -1 -> 1000'), refused: null }]);
 });
 
-test('nothing is changed where the stream is as the row says', async () => {
+test('nothing is changed if the stream is as the row says', async () => {
   await ensureStream(client, row());
   expect((await ensureStream(client, row())).notices).toEqual([]);
 });
 
-test('what cannot change is said with the cure, and the rest stays', async () => {
+test('a value that cannot be changed is reported with the cure, and the stream stays as it is', async () => {
   await ensureStream(client, row());
   const { notices, warnings } = await ensureStream(client, row({ replicas: 3, storage: 'memory' }));
   expect(notices).toEqual([
@@ -68,26 +68,26 @@ test('what cannot change is said with the cure, and the rest stays', async () =>
   expect(await live()).toMatchObject({ num_replicas: 1, storage: 'file' });
 });
 
-test('a row that nobody has touched leaves the stream of somebody else alone', async () => {
-  await madeBySomebodyElse();
+test('a row that was never changed does not change the stream of another program', async () => {
+  await createdByAnotherProgram();
   expect((await ensureStream(client, row({ change: 'following' }))).notices).toEqual([]);
   expect(await live()).toMatchObject({ max_msgs: 77 });
 });
 
-test('a stream that followed its row follows it back to the defaults, too', async () => {
-  await madeBySomebodyElse();
+test('a stream that followed its row also follows it back to the defaults', async () => {
+  await createdByAnotherProgram();
   await ensureStream(client, row({ maxMessages: 1000 }));
   await ensureStream(client, row({ change: 'following' }));
   expect(await live()).toMatchObject({ max_msgs: -1 });
 });
 
-test('without a row, as while PostgreSQL is away, nothing is changed', async () => {
+test('nothing is changed without a row, for example while PostgreSQL is away', async () => {
   await ensureStream(client, row({ maxMessages: 1000 }));
   await ensureStream(client, defaultWebhookStream('WEBHOOKS', ['webhooks.*']));
   expect(await live()).toMatchObject({ max_msgs: 1000 });
 });
 
-test('what waits in the stream survives a lower limit', async () => {
+test('the messages of the stream survive a lower limit', async () => {
   await ensureStream(client, row());
   const js = client.connection.jetstream();
   for (let i = 0; i < 5; i++) await js.publish('webhooks.a', `${i}`);

@@ -23,7 +23,7 @@ const wanted = (more: Partial<StreamWanted> = {}): StreamWanted => ({
   ...more,
 });
 
-test('a missing stream is made as wanted: a work queue in files that refuses new messages when it is full', async () => {
+test('a missing stream is created as a work queue in files that refuses new messages when it is full', async () => {
   const found = await ensureStream(client, wanted());
   const { config } = await client.manager.streams.info('WEBHOOKS');
   expect(found).toMatchObject({
@@ -43,13 +43,13 @@ test('a missing stream is made as wanted: a work queue in files that refuses new
   });
 });
 
-test('it says when the stream was created, in milliseconds', async () => {
+test('the creation time of the stream is returned in milliseconds', async () => {
   const { createdAt } = await ensureStream(client, wanted());
   const info = await client.manager.streams.info('WEBHOOKS');
   expect(new Date(createdAt).toISOString().slice(0, 23)).toBe(info.created.slice(0, 23));
 });
 
-test('limits of the row are kept', async () => {
+test('a new stream has the limits of the row', async () => {
   await ensureStream(
     client,
     wanted({ maxMessages: 10, maxBytes: 1_000_000, maxAgeSeconds: 3600, description: 'x' }),
@@ -63,12 +63,12 @@ test('limits of the row are kept', async () => {
   });
 });
 
-test('workers that make it at once all find one stream', async () => {
+test('workers that create the stream at the same time all find one stream', async () => {
   const found = await Promise.all(Array.from({ length: 8 }, () => ensureStream(client, wanted())));
   expect(new Set(found.map(({ createdAt }) => createdAt)).size).toBe(1);
 });
 
-test('workers that want it differently find the one that was first', async () => {
+test('workers with different limits find the stream that was created first', async () => {
   const found = await Promise.all(
     [1, 2, 3, 4].map((n) => ensureStream(client, wanted({ maxMessages: n * 1000 }))),
   );
@@ -76,14 +76,14 @@ test('workers that want it differently find the one that was first', async () =>
   expect(found.filter(({ isNew }) => isNew)).toHaveLength(1);
 });
 
-test('a stream that is there is not changed', async () => {
+test('an existing stream is not changed', async () => {
   await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'], max_msgs: 5 });
   const before = (await client.manager.streams.info('WEBHOOKS')).config;
   await ensureStream(client, wanted());
   expect((await client.manager.streams.info('WEBHOOKS')).config).toEqual(before);
 });
 
-test('how a stream that is there differs is said, with what that means and the cure', async () => {
+test('the warnings about an existing stream name each difference, its consequence and the cure', async () => {
   await client.manager.streams.add({
     name: 'WEBHOOKS',
     subjects: ['webhooks.>'],
@@ -110,23 +110,23 @@ test('how a stream that is there differs is said, with what that means and the c
   ]);
 });
 
-test('a stream that does not carry our subject is refused, with what it carries', async () => {
+test('a stream without our subject is refused, with the subjects that it carries', async () => {
   await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['orders.*', 'users.*'] });
   const message = await refusal(ensureStream(client, wanted()));
   expect(message).toMatch(/WEBHOOKS carries orders\.\*, users\.\*, but not all of webhooks\.\*/);
   expect(message).toContain('nats stream edit WEBHOOKS --subjects orders.*,users.*,webhooks.*');
 });
 
-test('a stream that carries more than we deliver will do', async () => {
+test('a stream may carry more subjects than we deliver', async () => {
   await client.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.>'] });
   await ensureStream(client, wanted({ subjects: ['webhooks.>'] }), ['webhooks.a', 'webhooks.b.*']);
 });
 
-test('what we deliver must be carried by the stream that is to be made', async () => {
+test('a new stream must carry the subjects that we deliver', async () => {
   expect(await refusal(ensureStream(client, wanted(), ['orders.*']))).toMatch(/not all of orders\.\*/);
 });
 
-test('subjects that another stream carries are refused, with its name', async () => {
+test('subjects that another stream carries are refused, with the name of that stream', async () => {
   await client.manager.streams.add({ name: 'OTHER', subjects: ['webhooks.>'] });
   const message = await refusal(ensureStream(client, wanted()));
   expect(message).toMatch(/WEBHOOKS cannot be made, because the stream OTHER carries webhooks\.\* already/);
@@ -137,12 +137,12 @@ test('replicas on a single server are refused, with the cure', async () => {
   expect(await refusal(ensureStream(client, wanted({ replicas: 3 })))).toMatch(/ask for 1 replica/);
 });
 
-test('what the server refuses for a reason of its own is told as it says it', async () => {
+test('another refusal of the server is reported in the words of the server', async () => {
   const message = await refusal(ensureStream(client, wanted({ maxAgeSeconds: 1 })));
   expect(message).toMatch(/NATS refuses to make the stream WEBHOOKS: .*duplicates window/);
 });
 
-test('a right that is missing is named with its subject', async () => {
+test('a missing permission is reported with its subject', async () => {
   const limited = await connectTo(server.url, account.limited);
   const message = await refusal(ensureStream(limited, wanted()));
   expect(message).toMatch(/right to publish to "\$JS\.API\.STREAM\.CREATE\.WEBHOOKS"/);
