@@ -5,7 +5,7 @@ import { outcomeOf } from '../../commands/programs.ts';
 import { endpointStateOf, flushOf } from '../../postgres/records.ts';
 import { createTestDatabase } from '../../support/servers.ts';
 
-/** Nothing listens there. */
+/** No server listens at these addresses. */
 const AWAY = { NATS_URL: 'nats://127.0.0.1:1', DATABASE_URL: 'postgresql://postgres@127.0.0.1:1/postgres' };
 let env: Record<string, string>;
 
@@ -19,21 +19,21 @@ beforeAll(async () => {
 });
 
 describe('migrate', () => {
-  test('says so when there is nothing to do', async () => {
+  test('says that there is nothing to do if every migration was applied', async () => {
     const { code, stdout } = await outcomeOf(['migrate'], env);
     expect(stdout).toBe('nothing to do: every migration was applied before');
     expect(code).toBe(0);
   });
 
-  test('lists what is applied', async () => {
+  test('lists the applied migrations', async () => {
     const { code, stdout } = await outcomeOf(['migrate', '--status'], env);
     expect(stdout).toMatch(/^ 0001_shared_tables_create\.sql +\| applied$/m);
     expect(code).toBe(0);
   });
 });
 
-describe('migrate, where something is in the way', () => {
-  test('names it, and says nothing of a bug', async () => {
+describe('migrate with a conflicting relation', () => {
+  test('names the relation, and does not speak of a bug', async () => {
     const { url } = await createTestDatabase();
     const elsewhere = { ...AWAY, DATABASE_URL: url };
     await outcomeOf(['sql', 'CREATE VIEW nats_deliveries AS SELECT 1 AS a'], elsewhere);
@@ -48,18 +48,18 @@ describe('migrate, where something is in the way', () => {
 describe('sql', () => {
   const sql = (...args: string[]) => outcomeOf(['sql', ...args], env);
 
-  test('prints a table, numbers to the right', async () => {
+  test('prints a table with its numbers to the right', async () => {
     const { code, stdout } = await sql("SELECT * FROM (VALUES (1, 'one'), (10, NULL)) AS t (n, word)");
     expect(stdout).toBe([' n  | word', '----+------', '  1 | one', ' 10 |', '(2 rows)'].join('\n'));
     expect(code).toBe(0);
   });
 
-  test('prints JSON lines, values as PostgreSQL writes them', async () => {
+  test('prints JSON lines with the values as PostgreSQL writes them', async () => {
     const { stdout } = await sql('--json', 'SELECT 12345678901234567890 AS n, NULL AS nothing');
     expect(stdout).toBe('{"n":"12345678901234567890","nothing":null}');
   });
 
-  test('names an error of PostgreSQL and its position, on one line', async () => {
+  test('names an error of PostgreSQL and its position in one line', async () => {
     const { code, stderr } = await sql('SELECT *\nFROM nowhere');
     expect(stderr).toBe(
       'ERROR: relation "nowhere" does not exist [42P01], at line 2, column 6, near "nowhere"',
@@ -67,23 +67,23 @@ describe('sql', () => {
     expect(code).toBe(1);
   });
 
-  test('a line break in a value does not break the table', async () => {
+  test('keeps a value with a line break in one line of the table', async () => {
     expect((await sql("SELECT E'a\\nb' AS text")).stdout).toContain('a\\nb');
   });
 
-  test('says when PostgreSQL is away', async () => {
+  test('says that PostgreSQL is away', async () => {
     const { code, stderr } = await outcomeOf(['sql', 'SELECT 1'], AWAY);
     expect(stderr).toContain('DATABASE_URL (postgres@127.0.0.1:1/postgres)');
     expect(code).toBe(1);
   });
 
-  test('without a query, exits with 2', async () => {
+  test('exits with 2 without a query', async () => {
     expect(await sql()).toMatchObject({ code: 2 });
   });
 });
 
 describe('stats', () => {
-  test('shows a row a worker, and says that NATS is away', async () => {
+  test('shows one row per worker, and says that NATS is away', async () => {
     await outcomeOf(
       [
         'sql',
@@ -98,7 +98,7 @@ describe('stats', () => {
     expect(code).toBe(0);
   });
 
-  test('shows the endpoints in trouble, those with most parked first, at most 20', async () => {
+  test('shows at most 20 unhealthy endpoints, and first the endpoints with the most parked messages', async () => {
     const endpoints = Array.from({ length: 25 }, (_, index) =>
       endpointStateOf({
         endpointKey: `host-${index}`,
@@ -124,7 +124,7 @@ describe('stats', () => {
     expect(code).toBe(0);
   });
 
-  test('says so when the tables are of an older version', async () => {
+  test('says that the tables are of an older version', async () => {
     const { url } = await createTestDatabase();
     const older = { ...AWAY, DATABASE_URL: url };
     await outcomeOf(['sql', 'CREATE TABLE rule_nats_consumer_stats (stream_name text)'], older);
@@ -133,7 +133,7 @@ describe('stats', () => {
     expect(code).toBe(1);
   });
 
-  test('says when PostgreSQL is away', async () => {
+  test('says that PostgreSQL is away', async () => {
     const { code, stdout } = await outcomeOf(['stats'], AWAY);
     expect(stdout).toContain('DATABASE_URL (postgres@127.0.0.1:1/postgres)');
     expect(code).toBe(1);
