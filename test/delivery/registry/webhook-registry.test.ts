@@ -49,7 +49,7 @@ it('the registry logs an invalid row before a message needs the row, and does no
   expect(said).not.toContain('no$ense');
 });
 
-it('the registry reads once more for all concurrent calls of refreshed, and its snapshot is as old as that read', async () => {
+it('the registry reads once more for all concurrent calls of refreshed, and its snapshot has the start time of that read', async () => {
   let reads = 0;
   const { registry } = await started(async () => {
     reads++;
