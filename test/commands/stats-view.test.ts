@@ -38,7 +38,7 @@ const linesOf = (...rows: ConsumerStats[]) =>
   ).split('\n');
 
 test('stats shows the discarded messages of all workers on one line, with the reason', () => {
-  expect(linesOf({ ...WORKER, dropped: 2 }, { ...WORKER, dropped: 5 })).toContain(
+  expect(linesOf({ ...WORKER, discarded: 2 }, { ...WORKER, discarded: 5 })).toContain(
     '7 discarded: rows match the subject, and none accepts the event type',
   );
 });

@@ -54,8 +54,8 @@ describe('the overview page', () => {
   });
 
   it('shows unhealthy endpoints, and escapes their errors as text', async () => {
-    const page = await pageOf({ troubledEndpoints: async () => ({ endpoints: [ENDPOINT], total: 1 }) });
-    expect(rowsBelow('Endpoints in trouble', page)).toEqual([
+    const page = await pageOf({ unhealthyEndpoints: async () => ({ endpoints: [ENDPOINT], total: 1 }) });
+    expect(rowsBelow('Unhealthy endpoints', page)).toEqual([
       [
         'example-com-0a1b2c3d',
         'https://example.com',
@@ -77,16 +77,16 @@ describe('the overview page', () => {
   });
 
   it('shows the number of unhealthy endpoints if it cannot list all', async () => {
-    const page = await pageOf({ troubledEndpoints: async () => ({ endpoints: [ENDPOINT], total: 2000 }) });
-    expect(page).toContain('Endpoints in trouble (1 of 2000)');
+    const page = await pageOf({ unhealthyEndpoints: async () => ({ endpoints: [ENDPOINT], total: 2000 }) });
+    expect(page).toContain('Unhealthy endpoints (1 of 2000)');
   });
 
   it('shows None if no endpoint is unhealthy', async () => {
-    expect(await pageOf()).toContain('<h2>Endpoints in trouble</h2><p>None.</p>');
+    expect(await pageOf()).toContain('<h2>Unhealthy endpoints</h2><p>None.</p>');
   });
 
   it('shows an error if PostgreSQL does not answer', async () => {
-    const page = await pageOf({ troubledEndpoints: () => Promise.reject(new Error('no connection')) });
+    const page = await pageOf({ unhealthyEndpoints: () => Promise.reject(new Error('no connection')) });
     expect(page).toContain('PostgreSQL does not answer');
   });
 });

@@ -62,8 +62,9 @@ function createSteps(fakes: Fakes = {}) {
       }),
       isClosedFor: () => fakes.isClosed ?? false,
     },
-    parkedQueues: { onParked: (key) => void calls.push(`parked for ${key}`) },
-    scheduledQueues: { onParked: (key) => void calls.push(`scheduled in ${key}`) },
+    parkedQueues: {
+      onParked: (key) => void calls.push(`${key.startsWith('at.') ? 'scheduled in' : 'parked for'} ${key}`),
+    },
     ackPending: {
       isNearLimit: () => fakes.isNearLimit ?? false,
       onRetry: () => void calls.push('retried'),
