@@ -9,8 +9,8 @@ import { deadLetterOf, type Environment, openScene, type Scene } from './scene.t
 
 const STUB_DNS = fileURLToPath(new URL('stub-dns.mjs', import.meta.url));
 
-/** An endpoint on every address of this machine, which tells on which of them it was reached. */
-async function startEverywhere() {
+/** Starts an endpoint on every address of this machine. `connections` has the address of each connection. */
+async function startOnAllAddresses() {
   const connections: string[] = [];
   const requests: string[] = [];
   const server = createServer((request, response) => {
@@ -27,7 +27,7 @@ async function startEverywhere() {
   return { port: (server.address() as AddressInfo).port, connections, requests };
 }
 
-/** A worker whose names are looked up in this table. */
+/** Starts a worker that looks up host names in this table. */
 function startWorker(scene: Scene, names: Record<string, string[][]>, env: Environment) {
   return scene.startWorker({
     NODE_OPTIONS: `--import=${STUB_DNS}`,
@@ -85,9 +85,9 @@ const FORBIDDEN = [
   ...Object.keys(NAMES),
 ];
 
-describe('without ALLOWED_PRIVATE_CIDRS', () => {
-  it(`forbids ${FORBIDDEN.length} spellings of this machine and names of it, and connects to none`, async () => {
-    const [scene, endpoint] = [await openScene(), await startEverywhere()];
+describe('without ALLOWED_PRIVATE_CIDRS, a worker', () => {
+  it(`forbids ${FORBIDDEN.length} spellings and names of this machine, and connects to none of them`, async () => {
+    const [scene, endpoint] = [await openScene(), await startOnAllAddresses()];
     await startWorker(scene, NAMES, { ALLOWED_PRIVATE_CIDRS: '' });
     const publish = (host: string) => scene.publish({ webhook_url: `http://${host}:${endpoint.port}/hook` });
     const sequences = await Promise.all(FORBIDDEN.map(publish));
@@ -99,11 +99,11 @@ describe('without ALLOWED_PRIVATE_CIDRS', () => {
   });
 });
 
-describe('with ALLOWED_PRIVATE_CIDRS=127.0.0.1', () => {
+describe('with ALLOWED_PRIVATE_CIDRS=127.0.0.1, a worker', () => {
   const ALLOWED = { ALLOWED_PRIVATE_CIDRS: '127.0.0.1' };
 
-  it('reaches that address, however it is written, and as a name of it', async () => {
-    const [scene, endpoint] = [await openScene(), await startEverywhere()];
+  it('reaches this address in every spelling, and by a host name', async () => {
+    const [scene, endpoint] = [await openScene(), await startOnAllAddresses()];
     await startWorker(scene, NAMES, ALLOWED);
     const hosts = [
       '127.0.0.1',
@@ -119,8 +119,8 @@ describe('with ALLOWED_PRIVATE_CIDRS=127.0.0.1', () => {
     expect(new Set(endpoint.connections)).toEqual(new Set(['127.0.0.1']));
   });
 
-  it('a name that changes its answer between check and connection gains nothing, and is refused the next time', async () => {
-    const [scene, endpoint] = [await openScene(), await startEverywhere()];
+  it('connects to the checked address even if the name resolves to another one meanwhile, and forbids the name afterwards', async () => {
+    const [scene, endpoint] = [await openScene(), await startOnAllAddresses()];
     await startWorker(scene, { 'rebinding.test': [['127.0.0.1'], ['127.0.0.2']] }, ALLOWED);
     const publish = () => scene.publish({ webhook_url: `http://rebinding.test:${endpoint.port}/` });
     await publish();
@@ -133,14 +133,18 @@ describe('with ALLOWED_PRIVATE_CIDRS=127.0.0.1', () => {
     expect(endpoint.connections).toEqual(['127.0.0.1']);
   });
 
-  it('a port outside ALLOWED_PORTS is forbidden, and one inside is reached', async () => {
-    const [scene, open, closed] = [await openScene(), await startEverywhere(), await startEverywhere()];
+  it('forbids a port outside ALLOWED_PORTS, and reaches a port inside', async () => {
+    const [scene, open, closed] = [
+      await openScene(),
+      await startOnAllAddresses(),
+      await startOnAllAddresses(),
+    ];
     await startWorker(scene, NAMES, { ...ALLOWED, ALLOWED_PORTS: `443, ${open.port}` });
-    const refused = ['127.0.0.1', 'loopback.test'].map((host) =>
+    const forbidden = ['127.0.0.1', 'loopback.test'].map((host) =>
       scene.publish({ webhook_url: `http://${host}:${closed.port}/` }),
     );
     await scene.publish({ webhook_url: `http://127.0.0.1:${open.port}/` });
-    for (const sequence of await Promise.all(refused)) {
+    for (const sequence of await Promise.all(forbidden)) {
       const { header } = await deadLetterOf(scene, sequence);
       expect(header.get('Webhook-Dead-Letter-Reason')).toBe('forbidden');
       expect(header.get('Webhook-Dead-Letter-Detail')).toBe(`port ${closed.port} is not in ALLOWED_PORTS`);

@@ -3,7 +3,7 @@ import type { ReceivedRequest } from '../../src/receiver/receiver.ts';
 import { until } from '../support/wait.ts';
 import { deadLetterOf, type Endpoint, openScene, type Scene, startEndpoint } from './scene.ts';
 
-describe('what is POSTed', () => {
+describe('the request of a webhook', () => {
   let scene: Scene;
   let endpoint: Endpoint;
 
@@ -12,7 +12,7 @@ describe('what is POSTed', () => {
     await scene.startWorker({ SUBJECT: 'webhooks.>,orders.*.created', MAX_ATTEMPTS: '1' });
   });
 
-  /** Publishes it with a path of its own, and resolves to the request that comes of it. */
+  /** Publishes a message with a URL path of its own, and resolves to its request. */
   async function requestOf(
     message: (url: string) => unknown,
     options: Parameters<Scene['publish']>[1] = {},
@@ -30,25 +30,25 @@ describe('what is POSTed', () => {
     '-0.0e+10',
     'null',
     '""',
-  ])('is data byte for byte: %s', async (data) => {
+  ])('has data as its body, byte for byte: %s', async (data) => {
     const { body } = await requestOf((url) =>
       Buffer.from(`{ "data" : ${data} , "webhook_url" : ${JSON.stringify(url)} }`),
     );
     expect(body.toString()).toBe(data);
   });
 
-  it('is the whole message where there is no data', async () => {
+  it('has the whole message as its body if the message has no data', async () => {
     const { body } = await requestOf((url) => Buffer.from(`{"webhook_url":"${url}", "n":1.0}`));
     expect(body.toString()).toMatch(/^\{"webhook_url":".*", "n":1\.0\}$/);
   });
 
-  it('may have 900 KB', async () => {
+  it('may have a body of 900 KB', async () => {
     const data = JSON.stringify('x'.repeat(900_000));
     const { body } = await requestOf((url) => Buffer.from(`{"webhook_url":"${url}","data":${data}}`));
     expect(body.equals(Buffer.from(data))).toBe(true);
   });
 
-  it('has the headers, method and params of the message, and JSON as its type', async () => {
+  it('has the headers, method and params of the message, and the content type of JSON', async () => {
     const { headers, method, path } = await requestOf((webhook_url) => ({
       webhook_url,
       method: 'PUT',
@@ -60,7 +60,7 @@ describe('what is POSTed', () => {
     expect([method, path]).toEqual(['PUT', expect.stringMatching(/\?k=v(%20|\+)%26(%20|\+)w$/)]);
   });
 
-  it('carries its id, the time and our name', async () => {
+  it('has the delivery id, the time and the name of the worker in its headers', async () => {
     const { headers } = await requestOf((webhook_url) => ({ webhook_url }), {
       headers: { 'Nats-Msg-Id': 'order-1' },
     });
@@ -75,11 +75,11 @@ describe('what is POSTed', () => {
     'webhooks.one',
     'webhooks.one.two.three',
     'orders.eu.created',
-  ])('comes from the subject %s', async (subject) => {
+  ])('is sent for a message of the subject %s', async (subject) => {
     expect(await requestOf((webhook_url) => ({ webhook_url }), { subject })).toMatchObject({ status: 200 });
   });
 
-  it('is sent once for messages with one Nats-Msg-Id', async () => {
+  it('is sent once for two messages with the same Nats-Msg-Id', async () => {
     const headers = { 'Nats-Msg-Id': 'twice' };
     const { webhookId } = await requestOf((webhook_url) => ({ webhook_url }), { headers });
     await scene.publish({ webhook_url: endpoint.url }, { headers });
@@ -87,7 +87,7 @@ describe('what is POSTed', () => {
     expect(endpoint.requests.filter((request) => request.webhookId === webhookId)).toHaveLength(1);
   });
 
-  it('is sent for each message with one Webhook-Delivery-Id, since each was stored', async () => {
+  it('is sent for each of two messages with the same Webhook-Delivery-Id, because both were stored', async () => {
     const headers = { 'Webhook-Delivery-Id': 'again' };
     const first = await requestOf((webhook_url) => ({ webhook_url }), { headers });
     const second = await requestOf((webhook_url) => ({ webhook_url }), { headers });
@@ -102,7 +102,7 @@ describe('what is POSTed', () => {
     expect(headers['x-header-99']).toBe('y'.repeat(100));
   });
 
-  it('becomes a dead letter where the endpoint has no room for its headers', async () => {
+  it('is replaced by a dead letter if its headers are too large for the endpoint', async () => {
     const sequence = await scene.publish({
       webhook_url: endpoint.url,
       headers: { 'X-Huge': 'z'.repeat(300_000) },

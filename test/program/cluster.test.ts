@@ -26,23 +26,23 @@ beforeAll(async () => {
   workers = await Promise.all(['a', 'b'].map((name) => scene.startWorker({ ...env, CONSUMER_NAME: name })));
 });
 
-/** Publishes all the time while `fault` is done and for 100 messages after, and waits until each confirmed one came. */
+/** Publishes while `fault` runs, and 100 messages afterwards. Resolves when every confirmed message has arrived. */
 async function deliversThrough(fault: () => Promise<void>): Promise<void> {
   const ids = new Set<string>();
-  let faultDone = false;
-  const faulting = fault().then(() => {
-    faultDone = true;
+  let isFaultOver = false;
+  const runningFault = fault().then(() => {
+    isFaultOver = true;
   });
-  let after = 0;
-  for (let number = 0; after < 100; number++) {
+  let publishedAfter = 0;
+  for (let number = 0; publishedAfter < 100; number++) {
     const id = `${expect.getState().currentTestName}-${number}`.replaceAll(/[^\w-]/g, '_');
     const published = await until(() =>
       scene.publish({ webhook_url: endpoint.url }, { headers: { 'Nats-Msg-Id': id } }),
     );
     if (published > 0) ids.add(id);
-    if (faultDone) after++;
+    if (isFaultOver) publishedAfter++;
   }
-  await faulting;
+  await runningFault;
   await until(() => {
     const arrived = new Set(endpoint.requests.map(({ webhookId }) => webhookId));
     return [...ids].every((id) => arrived.has(id));
@@ -59,7 +59,7 @@ const allCurrent = () =>
   );
 
 describe('a cluster of three nodes loses no message', () => {
-  // The leaders of the stream, of the durable and of the cluster itself are among them.
+  // The leaders of the stream, of the durable and of the cluster are among these nodes.
   it.each(['n1', 'n2', 'n3'])('when a node is killed (%s)', async (name) => {
     await allCurrent();
     await deliversThrough(async () => {
@@ -68,7 +68,7 @@ describe('a cluster of three nodes loses no message', () => {
     });
   });
 
-  it('when its nodes ask their clients to leave, one after the other, as for an upgrade (lame duck mode)', async () => {
+  it('when its nodes enter lame duck mode one after the other, as in an upgrade', async () => {
     for (const [name, node] of cluster.nodes) {
       await allCurrent();
       await deliversThrough(async () => {

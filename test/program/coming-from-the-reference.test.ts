@@ -4,8 +4,8 @@ import { runProgram } from '../support/program.ts';
 import { until } from '../support/wait.ts';
 import { openScene, type Scene, startEndpoint, stopWorker } from './scene.ts';
 
-/** What the reference workers leave behind: a stream that keeps what was delivered, and a durable for each of them. */
-async function leftovers(scene: Scene, url: string) {
+/** Creates what reference workers leave behind: a stream that keeps delivered messages, and one durable per worker. */
+async function createLeftovers(scene: Scene, url: string) {
   await scene.manager.streams.add({
     name: 'WEBHOOKS',
     subjects: ['webhooks.*'],
@@ -21,18 +21,18 @@ async function leftovers(scene: Scene, url: string) {
     });
   }
   await scene.publishMany(10, url);
-  // The one has delivered six of them, the other eight.
+  // The first worker has delivered 6 messages, the second worker 8.
   for (const [index, count] of [6, 8].entries()) {
     const consumer = await scene.js.consumers.get('WEBHOOKS', names[index]!);
     for await (const message of await consumer.fetch({ max_messages: count })) await message.ackAck();
   }
 }
 
-describe('coming from the reference worker', () => {
-  it('delivers what its slowest durable has not, and leaves its durables alone', async () => {
+describe('a worker that replaces the reference worker', () => {
+  it('delivers the messages that the slowest old durable has not acknowledged, and keeps the old durables', async () => {
     const scene = await openScene();
     const endpoint = await startEndpoint();
-    await leftovers(scene, endpoint.url);
+    await createLeftovers(scene, endpoint.url);
     const worker = await scene.startWorker({ CONSUMER_NAME: 'webhook-worker-1' });
     await until(() => endpoint.requests.length >= 4);
     await stopWorker(worker);
@@ -41,7 +41,7 @@ describe('coming from the reference worker', () => {
     expect(durables.sort()).toEqual(['webhook-worker-1', 'webhook-worker-2', 'webhook-workers']);
   });
 
-  it('adds to the row of rule_nats_consumer_stats that it has written', async () => {
+  it('adds to the row that the reference worker has written in rule_nats_consumer_stats', async () => {
     const scene = await openScene();
     const migrate = await runProgram(['migrate'], { env: scene.env });
     await migrate.waitForExit();
@@ -61,7 +61,7 @@ describe('coming from the reference worker', () => {
     expect(rows).toEqual([{ delivered: 1005, acknowledged: 990 }]);
   });
 
-  it('names a push consumer that has the name of the group, and the cure', async () => {
+  it('ends if a push consumer has the name of the group, and names the consumer and the cure', async () => {
     const scene = await openScene();
     await scene.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
     await scene.manager.consumers.add('WEBHOOKS', {
@@ -75,7 +75,7 @@ describe('coming from the reference worker', () => {
     expect(worker.stderr.join('\n')).toContain('nats consumer rm WEBHOOKS webhook-workers');
   });
 
-  it('is started with the settings of its README', async () => {
+  it('accepts the settings in the README of the reference worker', async () => {
     const scene = await openScene();
     const endpoint = await startEndpoint();
     const worker = await scene.startWorker({

@@ -1,10 +1,10 @@
 import {
   type Answer,
-  type Asked,
   isObject,
   objectIn,
-  refused,
+  rejectionStatus,
   type StandIn,
+  type StandInRequest,
   startStandIn,
 } from './stand-in.ts';
 
@@ -13,27 +13,27 @@ export type ConvoyEvent = {
   readonly event_type: string;
   readonly custom_headers: unknown;
   readonly idempotency_key: unknown;
-  /** Its key was there before: it is kept, and sent to nobody. */
+  /** True if an earlier event has the same key. Convoy keeps such an event, and sends it to nobody. */
   readonly is_duplicate_event: boolean;
-  /** The body of the request, as it came. */
+  /** The body of the request, unparsed. */
   readonly text: string;
 };
 
 /**
- * Convoy, as far as events are created: POST /api/v1/projects/{projectID}/events, answered with 201, also where the
- * `idempotency_key` is there already; 400 for what is not valid, 404 for a project that is not there.
+ * The part of Convoy that creates events: POST /api/v1/projects/{projectID}/events. Answers 201, also for a repeated
+ * `idempotency_key`; 400 for an invalid event; 404 for an unknown project.
  */
 export async function startConvoy(
   token: string,
   project: string,
 ): Promise<StandIn & { readonly events: readonly ConvoyEvent[] }> {
   const events: ConvoyEvent[] = [];
-  const create = (asked: Asked): Answer => {
-    if (asked.path !== `/api/v1/projects/${project}/events`) return failed(404, 'project not found');
-    if (asked.method !== 'POST') return failed(405, 'method not allowed');
-    const status = refused(asked, token);
+  const create = (received: StandInRequest): Answer => {
+    if (received.path !== `/api/v1/projects/${project}/events`) return failed(404, 'project not found');
+    if (received.method !== 'POST') return failed(405, 'method not allowed');
+    const status = rejectionStatus(received, token);
     if (status !== null) return failed(status, 'unauthorized');
-    const body = objectIn(asked.text);
+    const body = objectIn(received.text);
     if (body === null) return failed(400, 'the body is not a JSON object');
     const { endpoint_id, event_type, data, custom_headers = {}, idempotency_key = '' } = body;
     if (!isText(event_type)) return failed(400, 'event_type:please provide an event type');
@@ -53,7 +53,7 @@ export async function startConvoy(
       custom_headers,
       idempotency_key,
       is_duplicate_event,
-      text: asked.text,
+      text: received.text,
     });
     return { status: 201, body: { status: true, message: 'Event queued successfully', data: 200 } };
   };

@@ -3,21 +3,21 @@ import { freePort } from '../../src/embedded/process/ports.ts';
 import type { RunningProgram } from '../support/program.ts';
 import { until } from '../support/wait.ts';
 import { type MisbehavingEndpoint, startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
-import { deadLetterOf, drained, logOf, openScene, type Scene, statisticsOf } from './scene.ts';
+import { allSettled, deadLetterOf, logOf, openScene, type Scene, statisticsOf } from './scene.ts';
 
 interface Case {
   readonly what: string;
-  /** What is published; `endpoint` is the URL of one that does as its path says. */
+  /** The published message. The misbehaving endpoint does what the path of the URL says. */
   readonly message: (endpoint: string, closedPort: number) => unknown;
   readonly reason: string;
-  /** Requests that come of it. */
+  /** How many requests the worker sends for the message. */
   readonly requests: number;
   readonly error: RegExp;
 }
 
 const CASES: Case[] = [
   {
-    what: '410',
+    what: 'an answer of 410',
     message: (url) => ({ webhook_url: `${url}/status/410` }),
     reason: 'gone',
     requests: 1,
@@ -31,7 +31,7 @@ const CASES: Case[] = [
     error: /^HTTP 422$/,
   },
   {
-    what: 'a status that is an error',
+    what: 'an error status',
     message: (url) => ({ webhook_url: `${url}/status/404` }),
     reason: 'exhausted',
     requests: 2,
@@ -45,21 +45,21 @@ const CASES: Case[] = [
     error: /^HTTP 302$/,
   },
   {
-    what: 'a connection that is reset',
+    what: 'a reset connection',
     message: (url) => ({ webhook_url: `${url}/reset` }),
     reason: 'exhausted',
     requests: 2,
     error: /^ECONNRESET: /,
   },
   {
-    what: 'no answer in time',
+    what: 'an endpoint that does not answer in time',
     message: (url) => ({ webhook_url: `${url}/hang` }),
     reason: 'exhausted',
     requests: 2,
     error: /^no complete answer within 2000 ms$/,
   },
   {
-    what: 'nobody who listens',
+    what: 'a port where nobody listens',
     message: (_, port) => ({ webhook_url: `http://127.0.0.1:${port}/nobody` }),
     reason: 'exhausted',
     requests: 0,
@@ -70,18 +70,18 @@ const CASES: Case[] = [
     message: () => ({ webhook_url: 'http://nobody.invalid/hook' }),
     reason: 'exhausted',
     requests: 0,
-    // A slow name server takes longer than an attempt may.
+    // A slow name server may take longer than the timeout of an attempt.
     error: /^(ENOTFOUND|EAI_AGAIN): |^no (connection|complete answer) within/,
   },
   {
-    what: 'a URL that is none',
+    what: 'an invalid URL',
     message: () => ({ webhook_url: 'not a url' }),
     reason: 'malformed',
     requests: 0,
     error: /webhook_url/,
   },
   {
-    what: 'a header that no request can have',
+    what: 'a header that no message may set',
     message: (url) => ({ webhook_url: `${url}/status/200`, headers: { Host: 'elsewhere' } }),
     reason: 'malformed',
     requests: 0,
@@ -95,35 +95,35 @@ const CASES: Case[] = [
     error: /X-Any/i,
   },
   {
-    what: 'a URL that is no string',
+    what: 'a URL that is not a string',
     message: () => ({ webhook_url: ['http://127.0.0.1/'] }),
     reason: 'malformed',
     requests: 0,
     error: /webhook_url/,
   },
   {
-    what: 'an envelope that breaks off',
+    what: 'an incomplete envelope',
     message: () => Buffer.from('{"webhook_url": "http://127.0.0.1/", "data": {'),
     reason: 'malformed',
     requests: 0,
     error: /not valid JSON/,
   },
   {
-    what: 'no URL',
+    what: 'a message without a URL',
     message: () => ({ any: 'event' }),
     reason: 'unroutable',
     requests: 0,
     error: /webhooks\.test/,
   },
   {
-    what: 'something that is not JSON',
+    what: 'a message that is not JSON',
     message: () => Buffer.from('oh \x00\xff', 'latin1'),
     reason: 'unroutable',
     requests: 0,
     error: /webhook_url/,
   },
   {
-    what: 'nothing at all',
+    what: 'an empty message',
     message: () => Buffer.alloc(0),
     reason: 'unroutable',
     requests: 0,
@@ -137,7 +137,7 @@ const CASES: Case[] = [
     error: /10\.1\.2\.3/,
   },
   {
-    what: 'the address of cloud metadata',
+    what: 'the address of the cloud metadata service',
     message: () => ({ webhook_url: 'http://169.254.169.254/latest' }),
     reason: 'forbidden',
     requests: 0,
@@ -159,7 +159,7 @@ describe('a dead letter', () => {
       MAX_ATTEMPTS: '2',
       BACKOFF_BASE_MS: '1',
       TERMINAL_STATUSES: '400,422',
-      // Only the endpoint that hangs needs it: a busy machine takes half a second to answer.
+      // Only the hanging endpoint must time out. A busy machine takes half a second to answer.
       ATTEMPT_TIMEOUT_MS: '2000',
     });
     for (const { what, message } of CASES)
@@ -167,7 +167,7 @@ describe('a dead letter', () => {
         what,
         await scene.publish(message(endpoint.url, closedPort), { headers: { 'X-Origin': what } }),
       );
-    await drained(scene);
+    await allSettled(scene);
   });
 
   const bodyOf = ({ message }: Case) => {
@@ -175,17 +175,15 @@ describe('a dead letter', () => {
     return published instanceof Uint8Array ? published : Buffer.from(JSON.stringify(published));
   };
 
-  it.each(
-    CASES,
-  )('of $what has the reason $reason, and the bytes and headers that were published', async (given) => {
-    const letter = await deadLetterOf(scene, sequences.get(given.what)!);
-    expect(letter.header.get('Webhook-Dead-Letter-Reason')).toBe(given.reason);
-    expect(letter.header.get('Webhook-Dead-Letter-Detail')).toMatch(given.error);
-    expect(letter.header.get('X-Origin')).toBe(given.what);
-    expect(Buffer.from(letter.data)).toEqual(bodyOf(given));
+  it.each(CASES)('for $what has the reason $reason, and the published bytes and headers', async (given) => {
+    const deadLetter = await deadLetterOf(scene, sequences.get(given.what)!);
+    expect(deadLetter.header.get('Webhook-Dead-Letter-Reason')).toBe(given.reason);
+    expect(deadLetter.header.get('Webhook-Dead-Letter-Detail')).toMatch(given.error);
+    expect(deadLetter.header.get('X-Origin')).toBe(given.what);
+    expect(Buffer.from(deadLetter.data)).toEqual(bodyOf(given));
   });
 
-  it.each(CASES)('of $what is in nats_deliveries with $requests requests', async ({
+  it.each(CASES)('for $what is in nats_deliveries with $requests requests', async ({
     what,
     reason,
     error,
@@ -198,7 +196,7 @@ describe('a dead letter', () => {
 
   it.each(
     CASES,
-  )('of $what is a failure in rule_nats_publish_history and nats_recent_failures', async (given) => {
+  )('for $what is a failure in rule_nats_publish_history and nats_recent_failures', async (given) => {
     const [row] = await scene.query(
       `SELECT success, subject, h.error_message AS history, f.error_message AS failure
        FROM rule_nats_publish_history h JOIN nats_recent_failures f USING (publish_id, subject)
@@ -209,20 +207,20 @@ describe('a dead letter', () => {
     expect(row!.history).toMatch(new RegExp(`^${given.reason}: `));
   });
 
-  it('comes after as many requests as the table of verdicts says', () => {
-    const made = (path: string) => endpoint.requests.filter((request) => request.path === path).length;
+  it('is stored after one request for a final answer, and after MAX_ATTEMPTS requests for other failures', () => {
+    const requestsTo = (path: string) => endpoint.requests.filter((request) => request.path === path).length;
     for (const { message, requests } of CASES) {
       const published = message('', closedPort) as { webhook_url?: unknown };
       const path = String(published.webhook_url);
-      if (path.startsWith('/')) expect(made(path), path).toBe(requests);
+      if (path.startsWith('/')) expect(requestsTo(path), path).toBe(requests);
     }
   });
 
-  it('is one letter a message', async () => {
+  it('is stored once per message', async () => {
     expect((await scene.manager.streams.info('WEBHOOKS_DLQ')).state.messages).toBe(CASES.length);
   });
 
-  it('is counted', async () => {
+  it('is counted in the statistics', async () => {
     await until(async () => {
       const row = (await statisticsOf(scene)).get('one')!;
       expect(row).toMatchObject({
@@ -234,17 +232,17 @@ describe('a dead letter', () => {
     });
   });
 
-  it('is a warning in the log, with its reason', () => {
+  it('is logged as a warning with its reason', () => {
     const reasons = logOf(worker).filter(({ level, reason }) => level === 'warn' && reason !== undefined);
     expect(reasons.map(({ reason }) => reason).sort()).toEqual(CASES.map(({ reason }) => reason).sort());
   });
 });
 
-describe('without ALLOWED_PRIVATE_CIDRS', () => {
+describe('without ALLOWED_PRIVATE_CIDRS,', () => {
   it.each(['http://127.0.0.1:1', 'http://localhost:1', 'http://[::1]:1'])('%s is forbidden', async (url) => {
     const scene = await openScene();
     await scene.startWorker({ ALLOWED_PRIVATE_CIDRS: '' });
-    const letter = await deadLetterOf(scene, await scene.publish({ webhook_url: url }));
-    expect(letter.header.get('Webhook-Dead-Letter-Reason')).toBe('forbidden');
+    const deadLetter = await deadLetterOf(scene, await scene.publish({ webhook_url: url }));
+    expect(deadLetter.header.get('Webhook-Dead-Letter-Reason')).toBe('forbidden');
   });
 });

@@ -2,10 +2,9 @@ import { AckPolicy } from 'nats';
 import { describe, expect, it } from 'vitest';
 import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
-import { startAskable } from './askable.ts';
 import {
+  allSettled,
   deadLetterOf,
-  drained,
   type Endpoint,
   logOf,
   openScene,
@@ -14,15 +13,16 @@ import {
   startEndpoint,
   stopWorker,
 } from './scene.ts';
+import { startWorkerWithHealth } from './worker-with-health.ts';
 
 const DURABLE = 'webhook-workers';
-const KEPT = 20;
+const DELIVERED = 20;
 
 const deleteDurable = (scene: Scene) => scene.manager.consumers.delete('WEBHOOKS', DURABLE);
 const delivered = (endpoint: Endpoint, count: number) => until(() => endpoint.received().webhookIds >= count);
 
-/** A stream that keeps what was delivered: a durable that started at its beginning would send all of it again. */
-async function keepingStream(databaseUrl?: string) {
+/** The stream keeps delivered messages. A durable that starts at the beginning would send all of them again. */
+async function openSceneThatKeeps(databaseUrl?: string) {
   const [scene, endpoint] = [await openScene({ ...(databaseUrl && { databaseUrl }) }), await startEndpoint()];
   await scene.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
   const deliver = async (count: number) => {
@@ -39,56 +39,57 @@ const floorStored = (scene: Scene, floor: number) =>
     return Number(row?.ack_floor) === floor;
   });
 
-describe('the durable of a stream that keeps what was delivered, when it is deleted', () => {
-  it('is made again behind what was delivered, and this is said once', async () => {
-    const { scene, endpoint, deliver } = await keepingStream();
+describe('a deleted durable of a stream that keeps delivered messages', () => {
+  it('is recreated after the last acknowledged message, and this is logged once', async () => {
+    const { scene, endpoint, deliver } = await openSceneThatKeeps();
     const worker = await scene.startWorker();
-    await deliver(KEPT);
-    await floorStored(scene, KEPT);
+    await deliver(DELIVERED);
+    await floorStored(scene, DELIVERED);
     await deleteDurable(scene);
     await worker.waitForLine(
-      new RegExp(`starts at sequence ${KEPT + 1}, because this group had acknowledged`),
+      new RegExp(`starts at sequence ${DELIVERED + 1}, because this group had acknowledged`),
     );
     await deliver(1);
-    expect(endpoint.received()).toMatchObject({ requests: KEPT + 1, doubled: 0 });
+    expect(endpoint.received()).toMatchObject({ requests: DELIVERED + 1, doubled: 0 });
     expect(logOf(worker).filter(({ msg }) => msg === 'consumer.recreated')).toHaveLength(1);
   });
 
-  it('is made again there by a worker that knows it only from PostgreSQL', async () => {
-    const { scene, endpoint, deliver } = await keepingStream();
+  it('is recreated there by a worker that knows the position only from PostgreSQL', async () => {
+    const { scene, endpoint, deliver } = await openSceneThatKeeps();
     const before = await scene.startWorker();
-    await deliver(KEPT);
-    await floorStored(scene, KEPT);
+    await deliver(DELIVERED);
+    await floorStored(scene, DELIVERED);
     await stopWorker(before);
     await deleteDurable(scene);
     await scene.startWorker();
     await deliver(1);
-    expect(endpoint.received()).toMatchObject({ requests: KEPT + 1, doubled: 0 });
+    expect(endpoint.received()).toMatchObject({ requests: DELIVERED + 1, doubled: 0 });
   });
 
-  it('is made again there while PostgreSQL is away', async () => {
+  it('is recreated there while PostgreSQL is away', async () => {
     const postgres = await startPrivatePostgres();
-    const { scene, endpoint, deliver } = await keepingStream(postgres.url);
+    const { scene, endpoint, deliver } = await openSceneThatKeeps(postgres.url);
     await scene.startWorker();
     await postgres.kill();
-    await deliver(KEPT);
-    let looks = 0;
-    scene.connection.subscribe('$JS.API.CONSUMER.INFO.>', { callback: () => looks++ });
+    await deliver(DELIVERED);
+    let queries = 0;
+    scene.connection.subscribe('$JS.API.CONSUMER.INFO.>', { callback: () => queries++ });
     await until(async () => (await scene.manager.consumers.info('WEBHOOKS', DURABLE)).num_ack_pending === 0);
-    const seen = looks;
-    // The one under way may be older; what follows the second has read its answer.
-    await until(() => looks > seen + 2);
+    const before = queries;
+    // A query in progress may be older than the last ack. The worker has read the answer to the second query when it sends a
+    // third one.
+    await until(() => queries > before + 2);
     await deleteDurable(scene);
     await deliver(1);
-    expect(endpoint.received()).toMatchObject({ requests: KEPT + 1, doubled: 0 });
+    expect(endpoint.received()).toMatchObject({ requests: DELIVERED + 1, doubled: 0 });
   });
 
-  it('is not made by a worker that cannot know where it was, until PostgreSQL is back', async () => {
+  it('is not recreated by a worker that needs PostgreSQL for the position, until PostgreSQL is back', async () => {
     const postgres = await startPrivatePostgres();
-    const { scene, endpoint, deliver } = await keepingStream(postgres.url);
+    const { scene, endpoint, deliver } = await openSceneThatKeeps(postgres.url);
     const before = await scene.startWorker();
-    await deliver(KEPT);
-    await floorStored(scene, KEPT);
+    await deliver(DELIVERED);
+    await floorStored(scene, DELIVERED);
     await stopWorker(before);
     await deleteDurable(scene);
     await postgres.kill();
@@ -96,12 +97,12 @@ describe('the durable of a stream that keeps what was delivered, when it is dele
     await postgres.restart();
     await worker.waitForLine(/worker\.started/);
     await deliver(1);
-    expect(endpoint.received()).toMatchObject({ requests: KEPT + 1, doubled: 0 });
+    expect(endpoint.received()).toMatchObject({ requests: DELIVERED + 1, doubled: 0 });
   });
 });
 
-describe('a stream that is deleted and made again', () => {
-  it('by the worker, is another one: its messages have ids and dead letters of their own', async () => {
+describe('a deleted stream', () => {
+  it('that the worker recreates counts as a new stream: its messages have new ids and their own dead letters', async () => {
     const [scene, endpoint] = [await openScene(), await startEndpoint()];
     const worker = await scene.startWorker();
     const [first] = [
@@ -118,8 +119,8 @@ describe('a stream that is deleted and made again', () => {
     await until(async () => (await scene.manager.streams.info('WEBHOOKS_DLQ')).state.messages === 2);
   });
 
-  it('by somebody else, with its durable and in no time, is another one too', async () => {
-    const { scene, endpoint, deliver } = await keepingStream();
+  it('that another program recreates at once, with its durable, counts as a new stream, too', async () => {
+    const { scene, endpoint, deliver } = await openSceneThatKeeps();
     await scene.startWorker();
     await deliver(3);
     await scene.manager.streams.delete('WEBHOOKS');
@@ -130,16 +131,16 @@ describe('a stream that is deleted and made again', () => {
       filter_subject: 'webhooks.*',
     });
     await deliver(3);
-    // A floor of the stream before would not count, and none of this one is behind.
+    // The stored ack floor is the one of the new stream. The ack floor of the old stream would not count.
     await floorStored(scene, 3);
     await deleteDurable(scene);
     await deliver(1);
     expect(endpoint.received()).toMatchObject({ requests: 7, doubled: 0 });
   });
 
-  it('with other subjects fails health with the cure, said once', async () => {
+  it('that is recreated with other subjects makes /health failing with the cure, which is logged at most twice', async () => {
     const scene = await openScene();
-    const { worker, healthIs } = await startAskable(scene);
+    const { worker, healthIs } = await startWorkerWithHealth(scene);
     await scene.manager.streams.delete('WEBHOOKS');
     await scene.manager.streams.add({ name: 'WEBHOOKS', subjects: ['other.*'] });
     await healthIs({ code: 503, troubles: { nats: expect.stringContaining('add the subjects') } });
@@ -153,27 +154,27 @@ describe('a stream that is deleted and made again', () => {
   });
 });
 
-describe('the stream of parked messages, when it is deleted', () => {
-  it('is made again while a message needs it', async () => {
+describe('a deleted parked stream', () => {
+  it('is recreated when a message is to be parked', async () => {
     const [scene, endpoint] = [await openScene(), await startEndpoint()];
     await stopWorker(await scene.startWorker());
     await setPaused(scene, endpoint.url, true);
-    const { worker, healthIs } = await startAskable(scene);
+    const { worker, healthIs } = await startWorkerWithHealth(scene);
     await scene.manager.streams.delete('WEBHOOKS_PARKED');
     await scene.publish({ webhook_url: endpoint.url });
     await worker.waitForLine(/"kind":"parked".*stream\.recreated/);
     await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 1);
     await healthIs({ code: 200, status: 'ok' });
     await setPaused(scene, endpoint.url, false);
-    await drained(scene);
+    await allSettled(scene);
     expect(endpoint.requests.length).toBe(1);
   });
 });
 
-describe('the stream of dead letters, when it is deleted', () => {
-  it('is made again, and the letter that found none is in it', async () => {
+describe('a deleted dead-letter stream', () => {
+  it('is recreated, and the waiting dead letter is stored in it', async () => {
     const scene = await openScene();
-    const { worker, healthIs } = await startAskable(scene);
+    const { worker, healthIs } = await startWorkerWithHealth(scene);
     await scene.manager.streams.delete('WEBHOOKS_DLQ');
     const sequence = await scene.publish({ no: 'endpoint' });
     await healthIs({ code: 503, troubles: { deadLetters: expect.stringContaining('WEBHOOKS_DLQ') } });

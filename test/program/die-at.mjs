@@ -1,5 +1,5 @@
-// Loaded into a worker before its own modules (NODE_OPTIONS=--import=…): when it is at the fault point DIE_AT for the
-// DIE_AT_TIME-th time, it is killed, and does nothing more.
+// Loaded into a worker before its own modules (NODE_OPTIONS=--import=…). Kills the worker when it reaches the failpoint
+// DIE_AT for the DIE_AT_TIME-th time.
 import { subscribe } from 'node:diagnostics_channel';
 
 let times = Number(process.env.DIE_AT_TIME);

@@ -1,149 +1,153 @@
 import { describe, expect, it } from 'vitest';
 import { until } from '../support/wait.ts';
-import { type Death, died, SETTINGS, setStage, startVictim, takeOver } from './dying.ts';
+import { type KillPoint, openCrashScene, SETTINGS, startVictim, takeOver, victimKilled } from './dying.ts';
 import { stopWorker } from './scene.ts';
 
-type Case = Death & {
-  /** Where the worker is when it dies, and what follows for the message. */
-  readonly tells: string;
-  /** What the endpoint answers from then on. */
+type Case = KillPoint & {
+  /** When the worker is killed, and the result for the message. */
+  readonly title: string;
+  /** The status with which the endpoint answers after it recovers. */
   readonly status: number;
-  /** The one that the stop aborted included, which is not counted. */
+  /** All requests, also the aborted one, which does not count as an attempt. */
   readonly requests: number;
-  readonly letters: number;
+  readonly deadLetters: number;
 };
 
-/** Of a message whose attempt a stop aborted. With MAX_ATTEMPTS=3. */
+/** Each case is about one message whose attempt was aborted by a stop, with MAX_ATTEMPTS=3. */
 const STOPS: Case[] = [
   {
-    tells: 'when it has aborted its attempt, and not parked it yet, is sent again',
+    title: 'after its attempt is aborted, before it is parked, is sent again',
     at: 'parking.copying',
     status: 200,
     requests: 2,
-    letters: 0,
+    deadLetters: 0,
   },
   {
-    tells: 'when it knows that NATS has moved it, is sent again',
+    title: 'after NATS has confirmed that it is parked is sent again',
     at: 'parking.moved',
     status: 200,
     requests: 2,
-    letters: 0,
+    deadLetters: 0,
   },
 ];
 
-/** Of a message that came out of its endpoint's queue. */
-const DRAINS: Case[] = [
+/** Each case is about one message from the parked queue of its endpoint. */
+const PARKED: Case[] = [
   {
-    tells: 'when it has the answer, and nothing is decided, is sent a second time',
+    title: 'after the answer, before the verdict, is sent a second time',
     at: 'attempt.answered',
     status: 200,
     requests: 3,
-    letters: 0,
+    deadLetters: 0,
   },
   {
-    tells: 'when it has said the ack, and NATS has not heard it, is sent a second time',
+    title: 'after the ack is buffered, before NATS receives it, is sent a second time',
     at: 'ack.buffered',
     status: 200,
     requests: 3,
-    letters: 0,
+    deadLetters: 0,
   },
   {
-    tells: 'when it has a failure, and has not parked it again, has MAX_ATTEMPTS attempts',
+    title: 'after a failure, before it is parked again, gets MAX_ATTEMPTS attempts',
     at: 'parking.copying',
     status: 404,
     requests: 4,
-    letters: 1,
+    deadLetters: 1,
   },
   {
-    tells: 'when it has parked it again, and not acked the copy before, has MAX_ATTEMPTS attempts',
+    title: 'after it is parked again, before the earlier copy is acked, gets MAX_ATTEMPTS attempts',
     at: 'parking.copied',
     status: 404,
     requests: 4,
-    letters: 1,
+    deadLetters: 1,
   },
   {
-    tells: 'when it has parked it again, the second time, has MAX_ATTEMPTS attempts',
+    title: 'after it is parked again for the second time gets MAX_ATTEMPTS attempts',
     at: 'parking.copied',
     time: 2,
     status: 404,
     requests: 4,
-    letters: 1,
+    deadLetters: 1,
   },
   {
-    tells: 'when it knows that NATS has moved it, has MAX_ATTEMPTS attempts',
+    title: 'after NATS has confirmed that it is parked again gets MAX_ATTEMPTS attempts',
     at: 'parking.moved',
     status: 404,
     requests: 4,
-    letters: 1,
+    deadLetters: 1,
   },
   {
-    tells: 'when it has stored its dead letter, is one letter, and not sent again',
+    title: 'after its dead letter is stored has one dead letter, and is not sent again',
     at: 'deadLetter.stored',
     status: 404,
     requests: 4,
-    letters: 1,
+    deadLetters: 1,
   },
 ];
 
-/** One message, with an attempt under way that is only answered when the endpoint recovers. */
-async function setHangingStage(status: number) {
-  const stage = await setStage();
+/** `publish` stores one message, and waits for its attempt. The endpoint answers when it recovers. */
+async function openHangingScene(status: number) {
+  const crashScene = await openCrashScene();
   const publish = async () => {
-    await stage.scene.publish({ webhook_url: `${stage.endpoint.url}/hang/${status}` });
-    await until(() => stage.endpoint.requests.length === 1);
+    await crashScene.scene.publish({ webhook_url: `${crashScene.endpoint.url}/hang/${status}` });
+    await until(() => crashScene.endpoint.requests.length === 1);
   };
-  return { ...stage, publish };
+  return { ...crashScene, publish };
 }
 
-async function dieInStop(death: Death, status: number) {
-  const stage = await setHangingStage(status);
-  const victim = await startVictim(stage, death);
-  await stage.publish();
+async function killDuringStop(killPoint: KillPoint, status: number) {
+  const crashScene = await openHangingScene(status);
+  const victim = await startVictim(crashScene, killPoint);
+  await crashScene.publish();
   victim.kill();
-  await died(victim);
-  stage.endpoint.recover();
-  return takeOver(stage);
+  await victimKilled(victim);
+  crashScene.endpoint.recover();
+  return takeOver(crashScene);
 }
 
-describe.concurrent('a message whose worker dies while it stops', () => {
-  it.each(STOPS.map((each) => [each.tells, each] as const))('%s', async (_, {
+describe.concurrent('a message whose worker is killed while it stops', () => {
+  it.each(STOPS.map((each) => [each.title, each] as const))('%s', async (_, {
     status,
     requests,
-    letters,
-    ...death
+    deadLetters,
+    ...killPoint
   }) => {
-    expect(await dieInStop(death, status)).toMatchObject({ requests, webhookIds: 1, letters });
+    expect(await killDuringStop(killPoint, status)).toMatchObject({ requests, webhookIds: 1, deadLetters });
   });
 
-  // Where the message itself finds no room when it is handed out again, it is parked as the same copy, and not sent.
+  // If the endpoint has no capacity when NATS redelivers the message, it is parked as the same copy, and not sent.
   it.each([
-    ['is sent again, and so may be its copy', 200, { letters: 0, least: 2, most: 3 }],
-    // The aborted one, MAX_ATTEMPTS of the copy, and one less of the message, whose lost hand-out counts.
-    ['has attempts of its own, at an endpoint that goes on failing', 404, { letters: 1, least: 4, most: 6 }],
-  ])('between storing its copy and its ack %s', async (_, status, { letters, least, most }) => {
-    const { requests, ...left } = await dieInStop({ at: 'parking.copied' }, status);
-    expect(left).toMatchObject({ webhookIds: 1, letters });
-    expect(requests).toBeGreaterThanOrEqual(least);
-    expect(requests).toBeLessThanOrEqual(most);
+    ['is sent again, and its copy may be sent, too', 200, { deadLetters: 0, min: 2, max: 3 }],
+    // The aborted attempt, MAX_ATTEMPTS of the copy, and one less of the message: its first delivery by NATS counts.
+    [
+      'gets attempts beside those of its copy, if the endpoint goes on failing',
+      404,
+      { deadLetters: 1, min: 4, max: 6 },
+    ],
+  ])('after its copy is stored, before its ack, %s', async (_, status, { deadLetters, min, max }) => {
+    const { requests, ...left } = await killDuringStop({ at: 'parking.copied' }, status);
+    expect(left).toMatchObject({ webhookIds: 1, deadLetters });
+    expect(requests).toBeGreaterThanOrEqual(min);
+    expect(requests).toBeLessThanOrEqual(max);
   });
 });
 
-describe.concurrent('a parked message whose worker dies', () => {
-  it.each(DRAINS.map((each) => [each.tells, each] as const))('%s', async (_, {
+describe.concurrent('a parked message whose worker is killed', () => {
+  it.each(PARKED.map((each) => [each.title, each] as const))('%s', async (_, {
     status,
     requests,
-    letters,
-    ...death
+    deadLetters,
+    ...killPoint
   }) => {
-    const stage = await setHangingStage(status);
-    const parker = await stage.scene.startWorker({ ...SETTINGS, CONSUMER_NAME: 'parker' });
-    await stage.publish();
+    const crashScene = await openHangingScene(status);
+    const parker = await crashScene.scene.startWorker({ ...SETTINGS, CONSUMER_NAME: 'parker' });
+    await crashScene.publish();
     await stopWorker(parker);
-    stage.endpoint.recover();
-    await died(await startVictim(stage, death));
-    const left = await takeOver(stage);
-    expect(left).toMatchObject({ requests, webhookIds: 1, letters });
-    expect(left.counted.deadLettered).toBe(letters);
+    crashScene.endpoint.recover();
+    await victimKilled(await startVictim(crashScene, killPoint));
+    const left = await takeOver(crashScene);
+    expect(left).toMatchObject({ requests, webhookIds: 1, deadLetters });
+    expect(left.counted.deadLettered).toBe(deadLetters);
     expect(left.counted.attempts).toBeLessThan(requests);
   });
 });

@@ -1,117 +1,122 @@
 import { describe, expect, it } from 'vitest';
 import { until } from '../support/wait.ts';
 import {
-  type Aftermath,
-  type Death,
-  died,
-  setStage,
-  startSilentVictim,
+  type KillPoint,
+  openCrashScene,
   startVictim,
+  startVictimAfterFlush,
+  type TakeoverResult,
   takeOver,
+  victimKilled,
   waitingIn,
 } from './dying.ts';
 import { openScene, startEndpoint, statisticsOf } from './scene.ts';
 
-type Case = Death & {
-  /** Where the worker is when it dies, and what follows for the message. */
-  readonly tells: string;
-  /** Of the endpoint: what it does. */
+type Case = KillPoint & {
+  /** When the worker is killed, and the result for the message. */
+  readonly title: string;
+  /** The path of the URL, which tells the endpoint what to do. */
   readonly path: string;
-  readonly leaves: Omit<Aftermath, 'webhookIds'>;
+  readonly leaves: Omit<TakeoverResult, 'webhookIds'>;
 };
 
-/** Of one message, with MAX_ATTEMPTS=3. */
+/** Each case is about one message, with MAX_ATTEMPTS=3. */
 const CASES: Case[] = [
   {
-    tells: 'when it has the answer, and nothing is decided, is sent a second time',
+    title: 'after the answer, before the verdict, is sent a second time',
     at: 'attempt.answered',
     path: '/status/200',
-    leaves: { requests: 2, letters: 0, counted: { attempts: 1, acknowledged: 1, deadLettered: 0 } },
+    leaves: { requests: 2, deadLetters: 0, counted: { attempts: 1, acknowledged: 1, deadLettered: 0 } },
   },
   {
-    tells: 'when it has said the ack, and NATS has not heard it, is sent a second time',
+    title: 'after the ack is buffered, before NATS receives it, is sent a second time',
     at: 'ack.buffered',
     path: '/status/200',
-    leaves: { requests: 2, letters: 0, counted: { attempts: 1, acknowledged: 1, deadLettered: 0 } },
+    leaves: { requests: 2, deadLetters: 0, counted: { attempts: 1, acknowledged: 1, deadLettered: 0 } },
   },
   {
-    tells: 'when it knows that NATS has the ack, is not sent again, and not counted',
+    title: 'after NATS has confirmed the ack is neither sent again nor counted',
     at: 'ack.confirmed',
     path: '/status/200',
-    leaves: { requests: 1, letters: 0, counted: { attempts: 0, acknowledged: 0, deadLettered: 0 } },
+    leaves: { requests: 1, deadLetters: 0, counted: { attempts: 0, acknowledged: 0, deadLettered: 0 } },
   },
   {
-    tells: 'when it has said when to try again, and NATS has not heard it, has no more attempts than it has',
+    title: 'after the nak is buffered, before NATS receives it, gets no more than MAX_ATTEMPTS attempts',
     at: 'ack.buffered',
     path: '/status/500',
-    leaves: { requests: 3, letters: 1, counted: { attempts: 2, acknowledged: 0, deadLettered: 1 } },
+    leaves: { requests: 3, deadLetters: 1, counted: { attempts: 2, acknowledged: 0, deadLettered: 1 } },
   },
   {
-    tells: 'when it has the answer to the last attempt, becomes a dead letter without another one',
+    title: 'after the answer to the last attempt becomes a dead letter without another attempt',
     at: 'attempt.answered',
     time: 3,
     path: '/status/500',
-    leaves: { requests: 3, letters: 1, counted: { attempts: 0, acknowledged: 0, deadLettered: 1 } },
+    leaves: { requests: 3, deadLetters: 1, counted: { attempts: 0, acknowledged: 0, deadLettered: 1 } },
   },
   {
-    tells: 'when it has stored the dead letter of the last attempt, is one letter, and not sent again',
+    title: 'after the dead letter of the last attempt is stored has one dead letter, and is not sent again',
     at: 'deadLetter.stored',
     path: '/status/500',
-    leaves: { requests: 3, letters: 1, counted: { attempts: 0, acknowledged: 0, deadLettered: 1 } },
+    leaves: { requests: 3, deadLetters: 1, counted: { attempts: 0, acknowledged: 0, deadLettered: 1 } },
   },
   {
-    tells: 'when it has stored the dead letter of an earlier attempt, is one letter, and sent a second time',
+    title:
+      'after the dead letter of an earlier attempt is stored has one dead letter, and is sent a second time',
     at: 'deadLetter.stored',
     path: '/status/410',
-    leaves: { requests: 2, letters: 1, counted: { attempts: 1, acknowledged: 0, deadLettered: 1 } },
+    leaves: { requests: 2, deadLetters: 1, counted: { attempts: 1, acknowledged: 0, deadLettered: 1 } },
   },
 ];
 
-describe.concurrent('a message whose worker dies', () => {
-  it.each(CASES.map((each) => [each.tells, each] as const))('%s', async (_, { path, leaves, ...death }) => {
-    const stage = await setStage();
-    const { scene, endpoint } = stage;
-    const victim = await startSilentVictim(stage, death);
+describe.concurrent('a message whose worker is killed', () => {
+  it.each(CASES.map((each) => [each.title, each] as const))('%s', async (_, {
+    path,
+    leaves,
+    ...killPoint
+  }) => {
+    const crashScene = await openCrashScene();
+    const { scene, endpoint } = crashScene;
+    const victim = await startVictimAfterFlush(crashScene, killPoint);
     await scene.publish({ webhook_url: endpoint.url + path });
-    await died(victim);
-    expect(await takeOver(stage)).toEqual({ ...leaves, webhookIds: 1 });
+    await victimKilled(victim);
+    expect(await takeOver(crashScene)).toEqual({ ...leaves, webhookIds: 1 });
   });
 
-  it('while the endpoint works on it is sent a second time', async () => {
-    const stage = await setStage();
-    const { scene, endpoint } = stage;
-    const victim = await startVictim(stage, { at: 'nowhere' });
+  it('while the endpoint processes the request is sent a second time', async () => {
+    const crashScene = await openCrashScene();
+    const { scene, endpoint } = crashScene;
+    const victim = await startVictim(crashScene, { at: 'nowhere' });
     await scene.publish({ webhook_url: `${endpoint.url}/hang` });
     await until(() => endpoint.requests.length === 1);
     victim.kill('SIGKILL');
-    await died(victim);
+    await victimKilled(victim);
     endpoint.recover();
-    expect(await takeOver(stage)).toMatchObject({ requests: 2, webhookIds: 1, letters: 0 });
+    expect(await takeOver(crashScene)).toMatchObject({ requests: 2, webhookIds: 1, deadLetters: 0 });
   });
 
-  it('in the middle of a dead letter in parts is one letter, with all its parts', async () => {
-    const stage = await setStage();
-    const { scene, endpoint } = stage;
-    const victim = await startVictim(stage, { at: 'deadLetter.partStored' });
-    const most = scene.connection.info!.max_payload;
+  it('between two parts of its dead letter has one dead letter, with all parts', async () => {
+    const crashScene = await openCrashScene();
+    const { scene, endpoint } = crashScene;
+    const victim = await startVictim(crashScene, { at: 'deadLetter.partStored' });
+    const maxPayload = scene.connection.info!.max_payload;
     const envelope = { webhook_url: `${endpoint.url}/status/410`, data: '' };
-    const data = 'x'.repeat(most - JSON.stringify(envelope).length - 100);
+    const data = 'x'.repeat(maxPayload - JSON.stringify(envelope).length - 100);
     const message = Buffer.from(JSON.stringify({ ...envelope, data }));
     await scene.publish(message);
-    await died(victim);
+    await victimKilled(victim);
     expect(await waitingIn(scene, 'WEBHOOKS_DLQ')).toBe(1);
-    const { requests, webhookIds, letters } = await takeOver(stage);
+    const { requests, webhookIds, deadLetters } = await takeOver(crashScene);
     expect({ requests, webhookIds }).toEqual({ requests: 2, webhookIds: 1 });
 
-    const letter = await scene.manager.streams.getMessage('WEBHOOKS_DLQ', { seq: letters });
+    const deadLetter = await scene.manager.streams.getMessage('WEBHOOKS_DLQ', { seq: deadLetters });
     const [count, size] = ['Parts', 'Part-Bytes'].map((name) =>
-      letter.header.get(`Webhook-Dead-Letter-${name}`),
+      deadLetter.header.get(`Webhook-Dead-Letter-${name}`),
     );
-    expect(letters).toBe(Number(count) + 1);
+    expect(deadLetters).toBe(Number(count) + 1);
     const parts = await Promise.all(
       Array.from({ length: Number(count) }, (_, index) =>
         scene.manager.streams.getMessage('WEBHOOKS_DLQ', {
-          last_by_subj: `${letter.subject}.${size}.${index + 1}`,
+          last_by_subj: `${deadLetter.subject}.${size}.${index + 1}`,
         }),
       ),
     );
@@ -119,38 +124,38 @@ describe.concurrent('a message whose worker dies', () => {
     expect(whole.subarray(whole.indexOf('\r\n\r\n') + 4).equals(message)).toBe(true);
   });
 
-  it('with all slots busy is sent again if it was in one of them, or in the 5 ms after', async () => {
+  it('with all slots busy is sent again only if it was in a slot, or its ack was not sent yet', async () => {
     const [messages, slots] = [60, 8];
-    const stage = { scene: await openScene(), endpoint: await startEndpoint({ delayMs: 100 }) };
-    const death = { at: 'attempt.answered', time: 20 };
-    const victim = await startVictim(stage, death, { CONCURRENCY: String(slots) });
-    await stage.scene.publishMany(messages, stage.endpoint.url);
-    await died(victim);
-    const { requests, ...left } = await takeOver(stage);
-    expect(left).toMatchObject({ webhookIds: messages, letters: 0 });
+    const crashScene = { scene: await openScene(), endpoint: await startEndpoint({ delayMs: 100 }) };
+    const killPoint = { at: 'attempt.answered', time: 20 };
+    const victim = await startVictim(crashScene, killPoint, { CONCURRENCY: String(slots) });
+    await crashScene.scene.publishMany(messages, crashScene.endpoint.url);
+    await victimKilled(victim);
+    const { requests, ...left } = await takeOver(crashScene);
+    expect(left).toMatchObject({ webhookIds: messages, deadLetters: 0 });
     expect(requests).toBeGreaterThan(messages);
     expect(requests).toBeLessThanOrEqual(messages + 2 * slots);
   });
 });
 
-describe.concurrent('statistics whose worker dies', () => {
+describe.concurrent('statistics of a worker that is killed', () => {
   it.each([
-    ['before it commits them', 'are not counted', 'flush.written', 0],
-    ['before it knows that they are committed', 'are counted once', 'flush.committed', 3],
+    ['before it commits them', 'count nothing', 'flush.written', 0],
+    ['after it commits them, before it knows this,', 'count every message once', 'flush.committed', 3],
   ])('%s %s', async (_when, _what, at, counted) => {
-    const stage = await setStage();
-    const { scene, endpoint } = stage;
+    const crashScene = await openCrashScene();
+    const { scene, endpoint } = crashScene;
     // The first flush is at the start, the second one at the stop.
-    const victim = await startSilentVictim(stage, { at, time: 2 });
+    const victim = await startVictimAfterFlush(crashScene, { at, time: 2 });
     await scene.publishMany(3, `${endpoint.url}/status/200`);
     await until(async () => endpoint.requests.length === 3 && (await waitingIn(scene, 'WEBHOOKS')) === 0);
     victim.kill();
-    await died(victim);
+    await victimKilled(victim);
 
-    expect(await takeOver(stage)).toEqual({
+    expect(await takeOver(crashScene)).toEqual({
       requests: 3,
       webhookIds: 3,
-      letters: 0,
+      deadLetters: 0,
       counted: { attempts: counted, acknowledged: counted, deadLettered: 0 },
     });
     const [rows] = await scene.query('SELECT count(*)::int AS attempts FROM rule_nats_delivery_attempts');

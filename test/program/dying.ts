@@ -6,7 +6,7 @@ import { type Environment, openScene, type Scene, statisticsOf, stopWorker, sumO
 
 const DIE_AT = fileURLToPath(new URL('die-at.mjs', import.meta.url));
 
-/** What was lost with a worker is handed out again soon, and no attempt times out: a busy machine takes half a second. */
+/** NATS redelivers the messages of a killed worker soon. No attempt times out: a busy machine takes half a second. */
 export const SETTINGS: Environment = {
   ACK_WAIT_MS: '3000',
   ATTEMPT_TIMEOUT_MS: '1500',
@@ -15,10 +15,10 @@ export const SETTINGS: Environment = {
   SHUTDOWN_DRAIN_MS: '100',
 };
 
-/** A fault point, and the how manyeth time the worker is there: that is when it is killed. */
-export type Death = { readonly at: string; readonly time?: number };
+/** The failpoint at which the worker is killed. `time` is 2 to kill the worker when it reaches the failpoint a second time. */
+export type KillPoint = { readonly at: string; readonly time?: number };
 
-export interface Stage {
+export interface CrashScene {
   readonly scene: Scene;
   readonly endpoint: {
     readonly url: string;
@@ -26,13 +26,13 @@ export interface Stage {
   };
 }
 
-/** What is left when the worker that died was followed by another, and that one had nothing left to do. */
-export interface Aftermath {
+/** The result after one worker was killed, and a second worker has settled all messages. */
+export interface TakeoverResult {
   readonly requests: number;
-  /** Distinct ones. */
+  /** Different ids. */
   readonly webhookIds: number;
-  readonly letters: number;
-  /** By both workers together. */
+  readonly deadLetters: number;
+  /** The totals of both workers. */
   readonly counted: {
     readonly attempts: number;
     readonly acknowledged: number;
@@ -40,32 +40,36 @@ export interface Aftermath {
   };
 }
 
-export async function setStage(): Promise<Stage & { readonly endpoint: MisbehavingEndpoint }> {
+export async function openCrashScene(): Promise<CrashScene & { readonly endpoint: MisbehavingEndpoint }> {
   const [scene, endpoint] = await Promise.all([openScene(), startMisbehavingEndpoint()]);
   return { scene, endpoint };
 }
 
-/** A worker that is going to die. */
+/** Starts a worker that will be killed. */
 export function startVictim(
-  { scene }: Stage,
-  { at, time = 1 }: Death,
+  { scene }: CrashScene,
+  { at, time = 1 }: KillPoint,
   env: Environment = {},
 ): Promise<RunningProgram> {
-  const death = { NODE_OPTIONS: `--import=${DIE_AT}`, DIE_AT: at, DIE_AT_TIME: String(time) };
-  return scene.startWorker({ ...SETTINGS, CONSUMER_NAME: 'victim', ...env, ...death });
+  const killPoint = { NODE_OPTIONS: `--import=${DIE_AT}`, DIE_AT: at, DIE_AT_TIME: String(time) };
+  return scene.startWorker({ ...SETTINGS, CONSUMER_NAME: 'victim', ...env, ...killPoint });
 }
 
-/** A worker that is going to die, and whose statistics wait until it stops: its first flush is over. */
-export async function startSilentVictim(stage: Stage, death: Death): Promise<RunningProgram> {
-  const victim = await startVictim(stage, death, { STATS_INTERVAL_MS: '60000' });
-  await until(async () => (await statisticsOf(stage.scene)).has('victim'));
+/** Starts a worker that will be killed. Its first flush is over, and its next flush comes when it stops. */
+export async function startVictimAfterFlush(
+  crashScene: CrashScene,
+  killPoint: KillPoint,
+): Promise<RunningProgram> {
+  const victim = await startVictim(crashScene, killPoint, { STATS_INTERVAL_MS: '60000' });
+  await until(async () => (await statisticsOf(crashScene.scene)).has('victim'));
   return victim;
 }
 
-/** Resolves when it is dead. @throws where it ended in any other way. */
-export async function died(victim: RunningProgram): Promise<void> {
+/** Resolves when the victim is killed. @throws if the victim ends in any other way. */
+export async function victimKilled(victim: RunningProgram): Promise<void> {
   const { code, signal } = await victim.waitForExit();
-  if (signal !== 'SIGKILL') throw new Error(`it ended with ${signal ?? code}:\n${victim.stdout.join('\n')}`);
+  if (signal !== 'SIGKILL')
+    throw new Error(`the victim ended with ${signal ?? code}:\n${victim.stdout.join('\n')}`);
 }
 
 /** How many messages a stream holds. */
@@ -73,18 +77,21 @@ export async function waitingIn(scene: Scene, stream: string): Promise<number> {
   return (await scene.manager.streams.info(stream)).state.messages;
 }
 
-/** Another worker does what is left to do. */
-export async function takeOver({ scene, endpoint }: Stage, env: Environment = {}): Promise<Aftermath> {
-  const heir = await scene.startWorker({ ...SETTINGS, CONSUMER_NAME: 'heir', ...env });
+/** Starts a second worker, which settles all remaining messages. */
+export async function takeOver(
+  { scene, endpoint }: CrashScene,
+  env: Environment = {},
+): Promise<TakeoverResult> {
+  const successor = await scene.startWorker({ ...SETTINGS, CONSUMER_NAME: 'successor', ...env });
   await until(
     async () => (await waitingIn(scene, 'WEBHOOKS')) + (await waitingIn(scene, 'WEBHOOKS_PARKED')) === 0,
   );
-  await stopWorker(heir);
+  await stopWorker(successor);
   const rows = await statisticsOf(scene);
   return {
     requests: endpoint.requests.length,
     webhookIds: new Set(endpoint.requests.map(({ webhookId }) => webhookId)).size,
-    letters: await waitingIn(scene, 'WEBHOOKS_DLQ'),
+    deadLetters: await waitingIn(scene, 'WEBHOOKS_DLQ'),
     counted: {
       attempts: sumOf(rows, 'http_attempts'),
       acknowledged: sumOf(rows, 'messages_acknowledged'),

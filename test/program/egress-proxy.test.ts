@@ -7,42 +7,42 @@ import { cleanUpAfter } from '../support/clean-up.ts';
 import { until } from '../support/wait.ts';
 import { deadLetterOf, openScene, startEndpoint } from './scene.ts';
 
-/** A forward proxy that leads every CONNECT to `port` of this machine, or turns it down with a status. */
+/** Starts a forward proxy that connects every CONNECT request to `port` of this machine, or rejects it with `status`. */
 async function startProxy(answer: { port?: number; status?: number }, listenOn = 0) {
-  const asked: { authority: string; login: string | undefined }[] = [];
+  const connects: { authority: string; login: string | undefined }[] = [];
   const sockets = new Set<Socket>();
   const server = createServer();
-  server.on('connect', (request: IncomingMessage, near: Socket) => {
-    asked.push({ authority: request.url!, login: request.headers['proxy-authorization'] });
-    sockets.add(near);
-    near.on('error', () => {});
+  server.on('connect', (request: IncomingMessage, client: Socket) => {
+    connects.push({ authority: request.url!, login: request.headers['proxy-authorization'] });
+    sockets.add(client);
+    client.on('error', () => {});
     if (answer.port === undefined) {
-      near.end(`HTTP/1.1 ${answer.status} No\r\n\r\n`);
+      client.end(`HTTP/1.1 ${answer.status} No\r\n\r\n`);
       return;
     }
-    const far = connect(answer.port, '127.0.0.1', () => {
-      near.write('HTTP/1.1 200 Connection established\r\n\r\n');
-      near.pipe(far).pipe(near);
+    const upstream = connect(answer.port, '127.0.0.1', () => {
+      client.write('HTTP/1.1 200 Connection established\r\n\r\n');
+      client.pipe(upstream).pipe(client);
     });
-    far.on('error', () => near.destroy());
-    near.on('close', () => far.destroy());
+    upstream.on('error', () => client.destroy());
+    client.on('close', () => upstream.destroy());
   });
   await once(server.listen(listenOn, '127.0.0.1'), 'listening');
   cleanUpAfter(() => {
     server.close();
     for (const socket of sockets) socket.destroy();
   });
-  return { port: (server.address() as AddressInfo).port, asked, answer };
+  return { port: (server.address() as AddressInfo).port, connects, answer };
 }
 
 describe('EGRESS_PROXY', () => {
-  it('gets every delivery by CONNECT, with its login, and resolves the names itself', async () => {
+  it('gets every delivery by CONNECT, with the login, and resolves the host names itself', async () => {
     const [scene, endpoint] = [await openScene(), await startEndpoint()];
     const proxy = await startProxy({ port: endpoint.port });
     const worker = await scene.startWorker({ EGRESS_PROXY: `http://ann:s3cret@127.0.0.1:${proxy.port}` });
     await scene.publish({ webhook_url: 'http://only-the-proxy-knows.test/hook', data: { a: 1 } });
     await until(() => endpoint.requests.length === 1);
-    expect(proxy.asked).toEqual([
+    expect(proxy.connects).toEqual([
       {
         authority: 'only-the-proxy-knows.test:80',
         login: `Basic ${Buffer.from('ann:s3cret').toString('base64')}`,
@@ -56,7 +56,7 @@ describe('EGRESS_PROXY', () => {
     expect([...worker.stdout, ...worker.stderr].join()).not.toContain('s3cret');
   });
 
-  it('is not asked for addresses and ports that are forbidden', async () => {
+  it('gets no requests for forbidden addresses and ports', async () => {
     const [scene, proxy] = [await openScene(), await startProxy({ status: 502 })];
     const ALLOWED_PORTS = '80';
     await scene.startWorker({
@@ -74,10 +74,10 @@ describe('EGRESS_PROXY', () => {
       const { header } = await deadLetterOf(scene, await scene.publish({ webhook_url }));
       expect(header.get('Webhook-Dead-Letter-Reason'), webhook_url).toBe('forbidden');
     }
-    expect(proxy.asked).toEqual([]);
+    expect(proxy.connects).toEqual([]);
   });
 
-  it('that refuses an endpoint fails the attempt, and says with what', async () => {
+  it('that refuses an endpoint makes the attempt fail, and the dead letter names the status of the proxy', async () => {
     const [scene, proxy] = [await openScene(), await startProxy({ status: 403 })];
     await scene.startWorker({
       EGRESS_PROXY: `http://127.0.0.1:${proxy.port}`,
@@ -87,10 +87,10 @@ describe('EGRESS_PROXY', () => {
     const { header } = await deadLetterOf(scene, await scene.publish({ webhook_url: 'http://name.test/' }));
     expect(header.get('Webhook-Dead-Letter-Reason')).toBe('exhausted');
     expect(header.get('Webhook-Dead-Letter-Detail')).toContain('Proxy response (403)');
-    expect(proxy.asked.length).toBe(2);
+    expect(proxy.connects.length).toBe(2);
   });
 
-  it('that refuses our login is waited for: no attempt is counted, and the cure is said', async () => {
+  it('that refuses the login makes deliveries wait: no attempt is counted, and the log names the cure', async () => {
     const [scene, endpoint, proxy] = [
       await openScene(),
       await startEndpoint(),
@@ -109,7 +109,7 @@ describe('EGRESS_PROXY', () => {
     expect([...worker.stdout, ...worker.stderr].join()).not.toContain('s3cret');
   });
 
-  it('that is away is waited for: no attempt is counted', async () => {
+  it('that is away makes deliveries wait: no attempt is counted', async () => {
     const [scene, endpoint, port] = [await openScene(), await startEndpoint(), await freePort()];
     const worker = await scene.startWorker({ EGRESS_PROXY: `http://127.0.0.1:${port}`, MAX_ATTEMPTS: '1' });
     const sequence = await scene.publish({ webhook_url: 'http://name.test/' });

@@ -2,11 +2,11 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { outcomeOf } from '../commands/programs.ts';
 import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
-import { died, startVictim } from './dying.ts';
+import { startVictim, victimKilled } from './dying.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
-import { makeTables, register } from './rows.ts';
+import { createTables, register } from './rows.ts';
 import {
-  drained,
+  allSettled,
   type Endpoint,
   openScene,
   type Scene,
@@ -17,38 +17,38 @@ import {
 } from './scene.ts';
 
 const SETTINGS = { ACK_WAIT_MS: '3000', ATTEMPT_TIMEOUT_MS: '1500', LOG_LEVEL: 'debug' };
-/** Retried once, and at once. */
-const IMPATIENT = { max_retries: 1, retry_delay_ms: 1 };
+/** One retry, after 1 ms. */
+const QUICK_RETRY = { max_retries: 1, retry_delay_ms: 1 };
 const ORDERS = { nats_subject: 'webhooks.orders' };
 
 let scene: Scene;
 beforeEach(async () => {
   scene = await openScene();
-  await makeTables(scene, SETTINGS);
+  await createTables(scene, SETTINGS);
 });
 
 const publish = (data: unknown, headers = {}) => scene.publish(data, { subject: 'webhooks.orders', headers });
-const lettersOf = async () => {
+const deadLetterSubjects = async () => {
   const { state } = await scene.manager.streams.info('WEBHOOKS_DLQ', { subjects_filter: '>' });
   return Object.entries(state.subjects ?? {});
 };
-/** How often each body came. */
-const counts = ({ requests }: Pick<Endpoint, 'requests'>) => {
+/** How often each body has arrived. */
+const countsByBody = ({ requests }: Pick<Endpoint, 'requests'>) => {
   const by = new Map<string, number>();
   for (const { body } of requests) by.set(body.toString(), (by.get(body.toString()) ?? 0) + 1);
   return by;
 };
 
 describe('a message for several endpoints', () => {
-  it('arrives once at each that works, and is given up for the one that does not', async () => {
+  it('arrives once at each healthy endpoint, and becomes a dead letter for the failing one', async () => {
     const [one, two, dead] = [await startEndpoint(), await startEndpoint(), await startMisbehavingEndpoint()];
     await register(scene, 'one', one.url, ORDERS);
     await register(scene, 'two', two.url, { nats_subject: 'webhooks.*' });
-    await register(scene, 'dead', `${dead.url}/status/500`, { ...ORDERS, ...IMPATIENT });
+    await register(scene, 'dead', `${dead.url}/status/500`, { ...ORDERS, ...QUICK_RETRY });
     await scene.startWorker();
     for (const n of [1, 2]) await publish({ n }, { 'Nats-Msg-Id': `order-${n}` });
-    await until(async () => (await lettersOf()).length === 2);
-    await drained(scene);
+    await until(async () => (await deadLetterSubjects()).length === 2);
+    await allSettled(scene);
     for (const endpoint of [one, two])
       expect([endpoint.received().webhookIds, endpoint.received().doubled]).toEqual([2, 0]);
     expect(dead.requests.length).toBe(4);
@@ -68,29 +68,29 @@ describe('a message for several endpoints', () => {
   });
 
   it.each([
-    ['before the first copy', 'parking.copying', 3],
+    ['before the first copy is stored', 'parking.copying', 3],
     ['between two copies', 'parking.copied', 4],
-    ['when all copies of one are stored', 'parking.copied', 6],
-    ['when it is acked', 'parking.moved', 1],
-  ])('is neither lost nor doubled where a worker dies %s', async (_when, at, time) => {
+    ['after all copies of one message are stored', 'parking.copied', 6],
+    ['after the message is acked', 'parking.moved', 1],
+  ])('is neither lost nor doubled if a worker is killed %s', async (_when, at, time) => {
     const endpoints = await Promise.all([startEndpoint(), startEndpoint(), startEndpoint()]);
     for (const [index, { url }] of endpoints.entries()) await register(scene, `e${index}`, url, ORDERS);
     const victim = await startVictim({ scene, endpoint: { url: '', requests: [] } }, { at, time }, SETTINGS);
     for (let n = 0; n < 10; n++) await publish({ n });
-    await died(victim);
-    // What the victim had sent, and not acked, may come twice; nothing else may.
-    const before = endpoints.map(counts);
+    await victimKilled(victim);
+    // Only messages that the victim has sent and not acked may arrive twice.
+    const before = endpoints.map(countsByBody);
     await scene.startWorker(SETTINGS);
-    await drained(scene);
+    await allSettled(scene);
     for (const [index, endpoint] of endpoints.entries()) {
-      const after = counts(endpoint);
+      const after = countsByBody(endpoint);
       expect(after.size).toBe(10);
       for (const [body, times] of after)
         expect(times).toBeLessThanOrEqual(1 + (before[index]!.get(body) ?? 0));
     }
   });
 
-  it('goes to those whose event_types take it, and nowhere where none does, which is counted', async () => {
+  it('goes to the endpoints whose event_types accept it, and is discarded and counted if none does', async () => {
     const [all, orders] = [await startEndpoint(), await startEndpoint()];
     await register(scene, 'all', all.url, ORDERS);
     await register(scene, 'some', orders.url, { ...ORDERS, event_types: ['order.*'] });
@@ -102,15 +102,15 @@ describe('a message for several endpoints', () => {
     await scene.publish({ type: 'y' }, { subject: 'webhooks.picky' });
     await until(() => all.requests.length === 3 && orders.requests.length === 2);
     await until(async () => sumOf(await statisticsOf(scene), 'messages_dropped') === 1);
-    await drained(scene);
+    await allSettled(scene);
     expect([all.requests.length, orders.requests.length]).toEqual([3, 2]);
-    expect(await lettersOf()).toEqual([]);
+    expect(await deadLetterSubjects()).toEqual([]);
     expect((await outcomeOf(['stats'], scene.env)).stdout).toContain(
       '1 discarded: rows match the subject, and none accepts the event type',
     );
   });
 
-  it('that no row wanted reaches one that is made to want it before it is published', async () => {
+  it('is delivered if its row was changed to accept its event type just before it was published', async () => {
     const endpoint = await startEndpoint();
     await register(scene, 'picky', endpoint.url, { ...ORDERS, event_types: ['nothing'] });
     await scene.startWorker();
@@ -118,14 +118,14 @@ describe('a message for several endpoints', () => {
     await until(async () => sumOf(await statisticsOf(scene), 'messages_dropped') === 1);
     await scene.query(`UPDATE rule_webhooks SET event_types = '{second}'`);
     await publish({ type: 'second' });
-    await drained(scene);
+    await allSettled(scene);
     expect(endpoint.requests.length).toBe(1);
   });
 
-  it('waits for each while PostgreSQL is away at the start of a worker, and is not doubled', async () => {
+  it('waits while PostgreSQL is away at the start of a worker, and then arrives once at each endpoint', async () => {
     const postgres = await startPrivatePostgres();
     scene = await openScene({ databaseUrl: postgres.url });
-    await makeTables(scene, SETTINGS);
+    await createTables(scene, SETTINGS);
     const [one, two] = [await startEndpoint(), await startEndpoint()];
     await register(scene, 'one', one.url, { ...ORDERS, paused: true });
     await register(scene, 'two', two.url, { ...ORDERS, paused: true });
@@ -139,40 +139,40 @@ describe('a message for several endpoints', () => {
     await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 3);
     await postgres.restart();
     await until(() => scene.query(`UPDATE rule_webhooks SET paused = false`));
-    await drained(scene);
+    await allSettled(scene);
     await stopWorker(second);
     for (const endpoint of [one, two])
-      expect([...counts(endpoint)].sort()).toEqual([
+      expect([...countsByBody(endpoint)].sort()).toEqual([
         ['{"n":1}', 1],
         ['{"n":2}', 1],
       ]);
   });
 
-  it('is given up for one that is not enabled, with DISABLED_ENDPOINT=dead-letter', async () => {
+  it('becomes a dead letter for a disabled endpoint, with DISABLED_ENDPOINT=dead-letter', async () => {
     const [on, off] = [await startEndpoint(), await startEndpoint()];
     await register(scene, 'on', on.url, ORDERS);
     await register(scene, 'off', off.url, { ...ORDERS, enabled: false });
     await scene.startWorker({ DISABLED_ENDPOINT: 'dead-letter' });
     await publish({ n: 1 });
-    await until(async () => (await lettersOf()).length === 1);
-    await drained(scene);
+    await until(async () => (await deadLetterSubjects()).length === 1);
+    await allSettled(scene);
     expect([on.requests.length, off.requests.length]).toEqual([1, 0]);
   });
 
-  it('that is too large for its copies is kept among the dead letters, with the cure', async () => {
+  it('becomes a dead letter with the cure if it is too large for its copies', async () => {
     const endpoint = await startEndpoint();
     for (const name of ['one', 'two']) await register(scene, name, endpoint.url, ORDERS);
     await scene.startWorker();
     await publish(Buffer.alloc(1024 * 1024 - 100, '1'));
-    // Its parts are stored before it.
+    // The parts of a large dead letter are stored before the dead letter itself.
     const subject = await until(
-      async () => (await lettersOf()).find(([each]) => each.endsWith('.none'))?.[0],
+      async () => (await deadLetterSubjects()).find(([each]) => each.endsWith('.none'))?.[0],
     );
-    const letter = await scene.manager.streams.getMessage('WEBHOOKS_DLQ', { last_by_subj: subject });
-    expect(letter.header.get('Webhook-Dead-Letter-Detail')).toContain('raise max_payload');
+    const deadLetter = await scene.manager.streams.getMessage('WEBHOOKS_DLQ', { last_by_subj: subject });
+    expect(deadLetter.header.get('Webhook-Dead-Letter-Detail')).toContain('raise max_payload');
   });
 
-  it('whose row is deleted is given up for that one only', async () => {
+  it('becomes a dead letter only for the endpoint whose row is deleted', async () => {
     const [stays, goes] = [await startEndpoint(), await startEndpoint()];
     await register(scene, 'stays', stays.url, ORDERS);
     await register(scene, 'goes', goes.url, { ...ORDERS, paused: true });
@@ -180,8 +180,8 @@ describe('a message for several endpoints', () => {
     await publish({ n: 1 });
     await until(() => stays.requests.length === 1);
     await scene.query(`DELETE FROM rule_webhooks WHERE webhook_name = 'goes'`);
-    await drained(scene);
-    expect(await lettersOf()).toEqual([[expect.stringMatching(/\.goes-[0-9a-f]{8}$/), 1]]);
+    await allSettled(scene);
+    expect(await deadLetterSubjects()).toEqual([[expect.stringMatching(/\.goes-[0-9a-f]{8}$/), 1]]);
     expect([stays.requests.length, goes.requests.length]).toEqual([1, 0]);
   });
 });

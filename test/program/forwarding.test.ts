@@ -16,7 +16,7 @@ beforeAll(async () => {
   await stopWorker(await scene.startWorker());
   svix = await startSvix('SVIX_TOKEN', ['dev', 'stage']);
   convoy = await startConvoy('CONVOY_KEY', 'PROJECT_ID');
-  // The rows are those of the manual, but for where the services are.
+  // The rows are the ones in the manual, with the URLs of the fakes.
   await scene.query(manualBlock('-- Svix').replace('https://api.svix.com', svix.url));
   await scene.query(manualBlock('-- Convoy').replace('https://us.getconvoy.cloud', convoy.url));
   await scene.query('UPDATE rule_webhooks SET retry_delay_ms = 10, max_retries = 1');
@@ -26,7 +26,7 @@ beforeAll(async () => {
 const publish = (subject: string, id: string, event = EVENT) =>
   scene.publish(Buffer.from(event), { subject, headers: { 'Nats-Msg-Id': id } });
 
-/** Its row in `nats_deliveries`, once it is delivered, and its attempts. */
+/** Resolves to the row of a webhook in `nats_deliveries` once it is delivered, and to its attempts. */
 async function delivered(id: string) {
   const delivery = await until(async () => {
     const [row] = await scene.query('SELECT * FROM nats_deliveries WHERE delivery_id = $1', [id]);
@@ -40,7 +40,7 @@ async function delivered(id: string) {
 }
 
 describe('a row that forwards to Svix', () => {
-  it("makes each event a message of its project's application, with its numbers as they are written", async () => {
+  it("makes each event a message of its project's application, and keeps its numbers as they are written", async () => {
     await publish('webhooks.users', 'svix-1');
     await publish('webhooks.users', 'svix-2', EVENT.replace('"dev"', '"stage"'));
     await Promise.all([delivered('svix-1'), delivered('svix-2')]);
@@ -53,7 +53,7 @@ describe('a row that forwards to Svix', () => {
     expect(svix.messages.find(({ eventId }) => eventId === 'svix-2')).toMatchObject({ application: 'stage' });
   });
 
-  it('counts the 409 of a repeated event as delivered, and nothing shows a failure of it', async () => {
+  it('counts the 409 answer to a repeated event as delivered, and records no failure', async () => {
     svix.loseNextAnswer();
     await publish('webhooks.users', 'svix-repeated');
     const { delivery, attempts } = await delivered('svix-repeated');
@@ -65,14 +65,14 @@ describe('a row that forwards to Svix', () => {
     ).toEqual([]);
   });
 
-  it('gives up what Svix does not take, with what it says', async () => {
+  it('dead-letters an event that Svix rejects, and records the answer of Svix', async () => {
     const sequence = await publish(
       'webhooks.users',
       'svix-422',
       EVENT.replace('user.created', 'user created'),
     );
-    const letter = await deadLetterOf(scene, sequence);
-    expect(letter.header.get('Webhook-Dead-Letter-Detail')).toBe('HTTP 422');
+    const deadLetter = await deadLetterOf(scene, sequence);
+    expect(deadLetter.header.get('Webhook-Dead-Letter-Detail')).toBe('HTTP 422');
     await until(async () => {
       const [attempt] = await scene.query(
         `SELECT response_excerpt FROM rule_nats_delivery_attempts WHERE delivery_id = 'svix-422'`,
@@ -81,14 +81,14 @@ describe('a row that forwards to Svix', () => {
     });
   });
 
-  it('sends nothing where the payload names no project', async () => {
+  it('sends nothing if the payload names no project', async () => {
     const before = svix.answers.length;
-    const letter = await deadLetterOf(
+    const deadLetter = await deadLetterOf(
       scene,
       await publish('webhooks.users', 'svix-none', '{"type":"user.created"}'),
     );
-    expect(letter.header.get('Webhook-Dead-Letter-Reason')).toBe('malformed');
-    expect(letter.header.get('Webhook-Dead-Letter-Detail')).toBe(
+    expect(deadLetter.header.get('Webhook-Dead-Letter-Reason')).toBe('malformed');
+    expect(deadLetter.header.get('Webhook-Dead-Letter-Detail')).toBe(
       'rule_webhooks, webhook_name "svix": url: {project} is not in the payload',
     );
     expect(svix.answers.length).toBe(before);
@@ -96,7 +96,7 @@ describe('a row that forwards to Svix', () => {
 });
 
 describe('a row that forwards to Convoy', () => {
-  it('makes each event one of its endpoint, with its numbers as they are written', async () => {
+  it('makes each event a Convoy event of the endpoint, and keeps its numbers as they are written', async () => {
     await publish('webhooks.invoices', 'convoy-1', EVENT.replace('user.created', 'invoice.paid'));
     await delivered('convoy-1');
     expect(convoy.events[0]).toMatchObject({

@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
-import { startAskable } from './askable.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
 import { openScene } from './scene.ts';
+import { startWorkerWithHealth } from './worker-with-health.ts';
 
 describe('/health', () => {
-  it('is ok while all is well', async () => {
-    const { healthIs } = await startAskable(await openScene());
+  it('is ok while nothing fails', async () => {
+    const { healthIs } = await startWorkerWithHealth(await openScene());
     await healthIs({ code: 200, status: 'ok', troubles: {}, slots: { busy: 0, free: 256 } });
   });
 
   it('is degraded while PostgreSQL is away, and ok again when it is back', async () => {
     const postgres = await startPrivatePostgres();
-    const { healthIs } = await startAskable(await openScene({ databaseUrl: postgres.url }));
+    const { healthIs } = await startWorkerWithHealth(await openScene({ databaseUrl: postgres.url }));
     await healthIs({ status: 'ok' });
     await postgres.kill();
     await healthIs({ code: 200, status: 'degraded', troubles: { postgres: expect.any(String) } });
@@ -23,7 +23,7 @@ describe('/health', () => {
 
   it('is failing while NATS is away, and ok again when it is back', async () => {
     const scene = await openScene();
-    const { healthIs } = await startAskable(scene);
+    const { healthIs } = await startWorkerWithHealth(scene);
     await healthIs({ status: 'ok' });
     await scene.nats.kill();
     await healthIs({ code: 503, status: 'failing', troubles: { nats: expect.any(String) } });
@@ -33,7 +33,7 @@ describe('/health', () => {
 
   it('is failing while dead letters cannot be stored', async () => {
     const scene = await openScene();
-    const { healthIs } = await startAskable(scene);
+    const { healthIs } = await startWorkerWithHealth(scene);
     await scene.manager.streams.delete('WEBHOOKS_DLQ');
     await scene.publish({ no: 'endpoint' });
     await healthIs({
@@ -43,9 +43,9 @@ describe('/health', () => {
     });
   });
 
-  it('is draining once a signal has come', async () => {
+  it('is draining after a signal to stop', async () => {
     const [scene, endpoint] = [await openScene(), await startMisbehavingEndpoint()];
-    const { worker, healthIs } = await startAskable(scene);
+    const { worker, healthIs } = await startWorkerWithHealth(scene);
     await scene.publish({ webhook_url: `${endpoint.url}/hang` });
     await until(() => endpoint.requests.length === 1);
     worker.kill();

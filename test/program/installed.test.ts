@@ -7,7 +7,7 @@ import { temporaryFolder } from '../support/clean-up.ts';
 import { runCommand } from '../support/program.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-/** The folder of somebody who has installed the package there, and the package in it. */
+/** A user's folder, and the package that is installed in this folder. */
 let folder: string;
 let installed: string;
 
@@ -15,16 +15,16 @@ beforeAll(async () => {
   folder = await temporaryFolder();
   installed = join(folder, 'node_modules', 'nats-webhook-worker');
   await mkdir(installed, { recursive: true });
-  await done('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], ROOT);
+  await runToEnd('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], ROOT);
   const archive = (await readdir(folder)).find((name) => name.endsWith('.tgz'))!;
-  await done('tar', ['-xzf', join(folder, archive), '--strip-components=1', '-C', installed], folder);
-  // What npm would install beside it.
+  await runToEnd('tar', ['-xzf', join(folder, archive), '--strip-components=1', '-C', installed], folder);
+  // The dependencies that npm would install.
   for (const name of await readdir(join(ROOT, 'node_modules'))) {
     await symlink(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name));
   }
 });
 
-async function done(command: string, args: readonly string[], cwd: string): Promise<string> {
+async function runToEnd(command: string, args: readonly string[], cwd: string): Promise<string> {
   const program = await runCommand(command, args, { cwd });
   const { code } = await program.waitForExit({ timeoutMs: 60_000 });
   expect(
@@ -35,8 +35,8 @@ async function done(command: string, args: readonly string[], cwd: string): Prom
   return program.stdout.join('\n');
 }
 
-describe('a package that is installed', () => {
-  it('keeps its data in the working folder, and the lines that it prints work from any other', async () => {
+describe('the installed package', () => {
+  it('keeps its data in the working folder, and prints commands that work in any folder', async () => {
     const main = join(installed, 'dist', 'main.js');
     const program = await runCommand(process.execPath, [main, 'up'], { cwd: folder });
     await program.waitForLine('Ctrl-C stops everything', { timeoutMs: 60_000 });
@@ -50,17 +50,17 @@ describe('a package that is installed', () => {
 
     const lines = program.stdout.filter((line) => line.startsWith('  cd '));
     expect(lines).toHaveLength(3);
-    for (const line of lines) await done('/bin/sh', ['-c', line], await temporaryFolder());
+    for (const line of lines) await runToEnd('/bin/sh', ['-c', line], await temporaryFolder());
     await program.waitForLine(/^received .*POST \/hello {2}200/);
 
     program.kill();
     expect(await program.waitForExit()).toMatchObject({ code: 0 });
   });
 
-  it('keeps server programs there as well, where the user has no folder for caches', async () => {
+  it('keeps the server programs in the working folder if the user has no cache folder', async () => {
     const module = join(installed, 'dist', 'embedded', 'files', 'cache-folder.js');
     const code = `console.log(await (await import(${JSON.stringify(module)})).cacheFolder({}))`;
-    const found = await done(process.execPath, ['--input-type=module', '--eval', code], folder);
+    const found = await runToEnd(process.execPath, ['--input-type=module', '--eval', code], folder);
     expect(found).toBe(join(folder, '.cache'));
   });
 });

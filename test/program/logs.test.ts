@@ -4,10 +4,18 @@ import { type RunningProgram, runProgram } from '../support/program.ts';
 import { startTestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
-import { attemptsLogged, drained, logOf, openScene, type Scene, startEndpoint, stopWorker } from './scene.ts';
+import {
+  allSettled,
+  attemptsLogged,
+  logOf,
+  openScene,
+  type Scene,
+  startEndpoint,
+  stopWorker,
+} from './scene.ts';
 
-/** A worker that delivers one webhook and ends: all that it writes. */
-async function outputWith(settings: Record<string, string>): Promise<RunningProgram> {
+/** Runs a worker that delivers one webhook and stops. Returns the worker with its output. */
+async function runWith(settings: Record<string, string>): Promise<RunningProgram> {
   const [scene, endpoint] = [await openScene(), await startEndpoint()];
   const worker = await scene.startWorker(settings);
   await scene.publish({ webhook_url: endpoint.url });
@@ -18,8 +26,8 @@ async function outputWith(settings: Record<string, string>): Promise<RunningProg
 }
 
 describe('the log', () => {
-  it('is JSON where no terminal reads it', async () => {
-    const lines = logOf(await outputWith({}));
+  it('is JSON if stdout is not a terminal', async () => {
+    const lines = logOf(await runWith({}));
     for (const line of lines)
       expect(line).toMatchObject({
         level: expect.any(String),
@@ -29,25 +37,25 @@ describe('the log', () => {
     expect(lines.at(-1)).toMatchObject({ msg: 'worker.stopped', processed: 1 });
   });
 
-  it('is logfmt with LOG_FORMAT=logfmt, to the last line', async () => {
-    const { stdout } = await outputWith({ LOG_FORMAT: 'logfmt' });
+  it('is logfmt up to the last line with LOG_FORMAT=logfmt', async () => {
+    const { stdout } = await runWith({ LOG_FORMAT: 'logfmt' });
     for (const line of stdout) expect(line).toMatch(/^(\w+=("(\\.|[^"])*"|\S*) ?)+$/);
     expect(stdout.at(-1)).toMatch(/msg=worker\.stopped/);
     expect(stdout.at(-1)).toMatch(/processed=1/);
   });
 
-  it('is for people with LOG_FORMAT=pretty', async () => {
-    const { stdout } = await outputWith({ LOG_FORMAT: 'pretty' });
+  it('is easy to read with LOG_FORMAT=pretty', async () => {
+    const { stdout } = await runWith({ LOG_FORMAT: 'pretty' });
     expect(stdout[0]).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] .*INFO/);
     expect(stdout.join('\n')).toMatch(/worker\.stopped[\s\S]*processed.*1/);
   });
 
-  it('says nothing of deliveries that work, unless LOG_LEVEL=debug', async () => {
-    expect(attemptsLogged(await outputWith({}))).toEqual([]);
+  it('has no lines about successful deliveries by default', async () => {
+    expect(attemptsLogged(await runWith({}))).toEqual([]);
   });
 
-  it('has one line an attempt with LOG_LEVEL=debug', async () => {
-    expect(attemptsLogged(await outputWith({ LOG_LEVEL: 'debug' }))).toMatchObject([
+  it('has one line per attempt with LOG_LEVEL=debug', async () => {
+    expect(attemptsLogged(await runWith({ LOG_LEVEL: 'debug' }))).toMatchObject([
       {
         level: 'debug',
         subject: 'webhooks.test',
@@ -72,7 +80,7 @@ describe('the log', () => {
 });
 
 describe('secrets', () => {
-  /** Each secret holds this word, and nothing else does. */
+  /** Every secret contains this word, and nothing else does. */
   const SECRET = 'xyzzy';
   const messages = (endpoint: string, closedPort: number): unknown[] => {
     const headers = { Authorization: `Bearer ${SECRET}-header` };
@@ -127,13 +135,13 @@ describe('secrets', () => {
     const published = messages(endpoint.url, await freePort());
     for (const message of published)
       await scene.publish(message, { headers: { Authorization: `${SECRET}-nats-header` } });
-    await drained(scene);
+    await allSettled(scene);
     await stopWorker(worker);
     expect(attemptsLogged(worker)).toHaveLength(published.length);
     output = [...worker.stdout, ...worker.stderr].join('\n');
   });
 
-  it('are in no line of the log at any level', () => {
+  it('are in no log line at any level', () => {
     expect(output.split('\n').filter((line) => line.includes(SECRET))).toEqual([]);
   });
 

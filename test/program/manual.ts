@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 const root = new URL('../../', import.meta.url);
 
-/** The pages of the manual, as paths from the root of the repository: its front door, and all that lies behind it. */
+/** The pages of the manual, as paths from the root of the repository. */
 export const PAGES: readonly string[] = [
   'README.md',
   'CHANGELOG.md',
@@ -16,13 +16,13 @@ export function readPage(path: string): string {
   return readFileSync(new URL(path, root), 'utf8');
 }
 
-/** The blocks of code of one page, in their order, without their fences. */
+/** The code blocks of one page, in order, without their fences. */
 export function blocksOf(path: string, language = '\\w*'): string[] {
   const fenced = new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms');
   return [...readPage(path).matchAll(fenced)].map(([, block]) => block!);
 }
 
-/** The one block of code in the manual that begins with this line. */
+/** The only code block in the manual that begins with this line. */
 export function manualBlock(firstLine: string): string {
   const found = PAGES.flatMap((page) => blocksOf(page)).filter((block) => block.startsWith(firstLine));
   if (found.length !== 1) throw new Error(`${found.length} blocks of the manual begin with ${firstLine}`);

@@ -6,7 +6,7 @@ import { cleanUpAfter } from '../support/clean-up.ts';
 
 export type { MisbehavingEndpoint };
 
-/** One that ends as `cleanUpAfter` says. */
+/** Starts a misbehaving endpoint. `cleanUpAfter` closes it. */
 export async function startMisbehavingEndpoint(): Promise<MisbehavingEndpoint> {
   const endpoint = await start();
   cleanUpAfter(() => endpoint.close());

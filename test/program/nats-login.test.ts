@@ -24,7 +24,7 @@ async function fileWith(content: string, name: string): Promise<string> {
   return file;
 }
 
-/** @param login of the tests themselves */
+/** @param login The login of the test itself. */
 async function sceneWith(config: string, login: object = {}) {
   const nats = await startTestNats({ config });
   const [scene, endpoint] = [await openScene({ nats, login }), await startEndpoint()];
@@ -40,8 +40,8 @@ async function sceneWith(config: string, login: object = {}) {
   };
 }
 
-/** What `worker` says when it ends because of its login. */
-async function refusal(url: string, env: Environment): Promise<string> {
+/** Resolves to the output of a worker that ends because of its login. */
+async function outputOfRefused(url: string, env: Environment): Promise<string> {
   const DATABASE_URL = (await createTestDatabase()).url;
   const worker = await runProgram(['worker'], {
     env: { NATS_URL: url, DATABASE_URL, HTTP_PORT: '0', ...env },
@@ -54,9 +54,9 @@ describe('a worker logs in', () => {
   it('with NATS_TOKEN', async () => {
     const { delivers, scene } = await sceneWith('authorization { token: "t0ken" }', { token: 't0ken' });
     await delivers({ NATS_TOKEN: 't0ken' });
-    const said = await refusal(scene.nats.url, { NATS_TOKEN: 'wr0ng' });
-    expect(said).toMatch(/refuses the token: check NATS_TOKEN/);
-    expect(said).not.toContain('wr0ng');
+    const output = await outputOfRefused(scene.nats.url, { NATS_TOKEN: 'wr0ng' });
+    expect(output).toMatch(/refuses the token: check NATS_TOKEN/);
+    expect(output).not.toContain('wr0ng');
   });
 
   it('with NATS_USER and NATS_PASS', async () => {
@@ -65,28 +65,28 @@ describe('a worker logs in', () => {
     await delivers({ NATS_USER: login.user, NATS_PASS: login.pass });
   });
 
-  it('with NATS_NKEY, the seed itself or a file with it', async () => {
+  it('with NATS_NKEY, which is a seed or the path of a file with the seed', async () => {
     const users = `authorization { users: [{ nkey: ${PUBLIC_KEY} }, { user: ann, password: x }] }`;
     const { delivers, scene } = await sceneWith(users, { user: 'ann', pass: 'x' });
     await delivers({ NATS_NKEY: SEED });
     await delivers({ NATS_NKEY: await fileWith(`${SEED}\n`, 'user.nk') });
     const other = text(nkeys.createUser().getSeed());
-    const said = await refusal(scene.nats.url, { NATS_NKEY: other });
-    expect(said).toMatch(/refuses the NKey seed: check NATS_NKEY/);
-    expect(said).not.toContain(other);
+    const output = await outputOfRefused(scene.nats.url, { NATS_NKEY: other });
+    expect(output).toMatch(/refuses the NKey seed: check NATS_NKEY/);
+    expect(output).not.toContain(other);
   });
 
-  it('with NATS_CREDS, also with credentials that were renewed while it runs', async () => {
+  it('with NATS_CREDS, and with renewed credentials while it runs', async () => {
     const operator = makeOperator();
     const own = Buffer.from(operator.credentials());
     const { delivers, scene } = await sceneWith(operator.config, { authenticator: credsAuthenticator(own) });
     const link = await startLink(scene.nats.port);
     const file = await fileWith(operator.credentials(), 'user.creds');
     const worker = await delivers({ NATS_URL: link.url, NATS_CREDS: file });
-    // Taken by a worker that runs, within a second: on a busy machine, one that starts may come when they are over.
+    // A running worker uses them within a second. A starting worker on a busy machine might use them after they expire.
     await writeFile(file, operator.credentials(Date.now() + 6000));
     link.cut();
-    // The server cuts the link when they expire.
+    // The server closes the connection when the credentials expire.
     await worker.waitForLine(
       /NATS refuses our login now \(AUTHENTICATION_EXPIRED\).*check the file that NATS_CREDS names/,
     );
@@ -96,18 +96,20 @@ describe('a worker logs in', () => {
     await until(() => reconnects() > before);
   });
 
-  it('not with NATS_CREDS of another operator, or that have expired', async () => {
+  it('neither with credentials of another operator nor with expired ones', async () => {
     const operator = makeOperator();
     const nats = await startTestNats({ config: operator.config });
     const other = await fileWith(makeOperator().credentials(), 'other.creds');
-    expect(await refusal(nats.url, { NATS_CREDS: other })).toMatch(
+    expect(await outputOfRefused(nats.url, { NATS_CREDS: other })).toMatch(
       /refuses the credentials file .*other\.creds: check the file that NATS_CREDS names/,
     );
     const past = await fileWith(operator.credentials(Date.now() - 5000), 'past.creds');
-    expect(await refusal(nats.url, { NATS_CREDS: past })).toMatch(/refuses .*past\.creds.*may have expired/);
+    expect(await outputOfRefused(nats.url, { NATS_CREDS: past })).toMatch(
+      /refuses .*past\.creds.*may have expired/,
+    );
   });
 
-  it('with TLS: NATS_TLS_CA, NATS_TLS_CERT and NATS_TLS_KEY', async () => {
+  it('over TLS with NATS_TLS_CA, NATS_TLS_CERT and NATS_TLS_KEY', async () => {
     const { caFile, sign } = await makeAuthority();
     const [server, { certFile, keyFile }] = [await sign('nats', ['127.0.0.1']), await sign('worker')];
     const { delivers } = await sceneWith(
@@ -117,44 +119,44 @@ describe('a worker logs in', () => {
     await delivers({ NATS_TLS_CA: caFile, NATS_TLS_CERT: certFile, NATS_TLS_KEY: keyFile });
   });
 
-  it('with the first server that answers', async () => {
+  it('at the first server of NATS_URL that answers', async () => {
     const { delivers, scene } = await sceneWith('');
     await delivers({ NATS_URL: `nats://127.0.0.1:1,${scene.nats.url},nats://127.0.0.1:2` });
   });
 });
 
-describe('a login that cannot be read ends a worker at once', () => {
+describe('a worker whose login cannot be read', () => {
   const NOWHERE = 'nats://127.0.0.1:1';
 
-  it('names the setting and the path, and shows nothing of the contents', async () => {
+  it('ends at once, names the setting and the path, and shows nothing of the contents', async () => {
     const file = await fileWith('hunter2hunter2', 'user.creds');
-    const said = await Promise.all([
-      refusal(NOWHERE, { NATS_CREDS: '/no/such.creds' }),
-      refusal(NOWHERE, { NATS_CREDS: file }),
-      refusal(NOWHERE, { NATS_NKEY: `${SEED}x` }),
-      refusal(NOWHERE, { NATS_TLS_CA: file }),
+    const output = await Promise.all([
+      outputOfRefused(NOWHERE, { NATS_CREDS: '/no/such.creds' }),
+      outputOfRefused(NOWHERE, { NATS_CREDS: file }),
+      outputOfRefused(NOWHERE, { NATS_NKEY: `${SEED}x` }),
+      outputOfRefused(NOWHERE, { NATS_TLS_CA: file }),
     ]);
-    expect(said).toEqual([
+    expect(output).toEqual([
       expect.stringMatching(/NATS_CREDS: \/no\/such\.creds cannot be read \(ENOENT\)/),
       expect.stringMatching(/NATS_CREDS: the credentials file .*user\.creds is not valid/),
       expect.stringMatching(/NATS_NKEY: the NKey seed is not valid/),
       expect.stringMatching(/NATS_TLS_CA: .*user\.creds holds no certificate/),
     ]);
-    expect(said.join()).not.toContain('hunter2');
-    expect(said.join()).not.toContain(SEED);
+    expect(output.join()).not.toContain('hunter2');
+    expect(output.join()).not.toContain(SEED);
   });
 });
 
-describe.concurrent('a worker that NATS has no room for', () => {
-  it('waits, and says why', async () => {
+describe.concurrent('a worker that exceeds a limit', () => {
+  it('on the connections of the server waits, and logs the reason', async () => {
     const nats = await startTestNats({ config: 'max_connections: 1' });
-    // The tests' own connection takes the place.
+    // The test itself holds the only connection.
     const { env } = await openScene({ nats });
     const worker = await runProgram(['worker'], { env });
     await worker.waitForLine(/cannot be reached yet \(maximum connections exceeded\)/);
   });
 
-  it('in its account waits, and says what may be', async () => {
+  it('on the connections of its account waits, and logs the possible reason', async () => {
     const operator = makeOperator({ connections: 1 });
     const nats = await startTestNats({ config: operator.config });
     const authenticator = credsAuthenticator(Buffer.from(operator.credentials()));
@@ -164,12 +166,12 @@ describe.concurrent('a worker that NATS has no room for', () => {
     await worker.waitForLine(/cannot be reached yet \(.*may our account open one more connection\?\)/);
   });
 
-  it('in its limits of JetStream ends, and says how to raise them', async () => {
+  it('on the streams of its account ends, and says how to raise the limit', async () => {
     const nats = await startTestNats({
       config:
         'accounts { A { jetstream { max_streams: 1, max_file: 10M }, users: [{ user: ann, password: x }] } }',
     });
-    expect(await refusal(nats.url, { NATS_USER: 'ann', NATS_PASS: 'x' })).toMatch(
+    expect(await outputOfRefused(nats.url, { NATS_USER: 'ann', NATS_PASS: 'x' })).toMatch(
       /NATS refuses to make the stream WEBHOOKS_DLQ.*maximum number of streams reached.*raise max_streams of the account/,
     );
   });

@@ -5,19 +5,19 @@ import { cleanUpAfter } from '../support/clean-up.ts';
 import { until } from '../support/wait.ts';
 import type { Scene } from './scene.ts';
 
-export type Seen = { readonly n: number; readonly isTaken: boolean };
+export type Seen = { readonly n: number; readonly isAccepted: boolean };
 
-/** An endpoint that notes what comes of each key, and takes what it is told to. */
+/** Starts an endpoint that records the requests of each ordering key, and answers 200 if `accepts` says so, else 500. */
 export async function startOrderedEndpoint(
-  takes: (what: { key: string; n: number; request: number }) => boolean,
+  accepts: (request: { key: string; n: number; request: number }) => boolean,
 ) {
   const byKey = new Map<string, Seen[]>();
   let request = 0;
   const server = createServer(async (incoming, response) => {
     const { key, n } = JSON.parse((await buffer(incoming)).toString());
-    const isTaken = takes({ key, n, request: ++request });
-    byKey.set(key, [...(byKey.get(key) ?? []), { n, isTaken }]);
-    response.writeHead(isTaken ? 200 : 500).end();
+    const isAccepted = accepts({ key, n, request: ++request });
+    byKey.set(key, [...(byKey.get(key) ?? []), { n, isAccepted }]);
+    response.writeHead(isAccepted ? 200 : 500).end();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   cleanUpAfter(() => {
@@ -28,22 +28,23 @@ export async function startOrderedEndpoint(
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
-    /** What it took of a key, each once. */
-    taken: (key: string) => new Set(seen(key).flatMap(({ n, isTaken }) => (isTaken ? [n] : []))).size,
+    /** How many different messages of a key the endpoint has accepted. */
+    accepted: (key: string) =>
+      new Set(seen(key).flatMap(({ n, isAccepted }) => (isAccepted ? [n] : []))).size,
   };
 }
 
-/** What was out of order: neither the same message once more, nor the next one after it was taken. */
+/** The requests that were out of order. In order are a repeated message, and the next message after an accepted one. */
 export function outOfOrder(seen: readonly Seen[]): readonly Seen[] {
-  let last: Seen = { n: 0, isTaken: true };
+  let last: Seen = { n: 0, isAccepted: true };
   return seen.filter((each) => {
-    const isRight = each.n === last.n || (each.n === last.n + 1 && last.isTaken);
-    last = each.n === last.n ? { n: each.n, isTaken: each.isTaken || last.isTaken } : each;
-    return !isRight;
+    const isInOrder = each.n === last.n || (each.n === last.n + 1 && last.isAccepted);
+    last = each.n === last.n ? { n: each.n, isAccepted: each.isAccepted || last.isAccepted } : each;
+    return !isInOrder;
   });
 }
 
-/** Stores messages 1 to `count` of each key, a number after the other. */
+/** Stores messages 1 to `count` of each key: first message 1 of all keys, then message 2 of all keys, and so on. */
 export async function publishOrdered(scene: Scene, url: string, keys: readonly string[], count: number) {
   for (let n = 1; n <= count; n++) {
     await Promise.all(
@@ -54,6 +55,6 @@ export async function publishOrdered(scene: Scene, url: string, keys: readonly s
   }
 }
 
-export async function orderedDrained({ manager }: Pick<Scene, 'manager'>): Promise<void> {
+export async function allOrderedSettled({ manager }: Pick<Scene, 'manager'>): Promise<void> {
   await until(async () => (await manager.streams.info('WEBHOOKS_ORDERED')).state.messages === 0);
 }

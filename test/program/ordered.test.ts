@@ -2,9 +2,8 @@ import { RetentionPolicy } from 'nats';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { outcomeOf } from '../commands/programs.ts';
 import { until } from '../support/wait.ts';
-import { startAskable } from './askable.ts';
-import { orderedDrained, outOfOrder, publishOrdered, startOrderedEndpoint } from './ordered-scene.ts';
-import { makeTables, register } from './rows.ts';
+import { allOrderedSettled, outOfOrder, publishOrdered, startOrderedEndpoint } from './ordered-scene.ts';
+import { createTables, register } from './rows.ts';
 import {
   deadLetterOf,
   logOf,
@@ -15,11 +14,12 @@ import {
   statisticsOf,
   stopWorker,
 } from './scene.ts';
+import { startWorkerWithHealth } from './worker-with-health.ts';
 
-const SOON = { ACK_WAIT_MS: '3000', ATTEMPT_TIMEOUT_MS: '1500', BACKOFF_BASE_MS: '20' };
+const QUICK = { ACK_WAIT_MS: '3000', ATTEMPT_TIMEOUT_MS: '1500', BACKOFF_BASE_MS: '20' };
 const keysNamed = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name}${n}`);
 
-/** Messages that are with a worker, or wait for a retry. */
+/** How many messages a worker holds, or wait for a retry. */
 async function held(): Promise<number> {
   const durables = await scene.manager.consumers.list('WEBHOOKS_ORDERED').next();
   return durables.reduce((sum, { num_ack_pending }) => sum + num_ack_pending, 0);
@@ -31,50 +31,51 @@ beforeEach(async () => {
 });
 
 describe('ordered webhooks', () => {
-  it('arrive in order, none missing, also where some fail and one of two workers is killed in the middle', async () => {
+  it('arrive complete and in order, even if some attempts fail and one of two workers is killed', async () => {
     const keys = keysNamed('k', 5);
     const endpoint = await startOrderedEndpoint(({ request }) => request % 10 !== 0);
-    const [victim] = await Promise.all([scene.startWorker(SOON), scene.startWorker(SOON)]);
+    const [victim] = await Promise.all([scene.startWorker(QUICK), scene.startWorker(QUICK)]);
     const published = publishOrdered(scene, endpoint.url, keys, 40);
-    await until(() => keys.every((key) => endpoint.taken(key) >= 10));
+    await until(() => keys.every((key) => endpoint.accepted(key) >= 10));
     victim.kill('SIGKILL');
     await published;
-    await orderedDrained(scene);
+    await allOrderedSettled(scene);
     for (const key of keys) {
-      expect(endpoint.taken(key)).toBe(40);
+      expect(endpoint.accepted(key)).toBe(40);
       expect(outOfOrder(endpoint.seen(key))).toEqual([]);
     }
   });
 
-  it('wait for nobody but those of their own key', async () => {
+  it('wait only for webhooks with the same ordering key', async () => {
     const healthy = await startOrderedEndpoint(() => true);
-    const dead = await startOrderedEndpoint(() => false);
+    const failing = await startOrderedEndpoint(() => false);
     await scene.startWorker({ CONCURRENCY: '8', MAX_OPEN_QUEUES: '4' });
-    await publishOrdered(scene, dead.url, keysNamed('dead', 30), 2);
-    await publishOrdered(scene, healthy.url, keysNamed('well', 10), 10);
+    await publishOrdered(scene, failing.url, keysNamed('failing', 30), 2);
+    await publishOrdered(scene, healthy.url, keysNamed('healthy', 10), 10);
     const other = await startEndpoint();
     await scene.publishMany(20, other.url);
-    await until(() => keysNamed('well', 10).every((key) => healthy.taken(key) === 10));
+    await until(() => keysNamed('healthy', 10).every((key) => healthy.accepted(key) === 10));
     await until(() => other.requests.length === 20);
-    for (const key of keysNamed('dead', 30)) expect(dead.seen(key).every(({ n }) => n === 1)).toBe(true);
+    for (const key of keysNamed('failing', 30))
+      expect(failing.seen(key).every(({ n }) => n === 1)).toBe(true);
   });
 
-  it('of a paused endpoint wait without a slot, and are delivered in order when it goes on', async () => {
+  it('of a paused endpoint wait without a slot, and are delivered in order when the endpoint is resumed', async () => {
     const endpoint = await startOrderedEndpoint(() => true);
     const keys = keysNamed('k', 20);
-    await makeTables(scene);
+    await createTables(scene);
     await setPaused(scene, endpoint.url, true);
-    const { healthIs } = await startAskable(scene, { CONCURRENCY: '4', MAX_OPEN_QUEUES: '8' });
+    const { healthIs } = await startWorkerWithHealth(scene, { CONCURRENCY: '4', MAX_OPEN_QUEUES: '8' });
     await publishOrdered(scene, endpoint.url, keys, 3);
     await healthIs({ code: 200, status: 'ok', slots: { busy: 0 }, ordered: { waiting: 20 } });
     await setPaused(scene, endpoint.url, false);
-    await orderedDrained(scene);
+    await allOrderedSettled(scene);
     for (const key of keys) expect(endpoint.seen(key).map(({ n }) => n)).toEqual([1, 2, 3]);
   });
 
-  it('are handed back unsent by a worker that stops, and are no dead letters for that', async () => {
+  it('are requeued unsent by a worker that stops, and do not become dead letters', async () => {
     const endpoint = await startOrderedEndpoint(() => true);
-    await makeTables(scene);
+    await createTables(scene);
     await setPaused(scene, endpoint.url, true);
     const first = await scene.startWorker({ MAX_ATTEMPTS: '1' });
     await publishOrdered(scene, endpoint.url, ['k'], 2);
@@ -82,118 +83,118 @@ describe('ordered webhooks', () => {
     await stopWorker(first);
     await setPaused(scene, endpoint.url, false);
     await scene.startWorker({ MAX_ATTEMPTS: '1' });
-    await orderedDrained(scene);
+    await allOrderedSettled(scene);
     expect(endpoint.seen('k').map(({ n }) => n)).toEqual([1, 2]);
   });
 
-  it('are not sent by a worker that stood still while another had them', async () => {
+  it('are not sent by a worker that was stopped (SIGSTOP) while another worker sent them', async () => {
     const endpoint = await startOrderedEndpoint(() => true);
-    await makeTables(scene, SOON);
+    await createTables(scene, QUICK);
     await setPaused(scene, endpoint.url, true);
-    const idle = await scene.startWorker({ ...SOON, CONSUMER_NAME: 'idle' });
+    const stopped = await scene.startWorker({ ...QUICK, CONSUMER_NAME: 'stopped' });
     await publishOrdered(scene, endpoint.url, ['k'], 2);
     await until(async () => (await held()) === 1);
-    idle.kill('SIGSTOP');
-    await scene.startWorker(SOON);
+    stopped.kill('SIGSTOP');
+    await scene.startWorker(QUICK);
     await setPaused(scene, endpoint.url, false);
-    await orderedDrained(scene);
-    idle.kill('SIGCONT');
+    await allOrderedSettled(scene);
+    stopped.kill('SIGCONT');
     await publishOrdered(scene, endpoint.url, ['other'], 1);
-    await until(() => endpoint.taken('other') === 1);
-    await stopWorker(idle);
+    await until(() => endpoint.accepted('other') === 1);
+    await stopWorker(stopped);
     expect(endpoint.seen('k').map(({ n }) => n)).toEqual([1, 2]);
   });
 
-  it('that are given up become dead letters of their own stream, and the next one follows', async () => {
+  it('that are given up become dead letters of the ordered stream, and the next webhook of the key follows', async () => {
     const endpoint = await startOrderedEndpoint(({ n }) => n !== 2);
-    await scene.startWorker({ ...SOON, MAX_ATTEMPTS: '2' });
+    await scene.startWorker({ ...QUICK, MAX_ATTEMPTS: '2' });
     await publishOrdered(scene, endpoint.url, ['k'], 3);
-    await orderedDrained(scene);
+    await allOrderedSettled(scene);
     expect(endpoint.seen('k').map(({ n }) => n)).toEqual([1, 2, 2, 3]);
-    const letter = await deadLetterOf(scene, 2);
+    const deadLetter = await deadLetterOf(scene, 2);
     const { created } = await scene.manager.streams.info('WEBHOOKS_ORDERED');
-    expect(letter.subject).toMatch(
+    expect(deadLetter.subject).toMatch(
       new RegExp(`^dlq\\.WEBHOOKS\\.WEBHOOKS_ORDERED\\.${Date.parse(created)}\\.2\\.127-0-0-1-`),
     );
-    expect(letter.header.get('Webhook-Original-Stream')).toBe('WEBHOOKS_ORDERED');
-    expect(letter.header.get('Webhook-Original-Subject')).toBe('webhooks.ordered.k');
+    expect(deadLetter.header.get('Webhook-Original-Stream')).toBe('WEBHOOKS_ORDERED');
+    expect(deadLetter.header.get('Webhook-Original-Subject')).toBe('webhooks.ordered.k');
   });
 
-  it('go on when their durables are deleted, and when their stream is', async () => {
+  it('are delivered even if their durable or their stream is deleted', async () => {
     const endpoint = await startOrderedEndpoint(({ request }) => request % 3 !== 0);
-    const worker = await scene.startWorker(SOON);
+    const worker = await scene.startWorker(QUICK);
     const published = publishOrdered(scene, endpoint.url, ['k'], 30);
-    await until(() => endpoint.taken('k') >= 5);
+    await until(() => endpoint.accepted('k') >= 5);
     const [durable] = await scene.manager.consumers.list('WEBHOOKS_ORDERED').next();
     await scene.manager.consumers.delete('WEBHOOKS_ORDERED', durable!.name);
     await published;
-    await orderedDrained(scene);
-    expect(endpoint.taken('k')).toBe(30);
+    await allOrderedSettled(scene);
+    expect(endpoint.accepted('k')).toBe(30);
     expect(outOfOrder(endpoint.seen('k'))).toEqual([]);
     await scene.manager.streams.delete('WEBHOOKS_ORDERED');
     await worker.waitForLine(/"kind":"ordered".*stream\.recreated/);
     await publishOrdered(scene, endpoint.url, ['after'], 2);
-    await until(() => endpoint.taken('after') === 2);
+    await until(() => endpoint.accepted('after') === 2);
   });
 
-  it('without a URL go to their row, and to several rows each in order', async () => {
+  it('without a URL go to their row, and to each of several rows in order', async () => {
     const one = await startOrderedEndpoint(({ request }) => request % 3 !== 0);
     const two = await startOrderedEndpoint(({ request }) => request % 4 !== 0);
     const named = await startOrderedEndpoint(() => true);
     const quick = { retry_delay_ms: 50, max_retries: 10 };
-    await makeTables(scene, SOON);
+    await createTables(scene, QUICK);
     await register(scene, 'one', one.url, { ...quick, nats_subject: 'webhooks.ordered.both' });
-    // It wants every second one: those that only the other one wants do not overtake what that one has still to get.
+    // This row accepts every second message. Messages for row `one` only must not overtake the copies of earlier messages.
     await register(scene, 'two', two.url, {
       ...quick,
       nats_subject: 'webhooks.ordered.*',
       event_types: ['even'],
     });
     await register(scene, 'named', named.url, { nats_subject: 'webhooks.ordered.named', ...quick });
-    await scene.startWorker(SOON);
+    await scene.startWorker(QUICK);
     for (let n = 1; n <= 20; n++) {
       const event = n % 2 === 0 ? 'even' : 'odd';
       await scene.publish({ key: 'both', n, event }, { subject: 'webhooks.ordered.both' });
       await scene.publish({ key: 'named', n, event: 'odd' }, { subject: 'webhooks.ordered.named' });
     }
-    await orderedDrained(scene);
+    await allOrderedSettled(scene);
     expect(outOfOrder(one.seen('both'))).toEqual([]);
-    expect([one.taken('both'), two.taken('both'), named.taken('named')]).toEqual([20, 10, 20]);
-    const even = two.seen('both').map(({ n, isTaken }) => ({ n: n / 2, isTaken }));
+    expect([one.accepted('both'), two.accepted('both'), named.accepted('named')]).toEqual([20, 10, 20]);
+    const even = two.seen('both').map(({ n, isAccepted }) => ({ n: n / 2, isAccepted }));
     expect(outOfOrder(even)).toEqual([]);
   });
 
-  it('that were copied for several rows go before those that come when only one is left', async () => {
+  it('that were copied for several rows go before later webhooks, even if only one row is left', async () => {
     const one = await startOrderedEndpoint(() => true);
-    await makeTables(scene, SOON);
+    await createTables(scene, QUICK);
     await register(scene, 'one', one.url, { nats_subject: 'webhooks.ordered.k', paused: true });
     await register(scene, 'two', one.url, { nats_subject: 'webhooks.ordered.k', paused: true });
-    await scene.startWorker(SOON);
+    await scene.startWorker(QUICK);
     for (const n of [1, 2]) await scene.publish({ key: 'k', n }, { subject: 'webhooks.ordered.k' });
     const left = async () => (await scene.manager.streams.info('WEBHOOKS_ORDERED')).state.messages;
     await until(async () => (await left()) === 4);
     await scene.query(`DELETE FROM rule_webhooks WHERE webhook_name = 'two'`);
     await scene.publish({ key: 'k', n: 3 }, { subject: 'webhooks.ordered.k' });
     await scene.query(`UPDATE rule_webhooks SET paused = false`);
-    await until(() => one.taken('k') === 3);
+    await until(() => one.accepted('k') === 3);
     expect(one.seen('k').map(({ n }) => n)).toEqual([1, 2, 3]);
   });
 
-  it('wait behind one that waits for its time', async () => {
+  it('wait behind a scheduled webhook with the same ordering key', async () => {
     const endpoint = await startOrderedEndpoint(() => true);
-    await scene.startWorker(SOON);
+    await scene.startWorker(QUICK);
     const dueAt = Date.now() + 1500;
     const due = { 'Webhook-Deliver-At': new Date(dueAt).toISOString() };
     for (const n of [1, 2]) {
       const message = { webhook_url: endpoint.url, data: { key: 'k', n } };
       await scene.publish(message, { subject: 'webhooks.ordered.k', headers: n === 1 ? due : {} });
     }
-    await until(() => endpoint.taken('k') === 2);
+    await until(() => endpoint.accepted('k') === 2);
     expect(Date.now()).toBeGreaterThanOrEqual(dueAt);
     expect(endpoint.seen('k').map(({ n }) => n)).toEqual([1, 2]);
   });
 
-  it('wait while their stream is not as it must be', async () => {
+  it('wait while their stream lacks a subject', async () => {
     const [endpoint, subjects] = [await startEndpoint(), ['webhooks.ordered.*']];
     const stream = { name: 'WEBHOOKS_ORDERED', retention: RetentionPolicy.Workqueue, subjects };
     await scene.manager.streams.add(stream);
@@ -204,7 +205,7 @@ describe('ordered webhooks', () => {
     expect(endpoint.requests[0]!.headers['webhook-id']).not.toContain('-0-');
   });
 
-  it('are counted, and published from a shell', async () => {
+  it('can be published from a shell, and are counted', async () => {
     const endpoint = await startEndpoint();
     await scene.startWorker({ CONSUMER_NAME: 'counts' });
     const publish = ['publish', '--url', endpoint.url, '--subject', 'webhooks.ordered.k', '--count', '3'];
@@ -221,10 +222,10 @@ describe('ordered webhooks', () => {
   });
 });
 
-describe('where SUBJECT covers the ordered subjects', () => {
-  it('all is delivered without order, and the cure is said', async () => {
+describe('with a SUBJECT that covers the ordered subjects,', () => {
+  it('every webhook is delivered without order, and the log names the cure', async () => {
     const endpoint = await startEndpoint();
-    const { worker, healthIs } = await startAskable(scene, { SUBJECT: 'webhooks.>' });
+    const { worker, healthIs } = await startWorkerWithHealth(scene, { SUBJECT: 'webhooks.>' });
     await scene.publish({ webhook_url: endpoint.url }, { subject: 'webhooks.ordered.k' });
     await until(() => endpoint.requests.length === 1);
     await healthIs({ code: 200, status: 'ok' });
@@ -237,8 +238,8 @@ describe('where SUBJECT covers the ordered subjects', () => {
     ]);
   });
 
-  it('is degraded where order was asked for', async () => {
-    const { healthIs } = await startAskable(scene, {
+  it('/health is degraded if ORDERED_SUBJECT is set', async () => {
+    const { healthIs } = await startWorkerWithHealth(scene, {
       SUBJECT: 'webhooks.>',
       ORDERED_SUBJECT: 'webhooks.a.*',
     });

@@ -42,7 +42,7 @@ const publishTo = (name: string, id: string, data: unknown) =>
   scene.publish(data, { subject: `webhooks.${name}`, headers: { 'Nats-Msg-Id': id } });
 
 describe('a postback', () => {
-  it('is a GET without a body, its URL filled from the payload, and signed', async () => {
+  it('is a signed GET without a body, with a URL that is filled from the payload', async () => {
     await publishTo('credits', 'credit', Buffer.from('{"user_id":"a&b/ü","value":12345678901234567.10}'));
     const request = await requestOf('credit');
     expect(request).toMatchObject({
@@ -56,17 +56,17 @@ describe('a postback', () => {
     expect(request.headers['webhook-signature']).toBe(new Webhook(SECRET).sign('credit', at, ''));
   });
 
-  it('that misses a value is a dead letter, which names it', async () => {
-    const letter = await deadLetterOf(scene, await publishTo('credits', 'debit', { user_id: 's3cr3t' }));
-    expect(letter.header.get('Webhook-Dead-Letter-Reason')).toBe('malformed');
-    expect(letter.header.get('Webhook-Dead-Letter-Detail')).toBe(
+  it('becomes a dead letter that names the missing value, if the payload lacks a value', async () => {
+    const deadLetter = await deadLetterOf(scene, await publishTo('credits', 'debit', { user_id: 's3cr3t' }));
+    expect(deadLetter.header.get('Webhook-Dead-Letter-Reason')).toBe('malformed');
+    expect(deadLetter.header.get('Webhook-Dead-Letter-Detail')).toBe(
       'rule_webhooks, webhook_name "credits": url: {value} is not in the payload',
     );
   });
 });
 
 describe('a DELETE', () => {
-  it('goes to the URL that the payload fills, with the payload or without any', async () => {
+  it('goes to a URL that is filled from the payload, and has no body if the payload is empty', async () => {
     await publishTo('removals', 'with', { id: 7 });
     expect(await requestOf('with')).toMatchObject({ method: 'DELETE', path: '/users/7', bodyBytes: 8 });
     await publishTo('clearings', 'without', new Uint8Array());
@@ -74,12 +74,12 @@ describe('a DELETE', () => {
   });
 });
 
-describe('a row whose host the payload would choose', () => {
-  it('gets nothing: its dead letters and the log say why', async () => {
+describe('a row with a placeholder in its host', () => {
+  it('gets no requests: its dead letters and the log name the placeholder', async () => {
     const worker = await scene.startWorker();
-    const letter = await deadLetterOf(scene, await publishTo('hosts', 'chosen', { host: '127.0.0.1' }));
+    const deadLetter = await deadLetterOf(scene, await publishTo('hosts', 'chosen', { host: '127.0.0.1' }));
     const detail = /webhook_name "hosts": url has the placeholder \{host\} before its path/;
-    expect(letter.header.get('Webhook-Dead-Letter-Detail')).toMatch(detail);
+    expect(deadLetter.header.get('Webhook-Dead-Letter-Detail')).toMatch(detail);
     expect(
       logOf(worker).some(({ msg, error }) => msg === 'endpoint.invalid' && detail.test(`${error}`)),
     ).toBe(true);
@@ -87,7 +87,7 @@ describe('a row whose host the payload would choose', () => {
 });
 
 describe('a message that names its URL', () => {
-  it('may have it filled from its data', async () => {
+  it('may have placeholders in the URL, which are filled from its data', async () => {
     const message = {
       webhook_url: `${endpoint.url}/u/{user.id}`,
       method: 'GET',

@@ -33,7 +33,7 @@ async function onServer<T>(url: string, work: (client: pg.Client) => Promise<T>)
   }
 }
 
-/** A database of its own, with the roles of the manual under names of their own: roles are the whole server's. */
+/** Creates a database with the roles of the manual. The roles get unique names, because they belong to the whole server. */
 async function openRoles() {
   const suffix = randomUUID().replaceAll('-', '');
   const named = (sql: string) => sql.replace(/webhook_(owner|worker)/g, `webhook_$1_${suffix}`);
@@ -54,7 +54,7 @@ async function openRoles() {
   return { url, urlAs, run };
 }
 
-/** The owner's tables, and a role that may only do what the manual says. */
+/** Creates the tables as their owner, and the worker's role with only the grants of the manual. */
 async function openMigrated() {
   const roles = await openRoles();
   const migrated = await outcomeOf(['migrate'], { DATABASE_URL: roles.urlAs('webhook_owner') });
@@ -64,8 +64,8 @@ async function openMigrated() {
   return { ...roles, scene, env: { DATABASE_URL: roles.urlAs('webhook_worker'), CONSUMER_NAME: 'one' } };
 }
 
-/** What maintenance is to remove. */
-async function leaveOldThings(scene: Scene): Promise<void> {
+/** Creates a partition and a row that maintenance must remove. */
+async function createOldData(scene: Scene): Promise<void> {
   await scene.query(`SELECT rule_nats_delivery_attempts_add_day('2020-01-01')`);
   await scene.query(
     `INSERT INTO rule_nats_publish_history (subject, payload, success, triggered_by, expires_at)
@@ -73,7 +73,7 @@ async function leaveOldThings(scene: Scene): Promise<void> {
   );
 }
 
-async function oldThings(scene: Scene): Promise<string[]> {
+async function oldData(scene: Scene): Promise<string[]> {
   const rows = await scene.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relname = 'rule_nats_delivery_attempts_20200101'
      UNION ALL SELECT subject FROM rule_nats_publish_history WHERE subject = 'old'`,
@@ -81,8 +81,8 @@ async function oldThings(scene: Scene): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** Delivers, retries, dead-letters and counts, and complains of nothing. */
-async function doesItsWork(scene: Scene, env: Record<string, string>) {
+/** Checks that a worker delivers, retries, dead-letters and counts, and logs no error. */
+async function expectFullWork(scene: Scene, env: Record<string, string>) {
   const worker = await scene.startWorker({ ...env, MAX_ATTEMPTS: '2', BACKOFF_BASE_MS: '10' });
   const [good, bad] = [await startEndpoint(), await startEndpoint({ status: 500 })];
   const delivered = await scene.publish({ webhook_url: good.url });
@@ -101,24 +101,24 @@ async function doesItsWork(scene: Scene, env: Record<string, string>) {
   expect(JSON.stringify(logOf(worker))).not.toContain('permission denied');
 }
 
-describe('the grants that the manual gives', () => {
-  it('suffice for a worker that makes the tables itself', async () => {
+describe('the grants in the manual', () => {
+  it('are enough for a worker that creates the tables itself', async () => {
     const { url, urlAs } = await openRoles();
     const scene = await openScene({ databaseUrl: url });
-    await doesItsWork(scene, { DATABASE_URL: urlAs('webhook_owner'), CONSUMER_NAME: 'one' });
+    await expectFullWork(scene, { DATABASE_URL: urlAs('webhook_owner'), CONSUMER_NAME: 'one' });
   });
 
-  it('suffice for a worker on tables that the owner has made: delivering, dead-lettering, statistics, maintenance', async () => {
+  it('are enough for deliveries, dead letters, statistics and maintenance on tables that the owner has created', async () => {
     const { scene, env } = await openMigrated();
-    await leaveOldThings(scene);
-    await doesItsWork(scene, env);
-    expect(await oldThings(scene)).toEqual([]);
+    await createOldData(scene);
+    await expectFullWork(scene, env);
+    expect(await oldData(scene)).toEqual([]);
     const { stdout, code } = await outcomeOf(['stats'], { ...scene.env, ...env });
     expect(stdout).toMatch(/^ one +\| no +\| +3 \| +1 /m);
     expect(code).toBe(0);
   });
 
-  it('suffice for what workers write and read of endpoints, and for stats', async () => {
+  it('are enough to read and write the endpoint tables, and for stats', async () => {
     const { run, urlAs } = await openMigrated();
     await run(`INSERT INTO rule_nats_endpoints (endpoint_key, paused) VALUES ('a', true)`);
     const env = { DATABASE_URL: urlAs('webhook_worker'), NATS_URL: 'nats://127.0.0.1:1' };
@@ -143,7 +143,7 @@ describe('the grants that the manual gives', () => {
     expect(code).toBe(0);
   });
 
-  it('suffice for what workers read and write of the registry', async () => {
+  it('are enough to read and write the registry', async () => {
     const { run, urlAs } = await openMigrated();
     await run(`INSERT INTO rule_webhooks (webhook_name, url) VALUES ('slack', 'https://slack.test');
       INSERT INTO rule_webhook_secrets (webhook_id, secret_name, secret_value) VALUES (1, 'signing_secret', 'whsec_a')`);
@@ -166,7 +166,7 @@ describe('the grants that the manual gives', () => {
     stop();
   });
 
-  it('give no right to change tables, or to read what the extension logs in with', async () => {
+  it('allow neither changes of tables nor reading the login of the extension', async () => {
     const { urlAs } = await openMigrated();
     for (const sql of [
       'SELECT auth_token FROM rule_nats_config',
@@ -184,8 +184,8 @@ describe('the grants that the manual gives', () => {
   });
 });
 
-describe('where a grant is missing', () => {
-  it('a worker delivers, names it in log and health, and stores what waited when it is granted', async () => {
+describe('without a grant', () => {
+  it('to insert attempts, a worker delivers, names the grant in the log and in /health, and stores its statistics later', async () => {
     const { scene, env, run } = await openMigrated();
     await run('REVOKE INSERT ON rule_nats_delivery_attempts FROM webhook_worker');
     const port = String(await freePort());
@@ -211,7 +211,7 @@ describe('where a grant is missing', () => {
     });
   });
 
-  it('to make tables, a worker on an empty database ends with the grant that it needs', async () => {
+  it('to create tables, a worker on an empty database ends, and names the grant', async () => {
     const { urlAs, run } = await openRoles();
     await run('REVOKE CREATE ON SCHEMA public FROM webhook_owner');
     const env = { DATABASE_URL: urlAs('webhook_owner'), NATS_URL: 'nats://127.0.0.1:1' };

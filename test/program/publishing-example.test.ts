@@ -5,13 +5,13 @@ import { until } from '../support/wait.ts';
 import { blocksOf } from './manual.ts';
 import { openScene, startEndpoint } from './scene.ts';
 
-/** Where the packages lie that an example imports. */
+/** The folder with the packages that the examples import. */
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 it.each([
   'README.md',
   'docs/publishing.md',
-])('the TypeScript example of %s publishes a webhook, which is delivered once, also when it is run again', async (page) => {
+])('the TypeScript example of %s publishes a webhook that is delivered once, even if the example runs twice', async (page) => {
   const scene = await openScene();
   const endpoint = await startEndpoint();
   await scene.startWorker();

@@ -2,15 +2,15 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
-import { makeTables, register as registerRow } from './rows.ts';
-import { deadLetterOf, drained, openScene, type Scene, startEndpoint } from './scene.ts';
+import { createTables, register as registerRow } from './rows.ts';
+import { allSettled, deadLetterOf, openScene, type Scene, startEndpoint } from './scene.ts';
 
 let scene: Scene;
 beforeEach(async () => {
   scene = await openScene();
 });
 
-const startOnce = () => makeTables(scene);
+const createAllTables = () => createTables(scene);
 const register = (name: string, url: string, more: Readonly<Record<string, unknown>> = {}) =>
   registerRow(scene, name, url, more);
 const set = (name: string, assignment: string) =>
@@ -19,9 +19,9 @@ const publishTo = (name: string, data: unknown = { n: 1 }) =>
   scene.publish(data, { subject: `webhooks.${name}` });
 
 describe('a message without a URL', () => {
-  it('arrives at the URL of its row, with its method and headers', async () => {
+  it('arrives at the URL of its row, with the method and headers of the row', async () => {
     const endpoint = await startEndpoint();
-    await startOnce();
+    await createAllTables();
     await register('orders', `${endpoint.url}/in?key=1`, { method: 'PUT', headers: '{"X-Team": "a"}' });
     await register('other', `${endpoint.url}/other`, { nats_subject: 'webhooks.invoices' });
     await scene.startWorker();
@@ -34,14 +34,14 @@ describe('a message without a URL', () => {
     expect(endpoint.requests.map(({ path }) => path).sort()).toEqual(['/in?key=1', '/other']);
   });
 
-  it('is a dead letter with the cure where there is no row for it, and goes on when it is added', async () => {
+  it('becomes a dead letter with the cure if no row matches', async () => {
     await scene.startWorker();
-    const letter = await deadLetterOf(scene, await publishTo('nobody'));
-    expect(letter.header.get('Webhook-Dead-Letter-Reason')).toBe('unroutable');
-    expect(letter.header.get('Webhook-Dead-Letter-Detail')).toContain("rule_webhook_register('nobody'");
+    const deadLetter = await deadLetterOf(scene, await publishTo('nobody'));
+    expect(deadLetter.header.get('Webhook-Dead-Letter-Reason')).toBe('unroutable');
+    expect(deadLetter.header.get('Webhook-Dead-Letter-Detail')).toContain("rule_webhook_register('nobody'");
   });
 
-  it('is delivered though its row was added only a moment before', async () => {
+  it('is delivered even if its row was inserted only a moment before', async () => {
     const endpoint = await startEndpoint();
     await scene.startWorker();
     const names = Array.from({ length: 40 }, (_, number) => `new-${number}`);
@@ -56,7 +56,7 @@ describe('a message without a URL', () => {
 
   it('is retried as its row says', async () => {
     const endpoint = await startMisbehavingEndpoint();
-    await startOnce();
+    await createAllTables();
     await register('fails', `${endpoint.url}/status/500`, { max_retries: 1, retry_delay_ms: 10 });
     await register('once', `${endpoint.url}/status/501`, { retry_enabled: false });
     await scene.startWorker();
@@ -67,23 +67,23 @@ describe('a message without a URL', () => {
     expect(paths.filter((path) => path === '/status/501').length).toBe(1);
   });
 
-  it('has the time that its row gives', async () => {
+  it('times out after the timeout of its row', async () => {
     const endpoint = await startMisbehavingEndpoint();
-    await startOnce();
+    await createAllTables();
     await register('hangs', `${endpoint.url}/hang`, { timeout_ms: 150, retry_enabled: false });
     await scene.startWorker();
-    const letter = await deadLetterOf(scene, await publishTo('hangs'));
-    // A busy machine may still be dialing then.
-    expect(letter.header.get('Webhook-Dead-Letter-Detail')).toMatch(
+    const deadLetter = await deadLetterOf(scene, await publishTo('hangs'));
+    // A busy machine may not have a connection by then.
+    expect(deadLetter.header.get('Webhook-Dead-Letter-Detail')).toMatch(
       /^no (connection|complete answer) within 150 ms$/,
     );
   });
 });
 
-describe('a row that changes', () => {
-  it('is followed at once', async () => {
+describe('a row of rule_webhooks', () => {
+  it('takes effect as soon as it is changed or inserted', async () => {
     const [before, after] = [await startEndpoint(), await startEndpoint()];
-    await startOnce();
+    await createAllTables();
     await register('moves', before.url);
     await scene.startWorker();
     await publishTo('moves');
@@ -100,22 +100,22 @@ describe('a row that changes', () => {
     });
   });
 
-  it('keeps its messages while it is not enabled, and delivers them when it is', async () => {
+  it('keeps its messages parked while it is disabled, and gets them when it is enabled', async () => {
     const endpoint = await startEndpoint();
-    await startOnce();
+    await createAllTables();
     await register('later', endpoint.url, { enabled: false });
     await scene.startWorker();
     for (let number = 0; number < 20; number++) await publishTo('later', { number });
     await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 20);
     expect(endpoint.requests.length).toBe(0);
     await set('later', 'enabled = true');
-    await drained(scene);
+    await allSettled(scene);
     expect(endpoint.received()).toMatchObject({ webhookIds: 20, doubled: 0 });
   });
 
-  it('keeps them, too, when it is renamed meanwhile', async () => {
+  it('keeps its parked messages when it is renamed', async () => {
     const endpoint = await startEndpoint();
-    await startOnce();
+    await createAllTables();
     await register('before', endpoint.url, { enabled: false });
     await scene.startWorker();
     await publishTo('before');
@@ -124,17 +124,17 @@ describe('a row that changes', () => {
     await until(() => endpoint.requests.length === 1);
   });
 
-  it('gives them up instead with DISABLED_ENDPOINT=dead-letter', async () => {
-    await startOnce();
+  it('that is disabled gets no messages, and they become dead letters, with DISABLED_ENDPOINT=dead-letter', async () => {
+    await createAllTables();
     await register('off', 'http://127.0.0.1:9/', { enabled: false });
     await scene.startWorker({ DISABLED_ENDPOINT: 'dead-letter' });
-    const letter = await deadLetterOf(scene, await publishTo('off'));
-    expect(letter.header.get('Webhook-Dead-Letter-Reason')).toBe('disabled');
+    const deadLetter = await deadLetterOf(scene, await publishTo('off'));
+    expect(deadLetter.header.get('Webhook-Dead-Letter-Reason')).toBe('disabled');
   });
 
-  it('holds them while it is paused', async () => {
+  it('keeps its messages parked while it is paused', async () => {
     const endpoint = await startEndpoint();
-    await startOnce();
+    await createAllTables();
     await register('waits', endpoint.url, { paused: true });
     await scene.startWorker();
     await publishTo('waits');
@@ -145,9 +145,9 @@ describe('a row that changes', () => {
 });
 
 describe('an endpoint that answers 410', () => {
-  it('is disabled, with time and reason', async () => {
+  it('is disabled, and its row has the time and the reason', async () => {
     const endpoint = await startMisbehavingEndpoint();
-    await startOnce();
+    await createAllTables();
     await register('left', `${endpoint.url}/status/410`);
     const worker = await scene.startWorker();
     await deadLetterOf(scene, await publishTo('left'));
@@ -168,12 +168,12 @@ describe('an endpoint that answers 410', () => {
   });
 });
 
-describe('PostgreSQL', () => {
-  it('may be away: deliveries to known endpoints go on', async () => {
+describe('while PostgreSQL is away', () => {
+  it('deliveries to known endpoints go on', async () => {
     const postgres = await startPrivatePostgres();
     scene = await openScene({ databaseUrl: postgres.url });
     const endpoint = await startEndpoint();
-    await startOnce();
+    await createAllTables();
     await register('known', endpoint.url);
     await scene.startWorker();
     await publishTo('known');
@@ -183,11 +183,11 @@ describe('PostgreSQL', () => {
     await until(() => endpoint.requests.length === 11);
   });
 
-  it('away at the start, only makes messages wait that need a row', async () => {
+  it('a starting worker parks only messages that need a row', async () => {
     const postgres = await startPrivatePostgres();
     scene = await openScene({ databaseUrl: postgres.url });
     const endpoint = await startEndpoint();
-    await startOnce();
+    await createAllTables();
     await register('known', `${endpoint.url}/known`);
     await postgres.kill();
     await scene.startWorker();

@@ -30,17 +30,17 @@ describe('an endpoint that fails twice, with MAX_ATTEMPTS=3', () => {
     expect(endpoint.requests.map(({ status }) => status)).toEqual([500, 500, 200]);
   });
 
-  it('sees the same webhook-id each time', () => {
+  it('gets the same webhook-id each time', () => {
     expect(new Set(endpoint.requests.map(({ webhookId }) => webhookId)).size).toBe(1);
   });
 
-  it('is left alone for a second, and for two, less a quarter at most', () => {
+  it('gets its second attempt 1 s later, and its third one 2 s later, at most 25 % earlier', () => {
     const [first, second, third] = endpoint.requests.map(({ at }) => at.getTime());
     expect(second! - first!).toBeGreaterThanOrEqual(750);
     expect(third! - second!).toBeGreaterThanOrEqual(1500);
   });
 
-  it('is delivered to, says nats_deliveries', async () => {
+  it('has a delivered webhook in nats_deliveries', async () => {
     expect(await scene.deliveryOf(sequence, 'delivered')).toMatchObject({
       attempts: 3,
       last_status: 200,
@@ -48,7 +48,7 @@ describe('an endpoint that fails twice, with MAX_ATTEMPTS=3', () => {
     });
   });
 
-  it('counts as three hand-outs and one success', async () => {
+  it('adds three deliveries by NATS, two retries and one success to the statistics', async () => {
     expect((await statisticsOf(scene)).get('one')).toMatchObject({
       messages_delivered: 3,
       messages_retried: 2,
@@ -58,7 +58,7 @@ describe('an endpoint that fails twice, with MAX_ATTEMPTS=3', () => {
     });
   });
 
-  it('is one line an attempt in the debug log', () => {
+  it('has one line per attempt in the debug log', () => {
     expect(
       logged.map(({ level, attemptNumber, status, verdict }) => [level, attemptNumber, status, verdict]),
     ).toEqual([
@@ -70,7 +70,7 @@ describe('an endpoint that fails twice, with MAX_ATTEMPTS=3', () => {
 });
 
 describe('a Retry-After that is longer than the backoff', () => {
-  it('is honoured', async () => {
+  it('wins over the backoff', async () => {
     const [scene, endpoint] = [await openScene(), await startMisbehavingEndpoint()];
     await scene.startWorker({ BACKOFF_BASE_MS: '1' });
     await scene.publish({ webhook_url: `${endpoint.url}/busy` });
@@ -80,7 +80,7 @@ describe('a Retry-After that is longer than the backoff', () => {
 });
 
 describe('a webhook that waits for its next attempt', () => {
-  it('is retrying, says nats_deliveries, and says when', async () => {
+  it('is retrying in nats_deliveries, with the time of its next attempt', async () => {
     const [scene, endpoint] = [await openScene(), await startMisbehavingEndpoint()];
     await scene.startWorker({ BACKOFF_BASE_MS: '3600000', BACKOFF_MAX_MS: '3600000' });
     const row = await scene.deliveryOf(

@@ -21,30 +21,30 @@ import { until } from '../support/wait.ts';
 
 export type Environment = Readonly<Record<string, string>>;
 
-/** What lets a worker deliver to endpoints of the tests, tell its statistics soon, and keep its port to itself. */
+/** Lets a worker deliver to the endpoints of the tests, flush its statistics soon, and listen on a free port. */
 const SETTINGS: Environment = {
   ALLOWED_PRIVATE_CIDRS: '127.0.0.0/8',
   STATS_INTERVAL_MS: '100',
   HTTP_PORT: '0',
 };
 
-/** A NATS and a database of their own, and workers on them. Everything ends as `cleanUpAfter` says. */
+/** A nats-server and a database of one test, and workers on them. `cleanUpAfter` ends all of them. */
 export interface Scene {
   readonly nats: TestNats;
   /** The settings that workers start with. */
   readonly env: Environment;
   readonly js: JetStreamClient;
   readonly manager: JetStreamManager;
-  /** The tests' own. */
+  /** The connection of the test itself. */
   readonly connection: NatsConnection;
-  /** Starts `worker`, and resolves when it delivers, or has written another line. */
+  /** Starts `worker`, and resolves when it has logged `worker.started`, or a line that matches `line`. */
   startWorker(env?: Environment, options?: RunOptions, line?: RegExp): Promise<RunningProgram>;
-  /** Stores a message (JSON, unless it is bytes already), and resolves to its sequence. */
+  /** Stores a message, and resolves to its sequence. Bytes are stored as they are, and any other value as JSON. */
   publish(message: unknown, options?: { subject?: string; headers?: Environment }): Promise<number>;
   /** Stores `count` envelopes for this URL. */
   publishMany(count: number, url: string): Promise<void>;
   query<T extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<T[]>;
-  /** The row of `nats_deliveries`, once it is there with this status. */
+  /** Resolves to the row of the message in `nats_deliveries` once the row has this status. */
   deliveryOf(sequence: number, status: string): Promise<DeliveryRow>;
 }
 
@@ -57,29 +57,29 @@ export interface DeliveryRow {
 }
 
 interface SceneParts {
-  /** @default a database of its own in the PostgreSQL that all tests share */
+  /** @default a new database in the PostgreSQL that all tests share */
   readonly databaseUrl?: string;
-  /** @default one of its own */
+  /** @default a new nats-server */
   readonly nats?: TestNats;
-  /** Of the tests themselves; workers are told by their settings. */
+  /** The login of the test itself. Workers get theirs from their settings. */
   readonly login?: ConnectionOptions;
 }
 
-export async function openScene(given: SceneParts = {}): Promise<Scene> {
-  const nats = given.nats ?? (await startTestNats());
-  return { ...(await openSceneOn(nats.url, given)), nats };
+export async function openScene(parts: SceneParts = {}): Promise<Scene> {
+  const nats = parts.nats ?? (await startTestNats());
+  return { ...(await openSceneOn(nats.url, parts)), nats };
 }
 
-/** A scene on servers that the test has started itself, comma-separated. */
+/** Opens a scene on servers that the test has started. @param natsUrl One URL, or several with commas between them. */
 export async function openSceneOn(
   natsUrl: string,
-  given: Omit<SceneParts, 'nats'> = {},
+  parts: Omit<SceneParts, 'nats'> = {},
 ): Promise<Omit<Scene, 'nats'>> {
-  const databaseUrl = given.databaseUrl ?? (await createTestDatabase()).url;
+  const databaseUrl = parts.databaseUrl ?? (await createTestDatabase()).url;
   const env = { ...SETTINGS, NATS_URL: natsUrl, DATABASE_URL: databaseUrl };
-  const { js, manager, connection } = await openJetStream(natsUrl, given.login);
+  const { js, manager, connection } = await openJetStream(natsUrl, parts.login);
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 2 });
-  // Tests kill the server: an idle connection that breaks is replaced by the next query.
+  // Tests kill the server. The next query replaces a broken idle connection.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
   cleanUpAfter(() => pool.end());
@@ -124,7 +124,7 @@ export async function openSceneOn(
   };
 }
 
-/** A client of the tests' own, which survives restarts of the server. */
+/** A client of the test itself. It reconnects after a restart of the server. */
 export async function openJetStream(url: string, login: ConnectionOptions = {}) {
   const connection = await connect({
     servers: url.split(','),
@@ -141,7 +141,7 @@ export async function openJetStream(url: string, login: ConnectionOptions = {}) 
 }
 
 export interface Endpoint extends Receiver {
-  /** In the order of their arrival. */
+  /** In arrival order. */
   readonly requests: readonly ReceivedRequest[];
 }
 
@@ -157,20 +157,21 @@ export function logOf(program: RunningProgram): Record<string, unknown>[] {
   return program.stdout.map((line) => JSON.parse(line));
 }
 
-/** The lines that tell of attempts; all of them only with LOG_LEVEL=debug. */
+/** The log lines about attempts. Lines about successful attempts need LOG_LEVEL=debug. */
 export function attemptsLogged(program: RunningProgram) {
   return logOf(program).filter(({ msg }) => msg === 'delivery.attempted');
 }
 
-/** Stops a worker, and returns its last line. */
+/** Stops a worker, and returns the last line of its log. */
 export async function stopWorker(worker: RunningProgram): Promise<Record<string, unknown>> {
   worker.kill();
   const exit = await worker.waitForExit();
-  if (exit.code !== 0) throw new Error(`it ended with ${JSON.stringify(exit)}:\n${worker.stderr.join('\n')}`);
+  if (exit.code !== 0)
+    throw new Error(`the worker ended with ${JSON.stringify(exit)}:\n${worker.stderr.join('\n')}`);
   return logOf(worker).at(-1)!;
 }
 
-const COUNTED = [
+const COUNTER_COLUMNS = [
   'messages_delivered',
   'messages_acknowledged',
   'messages_retried',
@@ -183,23 +184,26 @@ const COUNTED = [
   'rows_dropped',
 ] as const;
 
-type Counted = (typeof COUNTED)[number];
-export type StatisticsRow = { readonly active: boolean } & Readonly<Record<Counted, number>>;
+type CounterColumn = (typeof COUNTER_COLUMNS)[number];
+export type StatisticsRow = { readonly active: boolean } & Readonly<Record<CounterColumn, number>>;
 
 /** The statistics row of each worker, by its name. */
 export async function statisticsOf(scene: Scene): Promise<Map<string, StatisticsRow>> {
-  const counts = COUNTED.map((column) => `${column}::int`).join(', ');
+  const counts = COUNTER_COLUMNS.map((column) => `${column}::int`).join(', ');
   const rows = await scene.query<StatisticsRow & { consumer_name: string }>(
     `SELECT consumer_name, active, ${counts} FROM rule_nats_consumer_stats`,
   );
   return new Map(rows.map((row) => [row.consumer_name, row]));
 }
 
-export function sumOf(rows: Map<string, StatisticsRow>, column: Counted): number {
+export function sumOf(rows: Map<string, StatisticsRow>, column: CounterColumn): number {
   return [...rows.values()].reduce((sum, row) => sum + row[column], 0);
 }
 
-/** What an operator says of an endpoint. Workers hear it within about a second; one that starts, before it delivers. */
+/**
+ * Pauses or resumes an endpoint, as an operator does. A running worker notices this within about a second, and a
+ * starting worker before its first delivery.
+ */
 export async function setPaused(scene: Pick<Scene, 'query'>, url: string, paused: boolean): Promise<void> {
   await scene.query(
     `INSERT INTO rule_nats_endpoints (endpoint_key, paused) VALUES (nats_endpoint_key($1), $2)
@@ -209,23 +213,23 @@ export async function setPaused(scene: Pick<Scene, 'query'>, url: string, paused
 }
 
 /**
- * Resolves when every message is delivered or given up: nothing waits, neither in the stream nor in an endpoint's own
- * queue.
+ * Resolves when every message is delivered or dead-lettered: the stream and the parked stream are empty.
  */
-export async function drained({ manager }: Pick<Scene, 'manager'>, timeoutMs?: number): Promise<void> {
-  const left = async (stream: string) => (await manager.streams.info(stream)).state.messages;
-  // In this order: a message that is parked is in the queue before it leaves the stream.
-  const isDrained = async () => (await left('WEBHOOKS')) === 0 && (await left('WEBHOOKS_PARKED')) === 0;
-  await until(isDrained, timeoutMs === undefined ? {} : { timeoutMs });
+export async function allSettled({ manager }: Pick<Scene, 'manager'>, timeoutMs?: number): Promise<void> {
+  const messagesIn = async (stream: string) => (await manager.streams.info(stream)).state.messages;
+  // In this order, because a message is stored in the parked stream before it leaves the stream.
+  const isEmpty = async () =>
+    (await messagesIn('WEBHOOKS')) === 0 && (await messagesIn('WEBHOOKS_PARKED')) === 0;
+  await until(isEmpty, timeoutMs === undefined ? {} : { timeoutMs });
 }
 
-/** The dead letter of a message. */
+/** Resolves to the dead letter of a message. */
 export function deadLetterOf(scene: Scene, sequence: number, stream = 'WEBHOOKS'): Promise<StoredMsg> {
   return until(async () => {
     const { state } = await scene.manager.streams.info(`${stream}_DLQ`);
     for (let at = state.first_seq; at <= state.last_seq; at++) {
-      const letter = await scene.manager.streams.getMessage(`${stream}_DLQ`, { seq: at });
-      if (letter.header.get('Webhook-Original-Sequence') === String(sequence)) return letter;
+      const deadLetter = await scene.manager.streams.getMessage(`${stream}_DLQ`, { seq: at });
+      if (deadLetter.header.get('Webhook-Original-Sequence') === String(sequence)) return deadLetter;
     }
     return undefined;
   });

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningProgram } from '../support/program.ts';
 import { until } from '../support/wait.ts';
 import {
-  drained,
+  allSettled,
   type Endpoint,
   openScene,
   type Scene,
@@ -31,15 +31,15 @@ describe('three workers of one group', () => {
     lastLines = await Promise.all(workers.map(stopWorker));
   });
 
-  it('POST each message once', () => {
+  it('send each message once', () => {
     expect(endpoint.received()).toMatchObject({ requests: MESSAGES, webhookIds: MESSAGES, doubled: 0 });
   });
 
-  it('all have a part in it', async () => {
+  it('all deliver some of the messages', async () => {
     for (const row of (await statisticsOf(scene)).values()) expect(row.messages_delivered).toBeGreaterThan(0);
   });
 
-  it('have rows that add up to all messages', async () => {
+  it('have statistics that add up to all messages', async () => {
     const rows = await statisticsOf(scene);
     expect([...rows.keys()].sort()).toEqual(['a', 'b', 'c']);
     expect(sumOf(rows, 'messages_delivered')).toBe(MESSAGES);
@@ -53,15 +53,15 @@ describe('three workers of one group', () => {
     expect(count).toEqual({ rows: MESSAGES, ids: MESSAGES });
   });
 
-  it('are no longer active once SIGTERM has ended them', async () => {
+  it('are no longer active after SIGTERM', async () => {
     for (const row of (await statisticsOf(scene)).values()) expect(row.active).toBe(false);
   });
 
-  it('leave nothing in the stream, nor in the queue of the endpoint', async () => {
-    await drained(scene);
+  it('leave nothing in the stream or in the parked stream', async () => {
+    await allSettled(scene);
   });
 
-  it('end with the statistics of the whole run', async () => {
+  it('log the totals of the whole run when they stop', async () => {
     const rows = await statisticsOf(scene);
     for (const line of lastLines) {
       expect(line).toMatchObject({
@@ -80,7 +80,7 @@ describe('three workers of one group', () => {
 });
 
 describe('two workers with one CONSUMER_NAME', () => {
-  it('add up in one row, which is active until both have ended', async () => {
+  it('share one row, which is active until both workers have stopped', async () => {
     const scene = await openScene();
     const endpoint = await startEndpoint();
     const start = () => scene.startWorker({ CONSUMER_NAME: 'same', CONCURRENCY: '10' });
@@ -104,7 +104,7 @@ describe('two workers with one CONSUMER_NAME', () => {
 });
 
 describe('a worker that starts again', () => {
-  it('adds to its row', async () => {
+  it('adds to its earlier row', async () => {
     const scene = await openScene();
     const endpoint = await startEndpoint();
     for (const total of [1, 2]) {

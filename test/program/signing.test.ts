@@ -7,7 +7,7 @@ import { logOf, openScene, startEndpoint, stopWorker } from './scene.ts';
 const FIRST = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
 const SECOND = 'whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD';
 
-/** As a receiver does that uses the library of Standard Webhooks; throws where the signature is not right. */
+/** Verifies a request with the Standard Webhooks library, as receivers do. Throws if the signature is wrong. */
 const verify = (secret: string, { body, headers }: ReceivedRequest) =>
   new Webhook(secret).verify(body, headers as Record<string, string>);
 
@@ -21,7 +21,7 @@ function accepts(secret: string, request: ReceivedRequest): boolean {
 }
 
 describe('a message that names its URL', () => {
-  it('is signed with SIGNING_SECRET, over the bytes that are sent', async () => {
+  it('is signed with SIGNING_SECRET, over the sent bytes', async () => {
     const [scene, endpoint] = [await openScene(), await startEndpoint()];
     await scene.startWorker({ SIGNING_SECRET: `${SECOND},${FIRST}` });
     await scene.publish(
@@ -33,7 +33,7 @@ describe('a message that names its URL', () => {
       expect([accepts(FIRST, request), accepts(SECOND, request)]).toEqual([true, true]);
   });
 
-  it('is not signed without one', async () => {
+  it('is not signed without SIGNING_SECRET', async () => {
     const [scene, endpoint] = [await openScene(), await startEndpoint()];
     await scene.startWorker();
     await scene.publishMany(1, endpoint.url);
@@ -43,7 +43,7 @@ describe('a message that names its URL', () => {
 });
 
 describe('an endpoint of rule_webhooks', () => {
-  it('accepts every request before, during and after its secret is rotated, and the log holds none of them', async () => {
+  it('accepts every request before, during and after a rotation of its secret, and no secret is in the log', async () => {
     const [scene, endpoint] = [await openScene(), await startEndpoint()];
     await stopWorker(await scene.startWorker());
     const [row] = await scene.query<{ id: number }>(
@@ -74,7 +74,7 @@ describe('an endpoint of rule_webhooks', () => {
       return !accepts(FIRST, endpoint.requests.at(-1)!);
     });
     expect(accepts(SECOND, endpoint.requests.at(-1)!)).toBe(true);
-    // Each of them by the one or the other: a receiver that knows both accepts all.
+    // A receiver that knows both secrets accepts every request.
     expect(endpoint.requests.every((each) => accepts(FIRST, each) || accepts(SECOND, each))).toBe(true);
     await stopWorker(worker);
     expect(JSON.stringify(logOf(worker))).not.toMatch(/whsec_|MfKQ9r8G|C2FVsBQI/);

@@ -5,34 +5,34 @@ import { cleanUpAfter } from '../support/clean-up.ts';
 
 export type Answer = { readonly status: number; readonly body: unknown };
 
-export type Asked = {
+export type StandInRequest = {
   readonly method: string;
   readonly path: string;
   readonly request: IncomingMessage;
-  /** As it came. */
+  /** The body of the request, unparsed. */
   readonly text: string;
 };
 
 export interface StandIn {
   readonly url: string;
-  /** What was answered so far. */
+  /** The answers so far. */
   readonly answers: readonly Answer[];
-  /** Does what the next request asks for, and breaks off before the answer. */
+  /** Processes the next request, but closes its connection without an answer. */
   loseNextAnswer(): void;
 }
 
-/** A service of somebody else's, as its API is published; it ends as `cleanUpAfter` says. */
-export async function startStandIn(answerTo: (asked: Asked) => Answer): Promise<StandIn> {
+/** Starts a fake of another company's service, which follows its published API. `cleanUpAfter` ends the fake. */
+export async function startStandIn(answerTo: (received: StandInRequest) => Answer): Promise<StandIn> {
   const answers: Answer[] = [];
-  let isLost = false;
+  let mustLoseAnswer = false;
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     const { method = '', url: path = '' } = request;
     const answer = answerTo({ method, path, request, text: Buffer.concat(chunks).toString() });
     answers.push(answer);
-    if (isLost) request.socket.destroy();
-    isLost = false;
+    if (mustLoseAnswer) request.socket.destroy();
+    mustLoseAnswer = false;
     response.writeHead(answer.status, { 'content-type': 'application/json' });
     response.end(JSON.stringify(answer.body));
   });
@@ -45,13 +45,13 @@ export async function startStandIn(answerTo: (asked: Asked) => Answer): Promise<
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     answers,
     loseNextAnswer: () => {
-      isLost = true;
+      mustLoseAnswer = true;
     },
   };
 }
 
-/** Why a request is not even read; null: its token and its Content-Type are right. */
-export function refused({ request }: Asked, token: string): 401 | 415 | null {
+/** The status that rejects a wrong token or a wrong Content-Type; null if both are right. */
+export function rejectionStatus({ request }: StandInRequest, token: string): 401 | 415 | null {
   if (request.headers.authorization !== `Bearer ${token}`) return 401;
   return /^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? '') ? null : 415;
 }

@@ -11,15 +11,15 @@ import { openJetStream, openScene, startEndpoint, statisticsOf } from './scene.t
 
 const outputOf = ({ stdout, stderr }: RunningProgram) => [...stdout, ...stderr].join('\n');
 
-/** What `worker` says before it ends with code 1. */
-async function refusalWith(env: Record<string, string>): Promise<string> {
+/** Resolves to the output of a worker that ends with code 1. */
+async function outputOfFailedStart(env: Record<string, string>): Promise<string> {
   const worker = await runProgram(['worker'], { env: { HTTP_PORT: '0', ...env } });
   expect(await worker.waitForExit()).toEqual({ code: 1, signal: null });
   return outputOf(worker);
 }
 
 describe('a worker whose NATS is away', () => {
-  it('waits, says so, and delivers when it comes', async () => {
+  it('logs that it waits, and delivers when NATS is there', async () => {
     const [port, endpoint] = [await freePort(), await startEndpoint()];
     const worker = await runProgram(['worker'], {
       env: {
@@ -37,7 +37,7 @@ describe('a worker whose NATS is away', () => {
     await until(() => endpoint.requests.length === 1);
   });
 
-  it('ends with code 0 when it is stopped before that', async () => {
+  it('ends with code 0 if it is stopped while it waits', async () => {
     const worker = await runProgram(['worker'], {
       env: {
         NATS_URL: `nats://127.0.0.1:${await freePort()}`,
@@ -53,7 +53,7 @@ describe('a worker whose NATS is away', () => {
 });
 
 describe('a worker whose PostgreSQL is away', () => {
-  it('says so and delivers, and its tables follow', async () => {
+  it('logs this and delivers, and creates its tables later', async () => {
     const postgres = await startPrivatePostgres();
     await postgres.stop();
     const [scene, endpoint] = [await openScene({ databaseUrl: postgres.url }), await startEndpoint()];
@@ -75,67 +75,70 @@ describe('a worker whose PostgreSQL is away', () => {
 describe('a wrong password', () => {
   const SECRET = 'hunter2hunter2';
 
-  it('of NATS ends the worker, names the settings, and is not shown', async () => {
+  it('of NATS ends the worker; the error names the settings, and does not show the password', async () => {
     const nats = await startTestNats({ config: 'authorization { user: worker, password: "right" }' });
     const { url } = await createTestDatabase();
-    const said = await refusalWith({
+    const output = await outputOfFailedStart({
       NATS_URL: nats.url,
       NATS_USER: 'worker',
       NATS_PASS: SECRET,
       DATABASE_URL: url,
     });
-    expect(said).toMatch(/refuses user "worker": check NATS_USER and NATS_PASS/);
-    expect(said).not.toContain(SECRET);
+    expect(output).toMatch(/refuses user "worker": check NATS_USER and NATS_PASS/);
+    expect(output).not.toContain(SECRET);
   });
 
-  it('of PostgreSQL ends the worker, names the setting, and is not shown', async () => {
+  it('of PostgreSQL ends the worker; the error names the setting, and does not show the password', async () => {
     const database = new URL((await createTestDatabase()).url);
     database.password = SECRET;
-    const said = await refusalWith({ NATS_URL: (await startTestNats()).url, DATABASE_URL: database.href });
-    expect(said).toMatch(/DATABASE_URL .*Correct the user or the password/);
-    expect(said).not.toContain(SECRET);
+    const output = await outputOfFailedStart({
+      NATS_URL: (await startTestNats()).url,
+      DATABASE_URL: database.href,
+    });
+    expect(output).toMatch(/DATABASE_URL .*Correct the user or the password/);
+    expect(output).not.toContain(SECRET);
   });
 
-  it('of both is said of both at once', async () => {
+  it('of both NATS and PostgreSQL is reported for both at once', async () => {
     const nats = await startTestNats({ config: 'authorization { user: worker, password: "right" }' });
     const database = new URL((await createTestDatabase()).url);
     database.password = SECRET;
-    const said = await refusalWith({
+    const output = await outputOfFailedStart({
       NATS_URL: nats.url.replace('//', `//worker:${SECRET}@`),
       DATABASE_URL: database.href,
     });
-    expect(said).toMatch(/NATS_USER and NATS_PASS/);
-    expect(said).toMatch(/DATABASE_URL/);
-    expect(said).not.toContain(SECRET);
+    expect(output).toMatch(/NATS_USER and NATS_PASS/);
+    expect(output).toMatch(/DATABASE_URL/);
+    expect(output).not.toContain(SECRET);
   });
 
-  it('of PostgreSQL is not waited with for a NATS that is away', async () => {
+  it('of PostgreSQL is reported at once, even if NATS is away', async () => {
     const database = new URL((await createTestDatabase()).url);
     database.password = SECRET;
-    const said = await refusalWith({
+    const output = await outputOfFailedStart({
       NATS_URL: `nats://127.0.0.1:${await freePort()}`,
       DATABASE_URL: database.href,
     });
-    expect(said).toMatch(/DATABASE_URL/);
+    expect(output).toMatch(/DATABASE_URL/);
   });
 });
 
 describe('wrong settings', () => {
-  it('are all named at once, and no password is shown', async () => {
-    const said = await refusalWith({
+  it('are all reported at once, without their passwords', async () => {
+    const output = await outputOfFailedStart({
       NATS_URL: 'http://user:hunter2@host',
       DATABASE_URL: 'mysql://user:hunter2@host',
       CONCURRENCY: '0',
       ACK_WAIT_MS: 'soon',
     });
     for (const name of ['NATS_URL', 'DATABASE_URL', 'CONCURRENCY', 'ACK_WAIT_MS'])
-      expect(said).toMatch(new RegExp(`^ *${name}: `, 'm'));
-    expect(said).not.toContain('hunter2');
+      expect(output).toMatch(new RegExp(`^ *${name}: `, 'm'));
+    expect(output).not.toContain('hunter2');
   });
 });
 
 describe('a worker whose HTTP_PORT is in use', () => {
-  it('says so and delivers', async () => {
+  it('logs this and delivers', async () => {
     const other = createServer();
     await new Promise<void>((listening) => other.listen(0, listening));
     cleanUpAfter(() => other.close());
@@ -149,13 +152,13 @@ describe('a worker whose HTTP_PORT is in use', () => {
 });
 
 describe('the .env of the working folder', () => {
-  it('is read, wherever the program itself is', async () => {
+  it('is read, no matter where the program is', async () => {
     const [scene, endpoint, cwd] = [await openScene(), await startEndpoint(), await temporaryFolder()];
     await writeFile(join(cwd, '.env'), 'CONSUMER_NAME=from-the-file\nSTATS_INTERVAL_MS=600000\n');
     const worker = await scene.startWorker({}, { cwd });
     expect(outputOf(worker)).toContain('"worker":"from-the-file"');
     await scene.publish({ webhook_url: endpoint.url });
-    // With the interval of the file, the row would be late.
+    // The interval in the environment wins. With the interval in the file, the row would come late.
     await until(async () => (await statisticsOf(scene)).get('from-the-file')?.messages_delivered === 1);
   });
 });

@@ -3,8 +3,8 @@ import { until } from '../support/wait.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
 import { logOf, openScene, startEndpoint, statisticsOf, stopWorker } from './scene.ts';
 
-/** A worker with one attempt under way, at an endpoint that does not answer it. */
-async function hangingAttempt(settings: Record<string, string>) {
+/** Starts a worker with one attempt in flight, at an endpoint that does not answer. */
+async function startWithHangingAttempt(settings: Record<string, string>) {
   const [scene, endpoint] = [await openScene(), await startMisbehavingEndpoint()];
   const worker = await scene.startWorker({ CONSUMER_NAME: 'first', ...settings });
   await scene.publish({ webhook_url: `${endpoint.url}/hang` });
@@ -13,7 +13,7 @@ async function hangingAttempt(settings: Record<string, string>) {
 }
 
 describe('SIGTERM', () => {
-  it('lets attempts that are under way finish', async () => {
+  it('lets attempts in flight finish', async () => {
     const [scene, endpoint] = [await openScene(), await startEndpoint({ delayMs: 500 })];
     const worker = await scene.startWorker({ CONSUMER_NAME: 'one' });
     await scene.publishMany(5, endpoint.url);
@@ -30,9 +30,9 @@ describe('SIGTERM', () => {
     expect((await scene.manager.streams.info('WEBHOOKS')).state.messages).toBe(0);
   });
 
-  it('aborts an attempt that outlasts SHUTDOWN_DRAIN_MS, and parks it for another worker: it is not counted', async () => {
+  it('aborts an attempt that outlasts SHUTDOWN_DRAIN_MS without counting it, and parks its message for another worker', async () => {
     const only = { MAX_ATTEMPTS: '1' };
-    const { scene, endpoint, worker } = await hangingAttempt({ ...only, SHUTDOWN_DRAIN_MS: '100' });
+    const { scene, endpoint, worker } = await startWithHangingAttempt({ ...only, SHUTDOWN_DRAIN_MS: '100' });
     await scene.startWorker({ ...only, CONSUMER_NAME: 'second' });
     expect(await stopWorker(worker)).toMatchObject({ processed: 0, drained: 0, aborted: 1 });
 
@@ -48,10 +48,10 @@ describe('SIGTERM', () => {
     await until(async () => (await statisticsOf(scene)).get('second')?.messages_acknowledged === 1);
   });
 
-  it('ends the asking for messages', async () => {
-    const { scene, endpoint, worker } = await hangingAttempt({});
+  it('ends the pulls of a worker', async () => {
+    const { scene, endpoint, worker } = await startWithHangingAttempt({});
     worker.kill();
-    // What was on its way before is still taken: the server tells when nobody asks any more.
+    // Messages that are on their way still arrive. `num_waiting` is 0 when no pull is left.
     await until(
       async () => (await scene.manager.consumers.info('WEBHOOKS', 'webhook-workers')).num_waiting === 0,
     );
@@ -63,8 +63,8 @@ describe('SIGTERM', () => {
 });
 
 describe('a second signal', () => {
-  it('within a second of the first is the same one', async () => {
-    const { endpoint, worker } = await hangingAttempt({});
+  it('within a second counts as the first signal', async () => {
+    const { endpoint, worker } = await startWithHangingAttempt({});
     worker.kill('SIGINT');
     worker.kill('SIGTERM');
     await worker.waitForLine(/worker\.draining/);
@@ -73,9 +73,9 @@ describe('a second signal', () => {
     expect(logOf(worker).at(-1)).toMatchObject({ msg: 'worker.stopped', drained: 1 });
   });
 
-  it('later than that ends the program at once, with a code that is not 0', async () => {
-    const { worker } = await hangingAttempt({ SHUTDOWN_DRAIN_MS: '600000' });
-    // Those of the first second change nothing.
+  it('after more than a second ends the program at once, with an exit code other than 0', async () => {
+    const { worker } = await startWithHangingAttempt({ SHUTDOWN_DRAIN_MS: '600000' });
+    // Signals within the first second change nothing.
     await until(() => {
       worker.kill();
       return worker.child.exitCode !== null;
@@ -85,7 +85,7 @@ describe('a second signal', () => {
 });
 
 describe('SIGINT', () => {
-  it('stops like SIGTERM', async () => {
+  it('stops a worker as SIGTERM does', async () => {
     const worker = await (await openScene()).startWorker();
     worker.kill('SIGINT');
     expect(await worker.waitForExit()).toEqual({ code: 0, signal: null });

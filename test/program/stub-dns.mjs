@@ -1,5 +1,5 @@
-// Loaded into a worker before its own modules (NODE_OPTIONS=--import=…): names get the answers of STUB_DNS, JSON of
-// { name: [[address, …], …] }, one answer after the other and the last one for ever; any other name is not found.
+// Loaded into a worker before its own modules (NODE_OPTIONS=--import=…). Host names get the answers in STUB_DNS, JSON of
+// { name: [[address, …], …] }, in order. The last answer is repeated. Other names are not found.
 import dns from 'node:dns';
 import { syncBuiltinESMExports } from 'node:module';
 import { isIP } from 'node:net';
@@ -19,7 +19,7 @@ dns.lookup = (hostname, options, callback) => {
   setImmediate(callback, null, addresses);
 };
 
-// DNS itself knows none of them: so the system is asked, which is stubbed above.
+// The name servers find no name. So the worker asks the operating system, and that lookup is stubbed above.
 for (const method of ['resolve4', 'resolve6']) {
   dns.Resolver.prototype[method] = (hostname, callback) =>
     setImmediate(callback, Object.assign(new Error(`no such name: ${hostname}`), { code: 'ENOTFOUND' }));

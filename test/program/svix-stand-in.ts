@@ -1,10 +1,10 @@
 import {
   type Answer,
-  type Asked,
   isObject,
   objectIn,
-  refused,
+  rejectionStatus,
   type StandIn,
+  type StandInRequest,
   startStandIn,
 } from './stand-in.ts';
 
@@ -12,28 +12,28 @@ export type SvixMessage = {
   readonly application: string;
   readonly eventType: unknown;
   readonly eventId: unknown;
-  /** The body of the request, as it came. */
+  /** The body of the request, unparsed. */
   readonly text: string;
 };
 
 const NAME = /^[a-zA-Z0-9\-_.]{1,256}$/;
 
 /**
- * Svix, as far as messages are created: POST /api/v1/app/{app_id}/msg/, answered with 202, 409 for an `eventId` that is
- * there already, 422 for what is not valid, 404 for an application that is not there.
+ * The part of Svix that creates messages: POST /api/v1/app/{app_id}/msg/. Answers 202; 409 for a repeated `eventId`;
+ * 422 for an invalid message; 404 for an unknown application.
  */
 export async function startSvix(
   token: string,
   applications: readonly string[],
 ): Promise<StandIn & { readonly messages: readonly SvixMessage[] }> {
   const messages: SvixMessage[] = [];
-  const create = (asked: Asked): Answer => {
-    const [, application] = /^\/api\/v1\/app\/([^/?]+)\/msg\/?$/.exec(asked.path) ?? [];
+  const create = (received: StandInRequest): Answer => {
+    const [, application] = /^\/api\/v1\/app\/([^/?]+)\/msg\/?$/.exec(received.path) ?? [];
     if (application === undefined) return problem(404, 'not_found');
-    if (asked.method !== 'POST') return problem(405, 'method_not_allowed');
-    const status = refused(asked, token);
+    if (received.method !== 'POST') return problem(405, 'method_not_allowed');
+    const status = rejectionStatus(received, token);
     if (status !== null) return problem(status, status === 401 ? 'authentication_failed' : 'unsupported');
-    const body = objectIn(asked.text);
+    const body = objectIn(received.text);
     if (body === null) return invalid('body', 'is not a JSON object');
     const { eventType, eventId, payload } = body;
     if (typeof eventType !== 'string' || !NAME.test(eventType))
@@ -47,7 +47,7 @@ export async function startSvix(
     if (!applications.includes(application)) return problem(404, 'not_found');
     if (eventId !== undefined && messages.some((message) => message.eventId === eventId))
       return problem(409, 'conflict');
-    messages.push({ application, eventType, eventId, text: asked.text });
+    messages.push({ application, eventType, eventId, text: received.text });
     return { status: 202, body: { id: `msg_${messages.length}`, eventType, eventId, payload } };
   };
   return { ...(await startStandIn(create)), messages };

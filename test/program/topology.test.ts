@@ -2,10 +2,10 @@ import { AckPolicy, DiscardPolicy, nanos, RetentionPolicy, StorageType } from 'n
 import { describe, expect, it } from 'vitest';
 import { runProgram } from '../support/program.ts';
 import { until } from '../support/wait.ts';
-import { drained, openScene, type Scene, startEndpoint } from './scene.ts';
+import { allSettled, openScene, type Scene, startEndpoint } from './scene.ts';
 
-describe('a stream that is missing', () => {
-  it('is made so that nothing that waits is lost', async () => {
+describe('the stream of webhooks', () => {
+  it('is created as a work queue on disk that loses no waiting message', async () => {
     const scene = await openScene();
     await scene.startWorker();
     expect((await scene.manager.streams.info('WEBHOOKS')).config).toMatchObject({
@@ -19,7 +19,7 @@ describe('a stream that is missing', () => {
     });
   });
 
-  it('is made as its row of rule_nats_streams says', async () => {
+  it('is created as its row of rule_nats_streams says', async () => {
     const scene = await openScene();
     const migrate = await runProgram(['migrate'], { env: scene.env });
     expect(await migrate.waitForExit()).toMatchObject({ code: 0 });
@@ -42,7 +42,7 @@ describe('a stream that is missing', () => {
     });
   });
 
-  it('follows its row when that is changed while workers run', async () => {
+  it('is changed when its row changes while workers run', async () => {
     const scene = await openScene();
     await scene.startWorker();
     await scene.query(`UPDATE rule_nats_streams SET max_messages = 4321 WHERE stream_name = 'WEBHOOKS'`);
@@ -52,12 +52,12 @@ describe('a stream that is missing', () => {
   });
 
   it.each([
-    { subject: 'webhooks.>', carried: ['webhooks.>'] },
-    { subject: 'orders.*, users.created', carried: ['webhooks.*', 'orders.*', 'users.created'] },
-  ])('carries SUBJECT=$subject', async ({ subject, carried }) => {
+    { subject: 'webhooks.>', subjects: ['webhooks.>'] },
+    { subject: 'orders.*, users.created', subjects: ['webhooks.*', 'orders.*', 'users.created'] },
+  ])('has the subjects in SUBJECT=$subject', async ({ subject, subjects }) => {
     const scene = await openScene();
     await scene.startWorker({ SUBJECT: subject });
-    expect((await scene.manager.streams.info('WEBHOOKS')).config.subjects).toEqual(carried);
+    expect((await scene.manager.streams.info('WEBHOOKS')).config.subjects).toEqual(subjects);
   });
 });
 
@@ -71,7 +71,7 @@ describe('a SUBJECT with subjects that overlap', () => {
 });
 
 describe('the durable', () => {
-  it('is one for all workers, named by QUEUE_GROUP', async () => {
+  it('is shared by all workers, and named by QUEUE_GROUP', async () => {
     const scene = await openScene();
     await Promise.all(
       ['a', 'b'].map((name) => scene.startWorker({ CONSUMER_NAME: name, QUEUE_GROUP: 'group' })),
@@ -80,7 +80,7 @@ describe('the durable', () => {
     expect(durables.map(({ name }) => name)).toEqual(['group']);
   });
 
-  it('is refused on a work queue that another QUEUE_GROUP has, with the cure', async () => {
+  it('is refused with the cure on a work queue that another QUEUE_GROUP uses', async () => {
     const scene = await openScene();
     await scene.startWorker();
     const other = await runProgram(['worker'], { env: { ...scene.env, QUEUE_GROUP: 'others' } });
@@ -92,7 +92,7 @@ describe('the durable', () => {
 });
 
 describe('a first durable on a stream with limits retention', () => {
-  /** A stream of messages 1 to 3, of which the durable `old-worker` has acknowledged two. */
+  /** Creates a stream with the messages 1 to 3, and the durable `old-worker`. */
   async function streamWithHistory() {
     const [scene, endpoint] = [await openScene(), await startEndpoint()];
     await scene.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.*'] });
@@ -111,7 +111,7 @@ describe('a first durable on a stream with limits retention', () => {
     for await (const message of await consumer.fetch({ max_messages: count })) await message.ackAck();
   }
 
-  it('starts behind what an old durable has acknowledged, and says so', async () => {
+  it('starts after the messages that an old durable has acknowledged, and the log says so', async () => {
     const { scene, endpoint, publish } = await streamWithHistory();
     await acknowledge(scene, 2);
     const worker = await scene.startWorker();
@@ -121,7 +121,7 @@ describe('a first durable on a stream with limits retention', () => {
     expect(endpoint.requests.map(({ path }) => path).sort()).toEqual(['/3', '/4']);
   });
 
-  it('starts with what comes, with START_FROM=new', async () => {
+  it('starts with new messages with START_FROM=new', async () => {
     const { scene, endpoint, publish } = await streamWithHistory();
     const worker = await scene.startWorker({ START_FROM: 'new' });
     await worker.waitForLine(/from now on, as START_FROM says/);
@@ -130,14 +130,14 @@ describe('a first durable on a stream with limits retention', () => {
     expect(endpoint.requests.map(({ path }) => path)).toEqual(['/4']);
   });
 
-  it('starts at the beginning, with START_FROM=all', async () => {
+  it('starts at the beginning with START_FROM=all', async () => {
     const { scene, endpoint } = await streamWithHistory();
     await acknowledge(scene, 2);
     await scene.startWorker({ START_FROM: 'all' });
     await until(() => endpoint.requests.length === 3);
   });
 
-  it('starts at a time, with START_FROM=<time>', async () => {
+  it('starts at a time with START_FROM=<time>', async () => {
     const { scene, endpoint } = await streamWithHistory();
     const third = await scene.manager.streams.getMessage('WEBHOOKS', { seq: 3 });
     await scene.startWorker({ START_FROM: third.time.toISOString(), CONCURRENCY: '1' });
@@ -147,15 +147,15 @@ describe('a first durable on a stream with limits retention', () => {
   });
 });
 
-describe('a stream that another program deletes and makes again', () => {
-  it('has ids and dead letters of its own from its first message on, though its sequences start again', async () => {
+describe('a stream that another program deletes and recreates', () => {
+  it('has new ids and its own dead letters from its first message on, although its sequences start again', async () => {
     const [scene, endpoint] = [await openScene(), await startEndpoint()];
     await scene.startWorker();
     const { streams, consumers } = scene.manager;
     const deliverTwo = async () => {
       await scene.publish({ webhook_url: endpoint.url });
       await scene.publish({ webhook_url: 'nowhere' });
-      await drained(scene);
+      await allSettled(scene);
     };
     await deliverTwo();
     const stream = await streams.info('WEBHOOKS');

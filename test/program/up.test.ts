@@ -10,7 +10,7 @@ import { until } from '../support/wait.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** A clone that is built: `up` keeps its data beside the program. */
+/** A built clone. `up` keeps its data beside the program. */
 let clone: string;
 
 beforeAll(async () => {
@@ -20,7 +20,7 @@ beforeAll(async () => {
   await symlink(join(ROOT, 'node_modules'), join(clone, 'node_modules'));
 });
 
-/** In another folder than the clone, as in another terminal. */
+/** Runs a command in another folder than the clone, as in another terminal. */
 const run = (...args: string[]) => runCommand(process.execPath, [join(clone, 'dist/main.js'), ...args]);
 
 async function up(env: Record<string, string> = {}): Promise<RunningProgram> {
@@ -29,7 +29,7 @@ async function up(env: Record<string, string> = {}): Promise<RunningProgram> {
   return program;
 }
 
-/** The pids of its nats-server and its PostgreSQL. */
+/** The process ids of the nats-server and the PostgreSQL of `up`. */
 async function serverPids(): Promise<{ nats: number; postgres: number }> {
   const pidIn = async (file: string) =>
     Number.parseInt(await readFile(join(clone, '.data', file), 'utf8'), 10);
@@ -45,7 +45,7 @@ async function outputOf(program: RunningProgram): Promise<string> {
 }
 
 describe('up', () => {
-  it('delivers a webhook, and the lines that it prints work', async () => {
+  it('delivers a webhook, and prints commands that work', async () => {
     const program = await up();
     await program.waitForLine(/^received .*POST \/first {2}200/);
     const lines = program.stdout.filter((line) => line.startsWith('  node '));
@@ -71,7 +71,7 @@ describe('up', () => {
     expect([isRunning(pids.nats), isRunning(pids.postgres)]).toEqual([false, false]);
   });
 
-  it('leaves no server after a kill -9, and finds the data again', async () => {
+  it('leaves no server running after kill -9, and finds its data again', async () => {
     const first = await up();
     const pids = await serverPids();
     first.kill('SIGKILL');
@@ -86,20 +86,23 @@ describe('up', () => {
   });
 });
 
-describe('up, when it cannot have what it wants', () => {
-  it('says which port is taken', async () => {
-    const taken = await freePort();
-    const holder = await run('receive', '--port', String(taken));
+describe('up in a failure', () => {
+  it('names the port that is in use', async () => {
+    const usedPort = await freePort();
+    const holder = await run('receive', '--port', String(usedPort));
     await holder.waitForLine('listening');
-    const program = await up({ HTTP_PORT: String(taken) });
+    const program = await up({ HTTP_PORT: String(usedPort) });
     expect(program.stdout.join('\n')).toMatch(
-      new RegExp(`Page +http://127.0.0.1:\\d+/ +\\(port ${taken} is in use\\)`),
+      new RegExp(`Page +http://127.0.0.1:\\d+/ +\\(port ${usedPort} is in use\\)`),
     );
     program.kill();
     expect(await program.waitForExit()).toMatchObject({ code: 0 });
   });
 
-  it.each(['nats', 'postgres'] as const)('ends, and says why, when its %s server is gone', async (name) => {
+  it.each([
+    'nats',
+    'postgres',
+  ] as const)('ends, and names the reason, when its %s server is killed', async (name) => {
     const program = await up();
     process.kill((await serverPids())[name], 'SIGKILL');
     expect(await program.waitForExit()).toMatchObject({ code: 1 });

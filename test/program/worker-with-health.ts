@@ -3,8 +3,8 @@ import { freePort } from '../../src/embedded/process/ports.ts';
 import { until } from '../support/wait.ts';
 import type { Environment, Scene } from './scene.ts';
 
-/** A worker with its port, and how to ask it. */
-export async function startAskable(scene: Scene, env: Environment = {}) {
+/** Starts a worker with an HTTP port. `healthIs` resolves when /health answers as expected. */
+export async function startWorkerWithHealth(scene: Scene, env: Environment = {}) {
   const port = await freePort();
   const worker = await scene.startWorker({ HTTP_PORT: String(port), ...env });
   const health = async () => {

@@ -2,11 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { outcomeOf } from '../commands/programs.ts';
 import { startTestNats } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
-import { startAskable } from './askable.ts';
 import { manualBlock } from './manual.ts';
 import {
+  allSettled,
   deadLetterOf,
-  drained,
   type Environment,
   logOf,
   openScene,
@@ -15,15 +14,16 @@ import {
   statisticsOf,
   stopWorker,
 } from './scene.ts';
+import { startWorkerWithHealth } from './worker-with-health.ts';
 
-const RIGHTS = manualBlock('authorization {');
+const PERMISSIONS = manualBlock('authorization {');
 const as = (user: string) => ({ NATS_USER: user, NATS_PASS: 'change-me' });
 const AS = { founder: as('founder'), worker: as('worker'), publisher: as('publisher') };
 const QUICK: Environment = { MAX_ATTEMPTS: '2', BACKOFF_BASE_MS: '10' };
 
-/** The users of the manual, and `admin`, who may do all and is who the tests are. */
-function configWith(change: (rights: string) => string = (rights) => rights): string {
-  return change(RIGHTS).replace('users: [', 'users: [ { user: admin, password: x }');
+/** The users of the manual, and `admin`, the user of the test itself, who may do everything. */
+function configWith(change: (permissions: string) => string = (permissions) => permissions): string {
+  return change(PERMISSIONS).replace('users: [', 'users: [ { user: admin, password: x }');
 }
 
 async function startScene() {
@@ -32,8 +32,8 @@ async function startScene() {
   return { scene, endpoint: await startEndpoint() };
 }
 
-/** Delivers, in order too, retries, parks, dead-letters and counts, and is denied nothing. */
-async function doesItsWork(
+/** Checks that a worker delivers (ordered webhooks, too), retries, parks, dead-letters and counts, and is denied nothing. */
+async function expectFullWork(
   { scene, endpoint }: Awaited<ReturnType<typeof startScene>>,
   env: typeof AS.worker,
 ) {
@@ -54,7 +54,7 @@ async function doesItsWork(
     return (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages > 0;
   });
   await setPaused(scene, paused.url, false);
-  await drained(scene);
+  await allSettled(scene);
   await until(async () => {
     const row = (await statisticsOf(scene)).get(env.NATS_USER);
     expect(row).toMatchObject({
@@ -73,14 +73,14 @@ async function doesItsWork(
   expect(logOf(worker).filter(({ level }) => level === 'error')).toEqual([]);
 }
 
-describe('the rights that the manual gives', () => {
-  it('suffice for a worker that makes what is missing, for one on what is there, for publish and stats', async () => {
-    const rights = await startScene();
-    await doesItsWork(rights, AS.founder);
-    await doesItsWork(rights, AS.worker);
+describe('the permissions in the manual', () => {
+  it('are enough for a worker that creates the streams, for a worker that finds them, and for publish and stats', async () => {
+    const started = await startScene();
+    await expectFullWork(started, AS.founder);
+    await expectFullWork(started, AS.worker);
   });
 
-  it('suffice for a stream that follows its row', async () => {
+  it('are enough to change a stream when its row changes', async () => {
     const { scene } = await startScene();
     await stopWorker(await scene.startWorker(AS.founder));
     await scene.query(`UPDATE rule_nats_streams SET max_messages = 1234`);
@@ -88,7 +88,7 @@ describe('the rights that the manual gives', () => {
     expect((await scene.manager.streams.info('WEBHOOKS')).config.max_msgs).toBe(1234);
   });
 
-  it('are told where they do not suffice: a worker that may not make the stream ends with the right it lacks', async () => {
+  it('do not let the user `worker` create streams: the worker ends and names the missing permission', async () => {
     const { scene } = await startScene();
     const { code, stderr } = await outcomeOf(['worker'], { ...scene.env, ...AS.worker });
     expect(stderr).toContain(
@@ -97,7 +97,7 @@ describe('the rights that the manual gives', () => {
     expect(code).toBe(1);
   });
 
-  it('are told to publishers', async () => {
+  it('do not let the user `publisher` publish to other subjects: `publish` names the missing permission', async () => {
     const { scene } = await startScene();
     const publish = ['publish', '--subject', 'orders.new', '--data', '{}'];
     const { code, stderr } = await outcomeOf(publish, { ...scene.env, ...AS.publisher });
@@ -106,37 +106,37 @@ describe('the rights that the manual gives', () => {
   });
 });
 
-describe.concurrent('without the right', () => {
-  /** A worker that lacks rights, and how to grant them. */
-  async function startWithout(lacking: RegExp, { isPaused = false } = {}) {
+describe.concurrent('without the permission', () => {
+  /** Starts a worker without some permissions. `grant` gives the permissions. */
+  async function startWithout(missing: RegExp, { isPaused = false } = {}) {
     const { scene, endpoint } = await startScene();
     await stopWorker(await scene.startWorker(AS.founder));
     await setPaused(scene, endpoint.url, isPaused);
-    await scene.nats.reload(configWith((text) => text.replaceAll(lacking, '"nothing"')));
-    const { healthIs } = await startAskable(scene, { ...QUICK, ...AS.worker });
-    const fails = (troubles: object) => healthIs({ code: 503, status: 'failing', troubles });
+    await scene.nats.reload(configWith((text) => text.replaceAll(missing, '"nothing"')));
+    const { healthIs } = await startWorkerWithHealth(scene, { ...QUICK, ...AS.worker });
+    const healthFails = (troubles: object) => healthIs({ code: 503, status: 'failing', troubles });
     const grant = async () => {
       await scene.nats.reload(configWith());
       await healthIs({ code: 200, status: 'ok' });
     };
-    return { scene, endpoint, healthIs, fails, grant };
+    return { scene, endpoint, healthIs, healthFails, grant };
   }
 
-  it('to ack, nothing more is pulled; when it is granted, what was sent is acknowledged, and the rest sent once', async () => {
-    const { scene, endpoint, fails, grant } = await startWithout(/"\$JS\.ACK\.[^"]+"/g);
+  it('to ack, a worker pulls nothing more; when the permission is granted, every message is sent just once', async () => {
+    const { scene, endpoint, healthFails, grant } = await startWithout(/"\$JS\.ACK\.[^"]+"/g);
     await scene.publish({ webhook_url: endpoint.url });
-    await fails({
+    await healthFails({
       nats: expect.stringMatching(
         /right to publish to "\$JS\.ACK\.>": nothing is pulled until the right is granted/,
       ),
     });
     await scene.publishMany(5, endpoint.url);
     await grant();
-    await drained(scene);
+    await allSettled(scene);
     expect(endpoint.requests.length).toBe(6);
   });
 
-  it('to park, what has no room waits, and is delivered when it is granted', async () => {
+  it('to park, messages without capacity wait, and are delivered after the permission is granted', async () => {
     const { scene, endpoint, healthIs, grant } = await startWithout(/"parked\.[^"]+"/g, { isPaused: true });
     await scene.publish({ webhook_url: endpoint.url });
     await healthIs({
@@ -148,11 +148,11 @@ describe.concurrent('without the right', () => {
     });
     await grant();
     await setPaused(scene, endpoint.url, false);
-    await drained(scene);
+    await allSettled(scene);
     expect(endpoint.requests.length).toBe(1);
   });
 
-  it('to what order needs, all else is delivered; when it is granted, what waited is, too', async () => {
+  it('for the ordered stream, only ordered webhooks wait, and are delivered after the permission is granted', async () => {
     const { scene, endpoint, healthIs, grant } = await startWithout(
       /"[^"]*(WEBHOOKS_ORDERED|\.ordered\.)[^"]*"/g,
     );
@@ -172,10 +172,10 @@ describe.concurrent('without the right', () => {
     await until(() => endpoint.requests.some(({ path }) => path === '/ordered'));
   });
 
-  it('to store dead letters, they wait, and are stored when it is granted', async () => {
-    const { scene, fails, grant } = await startWithout(/"dlq\.[^"]+"/g);
+  it('to store dead letters, they wait, and are stored after the permission is granted', async () => {
+    const { scene, healthFails, grant } = await startWithout(/"dlq\.[^"]+"/g);
     const lost = await scene.publish({ no: 'endpoint' });
-    await fails({
+    await healthFails({
       deadLetters: expect.stringContaining('denies our user the right to publish to "dlq.WEBHOOKS'),
     });
     await grant();

@@ -7,7 +7,7 @@ import { cleanUpAfter } from '../support/clean-up.ts';
 import { until } from '../support/wait.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
 import {
-  drained,
+  allSettled,
   openScene,
   type Scene,
   setPaused,
@@ -17,7 +17,7 @@ import {
   sumOf,
 } from './scene.ts';
 
-/** As long as the test lasts: what hangs, hangs. */
+/** No attempt times out during the test. */
 const NO_TIMEOUT = { ATTEMPT_TIMEOUT_MS: '300000', ACK_WAIT_MS: '600000' };
 
 type HealthRow = {
@@ -39,8 +39,8 @@ async function healthOf(scene: Scene, url: string): Promise<HealthRow | undefine
 
 const parkedIn = async (scene: Scene) => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages;
 
-/** An endpoint that does with each request what it is told: by its id, and the number of its attempt. */
-async function startTold(
+/** Starts an endpoint that calls `answer` for each request, with the id of the webhook and the number of the attempt. */
+async function startScriptedEndpoint(
   answer: (response: ServerResponse, id: string, attempt: number) => void,
 ): Promise<string> {
   const attempts = new Map<string, number>();
@@ -58,7 +58,7 @@ async function startTold(
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** Messages for each of the URLs in turn. */
+/** Publishes `count` messages for each URL, in turn. */
 async function publishInTurn(scene: Scene, count: number, ...urls: string[]): Promise<void> {
   const all = Array.from({ length: count }, (_, number) =>
     urls.map((url) => scene.publish({ webhook_url: url, data: { number } })),
@@ -67,103 +67,109 @@ async function publishInTurn(scene: Scene, count: number, ...urls: string[]): Pr
 }
 
 describe('an endpoint that hangs', () => {
-  it('holds a few attempts, and all messages for another one go through', async () => {
-    const [scene, hangs, well] = [
+  it('holds only a few attempts, while all messages of a healthy endpoint are delivered', async () => {
+    const [scene, hanging, healthy] = [
       await openScene(),
       await startMisbehavingEndpoint(),
       await startEndpoint({ delayMs: 10 }),
     ];
     await scene.startWorker(NO_TIMEOUT);
-    await publishInTurn(scene, 400, `${hangs.url}/hang`, well.url);
-    await until(() => well.received().webhookIds === 400);
-    expect(well.received().doubled).toBe(0);
-    expect(hangs.requests.length).toBeLessThanOrEqual(16);
+    await publishInTurn(scene, 400, `${hanging.url}/hang`, healthy.url);
+    await until(() => healthy.received().webhookIds === 400);
+    expect(healthy.received().doubled).toBe(0);
+    expect(hanging.requests.length).toBeLessThanOrEqual(16);
     await until(async () => {
-      const row = await healthOf(scene, hangs.url);
-      expect(row).toMatchObject({ state: 'silent', in_flight: hangs.requests.length });
+      const row = await healthOf(scene, hanging.url);
+      expect(row).toMatchObject({ state: 'silent', in_flight: hanging.requests.length });
       return (row?.parked ?? 0) > 300;
     });
-    hangs.recover();
-    await drained(scene);
-    expect(new Set(hangs.requests.map(({ webhookId }) => webhookId)).size).toBe(400);
-    expect(hangs.requests.length).toBe(400);
-    await until(async () => (await healthOf(scene, hangs.url))?.state === 'flowing');
+    hanging.recover();
+    await allSettled(scene);
+    expect(new Set(hanging.requests.map(({ webhookId }) => webhookId)).size).toBe(400);
+    expect(hanging.requests.length).toBe(400);
+    await until(async () => (await healthOf(scene, hanging.url))?.state === 'flowing');
   });
 
-  it('after it answered well takes nothing from others, though nobody has seen them before', async () => {
-    const [scene, turns, known, fresh] = [
+  it('after it was healthy delays neither a known nor a new endpoint', async () => {
+    const [scene, changing, known, unknown] = [
       await openScene(),
       await startMisbehavingEndpoint(),
       await startEndpoint(),
       await startEndpoint(),
     ];
-    turns.recover();
+    changing.recover();
     await scene.startWorker({ ...NO_TIMEOUT, CONCURRENCY: '64' });
-    await publishInTurn(scene, 1000, `${turns.url}/hang`, known.url);
-    await until(() => turns.requests.length === 1000);
-    turns.misbehave();
-    await publishInTurn(scene, 1000, `${turns.url}/hang`);
-    await publishInTurn(scene, 100, known.url, fresh.url);
-    await until(() => known.received().webhookIds === 1100 && fresh.received().webhookIds === 100);
-    expect(turns.requests.length).toBeLessThanOrEqual(1000 + 64);
-    turns.recover();
-    await drained(scene);
-    expect(turns.requests.length).toBe(2000);
+    await publishInTurn(scene, 1000, `${changing.url}/hang`, known.url);
+    await until(() => changing.requests.length === 1000);
+    changing.misbehave();
+    await publishInTurn(scene, 1000, `${changing.url}/hang`);
+    await publishInTurn(scene, 100, known.url, unknown.url);
+    await until(() => known.received().webhookIds === 1100 && unknown.received().webhookIds === 100);
+    expect(changing.requests.length).toBeLessThanOrEqual(1000 + 64);
+    changing.recover();
+    await allSettled(scene);
+    expect(changing.requests.length).toBe(2000);
   });
 
-  it.each([1, 2, 5])('leaves another one a way with %d slots, unless they are all its own', async (slots) => {
-    const [scene, hangs, well] = [
+  it.each([1, 2, 5])('does not block a healthy endpoint, even with CONCURRENCY=%d', async (slots) => {
+    const [scene, hanging, healthy] = [
       await openScene(),
       await startMisbehavingEndpoint(),
       await startEndpoint({ delayMs: 5 }),
     ];
     await scene.startWorker({ ATTEMPT_TIMEOUT_MS: '500', CONCURRENCY: String(slots), MAX_ATTEMPTS: '100' });
-    await publishInTurn(scene, 30, `${hangs.url}/hang`, well.url);
-    await until(() => well.received().webhookIds === 30);
-    hangs.recover();
-    await drained(scene);
-    expect(new Set(hangs.requests.map(({ webhookId }) => webhookId)).size).toBe(30);
+    await publishInTurn(scene, 30, `${hanging.url}/hang`, healthy.url);
+    await until(() => healthy.received().webhookIds === 30);
+    hanging.recover();
+    await allSettled(scene);
+    expect(new Set(hanging.requests.map(({ webhookId }) => webhookId)).size).toBe(30);
   });
 });
 
 describe('an endpoint that fails', () => {
-  it('gets few requests, keeps its messages over a restart, and gets all of them when it is back', async () => {
-    const [scene, fails, well] = [await openScene(), await startMisbehavingEndpoint(), await startEndpoint()];
+  it('gets few requests, keeps its messages over a restart of the worker, and gets all of them when it recovers', async () => {
+    const [scene, failing, healthy] = [
+      await openScene(),
+      await startMisbehavingEndpoint(),
+      await startEndpoint(),
+    ];
     const first = await scene.startWorker({ CONSUMER_NAME: 'first' });
-    await publishInTurn(scene, 2000, `${fails.url}/status/503`);
-    await publishInTurn(scene, 100, well.url);
-    await until(() => well.received().webhookIds === 100);
+    await publishInTurn(scene, 2000, `${failing.url}/status/503`);
+    await publishInTurn(scene, 100, healthy.url);
+    await until(() => healthy.received().webhookIds === 100);
     await until(async () => (await parkedIn(scene)) === 2000);
-    expect(fails.requests.length).toBeLessThan(60);
+    expect(failing.requests.length).toBeLessThan(60);
     await until(async () => {
-      expect(await healthOf(scene, fails.url)).toMatchObject({ parked: 2000, last_error: 'HTTP 503' });
+      expect(await healthOf(scene, failing.url)).toMatchObject({ parked: 2000, last_error: 'HTTP 503' });
       return true;
     });
     await stopWorker(first);
     await scene.startWorker({ CONSUMER_NAME: 'second' });
-    fails.recover();
-    await drained(scene);
-    const ids = new Set(fails.requests.filter(({ answered }) => answered).map(({ webhookId }) => webhookId));
+    failing.recover();
+    await allSettled(scene);
+    const ids = new Set(
+      failing.requests.filter(({ answered }) => answered).map(({ webhookId }) => webhookId),
+    );
     expect(ids.size).toBe(2000);
     const rows = await until(async () => {
       const all = await statisticsOf(scene);
       return sumOf(all, 'messages_acknowledged') === 2100 && all;
     });
-    expect(sumOf(rows, 'http_attempts')).toBe(fails.requests.length + 100);
+    expect(sumOf(rows, 'http_attempts')).toBe(failing.requests.length + 100);
     expect(sumOf(rows, 'messages_delivered')).toBe(2100 + sumOf(rows, 'messages_retried'));
     expect(sumOf(rows, 'messages_parked')).toBeGreaterThan(1900);
     expect(sumOf(rows, 'messages_dead_lettered')).toBe(0);
   });
 
-  it('half of the time: each message is delivered or tried MAX_ATTEMPTS times, over a rolling restart of two workers', async () => {
+  it('half of the time gets each message until it succeeds, or MAX_ATTEMPTS times, over a rolling restart of two workers', async () => {
     const scene = await openScene();
     const tries = new Map<string, string>();
-    const url = await startTold(async (response, id, attempt) => {
+    const url = await startScriptedEndpoint(async (response, id, attempt) => {
       const sequence = Number(id.split('-').at(-1));
-      const isWell = (sequence * 7 + attempt * 13) % 16 < 8;
-      tries.set(id, (tries.get(id) ?? '') + (isWell ? 'o' : 'x'));
+      const isHealthy = (sequence * 7 + attempt * 13) % 16 < 8;
+      tries.set(id, (tries.get(id) ?? '') + (isHealthy ? 'o' : 'x'));
       await wait(5);
-      response.writeHead(isWell ? 200 : 503).end();
+      response.writeHead(isHealthy ? 200 : 503).end();
     });
     const settings = { MAX_ATTEMPTS: '3', BACKOFF_BASE_MS: '100', BACKOFF_MAX_MS: '200' };
     const start = (name: string) => scene.startWorker({ ...settings, CONSUMER_NAME: name });
@@ -174,7 +180,7 @@ describe('an endpoint that fails', () => {
     await start('c');
     await stopWorker(b);
     await start('d');
-    await drained(scene);
+    await allSettled(scene);
     const outcomes = [...tries.values()];
     expect(outcomes.length).toBe(500);
     expect(outcomes.filter((each) => !/^(x{0,2}o|xxx)$/.test(each))).toEqual([]);
@@ -182,13 +188,13 @@ describe('an endpoint that fails', () => {
     expect(state.messages).toBe(outcomes.filter((each) => each === 'xxx').length);
   });
 
-  it('and asks for time with Retry-After gets nothing before', async () => {
+  it('with a Retry-After gets no request before that time', async () => {
     const scene = await openScene();
     const times: number[] = [];
-    let isWell = false;
-    const url = await startTold((response) => {
+    let isHealthy = false;
+    const url = await startScriptedEndpoint((response) => {
       times.push(performance.now());
-      response.writeHead(isWell ? 200 : 429, { 'retry-after': '2' }).end();
+      response.writeHead(isHealthy ? 200 : 429, { 'retry-after': '2' }).end();
     });
     await scene.startWorker();
     await publishInTurn(scene, 50, url);
@@ -197,15 +203,15 @@ describe('an endpoint that fails', () => {
       return row?.state === 'failing' && row.in_flight === 0 && row.parked >= 30;
     });
     const failed = times.length;
-    isWell = true;
-    await drained(scene);
+    isHealthy = true;
+    await allSettled(scene);
     expect(times[failed]! - times[failed - 1]!).toBeGreaterThanOrEqual(1900);
     expect(times.length).toBe(failed + 50);
   });
 });
 
 describe('an operator', () => {
-  it('pauses an endpoint, over a restart too, and lets it go on', async () => {
+  it('pauses an endpoint, also over a restart of the worker, and resumes it', async () => {
     const [scene, endpoint, other] = [await openScene(), await startEndpoint(), await startEndpoint()];
     const first = await scene.startWorker();
     await setPaused(scene, endpoint.url, true);
@@ -214,7 +220,7 @@ describe('an operator', () => {
       return (await healthOf(scene, endpoint.url))?.state === 'paused';
     });
     const before = endpoint.received().requests;
-    // Too large for a copy with headers of ours.
+    // Too large for a parked copy, which has further headers.
     await scene.publish({ webhook_url: endpoint.url, data: 'x'.repeat(1_048_576 - 500) });
     await publishInTurn(scene, 50, endpoint.url, other.url);
     await until(() => other.received().webhookIds === 50);
@@ -224,26 +230,26 @@ describe('an operator', () => {
     await until(() => other.received().webhookIds === 100);
     expect(endpoint.received().requests).toBe(before);
     await setPaused(scene, endpoint.url, false);
-    await drained(scene);
+    await allSettled(scene);
     expect(endpoint.received().doubled).toBe(0);
     expect(endpoint.received().webhookIds).toBeGreaterThanOrEqual(before + 101);
   });
 });
 
-describe('a cap', () => {
-  it('of attempts at once holds for all workers together', async () => {
+describe('a limit', () => {
+  it('of concurrent attempts holds for all workers together', async () => {
     const scene = await openScene();
-    let [open, most, total] = [0, 0, 0];
-    const url = await startTold(async (response) => {
+    let [open, maxOpen, total] = [0, 0, 0];
+    const url = await startScriptedEndpoint(async (response) => {
       total++;
-      most = Math.max(most, ++open);
+      maxOpen = Math.max(maxOpen, ++open);
       await wait(20);
       open--;
       response.end();
     });
     const settings = { ENDPOINT_CONCURRENCY: '4' };
     await Promise.all(['a', 'b'].map((name) => scene.startWorker({ ...settings, CONSUMER_NAME: name })));
-    // Both know of each other.
+    // Both workers know each other.
     await until(async () => {
       const [row] = await scene.query<{ live: number }>(
         'SELECT count(*)::int AS live FROM rule_nats_worker_instances WHERE active',
@@ -251,27 +257,27 @@ describe('a cap', () => {
       return row!.live === 2;
     });
     await publishInTurn(scene, 200, url);
-    await drained(scene);
+    await allSettled(scene);
     expect(total).toBe(200);
-    expect(most).toBeLessThanOrEqual(4);
+    expect(maxOpen).toBeLessThanOrEqual(4);
   });
 
-  it('of requests a second holds, and nothing is lost', async () => {
+  it('of requests per second holds, and every message is sent once', async () => {
     const scene = await openScene();
     const attempts: number[] = [];
     let lastAt = 0;
-    const url = await startTold((response, _, attempt) => {
+    const url = await startScriptedEndpoint((response, _, attempt) => {
       attempts.push(attempt);
       lastAt = performance.now();
       response.end();
     });
     await scene.startWorker({ ENDPOINT_RATE_LIMIT: '20' });
-    // Not the first arrival: where that is noticed late, the time between the first and the last is shorter than it was.
-    const begunAt = performance.now();
+    // Measured from the publishing, because a busy machine may notice the first arrival late.
+    const startedAt = performance.now();
     await publishInTurn(scene, 60, url);
-    await drained(scene);
-    // 60 at 20 a second, of which the last ones may catch up 75 ms.
-    expect(lastAt - begunAt).toBeGreaterThanOrEqual(59 * 50 - 75);
+    await allSettled(scene);
+    // 60 requests at 20 per second. The rate limiter may catch up 75 ms.
+    expect(lastAt - startedAt).toBeGreaterThanOrEqual(59 * 50 - 75);
     expect(attempts).toEqual(Array(60).fill(1));
   });
 });
