@@ -6,7 +6,7 @@ import { createTestDatabase } from '../support/servers.ts';
 
 const log = pino({ level: 'silent' });
 
-/** An empty database of its own, with a pool on it as its owner. */
+/** Opens a new, empty database, with a pool of its owner. */
 export async function openDatabase() {
   const { url, drop } = await createTestDatabase();
   const pool = createPool({ url, size: 10, log });
@@ -16,9 +16,9 @@ export async function openDatabase() {
     url,
     pool,
     log,
-    /** The name of a role that owns nothing and may do nothing. */
+    /** The name of a role that owns nothing and has no permissions. */
     stranger,
-    /** Makes that role, and a pool on the same database that works as it. */
+    /** Creates this role, and opens a pool of the role on the same database. */
     async asStranger(): Promise<pg.Pool> {
       await pool.query(`CREATE ROLE ${stranger}; REVOKE CREATE ON SCHEMA public FROM PUBLIC`);
       const options = encodeURIComponent(`-c role=${stranger}`);
@@ -31,7 +31,7 @@ export async function openDatabase() {
       return strangerPool;
     },
     async close(): Promise<void> {
-      await Promise.all(strangers.map((one) => one.end()));
+      await Promise.all(strangers.map((each) => each.end()));
       if (strangers.length > 0) await pool.query(`DROP OWNED BY ${stranger} CASCADE; DROP ROLE ${stranger}`);
       await pool.end();
       await drop();

@@ -32,19 +32,19 @@ describe('beside the Rule Engine extension', () => {
   const definitionOf = async (view: string) =>
     (await database.pool.query('SELECT pg_get_viewdef($1::regclass) AS text', [view])).rows[0].text;
 
-  it('our migrations apply after its own', async () => {
+  it('the migrations of the worker apply after those of the extension', async () => {
     await install();
     await migrate(database.pool, database);
     expect(await storeFlush(database.pool, flushOf({ deadLetters: [deadLetterOf()] }))).toBe('stored');
   });
 
-  it('its migrations apply after ours', async () => {
+  it('the migrations of the extension apply after those of the worker', async () => {
     await migrate(database.pool, database);
     await install();
     expect(await definitionOf('nats_recent_failures')).toContain('rule_webhooks');
   });
 
-  it('its views are never replaced', async () => {
+  it('the views of the extension are never replaced', async () => {
     await install();
     const before = await definitionOf('nats_recent_failures');
     await migrate(database.pool, database);
@@ -54,10 +54,10 @@ describe('beside the Rule Engine extension', () => {
   it.each([
     ['nats_delivery_failures', 'nats_recent_failures'],
     ['nats_delivery_performance', 'nats_performance_stats'],
-  ])('%s has the columns and types of its %s', async (ours, its) => {
+  ])('%s has the columns and types of %s of the extension', async (ours, theirs) => {
     await install();
     await migrate(database.pool, database);
-    expect(await columnsOf(ours)).toEqual(await columnsOf(its));
+    expect(await columnsOf(ours)).toEqual(await columnsOf(theirs));
   });
 
   it.each([
@@ -67,7 +67,7 @@ describe('beside the Rule Engine extension', () => {
     'rule_webhook_secrets',
     'rule_webhook_calls',
     'rule_webhook_call_history',
-  ])('our own %s has the columns of its one', async (table) => {
+  ])('%s of the worker has the columns of the table of the extension', async (table) => {
     await migrate(database.pool, database);
     const ours = await columnsOf(table);
     const constraints = `
@@ -99,25 +99,25 @@ describe('beside the Rule Engine extension', () => {
     return rows.map((row) => row.text);
   };
 
-  it('our own rule_webhooks has the columns of its one, then ours', async () => {
+  it('rule_webhooks of the worker has the columns of the extension first, and then further ones', async () => {
     await migrate(database.pool, database);
     const [columns, constraints] = [await columnsOf('rule_webhooks'), await constraintsOf('rule_webhooks')];
     const defaults = await defaultsOf('rule_webhooks');
     await database.close();
     database = await openDatabase();
     await install();
-    const its = await columnsOf('rule_webhooks');
-    expect(columns.slice(0, its.length)).toEqual(its);
-    expect(columns.slice(its.length)).toContain('paused boolean');
-    expect(defaults.slice(0, its.length)).toEqual(await defaultsOf('rule_webhooks'));
+    const theirs = await columnsOf('rule_webhooks');
+    expect(columns.slice(0, theirs.length)).toEqual(theirs);
+    expect(columns.slice(theirs.length)).toContain('paused boolean');
+    expect(defaults.slice(0, theirs.length)).toEqual(await defaultsOf('rule_webhooks'));
     expect(constraints).toEqual(expect.arrayContaining(await constraintsOf('rule_webhooks')));
   });
 
   it.each([
-    ['before its 005', async () => {}],
-    ['between its 005 and its 007', () => apply('extension-005-webhooks.sql')],
+    ['before 005 of the extension', async () => {}],
+    ['between 005 and 007 of the extension', () => apply('extension-005-webhooks.sql')],
     ['after both', install],
-  ])('rule_webhooks comes out the same when ours are applied %s', async (_, prepare) => {
+  ])('rule_webhooks becomes the same when the migrations of the worker are applied %s', async (_, prepare) => {
     await install();
     await migrate(database.pool, database);
     const expected = [await columnsOf('rule_webhooks'), await constraintsOf('rule_webhooks')];
@@ -125,7 +125,7 @@ describe('beside the Rule Engine extension', () => {
     database = await openDatabase();
     await prepare();
     await migrate(database.pool, database);
-    // Its migrations skip what is there. 007 cannot be applied twice, with us or without.
+    // The extension's migrations skip existing tables. 007 cannot be applied twice, with or without this worker.
     await apply('extension-005-webhooks.sql');
     if (prepare !== install) await apply('extension-007-nats.sql');
     expect([await columnsOf('rule_webhooks'), await constraintsOf('rule_webhooks')]).toEqual(expected);
@@ -133,28 +133,28 @@ describe('beside the Rule Engine extension', () => {
 
   const sourcesOf = async () => {
     const { rows } = await database.pool.query(
-      `SELECT proname, prosrc LIKE '%extension%' AS "isIts" FROM pg_proc
+      `SELECT proname, prosrc LIKE '%extension%' AS "isTheirs" FROM pg_proc
        WHERE pronamespace = 'public'::regnamespace AND (proname LIKE 'rule_webhook_%' OR proname = 'rule_nats_webhooks_list')`,
     );
     return rows;
   };
 
-  it('its functions are never replaced, and take the place of ours when they come later', async () => {
+  it('the functions of the extension are never replaced, and replace those of the worker when they come later', async () => {
     await install();
-    const its = await sourcesOf();
-    expect(its).toHaveLength(12);
+    const theirs = await sourcesOf();
+    expect(theirs).toHaveLength(12);
     await migrate(database.pool, database);
-    expect(await sourcesOf()).toEqual(its);
+    expect(await sourcesOf()).toEqual(theirs);
     await database.close();
     database = await openDatabase();
     await migrate(database.pool, database);
-    expect(new Set((await sourcesOf()).map(({ isIts }) => isIts))).toEqual(new Set([false]));
+    expect(new Set((await sourcesOf()).map(({ isTheirs }) => isTheirs))).toEqual(new Set([false]));
     await install();
-    expect(await sourcesOf()).toEqual(expect.arrayContaining(its));
+    expect(await sourcesOf()).toEqual(expect.arrayContaining(theirs));
     expect(await sourcesOf()).toHaveLength(12);
   });
 
-  it('a function of its name with other arguments is not joined by one of ours, which would make calls ambiguous', async () => {
+  it('a function with other arguments stays the only one of its name, because calls would be ambiguous', async () => {
     await database.pool.query(
       `CREATE FUNCTION rule_webhook_delete(bigint, force boolean DEFAULT false) RETURNS text LANGUAGE sql AS $$ SELECT 'its' $$`,
     );
@@ -163,7 +163,7 @@ describe('beside the Rule Engine extension', () => {
     expect(rows).toEqual([{ whose: 'its' }]);
   });
 
-  it('a later migration of its own may change and drop its columns', async () => {
+  it('a later migration of the extension may change and drop its columns', async () => {
     await install();
     await migrate(database.pool, database);
     await database.pool.query(`
@@ -175,7 +175,7 @@ describe('beside the Rule Engine extension', () => {
       UPDATE rule_webhooks SET url = 'https://slack.test/2', owner = 'me'`);
   });
 
-  it('a role without special rights works with its functions as before', async () => {
+  it('a role without special permissions uses the functions of the extension as before', async () => {
     await install();
     const app = await database.asStranger();
     await database.pool.query(`
@@ -189,7 +189,7 @@ describe('beside the Rule Engine extension', () => {
     expect(rows).toEqual([{ webhook_name: 'slack', enabled: false }]);
   });
 
-  it('an operator keeps his own row for WEBHOOKS', async () => {
+  it('the row of an operator for WEBHOOKS is kept', async () => {
     await install();
     await database.pool.query(
       `INSERT INTO rule_nats_streams (config_id, stream_name, subjects, replicas) VALUES (1, 'WEBHOOKS', '{hooks.>}', 3)`,
@@ -201,7 +201,7 @@ describe('beside the Rule Engine extension', () => {
     expect(rows).toEqual([{ subjects: ['hooks.>'], replicas: 3 }]);
   });
 
-  it('the average of a row that its worker wrote stays true when we add to it', async () => {
+  it('the average in a row of the reference worker stays right when this worker adds to the row', async () => {
     await install();
     await database.pool.query(
       `INSERT INTO rule_nats_consumer_stats (stream_name, consumer_name, messages_delivered, avg_processing_time_ms)
@@ -215,7 +215,7 @@ describe('beside the Rule Engine extension', () => {
     expect(rows).toEqual([{ messages_delivered: '20', avg_processing_time_ms: '30.00' }]);
   });
 
-  it('a failure of a registered webhook goes by its registered name', async () => {
+  it('a failure of a registered webhook is shown with its registered name', async () => {
     await install();
     await migrate(database.pool, database);
     await database.pool.query(`
@@ -225,7 +225,7 @@ describe('beside the Rule Engine extension', () => {
     expect(rows).toEqual([{ webhook_name: 'slack' }]);
   });
 
-  it('a role that does not own its tables is told what the owner must run, and that suffices', async () => {
+  it('a role that does not own the tables gets an error with the SQL for the owner, and this SQL is enough', async () => {
     await install();
     const stranger = await database.asStranger();
     await database.pool.query(`GRANT CREATE ON SCHEMA public TO ${database.stranger}`);

@@ -25,12 +25,12 @@ describe('maintain', () => {
   };
   const keepAWeek = { attemptRetentionDays: 7, now: NOON };
 
-  it("makes today's and tomorrow's partitions", async () => {
+  it("creates today's and tomorrow's partitions", async () => {
     await maintain(database.pool, keepAWeek);
     expect(await partitions()).toEqual(['20300110', '20300111']);
   });
 
-  it('drops partitions all of whose attempts are past the retention, and no other', async () => {
+  it('drops only partitions whose attempts are all older than the retention time', async () => {
     const attempts = [10, 8, 7, 6].map((days) => attemptOf({ startedAt: NOON - days * DAY_MS }));
     await storeFlush(database.pool, flushOf({ attempts }));
     const { partitionsDropped } = await maintain(database.pool, keepAWeek);
@@ -41,14 +41,14 @@ describe('maintain', () => {
     expect(await partitions()).toEqual(['20300103', '20300104', '20300110', '20300111']);
   });
 
-  it('takes attempts that come after their partition was dropped', async () => {
+  it('does not prevent storing attempts whose partition was dropped', async () => {
     const attempts = [attemptOf({ startedAt: NOON - 10 * DAY_MS })];
     await storeFlush(database.pool, flushOf({ attempts }));
     await maintain(database.pool, keepAWeek);
     expect(await storeFlush(database.pool, flushOf({ attempts }))).toBe('stored');
   });
 
-  it('deletes expired dead letters of ours, and nothing of the extension', async () => {
+  it('deletes expired dead letters of the worker, and no rows of the extension', async () => {
     await storeFlush(database.pool, flushOf({ deadLetters: [deadLetterOf()] }));
     await database.pool.query(
       `INSERT INTO rule_nats_publish_history (subject, payload, success) VALUES ('webhooks.a', '{}', false)`,
@@ -63,14 +63,14 @@ describe('maintain', () => {
     expect(rows).toEqual([{ triggered_by: null }]);
   });
 
-  it('deletes the rows of workers long gone', async () => {
+  it('deletes the rows of workers that stopped long ago', async () => {
     await storeFlush(database.pool, flushOf({ active: false }));
     const in31Days = Date.now() + 31 * DAY_MS;
     const { instancesDeleted } = await maintain(database.pool, { attemptRetentionDays: 7, now: in31Days });
     expect(instancesDeleted).toBe(1);
   });
 
-  it('may be called by many workers at once, while others flush', async () => {
+  it('can be called by several workers at once, while other workers flush', async () => {
     const attempts = [attemptOf({ startedAt: NOON - 10 * DAY_MS }), attemptOf({ startedAt: NOON })];
     const flushes = Array.from({ length: 20 }, () => storeFlush(database.pool, flushOf({ attempts })));
     const runs = Array.from({ length: 4 }, () => maintain(database.pool, keepAWeek));

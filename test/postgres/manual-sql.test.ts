@@ -3,11 +3,11 @@ import { migrate } from '../../src/postgres/migrate.ts';
 import { blocksOf, PAGES } from '../program/manual.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 
-/** These make roles, which are the whole server's: test/program/postgres-grants.test.ts runs them. */
-const MAKES_ROLES = /CREATE ROLE/;
+/** Blocks that create roles. Roles belong to the whole server, so test/program/postgres-grants.test.ts runs these blocks. */
+const CREATES_ROLES = /CREATE ROLE/;
 const blocks = PAGES.flatMap((page) =>
   blocksOf(page, 'sql')
-    .filter((sql) => !MAKES_ROLES.test(sql))
+    .filter((sql) => !CREATES_ROLES.test(sql))
     .map((sql): [page: string, sql: string] => [page, sql]),
 );
 
@@ -18,10 +18,10 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-it.each(blocks)('PostgreSQL takes the SQL of %s: %s', async (_page, sql) => {
+it.each(blocks)('PostgreSQL accepts the SQL in %s: %s', async (_page, sql) => {
   await expect(database.pool.query(sql)).resolves.toBeDefined();
 });
 
-it('finds the blocks', () => {
+it('the manual has more than 6 such blocks', () => {
   expect(blocks.length).toBeGreaterThan(6);
 });

@@ -10,25 +10,25 @@ describe('migrate', () => {
   });
   afterEach(() => database.close());
 
-  it('makes all tables and views in an empty database', async () => {
+  it('creates all tables and views in an empty database', async () => {
     const { applied } = await migrate(database.pool, database);
     expect(applied[0]).toBe('0001_shared_tables_create.sql');
     await database.pool.query('SELECT * FROM nats_deliveries, nats_error_patterns, nats_recent_failures');
   });
 
-  it('applies nothing the second time', async () => {
+  it('applies nothing when it runs again', async () => {
     await migrate(database.pool, database);
     expect(await migrate(database.pool, database)).toEqual({ applied: [] });
   });
 
-  it('applies each migration once when eight workers start at once', async () => {
+  it('applies each migration once, even if eight workers start at once', async () => {
     const all = await Promise.all(Array.from({ length: 8 }, () => migrate(database.pool, database)));
     const applied = all.flatMap((one) => one.applied);
     expect(applied.length).toBeGreaterThan(0);
     expect(new Set(applied).size).toBe(applied.length);
   });
 
-  it('inserts a row for WEBHOOKS that loses nothing that waits', async () => {
+  it('inserts a row for WEBHOOKS with which no waiting message is lost', async () => {
     await migrate(database.pool, database);
     const { rows } = await database.pool.query(`
       SELECT subjects, storage_type, retention_policy, discard_policy, max_messages, max_bytes, max_age_seconds,
@@ -48,7 +48,7 @@ describe('migrate', () => {
     ]);
   });
 
-  it('refuses to go on when an applied migration has changed, and names it', async () => {
+  it('fails if an applied migration has changed, and names the migration', async () => {
     await migrate(database.pool, database);
     await database.pool.query(
       `UPDATE rule_nats_worker_migrations SET checksum = 'other' WHERE name LIKE '0002%'`,
@@ -58,7 +58,7 @@ describe('migrate', () => {
     await expect(failure).rejects.toThrow('0002_worker_instances_create.sql');
   });
 
-  it('leaves migrations of a newer version alone', async () => {
+  it('ignores migrations of a newer version', async () => {
     await migrate(database.pool, database);
     await database.pool.query(
       `INSERT INTO rule_nats_worker_migrations VALUES ('9999_future_thing.sql', 'abc')`,
@@ -66,7 +66,7 @@ describe('migrate', () => {
     expect(await migrate(database.pool, database)).toEqual({ applied: [] });
   });
 
-  it('names the right to grant when the role may not create tables', async () => {
+  it('names the missing grant if the role may not create tables', async () => {
     const stranger = await database.asStranger();
     const failure = migrate(stranger, database);
     await expect(failure).rejects.toThrow(UserError);

@@ -8,7 +8,7 @@ import {
   type StatisticsFlush,
 } from '../../src/core/records/statistics.ts';
 
-/** A flush of a new instance of `webhook-worker-1` that did nothing, save what the test says. */
+/** A flush of a new instance of `webhook-worker-1`. Everything that the test does not give is empty. */
 export function flushOf(
   parts: Partial<Omit<StatisticsFlush, 'counters'>> & { counters?: Partial<Counters> } = {},
 ): StatisticsFlush {
@@ -29,7 +29,7 @@ export function flushOf(
   };
 }
 
-/** A first attempt that a 200 answered. */
+/** A first attempt that was answered with 200. */
 export function attemptOf(parts: Partial<AttemptRecord> = {}): AttemptRecord {
   return {
     deliveryId: 'delivery-1',
@@ -51,7 +51,7 @@ export function attemptOf(parts: Partial<AttemptRecord> = {}): AttemptRecord {
   };
 }
 
-/** A first attempt that a 503 answered. */
+/** A first attempt that was answered with 503. */
 export function failedAttemptOf(parts: Partial<AttemptRecord> = {}): AttemptRecord {
   return attemptOf({
     status: 503,
@@ -79,7 +79,7 @@ export function deadLetterOf(parts: Partial<DeadLetterRecord> = {}): DeadLetterR
   };
 }
 
-/** An endpoint that fails: nothing is sent to it for a while. */
+/** The state of an endpoint whose circuit breaker is open. */
 export function endpointStateOf(parts: Partial<EndpointStateRow> = {}): EndpointStateRow {
   return {
     endpointKey: 'example-com-0a1b2c3d',

@@ -5,8 +5,8 @@ import { readStreamRow } from '../../src/postgres/tables/streams-table.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 import { attemptOf, deadLetterOf, failedAttemptOf, flushOf } from './records.ts';
 
-/** The SQL of the README that users of the extension's own worker know, as it stands there. */
-describe("the reference worker's SQL", () => {
+/** The SQL in the README of the reference worker, copied unchanged. */
+describe("the SQL in the reference worker's README", () => {
   let database: TestDatabase;
   const rowsOf = async (sql: string) => (await database.pool.query(sql)).rows;
 
@@ -30,7 +30,7 @@ WHERE consumer_name = 'webhook-worker-1';`);
     expect(rows).toMatchObject([{ queue_group: 'webhook-workers', ack_policy: 'explicit', max_deliver: -1 }]);
   });
 
-  it('shows the workers that are active', async () => {
+  it('shows the active workers', async () => {
     const rows = await rowsOf(`-- View consumer statistics
 SELECT
     consumer_name,
@@ -76,7 +76,7 @@ ORDER BY occurrences DESC;`);
     expect(rows).toEqual([{ error_message: 'exhausted: HTTP 503', occurrences: '1' }]);
   });
 
-  it('sets the storage of the stream that the worker makes', async () => {
+  it('sets the storage of the stream that the worker creates', async () => {
     await rowsOf(`UPDATE rule_nats_streams
 SET storage_type = 'memory',
     max_messages = 10000000

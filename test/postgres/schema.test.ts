@@ -3,7 +3,7 @@ import { migrate } from '../../src/postgres/migrate.ts';
 import { openDatabase } from './database.ts';
 import { describeSchema } from './schema.ts';
 
-it('sql/schema.sql says what the migrations make', async () => {
+it('sql/schema.sql is the schema that the migrations create', async () => {
   const database = await openDatabase();
   await migrate(database.pool, database);
   await expect(await describeSchema(database.pool)).toMatchFileSnapshot('../../sql/schema.sql');

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 
 /**
- * The schema as text, from the catalog rather than from pg_dump, so that it is the same from every version of
- * PostgreSQL: views are shown by their columns, since each version writes their definitions differently.
+ * The schema as text. It is read from the catalog, not from pg_dump, so that it is the same with every version of PostgreSQL.
+ * A view is shown by its columns, because each version formats the definition differently.
  */
 export async function describeSchema(pool: pg.Pool): Promise<string> {
   const { rows: relations } = await pool.query(`

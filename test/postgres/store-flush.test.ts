@@ -9,8 +9,8 @@ import { readConsumerStats } from '../../src/postgres/tables/consumer-stats-tabl
 import { openDatabase, type TestDatabase } from './database.ts';
 import { attemptOf, deadLetterOf, failedAttemptOf, flushOf } from './records.ts';
 
-/** A group's progress with this much pending. */
-const at = (pending: number) => ({ pending, streamCreatedAt: 1_700_000_000_000, ackFloor: 5 });
+/** The progress of a group with so many pending messages. */
+const progressOf = (pending: number) => ({ pending, streamCreatedAt: 1_700_000_000_000, ackFloor: 5 });
 
 describe('storeFlush', () => {
   let database: TestDatabase;
@@ -30,7 +30,7 @@ describe('storeFlush', () => {
     Number((await database.pool.query(`SELECT count(*) FROM ${table}`)).rows[0].count);
   const consumers = () => readConsumerStats(database.pool, 'WEBHOOKS');
 
-  it('stores a flush once although it is sent twice', async () => {
+  it('stores a flush once, even if it is sent twice', async () => {
     const flush = flushOf({
       counters: { settled: 3 },
       attempts: [attemptOf()],
@@ -43,16 +43,18 @@ describe('storeFlush', () => {
     expect(await count('rule_nats_publish_history')).toBe(1);
   });
 
-  it('stores a flush once although it is sent twice at the same time', async () => {
-    const flush = flushOf({ counters: { settled: 3 } });
+  it('stores a flush once, even if it is sent twice at the same time', async () => {
+    const flush = flushOf({ counters: { delivered: 3 } });
     const results = await Promise.all([storeFlush(database.pool, flush), storeFlush(database.pool, flush)]);
     expect(results.sort()).toEqual(['alreadyStored', 'stored']);
     expect(await consumers()).toMatchObject([{ settled: 3 }]);
   });
 
   it('adds up the flushes of two instances with one consumer name', async () => {
-    const counters = { settled: 5, acknowledged: 4, retried: 1, attempts: 5, processingMs: 100 };
-    await Promise.all([1, 2].map(() => storeFlush(database.pool, flushOf({ counters, progress: at(7) }))));
+    const counters = { delivered: 5, acknowledged: 4, retried: 1, attempts: 5, processingMs: 100 };
+    await Promise.all(
+      [1, 2].map(() => storeFlush(database.pool, flushOf({ counters, progress: progressOf(7) }))),
+    );
     expect(await consumers()).toMatchObject([
       {
         settled: 10,
@@ -72,13 +74,13 @@ describe('storeFlush', () => {
     expect(await consumers()).toMatchObject([{ settled: 0, avgProcessingMs: null }]);
   });
 
-  it('keeps what was pending when NATS could not be asked', async () => {
-    await storeFlush(database.pool, flushOf({ progress: at(7) }));
+  it('keeps the last number of pending messages if NATS did not answer', async () => {
+    await storeFlush(database.pool, flushOf({ progress: progressOf(7) }));
     await storeFlush(database.pool, flushOf({ progress: null }));
     expect(await consumers()).toMatchObject([{ pending: 7 }]);
   });
 
-  it('gives the same row however the counters are split over flushes and instances', async () => {
+  it('gives the same row, no matter how the counters are split over flushes and instances', async () => {
     const counters = fc.record(
       Object.fromEntries(Object.keys(NO_COUNTERS).map((key) => [key, fc.nat(1000)])),
     ) as unknown as fc.Arbitrary<Counters>;
@@ -130,7 +132,7 @@ describe('storeFlush', () => {
     expect(await consumers()).toMatchObject([{ active: false }]);
   });
 
-  it('marks a worker that went silent as inactive, on behalf of its peers', async () => {
+  it('marks another worker inactive if that worker has not flushed for too long', async () => {
     await storeFlush(database.pool, flushOf({ consumerName: 'silent' }));
     await database.pool.query(
       `UPDATE rule_nats_worker_instances SET last_active_at = now() - interval '1 hour'`,
@@ -142,7 +144,7 @@ describe('storeFlush', () => {
     ]);
   });
 
-  it('leaves rows of workers that are not ours as they are', async () => {
+  it('does not change the rows of reference workers', async () => {
     await database.pool.query(
       `INSERT INTO rule_nats_consumer_stats (stream_name, consumer_name, active) VALUES ('WEBHOOKS', 'foreign', true)`,
     );
@@ -150,7 +152,7 @@ describe('storeFlush', () => {
     expect(await consumers()).toMatchObject([{ consumerName: 'foreign', active: true }, {}]);
   });
 
-  it('lets workers that all went silent come back at the same time', async () => {
+  it('marks inactive workers active again, even if all of them flush at the same time', async () => {
     const flushes = Array.from({ length: 8 }, (_, index) => flushOf({ consumerName: `worker-${index}` }));
     for (const flush of flushes) await storeFlush(database.pool, flush);
     await database.pool.query(
@@ -162,7 +164,7 @@ describe('storeFlush', () => {
     expect((await consumers()).map((row) => row.active)).toEqual(flushes.map(() => true));
   });
 
-  it('stores what no message may stop: NUL, lone surrogates, endless ids, numbers out of range', async () => {
+  it('stores NUL, lone surrogates, very long ids and numbers out of range without an error', async () => {
     const poison = `a\0b\ud800${'ü'.repeat(20_000)}`;
     const attempts = [
       failedAttemptOf({
@@ -179,8 +181,8 @@ describe('storeFlush', () => {
       deadLetterOf({ deliveryId: poison, error: poison, subject: poison, url: poison, sequence: 1e30 }),
       deadLetterOf({ attempts: Number.NaN, durationMs: 1e300, at: Number.NEGATIVE_INFINITY }),
     ];
-    const counters = { settled: Number.NaN, processingMs: Number.POSITIVE_INFINITY, acknowledged: 1e300 };
-    const flush = flushOf({ attempts, deadLetters, counters, progress: at(-1) });
+    const counters = { delivered: Number.NaN, processingMs: Number.POSITIVE_INFINITY, acknowledged: 1e300 };
+    const flush = flushOf({ attempts, deadLetters, counters, progress: progressOf(-1) });
     expect(await storeFlush(database.pool, flush)).toBe('stored');
     expect(await count('rule_nats_delivery_attempts')).toBe(4);
     expect(await count('rule_nats_publish_history')).toBe(2);
@@ -199,7 +201,7 @@ describe('storeFlush', () => {
     expect(await count('rule_nats_delivery_attempts')).toBe(25_000);
   });
 
-  it('makes the partition of a new day once, for workers that all need it at once', async () => {
+  it('creates the partition of a new day once, even if several workers need it at once', async () => {
     const startedAt = Date.UTC(2031, 4, 5);
     const results = await Promise.all(
       Array.from({ length: 8 }, () =>
@@ -210,7 +212,7 @@ describe('storeFlush', () => {
     expect(await count('rule_nats_delivery_attempts_20310505')).toBe(8);
   });
 
-  it('stores any body as it is, and none stops a flush', async () => {
+  it('stores any body as it is, without an error', async () => {
     const body = fc.oneof(
       fc.json().map((text) => Buffer.from(text)),
       fc.uint8Array({ maxLength: 200 }),
@@ -227,7 +229,7 @@ describe('storeFlush', () => {
     );
   });
 
-  it('keeps the numbers of a body as they stand', async () => {
+  it('keeps the numbers of a body as they are written', async () => {
     const payload = storedPayload(Buffer.from('{"n":12345678901234567890,"a":1.0}'), 1000);
     await storeFlush(database.pool, flushOf({ deadLetters: [deadLetterOf({ payload })] }));
     const { rows } = await database.pool.query(
@@ -236,7 +238,7 @@ describe('storeFlush', () => {
     expect(rows).toEqual([{ n: '12345678901234567890', a: '1.0' }]);
   });
 
-  it('stores no body where the record has none', async () => {
+  it('stores no body if the record has none', async () => {
     await storeFlush(database.pool, flushOf({ deadLetters: [deadLetterOf()] }));
     const { rows } = await database.pool.query(
       'SELECT payload, error_message, message_id, success, triggered_by FROM rule_nats_publish_history',

@@ -15,7 +15,7 @@ import { until } from '../support/wait.ts';
 const log = pino({ level: 'silent' });
 let authority: Authority;
 let plainUrl: string;
-/** As a superuser, over a connection without TLS. */
+/** A superuser's pool, without TLS. */
 let admin: pg.Pool;
 
 beforeAll(async () => {
@@ -23,15 +23,15 @@ beforeAll(async () => {
   const server = await startPrivatePostgres();
   plainUrl = server.url;
   admin = new pg.Pool({ connectionString: plainUrl, max: 1 });
-  // The server may stop before it has read that we leave. It says so to a client that is still the pool's, which says it on
-  // as its own error, and then to one that nobody listens to any more.
+  // The server may stop before it has read that the clients leave. This error comes to a client of the pool, which passes it
+  // on, or to a client that has left the pool.
   admin.on('error', () => {});
   admin.on('connect', (client) => client.on('error', () => {}));
   cleanUpAfter(() => admin.end());
 });
 
-/** The server writes its files itself, so that they are its user's, whoever runs the tests. */
-async function writeThere(name: string, content: string): Promise<void> {
+/** The server writes the file itself, so that the file belongs to the user of the server, no matter who runs the tests. */
+async function writeOnServer(name: string, content: string): Promise<void> {
   const { rows } = await admin.query('SHOW data_directory');
   const path = `${rows[0].data_directory}/${name}`;
   const lines = content.trimEnd().replaceAll("'", "''");
@@ -41,9 +41,9 @@ async function writeThere(name: string, content: string): Promise<void> {
 
 async function setTls(on: boolean, certificate?: Certificate): Promise<void> {
   if (certificate !== undefined) {
-    await writeThere('server.crt', await readFile(certificate.certFile, 'utf8'));
-    await writeThere('server.key', await readFile(certificate.keyFile, 'utf8'));
-    await writeThere('root.crt', await readFile(authority.caFile, 'utf8'));
+    await writeOnServer('server.crt', await readFile(certificate.certFile, 'utf8'));
+    await writeOnServer('server.key', await readFile(certificate.keyFile, 'utf8'));
+    await writeOnServer('root.crt', await readFile(authority.caFile, 'utf8'));
     await admin.query(`ALTER SYSTEM SET ssl_ca_file = 'root.crt'`);
   }
   await admin.query(`ALTER SYSTEM SET ssl = ${on ? 'on' : 'off'}`);
@@ -53,7 +53,7 @@ async function setTls(on: boolean, certificate?: Certificate): Promise<void> {
   );
 }
 
-/** The URL with these parameters in place of its own. */
+/** The URL with these parameters only. */
 function urlWith(parameters: Record<string, string>, host = '127.0.0.1'): string {
   const url = new URL(plainUrl);
   url.hostname = host;
@@ -61,8 +61,8 @@ function urlWith(parameters: Record<string, string>, host = '127.0.0.1'): string
   return url.href;
 }
 
-/** Whether the connection is encrypted, or what a person is told. */
-async function connecting(url: string): Promise<boolean | string> {
+/** True if the connection is encrypted, false if not; or the text of the error. */
+async function connectTo(url: string): Promise<boolean | string> {
   let pool: pg.Pool | undefined;
   try {
     pool = createPool({ url, size: 1, log });
@@ -76,9 +76,9 @@ async function connecting(url: string): Promise<boolean | string> {
 }
 
 describe('a server without TLS', () => {
-  test('is an error where sslmode asks for TLS, which ends a worker', async () => {
+  test('is an error that ends a worker if sslmode asks for TLS', async () => {
     const url = urlWith({ sslmode: 'require' });
-    expect(await connecting(url)).toMatch(
+    expect(await connectTo(url)).toMatch(
       /the server does not speak TLS, and sslmode asks for TLS\. Switch on TLS/,
     );
     const { code, stderr } = await outcomeOf(['worker'], {
@@ -94,15 +94,15 @@ describe('a server without TLS', () => {
 describe('a server with TLS', () => {
   beforeAll(async () => setTls(true, await authority.sign('postgres', ['localhost'])));
 
-  test('is connected to without, where sslmode does not ask for it', async () => {
-    expect(await connecting(plainUrl)).toBe(false);
+  test('is used without TLS if sslmode does not ask for it', async () => {
+    expect(await connectTo(plainUrl)).toBe(false);
   });
 
-  test('is not asked for its authority with sslmode=require', async () => {
-    expect(await connecting(urlWith({ sslmode: 'require' }))).toBe(true);
+  test('needs no known certificate authority with sslmode=require', async () => {
+    expect(await connectTo(urlWith({ sslmode: 'require' }))).toBe(true);
   });
 
-  test('is listened to over TLS, which keeps no process alive', async () => {
+  test('does not keep a process alive that listens over TLS', async () => {
     const program = fileURLToPath(new URL('programs/listen-and-end.mjs', import.meta.url));
     const url = urlWith({ sslmode: 'require' }, 'localhost');
     const listening = await runCommand(process.execPath, [program, url]);
@@ -112,46 +112,50 @@ describe('a server with TLS', () => {
 
   test.each(['verify-ca', 'verify-full'])('is checked with sslmode=%s and sslrootcert', async (sslmode) => {
     const parameters = { sslmode, sslrootcert: authority.caFile };
-    expect(await connecting(urlWith(parameters, 'localhost'))).toBe(true);
+    expect(await connectTo(urlWith(parameters, 'localhost'))).toBe(true);
   });
 
   test.each([
     { sslmode: 'require' },
     { sslmode: 'verify-ca' },
     { sslmode: 'verify-full' },
-  ])('of another authority is refused with $sslmode and sslrootcert, with the cure', async ({ sslmode }) => {
+  ])('of another authority is rejected with $sslmode and sslrootcert, and the error names the cure', async ({
+    sslmode,
+  }) => {
     const { caFile } = await makeAuthority();
-    const said = await connecting(urlWith({ sslmode, sslrootcert: caFile }, 'localhost'));
-    expect(said).toMatch(/\[(UNABLE_TO|SELF_SIGNED).*\]\. Name the CA certificate with sslrootcert=<file>/);
+    const problem = await connectTo(urlWith({ sslmode, sslrootcert: caFile }, 'localhost'));
+    expect(problem).toMatch(
+      /\[(UNABLE_TO|SELF_SIGNED).*\]\. Name the CA certificate with sslrootcert=<file>/,
+    );
   });
 
-  test('with a certificate for another name is refused with sslmode=verify-full, with the cure', async () => {
+  test('with a certificate for another name is rejected with sslmode=verify-full, and the error names the cure', async () => {
     const url = urlWith({ sslmode: 'verify-full', sslrootcert: authority.caFile });
-    expect(await connecting(url)).toMatch(/ERR_TLS_CERT_ALTNAME_INVALID\]\. Use the name in the certificate/);
+    expect(await connectTo(url)).toMatch(/ERR_TLS_CERT_ALTNAME_INVALID\]\. Use the name in the certificate/);
   });
 
-  test('with an expired certificate is refused with sslmode=verify-full, with the cure', async () => {
+  test('with an expired certificate is rejected with sslmode=verify-full, and the error names the cure', async () => {
     await setTls(true, await authority.sign('postgres', ['localhost'], { expired: true }));
     const url = urlWith({ sslmode: 'verify-full', sslrootcert: authority.caFile }, 'localhost');
-    expect(await connecting(url)).toMatch(/CERT_HAS_EXPIRED\]\. Renew the certificate of the server/);
+    expect(await connectTo(url)).toMatch(/CERT_HAS_EXPIRED\]\. Renew the certificate of the server/);
   });
 
-  test('that asks for our certificate gets sslcert and sslkey', async () => {
+  test('that asks for a client certificate gets sslcert and sslkey', async () => {
     await setTls(true, await authority.sign('postgres', ['localhost']));
-    await writeThere(
+    await writeOnServer(
       'pg_hba.conf',
       'hostnossl all all all scram-sha-256\nhostssl all all all scram-sha-256 clientcert=verify-ca',
     );
     await setTls(true);
     const { certFile, keyFile } = await authority.sign('worker');
     const parameters = { sslmode: 'verify-full', sslrootcert: authority.caFile };
-    expect(await connecting(urlWith(parameters, 'localhost'))).toMatch(/client certificate.*\[28000\]/);
+    expect(await connectTo(urlWith(parameters, 'localhost'))).toMatch(/client certificate.*\[28000\]/);
     const ours = { ...parameters, sslcert: certFile, sslkey: keyFile };
-    expect(await connecting(urlWith(ours, 'localhost'))).toBe(true);
+    expect(await connectTo(urlWith(ours, 'localhost'))).toBe(true);
   });
 
-  test('is not dialed where a certificate file is not there, which is named', async () => {
+  test('is not connected to if a certificate file is missing, and the error names the file', async () => {
     const url = urlWith({ sslmode: 'verify-full', sslrootcert: '/no/such.pem' });
-    expect(await connecting(url)).toContain('certificate file that cannot be read: /no/such.pem (ENOENT)');
+    expect(await connectTo(url)).toContain('certificate file that cannot be read: /no/such.pem (ENOENT)');
   });
 });

@@ -12,7 +12,7 @@ import { endpointStateOf, flushOf } from './records.ts';
 
 const GROUP = { streamName: 'WEBHOOKS', queueGroup: 'webhook-workers' };
 
-describe('an upgrade from before endpoints had states', () => {
+describe('an upgrade from a version without endpoint states', () => {
   let database: TestDatabase;
   beforeEach(async () => {
     database = await openDatabase();
@@ -26,7 +26,7 @@ describe('an upgrade from before endpoints had states', () => {
   });
   afterEach(() => database.close());
 
-  it('lets a role that may only write statistics go on', async () => {
+  it('keeps a role working that may only write statistics', async () => {
     const worker = await database.asStranger();
     await database.pool.query(`
       GRANT SELECT, INSERT, UPDATE ON rule_nats_consumer_stats, rule_nats_group_progress TO ${database.stranger};
@@ -43,7 +43,7 @@ describe('an upgrade from before endpoints had states', () => {
     await maintain(worker, { attemptRetentionDays: 7, now: Date.now() });
   });
 
-  it('gives nothing to a role that may only read', async () => {
+  it('gives no new permissions to a role that may only read', async () => {
     const reader = await database.asStranger();
     await database.pool.query(`GRANT SELECT ON rule_nats_worker_instances TO ${database.stranger}`);
     await migrate(database.pool, database);
@@ -51,7 +51,7 @@ describe('an upgrade from before endpoints had states', () => {
       await expect(reader.query(`SELECT FROM ${table}`)).rejects.toMatchObject({ code: '42501' });
   });
 
-  it('keeps the counts, and takes those of workers that are still of the older version', async () => {
+  it('keeps the counts, and counts workers that still run the older version', async () => {
     await database.pool.query(
       `INSERT INTO rule_nats_consumer_stats (stream_name, consumer_name, messages_delivered, messages_retried)
        VALUES ('WEBHOOKS', 'webhook-worker-1', 5, 2)`,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { migrate } from '../../src/postgres/migrate.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 
-/** As users of the extension call them, where there is no extension. */
+/** The calls that users of the extension know, in a database without the extension. */
 describe('the functions on rule_webhooks', () => {
   let database: TestDatabase;
   beforeAll(async () => {
@@ -37,13 +37,13 @@ describe('the functions on rule_webhooks', () => {
     ]);
   });
 
-  it('refuse what is no URL', async () => {
+  it('refuse an invalid URL', async () => {
     await expect(resultOf(`rule_webhook_register('slack', 'slack.test')`)).rejects.toThrow(
       /must begin with http:\/\/ or https:\/\//,
     );
   });
 
-  it('update what is named, and leave the rest', async () => {
+  it('update the given columns, and keep the others', async () => {
     const id = await register();
     expect(await resultOf(`rule_webhook_update(${id}, p_method => 'patch', p_enabled => false)`)).toBe(true);
     expect(await run('SELECT url, method, enabled FROM rule_webhooks')).toEqual([
@@ -60,7 +60,7 @@ describe('the functions on rule_webhooks', () => {
     expect(await run('SELECT FROM rule_webhook_secrets')).toEqual([]);
   });
 
-  it('get an endpoint by its id, else by its name', async () => {
+  it('get an endpoint by its id, or by its name if no id matches', async () => {
     const first = await register();
     const second = await register(String(first));
     expect(await resultOf(`rule_webhook_get('${first}')`)).toMatchObject({ webhook_name: 'slack' });
@@ -69,7 +69,7 @@ describe('the functions on rule_webhooks', () => {
     expect(await resultOf(`rule_webhook_get('nobody')`)).toEqual({ error: 'Webhook not found' });
   });
 
-  it('list endpoints, with how their calls fared', async () => {
+  it('list endpoints, with the results of their calls', async () => {
     const id = await register();
     await register('off');
     await run(`UPDATE rule_webhooks SET enabled = false WHERE webhook_name = 'off'`);
@@ -96,7 +96,7 @@ describe('the functions on rule_webhooks', () => {
     expect(await resultOf(`rule_webhook_secret_delete(${id}, 'signing_secret')`)).toBe(false);
   });
 
-  it('show a secret to nobody who may not read the table', async () => {
+  it('show no secret to a role that may not read the table', async () => {
     const id = await register();
     await resultOf(`rule_webhook_secret_set(${id}, 'signing_secret', 'whsec_a')`);
     const stranger = await database.asStranger();
@@ -105,7 +105,7 @@ describe('the functions on rule_webhooks', () => {
     ).rejects.toMatchObject({ code: '42501' });
   });
 
-  it('let the extension publish to NATS for a webhook, and end that', async () => {
+  it('enable and disable the NATS publishing of the extension for a webhook', async () => {
     const id = await register();
     expect(await resultOf(`rule_webhook_enable_nats(${id})`)).toBe(true);
     expect(await run('SELECT * FROM rule_nats_webhooks_list()')).toEqual([
@@ -136,7 +136,7 @@ describe('the functions on rule_webhooks', () => {
     [`rule_webhook_enable_nats(99, p_config_name => 'x')`, /rule_nats_config has no enabled row 'x'/],
     ['rule_webhook_disable_nats(99)', /there is no webhook 99/],
     [`rule_webhook_enqueue(99, '{}')`, /there is no webhook 99/],
-  ])('say what is missing: %s', async (call, message) => {
+  ])('name the missing row: %s', async (call, message) => {
     await expect(resultOf(call)).rejects.toThrow(message);
   });
 

@@ -14,24 +14,24 @@ import { openDatabase, type TestDatabase } from '../database.ts';
 
 const SILENT = pino({ level: 'silent' });
 
-/** Listens, and counts what it is told. */
+/** Listens, and counts the changes. */
 function listenTo(url: string, options: Partial<ListenOptions> = {}) {
-  const heard = { changes: 0, stop: () => {} };
+  const listener = { changes: 0, stop: () => {} };
   const { stop } = listenForChanges({
     url,
     log: SILENT,
     ...options,
     changed() {
-      heard.changes++;
+      listener.changes++;
     },
   });
-  heard.stop = stop;
-  return heard;
+  listener.stop = stop;
+  return listener;
 }
 
 describe('a listener', () => {
   let database: TestDatabase;
-  let heard: ReturnType<typeof listenTo>;
+  let listener: ReturnType<typeof listenTo>;
   beforeAll(async () => {
     database = await openDatabase();
     await migrate(database.pool, database);
@@ -42,10 +42,10 @@ describe('a listener', () => {
       INSERT INTO rule_webhooks (webhook_name, url) VALUES ('slack', 'https://slack.test');
       INSERT INTO rule_webhook_secrets (webhook_id, secret_name, secret_value) VALUES (1, 'signing_secret', 'a');
       INSERT INTO rule_nats_endpoints (endpoint_key) VALUES ('a')`);
-    heard = listenTo(database.url);
-    await until(() => heard.changes === 1);
+    listener = listenTo(database.url);
+    await until(() => listener.changes === 1);
   });
-  afterEach(() => heard.stop());
+  afterEach(() => listener.stop());
   const run = (sql: string) => database.pool.query(sql);
 
   it.each([
@@ -65,39 +65,39 @@ describe('a listener', () => {
     ['UPDATE rule_nats_endpoints SET paused = true'],
     ['DELETE FROM rule_nats_endpoints'],
     ['TRUNCATE rule_nats_endpoints'],
-  ])('is told of %s', async (sql) => {
+  ])('is notified of %s', async (sql) => {
     await run(sql);
-    await until(() => heard.changes === 2);
+    await until(() => listener.changes === 2);
   });
 
-  /** The server tells in the order of commits: what comes before a marker was told before it. */
-  const toldBefore = async (work: () => Promise<unknown>) => {
+  /** How many notifications `work` causes. The server notifies in commit order, so a marker comes after all of them. */
+  const notificationsOf = async (work: () => Promise<unknown>) => {
     const client = await database.pool.connect();
-    const told: string[] = [];
-    client.on('notification', ({ channel }) => told.push(channel));
+    const channels: string[] = [];
+    client.on('notification', ({ channel }) => channels.push(channel));
     try {
       await client.query('LISTEN nats_webhook_worker_endpoints; LISTEN marker');
       await work();
       await run('NOTIFY marker');
-      await until(() => told.includes('marker'));
+      await until(() => channels.includes('marker'));
     } finally {
       client.release(true);
     }
-    return told.length - 1;
+    return channels.length - 1;
   };
 
   it.each([
-    ['what changes nothing', () => run('UPDATE rule_webhooks SET url = url, updated_at = now()')],
-    ['what only workers write', () => noteFailing(database.pool, 1, Date.UTC(2026, 0, 1))],
-    ['the same of an operator', () => run('UPDATE rule_nats_endpoints SET paused = false')],
-    ['the same secret', () => run(`UPDATE rule_webhook_secrets SET secret_value = 'a'`)],
-  ])('is not told of %s', async (_, work) => {
-    expect(await toldBefore(work)).toBe(0);
+    ['an update that changes nothing', () => run('UPDATE rule_webhooks SET url = url, updated_at = now()')],
+    ['a column that only workers write', () => noteFailing(database.pool, 1, Date.UTC(2026, 0, 1))],
+    ['an operator row that stays the same', () => run('UPDATE rule_nats_endpoints SET paused = false')],
+    ['a secret that stays the same', () => run(`UPDATE rule_webhook_secrets SET secret_value = 'a'`)],
+  ])('is not notified of %s', async (_, work) => {
+    expect(await notificationsOf(work)).toBe(0);
   });
 
-  it('is told once of a transaction, however much it changes', async () => {
+  it('is notified once per transaction, however many rows it changes', async () => {
     expect(
-      await toldBefore(() =>
+      await notificationsOf(() =>
         run(`INSERT INTO rule_webhooks (webhook_name, url)
              SELECT 'hook-' || n, 'https://host.test' FROM generate_series(1, 1000) n;
              UPDATE rule_webhooks SET paused = true; DELETE FROM rule_webhooks`),
@@ -105,37 +105,37 @@ describe('a listener', () => {
     ).toBe(1);
   });
 
-  it('makes one change of many notifications', async () => {
-    const before = heard.changes;
-    // 20 transactions in one go: said one by one, each may come later than those that it would be told together with.
+  it('counts several notifications as one change', async () => {
+    const before = listener.changes;
+    // 20 transactions in one query. Separate queries might come too late to count as one change.
     await run('BEGIN; NOTIFY nats_webhook_worker_endpoints; COMMIT;'.repeat(20));
-    await until(() => heard.changes > before);
-    expect(heard.changes).toBeLessThan(20);
+    await until(() => listener.changes > before);
+    expect(listener.changes).toBeLessThan(20);
   });
 
-  it('listens again, and takes what went unheard for a change, when its connection is cut', async () => {
-    const before = heard.changes;
+  it('listens again when its connection is cut, and counts this as a change, because it may have missed one', async () => {
+    const before = listener.changes;
     await run(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE datname = current_database() AND query LIKE 'LISTEN nats_webhook_worker_endpoints%'`);
-    await until(() => heard.changes === before + 1);
+    await until(() => listener.changes === before + 1);
     await run('UPDATE rule_webhooks SET paused = true');
-    await until(() => heard.changes === before + 2);
+    await until(() => listener.changes === before + 2);
   });
 
-  it('hears nothing once it is stopped, and its connection is closed', async () => {
-    heard.stop();
-    heard.stop();
-    const before = heard.changes;
+  it('gets no notifications after it is stopped, and its connection is closed', async () => {
+    listener.stop();
+    listener.stop();
+    const before = listener.changes;
     await until(async () => {
       const { rows } = await run(`SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND query = 'LISTEN nats_webhook_worker_endpoints'`);
       return rows.length === 0;
     });
     await run('UPDATE rule_webhooks SET paused = true');
-    expect(heard.changes).toBe(before);
+    expect(listener.changes).toBe(before);
   });
 
-  it('keeps no process alive', async () => {
+  it('does not keep a process alive', async () => {
     const program = fileURLToPath(new URL('../programs/listen-and-end.mjs', import.meta.url));
     const listening = await runCommand(process.execPath, [program, database.url]);
     await listening.waitForLine('listens');
@@ -152,29 +152,29 @@ describe('a listener', () => {
   });
 });
 
-describe('a listener whose PostgreSQL goes', () => {
-  it('waits for it, also one that was away at start, and says both once and without the password', async () => {
+describe('a listener without PostgreSQL', () => {
+  it('waits for PostgreSQL, at the start and later, and logs each outage and each recovery once, without the password', async () => {
     const postgres = await startPrivatePostgres();
     const { url } = postgres;
     await postgres.stop();
     const lines: string[] = [];
     const log = pino({}, { write: (line) => lines.push(line) });
-    const heard = listenTo(url, { log });
+    const listener = listenTo(url, { log });
     await until(() => lines.length === 1);
     await postgres.restart();
-    await until(() => heard.changes === 1);
+    await until(() => listener.changes === 1);
     const pool = createPool({ url, size: 1, log: SILENT });
     await migrate(pool, { log: SILENT });
     await pool.query(`INSERT INTO rule_webhooks (webhook_name, url) VALUES ('slack', 'https://slack.test')`);
-    await until(() => heard.changes === 2);
+    await until(() => listener.changes === 2);
 
     await postgres.kill();
     await until(() => lines.length === 3);
     await postgres.restart();
-    await until(() => heard.changes === 3);
+    await until(() => listener.changes === 3);
     await pool.query('UPDATE rule_webhooks SET paused = true');
-    await until(() => heard.changes === 4);
-    heard.stop();
+    await until(() => listener.changes === 4);
+    listener.stop();
     await pool.end();
     expect(lines.map((line) => JSON.parse(line).msg)).toEqual([
       'postgres.listen_failed',
@@ -185,22 +185,22 @@ describe('a listener whose PostgreSQL goes', () => {
     expect(lines.join()).not.toContain(`:${new URL(url).password}@`);
   });
 
-  it('takes one that answers nothing for gone, and finds it again', async () => {
+  it('counts a server that answers nothing as away, and connects to it again', async () => {
     const { url } = await createTestDatabase();
     const link = await startLink(Number(new URL(url).port));
-    const way = new URL(url);
-    way.host = new URL(link.url).host;
+    const linkUrl = new URL(url);
+    linkUrl.host = new URL(link.url).host;
     const lines: string[] = [];
     const log = pino({}, { write: (line) => lines.push(line) });
-    const heard = listenTo(way.href, { log, checkEveryMs: 20, answerWithinMs: 200 });
+    const listener = listenTo(linkUrl.href, { log, checkEveryMs: 20, answerWithinMs: 200 });
     const isAway = () => lines.at(-1)?.includes('the server does not answer');
-    await until(() => heard.changes > 0);
+    await until(() => listener.changes > 0);
     link.swallow();
-    // A busy machine may have been silent for that long before.
+    // On a busy machine the server may have been silent for so long before.
     await until(isAway);
-    const before = heard.changes;
+    const before = listener.changes;
     link.cut();
-    await until(() => heard.changes > before && !isAway());
-    heard.stop();
+    await until(() => listener.changes > before && !isAway());
+    listener.stop();
   });
 });

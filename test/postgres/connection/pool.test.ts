@@ -30,7 +30,7 @@ describe('a pool', () => {
     return url.href;
   };
 
-  it('calls itself nats-webhook-worker', async () => {
+  it('has the application name nats-webhook-worker', async () => {
     const { rows } = await database.pool.query(`SELECT current_setting('application_name') AS name`);
     expect(rows).toEqual([{ name: 'nats-webhook-worker' }]);
   });
@@ -49,12 +49,12 @@ describe('a pool', () => {
     expect(() => createPool({ url, size: 1, log })).toThrow(/^DATABASE_URL/);
   });
 
-  it.each(['disable', 'prefer', 'require', 'verify-full'])('takes sslmode=%s', (mode) => {
+  it.each(['disable', 'prefer', 'require', 'verify-full'])('accepts sslmode=%s', (mode) => {
     const pool = createPool({ url: `postgresql://localhost/x?sslmode=${mode}`, size: 1, log });
     return pool.end();
   });
 
-  it('is refused where the database is missing', async () => {
+  it('is rejected if the database is missing', async () => {
     const failure = await failureOf(
       withParts((url) => {
         url.pathname = '/no_such_database';
@@ -63,7 +63,7 @@ describe('a pool', () => {
     expect(classifyConnectError(failure)).toBe('rejected');
   });
 
-  it('is refused with a wrong password', async () => {
+  it('is rejected with a wrong password', async () => {
     const failure = await failureOf(
       withParts((url) => {
         url.password = 'wrong';
@@ -73,7 +73,7 @@ describe('a pool', () => {
     expect(classifyConnectError(failure)).toBe('rejected');
   });
 
-  it('is refused where the server asks for a password and there is none', async () => {
+  it('is rejected if the server asks for a password and the URL has none', async () => {
     const failure = await failureOf(
       withParts((url) => {
         url.password = '';
@@ -83,7 +83,7 @@ describe('a pool', () => {
     expect(describeConnectError(failure, database.url)).toContain('Put the password into the URL.');
   });
 
-  it('is refused where the user is unknown', async () => {
+  it('is rejected if the user is unknown', async () => {
     const failure = await failureOf(
       withParts((url) => {
         url.username = 'nobody_knows_me';
@@ -92,12 +92,12 @@ describe('a pool', () => {
     expect(classifyConnectError(failure)).toBe('rejected');
   });
 
-  it('finds the server away where nothing listens', async () => {
+  it('counts the server as away if nothing listens on the port', async () => {
     const failure = await failureOf('postgresql://localhost:1/x');
     expect(classifyConnectError(failure)).toBe('away');
   });
 
-  it('finds the server away where something else hangs up', async () => {
+  it('counts the server as away if another program closes the connection', async () => {
     const server = createServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const address = server.address();
@@ -107,7 +107,7 @@ describe('a pool', () => {
     expect(classifyConnectError(failure)).toBe('away');
   });
 
-  it('lives on when its idle connections are cut', async () => {
+  it('goes on when its idle connections are cut', async () => {
     const pool = createPool({ url: database.url, size: 1, log });
     const { rows } = await pool.query('SELECT pg_backend_pid() AS pid');
     const removed = new Promise((resolve) => pool.once('remove', resolve));
@@ -134,12 +134,12 @@ describe('a connection problem', () => {
     ['25006', 'Name the primary server'],
     ['42P07', 'Correct the problem in that database'],
     ['23502', 'Correct the problem in that database'],
-  ])('%s does not ask to start a server that answers: %s', (code, cure) => {
-    const error = Object.assign(new Error('it said so'), { code });
-    expect(describeConnectError(error, 'postgresql://db/app')).toContain(`it said so [${code}]. ${cure}`);
+  ])('of code %s names the right cure: %s', (code, cure) => {
+    const error = Object.assign(new Error('the reason'), { code });
+    expect(describeConnectError(error, 'postgresql://db/app')).toContain(`the reason [${code}]. ${cure}`);
   });
 
-  it('keeps quiet about a password with an @ in it', () => {
+  it('does not show a password with an @ in it', () => {
     expect(describeConnectError(new Error('gone'), 'postgresql://u:s3@cret@db/app')).not.toMatch(/s3|cret/);
   });
 
@@ -150,7 +150,7 @@ describe('a connection problem', () => {
     'ENOTFOUND',
     'ETIMEDOUT',
     '53300',
-  ])('of code %s may pass', (code) => {
+  ])('of code %s may end by itself', (code) => {
     expect(classifyConnectError(Object.assign(new Error('x'), { code }))).toBe('away');
   });
 

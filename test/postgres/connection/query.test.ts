@@ -27,7 +27,7 @@ describe('runQuery', () => {
     expect(result).toMatchObject({ columns: ['a', 'a'], rows: [['1', '2']] });
   });
 
-  it('returns a result for each of several statements', async () => {
+  it('returns one result per statement', async () => {
     const results = await runQuery(
       database.pool,
       'CREATE TABLE things (n int); INSERT INTO things VALUES (1), (2); SELECT n FROM things ORDER BY n',

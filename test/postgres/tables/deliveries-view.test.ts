@@ -18,7 +18,7 @@ describe('nats_deliveries', () => {
   const failed = (attemptNumber: number) =>
     failedAttemptOf({ attemptNumber, startedAt: start + attemptNumber * 1000 });
 
-  it('shows a webhook that failed as retrying, with its next attempt', async () => {
+  it('shows a failed webhook as retrying, with the time of its next attempt', async () => {
     const nextAttemptAt = start + 9000;
     const attempts = [failed(1), { ...failed(2), nextAttemptAt }];
     await storeFlush(database.pool, flushOf({ attempts }));
@@ -40,7 +40,7 @@ describe('nats_deliveries', () => {
     ]);
   });
 
-  it('shows a webhook that got through as delivered, and what had gone wrong before', async () => {
+  it('shows a delivered webhook as delivered, with its last error', async () => {
     const attempts = [failed(1), attemptOf({ attemptNumber: 2, startedAt: start + 2000, durationMs: 500 })];
     await storeFlush(database.pool, flushOf({ attempts }));
     expect(await deliveries()).toMatchObject([
@@ -55,7 +55,7 @@ describe('nats_deliveries', () => {
     ]);
   });
 
-  it('shows a row for each endpoint of a webhook that several get', async () => {
+  it('shows one row per endpoint of a webhook with several endpoints', async () => {
     const [one, two] = ['one-00000001', 'two-00000002'];
     const attempts = [
       attemptOf({ endpointKey: one, startedAt: start }),
@@ -78,7 +78,7 @@ describe('nats_deliveries', () => {
     ]);
   });
 
-  it('shows one row of an endpoint that was renamed between two attempts', async () => {
+  it('shows one row for an endpoint that was renamed between two attempts', async () => {
     const attempts = [
       { ...failed(1), endpointKey: 'before-0a1b2c3d' },
       attemptOf({ endpointKey: 'after-0a1b2c3d', attemptNumber: 2, startedAt: start + 2000 }),
@@ -89,14 +89,14 @@ describe('nats_deliveries', () => {
     ]);
   });
 
-  it('says the same when the flush with the first attempt comes last', async () => {
+  it('shows the same if the flush with the first attempt comes last', async () => {
     const second = attemptOf({ attemptNumber: 2, startedAt: start + 2000 });
     await storeFlush(database.pool, flushOf({ attempts: [second] }));
     await storeFlush(database.pool, flushOf({ attempts: [failed(1)] }));
     expect(await deliveries()).toMatchObject([{ status: 'delivered', attempts: 2 }]);
   });
 
-  it('shows a webhook that was given up as dead-lettered, once', async () => {
+  it('shows a dead-lettered webhook once', async () => {
     const last = { ...failed(7), verdict: 'deadLetter' as const, deadLetterReason: 'exhausted' as const };
     const flush = flushOf({ attempts: [{ ...last, nextAttemptAt: null }], deadLetters: [deadLetterOf()] });
     await storeFlush(database.pool, flush);
@@ -105,7 +105,7 @@ describe('nats_deliveries', () => {
     ]);
   });
 
-  it('counts a webhook that was given up once among the errors', async () => {
+  it('counts a dead-lettered webhook once in nats_error_patterns', async () => {
     const last = { ...failed(7), verdict: 'deadLetter' as const, deadLetterReason: 'exhausted' as const };
     await storeFlush(database.pool, flushOf({ attempts: [last], deadLetters: [deadLetterOf()] }));
     const { rows } = await database.pool.query(
@@ -114,7 +114,7 @@ describe('nats_deliveries', () => {
     expect(rows).toEqual([{ dead_letter_reason: 'exhausted', occurrences: '1' }]);
   });
 
-  it('shows a webhook without an endpoint, which never had an attempt', async () => {
+  it('shows a webhook without an endpoint and without attempts', async () => {
     const deadLetter = deadLetterOf({ reason: 'unroutable', error: 'no endpoint', url: null, attempts: 0 });
     await storeFlush(database.pool, flushOf({ deadLetters: [deadLetter] }));
     expect(await deliveries()).toMatchObject([
@@ -130,13 +130,13 @@ describe('nats_deliveries', () => {
     ]);
   });
 
-  it('does not count a hand-out that our own shutdown cut off', async () => {
+  it('does not count an attempt that a stop of the worker has aborted', async () => {
     const aborted = { ...failed(1), outcome: 'aborted' as const, verdict: 'requeued' as const, status: null };
     await storeFlush(database.pool, flushOf({ attempts: [{ ...aborted, nextAttemptAt: null }] }));
     expect(await deliveries()).toMatchObject([{ status: 'retrying', attempts: 0, next_retry_at: null }]);
   });
 
-  it('finds one webhook by the index', async () => {
+  it('finds a webhook with the index', async () => {
     await storeFlush(database.pool, flushOf({ attempts: [failed(1)], deadLetters: [deadLetterOf()] }));
     const client = await database.pool.connect();
     await client.query('SET enable_seqscan = off');
@@ -149,7 +149,7 @@ describe('nats_deliveries', () => {
     expect(plan).not.toContain('Seq Scan');
   });
 
-  it('puts errors that differ in numbers and ids together', async () => {
+  it('counts errors that differ only in numbers as one pattern', async () => {
     const errors = [
       'ECONNREFUSED: connect 10.0.0.1:8080',
       'ECONNREFUSED: connect 10.0.0.22:9090',

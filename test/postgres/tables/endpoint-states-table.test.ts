@@ -23,7 +23,7 @@ describe('the states of endpoints', () => {
   const rowsOf = async (sql: string) => (await database.pool.query(sql)).rows;
   const health = () => rowsOf('SELECT * FROM nats_endpoint_health ORDER BY stream_name, endpoint_key');
   const store = (flush: StatisticsFlush) => storeFlush(database.pool, flush);
-  const saw = async (endpoint: Partial<EndpointStateRow>, flush: Partial<StatisticsFlush> = {}) => {
+  const storeState = async (endpoint: Partial<EndpointStateRow>, flush: Partial<StatisticsFlush> = {}) => {
     const stored = flushOf({ ...flush, endpoints: [endpointStateOf(endpoint)] });
     await store(stored as StatisticsFlush);
     return stored;
@@ -31,8 +31,8 @@ describe('the states of endpoints', () => {
   const states = async () =>
     (await rowsOf('SELECT state FROM rule_nats_endpoint_states')).map((r) => r.state);
 
-  it('are shown as one worker sees them', async () => {
-    await saw({
+  it('are shown as one worker has stored them', async () => {
+    await storeState({
       inFlight: 1,
       waiting: 2,
       parked: 300,
@@ -60,10 +60,29 @@ describe('the states of endpoints', () => {
     ]);
   });
 
-  it('of two workers are one: the worst state, sums, and the newest word on the rest', async () => {
-    await saw({ state: 'failing', inFlight: 1, parked: 300, failures: 9, since: NOON, why: 'it hangs' });
-    await saw({ state: 'failing', inFlight: 0, parked: 200, lastError: 'HTTP 503', since: NOON - 1000 });
-    await saw({ state: 'flowing', inFlight: 4, successes: 3, lastError: 'HTTP 500', since: NOON - 2000 });
+  it('of several workers are shown as one: the worst state, the sums, and the newest of the other values', async () => {
+    await storeState({
+      state: 'failing',
+      inFlight: 1,
+      parked: 300,
+      failures: 9,
+      since: NOON,
+      why: 'it does not answer',
+    });
+    await storeState({
+      state: 'failing',
+      inFlight: 0,
+      parked: 200,
+      lastError: 'HTTP 503',
+      since: NOON - 1000,
+    });
+    await storeState({
+      state: 'flowing',
+      inFlight: 4,
+      successes: 3,
+      lastError: 'HTTP 500',
+      since: NOON - 2000,
+    });
     expect(await health()).toMatchObject([
       {
         state: 'failing',
@@ -72,7 +91,7 @@ describe('the states of endpoints', () => {
         success_share: '0.2500',
         last_error: 'HTTP 500',
         since: new Date(NOON - 1000),
-        why: 'it hangs',
+        why: 'it does not answer',
         workers: '3',
       },
     ]);
@@ -84,82 +103,82 @@ describe('the states of endpoints', () => {
     ['probing', 'silent'],
     ['failing', 'probing'],
     ['paused', 'failing'],
-  ])('are %s rather than %s where workers differ', async (worse, better) => {
-    await saw({ state: worse! });
-    await saw({ state: better! });
+  ])('are %s rather than %s if workers differ', async (worse, better) => {
+    await storeState({ state: worse! });
+    await storeState({ state: better! });
     expect(await health()).toMatchObject([{ state: worse }]);
   });
 
-  it('are not those of a worker that has nothing to probe with, where another one delivers', async () => {
-    await saw({ state: 'probing', inFlight: 0, parked: 0 });
+  it('of a worker that probes without messages do not count while another worker delivers', async () => {
+    await storeState({ state: 'probing', inFlight: 0, parked: 0 });
     expect(await health()).toMatchObject([{ state: 'probing' }]);
-    await saw({ state: 'flowing', parked: 0 });
+    await storeState({ state: 'flowing', parked: 0 });
     expect(await health()).toMatchObject([{ state: 'flowing', workers: '2' }]);
-    await saw({ state: 'probing', inFlight: 1, parked: 0 });
+    await storeState({ state: 'probing', inFlight: 1, parked: 0 });
     expect(await health()).toMatchObject([{ state: 'probing' }]);
   });
 
-  it('have no share of successes without attempts', async () => {
-    await saw({ successes: 0, failures: 0 });
+  it('have no success_share without attempts', async () => {
+    await storeState({ successes: 0, failures: 0 });
     expect(await health()).toMatchObject([{ success_share: null, parked: null, last_error: null }]);
   });
 
   it('of two streams are kept apart', async () => {
-    await saw({ parked: 1 });
-    await saw({ parked: 2 }, { streamName: 'OTHERS' });
+    await storeState({ parked: 1 });
+    await storeState({ parked: 2 }, { streamName: 'OTHERS' });
     expect(await health()).toMatchObject([
       { stream_name: 'OTHERS', parked: '2' },
       { stream_name: 'WEBHOOKS', parked: '1' },
     ]);
   });
 
-  it('follow the flushes of a worker; what a flush does not name stays as it was', async () => {
-    const { instanceId } = await saw({ state: 'failing' });
-    await saw({ endpointKey: 'other-0a1b2c3d', state: 'full' }, { instanceId, number: 2 });
-    await saw({ state: 'flowing' }, { instanceId, number: 3 });
+  it('follow the flushes of a worker, and stay as they were if a flush does not name their endpoint', async () => {
+    const { instanceId } = await storeState({ state: 'failing' });
+    await storeState({ endpointKey: 'other-0a1b2c3d', state: 'full' }, { instanceId, number: 2 });
+    await storeState({ state: 'flowing' }, { instanceId, number: 3 });
     expect(await health()).toMatchObject([{ state: 'flowing' }, { state: 'full' }]);
   });
 
-  it('are not set back by an old flush that is sent again', async () => {
-    const first = await saw({ state: 'failing' });
-    await saw({ state: 'flowing' }, { instanceId: first.instanceId, number: 2 });
+  it('are not reset by an old flush that is sent again', async () => {
+    const first = await storeState({ state: 'failing' });
+    await storeState({ state: 'flowing' }, { instanceId: first.instanceId, number: 2 });
     expect(await store(first)).toBe('alreadyStored');
     expect(await health()).toMatchObject([{ state: 'flowing', workers: '1' }]);
   });
 
-  it('that are twice in a flush are stored as the last one', async () => {
+  it('that come twice in a flush are stored as the last one says', async () => {
     const endpoints = [endpointStateOf({ state: 'failing' }), endpointStateOf({ state: 'flowing' })];
     await store(flushOf({ endpoints }));
     expect(await health()).toMatchObject([{ state: 'flowing' }]);
   });
 
-  it('of a worker that has stopped count no longer', async () => {
-    const { instanceId } = await saw({ state: 'failing' });
-    await saw({ state: 'flowing' });
+  it('of a stopped worker do not count any more', async () => {
+    const { instanceId } = await storeState({ state: 'failing' });
+    await storeState({ state: 'flowing' });
     await store(flushOf({ instanceId, number: 2, active: false }));
     expect(await health()).toMatchObject([{ state: 'flowing', workers: '1' }]);
   });
 
-  it('of a worker that died count no longer, though no peer is left to say so', async () => {
-    await saw({ state: 'failing' });
+  it('of a killed worker do not count any more, even if no other worker is left to mark it inactive', async () => {
+    await storeState({ state: 'failing' });
     await database.pool.query(
       `UPDATE rule_nats_worker_instances SET last_active_at = now() - interval '31 seconds'`,
     );
     expect(await health()).toEqual([]);
   });
 
-  it('of a worker that went silent count again when it comes back', async () => {
-    const { instanceId } = await saw({ state: 'failing' });
+  it('of an inactive worker count again when the worker flushes again', async () => {
+    const { instanceId } = await storeState({ state: 'failing' });
     await database.pool.query('UPDATE rule_nats_worker_instances SET active = false');
     await store(flushOf({ instanceId, number: 2 }));
     expect(await health()).toMatchObject([{ state: 'failing' }]);
   });
 
-  it('never stop a flush, whatever texts and numbers are in them', async () => {
+  it('are stored without an error, whatever texts and numbers they have', async () => {
     const poison = `a\0b\ud800${'ü'.repeat(20_000)}`;
     const endpoints = [
       endpointStateOf({ endpointKey: poison, url: poison, lastError: poison, why: '"\\,{}\n' }),
-      // The same key as far as it is stored.
+      // The key is cut when it is stored, and is then the same.
       endpointStateOf({ endpointKey: `${poison}!`, inFlight: Number.NaN, waiting: -1, parked: 1e30 }),
       endpointStateOf({ inFlight: 1e12, successes: Number.POSITIVE_INFINITY, since: Number.NaN }),
     ];
@@ -167,7 +186,7 @@ describe('the states of endpoints', () => {
     expect(await health()).toHaveLength(2);
   });
 
-  it('are stored for 5 000 endpoints in one flush, and shown from eight workers', async () => {
+  it('are stored for 5 000 endpoints in one flush, and are shown for eight workers', async () => {
     const endpoints = Array.from({ length: 5000 }, (_, index) =>
       endpointStateOf({
         endpointKey: `host-${index}`,
@@ -192,23 +211,23 @@ describe('the states of endpoints', () => {
       (await maintain(database.pool, { attemptRetentionDays: 7, now })).endpointStatesDeleted;
 
     it('a day after they were written', async () => {
-      await saw({});
+      await storeState({});
       expect(await maintained(Date.now() + 23 * HOUR_MS)).toBe(0);
       expect(await maintained(Date.now() + 25 * HOUR_MS)).toBe(1);
       expect(await states()).toEqual([]);
     });
 
     it('an hour after their worker stopped', async () => {
-      const { instanceId } = await saw({});
+      const { instanceId } = await storeState({});
       await store(flushOf({ instanceId, number: 2, active: false }));
       expect(await maintained(Date.now() + HOUR_MS / 2)).toBe(0);
       expect(await maintained(Date.now() + 2 * HOUR_MS)).toBe(1);
     });
 
-    it('where nothing is known of their worker', async () => {
-      await saw({ state: 'failing' });
+    it('if their worker is unknown', async () => {
+      await storeState({ state: 'failing' });
       await database.pool.query('DELETE FROM rule_nats_worker_instances');
-      await saw({ state: 'flowing' });
+      await storeState({ state: 'flowing' });
       expect(await maintained(Date.now())).toBe(1);
       expect(await states()).toEqual(['flowing']);
     });
@@ -221,9 +240,9 @@ describe('the states of endpoints', () => {
         }),
       );
       await Promise.all(flushes.map(store));
-      const inAnHour = Array.from({ length: 4 }, () => maintained(Date.now() + 2 * HOUR_MS));
+      const runs = Array.from({ length: 4 }, () => maintained(Date.now() + 2 * HOUR_MS));
       const deleted = await Promise.all([
-        ...inAnHour,
+        ...runs,
         ...flushes.filter(({ active }) => active).map((flush) => store({ ...flush, number: 2 })),
       ]);
       expect(deleted.filter((one) => one === 'stored')).toHaveLength(10);

@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => database.close());
 const run = async (sql: string, values: unknown[] = []) => (await database.pool.query(sql, values)).rows;
 
-describe("an operator's word on endpoints", () => {
+describe('a row of rule_nats_endpoints', () => {
   beforeEach(() => run('TRUNCATE rule_nats_endpoints, rule_nats_worker_instances'));
   const read = () =>
     readEndpointLimits(database.pool, { streamName: 'WEBHOOKS', queueGroup: 'webhook-workers' });
@@ -37,13 +37,13 @@ describe("an operator's word on endpoints", () => {
     );
   });
 
-  it('pauses an endpoint and lets it go on, as the manual says', async () => {
-    const [trouble, pause, goOn] = manualBlock('SELECT endpoint_key, state,').split(/;.*\n\n?/);
+  it('pauses and resumes an endpoint with the SQL of the manual', async () => {
+    const [unhealthy, pause, resume] = manualBlock('SELECT endpoint_key, state,').split(/;.*\n\n?/);
     const paused = async () => (await read()).byOperator.get('example-com-100680ad')?.pausedReason;
-    expect(await run(trouble!)).toEqual([]);
+    expect(await run(unhealthy!)).toEqual([]);
     for (const [sql, reason] of [
       [pause, 'moving house'],
-      [goOn, undefined],
+      [resume, undefined],
       [pause, 'moving house'],
     ]) {
       await run(sql!);
@@ -51,23 +51,23 @@ describe("an operator's word on endpoints", () => {
     }
   });
 
-  it('is not read where it says nothing', async () => {
+  it('is ignored if it sets nothing', async () => {
     await run(`INSERT INTO rule_nats_endpoints (endpoint_key, paused_reason) VALUES ('a', 'it was')`);
     expect((await read()).byOperator).toEqual(new Map());
   });
 
   it.each([
     ['a URL for a key', `('https://example.com', 1, 1)`, 'endpoint_key_is_one_token'],
-    ['no room at all', `('a', 0, 1)`, 'max_concurrency_is_positive'],
-    ['a rate of nothing', `('a', 1, 0)`, 'rate_limit_is_positive'],
-    ['a rate that is no number', `('a', 1, 'NaN')`, 'rate_limit_is_positive'],
-    ['a rate that no number can hold', `('a', 1, 1e400)`, 'rate_limit_is_positive'],
+    ['a concurrency of 0', `('a', 0, 1)`, 'max_concurrency_is_positive'],
+    ['a rate of 0', `('a', 1, 0)`, 'rate_limit_is_positive'],
+    ['a rate that is not a number', `('a', 1, 'NaN')`, 'rate_limit_is_positive'],
+    ['a rate that is out of range', `('a', 1, 1e400)`, 'rate_limit_is_positive'],
   ])('is refused with %s', async (_, values, constraint) => {
     const sql = `INSERT INTO rule_nats_endpoints (endpoint_key, max_concurrency, rate_limit) VALUES ${values}`;
     await expect(run(sql)).rejects.toMatchObject({ constraint });
   });
 
-  it('notes when it was changed', async () => {
+  it('has the time of its last change', async () => {
     await run(`INSERT INTO rule_nats_endpoints (endpoint_key, updated_at) VALUES ('a', '2020-01-01')`);
     await run(`UPDATE rule_nats_endpoints SET paused = true`);
     expect(await run(`SELECT updated_at > '2021-01-01' AS new FROM rule_nats_endpoints`)).toEqual([
@@ -75,7 +75,7 @@ describe("an operator's word on endpoints", () => {
     ]);
   });
 
-  it('comes with the number of workers that share its caps: those of the group that run', async () => {
+  it('is read with the number of running workers of the group, which share its limits', async () => {
     const stopped = flushOf();
     const silent = flushOf({ silentAfterMs: 1000 });
     for (const flush of [
@@ -96,14 +96,14 @@ describe("an operator's word on endpoints", () => {
     expect(await read()).toEqual({ byOperator: new Map(), liveWorkers: 2 });
   });
 
-  it('counts a worker that does not say its group yet', async () => {
+  it('is shared with a worker of an older version, which stores no group', async () => {
     await storeFlush(database.pool, flushOf());
     await storeFlush(database.pool, flushOf());
     await run('UPDATE rule_nats_worker_instances SET queue_group = NULL');
     expect((await read()).liveWorkers).toBe(2);
   });
 
-  it('counts one worker before the first has flushed', async () => {
+  it('is for one worker before the first flush', async () => {
     expect((await read()).liveWorkers).toBe(1);
   });
 });
@@ -163,7 +163,7 @@ describe('nats_endpoint_key', () => {
     'http://0x7f.0.0.1/',
     'http://1.2.3.04/',
     'http://256.0.0.1/',
-  ])('is an error rather than a key of nobody: %j', async (url) => {
+  ])('is an error if no worker uses the URL: %j', async (url) => {
     const failure = await keyOf(url).catch((error) => error);
     expect(failure).toMatchObject({ code: '22023' });
     expect(failure.message).not.toContain('secret');

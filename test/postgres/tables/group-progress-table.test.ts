@@ -5,7 +5,7 @@ import { readProgress } from '../../../src/postgres/tables/group-progress-table.
 import { openDatabase, type TestDatabase } from '../database.ts';
 import { flushOf } from '../records.ts';
 
-const MADE = 1_700_000_000_123;
+const CREATED_AT = 1_700_000_000_123;
 
 describe('the progress of a group', () => {
   let database: TestDatabase;
@@ -16,7 +16,7 @@ describe('the progress of a group', () => {
   afterAll(() => database.close());
   beforeEach(() => database.pool.query('TRUNCATE rule_nats_group_progress'));
 
-  const note = (ackFloor: number, streamCreatedAt = MADE) =>
+  const store = (ackFloor: number, streamCreatedAt = CREATED_AT) =>
     storeFlush(database.pool, flushOf({ progress: { pending: 0, streamCreatedAt, ackFloor } }));
   const progress = () => readProgress(database.pool, flushOf().streamName, flushOf().queueGroup);
 
@@ -24,21 +24,21 @@ describe('the progress of a group', () => {
     expect(await progress()).toBeNull();
   });
 
-  it('is noted by every flush, to the millisecond of its stream', async () => {
-    await note(7);
-    expect(await progress()).toEqual({ streamCreatedAt: MADE, ackFloor: 7 });
+  it('is stored by every flush, with the creation time of the stream to the millisecond', async () => {
+    await store(7);
+    expect(await progress()).toEqual({ streamCreatedAt: CREATED_AT, ackFloor: 7 });
   });
 
-  it('never goes back when flushes of several workers come in another order', async () => {
-    await note(9);
-    await note(7);
+  it('never goes back, even if flushes of several workers come in another order', async () => {
+    await store(9);
+    await store(7);
     expect(await progress()).toMatchObject({ ackFloor: 9 });
   });
 
-  it('starts again with a stream that was made again, and forgets the old one', async () => {
-    await note(9);
-    await note(2, MADE + 1000);
-    await note(100);
-    expect(await progress()).toEqual({ streamCreatedAt: MADE + 1000, ackFloor: 2 });
+  it('starts again with a recreated stream, and ignores the old stream', async () => {
+    await store(9);
+    await store(2, CREATED_AT + 1000);
+    await store(100);
+    expect(await progress()).toEqual({ streamCreatedAt: CREATED_AT + 1000, ackFloor: 2 });
   });
 });

@@ -11,7 +11,7 @@ describe('readStreamRow', () => {
   });
   afterEach(() => database.close());
 
-  it('reads the row that our migration inserts for WEBHOOKS', async () => {
+  it('reads the row that a migration inserts for WEBHOOKS', async () => {
     expect(await readStreamRow(database.pool, 'WEBHOOKS')).toEqual({
       streamName: 'WEBHOOKS',
       subjects: ['webhooks.*'],
@@ -27,7 +27,7 @@ describe('readStreamRow', () => {
     });
   });
 
-  it('takes limits that NATS could not read for none, and subjects without those that are NULL', async () => {
+  it('reads limits that are too large for NATS as no limits, and skips subjects that are NULL', async () => {
     await database.pool.query(`
       UPDATE rule_nats_streams SET subjects = '{NULL,webhooks.*}', max_messages = 9223372036854775807,
         max_bytes = 9223372036854775807, max_age_seconds = 9223372036854775807`);
@@ -39,16 +39,16 @@ describe('readStreamRow', () => {
     });
   });
 
-  it('knows no stream without a row', async () => {
+  it('returns null for a stream without a row', async () => {
     expect(await readStreamRow(database.pool, 'OTHER')).toBeNull();
   });
 
-  it('passes over a row that is not enabled', async () => {
+  it('ignores a disabled row', async () => {
     await database.pool.query('UPDATE rule_nats_streams SET enabled = false');
     expect(await readStreamRow(database.pool, 'WEBHOOKS')).toBeNull();
   });
 
-  it('takes the row of the default configuration before any other', async () => {
+  it('prefers the row of the default configuration', async () => {
     await database.pool.query(`
       INSERT INTO rule_nats_config (config_name) VALUES ('alternative');
       INSERT INTO rule_nats_streams (config_id, stream_name, subjects)

@@ -53,12 +53,12 @@ describe('an endpoint', () => {
     problem: null,
   };
 
-  it('of which only name and URL are said is read with the defaults of the table', async () => {
+  it('with only a name and a URL is read with the defaults of the table', async () => {
     await addRow();
     expect(await only()).toEqual(DEFAULTS);
   });
 
-  it('whose columns are NULL is read with the same defaults', async () => {
+  it('with NULL in its columns is read with the same defaults', async () => {
     await addRow(
       'method, headers, timeout_ms, retry_enabled, max_retries, retry_delay_ms, retry_backoff_multiplier, enabled, nats_enabled',
       'NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL',
@@ -105,15 +105,20 @@ describe('an endpoint', () => {
   });
 
   it.each([
-    ['a multiplier that is no number', 'retry_backoff_multiplier', `'NaN'`, { retryMultiplier: 2 }],
-    ['an endless multiplier', 'retry_backoff_multiplier', `'Infinity'`, { retryMultiplier: 1000 }],
-    ['a multiplier past all numbers', 'retry_backoff_multiplier', '1e400', { retryMultiplier: 1000 }],
+    ['a multiplier that is not a number', 'retry_backoff_multiplier', `'NaN'`, { retryMultiplier: 2 }],
+    ['an infinite multiplier', 'retry_backoff_multiplier', `'Infinity'`, { retryMultiplier: 1000 }],
+    ['a multiplier that is out of range', 'retry_backoff_multiplier', '1e400', { retryMultiplier: 1000 }],
     ['no event types', 'event_types', `'{}'`, { eventTypes: null }],
     ['event types of NULL', 'event_types', '{NULL}', { eventTypes: null }],
-    ['event types in a table', 'event_types', `'{{a,b},{NULL,c}}'`, { eventTypes: ['a', 'b', 'c'] }],
+    [
+      'a two-dimensional array of event types',
+      'event_types',
+      `'{{a,b},{NULL,c}}'`,
+      { eventTypes: ['a', 'b', 'c'] },
+    ],
     ['statuses of NULL', 'success_statuses', '{NULL,409}', { successStatuses: [409] }],
-    ['a failure since ever', 'failing_since', `'-infinity'`, { failingSince: null }],
-    ['a failure long before Christ', 'failing_since', `'4000-01-01 BC'`, { failingSince: null }],
+    ['a failing_since of -infinity', 'failing_since', `'-infinity'`, { failingSince: null }],
+    ['a failing_since of 4000 BC', 'failing_since', `'4000-01-01 BC'`, { failingSince: null }],
   ])('with %s is usable', async (_, column, value, expected) => {
     await addRow(column, value.startsWith('{') ? `'${value}'` : value);
     expect(await only()).toMatchObject({ ...DEFAULTS, ...expected });
@@ -124,8 +129,8 @@ describe('an endpoint', () => {
     ['text', '"secret"'],
     ['a value that is an object', '{"Authorization": {"Bearer": "secret"}}'],
     ['a value that is null', '{"Authorization": null}'],
-    ['a number with more digits than ours', '{"X-Id": 12345678901234567890}'],
-  ])('with headers that are %s names column and cure, and nothing that is in them', async (_, headers) => {
+    ['a number with too many digits', '{"X-Id": 12345678901234567890}'],
+  ])('with headers that are %s has a problem that names the column and the cure, and shows no value', async (_, headers) => {
     await addRow('headers', `'${headers}'`);
     expect(await only()).toMatchObject({
       headers: {},
@@ -133,7 +138,7 @@ describe('an endpoint', () => {
     });
   });
 
-  it('that another tool wrote past the constraints names every problem', async () => {
+  it('that violates the constraints has a problem that names every column', async () => {
     const client = await database.pool.connect();
     try {
       await client.query(`BEGIN; ALTER TABLE rule_webhooks DROP CONSTRAINT rule_webhooks_method_check,
@@ -152,7 +157,7 @@ describe('an endpoint', () => {
     }
   });
 
-  it('is read where a dump that was restored came without our columns', async () => {
+  it('is read even if a restored dump lacks the columns of the worker', async () => {
     const other = await openDatabase();
     await other.pool.query(`
       CREATE TABLE rule_webhooks (webhook_id serial, webhook_name text, url text);
@@ -162,7 +167,7 @@ describe('an endpoint', () => {
     await other.close();
   });
 
-  it('is one of many: 5 000 are read in the order of their ids', async () => {
+  it('is read in the order of its id, even with 5 000 endpoints', async () => {
     await run(`INSERT INTO rule_webhooks (webhook_name, url, headers, nats_subject)
       SELECT 'hook-' || n, 'https://host-' || n || '.test/hook', '{"Authorization": "Bearer token"}', 'webhooks.hook-' || n
       FROM generate_series(1, 5000) n`);
@@ -182,7 +187,7 @@ describe('signing secrets', () => {
       [name, value, age],
     );
 
-  it('are those named signing_secret, and during a rotation signing_secret_…, the newest first', async () => {
+  it('are named signing_secret, and in a rotation signing_secret_…, and are read newest first', async () => {
     await addRow();
     await set('signing_secret', 'whsec_old', 2);
     await set('signing_secret_2026', 'whsec_new', 1);
@@ -199,7 +204,7 @@ describe('disabling an endpoint', () => {
     (await run('SELECT enabled, disabled_at, disabled_reason, failing_since FROM rule_webhooks'))[0];
   const REASON = 'it answered 410';
 
-  it('is done by one worker of several, with time and reason', async () => {
+  it('is done by only one of several workers, with time and reason', async () => {
     await addRow();
     const done = await Promise.all(Array.from({ length: 8 }, () => disableWebhook(database.pool, 1, REASON)));
     expect(done.filter(Boolean)).toEqual([true]);
@@ -212,13 +217,13 @@ describe('disabling an endpoint', () => {
     expect(await only()).toMatchObject({ enabled: false, disabledReason: REASON });
   });
 
-  it('is not done where an operator has changed the URL meanwhile', async () => {
+  it('is not done if an operator has changed the URL meanwhile', async () => {
     await addRow();
     expect(await disableWebhook(database.pool, 1, REASON, { url: 'https://slack.test/old' })).toBe(false);
     expect(await disableWebhook(database.pool, 1, REASON, { url: 'https://slack.test/hook' })).toBe(true);
   });
 
-  it('is not done where something was delivered meanwhile', async () => {
+  it('is not done if a webhook was delivered meanwhile', async () => {
     await addRow();
     const failingSince = Date.UTC(2026, 0, 1) + 1;
     expect(await disableWebhook(database.pool, 1, REASON, { failingSince })).toBe(false);
@@ -228,13 +233,13 @@ describe('disabling an endpoint', () => {
     expect(await disableWebhook(database.pool, 1, REASON, { failingSince })).toBe(true);
   });
 
-  it('takes any reason that can be stored', async () => {
+  it('cuts and cleans the reason as far as necessary', async () => {
     await addRow();
     await disableWebhook(database.pool, 1, `\0\ud800${'x'.repeat(100_000)}`);
     expect((await only()).disabledReason).toHaveLength(16_384);
   });
 
-  it('is forgotten when the endpoint is enabled again', async () => {
+  it('is reset when the endpoint is enabled again', async () => {
     await addRow();
     await noteFailing(database.pool, 1, Date.UTC(2026, 0, 1));
     await disableWebhook(database.pool, 1, REASON);
@@ -247,15 +252,15 @@ describe('disabling an endpoint', () => {
     });
   });
 
-  it('of one that is gone is not done', async () => {
+  it('is not done if the row is deleted', async () => {
     expect(await disableWebhook(database.pool, 99, REASON)).toBe(false);
   });
 });
 
-describe('an endpoint that fails', () => {
+describe('failing_since of an endpoint', () => {
   const SINCE = Date.UTC(2026, 0, 1, 12, 30, 0, 5);
 
-  it('is noted by the first worker, and cleared by the first that delivers', async () => {
+  it('is set by the first worker that notices the failures, and cleared by the first worker that delivers', async () => {
     await addRow();
     expect(await noteFailing(database.pool, 1, SINCE)).toBe(true);
     expect(await noteFailing(database.pool, 1, SINCE + 1000)).toBe(false);
@@ -265,7 +270,7 @@ describe('an endpoint that fails', () => {
     expect((await only()).failingSince).toBeNull();
   });
 
-  it('starts anew with another URL, and goes on with any other change', async () => {
+  it('is cleared by a change of the URL, and kept by any other change', async () => {
     await addRow();
     await noteFailing(database.pool, 1, SINCE);
     await run(`UPDATE rule_webhooks SET headers = '{"a": "b"}', paused = true`);
@@ -275,7 +280,7 @@ describe('an endpoint that fails', () => {
   });
 });
 
-describe('what an operator writes', () => {
+describe('a row of rule_webhooks', () => {
   it.each([
     ['max_concurrency', '0', 'max_concurrency_is_positive'],
     ['rate_limit', '0', 'rate_limit_is_positive'],
