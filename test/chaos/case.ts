@@ -2,20 +2,20 @@ import type { Injection, Plannable } from './plan.ts';
 import type { Fault } from './run.ts';
 import type { ChaosScene, SceneOptions } from './scene.ts';
 
-/** One row of the table: what it needs, what breaks, and what else must hold at its end. */
+/** One row of the table: the scene, the fault, and a further check at the end. */
 export type ChaosCase = Plannable & {
   readonly scene?: SceneOptions;
-  /** See `Fault`. @throws what has the code ENOENT where this machine lacks a tool for it */
+  /** See `Fault`. @throws an error with the code ENOENT if this machine lacks a tool */
   inject(scene: ChaosScene, injection: Injection): ReturnType<Fault['inject']>;
   /** See `Fault`. */
   recover?(scene: ChaosScene): void;
-  /** Beside nothing being lost. */
+  /** A check beside the count of lost messages. */
   check?(scene: ChaosScene): Promise<Check>;
 };
 
 export type Check = {
   readonly holds: boolean;
-  /** What was found, for a person. */
+  /** The finding, as a sentence. */
   readonly says: string;
 };
 

@@ -10,19 +10,19 @@ const scene = { nodes: 3 } as const;
 
 export const CLUSTER_CASES: readonly ChaosCase[] = [
   {
-    name: 'three nodes: leader of stream and durable killed, later started again',
+    name: 'three nodes: leader of stream and durable killed, then restarted',
     scene,
     injections: { forMs: [2000, 4000] },
     inject: async (on, injection) => killNode(on, await streamLeader(on), injection),
   },
   {
-    name: 'three nodes: leader of the cluster killed, later started again',
+    name: 'three nodes: leader of the cluster killed, then restarted',
     scene,
     injections: { forMs: [2000, 4000] },
     inject: async (on, injection) => killNode(on, await metaLeader(on), injection),
   },
   {
-    name: 'three nodes: lame duck mode, two in turn',
+    name: 'three nodes: lame duck mode, two nodes in turn',
     scene,
     injections: { among: 3 },
     async inject(on, { whom }) {
@@ -39,7 +39,7 @@ export const CLUSTER_CASES: readonly ChaosCase[] = [
   },
 ];
 
-/** Started again a while later, so that the others have to do without it. */
+/** Kills a node, and restarts it later, so that the other nodes must work without it. */
 async function killNode({ nodes, restart }: ChaosScene, name: string, { forMs }: Injection): Promise<null> {
   await nodes.get(name)!.kill();
   await wait(forMs);
@@ -47,7 +47,7 @@ async function killNode({ nodes, restart }: ChaosScene, name: string, { forMs }:
   return null;
 }
 
-/** Once all three have all of the stream. */
+/** Resolves to the leader when all three nodes have the whole stream. */
 async function streamLeader({ client }: ChaosScene): Promise<string> {
   for (;;) {
     const info = await client.manager.streams.info(STREAM).catch(() => null);
@@ -57,17 +57,17 @@ async function streamLeader({ client }: ChaosScene): Promise<string> {
   }
 }
 
-/** The last one that said of itself that it is; only the system account could ask. */
+/** The node that logged last that it is the leader. Only the system account may ask the cluster. */
 async function metaLeader(on: ChaosScene): Promise<string> {
   await streamLeader(on);
   const logs = await Promise.all(
     [...on.nodes.keys()].map(async (name) => {
       const log = await readFile(join(on.folder(name), 'nats-server.log'), 'utf8');
-      const said = log
+      const lines = log
         .split('\n')
         .filter((line) => line.includes('Self is new JetStream cluster metadata leader'));
-      return { name, said: said.at(-1)?.split('] ')[1] ?? '' };
+      return { name, loggedAt: lines.at(-1)?.split('] ')[1] ?? '' };
     }),
   );
-  return logs.sort((a, b) => b.said.localeCompare(a.said))[0]!.name;
+  return logs.sort((a, b) => b.loggedAt.localeCompare(a.loggedAt))[0]!.name;
 }

@@ -5,55 +5,55 @@ import {
 } from '../../src/receiver/misbehaving-endpoint.ts';
 import { startReceiver } from '../../src/receiver/receiver.ts';
 
-/** Stores one message; resolves to whether NATS has confirmed it. */
+/** Stores one message. Resolves to true if NATS has confirmed it. */
 export type Publish = (id: string, url: string) => Promise<boolean>;
 
-/** Published all the time while something is broken, and endpoints that note what arrives. Times are `performance.now()`. */
+/** Messages that are published during a fault, and endpoints that record them. Times are on the clock of `performance.now()`. */
 export interface ChaosLoad {
-  /** When anything arrived at the healthy endpoint, in its order. */
+  /** The times of the requests to the healthy endpoint, in arrival order. */
   readonly arrivals: readonly number[];
-  /** The other endpoint: well until it is told to misbehave. */
-  readonly troubled: MisbehavingEndpoint;
-  /** Resolves when so many more have arrived at the healthy one, or the time is over. */
+  /** The other endpoint. It is healthy until it is told to misbehave. */
+  readonly misbehaving: MisbehavingEndpoint;
+  /** Resolves when `more` requests have arrived at the healthy endpoint, or the time is over. */
   arrived(more: number): Promise<void>;
-  /** Publishes so many more at once, for the healthy endpoint. */
+  /** Publishes `count` messages at once for the healthy endpoint. */
   burst(count: number): Promise<void>;
-  /** Publishes nothing more until `resume`. Resolves when NATS has confirmed what was published, or will not. */
+  /** Publishes nothing more until `resume`. Resolves when NATS has confirmed or not confirmed every message. */
   quiet(): Promise<void>;
   resume(): void;
   /** Messages that NATS has confirmed. */
   accepted(): number;
-  /** Messages that NATS has not confirmed: they may be stored or not. */
+  /** Messages that NATS has not confirmed. They may be stored or not. */
   refused(): number;
-  /** Ids that NATS has confirmed, and that have not arrived. */
+  /** Ids of confirmed messages that have not arrived. */
   missing(): string[];
-  /** Requests with an id that had been answered with a 2xx before. */
+  /** Requests with an id that was answered with a 2xx before. */
   doubled(): number;
   stop(): Promise<void>;
 }
 
 export type ChaosLoadOptions = {
-  /** Paths of the troubled endpoint, in turn. Empty: all goes to the healthy one. */
-  readonly troubledPaths: readonly string[];
-  /** When waiting is given up, on the clock of `performance.now()`. */
+  /** Paths of the misbehaving endpoint, used in turn. Empty: all messages go to the healthy endpoint. */
+  readonly misbehavingPaths: readonly string[];
+  /** When all waits end, on the clock of `performance.now()`. */
   readonly givesUpAt: number;
 };
 
-/** A message for each endpoint. */
+/** Time between two messages for the same endpoint, in milliseconds. */
 const EVERY_MS = 20;
-/** How long the healthy endpoint takes: so that some attempts are always under way. */
+/** Response time of the healthy endpoint, in milliseconds. So some attempts are always in flight. */
 const ENDPOINT_MS = 200;
 const LOOK_EVERY_MS = 20;
 
 export async function startChaosLoad(
   publish: Publish,
-  { troubledPaths, givesUpAt }: ChaosLoadOptions,
+  { misbehavingPaths, givesUpAt }: ChaosLoadOptions,
 ): Promise<ChaosLoad> {
   const confirmed = new Set<string>();
-  /** At the healthy endpoint: how often each id. */
+  /** How often each id has arrived at the healthy endpoint. */
   const received = new Map<string, number>();
   const arrivals: number[] = [];
-  const underWay = new Set<Promise<void>>();
+  const inFlight = new Set<Promise<void>>();
   let refused = 0;
   let published = 0;
   let ticks = 0;
@@ -63,8 +63,8 @@ export async function startChaosLoad(
     arrivals.push(performance.now());
     received.set(webhookId, (received.get(webhookId) ?? 0) + 1);
   });
-  const troubled = await startMisbehavingEndpoint();
-  troubled.recover();
+  const misbehaving = await startMisbehavingEndpoint();
+  misbehaving.recover();
 
   function publishTo(url: string): void {
     const id = `load-${++published}`;
@@ -73,21 +73,21 @@ export async function startChaosLoad(
         if (isConfirmed) confirmed.add(id);
         else refused++;
       })
-      .finally(() => underWay.delete(publishing));
-    underWay.add(publishing);
+      .finally(() => inFlight.delete(publishing));
+    inFlight.add(publishing);
   }
 
   const timer = setInterval(() => {
     if (paused) return;
     publishTo(healthy.url);
-    const path = troubledPaths[ticks++ % troubledPaths.length];
-    if (path !== undefined) publishTo(troubled.url + path);
+    const path = misbehavingPaths[ticks++ % misbehavingPaths.length];
+    if (path !== undefined) publishTo(misbehaving.url + path);
   }, EVERY_MS);
 
   /** How often each id was answered with a 2xx. */
   function answered(): Map<string, number> {
     const times = new Map(received);
-    for (const request of troubled.requests) {
+    for (const request of misbehaving.requests) {
       if (request.answered) times.set(request.webhookId, (times.get(request.webhookId) ?? 0) + 1);
     }
     return times;
@@ -95,18 +95,18 @@ export async function startChaosLoad(
 
   return {
     arrivals,
-    troubled,
+    misbehaving,
     async arrived(more) {
       const goal = arrivals.length + more;
       while (arrivals.length < goal && performance.now() < givesUpAt) await wait(LOOK_EVERY_MS);
     },
     async burst(count) {
       for (let more = 0; more < count; more++) publishTo(healthy.url);
-      await Promise.all(underWay);
+      await Promise.all(inFlight);
     },
     async quiet() {
       paused = true;
-      await Promise.all(underWay);
+      await Promise.all(inFlight);
     },
     resume() {
       paused = false;
@@ -120,8 +120,8 @@ export async function startChaosLoad(
     doubled: () => [...answered().values()].reduce((sum, times) => sum + times - 1, 0),
     async stop() {
       clearInterval(timer);
-      await Promise.all(underWay);
-      await Promise.all([healthy.close(), troubled.close()]);
+      await Promise.all(inFlight);
+      await Promise.all([healthy.close(), misbehaving.close()]);
     },
   };
 }

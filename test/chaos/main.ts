@@ -18,16 +18,16 @@ const command: Command = {
   help: `
 Usage: chaos -- [flags]
 
-  --seed N       what is drawn at random: when, whom, how long; 0 to ${LAST_SEED} (default: a random one, which is said)
-  --only TEXT    only the faults whose name holds this text
-  --short        a few faults, each struck once: under 40 s
-  --seconds N    after which a fault's messages that have not arrived are lost, 10 to 3600 (default 60)
+  --seed N       decides when, whom and for how long; 0 to ${LAST_SEED} (default: a random seed, which is printed)
+  --only TEXT    only the faults whose name contains this text
+  --short        a few faults, each injected once: under 40 s
+  --seconds N    time after which missing messages of a fault count as lost, 10 to 3600 (default 60)
 
-Each fault has real servers in a folder of its own, two workers, and a load of 50 messages a second to a healthy endpoint;
-where another endpoint is in trouble, 50 more to that one. The table has what NATS confirmed (accepted), how much of it was
-answered with a 2xx (delivered), is a dead letter, or neither (lost); requests for what had been answered (doubled); and
-how long it took from the cure to the next delivery of the healthy endpoint, or, where deliveries should not have stopped,
-how long they did (recovery). Ends with an error when anything was lost. About 6 minutes.
+Each fault has its own real servers, two workers, and a load of 50 messages per second to a healthy endpoint. Some faults have
+a second endpoint, which misbehaves and gets 50 messages per second, too. Columns of the table: accepted (messages that NATS
+confirmed), delivered (accepted messages that were answered with a 2xx), dead letters, lost (neither), doubled (requests for
+messages that had been answered before), and recovery: the time from the cure to the next delivery at the healthy endpoint, or
+the length of the pause if deliveries should not have stopped. Ends with an error if a message was lost. About 6 minutes.
 
   chaos -- --seed 42 --only nats-server
 `,
@@ -37,21 +37,23 @@ how long they did (recovery). Ends with an error when anything was lost. About 6
     const plan = planOf(seed, CHAOS_CASES, which);
     if (plan.length === 0) {
       const names = planOf(seed, CHAOS_CASES, { ...which, only: '' }).map(({ fault }) => `\n  ${fault.name}`);
-      throw new UserError(`--only: no fault has "${which.only}" in its name. There are:${names.join('')}`);
+      throw new UserError(
+        `--only: no fault has "${which.only}" in its name. The faults are:${names.join('')}`,
+      );
     }
     const stopped = waitForStopSignal({ warn: ({ hint }) => say(hint) }).then((): never => {
       throw new UserError('stopped', { exitCode: 130 });
     });
-    // Heard between two faults, it ends the next one.
+    // A signal between two faults ends the next fault.
     stopped.catch(() => {});
     const measured: ChaosMeasurement[] = [];
     const failures: string[] = [];
     say(`seed ${seed}`);
     for (const { fault, injections } of plan) {
       say(fault.name);
-      const struck = await strikeAll(fault, injections, seconds, stopped, say);
-      if (struck.row !== null) measured.push(struck.row);
-      failures.push(...struck.failures.map((failure) => `${fault.name}: ${failure}`));
+      const result = await injectAll(fault, injections, seconds, stopped, say);
+      if (result.row !== null) measured.push(result.row);
+      failures.push(...result.failures.map((failure) => `${fault.name}: ${failure}`));
     }
     const below = failures.map((line) => `${line}\n`).join('');
     process.stdout.write(`${machine()}, seed ${seed}\n${chaosTable(measured)}${below}`);
@@ -80,21 +82,21 @@ function readFlags(args: string[]) {
   };
 }
 
-type Struck = {
-  /** Null where there is none to show. */
+type CaseResult = {
+  /** Null if the case has no figures. */
   readonly row: ChaosMeasurement | null;
-  /** What should not be, a sentence each. */
+  /** The failures, one sentence each. */
   readonly failures: readonly string[];
 };
 
-/** @param stopped Rejects when the run is stopped in the middle: what was started ends then too. */
-async function strikeAll(
+/** @param stopped Rejects when the run is stopped. Then everything that was started ends, too. */
+async function injectAll(
   one: ChaosCase,
   injections: readonly Injection[],
   seconds: number,
   stopped: Promise<never>,
   say: (line: string) => void,
-): Promise<Struck> {
+): Promise<CaseResult> {
   const givesUpAt = performance.now() + 1000 * seconds;
   const scene = await openChaosScene(one.scene ?? {}, givesUpAt, say);
   try {
@@ -111,10 +113,10 @@ async function strikeAll(
     return { row, failures: failuresOf(row, seconds, check) };
   } catch (error) {
     if (errorCode(error) === 'ENOENT') {
-      say(`  left out, since a tool is missing: ${errorMessage(error)}`);
+      say(`  left out, because a tool is missing: ${errorMessage(error)}`);
       return { row: null, failures: [] };
     }
-    // The other faults are worth their rows all the same.
+    // The other faults are still measured.
     if (error instanceof UserError && error.exitCode === 1) return { row: null, failures: [error.message] };
     throw error;
   } finally {
@@ -129,7 +131,7 @@ function failuresOf(
 ): string[] {
   return [
     ...(lost > 0 ? [`${lost} lost, or not delivered in time`] : []),
-    ...(outOfTime === null ? [] : [`not all was well again after ${seconds} s: ${outOfTime}`]),
+    ...(outOfTime === null ? [] : [`not everything was delivered after ${seconds} s: ${outOfTime}`]),
     ...(check?.holds === false ? [check.says] : []),
   ];
 }

@@ -7,27 +7,29 @@ const WORKERS = 2;
 const NATS_SERVER = WORKERS;
 const ENDPOINT = WORKERS + 1;
 
-/** Several things broken at once: two workers, the nats-server, an endpoint. */
+/** Several faults at once: two workers, the nats-server, an endpoint. */
 export const MIXED_CASES: readonly ChaosCase[] = [
   {
     name: 'workers and nats-server killed while an endpoint hangs',
-    scene: { troubledPaths: ['/hang'] },
+    scene: { misbehavingPaths: ['/hang'] },
     injections: { times: [4, 6], among: WORKERS + 1, afterMs: [0, 2000] },
     inject(scene, injection) {
-      scene.load.troubled.misbehave();
+      scene.load.misbehaving.misbehave();
       return killOne(scene, injection);
     },
-    recover: ({ load }) => load.troubled.recover(),
+    recover: ({ load }) => load.misbehaving.recover(),
   },
   {
-    name: 'all at random: workers and nats-server killed, endpoint in trouble',
-    scene: { troubledPaths: ['/hang', '/reset', '/garbage', '/status/503', '/drip', '/cut', '/flood/500'] },
+    name: 'all at random: workers and nats-server killed, endpoint misbehaves',
+    scene: {
+      misbehavingPaths: ['/hang', '/reset', '/garbage', '/status/503', '/drip', '/cut', '/flood/500'],
+    },
     injections: { times: [6, 9], among: ENDPOINT + 1, afterMs: [0, 1000] },
     async inject(scene, injection) {
       if (injection.whom !== ENDPOINT) return killOne(scene, injection);
-      scene.load.troubled.misbehave();
+      scene.load.misbehaving.misbehave();
       await wait(injection.forMs);
-      scene.load.troubled.recover();
+      scene.load.misbehaving.recover();
       return null;
     },
   },

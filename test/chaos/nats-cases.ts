@@ -4,12 +4,12 @@ import { promisify } from 'node:util';
 import { type ChaosCase, now } from './case.ts';
 import { ACK_WAIT_MS } from './workers.ts';
 
-const account = (jetstream: 'enabled' | 'disabled') =>
+const accountConfig = (jetstream: 'enabled' | 'disabled') =>
   `accounts { A { jetstream: ${jetstream}, users: [ { user: all, password: all } ] } }, no_auth_user: all`;
 
 export const NATS_CASES: readonly ChaosCase[] = [
   {
-    name: 'nats-server killed (kill -9) and started again',
+    name: 'nats-server killed (kill -9) and restarted',
     short: true,
     injections: { times: [2, 4] },
     async inject({ nodes, restart }, { forMs }) {
@@ -20,7 +20,7 @@ export const NATS_CASES: readonly ChaosCase[] = [
     },
   },
   {
-    name: 'nats-server stopped (SIGSTOP) past ACK_WAIT_MS, and woken',
+    name: 'nats-server stopped (SIGSTOP) for longer than ACK_WAIT_MS, then continued',
     injections: { forMs: [1.3 * ACK_WAIT_MS, 3 * ACK_WAIT_MS] },
     async inject({ nodes }, { forMs }) {
       const { pid } = nodes.get('n1')!;
@@ -31,10 +31,10 @@ export const NATS_CASES: readonly ChaosCase[] = [
     },
   },
   {
-    name: "nats-server's disk full, then room and a restart",
+    name: "nats-server's disk full, then space and a restart",
     injections: { forMs: [2000, 4000] },
     async inject({ nodes, restart }, { forMs }) {
-      // A limit on the size of its files, which ends with the process: writes fail as they do on a full disk.
+      // Limits the size of the server's files until its process ends. Writes fail as they do on a full disk.
       await promisify(execFile)('prlimit', ['--pid', String(nodes.get('n1')!.pid), '--fsize=20000:']);
       await wait(forMs);
       await restart('n1');
@@ -42,13 +42,13 @@ export const NATS_CASES: readonly ChaosCase[] = [
     },
   },
   {
-    name: 'JetStream switched off for the account, and on again',
-    scene: { config: account('enabled') },
+    name: 'JetStream disabled for the account, then enabled',
+    scene: { config: accountConfig('enabled') },
     injections: { forMs: [1000, 4000] },
     async inject({ reload }, { forMs }) {
-      await reload(account('disabled'));
+      await reload(accountConfig('disabled'));
       await wait(forMs);
-      await reload(account('enabled'));
+      await reload(accountConfig('enabled'));
       return now();
     },
   },

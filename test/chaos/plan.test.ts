@@ -8,7 +8,7 @@ const FAULTS: readonly Plannable[] = [
 ];
 const ALL: PlanOptions = { short: false, only: '' };
 
-/** Each injection as `after, whom, for`, by the name of its fault. */
+/** Each injection as `afterMs, whom, forMs`, by the name of its fault. */
 function planned(seed: number, options: PlanOptions = ALL): Record<string, string[]> {
   return Object.fromEntries(
     planOf(seed, FAULTS, options).map(({ fault, injections }) => [
@@ -23,15 +23,15 @@ describe('the plan of a seed', () => {
     { seed: 0, three: ['106, 2, 174', '344, 0, 230'], quick: ['30, 0, 480'] },
     { seed: 1, three: ['337, 1, 253', '263, 0, 110', '479, 2, 288', '123, 2, 185'], quick: ['321, 0, 188'] },
     { seed: 2 ** 32 - 1, three: ['43, 1, 217', '387, 1, 164', '220, 1, 263'], quick: ['180, 0, 1867'] },
-  ])('$seed is the same everywhere and always', ({ seed, three, quick }) => {
+  ])('$seed is always the same, on every machine', ({ seed, three, quick }) => {
     expect(planned(seed)).toEqual({ 'one of three': three, quick });
   });
 
-  it('strikes a fault alike when others are left out', () => {
+  it('has the same injections for a fault if other faults are left out', () => {
     expect(planned(1, { ...ALL, only: 'quick' })).toEqual({ quick: planned(1).quick });
   });
 
-  it('strikes once in the short run, and only the faults that are in it', () => {
+  it('has one injection per fault in the short run, and only its faults', () => {
     expect(planned(1, { ...ALL, short: true })).toEqual({ 'one of three': ['337, 1, 253'] });
   });
 

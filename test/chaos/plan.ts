@@ -1,43 +1,43 @@
 import { between, seededRandom } from '../../src/core/seeded-random.ts';
 
-/** One injection of a fault: when, whom and for how long, all drawn from the seed. */
+/** One injection of a fault. The seed decides when, whom and for how long. */
 export type Injection = {
-  /** Since deliveries go well, in milliseconds. */
+  /** Time between the last deliveries and the injection, in milliseconds. */
   readonly afterMs: number;
-  /** Which of several is hit, from 0. */
+  /** Which of several targets breaks, from 0. */
   readonly whom: number;
-  /** How long it stays broken, in milliseconds. */
+  /** How long the target stays broken, in milliseconds. */
   readonly forMs: number;
 };
 
-type Range = readonly [least: number, most: number];
+type Range = readonly [min: number, max: number];
 
-/** What the injections of a fault are drawn from; both ends of a range included. */
+/** The ranges for the random injections of a fault. Both ends of a range are included. */
 export type InjectionRanges = {
-  /** How many. @default one */
+  /** The number of injections. @default one */
   readonly times?: Range;
   /** @default 0 to 500 */
   readonly afterMs?: Range;
   /** @default 0 to 2_000 */
   readonly forMs?: Range;
-  /** How many there are to hit. @default 1 */
+  /** The number of possible targets. @default 1 */
   readonly among?: number;
 };
 
 export type Plannable = {
   readonly name: string;
   readonly injections: InjectionRanges;
-  /** Whether it is in the short run, with one injection. */
+  /** True if the short run has this fault, with one injection. */
   readonly short?: boolean;
 };
 
 export type PlanOptions = {
   readonly short: boolean;
-  /** Only faults whose name holds this text; empty: all. */
+  /** Only faults whose name contains this text. Empty: all faults. */
   readonly only: string;
 };
 
-/** Who is hit when: the same for the same seed. A fault has the same injections whether others are left out or not. */
+/** Plans the injections. The same seed gives the same plan, and a fault has the same injections if other faults are left out. */
 export function planOf<T extends Plannable>(
   seed: number,
   faults: readonly T[],

@@ -6,19 +6,19 @@ import type { ChaosCase, Check } from './case.ts';
 import { STREAM } from './queue.ts';
 import type { ChaosScene } from './scene.ts';
 
-/** The least that ATTEMPT_BUFFER_ROWS may be. */
+/** The minimum of ATTEMPT_BUFFER_ROWS. */
 const BUFFER_ROWS = 1000;
 /** More than the buffers of two workers hold. */
 const BURST = 3 * BUFFER_ROWS;
-/** No attempt may time out, also on a busy machine: each request is to be one delivery. */
-const PATIENT = { ATTEMPT_TIMEOUT_MS: '15000', ACK_WAIT_MS: '30000' };
+/** No attempt may time out, not even on a busy machine: each request must be one delivery. */
+const LONG_TIMEOUTS = { ATTEMPT_TIMEOUT_MS: '15000', ACK_WAIT_MS: '30000' };
 
 export const POSTGRES_CASES: readonly ChaosCase[] = [
   {
-    name: 'PostgreSQL gone for longer than the buffers hold',
+    name: 'PostgreSQL away until the buffers overflow',
     scene: {
       database: true,
-      settings: { ...PATIENT, ATTEMPT_BUFFER_ROWS: String(BUFFER_ROWS), CONCURRENCY: '100' },
+      settings: { ...LONG_TIMEOUTS, ATTEMPT_BUFFER_ROWS: String(BUFFER_ROWS), CONCURRENCY: '100' },
     },
     injections: { forMs: [500, 2000] },
     async inject({ database, load }, { forMs }) {
@@ -32,8 +32,8 @@ export const POSTGRES_CASES: readonly ChaosCase[] = [
     check: countsAddUp,
   },
   {
-    name: 'PostgreSQL killed (kill -9) and started again',
-    scene: { database: true, settings: PATIENT },
+    name: 'PostgreSQL killed (kill -9) and restarted',
+    scene: { database: true, settings: LONG_TIMEOUTS },
     injections: { times: [2, 3] },
     async inject({ database }, { forMs }) {
       await database!.kill();
@@ -44,8 +44,8 @@ export const POSTGRES_CASES: readonly ChaosCase[] = [
     check: countsAddUp,
   },
   {
-    name: 'PostgreSQL stopped (SIGSTOP), and woken',
-    scene: { database: true, settings: PATIENT },
+    name: 'PostgreSQL stopped (SIGSTOP), then continued',
+    scene: { database: true, settings: LONG_TIMEOUTS },
     injections: { forMs: [3000, 6000] },
     async inject({ database }, { forMs }) {
       await database!.pause();
@@ -57,7 +57,7 @@ export const POSTGRES_CASES: readonly ChaosCase[] = [
   },
 ];
 
-/** No worker was killed: so each delivery is counted just once, and each attempt is a row or counted as dropped. */
+/** No worker was killed. So each delivery is counted once, and each attempt is stored as a row or counted as dropped. */
 async function countsAddUp({ workers, database, load }: ChaosScene): Promise<Check> {
   await Promise.all(workers.map((worker) => worker.terminate()));
   return withDatabase(database!.url, async (pool) => {

@@ -8,13 +8,13 @@ export const DURABLE = 'webhook-workers';
 export const DEAD_LETTERS = `${STREAM}_DLQ`;
 export const PARKED = `${STREAM}_PARKED`;
 
-/** What waits, and what was given up. */
+/** The waiting messages and the dead letters. */
 export function chaosQueue(client: NatsClient): ChaosQueue {
-  const letters = new Set<string>();
+  const deadLetterIds = new Set<string>();
   let readUpTo = 0;
   return {
     async waiting() {
-      // Not the stream's own count: after a full disk, nats-server may keep messages that the durable has acked.
+      // The count of the stream is not used: after a full disk, nats-server may keep messages that are acked.
       const info = await consumerInfo(client, STREAM, DURABLE).catch(() => null);
       const parked = await client.manager.streams.info(PARKED).catch(() => null);
       if (info === null || parked === null) return null;
@@ -23,12 +23,12 @@ export function chaosQueue(client: NatsClient): ChaosQueue {
     async deadLetters() {
       const info = await client.manager.streams.info(DEAD_LETTERS).catch(() => null);
       for (let seq = readUpTo + 1; seq <= (info?.state.last_seq ?? 0); seq++) {
-        const letter = await client.manager.streams.getMessage(DEAD_LETTERS, { seq }).catch(() => null);
-        if (letter === null) break;
-        letters.add(letter.header.get(Header.deliveryId));
+        const deadLetter = await client.manager.streams.getMessage(DEAD_LETTERS, { seq }).catch(() => null);
+        if (deadLetter === null) break;
+        deadLetterIds.add(deadLetter.header.get(Header.deliveryId));
         readUpTo = seq;
       }
-      return letters;
+      return deadLetterIds;
     },
   };
 }

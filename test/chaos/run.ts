@@ -2,22 +2,22 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { ChaosLoad } from './load.ts';
 import type { Injection } from './plan.ts';
 
-/** Something that breaks under load. */
+/** A fault under load. */
 export type Fault = {
   readonly name: string;
   readonly injections: readonly Injection[];
   /**
-   * Breaks it and cures it. Resolves to the moment from which all should be well, on the clock of `performance.now()`;
-   * null where deliveries should not have stopped at all.
+   * Injects the fault and cures it. Resolves to the time of the cure, on the clock of `performance.now()`; null if
+   * deliveries should not have stopped at all.
    */
   inject(injection: Injection): Promise<number | null>;
-  /** Makes well, after the last injection, what the injections have left broken. */
+  /** Cures, after the last injection, everything that the injections have left broken. */
   recover(): void;
 };
 
-/** What an adapter to NATS gives us. */
+/** The queues of the workers in NATS. */
 export interface ChaosQueue {
-  /** Messages that wait for a worker, for a retry or for room; null: not known just now. */
+  /** Messages that wait for a worker, a retry or capacity; null if NATS does not answer now. */
   waiting(): Promise<number | null>;
   /** Ids of the dead letters so far. */
   deadLetters(): Promise<ReadonlySet<string>>;
@@ -27,27 +27,30 @@ export type ChaosMeasurement = {
   readonly name: string;
   /** Messages that NATS confirmed. */
   readonly accepted: number;
-  /** Of those: how many were answered with a 2xx. */
+  /** Accepted messages that were answered with a 2xx. */
   readonly delivered: number;
-  /** Of those: how many are dead letters instead. */
+  /** Accepted messages that became dead letters instead. */
   readonly deadLettered: number;
-  /** Of those: neither. */
+  /** Accepted messages that are neither. */
   readonly lost: number;
-  /** Requests for what had been answered with a 2xx before. */
+  /** Requests for messages that were answered with a 2xx before. */
   readonly doubled: number;
-  /** From the cure to the first delivery after the longest pause; where nothing cures it, the longest pause itself. In ms. */
+  /**
+   * Time from the cure to the first delivery after the longest pause, in milliseconds. Without a cure, the longest pause
+   * itself.
+   */
   readonly recoveryMs: number;
-  /** Why the time was over before all was well; null: it was not. */
+  /** Why the time was over too early; null if it was not. */
   readonly outOfTime: string | null;
 };
 
-/** Delivered around each injection: before it, so that connections are open, and after it. */
-const AROUND = 25;
-/** Shorter pauses are those of a busy machine. */
+/** Deliveries before the first injection, so that connections are open, and after each injection. */
+const DELIVERIES_BETWEEN = 25;
+/** A busy machine causes shorter pauses, in milliseconds. */
 const PAUSE_MS = 200;
 const LOOK_EVERY_MS = 100;
 
-/** @param givesUpAt What has not arrived by then is lost; on the clock of `performance.now()`. */
+/** @param givesUpAt When missing messages count as lost, on the clock of `performance.now()`. */
 export async function measureChaos(
   fault: Fault,
   load: ChaosLoad,
@@ -55,13 +58,13 @@ export async function measureChaos(
   givesUpAt: number,
 ): Promise<ChaosMeasurement> {
   let recoveryMs = 0;
-  await load.arrived(AROUND);
+  await load.arrived(DELIVERIES_BETWEEN);
   for (const injection of fault.injections) {
     await wait(injection.afterMs);
     const startedAt = performance.now();
-    const wellFrom = await fault.inject(injection);
-    await load.arrived(AROUND);
-    recoveryMs = Math.max(recoveryMs, recoveryOf(load.arrivals, startedAt, wellFrom));
+    const curedAt = await fault.inject(injection);
+    await load.arrived(DELIVERIES_BETWEEN);
+    recoveryMs = Math.max(recoveryMs, recoveryOf(load.arrivals, startedAt, curedAt));
   }
   fault.recover();
   const settled = await settle(load, queue, givesUpAt);
@@ -78,31 +81,31 @@ export async function measureChaos(
   };
 }
 
-/** Publishes no more, and waits until all has come to its end. Hand-outs that were lost come again until then. */
+/** Publishes no more, and waits until every message is settled. NATS redelivers the messages of killed workers in this time. */
 export async function settle(load: ChaosLoad, queue: ChaosQueue, givesUpAt: number) {
   await load.quiet();
   for (;;) {
     const waiting = await queue.waiting();
-    const letters = await queue.deadLetters();
+    const deadLetters = await queue.deadLetters();
     const unanswered = load.missing();
-    const missing = unanswered.filter((id) => !letters.has(id));
+    const missing = unanswered.filter((id) => !deadLetters.has(id));
     const deadLettered = unanswered.length - missing.length;
     const isOver = performance.now() > givesUpAt;
-    const outOfTime = isOver ? `${waiting ?? 'it is not known how many'} messages still wait` : null;
+    const outOfTime = isOver ? `${waiting ?? 'an unknown number of'} messages still wait` : null;
     if ((waiting === 0 && missing.length === 0) || isOver) return { missing, deadLettered, outOfTime };
     await wait(LOOK_EVERY_MS);
   }
 }
 
-/** @param wellFrom See `Fault`. */
-export function recoveryOf(arrivals: readonly number[], startedAt: number, wellFrom: number | null): number {
-  let longest = { ms: PAUSE_MS, end: wellFrom ?? 0 };
+/** @param curedAt See `Fault`. */
+export function recoveryOf(arrivals: readonly number[], startedAt: number, curedAt: number | null): number {
+  let longest = { ms: PAUSE_MS, end: curedAt ?? 0 };
   let before = startedAt;
   for (const at of arrivals) {
     if (at < startedAt) continue;
     if (at - before > longest.ms) longest = { ms: at - before, end: at };
     before = at;
   }
-  if (wellFrom !== null) return Math.max(0, longest.end - wellFrom);
+  if (curedAt !== null) return Math.max(0, longest.end - curedAt);
   return longest.ms > PAUSE_MS ? longest.ms : 0;
 }

@@ -16,24 +16,24 @@ import {
 } from './servers.ts';
 import { type ChaosWorker, makeWorker, type WorkerSettings } from './workers.ts';
 
-/** How long a message is tried to be stored, in milliseconds. One that is not confirmed then does not count. */
+/** How long storing a message is tried, in milliseconds. A message without a confirmation does not count afterwards. */
 const PUBLISH_FOR_MS = 5000;
 
-/** That servers go and come is what is measured here. */
+/** Lost connections are part of the faults, and are not logged. */
 const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 
-/** What a fault needs. */
+/** The servers, settings and endpoints for a fault. */
 export type SceneOptions = {
-  /** How many nats-servers. @default 1 */
+  /** The number of nats-servers. @default 1 */
   readonly nodes?: 1 | 3;
-  /** Of a single nats-server. */
+  /** The configuration of a single nats-server. */
   readonly config?: string;
-  /** With a PostgreSQL. @default false: workers look for one where there is none */
+  /** True to start a PostgreSQL. @default false: the workers' DATABASE_URL leads nowhere */
   readonly database?: boolean;
-  /** Of the workers, beside those of all. */
+  /** Further settings of the workers. */
   readonly settings?: WorkerSettings;
-  /** Paths of the troubled endpoint, which half of the messages are for. @default none: all are for the healthy one */
-  readonly troubledPaths?: readonly string[];
+  /** Paths of the misbehaving endpoint, which gets half of the messages. @default none: the healthy endpoint gets all */
+  readonly misbehavingPaths?: readonly string[];
 };
 
 /** Real servers, two workers and a load, for one fault. */
@@ -43,20 +43,20 @@ export interface ChaosScene extends Omit<ChaosServers, 'url' | 'stop'> {
   readonly queue: ChaosQueue;
   readonly workers: readonly ChaosWorker[];
   readonly database: ChaosDatabase | null;
-  /** Rejects when a worker ends of its own accord. */
+  /** Rejects when a worker ends although nobody has stopped it. */
   readonly failed: Promise<never>;
-  /** Publishes no more, until `load.resume`. Resolves when all has come to its end. */
+  /** Publishes no more until `load.resume`. Resolves when every message is settled. */
   settled(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** @param givesUpAt When waiting is given up, on the clock of `performance.now()`. */
+/** @param givesUpAt When all waits end, on the clock of `performance.now()`. */
 export async function openChaosScene(
   options: SceneOptions,
   givesUpAt: number,
   say: (line: string) => void,
 ): Promise<ChaosScene> {
-  const { nodes = 1, config = '', settings = {}, troubledPaths = [] } = options;
+  const { nodes = 1, config = '', settings = {}, misbehavingPaths = [] } = options;
   const folder = await privateFolder();
   const stops: (() => Promise<unknown>)[] = [folder.remove];
   const stop = async () => {
@@ -93,7 +93,7 @@ export async function openChaosScene(
       const data = Buffer.from(JSON.stringify({ webhook_url: url }));
       return 'stored' in (await publisher.publish('webhooks.load', data, { 'Nats-Msg-Id': id }));
     };
-    const load = await startChaosLoad(publish, { troubledPaths, givesUpAt });
+    const load = await startChaosLoad(publish, { misbehavingPaths, givesUpAt });
     stops.push(() => load.stop());
     const queue = chaosQueue(client);
     const settled = async () => void (await settle(load, queue, givesUpAt));

@@ -9,20 +9,20 @@ import { startNatsCluster } from '../support/nats-cluster.ts';
 type Say = (line: string) => void;
 
 export interface ChaosServers {
-  /** By name; a single one is `n1`. */
+  /** The nodes by name. A single node is `n1`. */
   readonly nodes: ReadonlyMap<string, NatsServer>;
-  /** Of all nodes, comma-separated. */
+  /** The URLs of all nodes, with commas between them. */
   readonly url: string;
-  /** Starts a node again that has ended. */
+  /** Restarts a node that has ended. */
   restart(name: string): Promise<void>;
-  /** The folder of a node: its log, its configuration, its streams. */
+  /** The folder with the log, the configuration and the streams of a node. */
   folder(name: string): string;
-  /** Makes a single server read this configuration. */
+  /** Makes a single nats-server read this configuration. */
   reload(config: string): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** @param config Of a single server. */
+/** @param config The configuration of a single nats-server. */
 export async function startChaosNats(
   dataDir: string,
   { nodes, config }: { readonly nodes: 1 | 3; readonly config: string },
@@ -57,7 +57,7 @@ export interface ChaosDatabase {
   readonly url: string;
   kill(): Promise<void>;
   restart(): Promise<void>;
-  /** SIGSTOP, to all of its processes. @throws with the code ENOENT where the system does not tell which they are */
+  /** Sends SIGSTOP to all processes of PostgreSQL. @throws an error with the code ENOENT if the system does not list them */
   pause(): Promise<void>;
   resume(): Promise<void>;
   stop(): Promise<void>;
@@ -80,7 +80,7 @@ export async function startChaosDatabase(dataDir: string, say: Say): Promise<Cha
   };
 }
 
-/** A process and its children: the first one first, so that it makes no more of them. */
+/** Signals a process and then its children, so that the process starts no further children. */
 async function signalAll(pid: number, signal: NodeJS.Signals): Promise<void> {
   const childrenFile = `/proc/${pid}/task/${pid}/children`;
   await access(childrenFile);
@@ -89,10 +89,10 @@ async function signalAll(pid: number, signal: NodeJS.Signals): Promise<void> {
   for (const child of children) process.kill(Number(child), signal);
 }
 
-/** A folder of our own for what the servers keep, and how to remove it. */
+/** Creates a folder for the files of the servers. `remove` deletes it. */
 export async function privateFolder(): Promise<{ readonly path: string; remove(): Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), 'nats-webhook-worker-chaos-'));
-  // PostgreSQL runs as another user where we are root.
+  // If this program runs as root, PostgreSQL runs as another user.
   await chmod(path, 0o755);
   return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 5 }) };
 }

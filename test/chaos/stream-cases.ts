@@ -5,7 +5,7 @@ import type { Injection } from './plan.ts';
 import { DEAD_LETTERS, DURABLE, PARKED, STREAM } from './queue.ts';
 import type { ChaosScene } from './scene.ts';
 
-/** Messages that a stream has room for while it is to be full. */
+/** How many messages fit into a stream that should be full. */
 const LIMIT = 10;
 
 export const STREAM_CASES: readonly ChaosCase[] = [
@@ -21,7 +21,7 @@ export const STREAM_CASES: readonly ChaosCase[] = [
     name: 'stream deleted when empty',
     injections: { times: [1, 3] },
     async inject({ client, load, settled }) {
-      // What waits in it would go with it.
+      // Waiting messages would be deleted with the stream.
       await settled();
       await client.manager.streams.delete(STREAM);
       load.resume();
@@ -29,7 +29,7 @@ export const STREAM_CASES: readonly ChaosCase[] = [
     },
   },
   {
-    name: 'stream full: publishers refused, then room',
+    name: 'stream full: publishers refused, then its limit raised',
     short: true,
     injections: { forMs: [1000, 3000] },
     async inject({ client, workers }, { forMs }) {
@@ -45,36 +45,39 @@ export const STREAM_CASES: readonly ChaosCase[] = [
   },
   {
     name: 'dead-letter stream full, beside an endpoint that answers 410',
-    scene: { troubledPaths: ['/status/410'] },
+    scene: { misbehavingPaths: ['/status/410'] },
     injections: { forMs: [2000, 4000] },
     async inject(scene, injection) {
-      await fillWhileTroubled(scene, injection, DEAD_LETTERS);
+      await fillWhileMisbehaving(scene, injection, DEAD_LETTERS);
       return null;
     },
   },
   {
     name: 'parked stream full, beside an endpoint that hangs',
-    scene: { troubledPaths: ['/hang'] },
+    scene: { misbehavingPaths: ['/hang'] },
     injections: { forMs: [4000, 6000] },
     async inject(scene, injection) {
-      await fillWhileTroubled(scene, injection, PARKED);
-      scene.load.troubled.recover();
+      await fillWhileMisbehaving(scene, injection, PARKED);
+      scene.load.misbehaving.recover();
       return null;
     },
   },
 ];
 
-/** The stream has hardly any room for a while from when the endpoint misbehaves. */
-async function fillWhileTroubled({ client, load }: ChaosScene, { forMs }: Injection, stream: string) {
+/** Lets the endpoint misbehave, and limits the stream to a few messages for `forMs`. */
+async function fillWhileMisbehaving({ client, load }: ChaosScene, { forMs }: Injection, stream: string) {
   await client.manager.streams.update(stream, { max_msgs: LIMIT });
-  load.troubled.misbehave();
+  load.misbehaving.misbehave();
   await wait(forMs);
   const { messages } = (await client.manager.streams.info(stream)).state;
-  // Else nothing would have been shown.
+  // If the stream was not full, the case has tested nothing.
   if (messages < LIMIT) throw new UserError(`${stream} was not full: it had ${messages} messages.`);
   await client.manager.streams.update(stream, { max_msgs: -1 });
 }
 
 async function wereRefused({ load }: ChaosScene) {
-  return { holds: load.refused() > 0, says: `${load.refused()} messages refused, and so not accepted` };
+  return {
+    holds: load.refused() > 0,
+    says: `${load.refused()} messages refused, and not counted as accepted`,
+  };
 }

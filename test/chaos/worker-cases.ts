@@ -3,15 +3,15 @@ import { type ChaosCase, now } from './case.ts';
 import type { ChaosWorker } from './workers.ts';
 import { ACK_WAIT_MS } from './workers.ts';
 
-const TWO = 2;
+const WORKERS = 2;
 
 export const WORKER_CASES: readonly ChaosCase[] = [
   {
-    name: 'workers killed (kill -9), one or both, and started again',
+    name: 'workers killed (kill -9), one or both, and restarted',
     short: true,
-    injections: { times: [3, 5], among: TWO + 1, afterMs: [0, 1500] },
+    injections: { times: [3, 5], among: WORKERS + 1, afterMs: [0, 1500] },
     async inject({ workers }, { whom, forMs }) {
-      const victims = hit(workers, whom);
+      const victims = targetsOf(workers, whom);
       await Promise.all(victims.map((victim) => victim.kill()));
       await wait(forMs);
       const curedAt = now();
@@ -21,7 +21,7 @@ export const WORKER_CASES: readonly ChaosCase[] = [
   },
   {
     name: 'rolling restart of the workers (SIGTERM)',
-    injections: { times: [2, 3], among: TWO, forMs: [0, 500] },
+    injections: { times: [2, 3], among: WORKERS, forMs: [0, 500] },
     async inject({ workers }, { whom, forMs }) {
       for (const worker of [...workers.slice(whom), ...workers.slice(0, whom)]) {
         await worker.terminate();
@@ -32,8 +32,8 @@ export const WORKER_CASES: readonly ChaosCase[] = [
     },
   },
   {
-    name: 'a worker stopped (SIGSTOP) past ACK_WAIT_MS, and woken',
-    injections: { times: [1, 2], among: TWO, forMs: [1.3 * ACK_WAIT_MS, 2 * ACK_WAIT_MS] },
+    name: 'a worker stopped (SIGSTOP) for longer than ACK_WAIT_MS, then continued',
+    injections: { times: [1, 2], among: WORKERS, forMs: [1.3 * ACK_WAIT_MS, 2 * ACK_WAIT_MS] },
     async inject({ workers }, { whom, forMs }) {
       workers[whom]!.pause();
       await wait(forMs);
@@ -43,7 +43,7 @@ export const WORKER_CASES: readonly ChaosCase[] = [
   },
 ];
 
-/** One of them; the number after the last means all. */
-function hit(workers: readonly ChaosWorker[], whom: number): readonly ChaosWorker[] {
+/** One worker, or all workers if `whom` is the number of workers. */
+function targetsOf(workers: readonly ChaosWorker[], whom: number): readonly ChaosWorker[] {
   return whom < workers.length ? workers.slice(whom, whom + 1) : workers;
 }

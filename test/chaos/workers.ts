@@ -5,15 +5,15 @@ import { type SupervisedProcess, startSupervised } from '../../src/embedded/proc
 import { whenReady } from '../../src/embedded/process/when-ready.ts';
 import { UserError } from '../../src/runtime/failure.ts';
 
-/** Of the workers here, in milliseconds. The default, a minute, would only make the run longer. */
+/** ACK_WAIT_MS of the workers, in milliseconds. With the default of 60 s, the run would only take longer. */
 export const ACK_WAIT_MS = 3000;
 
-/** Quick, and with few slots, so that an endpoint in trouble can fill them. */
+/** Short times, and so few slots that an unhealthy endpoint can fill them. */
 const SETTINGS = {
   ACK_WAIT_MS: String(ACK_WAIT_MS),
   ATTEMPT_TIMEOUT_MS: '1500',
   CONCURRENCY: '20',
-  // Enough for an endpoint that comes back: none of its messages is given up.
+  // Enough until the endpoint recovers, so that no message becomes a dead letter.
   MAX_ATTEMPTS: '100',
   BACKOFF_BASE_MS: '100',
   BACKOFF_MAX_MS: '1000',
@@ -24,13 +24,13 @@ const SETTINGS = {
 };
 const NO_DATABASE = 'postgresql://127.0.0.1:1/none';
 
-/** A worker that may end and start again. */
+/** A worker that can be ended and started again. */
 export interface ChaosWorker {
-  /** Resolves when it delivers. */
+  /** Resolves when the worker has started. */
   start(): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
-  /** SIGTERM. @throws {UserError} where it does not end well. */
+  /** SIGTERM. @throws {UserError} if the exit code is not 0. */
   terminate(): Promise<void>;
   pause(): void;
   resume(): void;
@@ -44,23 +44,23 @@ const GRACE_MS = 30_000;
 
 type WorkerOptions = {
   readonly name: string;
-  /** Where its log is. */
+  /** The folder of its log. */
   readonly folder: string;
   readonly natsUrl: string;
-  /** @default one that is not there */
+  /** @default a URL where no server is */
   readonly databaseUrl: string | undefined;
   readonly settings: WorkerSettings;
-  /** Told when it ends though nobody has ended it. */
+  /** Called when the worker ends although nobody has stopped it. */
   readonly failed: (error: UserError) => void;
 };
 
-/** It never outlives this program. */
+/** The worker ends with this program. */
 export function makeWorker(options: WorkerOptions): ChaosWorker {
   const { name, folder, natsUrl, databaseUrl = NO_DATABASE, failed } = options;
   const logFile = join(folder, `${name}.log`);
   let running: SupervisedProcess | null = null;
 
-  /** The process, which is ended on purpose from now on. */
+  /** The process. From now on, its end is expected. */
   function take(): SupervisedProcess {
     const taken = running;
     if (taken === null) throw new Error(`${name} does not run`);
@@ -88,7 +88,7 @@ export function makeWorker(options: WorkerOptions): ChaosWorker {
       running = started;
       void started.exited.then(async () => {
         if (running === started)
-          failed(new UserError(`${name} ended. It said last:\n${await started.logTail()}`));
+          failed(new UserError(`${name} ended. Its last output was:\n${await started.logTail()}`));
       });
       const delivers = async () =>
         (await readFile(logFile, 'utf8')).includes('"worker.started"') || undefined;
