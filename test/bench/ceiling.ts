@@ -6,9 +6,8 @@ import { leftOut, WARM_UP } from './run.ts';
 import { inherited } from './variants.ts';
 
 /**
- * How many requests a second the receiver takes from a loop that only sends, with as many under way at once as a worker has.
- * A worker near this rate is held back by the receiver and not by itself. The warm-up and the first fifth are left out, as they
- * are of a worker.
+ * Measures how many requests per second the receiver accepts from a loop that only sends, with as many requests in flight as a
+ * worker has slots. The receiver limits a worker near this rate. The warm-up and the first fifth are left out, as for a worker.
  */
 export async function measureCeiling(
   endpoint: BenchEndpoint,
@@ -21,12 +20,12 @@ export async function measureCeiling(
     concurrency,
     body: JSON.stringify(EVENT),
   };
-  const { reached: begun } = await endpoint.afterRequests(WARM_UP + leftOut(requests));
+  const { reached: first } = await endpoint.afterRequests(WARM_UP + leftOut(requests));
   const { reached: ended } = await endpoint.afterRequests(WARM_UP + requests);
   const file = new URL('./generator.js', import.meta.url);
   const generator = startBenchProcess('the generator', file, [JSON.stringify(target)], inherited());
   try {
-    const [start, end] = await Promise.race([Promise.all([begun, ended]), generator.failed]);
+    const [start, end] = await Promise.race([Promise.all([first, ended]), generator.failed]);
     return (requests - leftOut(requests)) / ((end.at - start.at) / 1000);
   } finally {
     await generator.stop();

@@ -2,59 +2,59 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { FromReceiver, Mark, ToReceiver } from './receiver.ts';
 
-/** The receiver of a bench, in its own process. */
+/** The receiver of a bench. It is a process of its own. */
 export interface BenchEndpoint {
   readonly url: string;
   totals(): Promise<{ requests: number; webhookIds: number }>;
   /**
-   * Resolves once the receiver listens for it.
+   * Resolves when the receiver has the order. `reached` resolves when the requests have arrived.
    *
-   * @param more How many more requests are to come than there are now.
-   * @param watch The processes whose CPU time is read when they have come.
+   * @param more How many further requests must arrive.
+   * @param watch The processes whose CPU time is read when the requests have arrived.
    */
   afterRequests(more: number, watch?: readonly number[]): Promise<{ reached: Promise<Mark> }>;
   stop(): Promise<void>;
 }
 
 /**
- * @param delayMs How long it takes, in milliseconds.
- * @param status What it answers.
+ * @param delayMs The response time, in milliseconds.
+ * @param status The status of every answer.
  */
 export async function startBenchEndpoint(delayMs: number, status = 200): Promise<BenchEndpoint> {
   const child = fork(new URL('./receiver.js', import.meta.url), [String(delayMs), String(status)]);
   const send = (message: ToReceiver) => void child.send(message);
 
-  function told<K extends FromReceiver['say']>(
+  function nextMessage<K extends FromReceiver['say']>(
     kind: K,
     fits: (message: Extract<FromReceiver, { say: K }>) => boolean = () => true,
   ): Promise<Extract<FromReceiver, { say: K }>> {
     return new Promise((resolve) => {
       const onMessage = (message: FromReceiver) => {
         if (message.say !== kind) return;
-        const told = message as Extract<FromReceiver, { say: K }>;
-        if (!fits(told)) return;
+        const typed = message as Extract<FromReceiver, { say: K }>;
+        if (!fits(typed)) return;
         child.off('message', onMessage);
-        resolve(told);
+        resolve(typed);
       };
       child.on('message', onMessage);
     });
   }
 
   async function totals() {
-    const answer = told('totals');
+    const answer = nextMessage('totals');
     send({ ask: 'totals' });
     return answer;
   }
 
-  const { url } = await told('listening');
+  const { url } = await nextMessage('listening');
   return {
     url,
     totals,
     async afterRequests(more, watch = []) {
       const atRequests = (await totals()).requests + more;
-      const reached = told('reached', (message) => message.atRequests === atRequests);
+      const reached = nextMessage('reached', (message) => message.atRequests === atRequests);
       send({ ask: 'tell', atRequests, watch });
-      // Messages keep their order: once it answers, it has also heard what was said before.
+      // Messages keep their order: when the receiver answers, it has received the earlier message, too.
       await totals();
       return { reached };
     },

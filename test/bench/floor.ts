@@ -3,8 +3,8 @@ import { Agent, type Dispatcher } from 'undici';
 import { benchTarget } from './target.ts';
 
 /**
- * The least that any worker on this client and this HTTP library costs: ask for messages, send each as it is, ack.
- * No parsing, no checks, no retries, no statistics: what a worker adds is measured against it.
+ * The minimum cost of any worker with this NATS client and this HTTP library: pull messages, send each message as it is, ack.
+ * There is no parsing, no check, no retry and no statistics. Workers are compared with this floor.
  */
 const { servers, user, pass, stream, durable, concurrency, url, idPrefix } = benchTarget();
 const nats = await connect({ servers: [...servers], ...(user && { user }), ...(pass && { pass }) });
@@ -16,12 +16,12 @@ const ACK = Buffer.from('+ACK');
 const EXPIRES_MS = 60_000;
 const COALESCE_MS = 5;
 
-let underWay = 0;
+let inFlight = 0;
 let credits = 0;
 let acks: string[] = [];
 
 function pull(): void {
-  const free = concurrency - underWay;
+  const free = concurrency - inFlight;
   if (credits > free / 2 || free === credits) return;
   nats.publish(pullSubject, `{"batch":${free - credits},"expires":${EXPIRES_MS * 1_000_000}}`, {
     reply: inbox,
@@ -32,7 +32,7 @@ function pull(): void {
 nats.subscribe(inbox, {
   callback: (_error, message) => {
     if (message.reply) {
-      underWay++;
+      inFlight++;
       credits--;
       post(message, message.reply);
     } else {
@@ -44,10 +44,10 @@ nats.subscribe(inbox, {
 
 function post(message: Msg, reply: string): void {
   const handler: Dispatcher.DispatchHandler = {
-    // Without it, undici takes this for a handler of its older kind.
+    // Without this method, undici treats the object as a handler of its older kind.
     onRequestStart() {},
     onResponseEnd: () => done(reply),
-    // Not acked: the message comes again, and the bench says that one came twice.
+    // The message is not acked. NATS redelivers it, and the bench reports a message that arrived twice.
     onResponseError: () => done(undefined),
   };
   const headers = ['content-type', 'application/json', 'webhook-id', idPrefix + sequenceOf(reply)];
@@ -55,20 +55,20 @@ function post(message: Msg, reply: string): void {
 }
 
 function done(reply: string | undefined): void {
-  underWay--;
+  inFlight--;
   if (reply !== undefined) acks.push(reply);
 }
 
-/** Newer servers put a domain and an account before it. */
+/** Newer servers have a domain and an account before the sequence. */
 function sequenceOf(reply: string): string {
   const tokens = reply.split('.');
   return tokens[tokens.length > 9 ? 7 : 5]!;
 }
 
 setInterval(() => {
-  const said = acks;
+  const sending = acks;
   acks = [];
-  for (const reply of said) nats.publish(reply, ACK);
+  for (const reply of sending) nats.publish(reply, ACK);
   pull();
 }, COALESCE_MS);
 pull();

@@ -1,15 +1,15 @@
 import { Agent, type Dispatcher } from 'undici';
 
-/** What the generator is told, as JSON in its first argument. */
+/** The options of the generator, as JSON in its first argument. */
 export type GeneratorTarget = {
   readonly url: string;
   readonly requests: number;
-  /** Requests under way at once. */
+  /** How many requests are in flight. */
   readonly concurrency: number;
   readonly body: string;
 };
 
-/** Sends requests as fast as the receiver takes them, without NATS: what the receiver itself can do at most. */
+/** Sends requests as fast as the receiver accepts them, without NATS. This measures the maximum of the receiver itself. */
 const { url, requests, concurrency, body } = JSON.parse(process.argv[2]!) as GeneratorTarget;
 const { origin, pathname: path } = new URL(url);
 const headers = ['content-type', 'application/json'];
@@ -20,7 +20,7 @@ function send(): void {
   if (sent >= requests) return;
   sent++;
   const handler: Dispatcher.DispatchHandler = {
-    // Without it, undici takes this for a handler of its older kind.
+    // Without this method, undici treats the object as a handler of its older kind.
     onRequestStart() {},
     onResponseEnd: send,
     onResponseError: (_controller, error) => {

@@ -14,26 +14,25 @@ import { type BenchSession, openBenchSession } from './session.ts';
 import { floor, naive, ourWorker, type Variant } from './variants.ts';
 
 const command: Command = {
-  summary: 'measures throughput and CPU time, beside the least that is possible',
+  summary: 'measures throughput and CPU time, and compares them with the possible minimum',
   help: `
 Usage: bench -- [flags]
 
   --messages N               deliveries in each run, 100 to 1000000 (default 25000)
   --rounds N                 rounds, 1 to 100 (default 7)
   --concurrency N            slots of each worker, 1 to 10000 (default CONCURRENCY)
-  --endpoint-delay-ms N      how long the endpoint takes, in milliseconds, up to 10000 (default 0)
+  --endpoint-delay-ms N      response time of the endpoint, in milliseconds, up to 10000 (default 0)
   --no-database              without PostgreSQL: the worker with ATTEMPT_LOG=all is left out
   --against FILE             also measures the worker of another build, its dist/main.js, and compares it with this one
   --raw                      also prints each round
-  --concurrency-sweep LIST   instead: this worker with each of these slots, such as 16,64,256, and endpoints that take
-                             0, 5 and 50 ms
+  --concurrency-sweep LIST   instead: this worker with each of these numbers of slots, such as 16,64,256, and endpoints
+                             with a response time of 0, 5 and 50 ms
 
-Runs on a nats-server and a PostgreSQL that it starts, or on NATS_URL and DATABASE_URL where these are set (rows of
-statistics stay there). Compared are a loop that only pulls, sends and acks (the floor), this worker without and with
-attempt rows, and a worker as it is often written. Each is a process of its own, and runs once in every round, in another
-order each time. Start-up, warm-up and the first fifth of the messages are left out. CPU seconds, user and system, are for
-10 000 deliveries; the table shows medians, and medians of the ratios within a round. Ends with an error when a message
-came twice or not at all. About 5 minutes.
+Starts a nats-server and a PostgreSQL, or uses NATS_URL and DATABASE_URL if they are set (rows of statistics stay there).
+Compares a loop that only pulls, sends and acks (the floor), this worker without and with attempt rows, and a worker as it is
+often written. Each of them is a process, and runs once per round, in another order each time. Start-up, warm-up and the
+first fifth of the messages are left out. CPU seconds, user and system, are for 10 000 deliveries. The table shows medians,
+and medians of the ratios within a round. Ends with an error if a message arrived twice or not at all. About 5 minutes.
 `,
   async run(args) {
     const options = readFlags(args);
@@ -60,9 +59,9 @@ type Options = ReturnType<typeof readFlags>;
 type Say = (line: string) => void;
 
 const SWEEP_DELAYS_MS = [0, 5, 50];
-/** How long one cell of the sweep may take where the endpoint is what it waits for, in seconds. */
+/** How long one cell of the sweep may take with a slow endpoint, in seconds. */
 const SWEEP_CELL_S = 5;
-const FEWEST_MESSAGES = 100;
+const MIN_MESSAGES = 100;
 
 function readFlags(args: string[]) {
   const { values } = parseFlags({
@@ -81,12 +80,12 @@ function readFlags(args: string[]) {
   });
   if (values.against !== undefined && !existsSync(values.against)) {
     throw new UserError(
-      `--against: ${values.against} is not there: name the dist/main.js of a checkout that is built`,
+      `--against: ${values.against} does not exist. Give the dist/main.js of a built checkout.`,
       { exitCode: 2 },
     );
   }
   return {
-    messages: wholeNumberFlag('messages', values.messages, FEWEST_MESSAGES, 1_000_000),
+    messages: wholeNumberFlag('messages', values.messages, MIN_MESSAGES, 1_000_000),
     rounds: wholeNumberFlag('rounds', values.rounds, 1, 100),
     concurrency: wholeNumberFlag('concurrency', values.concurrency, 1, 10_000),
     delayMs: durationFlag('endpoint-delay-ms', values['endpoint-delay-ms'], { min: 0, max: 10_000 }),
@@ -131,13 +130,13 @@ async function compare(session: BenchSession, options: Options, say: Say): Promi
   return [
     `${rounds} rounds of ${messages} deliveries, the first fifth left out; ${concurrency} slots, endpoint delay ${delayMs} ms\n`,
     comparison(measured),
-    `The receiver alone takes ${median(ceilings)!.toFixed(0)} requests/s from a loop that only sends.\n`,
+    `The receiver alone accepts ${median(ceilings)!.toFixed(0)} requests/s from a loop that only sends.\n`,
     ...(pairs.length === 0 ? [] : [`\n${pairTable(pairs)}`]),
     ...(raw ? [`\n${rawTable(measured)}`] : []),
   ].join('');
 }
 
-/** In each round another one begins: whatever the first one of a round pays, each pays in turn. */
+/** Each round begins with another worker, so that a cost of the first place falls on all workers in turn. */
 function rotated<T>(all: readonly T[], round: number): readonly T[] {
   const first = round % all.length;
   return [...all.slice(first), ...all.slice(0, first)];
@@ -150,10 +149,10 @@ async function sweep(session: BenchSession, { messages, sweep = [] }: Options, s
     const endpoint = await startBenchEndpoint(delayMs);
     try {
       for (const { concurrency, byDelay } of rows) {
-        const most = delayMs === 0 ? messages : (concurrency * SWEEP_CELL_S * 1000) / delayMs;
-        const fitting = Math.max(FEWEST_MESSAGES, Math.min(messages, Math.floor(most)));
+        const fitsInTime = delayMs === 0 ? messages : (concurrency * SWEEP_CELL_S * 1000) / delayMs;
+        const count = Math.max(MIN_MESSAGES, Math.min(messages, Math.floor(fitsInTime)));
         say(`${concurrency} slots, endpoint delay ${delayMs} ms`);
-        byDelay.push(await session.run(worker, { endpoint, messages: fitting, concurrency }));
+        byDelay.push(await session.run(worker, { endpoint, messages: count, concurrency }));
       }
     } finally {
       await endpoint.stop();

@@ -2,22 +2,22 @@ import { connect, type JsMsg } from 'nats';
 import { request } from 'undici';
 import { benchTarget } from './target.ts';
 
-/** A worker as the examples of the libraries suggest it, with as many requests at once as the others. */
+/** A worker as the examples of the libraries suggest it, with as many requests in flight as the other workers. */
 const { servers, user, pass, stream, durable, concurrency, idPrefix } = benchTarget();
 const nats = await connect({ servers: [...servers], ...(user && { user }), ...(pass && { pass }) });
 const consumer = await nats.jetstream().consumers.get(stream, durable);
 const messages = await consumer.consume({ max_messages: concurrency });
 
-let underWay = 0;
+let inFlight = 0;
 let freed = () => {};
 
 for await (const message of messages) {
-  underWay++;
+  inFlight++;
   void deliver(message).finally(() => {
-    underWay--;
+    inFlight--;
     freed();
   });
-  while (underWay >= concurrency) {
+  while (inFlight >= concurrency) {
     await new Promise<void>((resolve) => {
       freed = resolve;
     });

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { UserError } from '../../src/runtime/failure.ts';
 
-/** A worker under measurement: a process of its own. */
+/** The process of a measured worker. */
 export interface BenchProcess {
   readonly pid: number;
-  /** Rejects when it ends before it is stopped, with what it said last. */
+  /** Rejects with its last output when the process ends before it is stopped. */
   readonly failed: Promise<never>;
   pause(): void;
   resume(): void;
@@ -14,7 +14,7 @@ export interface BenchProcess {
 }
 
 const TAIL_CHARACTERS = 2000;
-const CPU_TICKS_A_SECOND = 100;
+const CPU_TICKS_PER_SECOND = 100;
 
 /** @param file A built program, as a URL. */
 export function startBenchProcess(
@@ -23,7 +23,7 @@ export function startBenchProcess(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): BenchProcess {
-  // Away from any .env: what is measured is what is told.
+  // In a folder without an .env, so that only the given settings count.
   const child = spawn(process.execPath, [file.pathname, ...args], {
     cwd: tmpdir(),
     env,
@@ -36,14 +36,14 @@ export function startBenchProcess(
   child.stdout.on('data', keepTail);
   child.stderr.on('data', keepTail);
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  // A bench that is stopped in the middle takes it along.
-  const endWithUs = () => endProcess(child);
-  process.once('exit', endWithUs);
-  void ended.then(() => process.off('exit', endWithUs));
+  // A bench that is stopped ends this process, too.
+  const endWithBench = () => endProcess(child);
+  process.once('exit', endWithBench);
+  void ended.then(() => process.off('exit', endWithBench));
   let stopping = false;
   const failed = ended.then((): Promise<never> => {
     if (stopping) return new Promise(() => {});
-    throw new UserError(`${name}: it ended in the middle of its run. It said last:\n${tail}`);
+    throw new UserError(`${name} ended before its run was over. Its last output was:\n${tail}`);
   });
   failed.catch(() => {});
   return {
@@ -64,13 +64,13 @@ function endProcess(child: ChildProcess): void {
   child.kill('SIGKILL');
 }
 
-/** CPU time of a process so far, user and system, in seconds; null where the system does not tell (only Linux does). */
+/** CPU time of a process so far, user and system, in seconds; null if the system does not report it (only Linux does). */
 export function cpuSeconds(pid: number | undefined): number | null {
   if (pid === undefined) return null;
   try {
-    // The second field, the program's name in brackets, may hold spaces.
+    // The second field, the program's name in brackets, may contain spaces.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / CPU_TICKS_A_SECOND;
+    return (Number(fields[11]) + Number(fields[12])) / CPU_TICKS_PER_SECOND;
   } catch {
     return null;
   }

@@ -7,7 +7,7 @@ import { defaultWebhookStream } from '../../src/nats/streams/stream-config.ts';
 import { UserError } from '../../src/runtime/failure.ts';
 import type { BenchQueue } from './run.ts';
 
-/** Messages are about as long as these events are in practice. */
+/** An event of about the usual size. */
 export const EVENT = {
   type: 'invoice.paid',
   created_at: '2026-01-31T12:00:00.000Z',
@@ -17,14 +17,14 @@ export const EVENT = {
   lines: ['standard plan', 'five more seats', 'support'],
 };
 
-export type OwnQueue = BenchQueue & { readonly durable: string; remove(): Promise<void> };
+export type RemovableQueue = BenchQueue & { readonly durable: string; remove(): Promise<void> };
 
-/** A stream of its own with its durable, as a worker makes them, for one run. */
+/** Creates a stream with a durable for one run, as a worker creates them. */
 export async function makeBenchQueue(
   client: NatsClient,
   stream: string,
   ackWaitMs: number,
-): Promise<OwnQueue> {
+): Promise<RemovableQueue> {
   const durable = 'bench';
   const subject = `${stream}.hook`;
   await ensureStream(client, defaultWebhookStream(stream, [`${stream}.*`]));
@@ -49,13 +49,13 @@ export async function makeBenchQueue(
       }
       await Promise.all(all);
     },
-    async drained() {
+    async isSettled() {
       const info = await consumerInfo(client, stream, durable);
       return info !== null && info.pending === 0 && info.ackPending === 0;
     },
     async remove() {
       for (const name of [stream, `${stream}_DLQ`]) {
-        // The other programs make no dead-letter stream.
+        // The other programs create no dead-letter stream.
         await client.manager.streams.delete(name).catch(() => false);
       }
     },

@@ -1,17 +1,17 @@
 import { startReceiver } from '../../src/receiver/receiver.ts';
 import { cpuSeconds } from './process.ts';
 
-/** What the bench says to its receiver, a process of its own so that its CPU time is nobody else's. */
+/** Messages from the bench to its receiver. The receiver is a process, so that its CPU time counts for no other program. */
 export type ToReceiver =
   | { readonly ask: 'totals' }
-  /** `watch`: the processes whose CPU time is read when the awaited request comes. */
+  /** `watch` names the processes whose CPU time is read when the awaited request arrives. */
   | { readonly ask: 'tell'; readonly atRequests: number; readonly watch: readonly number[] };
 
-/** What was so when the awaited request had come. */
+/** The figures at the arrival of the awaited request. */
 export type Mark = {
   /** Milliseconds since 1970. */
   readonly at: number;
-  /** CPU seconds so far, by process id; null where the system does not tell. */
+  /** CPU seconds so far, by process id; null if the system does not report them. */
   readonly cpu: Readonly<Record<number, number | null>>;
 };
 
@@ -22,7 +22,7 @@ export type FromReceiver =
 
 const say = (message: FromReceiver) => process.send?.(message);
 
-/** Marks to be told, the next one first. */
+/** The awaited marks, the next mark first. */
 const awaited: Extract<ToReceiver, { ask: 'tell' }>[] = [];
 
 const [, , delayMs, status] = process.argv.map(Number);
@@ -32,7 +32,7 @@ function tell(): void {
   const next = awaited[0];
   if (next === undefined || receiver.received().requests < next.atRequests) return;
   awaited.shift();
-  // Read here and not by the bench, which hears of it a few milliseconds and some hundred requests later.
+  // The CPU time is read here, because the bench would read it a few milliseconds and some hundred requests later.
   const cpu = Object.fromEntries(next.watch.map((pid) => [pid, cpuSeconds(pid)]));
   say({ say: 'reached', atRequests: next.atRequests, at: Date.now(), cpu });
 }

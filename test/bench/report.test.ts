@@ -7,7 +7,7 @@ const worker = (name: string, ...cpu: (number | null)[]): Measured => ({
   rounds: cpu.map((workerCpu, index) => ({ perSecond: 1000 * (index + 1), workerCpu, natsCpu: 0.1 })),
 });
 
-/** The cells of a row that begins with this name. */
+/** The cells of the row that begins with this name. */
 function rowOf(table: string, name: string): string[] {
   const line = table.split('\n').find((row) => row.trim().startsWith(name));
   return line!.split('|').map((cell) => cell.trim());
@@ -19,18 +19,18 @@ describe('the figures of the bench', () => {
     expect(leftOut(101)).toBe(20);
   });
 
-  it('have the middle one of several as their median, or the mean of the middle two', () => {
+  it('have the middle value as their median, or the mean of the two middle values', () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 2, 3])).toBe(2.5);
     expect(median([null, 5])).toBe(5);
     expect(median([null])).toBeNull();
   });
 
-  it('are divided by those of the same round', () => {
+  it('are divided by the figures of the same round', () => {
     expect(pairedRatios(worker('ours', 4, 9), worker('floor', 2, 3), 'workerCpu')).toEqual([2, 3]);
   });
 
-  it('are left out of the ratios in a round that does not have both', () => {
+  it('are left out of the ratios if a round does not have both', () => {
     expect(pairedRatios(worker('ours', 4, null, 8), worker('floor', null, 3, 2), 'workerCpu')).toEqual([4]);
   });
 
@@ -40,7 +40,7 @@ describe('the figures of the bench', () => {
     expect(rowOf(table, 'ours')).toEqual(['ours', '2000', '4.00', '2.00', '1.00 … 3.00', '0.10']);
   });
 
-  it('compare two builds by the rounds that ran side by side', () => {
+  it('compare two builds round by round', () => {
     const table = pairTable([[worker('new', 1, 2), worker('old', 2, 2)]]);
     expect(rowOf(table, 'new')).toEqual(['new to old', '0.75', '0.50 … 1.00', '1.00', '1.00 … 1.00']);
   });

@@ -1,7 +1,7 @@
 import { type Column, textTable } from '../../src/runtime/text-table.ts';
 import type { Measurement } from './run.ts';
 
-/** The rounds of one worker; round n of each stands beside round n of the others, and ran next to it. */
+/** The rounds of one worker. Round n of all workers ran one after the other. */
 export type Measured = { readonly name: string; readonly rounds: readonly Measurement[] };
 
 type Figure = keyof Measurement;
@@ -18,8 +18,8 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /**
- * One row per worker: medians over the rounds, and the median of the paired ratios of its CPU time to the first worker's,
- * with the least and the greatest of these ratios.
+ * One row per worker: the medians of the rounds, and the median, minimum and maximum of the paired ratios of its CPU time to
+ * the CPU time of the first worker.
  */
 export function comparison(measured: readonly Measured[]): string {
   const [floor] = measured;
@@ -37,7 +37,7 @@ export function comparison(measured: readonly Measured[]): string {
   return textTable(COLUMNS, rows);
 }
 
-/** One row per pair of workers: the paired ratios of the first one's CPU time and rate to the second one's. */
+/** One row per pair of workers: the paired ratios of their CPU times and rates, the first worker to the second. */
 export function pairTable(pairs: readonly (readonly [Measured, Measured])[]): string {
   const columns = [{ name: '' }, right('CPU'), right('min … max'), right('rate'), right('min … max')];
   const rows = pairs.map(([one, other]) => {
@@ -49,7 +49,7 @@ export function pairTable(pairs: readonly (readonly [Measured, Measured])[]): st
   return textTable(columns, rows);
 }
 
-/** One row per round and worker, as they were measured. */
+/** One row per round and worker, with the measured figures. */
 export function rawTable(measured: readonly Measured[]): string {
   const columns = [right('round'), { name: '' }, ...[COLUMNS[1]!, COLUMNS[2]!, COLUMNS[5]!]];
   const count = Math.max(...measured.map(({ rounds }) => rounds.length));
@@ -64,7 +64,7 @@ export function rawTable(measured: readonly Measured[]): string {
   return textTable(columns, rows.flat());
 }
 
-/** One row per concurrency, and for each delay of the endpoint what it reached. */
+/** One row per concurrency, with the figures for each delay of the endpoint. */
 export function sweepTable(
   delaysMs: readonly number[],
   rows: readonly { readonly concurrency: number; readonly byDelay: readonly Measurement[] }[],
@@ -79,15 +79,15 @@ export function sweepTable(
   );
 }
 
-/** Of each round in which both are known: the first one's figure, divided by the second one's. */
+/** The figure of the first worker divided by that of the second, for each round that has both. */
 export function pairedRatios(one: Measured, other: Measured, figure: Figure): number[] {
   return one.rounds.flatMap((round, index) => {
-    const [above, below] = [round[figure], other.rounds[index]?.[figure]];
-    return above === null || !below ? [] : [above / below];
+    const [dividend, divisor] = [round[figure], other.rounds[index]?.[figure]];
+    return dividend === null || !divisor ? [] : [dividend / divisor];
   });
 }
 
-/** Null of nothing. */
+/** The median; null if there is no value. */
 export function median(values: readonly (number | null)[]): number | null {
   const sorted = values.filter((value) => value !== null).sort((a, b) => a - b);
   if (sorted.length === 0) return null;

@@ -6,8 +6,8 @@ import { type BenchProcess, cpuSeconds } from './process.ts';
 /** The stream and durable of one run. */
 export interface BenchQueue {
   publish(url: string, count: number): Promise<void>;
-  /** Whether every message is acked. */
-  drained(): Promise<boolean>;
+  /** Resolves to true if every message is acked. */
+  isSettled(): Promise<boolean>;
 }
 
 export type BenchRun = {
@@ -16,9 +16,9 @@ export type BenchRun = {
   readonly endpoint: BenchEndpoint;
   readonly worker: BenchProcess;
   readonly messages: number;
-  /** Undefined where the server is not ours, and its CPU time not ours to read. */
+  /** Undefined if the bench has not started the server, and so cannot read its CPU time. */
   readonly natsPid: number | undefined;
-  /** Whether what the worker writes of `count` messages has been written; its CPU time belongs to them. */
+  /** Resolves to true if the worker has written the statistics of `count` messages. Their CPU time counts, too. */
   readonly recorded: (count: number) => Promise<boolean>;
 };
 
@@ -29,11 +29,11 @@ export type Measurement = {
   readonly natsCpu: number | null;
 };
 
-/** Delivered before a run begins: the programs are compiled and their connections open by then. */
+/** Deliveries before a run. Afterwards the program is compiled and its connections are open. */
 export const WARM_UP = 2000;
-/** This share of the messages is delivered before the clock starts: a worker that resumes is at its full rate by then. */
+/** This share of the messages is delivered before the clock starts, until a resumed worker has reached its full rate. */
 const SHARE_LEFT_OUT = 0.2;
-const PATIENCE_MS = 120_000;
+const MAX_WAIT_MS = 120_000;
 const LOOK_EVERY_MS = 50;
 
 /** How many of these messages are delivered before the clock starts. */
@@ -42,11 +42,11 @@ export function leftOut(messages: number): number {
 }
 
 /**
- * Measures one worker. It is stopped (SIGSTOP) while the messages are stored, so that storing them costs it nothing. The
- * clock runs from the request that ends the first fifth until the last request has come; the CPU time is counted from the
- * same request until all acks and rows are written.
+ * Measures one worker. The worker is stopped (SIGSTOP) while the messages are stored, so that storing costs the worker nothing.
+ * The clock runs from the last request of the first fifth to the last request of all. The CPU time is counted from the same
+ * request until all acks and rows are written.
  *
- * @throws {UserError} when a message came twice or not at all.
+ * @throws {UserError} if a message arrived twice or not at all.
  */
 export async function measure(run: BenchRun): Promise<Measurement> {
   const { queue, endpoint, worker, messages, natsPid } = run;
@@ -60,11 +60,11 @@ export async function measure(run: BenchRun): Promise<Measurement> {
   await queue.publish(endpoint.url, messages);
   const before = await endpoint.totals();
   const watched = natsPid === undefined ? [worker.pid] : [worker.pid, natsPid];
-  const { reached: begun } = await endpoint.afterRequests(leftOut(messages), watched);
-  const { reached: ended } = await endpoint.afterRequests(messages);
+  const { reached: first } = await endpoint.afterRequests(leftOut(messages), watched);
+  const { reached: last } = await endpoint.afterRequests(messages);
   worker.resume();
-  const start = await inTime(run, begun, 'delivers the first fifth of its messages');
-  const end = await inTime(run, ended, 'delivers its messages');
+  const start = await inTime(run, first, 'delivers the first fifth of its messages');
+  const end = await inTime(run, last, 'delivers its messages');
   await settled(run, warmUp + messages);
 
   const after = await endpoint.totals();
@@ -81,10 +81,10 @@ export async function measure(run: BenchRun): Promise<Measurement> {
   };
 }
 
-/** Acks and statistics come behind the deliveries. */
+/** Waits for the acks and the statistics, which come after the deliveries. */
 async function settled(run: BenchRun, count: number): Promise<void> {
   const looking = (async () => {
-    while (!((await run.queue.drained()) && (await run.recorded(count)))) await wait(LOOK_EVERY_MS);
+    while (!((await run.queue.isSettled()) && (await run.recorded(count)))) await wait(LOOK_EVERY_MS);
   })();
   await inTime(run, looking, 'acks its messages');
 }
@@ -96,10 +96,10 @@ async function inTime<T>({ name, worker }: BenchRun, work: Promise<T>, does: str
       () =>
         reject(
           new UserError(
-            `${name}: the bench gave up after ${PATIENCE_MS / 1000} s of waiting until it ${does}.`,
+            `${name}: the bench has waited for ${MAX_WAIT_MS / 1000} s until the worker ${does}.`,
           ),
         ),
-      PATIENCE_MS,
+      MAX_WAIT_MS,
     );
   });
   try {
@@ -112,6 +112,6 @@ async function inTime<T>({ name, worker }: BenchRun, work: Promise<T>, does: str
 function requireOnce({ name, messages }: BenchRun, requests: number, webhookIds: number): void {
   if (requests === messages && webhookIds === messages) return;
   throw new UserError(
-    `${name}: it made ${requests} requests with ${webhookIds} distinct webhook-ids of ${messages} messages: not each once.`,
+    `${name} sent ${requests} requests with ${webhookIds} different webhook-ids for ${messages} messages. Each message must be sent once.`,
   );
 }

@@ -5,24 +5,24 @@ import { environment, type Settings } from '../../src/config/settings.ts';
 import { startNatsServer } from '../../src/embedded/nats/server.ts';
 import { startPostgres } from '../../src/embedded/postgres/server.ts';
 
-/** What a bench runs on. */
+/** The servers of a bench. */
 export type BenchServers = {
   readonly settings: Settings;
-  /** Undefined for a server that is not ours. */
+  /** Undefined if the bench has not started the server. */
   readonly natsPid: number | undefined;
   /** Null without a database. */
   readonly databaseUrl: string | null;
   stop(): Promise<void>;
 };
 
-/** Those of NATS_URL and DATABASE_URL where these are set, else real ones of its own, with data that is thrown away. */
+/** Uses the servers of NATS_URL and DATABASE_URL if these are set. Otherwise starts servers with temporary data. */
 export async function startBenchServers(
   settings: Settings,
   withDatabase: boolean,
   say: (line: string) => void,
 ): Promise<BenchServers> {
   const folder = await mkdtemp(join(tmpdir(), 'nats-webhook-worker-bench-'));
-  // PostgreSQL runs as another user where we are root.
+  // If this program runs as root, PostgreSQL runs as another user.
   await chmod(folder, 0o755);
   const stops: (() => Promise<void>)[] = [() => rm(folder, { recursive: true, force: true, maxRetries: 5 })];
   const stop = async () => {

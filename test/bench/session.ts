@@ -18,12 +18,12 @@ export type BenchRunOptions = {
 
 export interface BenchSession {
   run(variant: Variant, options: BenchRunOptions): Promise<Measurement>;
-  /** Of the servers, for the line above the figures. */
+  /** The versions of the servers, for the line above the figures. */
   versions(): Promise<string>;
   close(): Promise<void>;
 }
 
-/** Runs workers one after the other on the same servers, each on a stream of its own. */
+/** Runs workers one after the other on the same servers. Each worker has its own stream. */
 export async function openBenchSession({
   settings,
   databaseUrl,

@@ -1,4 +1,4 @@
-/** What a program that is compared with our worker is told, as JSON in its first argument. */
+/** The options of a program that is compared with our worker, as JSON in its first argument. */
 export type BenchTarget = {
   readonly servers: readonly string[];
   readonly user: string | undefined;
@@ -6,9 +6,9 @@ export type BenchTarget = {
   readonly stream: string;
   readonly durable: string;
   readonly concurrency: number;
-  /** Where a message goes whose URL is not read. */
+  /** The URL for a program that does not read the URL of a message. */
   readonly url: string;
-  /** Begins the `webhook-id`s, so that those of two runs differ. */
+  /** The `webhook-id`s begin with this text, so that they differ between runs. */
   readonly idPrefix: string;
 };
 

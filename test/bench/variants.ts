@@ -4,20 +4,20 @@ import { environment, type Settings } from '../../src/config/settings.ts';
 import { type BenchProcess, startBenchProcess } from './process.ts';
 import type { BenchTarget } from './target.ts';
 
-/** A worker to be measured. */
+/** A worker to measure. */
 export type Variant = {
   readonly name: string;
   readonly start: (target: BenchTarget, databaseUrl: string | null) => BenchProcess;
-  /** Whether it writes statistics, where there is a database. */
+  /** True if the worker writes statistics. */
   readonly records: boolean;
 };
 
-/** The program as everybody runs it, in the working folder. */
+/** The program of this checkout, in the working folder. */
 export const OUR_PROGRAM = 'dist/main.js';
 
-/** How often our worker writes statistics; a bench should not wait for long until all is written. */
+/** How often our worker writes statistics, in milliseconds. A longer time would make the bench wait at the end of a run. */
 const STATS_INTERVAL_MS = '1000';
-/** Where nothing listens: our worker delivers without PostgreSQL. */
+/** Nothing listens at this URL: our worker delivers without PostgreSQL. */
 const NO_DATABASE = 'postgresql://127.0.0.1:1/none';
 
 export const floor = program('floor: bare dispatch, pull and ack', './floor.js');
@@ -33,7 +33,7 @@ function program(name: string, path: string): Variant {
 }
 
 /**
- * Our own worker, with the default settings but for ATTEMPT_LOG.
+ * Our own worker, with the default settings except ATTEMPT_LOG.
  *
  * @param main The built program.
  */
@@ -64,7 +64,7 @@ export function ourWorker(attemptLog: Settings['ATTEMPT_LOG'], main: string = OU
   };
 }
 
-/** What a program under measurement has of our own environment. */
+/** The part of our own environment that a measured program gets. */
 export function inherited() {
   const { PATH, HOME, TZ, NODE_EXTRA_CA_CERTS } = environment();
   return { PATH, HOME, TZ, NODE_EXTRA_CA_CERTS };

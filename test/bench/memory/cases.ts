@@ -4,24 +4,24 @@ import { countAttempts } from '../../../src/postgres/tables/attempts-table.ts';
 import { readConsumerStats } from '../../../src/postgres/tables/consumer-stats-table.ts';
 import { type MemoryScene, STREAM } from './scene.ts';
 
-/** What came of it beside the memory. */
+/** The result of a check beside the memory. */
 export type MemoryCheck = { readonly holds: boolean; readonly says: string };
 
 export type MemoryCase = {
   readonly name: string;
-  /** @returns Null where there is nothing to say. */
+  /** @returns Null if the case has no check. */
   run(scene: MemoryScene): Promise<MemoryCheck | null>;
 };
 
-/** Delivered before the clock starts: by then the program is compiled, its connections are open, and its heap has its size. */
+/** Deliveries before the measurement. Afterwards the program is compiled, its connections are open, and its heap is warm. */
 const WARM_UP = 20_000;
 const WAITING = 1_000_000;
 const PARKED = 100_000;
-/** 100 a second for an hour. */
+/** As many as 100 per second for an hour. */
 const WITHOUT_DATABASE = 360_000;
 const DOWN = { endpoints: 2000, messagesEach: 50 };
 const HEALTHY = { perSecond: 500, everyMs: 100 };
-/** Of endpoints that are not there: this port of addresses of this machine that nothing listens on. */
+/** The port of the endpoints that are down. Nothing listens on this port. */
 const DISCARD_PORT = 9;
 const LOOK_EVERY_MS = 200;
 
@@ -60,7 +60,7 @@ export const MEMORY_CASES: readonly MemoryCase[] = [
       scene.startWorker();
       await deliver(scene, WARM_UP, healthy.url);
       await scene.publish(PARKED, () => down.url);
-      await scene.drained();
+      await scene.allSettled();
       const probed = await down.totals();
       const parked = await scene.parked();
       await scene.watch(`${PARKED} parked for an endpoint that answers 503`, () =>
@@ -69,18 +69,18 @@ export const MEMORY_CASES: readonly MemoryCase[] = [
       const { requests } = await down.totals();
       return {
         holds: parked > 0.9 * PARKED,
-        says: `${parked} were parked, ${requests - probed.requests} probes beside ${HEALTHY.perSecond} deliveries a second`,
+        says: `${parked} were parked, ${requests - probed.requests} probes beside ${HEALTHY.perSecond} deliveries per second`,
       };
     },
   },
   {
-    name: 'PostgreSQL gone',
+    name: 'PostgreSQL away',
     async run(scene) {
       const endpoint = await scene.startEndpoint(0);
       scene.startWorker();
       await deliver(scene, WARM_UP, endpoint.url);
       await scene.database.kill();
-      await scene.watch(`PostgreSQL gone for ${WITHOUT_DATABASE} deliveries`, () =>
+      await scene.watch(`PostgreSQL away for ${WITHOUT_DATABASE} deliveries`, () =>
         deliver(scene, WITHOUT_DATABASE, endpoint.url),
       );
       await scene.watch('PostgreSQL back', async () => {
@@ -102,21 +102,24 @@ export const MEMORY_CASES: readonly MemoryCase[] = [
       await deliver(scene, WARM_UP, healthy.url);
       const messages = DOWN.endpoints * DOWN.messagesEach;
       await scene.publish(messages, (number) => downUrl(number % DOWN.endpoints));
-      await scene.drained();
+      await scene.allSettled();
       await scene.watch(`${DOWN.endpoints} endpoints down, ${DOWN.messagesEach} messages each`, () =>
         deliverFor(scene, 60, healthy.url),
       );
-      return { holds: true, says: `${await scene.parked()} of ${messages} were parked at its end` };
+      return {
+        holds: true,
+        says: `${await scene.parked()} of ${messages} were parked at the end of the case`,
+      };
     },
   },
 ];
 
 async function deliver(scene: MemoryScene, count: number, url: string): Promise<void> {
   await scene.publish(count, () => url);
-  await scene.drained();
+  await scene.allSettled();
 }
 
-/** A steady trickle to a healthy endpoint. */
+/** Publishes steadily for a healthy endpoint. */
 async function deliverFor(scene: MemoryScene, seconds: number, url: string): Promise<void> {
   const endsAt = performance.now() + 1000 * seconds;
   while (performance.now() < endsAt) {
@@ -126,12 +129,12 @@ async function deliverFor(scene: MemoryScene, seconds: number, url: string): Pro
   }
 }
 
-/** 127.0.0.0/8 is this machine, all of it. */
+/** A URL of this machine: all addresses in 127.0.0.0/8 belong to it. */
 function downUrl(number: number): string {
   return `http://127.1.${Math.floor(number / 250)}.${(number % 250) + 1}:${DISCARD_PORT}/hook`;
 }
 
-/** Each delivery is counted just once, and each attempt is a row or counted as dropped. */
+/** Checks that each delivery is counted once, and each attempt is stored as a row or counted as dropped. */
 async function countsAddUp({ database }: MemoryScene, delivered: number): Promise<MemoryCheck> {
   return withDatabase(database.url, async (pool) => {
     const [stats] = await readConsumerStats(pool, STREAM);

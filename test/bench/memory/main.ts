@@ -9,15 +9,15 @@ import { type MemoryRow, memoryTable } from './report.ts';
 import { openMemoryScene } from './scene.ts';
 
 const command: Command = {
-  summary: 'measures memory while much waits, is parked, or cannot be recorded',
+  summary: 'measures memory while many messages wait, are parked, or cannot be recorded',
   help: `
 Usage: bench:memory -- [flags]
 
-  --only TEXT   only the cases whose name holds this text
+  --only TEXT   only the cases whose name contains this text
 
-Each case has a nats-server and a PostgreSQL of its own, in a folder that is thrown away, and one worker, whose resident memory
-and that of nats-server are sampled. Late growth is from the third quarter of the time to the last one, by their medians:
-about nothing, where memory is bounded. Ends with an error where counts do not add up. About 6 minutes.
+Each case has a nats-server and a PostgreSQL in a temporary folder, and one worker. The resident memory of the worker and of
+the nats-server is sampled. Late growth is the median of the last quarter of the time minus the median of the third quarter. It
+is about 0 if memory is bounded. Ends with an error if the counts do not add up. About 6 minutes.
 
 ${MEMORY_CASES.map(({ name }) => `  ${name}`).join('\n')}
 `,
@@ -29,7 +29,7 @@ ${MEMORY_CASES.map(({ name }) => `  ${name}`).join('\n')}
     const stopped = waitForStopSignal({ warn: ({ hint }) => say(hint) }).then((): never => {
       throw new UserError('stopped', { exitCode: 130 });
     });
-    // Heard between two cases, it ends the next one.
+    // A signal between two cases ends the next case.
     stopped.catch(() => {});
     const rows: MemoryRow[] = [];
     const checks: MemoryCheck[] = [];
@@ -40,7 +40,7 @@ ${MEMORY_CASES.map(({ name }) => `  ${name}`).join('\n')}
       if (measured.check !== null)
         checks.push({ ...measured.check, says: `${one.name}: ${measured.check.says}` });
     }
-    const below = checks.map(({ holds, says }) => `${says}${holds ? '' : ', which should not be'}\n`);
+    const below = checks.map(({ holds, says }) => `${says}${holds ? '' : ', which is wrong'}\n`);
     process.stdout.write(`${machine()}\n${memoryTable(rows)}${below.join('')}`);
     return checks.every(({ holds }) => holds) ? 0 : 1;
   },

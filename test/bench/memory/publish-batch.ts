@@ -1,7 +1,7 @@
 import { createInbox, type Msg, type NatsConnection } from 'nats';
 import { UserError } from '../../../src/runtime/failure.ts';
 
-export type Flood = {
+export type Batch = {
   readonly connection: NatsConnection;
   readonly subject: string;
   readonly count: number;
@@ -9,15 +9,15 @@ export type Flood = {
   readonly dataOf: (number: number) => Uint8Array;
 };
 
-/** Messages on their way at once; one inbox takes all confirmations. */
-const MOST_UNDER_WAY = 4000;
+/** The most messages without a confirmation at once. One inbox receives all confirmations. */
+const MAX_UNCONFIRMED = 4000;
 
 /**
- * Stores many messages as quickly as one connection takes them. Resolves when the stream has confirmed each.
+ * Stores many messages as fast as one connection allows. Resolves when the stream has confirmed every message.
  *
- * @throws {UserError} where it refuses one.
+ * @throws {UserError} if the stream refuses a message.
  */
-export async function flood({ connection, subject, count, dataOf }: Flood): Promise<void> {
+export async function publishBatch({ connection, subject, count, dataOf }: Batch): Promise<void> {
   const inbox = createInbox();
   let confirmed = 0;
   let refused: string | undefined;
@@ -35,7 +35,7 @@ export async function flood({ connection, subject, count, dataOf }: Flood): Prom
       wake = resolve;
     });
   for (let number = 0; number < count && refused === undefined; number++) {
-    if (number - confirmed >= MOST_UNDER_WAY) await reached(number - MOST_UNDER_WAY / 2);
+    if (number - confirmed >= MAX_UNCONFIRMED) await reached(number - MAX_UNCONFIRMED / 2);
     connection.publish(subject, dataOf(number), { reply: inbox });
   }
   if (confirmed < count && refused === undefined) await reached(count);
@@ -44,6 +44,6 @@ export async function flood({ connection, subject, count, dataOf }: Flood): Prom
 }
 
 function refusalIn(answer: Msg): string | undefined {
-  if (answer.data.length === 0) return 'no stream takes it';
+  if (answer.data.length === 0) return 'no stream has this subject';
   return answer.json<{ error?: { description: string } }>().error?.description;
 }

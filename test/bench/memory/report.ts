@@ -5,7 +5,7 @@ import type { MemoryCourse } from './watch.ts';
 export type MemoryRow = {
   readonly what: string;
   readonly process: string;
-  /** Null where the system does not tell. */
+  /** Null if the system does not report it. */
   readonly course: MemoryCourse | null;
 };
 

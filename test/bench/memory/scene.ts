@@ -12,31 +12,31 @@ import { type BenchEndpoint, startBenchEndpoint } from '../endpoint.ts';
 import type { BenchProcess } from '../process.ts';
 import { makeBenchQueue } from '../queue.ts';
 import { ourWorker } from '../variants.ts';
-import { flood } from './flood.ts';
+import { publishBatch } from './publish-batch.ts';
 import type { MemoryRow } from './report.ts';
 import { watchMemory } from './watch.ts';
 
-/** Their rows of statistics. */
+/** The rows of statistics have this stream name. */
 export const STREAM = 'WEBHOOKS';
 const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 const LOOK_EVERY_MS = 100;
 
-/** Real servers in a folder of their own, and one worker. */
+/** Real servers in a new folder, and one worker. */
 export interface MemoryScene {
   readonly database: ChaosDatabase;
   startWorker(): void;
-  /** @param status What it answers. @default 200 */
+  /** @param status The status of every answer. @default 200 */
   startEndpoint(delayMs: number, status?: number): Promise<BenchEndpoint>;
-  /** Stores small messages; resolves when NATS has confirmed all. */
+  /** Stores small messages. Resolves when NATS has confirmed all of them. */
   publish(count: number, urlOf: (number: number) => string): Promise<void>;
-  /** Resolves when nothing waits in the stream any more: it is delivered, given up or parked. */
-  drained(): Promise<void>;
-  /** Messages that are parked. */
+  /** Resolves when the stream is empty: every message is delivered, dead-lettered or parked. */
+  allSettled(): Promise<void>;
+  /** The number of parked messages. */
   parked(): Promise<number>;
-  /** Measures while `work` runs, or for so many seconds. */
+  /** Measures the memory while `work` runs, or for `work` seconds. */
   watch(what: string, work: (() => Promise<void>) | number): Promise<void>;
   readonly rows: readonly MemoryRow[];
-  /** Rejects when the worker ends of its own accord. */
+  /** Rejects when the worker ends although nobody has stopped it. */
   readonly failed: Promise<never>;
   stop(): Promise<void>;
 }
@@ -95,10 +95,10 @@ export async function openMemoryScene(
       publish(count, urlOf) {
         const dataOf = (number: number) =>
           Buffer.from(`{"webhook_url":"${urlOf(number)}","data":{"number":${number}}}`);
-        return flood({ connection: client.connection, subject: `${STREAM}.hook`, count, dataOf });
+        return publishBatch({ connection: client.connection, subject: `${STREAM}.hook`, count, dataOf });
       },
-      async drained() {
-        while (!(await queue.drained())) await wait(LOOK_EVERY_MS);
+      async allSettled() {
+        while (!(await queue.isSettled())) await wait(LOOK_EVERY_MS);
       },
       parked: async () => (await client.manager.streams.info(`${STREAM}_PARKED`)).state.messages,
       async watch(what, work) {

@@ -1,23 +1,23 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** How the resident memory of a process went, in bytes. */
+/** The resident memory of a process over time, in bytes. */
 export type MemoryCourse = {
   readonly start: number;
   readonly end: number;
   readonly highest: number;
-  /** From the third quarter of the time to the last one, by their medians: about nothing where memory is bounded. */
+  /** The median of the last quarter of the time minus that of the third quarter. About 0 if memory is bounded. */
   readonly lateGrowth: number;
 };
 
 const LOOK_EVERY_MS = 200;
-/** Samples that make one figure: a single one may be taken just before or after memory is swept. */
-const ENDS = 5;
+/** How many samples make one figure. A single sample may be taken just before or after a garbage collection. */
+const SAMPLES_AT_ENDS = 5;
 
 /**
  * Samples the resident memory of processes while `work` runs.
  *
- * @returns For each process in turn: how it went; null where the system does not tell (only Linux does).
+ * @returns One course per process, in order; null if the system does not report it (only Linux does).
  */
 export async function watchMemory(
   pids: readonly number[],
@@ -39,13 +39,13 @@ export async function watchMemory(
   return samples.map((of) => (of.length === 0 ? null : courseOf(of)));
 }
 
-/** @param samples At even intervals; at least one. */
+/** @param samples At equal intervals, at least one. */
 export function courseOf(samples: readonly number[]): MemoryCourse {
   const quarter = (number: number) =>
     samples.slice(Math.floor((number * samples.length) / 4), Math.ceil(((number + 1) * samples.length) / 4));
   return {
-    start: median(samples.slice(0, ENDS)),
-    end: median(samples.slice(-ENDS)),
+    start: median(samples.slice(0, SAMPLES_AT_ENDS)),
+    end: median(samples.slice(-SAMPLES_AT_ENDS)),
     highest: Math.max(...samples),
     lateGrowth: median(quarter(3)) - median(quarter(2)),
   };
