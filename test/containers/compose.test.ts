@@ -3,8 +3,8 @@ import { until } from '../support/wait.ts';
 import { composeProject, docker, IMAGE, inspect, type Project } from './compose.ts';
 
 const COUNT = 1000;
-/** Of a slow machine, whose containers wait for each other, for resolvers and for health checks. */
-const PATIENCE = { timeoutMs: 120_000 };
+/** Long enough for a slow machine, on which containers wait for each other, for name resolution and for health checks. */
+const LONG_WAIT = { timeoutMs: 120_000 };
 const TEST_MS = 300_000;
 
 let project: Project;
@@ -15,15 +15,15 @@ beforeAll(async () => {
   await project.run('up', '--build', '--detach', '--wait', '--scale', 'worker=3');
 }, 1_200_000);
 
-/** Right after a restart the server may not answer yet: the same ids are stored once. */
+/** Right after a restart the server may not answer yet. A second try stores no message twice, because the ids are the same. */
 const publish = (batch: string) =>
   until(async () => {
     await project.publish(batch, COUNT);
     return true;
-  }, PATIENCE);
+  }, LONG_WAIT);
 
 const allArrived = (batch: string) =>
-  until(async () => new Set(await project.arrivalsOf(batch)).size === COUNT, PATIENCE);
+  until(async () => new Set(await project.arrivalsOf(batch)).size === COUNT, LONG_WAIT);
 
 const healthOf = (container: string) => inspect(container, '.State.Health.Status');
 
@@ -36,7 +36,7 @@ describe('the image', { timeout: TEST_MS }, () => {
     expect(await docker([...asAnyone, IMAGE, '--help'])).toContain('worker');
   });
 
-  it('holds what runs, and nothing else of the clone', async () => {
+  it('contains the program, and nothing else of the clone', async () => {
     const listed = await docker(['run', '--rm', '--entrypoint', 'ls', IMAGE, '-A', '/app']);
     expect(listed.split('\n')).toEqual(['LICENSE', 'dist', 'node_modules', 'package.json', 'sql']);
     const packages = await docker(['run', '--rm', '--entrypoint', 'ls', IMAGE, '-A', '/app/node_modules']);
@@ -56,8 +56,8 @@ describe('docker compose up --build --scale worker=3', { timeout: TEST_MS }, () 
   });
 
   it('delivers 1 000 webhooks once each', async () => {
-    await publish('fresh');
-    await allArrived('fresh');
+    await publish('first');
+    await allArrived('first');
   });
 
   it('delivers 1 000 webhooks once each after NATS was restarted', async () => {
@@ -71,29 +71,29 @@ describe('docker compose up --build --scale worker=3', { timeout: TEST_MS }, () 
     await publish('postgres-restarted');
     await allArrived('postgres-restarted');
     const counted = 'SELECT sum(messages_acknowledged) FROM rule_nats_consumer_stats';
-    await until(async () => (await project.select(counted)) === `${3 * COUNT}`, PATIENCE);
+    await until(async () => (await project.select(counted)) === `${3 * COUNT}`, LONG_WAIT);
   });
 
-  it('delivers every webhook though a worker is killed', async () => {
+  it('delivers every webhook even if a worker is killed', async () => {
     const publishing = publish('killed');
-    await until(async () => (await project.arrivalsOf('killed')).length > 0, PATIENCE);
+    await until(async () => (await project.arrivalsOf('killed')).length > 0, LONG_WAIT);
     await docker(['kill', (await workers())[2]!]);
     await publishing;
     await allArrived('killed');
   });
 
-  it('is unhealthy while NATS is away, and healthy again', async () => {
+  it('has unhealthy workers while NATS is away, and healthy ones again afterwards', async () => {
     const [container] = await workers();
     await project.run('stop', 'nats');
-    await until(async () => (await healthOf(container!)) === 'unhealthy', PATIENCE);
+    await until(async () => (await healthOf(container!)) === 'unhealthy', LONG_WAIT);
     await project.run('start', 'nats');
-    await until(async () => (await healthOf(container!)) === 'healthy', PATIENCE);
+    await until(async () => (await healthOf(container!)) === 'healthy', LONG_WAIT);
   });
 
-  it('hands over what a worker does not finish when it is stopped, and ends it with code 0', async () => {
+  it('stops a worker with code 0, and other workers deliver the remaining webhooks', async () => {
     const stopped = (await workers())[1]!;
     const publishing = publish('stopped');
-    await until(async () => (await project.arrivalsOf('stopped')).length > 0, PATIENCE);
+    await until(async () => (await project.arrivalsOf('stopped')).length > 0, LONG_WAIT);
     await docker(['stop', stopped]);
     expect(await inspect(stopped, '.State.ExitCode')).toBe('0');
     expect(JSON.parse((await docker(['logs', stopped])).split('\n').at(-1)!)).toMatchObject({
@@ -104,9 +104,9 @@ describe('docker compose up --build --scale worker=3', { timeout: TEST_MS }, () 
     await allArrived('stopped');
   });
 
-  it('has delivered nothing twice where nothing was killed', async () => {
+  it('has delivered nothing twice if nothing was killed', async () => {
     await project.run('stop', 'worker');
-    for (const batch of ['fresh', 'nats-restarted', 'postgres-restarted', 'stopped']) {
+    for (const batch of ['first', 'nats-restarted', 'postgres-restarted', 'stopped']) {
       expect(await project.arrivalsOf(batch), batch).toHaveLength(COUNT);
     }
   });

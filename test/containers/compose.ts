@@ -6,15 +6,21 @@ import { cleanUpAfter, temporaryFolder } from '../support/clean-up.ts';
 import { runCommand } from '../support/program.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-/** Of the docker client; which engine it speaks to is the tester's to say. */
-const OF_DOCKER = ['DOCKER_HOST', 'DOCKER_CONTEXT', 'DOCKER_CONFIG', 'DOCKER_CERT_PATH', 'DOCKER_TLS_VERIFY'];
-/** A build without any cache, and images pulled for the first time, on a slow line. */
+/** Settings of the docker client. The tester chooses the engine with them. */
+const DOCKER_SETTINGS = [
+  'DOCKER_HOST',
+  'DOCKER_CONTEXT',
+  'DOCKER_CONFIG',
+  'DOCKER_CERT_PATH',
+  'DOCKER_TLS_VERIFY',
+];
+/** Long enough for a build without a cache, and for pulling images over a slow connection. */
 const PATIENCE_MS = 600_000;
 
-/** An image of its own name: the tester's `nats-webhook-worker:latest` stays what it is. */
+/** The image has its own name, so that the tester's `nats-webhook-worker:latest` stays unchanged. */
 export const IMAGE = 'nats-webhook-worker:test';
 
-/** What differs from the files as users run them: names, ports, and times that a test can wait for. */
+/** The differences to the files that users run: names, ports and shorter times. */
 const DIFFERENCES = {
   services: {
     worker: { image: IMAGE, environment: { ATTEMPT_TIMEOUT_MS: 2500, ACK_WAIT_MS: 5000 } },
@@ -25,13 +31,13 @@ const DIFFERENCES = {
   },
 };
 
-/** Runs `docker <args>`, and resolves to what it printed. @throws Error with all of that, when it fails. */
+/** Runs `docker <args>`, and resolves to its output. @throws Error with the output if the command fails. */
 export async function docker(args: readonly string[], env: Record<string, string> = {}): Promise<string> {
-  const ofDocker = Object.entries(process.env).filter(
-    ([name]) => OF_DOCKER.includes(name) || name === 'DOCKER_BUILDKIT',
+  const dockerSettings = Object.entries(process.env).filter(
+    ([name]) => DOCKER_SETTINGS.includes(name) || name === 'DOCKER_BUILDKIT',
   );
   const program = await runCommand('docker', args, {
-    env: { ...(Object.fromEntries(ofDocker) as Record<string, string>), ...env },
+    env: { ...(Object.fromEntries(dockerSettings) as Record<string, string>), ...env },
   });
   const { code } = await program.waitForExit({ timeoutMs: PATIENCE_MS });
   if (code === 0) return program.stdout.join('\n');
@@ -41,19 +47,19 @@ export async function docker(args: readonly string[], env: Record<string, string
 }
 
 export interface Project {
-  /** `docker compose <args>` in this project. */
+  /** Runs `docker compose <args>` in this project. */
   run(...args: string[]): Promise<string>;
-  /** The ids of the containers of a service, those that have ended too. */
+  /** The ids of the containers of a service, also of ended ones. */
   containersOf(service: string): Promise<string[]>;
-  /** Stores webhooks `<batch>-1`, `<batch>-2`, …, once each however often it is called. */
+  /** Stores webhooks `<batch>-1`, `<batch>-2`, …. Calling it again stores no webhook twice. */
   publish(batch: string, count: number): Promise<void>;
-  /** The ids of the requests of a batch that the receiver has seen. */
+  /** The ids of the requests of a batch that have arrived at the receiver. */
   arrivalsOf(batch: string): Promise<string[]>;
-  /** The first value of the first row. */
+  /** Resolves to the first value of the first row. */
   select(sql: string): Promise<string>;
 }
 
-/** The project of both compose files; its containers, volumes and image are removed at the end of the test file. */
+/** Creates the project of both compose files. Its containers, volumes and image are removed after the test file. */
 export async function composeProject(): Promise<Project> {
   const differences = join(await temporaryFolder(), 'differences.json');
   await writeFile(differences, JSON.stringify(DIFFERENCES));
@@ -65,7 +71,7 @@ export async function composeProject(): Promise<Project> {
     ...['--project-name', `nats-webhook-worker-test-${randomUUID().slice(0, 8)}`],
     ...[...files, differences].flatMap((file) => ['--file', file]),
   ];
-  // Any free ones.
+  // Port 0: any free port.
   const run = (...args: string[]) =>
     docker([...project, ...args], { NATS_PORT: '0', POSTGRES_PORT: '0', BIND_ADDRESS: '127.0.0.1' });
   const inWorker = (...args: string[]) =>
@@ -94,6 +100,6 @@ export async function composeProject(): Promise<Project> {
   };
 }
 
-/** A field of what the engine knows of a container, as its template language names it: `.State.ExitCode`. */
+/** A field of a container, named in the template language of Docker, such as `.State.ExitCode`. */
 export const inspect = (container: string, field: string): Promise<string> =>
   docker(['inspect', '--format', `{{${field}}}`, container]);
