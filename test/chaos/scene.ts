@@ -16,7 +16,7 @@ import {
 } from './servers.ts';
 import { type ChaosWorker, makeWorker, type WorkerSettings } from './workers.ts';
 
-/** How long storing a message is tried, in milliseconds. A message without a confirmation does not count afterwards. */
+/** How long the load tries to store a message, in milliseconds. A message without a confirmation does not count afterwards. */
 const PUBLISH_FOR_MS = 5000;
 
 /** Lost connections are part of the faults, and are not logged. */

@@ -59,7 +59,7 @@ const CASES: Case[] = [
     error: /^no complete answer within 2000 ms$/,
   },
   {
-    what: 'a port where nobody listens',
+    what: 'a closed port',
     message: (_, port) => ({ webhook_url: `http://127.0.0.1:${port}/nobody` }),
     reason: 'exhausted',
     requests: 0,

@@ -1,5 +1,5 @@
-// A program that has nothing to do once it listens: `node listen-and-end.mjs <DATABASE_URL>`. It ends by itself, unless
-// listening keeps it alive.
+// A program that only listens for changes: `node listen-and-end.mjs <DATABASE_URL>`. It ends by itself, unless the listener
+// keeps it alive.
 import { listenForChanges } from '../../../dist/postgres/connection/listen.js';
 
 const log = { info: console.log, warn: console.log };
