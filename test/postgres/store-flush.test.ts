@@ -44,7 +44,7 @@ describe('storeFlush', () => {
   });
 
   it('stores a flush once, even if it is sent twice at the same time', async () => {
-    const flush = flushOf({ counters: { delivered: 3 } });
+    const flush = flushOf({ counters: { settled: 3 } });
     const results = await Promise.all([storeFlush(database.pool, flush), storeFlush(database.pool, flush)]);
     expect(results.sort()).toEqual(['alreadyStored', 'stored']);
     expect(await consumers()).toMatchObject([{ settled: 3 }]);
