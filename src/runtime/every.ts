@@ -1,6 +1,8 @@
-export type EveryOptions = {
-  /** Whether the process may end while the timer runs. @default false */
-  readonly unref?: boolean;
+import { type Clock, systemClock, type TimerOptions } from './clock.ts';
+
+export type EveryOptions = TimerOptions & {
+  /** @default the clock of the process */
+  readonly clock?: Clock;
 };
 
 /**
@@ -9,9 +11,13 @@ export type EveryOptions = {
  *
  * @returns what stops it. A turn that is under way goes on.
  */
-export function every(ms: number, task: () => unknown, { unref = false }: EveryOptions = {}): () => void {
+export function every(
+  ms: number,
+  task: () => unknown,
+  { clock = systemClock, ...options }: EveryOptions = {},
+): () => void {
   let isUnderWay = false;
-  const timer = setInterval(() => {
+  const turn = () => {
     if (isUnderWay) return;
     const result = task();
     if (!(result instanceof Promise)) return;
@@ -19,7 +25,6 @@ export function every(ms: number, task: () => unknown, { unref = false }: EveryO
     void result.finally(() => {
       isUnderWay = false;
     });
-  }, ms);
-  if (unref) timer.unref();
-  return () => clearInterval(timer);
+  };
+  return clock.repeat(ms, turn, options);
 }

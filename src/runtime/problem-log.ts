@@ -1,3 +1,5 @@
+import { type Clock, systemClock } from './clock.ts';
+
 export type ProblemLogOptions = {
   /** How long after a problem was logged it is logged again, where it lasts, in milliseconds. @default never */
   readonly againAfterMs?: number;
@@ -5,6 +7,8 @@ export type ProblemLogOptions = {
   readonly quietMs?: number;
   /** Logs that it is over. @default nothing is logged */
   readonly sayOver?: () => void;
+  /** @default the clock of the process */
+  readonly clock?: Clock;
 };
 
 /** A problem that may be met thousands of times a second: logged once, again later, and when it is over. */
@@ -12,7 +16,8 @@ export class ProblemLog {
   readonly #againAfterMs: number;
   readonly #quietMs: number;
   readonly #sayOver: () => void;
-  /** On the clock of `performance.now()`, by key. */
+  readonly #clock: Clock;
+  /** On the clock of the options, by key. */
   readonly #saidAt = new Map<string, number>();
   #isSaid = false;
 
@@ -20,15 +25,17 @@ export class ProblemLog {
     againAfterMs = Number.POSITIVE_INFINITY,
     quietMs = 0,
     sayOver = () => {},
+    clock = systemClock,
   }: ProblemLogOptions) {
     this.#againAfterMs = againAfterMs;
     this.#quietMs = quietMs;
     this.#sayOver = sayOver;
+    this.#clock = clock;
   }
 
   /** @param say Logs it. @param key Of several problems, the one that this is: each is logged for itself. */
   report(say: () => void, key = ''): void {
-    const now = performance.now();
+    const now = this.#clock.now();
     const silentMs = this.#isSaid ? this.#againAfterMs : this.#quietMs;
     if (now - (this.#saidAt.get(key) ?? Number.NEGATIVE_INFINITY) < silentMs) return;
     // Some keys name a single message: there is no end of them.

@@ -1,25 +1,28 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { every } from '../../src/runtime/every.ts';
+import { HandClock } from '../support/hand-clock.ts';
 
-beforeEach(() => void vi.useFakeTimers());
-afterEach(() => void vi.useRealTimers());
+let clock: HandClock;
+beforeEach(() => {
+  clock = new HandClock();
+});
 
 describe('a periodic task', () => {
   it('runs after each interval, and not at once', () => {
     const task = vi.fn();
-    const stop = every(100, task);
+    const stop = every(100, task, { clock });
     expect(task).toHaveBeenCalledTimes(0);
-    vi.advanceTimersByTime(350);
+    clock.advance(350);
     expect(task).toHaveBeenCalledTimes(3);
     stop();
   });
 
   it('never runs after a stop, and a second stop does nothing', () => {
     const task = vi.fn();
-    const stop = every(100, task);
+    const stop = every(100, task, { clock });
     stop();
     stop();
-    vi.advanceTimersByTime(1000);
+    clock.advance(1000);
     expect(task).not.toHaveBeenCalled();
   });
 
@@ -31,17 +34,16 @@ describe('a periodic task', () => {
           finish = resolve;
         }),
     );
-    const stop = every(100, task);
-    await vi.advanceTimersByTimeAsync(1000);
+    const stop = every(100, task, { clock });
+    await clock.advanceAsync(1000);
     expect(task).toHaveBeenCalledTimes(1);
     finish();
-    await vi.advanceTimersByTimeAsync(100);
+    await clock.advanceAsync(100);
     expect(task).toHaveBeenCalledTimes(2);
     stop();
   });
 
   it('keeps the process alive, except with unref', () => {
-    vi.useRealTimers();
     const timers = vi.spyOn(globalThis, 'setInterval');
     const stops = [every(1000, () => {}), every(1000, () => {}, { unref: true })];
     expect(timers.mock.results.map(({ value }) => value.hasRef())).toEqual([true, false]);

@@ -1,17 +1,16 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { ProblemLog, type ProblemLogOptions } from '../../src/runtime/problem-log.ts';
+import { HandClock } from '../support/hand-clock.ts';
 
 let logged: string[];
+let clock: HandClock;
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['performance'] });
   logged = [];
-});
-afterEach(() => {
-  vi.useRealTimers();
+  clock = new HandClock();
 });
 
-function problemLog(options: Omit<ProblemLogOptions, 'sayOver'> = {}) {
-  const log = new ProblemLog({ ...options, sayOver: () => void logged.push('over') });
+function problemLog(options: Pick<ProblemLogOptions, 'againAfterMs' | 'quietMs'> = {}) {
+  const log = new ProblemLog({ ...options, clock, sayOver: () => void logged.push('over') });
   return {
     report: (key?: string) => log.report(() => void logged.push(key ?? 'problem'), key),
     clear: () => log.clear(),
@@ -23,7 +22,7 @@ describe('a problem', () => {
     const { report, clear } = problemLog();
     for (let times = 0; times < 3; times++) {
       report();
-      vi.advanceTimersByTime(3_600_000);
+      clock.advance(3_600_000);
     }
     for (let times = 0; times < 3; times++) clear();
     expect(logged).toEqual(['problem', 'over']);
@@ -47,7 +46,7 @@ describe('a problem', () => {
     for (let times = 0; times < 20; times++) {
       report();
       clear();
-      vi.advanceTimersByTime(100);
+      clock.advance(100);
     }
     expect(logged).toEqual(['problem', 'over', 'problem', 'over']);
   });
@@ -56,7 +55,7 @@ describe('a problem', () => {
     const { report } = problemLog({ againAfterMs: 1000 });
     for (let times = 0; times < 25; times++) {
       report();
-      vi.advanceTimersByTime(100);
+      clock.advance(100);
     }
     expect(logged).toEqual(['problem', 'problem', 'problem']);
   });
@@ -64,7 +63,7 @@ describe('a problem', () => {
   it('is logged once per key', () => {
     const { report } = problemLog({ againAfterMs: 1000 });
     for (const key of ['a', 'b', 'a', 'b']) report(key);
-    vi.advanceTimersByTime(1000);
+    clock.advance(1000);
     report('b');
     expect(logged).toEqual(['a', 'b', 'b']);
   });
