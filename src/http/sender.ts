@@ -3,7 +3,7 @@ import { type Signing, signatureHeaders } from '../core/endpoint/signature.ts';
 import type { Delivery } from '../core/message/delivery.ts';
 import { RequestHeader } from '../core/request/header-names.ts';
 import type { Attempt } from '../core/retry/attempt.ts';
-import { every } from '../runtime/every.ts';
+import { LazyTimer } from '../runtime/lazy-timer.ts';
 import { createDispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { HttpExchange } from './exchange.ts';
 
@@ -34,7 +34,7 @@ export interface Sender {
 export function createSender(options: SenderOptions): Sender {
   const dispatcher = createDispatcher(options);
   const underWay = new Set<HttpExchange>();
-  let stopSweeping: (() => void) | undefined;
+  const sweeps = new LazyTimer(Math.min(SWEEP_MS, options.attemptTimeoutMs / 4), sweepOverdue);
 
   function sweepOverdue(): void {
     const now = performance.now();
@@ -45,14 +45,12 @@ export function createSender(options: SenderOptions): Sender {
 
   function watch(exchange: HttpExchange): void {
     underWay.add(exchange);
-    stopSweeping ??= every(Math.min(SWEEP_MS, options.attemptTimeoutMs / 4), sweepOverdue);
+    sweeps.start();
   }
 
   function unwatch(exchange: HttpExchange): void {
     underWay.delete(exchange);
-    if (underWay.size > 0) return;
-    stopSweeping?.();
-    stopSweeping = undefined;
+    if (underWay.size === 0) sweeps.stop();
   }
 
   async function send(delivery: Delivery): Promise<Attempt> {

@@ -1,6 +1,7 @@
 import { EndpointLimiter, type EndpointLimits, signalOf } from '../../core/capacity/endpoint-limiter.ts';
 import type { Target } from '../../core/request/target.ts';
 import { type Attempt, describeFailure, isDelivered } from '../../core/retry/attempt.ts';
+import { LazyTimer } from '../../runtime/lazy-timer.ts';
 import type { AdmissionOptions } from './options.ts';
 import { SlotAccounting } from './slot-accounting.ts';
 import {
@@ -39,7 +40,7 @@ export class Admission {
   /** Messages that wait in their slots. */
   waiting = 0;
   #checkedAt = 0;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timer = new LazyTimer(CHECK_EVERY_MS, () => this.#checkAll());
   #closed = false;
 
   constructor(options: AdmissionOptions) {
@@ -204,9 +205,9 @@ export class Admission {
 
   #watch(endpoint: TrackedEndpoint): void {
     this.#busy.add(endpoint);
-    if (this.#timer !== undefined) return;
+    if (this.#timer.isRunning) return;
     this.#checkedAt = this.#options.now();
-    this.#timer = setInterval(() => this.#checkAll(), CHECK_EVERY_MS);
+    this.#timer.start();
   }
 
   #checkAll(): void {
@@ -221,9 +222,7 @@ export class Admission {
       this.#endWaits(endpoint, now);
       if (endpoint.limiter.inFlight === 0 && endpoint.waiters.length === 0) this.#busy.delete(endpoint);
     }
-    if (this.#busy.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    if (this.#busy.size === 0) this.#timer.stop();
   }
 
   #endWaits(endpoint: TrackedEndpoint, now: number): void {

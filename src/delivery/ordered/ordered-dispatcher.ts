@@ -1,4 +1,5 @@
 import type { Disposition } from '../../core/retry/disposition.ts';
+import { LazyTimer } from '../../runtime/lazy-timer.ts';
 import type { Admission } from '../admission/admission.ts';
 import type { MemoryBudget } from '../memory-budget.ts';
 import type { Message } from '../message.ts';
@@ -66,7 +67,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
   readonly #waitListOf = new WeakMap<M, WaitList<M>>();
   readonly #dispositions = new WeakMap<M, Disposition>();
   #sink: (message: M) => void = () => {};
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timer = new LazyTimer(CHECK_EVERY_MS, () => this.#check());
   #stopped = false;
   #waiting = 0;
   /** Ordered messages in slots. */
@@ -131,7 +132,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     waitList.messages.add(message);
     this.#waitListOf.set(message, waitList);
     this.#count(message, 1);
-    this.#timer ??= setInterval(() => this.#check(), CHECK_EVERY_MS);
+    this.#timer.start();
     this.#options.reader.onBlocked(message.orderingKey!);
     return true;
   }
@@ -166,13 +167,13 @@ export class OrderedDispatcher<M extends OrderedMessage> {
       this.#busy++;
       this.#sink(message);
     }
-    if (this.#due.size > 0) this.#timer ??= setInterval(() => this.#check(), CHECK_EVERY_MS);
+    if (this.#due.size > 0 && !this.#stopped) this.#timer.start();
   }
 
   /** Naks every message that is not in a slot, and every message that comes later. */
   stop(): void {
     this.#stopped = true;
-    clearInterval(this.#timer);
+    this.#timer.stop();
     const blocked = [...this.#waitLists.values()].flatMap(({ messages }) => [...messages]);
     for (const message of blocked) this.#options.budget.giveBack(message);
     const behind = [...this.#held.values()].flatMap(([, ...others]) => others);
@@ -189,9 +190,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
       else this.#admitFrom(waitList);
     }
     this.onSlotFreed();
-    if (this.#waitLists.size + this.#due.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    if (this.#waitLists.size + this.#due.size === 0) this.#timer.stop();
   }
 
   /** Moves messages from the list to the wait for a slot, as many as the endpoint has capacity for. */

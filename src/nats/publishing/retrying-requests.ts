@@ -1,5 +1,5 @@
 import { createInbox, ErrorCode, type Msg, type MsgHdrs, NatsError, type Subscription } from 'nats';
-import { every } from '../../runtime/every.ts';
+import { LazyTimer } from '../../runtime/lazy-timer.ts';
 import type { NatsClient } from '../connection/client.ts';
 import type { DeniedPermission } from '../connection/permissions.ts';
 
@@ -34,7 +34,7 @@ export class RetryingRequests {
   readonly #open = new Map<string, OpenRequest>();
   readonly #release: () => void;
   #lastToken = 0;
-  #stopSweeping: (() => void) | undefined;
+  readonly #sweeps = new LazyTimer(SWEEP_MS, () => this.#sweep());
   #emptyListeners: (() => void)[] = [];
 
   constructor(client: NatsClient) {
@@ -55,7 +55,7 @@ export class RetryingRequests {
     const open = { request, timesSent: 0, againAt: 0 };
     const token = (++this.#lastToken).toString(36);
     this.#open.set(token, open);
-    this.#stopSweeping ??= every(SWEEP_MS, () => this.#sweep());
+    this.#sweeps.start();
     if (this.#client.connection.isClosed())
       this.#fail(token, NatsError.errorForCode(ErrorCode.ConnectionClosed));
     else this.#send(token, open);
@@ -78,7 +78,7 @@ export class RetryingRequests {
   stop(): void {
     this.#release();
     this.#failAll(NatsError.errorForCode(ErrorCode.ConnectionClosed));
-    this.#stopSweeping?.();
+    this.#sweeps.stop();
   }
 
   #send(token: string, open: OpenRequest): void {
@@ -149,8 +149,7 @@ export class RetryingRequests {
   #close(token: string): void {
     this.#open.delete(token);
     if (this.#open.size > 0) return;
-    this.#stopSweeping?.();
-    this.#stopSweeping = undefined;
+    this.#sweeps.stop();
     for (const wake of this.#emptyListeners) wake();
     this.#emptyListeners = [];
   }

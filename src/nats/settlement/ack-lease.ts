@@ -1,3 +1,4 @@
+import { every } from '../../runtime/every.ts';
 import type { NatsClient } from '../connection/client.ts';
 import type { ReceivedMessage } from '../messages/received-message.ts';
 import type { AckBuffer, Lease } from './ack-buffer.ts';
@@ -44,17 +45,16 @@ export class LeaseManager {
    * left the server after this time, even if this process was paused. So the lease on an ordered message starts here.
    */
   #answeredAt = performance.now();
-  #isPinging = false;
 
   constructor(options: LeaseManagerOptions) {
     this.#options = options;
-    const progress = setInterval(() => this.#extendAll(), options.ackWaitMs / 6);
-    const ping = setInterval(() => this.#ping(), Math.min(PING.maxMs, PING.share * options.ackWaitMs));
-    const stopListening = options.client.listen({ onReconnect: () => this.#extendAll() });
+    const releases = [
+      every(options.ackWaitMs / 6, () => this.#extendAll()),
+      every(Math.min(PING.maxMs, PING.share * options.ackWaitMs), () => this.#ping()),
+      options.client.listen({ onReconnect: () => this.#extendAll() }),
+    ];
     this.#release = () => {
-      clearInterval(progress);
-      clearInterval(ping);
-      stopListening();
+      for (const release of releases) release();
     };
   }
 
@@ -92,18 +92,17 @@ export class LeaseManager {
     return { expiresAt: confirmedAt + SAFETY * this.#options.ackWaitMs };
   }
 
-  #ping(): void {
+  /** Resolves when the PONG came, or when none can come any more: until then, no other PING is sent. */
+  async #ping(): Promise<void> {
     const { connection, isConnected } = this.#options.client;
-    if (this.#isPinging || !isConnected()) return;
+    if (!isConnected()) return;
     const at = performance.now();
-    this.#isPinging = true;
-    const isOver = () => {
-      this.#isPinging = false;
-    };
-    connection.flush().then(() => {
-      this.#answeredAt = at;
-      isOver();
-    }, isOver);
+    await connection.flush().then(
+      () => {
+        this.#answeredAt = at;
+      },
+      () => {},
+    );
   }
 
   #extendAll(): void {
