@@ -1,5 +1,6 @@
 import { every } from '../runtime/every.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { ProblemLog } from '../runtime/problem-log.ts';
 
 /** The problem of each part of the worker; null: none. */
 export type HealthProblems = {
@@ -43,20 +44,18 @@ const CURED = 'Deliveries have stopped. They go on by themselves when the proble
  * @returns A function that stops the checks.
  */
 export function logHealth(health: () => Health, log: Logger): () => void {
-  let loggedAt: number | null = null;
+  const problem = new ProblemLog({
+    againAfterMs: LOG_AGAIN_MS,
+    sayOver: () => log.info({}, 'worker.recovered'),
+  });
   let failedChecks = 0;
 
   return every(CHECK_EVERY_MS, () => {
     const { status, troubles } = health();
     if (status === 'draining') return;
     failedChecks = status === 'failing' ? failedChecks + 1 : 0;
-    const now = performance.now();
-    if (status !== 'failing' && loggedAt !== null) {
-      loggedAt = null;
-      log.info({}, 'worker.recovered');
-    } else if (failedChecks > 1 && (loggedAt === null || now - loggedAt >= LOG_AGAIN_MS)) {
-      loggedAt = now;
-      log.error({ ...troubles, hint: CURED }, 'worker.failing');
-    }
+    if (status !== 'failing') problem.clear();
+    else if (failedChecks > 1)
+      problem.report(() => log.error({ ...troubles, hint: CURED }, 'worker.failing'));
   });
 }

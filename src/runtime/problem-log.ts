@@ -26,7 +26,7 @@ export class ProblemLog {
     quietMs = 0,
     sayOver = () => {},
     clock = systemClock,
-  }: ProblemLogOptions) {
+  }: ProblemLogOptions = {}) {
     this.#againAfterMs = againAfterMs;
     this.#quietMs = quietMs;
     this.#sayOver = sayOver;

@@ -11,6 +11,7 @@ import type { Registry } from '../../core/endpoint/registry.ts';
 import { every } from '../../runtime/every.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import { ProblemLog } from '../../runtime/problem-log.ts';
 import { withTimeout } from '../../runtime/with-timeout.ts';
 import type { Admission } from './admission.ts';
 
@@ -46,7 +47,7 @@ export class EndpointLimitsWatcher {
   #sources: LimitSources = NO_SOURCES;
   #last = '';
   #isReading = false;
-  #isFailureLogged = false;
+  readonly #problem = new ProblemLog();
   #stopTimer = () => {};
 
   constructor(options: EndpointLimitsWatcherOptions) {
@@ -93,7 +94,7 @@ export class EndpointLimitsWatcher {
     this.#isReading = true;
     try {
       const read = await this.#options.read();
-      this.#isFailureLogged = false;
+      this.#problem.clear();
       const text = JSON.stringify([read.liveWorkers, [...read.byOperator]]);
       if (text === this.#last) return;
       this.#last = text;
@@ -101,8 +102,7 @@ export class EndpointLimitsWatcher {
       this.#apply();
     } catch (error) {
       const fields = { error: errorMessage(error), hint: this.#last === '' ? NEVER_READ : LAST_HOLDS };
-      if (!this.#isFailureLogged) this.#options.log.warn(fields, 'limits.read_failed');
-      this.#isFailureLogged = true;
+      this.#problem.report(() => this.#options.log.warn(fields, 'limits.read_failed'));
     } finally {
       this.#isReading = false;
     }

@@ -2,6 +2,7 @@ import type { Counters, GroupProgress } from '../../core/records/statistics.ts';
 import { every } from '../../runtime/every.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import { ProblemLog } from '../../runtime/problem-log.ts';
 import type { Service } from '../../runtime/service.ts';
 import { StatisticsBuffer, type StatisticsBufferOptions, type StatisticsStore } from './statistics-buffer.ts';
 
@@ -38,7 +39,7 @@ export class Statistics implements Service {
   #stopTimer = () => {};
   #underWay: Promise<boolean> | null = null;
   #maintainedAt = Number.NEGATIVE_INFINITY;
-  #loggedAwayAt = Number.NEGATIVE_INFINITY;
+  readonly #away: ProblemLog;
   #problem: string | null = null;
   #stopped = false;
 
@@ -46,6 +47,10 @@ export class Statistics implements Service {
     this.#options = options;
     this.#store = store;
     this.#buffer = new StatisticsBuffer(options, store);
+    this.#away = new ProblemLog({
+      againAfterMs: LOG_AWAY_EVERY_MS,
+      sayOver: () => options.log.info({}, 'statistics.recovered'),
+    });
   }
 
   add(...happened: Parameters<StatisticsBuffer['add']>): void {
@@ -99,19 +104,13 @@ export class Statistics implements Service {
         this.#maintainedAt = performance.now();
       }
       await this.#buffer.flush(progress, !this.#stopped);
-      if (this.#problem !== null) this.#options.log.info({}, 'statistics.recovered');
+      this.#away.clear();
       this.#problem = null;
-      this.#loggedAwayAt = Number.NEGATIVE_INFINITY;
       return true;
     } catch (error) {
       this.#problem = errorMessage(error);
-      if (performance.now() - this.#loggedAwayAt >= LOG_AWAY_EVERY_MS) {
-        this.#loggedAwayAt = performance.now();
-        this.#options.log.warn(
-          { error: this.#problem, rows: this.#buffer.rows, hint: KEPT },
-          'statistics.store_failed',
-        );
-      }
+      const fields = { error: this.#problem, rows: this.#buffer.rows, hint: KEPT };
+      this.#away.report(() => this.#options.log.warn(fields, 'statistics.store_failed'));
       return false;
     }
   }

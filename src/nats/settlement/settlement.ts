@@ -1,4 +1,5 @@
 import { failpoint } from '../../runtime/failpoint.ts';
+import { ProblemLog } from '../../runtime/problem-log.ts';
 import type { NatsClient } from '../connection/client.ts';
 import type { ReceivedMessage } from '../messages/received-message.ts';
 import type { AckBuffer } from './ack-buffer.ts';
@@ -83,12 +84,12 @@ export function createSettlement({
 }: SettlementOptions): Settlement {
   const leases = new LeaseManager({ client, acks, ackWaitMs, isGone });
   let problem: { readonly why: string; readonly until: number } | null = null;
+  const problemLog = new ProblemLog({ sayOver: () => client.log.info({}, 'dead_letter.recovered') });
 
   /** Logged when it begins and when it is over: each dead letter is tried again and again. */
   function reportProblem(why: string | null): void {
-    if (why !== null && problem === null)
-      client.log.error({ error: why, hint: KEPT }, 'dead_letter.store_failed');
-    if (why === null && problem !== null) client.log.info({}, 'dead_letter.recovered');
+    if (why === null) problemLog.clear();
+    else problemLog.report(() => client.log.error({ error: why, hint: KEPT }, 'dead_letter.store_failed'));
     problem = why === null ? null : { why, until: now() + PROBLEM_LASTS_MS };
   }
 
