@@ -1,4 +1,5 @@
 import { type BackoffOptions, backoff } from '../core/retry/backoff.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 
 /**
@@ -12,6 +13,7 @@ export type DeferredMessagesOptions = {
   readonly budget: MemoryBudget;
   /** How many messages resume at once when their wait ends. All at once would hold every slot, and other messages would wait. */
   readonly maxResumedAtOnce: number;
+  readonly clock: Clock;
   /** From 0 (included) to 1 (excluded). */
   random(): number;
 };
@@ -23,7 +25,8 @@ export type DeferredMessagesOptions = {
  */
 export class DeferredMessages<M extends { readonly size: number }> {
   readonly #options: DeferredMessagesOptions;
-  readonly #deferred = new Map<M, NodeJS.Timeout | null>();
+  /** With what cancels the wait of each. */
+  readonly #deferred = new Map<M, () => void>();
   readonly #times = new WeakMap<M, number>();
   /** Deferred messages whose wait is over. */
   readonly #due = new Set<M>();
@@ -49,10 +52,11 @@ export class DeferredMessages<M extends { readonly size: number }> {
     if (!this.#fits(message)) return false;
     const times = this.#times.get(message) ?? 0;
     this.#times.set(message, times + 1);
-    const waitMs = backoff(BACKOFF, times + 1, this.#options.random());
+    const { clock, random } = this.#options;
+    const waitMs = backoff(BACKOFF, times + 1, random());
     this.#add(
       message,
-      setTimeout(() => void this.#resume(message), waitMs),
+      clock.after(waitMs, () => void this.#resume(message)),
     );
     return true;
   }
@@ -65,7 +69,7 @@ export class DeferredMessages<M extends { readonly size: number }> {
    */
   deferUntil(message: M, until: Promise<unknown>): boolean {
     if (!this.#fits(message)) return false;
-    this.#add(message, null);
+    this.#add(message, () => {});
     void until.then(() => {
       if (this.#deferred.has(message)) this.#due.add(message);
       this.#resumeDue();
@@ -76,7 +80,7 @@ export class DeferredMessages<M extends { readonly size: number }> {
   /** Removes and returns all deferred messages. None of them resumes any more. */
   takeAll(): M[] {
     const messages = [...this.#deferred.keys()];
-    for (const timer of this.#deferred.values()) clearTimeout(timer ?? undefined);
+    for (const cancel of this.#deferred.values()) cancel();
     this.#deferred.clear();
     this.#due.clear();
     for (const message of messages) this.#options.budget.giveBack(message);
@@ -87,9 +91,9 @@ export class DeferredMessages<M extends { readonly size: number }> {
     return this.#options.budget.fits(message);
   }
 
-  #add(message: M, timer: NodeJS.Timeout | null): void {
+  #add(message: M, cancel: () => void): void {
     this.#options.budget.take(message);
-    this.#deferred.set(message, timer);
+    this.#deferred.set(message, cancel);
   }
 
   #resumeDue(): void {

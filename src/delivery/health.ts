@@ -1,3 +1,4 @@
+import type { Clock } from '../runtime/clock.ts';
 import { every } from '../runtime/every.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { ProblemLog } from '../runtime/problem-log.ts';
@@ -43,19 +44,21 @@ const CURED = 'Deliveries have stopped. They go on by themselves when the proble
  *
  * @returns A function that stops the checks.
  */
-export function logHealth(health: () => Health, log: Logger): () => void {
+export function logHealth(health: () => Health, log: Logger, clock: Clock): () => void {
   const problem = new ProblemLog({
+    clock,
     againAfterMs: LOG_AGAIN_MS,
     sayOver: () => log.info({}, 'worker.recovered'),
   });
   let failedChecks = 0;
 
-  return every(CHECK_EVERY_MS, () => {
+  const check = () => {
     const { status, troubles } = health();
     if (status === 'draining') return;
     failedChecks = status === 'failing' ? failedChecks + 1 : 0;
     if (status !== 'failing') problem.clear();
     else if (failedChecks > 1)
       problem.report(() => log.error({ ...troubles, hint: CURED }, 'worker.failing'));
-  });
+  };
+  return every(CHECK_EVERY_MS, check, { clock });
 }

@@ -4,6 +4,7 @@ import { logHealth } from '../delivery/health.ts';
 import { autoDisable } from '../delivery/registry/auto-disable.ts';
 import { statisticsLine } from '../delivery/statistics/attempt-log.ts';
 import type { NatsClient } from '../nats/connection/client.ts';
+import { systemClock } from '../runtime/clock.ts';
 import { every } from '../runtime/every.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { type Service, serviceOf } from '../runtime/service.ts';
@@ -89,7 +90,7 @@ export function watchersOf(
     reporter,
     serviceOf('statistics log', () => logStatistics(statistics, log)),
     serviceOf('topology repair', () => topology.startRepair(hasProblem, consumer.retry)),
-    serviceOf('health log', () => logHealth(health, log)),
+    serviceOf('health log', () => logHealth(health, log, systemClock)),
     serviceOf('stream row', () => topology.watchRow()),
     serviceOf('auto-disable', () =>
       autoDisable({ admission, registry, disableAfterHours, log, now: Date.now }),

@@ -1,49 +1,45 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { DeferredMessages } from '../../src/delivery/deferred-messages.ts';
 import { MemoryBudget } from '../../src/delivery/memory-budget.ts';
-
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+import { HandClock } from '../support/hand-clock.ts';
 
 /** Memory per message besides its bytes, in bytes. */
 const BESIDE = 2048;
 
 function open(mostBytes = 10_000, work = Promise.resolve()) {
+  const clock = new HandClock();
   const again: { size: number }[] = [];
   const aside: DeferredMessages<{ size: number }> = new DeferredMessages({
     budget: new MemoryBudget(mostBytes),
     maxResumedAtOnce: 2,
+    clock,
     random: () => 0.5,
   });
   aside.start((message) => {
     again.push(message);
     return work;
   });
-  return { aside, again };
+  return { aside, again, clock };
 }
 
 describe('a deferred message', () => {
   it('resumes after a delay that doubles up to 15 s', () => {
-    const { aside, again } = open();
+    const { aside, again, clock } = open();
     const message = { size: 10 };
     for (const waitMs of [2000, 4000, 8000, 15_000, 15_000]) {
       again.length = 0;
       expect(aside.defer(message)).toBe(true);
-      vi.advanceTimersByTime(waitMs - 1);
+      clock.advance(waitMs - 1);
       expect([again.length, aside.count]).toEqual([0, 1]);
-      vi.advanceTimersByTime(1);
+      clock.advance(1);
       expect([again, aside.count]).toEqual([[message], 0]);
     }
   });
 
   it('is refused if no memory is left', () => {
-    const { aside } = open(25 + 2 * BESIDE);
+    const { aside, clock } = open(25 + 2 * BESIDE);
     expect([1, 2, 3].map(() => aside.defer({ size: 10 }))).toEqual([true, true, false]);
-    vi.advanceTimersByTime(2000);
+    clock.advance(2000);
     expect(aside.defer({ size: 25 + BESIDE })).toBe(true);
   });
 
@@ -54,11 +50,11 @@ describe('a deferred message', () => {
   });
 
   it('is returned by takeAll, and does not resume after that', () => {
-    const { aside, again } = open();
+    const { aside, again, clock } = open();
     const messages = [{ size: 1 }, { size: 2 }];
     for (const message of messages) aside.defer(message);
     expect(aside.takeAll()).toEqual(messages);
-    vi.advanceTimersByTime(100_000);
+    clock.advance(100_000);
     expect([again, aside.count]).toEqual([[], 0]);
   });
 

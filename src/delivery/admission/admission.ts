@@ -40,11 +40,12 @@ export class Admission {
   /** Messages that wait in their slots. */
   waiting = 0;
   #checkedAt = 0;
-  readonly #timer = new LazyTimer(CHECK_EVERY_MS, () => this.#checkAll());
+  readonly #timer: LazyTimer;
   #closed = false;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
+    this.#timer = new LazyTimer(CHECK_EVERY_MS, () => this.#checkAll(), { clock: options.clock });
     this.maxEndpoints = options.maxEndpoints;
     this.#slots = new SlotAccounting(options.slots);
     this.#limitsOf = () => options.limits;
@@ -59,7 +60,7 @@ export class Admission {
   admit(target: Target, request: AdmissionRequest): Permit | Rejected | Promise<Permit | Rejected> {
     const { isParkedCopy, cannotPark } = request;
     if (this.#closed) return { kind: 'noCapacity', reason: STOPPING };
-    const now = this.#options.now();
+    const now = this.#options.clock.now();
     const endpoint = this.#endpointFor(target.endpointKey, target.origin);
     const isInTurn = !endpoint.hasBacklog || isParkedCopy;
     const outstanding = isParkedCopy ? 0 : (endpoint.consumer?.outstanding() ?? 0);
@@ -99,7 +100,7 @@ export class Admission {
   /** How many messages of the endpoint's own queue may be sent now. */
   capacityFor(endpoint: TrackedEndpoint): number {
     if (this.#closed) return 0;
-    return Math.max(0, this.#availablePermits(endpoint, this.#options.now()) - endpoint.waiters.length);
+    return Math.max(0, this.#availablePermits(endpoint, this.#options.clock.now()) - endpoint.waiters.length);
   }
 
   /** Replaces the limits of all endpoints, as operators and settings give them. */
@@ -110,7 +111,7 @@ export class Admission {
 
   /** Evicts idle endpoints that no report shows as unhealthy any more. */
   evictIdle(): void {
-    this.#endpoints.evictIdle(this.#options.now());
+    this.#endpoints.evictIdle(this.#options.clock.now());
   }
 
   /** Grants no more permits, and rejects every waiting message. */
@@ -128,8 +129,9 @@ export class Admission {
       known.url ??= url;
       return known;
     }
-    const endpoint = newTrackedEndpoint(key, url, new EndpointLimiter(this.#options), this.#options.now());
-    endpoint.limiter.applyLimits(this.#limitsOf(key));
+    const limiter = new EndpointLimiter(this.#options);
+    limiter.applyLimits(this.#limitsOf(key));
+    const endpoint = newTrackedEndpoint(key, url, limiter, this.#options.clock.now());
     this.#endpoints.add(endpoint);
     return endpoint;
   }
@@ -149,7 +151,7 @@ export class Admission {
   }
 
   #release(endpoint: TrackedEndpoint, attempt: Attempt, isProbe: boolean): void {
-    const now = this.#options.now();
+    const now = this.#options.clock.now();
     const { outcome, durationMs } = attempt;
     endpoint.lastError = describeFailure(outcome) ?? endpoint.lastError;
     // A 404 is an answer, but does not deliver the webhook.
@@ -206,12 +208,12 @@ export class Admission {
   #watch(endpoint: TrackedEndpoint): void {
     this.#busy.add(endpoint);
     if (this.#timer.isRunning) return;
-    this.#checkedAt = this.#options.now();
+    this.#checkedAt = this.#options.clock.now();
     this.#timer.start();
   }
 
   #checkAll(): void {
-    const now = this.#options.now();
+    const now = this.#options.clock.now();
     const stalledMs = now - this.#checkedAt - CHECK_EVERY_MS;
     this.#checkedAt = now;
     this.#slots.rotate(now, this.#endpoints.values());

@@ -1,4 +1,5 @@
 import type { EndpointStateRow } from '../../core/records/endpoint-state.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { every } from '../../runtime/every.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Service } from '../../runtime/service.ts';
@@ -9,8 +10,7 @@ import type { TrackedEndpoint } from './tracked-endpoint.ts';
 export type EndpointReporterOptions = {
   readonly admission: Admission;
   readonly log: Logger;
-  /** Milliseconds on a clock that never goes back. */
-  now(): number;
+  readonly clock: Clock;
   /** Milliseconds since 1970. */
   at(): number;
 };
@@ -44,7 +44,7 @@ export class EndpointReporter implements Service {
   }
 
   async start(): Promise<void> {
-    this.#stopTimer = every(CHECK_EVERY_MS, () => this.#check());
+    this.#stopTimer = every(CHECK_EVERY_MS, () => this.#check(), { clock: this.#options.clock });
   }
 
   async stop(): Promise<void> {
@@ -53,27 +53,27 @@ export class EndpointReporter implements Service {
 
   /** Returns the states that changed since they were last taken. Of too many, returns the states that were taken longest ago. */
   takeChanges(): EndpointStateRow[] {
-    const { admission, now, at } = this.#options;
+    const { admission, clock, at } = this.#options;
     const changes: { endpoint: TrackedEndpoint; state: EndpointStateRow }[] = [];
     for (const endpoint of admission.endpoints()) {
-      const state = stateRowOf(endpoint, now(), at());
-      if (hasChanged(endpoint, state, now())) changes.push({ endpoint, state });
+      const state = stateRowOf(endpoint, clock.now(), at());
+      if (hasChanged(endpoint, state, clock.now())) changes.push({ endpoint, state });
     }
     if (changes.length > MAX_STATES)
       changes.sort((one, other) => one.endpoint.reportedAt - other.endpoint.reportedAt);
     return changes.slice(0, MAX_STATES).map(({ endpoint, state }) => {
       endpoint.lastReported = state;
-      endpoint.reportedAt = now();
+      endpoint.reportedAt = clock.now();
       return state;
     });
   }
 
   #check(): void {
-    const { admission, now, at } = this.#options;
+    const { admission, clock, at } = this.#options;
     admission.evictIdle();
     let lines = 0;
     for (const endpoint of admission.endpoints()) {
-      const state = stateRowOf(endpoint, now(), at());
+      const state = stateRowOf(endpoint, clock.now(), at());
       // A probe decides whether the endpoint is healthy. Until then, the last log line holds.
       if (state.state === 'probing' || isUnhealthyState(state) === endpoint.isReported) continue;
       endpoint.isReported = !endpoint.isReported;

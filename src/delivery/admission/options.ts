@@ -1,4 +1,5 @@
 import type { EndpointLimits, LimiterOptions } from '../../core/capacity/endpoint-limiter.ts';
+import type { Clock } from '../../runtime/clock.ts';
 
 /** Options that all endpoint limiters share. */
 export type AdmissionOptions = LimiterOptions & {
@@ -10,8 +11,7 @@ export type AdmissionOptions = LimiterOptions & {
   readonly limits: EndpointLimits;
   /** True if the event loop of this worker has no time left. */
   isBusy(): boolean;
-  /** Milliseconds on a clock that never goes back. */
-  now(): number;
+  readonly clock: Clock;
   /** From 0 (included) to 1 (excluded). */
   random(): number;
 };

@@ -48,7 +48,7 @@ export type TrackedEndpoint = {
   consumer: QueueConsumer | null;
   /** `pullMore` is scheduled for the consumer. */
   isWakePending: boolean;
-  /** When the last attempt started, on the clock of `AdmissionOptions.now`. */
+  /** When the last attempt started, on the clock of `AdmissionOptions.clock`. */
   usedAt: number;
   /** The endpoint is evicted: its key may belong to a newer object. */
   isEvicted: boolean;
@@ -68,11 +68,11 @@ export type TrackedEndpoint = {
   since: number;
   /** The row that was last taken for PostgreSQL. */
   lastReported: EndpointStateRow | null;
-  /** When the row was taken, on the clock of `AdmissionOptions.now`. */
+  /** When the row was taken, on the clock of `AdmissionOptions.clock`. */
   reportedAt: number;
   /** Messages in the parked queue at the last count; null: not counted yet. */
   parked: number | null;
-  /** When this worker last parked a message, on the clock of `AdmissionOptions.now`. */
+  /** When this worker last parked a message, on the clock of `AdmissionOptions.clock`. */
   parkedAt: number;
 };
 

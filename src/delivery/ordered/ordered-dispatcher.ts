@@ -1,4 +1,5 @@
 import type { Disposition } from '../../core/retry/disposition.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { LazyTimer } from '../../runtime/lazy-timer.ts';
 import type { Admission } from '../admission/admission.ts';
 import type { MemoryBudget } from '../memory-budget.ts';
@@ -29,8 +30,7 @@ export type OrderedDispatcherOptions<M extends OrderedMessage> = {
   /** Notified of messages that wait here, and of settled messages. */
   readonly reader: Pick<OrderedQueueReader<M>, 'onBlocked' | 'onSettled'>;
   readonly effects: Pick<SettlementEffects<M>, 'ack' | 'nak'>;
-  /** Milliseconds on a clock that never goes back. */
-  now(): number;
+  readonly clock: Clock;
 };
 
 /** Interval of the check for endpoints that have capacity again, in milliseconds. */
@@ -67,7 +67,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
   readonly #waitListOf = new WeakMap<M, WaitList<M>>();
   readonly #dispositions = new WeakMap<M, Disposition>();
   #sink: (message: M) => void = () => {};
-  readonly #timer = new LazyTimer(CHECK_EVERY_MS, () => this.#check());
+  readonly #timer: LazyTimer;
   #stopped = false;
   #waiting = 0;
   /** Ordered messages in slots. */
@@ -75,6 +75,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
 
   constructor(options: OrderedDispatcherOptions<M>) {
     this.#options = options;
+    this.#timer = new LazyTimer(CHECK_EVERY_MS, () => this.#check(), { clock: options.clock });
   }
 
   /** How many messages wait for capacity at their endpoints. */
@@ -126,7 +127,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     const before = this.#waitListOf.get(message);
     before?.admitted.delete(message);
     if (before === waitList) {
-      waitList.notBefore = this.#options.now() + waitList.waitMs;
+      waitList.notBefore = this.#options.clock.now() + waitList.waitMs;
       waitList.waitMs = Math.min(WAIT_MS.max, 2 * waitList.waitMs);
     }
     waitList.messages.add(message);
@@ -195,7 +196,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
 
   /** Moves messages from the list to the wait for a slot, as many as the endpoint has capacity for. */
   #admitFrom(waitList: WaitList<M>): void {
-    if (waitList.notBefore > this.#options.now()) return;
+    if (waitList.notBefore > this.#options.clock.now()) return;
     const space = this.#capacityFor(waitList.endpointKey);
     for (const message of waitList.messages) {
       if (waitList.admitted.size >= space) return;
@@ -208,14 +209,14 @@ export class OrderedDispatcher<M extends OrderedMessage> {
 
   /** If parked messages wait for the endpoint too, ordered messages use its capacity in their time slice only. */
   #capacityFor(endpointKey: string): number {
-    const { admission, now } = this.#options;
+    const { admission, clock } = this.#options;
     const endpoint = admission.endpointFor(endpointKey);
-    return endpoint.hasBacklog && !isOrderedTimeSlice(now()) ? 0 : admission.capacityFor(endpoint);
+    return endpoint.hasBacklog && !isOrderedTimeSlice(clock.now()) ? 0 : admission.capacityFor(endpoint);
   }
 
   #left(): number {
-    const { slots, now } = this.#options;
-    const most = slots > 1 ? Math.floor(ORDERED_SHARE * slots) : Number(isOrderedTimeSlice(now()));
+    const { slots, clock } = this.#options;
+    const most = slots > 1 ? Math.floor(ORDERED_SHARE * slots) : Number(isOrderedTimeSlice(clock.now()));
     return most - this.#busy;
   }
 

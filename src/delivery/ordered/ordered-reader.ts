@@ -1,4 +1,5 @@
 import { type BackoffOptions, backoff } from '../../core/retry/backoff.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { every } from '../../runtime/every.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
@@ -24,8 +25,7 @@ export type OrderedQueueReaderOptions<M> = {
   /** True if messages may come now. */
   mayPull(): boolean;
   readonly log: Logger;
-  /** Milliseconds on a clock that never goes back. */
-  now(): number;
+  readonly clock: Clock;
 };
 
 /** Interval of the check for queues to open or close, in milliseconds. */
@@ -102,7 +102,7 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
   start(sink: (message: M) => void): void {
     this.#sink = sink;
     this.#unsubscribe = this.#options.queues.listen((queue) => this.onPublished(queue));
-    this.#stopTimer = every(CHECK_EVERY_MS, () => this.#check());
+    this.#stopTimer = every(CHECK_EVERY_MS, () => this.#check(), { clock: this.#options.clock });
     this.#check();
   }
 
@@ -128,7 +128,7 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
     this.#held.delete(queue);
     const open = this.#open.get(queue);
     if (open !== undefined) {
-      open.activity.at = this.#options.now();
+      open.activity.at = this.#options.clock.now();
       if (delayMs < IDLE_MS.crowded) return;
       this.#open.close(queue);
     }
@@ -150,7 +150,7 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
 
   #await(queue: string, delayMs = 0, emptyTurns = 0): void {
     if (this.#stopped || this.#waiting.size >= this.#options.maxTrackedQueues) return;
-    const now = this.#options.now();
+    const now = this.#options.clock.now();
     this.#waiting.set(queue, { queue, knownAt: now, notBefore: now + delayMs, emptyTurns });
   }
 
@@ -160,7 +160,7 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
   }
 
   #check(): void {
-    const now = this.#options.now();
+    const now = this.#options.clock.now();
     if (now >= this.#listAt) this.#listing ??= this.#list();
     const isCrowded = this.#isFull() && [...this.#waiting.values()].some(({ notBefore }) => notBefore <= now);
     for (const open of this.#open.values()) if (this.#isOver(open, now, isCrowded)) this.#endTimeSlice(open);
@@ -200,17 +200,17 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
   }
 
   async #pull(key: WaitingQueue): Promise<OpenQueue | null> {
-    const { queues, mayPull, now } = this.#options;
-    const activity = { at: now(), hasCome: false, pending: 0 };
+    const { queues, mayPull, clock } = this.#options;
+    const activity = { at: clock.now(), hasCome: false, pending: 0 };
     const consumer = await queues.open(key.queue, {
       capacity: () => (mayPull() && !this.#stopped ? 1 : 0),
       onMessage: (message) => {
         this.#held.add(key.queue);
-        Object.assign(activity, { at: now(), hasCome: true, pending: message.pending });
+        Object.assign(activity, { at: clock.now(), hasCome: true, pending: message.pending });
         this.#sink(message);
       },
     });
-    return consumer && { ...key, consumer, since: now(), activity };
+    return consumer && { ...key, consumer, since: clock.now(), activity };
   }
 
   /** Closes the queue. An empty queue opens again after a report of a new message, or after a list that has it. */
@@ -222,15 +222,15 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
   }
 
   async #list(): Promise<void> {
-    const { queues, now, log } = this.#options;
-    const startedAt = now();
+    const { queues, clock, log } = this.#options;
+    const startedAt = clock.now();
     try {
       const listed = await queues.list();
       if (listed !== null) this.#take(listed, startedAt);
-      this.#listAt = now() + ((listed?.size ?? 0) < MANY ? LIST_EVERY_MS.few : LIST_EVERY_MS.many);
+      this.#listAt = clock.now() + ((listed?.size ?? 0) < MANY ? LIST_EVERY_MS.few : LIST_EVERY_MS.many);
     } catch (error) {
       log.error({ kind: 'ordered', error: errorMessage(error), hint: READ_AGAIN }, 'queue.list_failed');
-      this.#listAt = now() + LIST_EVERY_MS.many;
+      this.#listAt = clock.now() + LIST_EVERY_MS.many;
     } finally {
       this.#listing = null;
     }

@@ -9,6 +9,7 @@ import { scheduledKind } from '../../delivery/parked/scheduled-kind.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { createParkedQueues } from '../../nats/consumers/parked-queues.ts';
 import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
+import { systemClock } from '../../runtime/clock.ts';
 import { createEventLoopMonitor } from '../../runtime/event-loop-load.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Topology } from '../topology/topology.ts';
@@ -26,7 +27,7 @@ export type AdmissionParts = {
 
 /** Wires the endpoint limiters, and the reader of parked and scheduled queues. */
 export function assembleAdmission({ settings, log, client, topology, slots, dueCapacity }: AdmissionParts) {
-  const now = () => performance.now();
+  const { now } = systemClock;
   const admission = new Admission({
     slots: settings.CONCURRENCY,
     unresponsiveAfterMs: settings.PARK_AFTER_MS,
@@ -36,7 +37,7 @@ export function assembleAdmission({ settings, log, client, topology, slots, dueC
     maxEndpoints: settings.MAX_TRACKED_ENDPOINTS,
     isBusy: createEventLoopMonitor(),
     limits: NO_LIMITS,
-    now,
+    clock: systemClock,
     random: Math.random,
   });
   const queues = createParkedQueues(client, {
@@ -58,6 +59,6 @@ export function assembleAdmission({ settings, log, client, topology, slots, dueC
     log,
     now,
   });
-  const reporter = new EndpointReporter({ admission, log, now, at: Date.now });
+  const reporter = new EndpointReporter({ admission, log, clock: systemClock, at: Date.now });
   return { admission, parkedQueues, share, reporter };
 }

@@ -3,6 +3,7 @@ import { OrderedQueueReader, type OrderedQueues } from '../../delivery/ordered/o
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { createOrderedQueues } from '../../nats/consumers/ordered-queues.ts';
 import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
+import { systemClock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { OrderedTopology } from '../topology/ordered-topology.ts';
 import type { Topology } from '../topology/topology.ts';
@@ -33,7 +34,7 @@ export function assembleOrdered({ settings, log, client, topology, orderedTopolo
     maxTrackedQueues: settings.MAX_TRACKED_ENDPOINTS,
     mayPull,
     log,
-    now: () => performance.now(),
+    clock: systemClock,
   });
   return { reader, isAcked: queues.isOver };
 }

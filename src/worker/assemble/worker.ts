@@ -12,6 +12,7 @@ import type { NatsClient } from '../../nats/connection/client.ts';
 import { createPullConsumer } from '../../nats/consumers/pull-consumer.ts';
 import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
 import { orderedCopySubject } from '../../nats/streams/copy-subjects.ts';
+import { systemClock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Database } from '../connections/database.ts';
 import type { OrderedTopology } from '../topology/ordered-topology.ts';
@@ -50,7 +51,6 @@ export function assembleWorker(parts: WorkerParts) {
   const { settings, log, client, topology, orderedTopology } = parts;
   const { pool, statisticsStore } = parts.database;
   const stopping = new AbortController();
-  const now = () => performance.now();
   const common = { settings, log, client, topology, orderedTopology };
 
   // Sending, slots and settlement.
@@ -81,6 +81,7 @@ export function assembleWorker(parts: WorkerParts) {
   const deferred = new DeferredMessages<ReceivedMessage>({
     budget,
     maxResumedAtOnce: Math.max(1, Math.floor(STALE_REGISTRY_SHARE * settings.CONCURRENCY)),
+    clock: systemClock,
     random: Math.random,
   });
   const dispatcher = new OrderedDispatcher<ReceivedMessage>({
@@ -90,7 +91,7 @@ export function assembleWorker(parts: WorkerParts) {
     budget,
     reader,
     effects: settlement,
-    now,
+    clock: systemClock,
   });
 
   // Steps of a delivery.

@@ -1,18 +1,20 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { NO_LIMITS } from '../../../src/core/capacity/endpoint-limiter.ts';
 import type { Target } from '../../../src/core/request/target.ts';
 import type { Attempt, Outcome } from '../../../src/core/retry/attempt.ts';
 import { Admission } from '../../../src/delivery/admission/admission.ts';
 import type { Permit, Rejected } from '../../../src/delivery/admission/tracked-endpoint.ts';
+import { HandClock } from '../../support/hand-clock.ts';
 
 const SLOTS = 100;
 const MOST_ENDPOINTS = 1000;
 const FRESH = { isParkedCopy: false, cannotPark: false };
 const PARKED = { isParkedCopy: true, cannotPark: false };
 
+let clock: HandClock;
 let rooms: Admission;
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+  clock = new HandClock();
   rooms = new Admission({
     slots: SLOTS,
     unresponsiveAfterMs: 200,
@@ -22,12 +24,9 @@ beforeEach(() => {
     maxEndpoints: MOST_ENDPOINTS,
     isBusy: () => false,
     limits: NO_LIMITS,
-    now: () => performance.now(),
+    clock,
     random: () => 0.5,
   });
-});
-afterEach(() => {
-  vi.useRealTimers();
 });
 
 const target = (name: string) =>
@@ -60,11 +59,11 @@ function follow(count: number, name: string, entrant = FRESH) {
 async function grow(name: string): Promise<void> {
   for (let round = 0; round < 6; round++) {
     const { passes } = follow(SLOTS, name);
-    await vi.advanceTimersByTimeAsync(50);
+    await clock.advanceAsync(50);
     for (const one of passes) one.release(WELL);
     for (let more = passes.length; more > 0; more = passes.length) {
       passes.length = 0;
-      await vi.advanceTimersByTimeAsync(1);
+      await clock.advanceAsync(1);
       for (const one of passes) one.release(WELL);
     }
   }
@@ -76,7 +75,7 @@ describe('endpoints in very large numbers', () => {
   it('are tracked up to a limit', async () => {
     for (let number = 0; number < 5000; number++) {
       pass(`seen-once-${number}`).release(WELL);
-      await vi.advanceTimersByTimeAsync(25);
+      await clock.advanceAsync(25);
     }
     expect(known().size).toBeLessThanOrEqual(MOST_ENDPOINTS);
     expect(known().has('seen-once-4999')).toBe(true);
@@ -89,7 +88,7 @@ describe('endpoints in very large numbers', () => {
     expect(rooms.isClosedFor(target('down'))).toBe(true);
     for (let number = 0; number < 5000; number++) {
       pass(`seen-once-${number}`).release(WELL);
-      await vi.advanceTimersByTimeAsync(25);
+      await clock.advanceAsync(25);
     }
     expect(known().has('under-way')).toBe(true);
     expect(rooms.isClosedFor(target('down'))).toBe(true);
@@ -105,15 +104,15 @@ describe('an untested endpoint', () => {
 
   it('admits waiting messages as it answers', async () => {
     const { passes, count } = follow(SLOTS, 'new');
-    await vi.advanceTimersByTimeAsync(50);
+    await clock.advanceAsync(50);
     for (const one of passes.splice(0)) one.release(WELL);
-    await vi.advanceTimersByTimeAsync(1);
+    await clock.advanceAsync(1);
     expect([count('permit'), count('waits'), count('noCapacity')]).toEqual([40, 60, 0]);
   });
 
   it('that does not answer within 200 ms rejects all waiting and new messages', async () => {
     const { count } = follow(SLOTS, 'hangs');
-    await vi.advanceTimersByTimeAsync(250);
+    await clock.advanceAsync(250);
     expect([count('permit'), count('noCapacity')]).toEqual([10, 90]);
     expect(enter('hangs')).toMatchObject({ kind: 'noCapacity' });
   });
@@ -144,14 +143,14 @@ describe('a responsive endpoint', () => {
     await grow('busy');
     const { passes } = follow(5, 'other');
     for (const one of passes) one.release(WELL);
-    await vi.advanceTimersByTimeAsync(1100);
+    await clock.advanceAsync(1100);
     expect(follow(SLOTS, 'busy').count('permit')).toBe(90);
   });
 
   it('that stops answering keeps its slots and rejects further messages, and a new endpoint still gets a slot', async () => {
     await grow('busy');
     const { count } = follow(SLOTS, 'busy');
-    await vi.advanceTimersByTimeAsync(300);
+    await clock.advanceAsync(300);
     expect([count('permit'), count('noCapacity')]).toEqual([98, 2]);
     expect(enter('busy')).toMatchObject({ kind: 'noCapacity' });
     expect(enter('never-seen')).toMatchObject({ kind: 'permit' });
@@ -167,16 +166,16 @@ describe('a responsive endpoint', () => {
         (answer as Permit).release(WELL);
       });
     first.release(WELL);
-    await vi.advanceTimersByTimeAsync(1);
+    await clock.advanceAsync(1);
     expect(order).toEqual(['second', 'third']);
   });
 
   it('that is at its limit rejects messages after 200 ms, and from then on at once', async () => {
     rooms.applyLimits(() => ({ ...NO_LIMITS, concurrency: 2 }));
     const { count, passes } = follow(5, 'slow');
-    await vi.advanceTimersByTimeAsync(150);
+    await clock.advanceAsync(150);
     for (const one of passes.splice(0)) one.release(WELL);
-    await vi.advanceTimersByTimeAsync(75);
+    await clock.advanceAsync(75);
     expect([count('permit'), count('noCapacity')]).toEqual([4, 1]);
     expect(enter('slow')).toMatchObject({ kind: 'noCapacity' });
   });
@@ -190,7 +189,7 @@ describe('a failing endpoint', () => {
   it('gets nothing except one probe after a while', async () => {
     fail('down');
     expect(enter('down')).toMatchObject({ kind: 'noCapacity' });
-    await vi.advanceTimersByTimeAsync(1001);
+    await clock.advanceAsync(1001);
     expect([pass('down', PARKED).kind, enter('down', PARKED)]).toMatchObject([
       'permit',
       { kind: 'noCapacity' },
@@ -199,16 +198,16 @@ describe('a failing endpoint', () => {
 
   it('gets no probe before the time of its Retry-After', async () => {
     fail('down', 60_000);
-    await vi.advanceTimersByTimeAsync(59_999);
+    await clock.advanceAsync(59_999);
     expect(enter('down', PARKED)).toMatchObject({ kind: 'noCapacity' });
-    await vi.advanceTimersByTimeAsync(2);
+    await clock.advanceAsync(2);
     expect(enter('down', PARKED)).toMatchObject({ kind: 'permit' });
   });
 
   it('gets its parked messages before new ones when it has recovered', async () => {
     fail('down');
     enter('down');
-    await vi.advanceTimersByTimeAsync(1001);
+    await clock.advanceAsync(1001);
     pass('down', PARKED).release(WELL);
     expect(enter('down')).toMatchObject({ kind: 'noCapacity' });
     rooms.endpointFor('down').hasBacklog = false;
@@ -237,7 +236,7 @@ describe('a rate limit', () => {
     rooms.applyLimits(() => ({ ...NO_LIMITS, ratePerSecond: 10 }));
     const { count } = follow(3, 'rated');
     expect(count('permit')).toBe(1);
-    await vi.advanceTimersByTimeAsync(130);
+    await clock.advanceAsync(130);
     expect(count('permit')).toBe(3);
   });
 });
@@ -246,7 +245,7 @@ describe('a message that cannot be parked', () => {
   it('waits, and is then admitted beyond the limit of its endpoint', async () => {
     follow(10, 'hangs');
     const { count } = follow(1, 'hangs', { isParkedCopy: false, cannotPark: true });
-    await vi.advanceTimersByTimeAsync(250);
+    await clock.advanceAsync(250);
     expect(count('permit')).toBe(1);
   });
 
@@ -254,7 +253,7 @@ describe('a message that cannot be parked', () => {
     follow(10, 'any');
     const { count } = follow(1, 'any', { isParkedCopy: false, cannotPark: true });
     rooms.applyLimits(() => ({ ...NO_LIMITS, paused: 'moving house' }));
-    await vi.advanceTimersByTimeAsync(250);
+    await clock.advanceAsync(250);
     expect(count('noCapacity')).toBe(1);
     expect(enter('any', { isParkedCopy: false, cannotPark: true })).toMatchObject({ kind: 'noCapacity' });
   });
@@ -264,7 +263,7 @@ describe('closed admission', () => {
   it('rejects all waiting and new messages', async () => {
     const { count } = follow(20, 'any');
     rooms.close();
-    await vi.advanceTimersByTimeAsync(1);
+    await clock.advanceAsync(1);
     expect([count('permit'), count('noCapacity')]).toEqual([10, 10]);
     expect(enter('other-one')).toMatchObject({ kind: 'noCapacity' });
   });
@@ -277,17 +276,17 @@ describe('an idle endpoint', () => {
     for (const one of follow(10, 'later').passes) one.release(responded(503, 3_600_000));
     for (const one of follow(10, 'waits').passes) one.release(responded(503));
     rooms.endpointFor('waits').parked = 1;
-    await vi.advanceTimersByTimeAsync(600_000);
+    await clock.advanceAsync(600_000);
     rooms.evictIdle();
     expect([...rooms.endpoints()]).toHaveLength(4);
-    await vi.advanceTimersByTimeAsync(1);
+    await clock.advanceAsync(1);
     rooms.evictIdle();
     expect([...rooms.endpoints()].map(({ key }) => key)).toEqual(['later', 'waits']);
   });
 
   it('needs no timer', async () => {
     pass('success').release(WELL);
-    await vi.advanceTimersByTimeAsync(100);
-    expect(vi.getTimerCount()).toBe(0);
+    await clock.advanceAsync(100);
+    expect(clock.scheduled).toBe(0);
   });
 });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { NO_LIMITS } from '../../../src/core/capacity/endpoint-limiter.ts';
 import type { Target } from '../../../src/core/request/target.ts';
 import type { Attempt } from '../../../src/core/retry/attempt.ts';
@@ -6,14 +6,16 @@ import { Admission } from '../../../src/delivery/admission/admission.ts';
 import { EndpointReporter } from '../../../src/delivery/admission/endpoint-report.ts';
 import type { Permit } from '../../../src/delivery/admission/tracked-endpoint.ts';
 import type { Logger } from '../../../src/runtime/logger.ts';
+import { HandClock } from '../../support/hand-clock.ts';
 
+let clock: HandClock;
 let admission: Admission;
 let report: EndpointReporter;
 /** Event and endpoint of each log line. */
 let said: string[];
 
 beforeEach(async () => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance', 'Date'], now: 0 });
+  clock = new HandClock();
   admission = new Admission({
     slots: 64,
     unresponsiveAfterMs: 200,
@@ -23,18 +25,14 @@ beforeEach(async () => {
     maxEndpoints: 10_000,
     isBusy: () => false,
     limits: NO_LIMITS,
-    now: () => performance.now(),
+    clock,
     random: () => 0.5,
   });
   said = [];
   const say = (about: { endpoint: string }, event: string) => said.push(`${event} ${about.endpoint}`);
   const log = { info: say, warn: say } as unknown as Logger;
-  report = new EndpointReporter({ admission, log, now: () => performance.now(), at: Date.now });
+  report = new EndpointReporter({ admission, log, clock, at: clock.now });
   await report.start();
-});
-afterEach(async () => {
-  await report.stop();
-  vi.useRealTimers();
 });
 
 const target = (key: string) => ({ endpointKey: key, origin: `https://${key}.example` }) as unknown as Target;
@@ -45,7 +43,7 @@ const answer = (status: number, retryAfterMs: number | null = null): Attempt => 
   startedAt: 0,
   durationMs: 5,
 });
-const passes = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+const passes = (ms: number) => clock.advanceAsync(ms);
 
 function fail(key: string, retryAfterMs: number | null = null): void {
   const all = Array.from({ length: 5 }, () => enter(key));

@@ -1,14 +1,8 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import type { TrackedEndpoint } from '../../../src/delivery/admission/tracked-endpoint.ts';
 import { MemoryBudget } from '../../../src/delivery/memory-budget.ts';
 import { OrderedDispatcher, type OrderedMessage } from '../../../src/delivery/ordered/ordered-dispatcher.ts';
-
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+import { HandClock } from '../../support/hand-clock.ts';
 
 const HERE = 'here-0a1b2c3d';
 const THERE = 'there-0a1b2c3d';
@@ -20,6 +14,7 @@ function message(orderingKey: string, more: Partial<OrderedMessage> = {}): Order
 
 /** Each endpoint has capacity for `space` messages. A message keeps its slot until the test ends it. */
 function open({ slots = 100, bytes = 1_000_000, hasBacklog = false } = {}) {
+  const clock = new HandClock();
   const inSlots = new Set<OrderedMessage>();
   const said: string[] = [];
   const handedBack: OrderedMessage[] = [];
@@ -40,7 +35,7 @@ function open({ slots = 100, bytes = 1_000_000, hasBacklog = false } = {}) {
       nak: (each) => handedBack.push(each),
       ack: (each) => said.push(`${each.orderingKey} acked again`),
     },
-    now: () => Date.now(),
+    clock,
   });
   messages.start((each) => inSlots.add(each));
   const end = (each: OrderedMessage) => {
@@ -56,7 +51,7 @@ function open({ slots = 100, bytes = 1_000_000, hasBacklog = false } = {}) {
     end(each);
     return isKept;
   };
-  return { messages, inSlots, said, handedBack, space, end, turnAway };
+  return { clock, messages, inSlots, said, handedBack, space, end, turnAway };
 }
 
 test('a message gets a slot at once, and the reader is told that it is settled and after which delay it comes again', () => {
@@ -91,35 +86,34 @@ test('ordered messages leave a quarter of the slots to other messages', () => {
 });
 
 test('ordered messages leave a single slot to other messages for a quarter of the time', () => {
-  vi.setSystemTime(1000);
-  const { messages, inSlots, end } = open({ slots: 1 });
+  const { clock, messages, inSlots, end } = open({ slots: 1 });
   const all = Array.from({ length: 3 }, (_, n) => message(`k${n}`));
   for (const each of all) messages.onMessage(each);
   expect([...inSlots]).toEqual([all[0]]);
-  vi.advanceTimersByTime(150);
+  clock.advance(150);
   end(all[0]!);
   expect([inSlots.size, messages.reservedSlots()]).toEqual([0, 0]);
-  vi.advanceTimersByTime(50);
+  clock.advance(50);
   expect([...inSlots]).toEqual([all[1]]);
 });
 
 test('a message without capacity holds no slot, and starts when there is capacity, the oldest one first', () => {
-  const { messages, inSlots, said, space, turnAway } = open();
+  const { clock, messages, inSlots, said, space, turnAway } = open();
   const all = ['a', 'b', 'c'].map((queue) => message(queue));
   for (const each of all) {
     messages.onMessage(each);
     turnAway(each, HERE);
   }
-  vi.advanceTimersByTime(60_000);
+  clock.advance(60_000);
   expect([inSlots.size, messages.waiting]).toEqual([0, 3]);
   space[HERE] = 2;
-  vi.advanceTimersByTime(50);
+  clock.advance(50);
   expect([...inSlots]).toEqual(all.slice(0, 2));
   expect(said).toEqual(['a blocked', 'b blocked', 'c blocked']);
 });
 
 test('a message waits behind messages for the same endpoint, and not behind messages for other endpoints', () => {
-  const { messages, space, turnAway } = open();
+  const { clock, messages, space, turnAway } = open();
   const [waits, next] = [message('a'), message('b')];
   messages.onMessage(waits);
   turnAway(waits, HERE);
@@ -127,25 +121,25 @@ test('a message waits behind messages for the same endpoint, and not behind mess
   expect(messages.mustWaitBehind(next, HERE)).toBe(true);
   expect(messages.mustWaitBehind(next, THERE)).toBe(false);
   space[HERE] = 1;
-  vi.advanceTimersByTime(50);
+  clock.advance(50);
   expect(messages.mustWaitBehind(waits, HERE)).toBe(false);
 });
 
 test('an endpoint that rejects again is tried after a delay that doubles up to two seconds, until a message is settled', () => {
-  const { messages, inSlots, space, end, turnAway } = open();
+  const { clock, messages, inSlots, space, end, turnAway } = open();
   const [first, second] = [message('a'), message('b')];
   for (const each of [first, second]) {
     messages.onMessage(each);
     turnAway(each, HERE);
   }
   space[HERE] = 1;
-  vi.advanceTimersByTime(50);
+  clock.advance(50);
   for (const waitMs of [50, 100, 200, 400, 800, 1600, 2000, 2000]) {
     const [each] = inSlots;
     turnAway(each!, HERE);
-    vi.advanceTimersByTime(waitMs - 50);
+    clock.advance(waitMs - 50);
     expect(inSlots.size).toBe(0);
-    vi.advanceTimersByTime(100);
+    clock.advance(100);
     expect(inSlots.size).toBe(1);
   }
   const [each] = inSlots;
@@ -187,7 +181,7 @@ test('a redelivery of a message is sent if the message was not acked', () => {
 });
 
 test('a stop requeues every message without a slot, and later also new messages and messages without capacity', () => {
-  const { messages, handedBack, turnAway } = open({ slots: 2 });
+  const { clock, messages, handedBack, turnAway } = open({ slots: 2 });
   const [waits, inSlot, due, behind] = [message('a'), message('b'), message('c'), message('b')];
   messages.onMessage(waits);
   turnAway(waits, HERE);
@@ -198,6 +192,6 @@ test('a stop requeues every message without a slot, and later also new messages 
   messages.onMessage(late);
   expect(messages.defer(inSlot, HERE)).toBe(true);
   expect(handedBack.slice(3)).toEqual([late, inSlot]);
-  vi.advanceTimersByTime(60_000);
+  clock.advance(60_000);
   expect(handedBack.length).toBe(5);
 });

@@ -1,19 +1,14 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { OrderedQueueReader } from '../../../src/delivery/ordered/ordered-reader.ts';
 import type { QueueSink } from '../../../src/delivery/queue-pool.ts';
 import { createLogger } from '../../../src/runtime/logger.ts';
-
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+import { HandClock } from '../../support/hand-clock.ts';
 
 async function open(
   queues: Record<string, number>,
   { mostOpen: maxOpenQueues = 2, mostKnown: maxTrackedQueues = 1000 } = {},
 ) {
+  const clock = new HandClock();
   const held = new Map(Object.entries(queues));
   const owners = new Map<string, QueueSink<{ readonly pending: number }>>();
   const opened: string[] = [];
@@ -43,10 +38,10 @@ async function open(
     maxTrackedQueues,
     mayPull: () => true,
     log: await createLogger({ level: 'silent', format: 'json' }),
-    now: () => Date.now(),
+    clock,
   });
   keys.start(() => {});
-  const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+  const pass = (ms: number) => clock.advanceAsync(ms);
   await pass(100);
   return {
     keys,

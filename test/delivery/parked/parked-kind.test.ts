@@ -8,6 +8,7 @@ import { ParkedKind } from '../../../src/delivery/parked/parked-kind.ts';
 import { ParkedSlotShare } from '../../../src/delivery/parked/parked-share.ts';
 import { QueueReader } from '../../../src/delivery/parked/queue-reader.ts';
 import type { QueueSink } from '../../../src/delivery/queue-pool.ts';
+import { systemClock } from '../../../src/runtime/clock.ts';
 import type { Logger } from '../../../src/runtime/logger.ts';
 
 type Parked = { readonly pending: number };
@@ -71,7 +72,7 @@ beforeEach(() => {
     maxEndpoints: 16,
     isBusy: () => false,
     limits: NO_LIMITS,
-    now: () => performance.now(),
+    clock: systemClock,
     random: () => 0.5,
   });
 });
