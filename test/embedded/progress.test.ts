@@ -1,17 +1,17 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { announceIfSlow } from '../../src/embedded/progress.ts';
-
-beforeEach(() => vi.useFakeTimers());
-afterEach(() => vi.useRealTimers());
+import { HandClock } from '../support/hand-clock.ts';
 
 /** The lines that announce a step that takes this number of seconds. */
 async function linesOf(seconds: number, isTerminal: boolean): Promise<string[]> {
+  const clock = new HandClock();
   const lines: string[] = [];
-  const work = () => new Promise<string>((resolve) => setTimeout(() => resolve('done'), seconds * 1000 - 1));
-  const announced = announceIfSlow('Making it …', (line) => lines.push(line), work, isTerminal);
-  await vi.advanceTimersByTimeAsync(seconds * 1000);
+  const work = () => new Promise<string>((resolve) => clock.after(seconds * 1000 - 1, () => resolve('done')));
+  const options = { isTerminal, clock };
+  const announced = announceIfSlow('Making it …', (line) => lines.push(line), work, options);
+  await clock.advanceAsync(seconds * 1000);
   expect(await announced).toBe('done');
-  await vi.advanceTimersByTimeAsync(100_000);
+  await clock.advanceAsync(100_000);
   return lines;
 }
 
@@ -29,9 +29,13 @@ test('a slow step is announced every half minute in a log', async () => {
 });
 
 test('a step is not announced after it failed', async () => {
+  const clock = new HandClock();
   const announce = vi.fn();
-  const failing = announceIfSlow('Making it …', announce, () => Promise.reject(new Error('no')), true);
+  const failing = announceIfSlow('Making it …', announce, () => Promise.reject(new Error('no')), {
+    isTerminal: true,
+    clock,
+  });
   await expect(failing).rejects.toThrow('no');
-  await vi.advanceTimersByTimeAsync(100_000);
+  await clock.advanceAsync(100_000);
   expect(announce).not.toHaveBeenCalled();
 });

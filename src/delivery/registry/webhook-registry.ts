@@ -1,8 +1,8 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import { type Endpoint, endpointOf, Registry, type RegistryPolicy } from '../../core/endpoint/registry.ts';
 import type { EndpointRow } from '../../core/endpoint/row.ts';
 import type { Delivery } from '../../core/message/delivery.ts';
 import { matches } from '../../core/subject.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { every } from '../../runtime/every.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import { Listeners } from '../../runtime/listeners.ts';
@@ -29,6 +29,7 @@ export type WebhookRegistryOptions = {
   readonly rows: WebhookRows;
   /** SUBJECT and ORDERED_SUBJECT: the subjects that this group consumes. */
   readonly subjects: readonly string[];
+  readonly clock: Clock;
   readonly log: Logger;
 };
 
@@ -73,7 +74,7 @@ export class WebhookRegistry {
   #reading: Promise<void> | null = null;
   #again = false;
   #refreshing: Promise<void> | null = null;
-  /** When the last read started and ended, on the clock of `performance.now()`. */
+  /** When the last read started and ended, on the clock of the options. */
   #startedAt = Number.NEGATIVE_INFINITY;
   #endedAt = Number.NEGATIVE_INFINITY;
   #stopTimer = () => {};
@@ -109,14 +110,14 @@ export class WebhookRegistry {
   }
 
   async start(): Promise<void> {
-    const { rows } = this.#options;
+    const { rows, clock } = this.#options;
     this.#listening = rows.listen(() => {
       this.#read();
       this.#notified.call();
     });
-    this.#stopTimer = every(READ_EVERY_MS, () => this.#read());
+    this.#stopTimer = every(READ_EVERY_MS, () => this.#read(), { clock });
     this.#read();
-    await withTimeout(FIRST_READ_MS, this.#reading ?? Promise.resolve());
+    await withTimeout(FIRST_READ_MS, this.#reading ?? Promise.resolve(), clock);
   }
 
   async stop(): Promise<void> {
@@ -164,9 +165,10 @@ export class WebhookRegistry {
   }
 
   async #refresh(): Promise<void> {
+    const { clock } = this.#options;
     const pauseMs = Math.max(REFRESH_EVERY_MS, (this.#endedAt - this.#startedAt) / MAX_READING_SHARE);
-    const leftMs = this.#endedAt + pauseMs - performance.now();
-    if (leftMs > 0) await wait(leftMs);
+    const leftMs = this.#endedAt + pauseMs - clock.now();
+    if (leftMs > 0) await new Promise<void>((resolve) => clock.after(leftMs, resolve));
     this.#read();
     await this.#reading;
   }
@@ -187,9 +189,10 @@ export class WebhookRegistry {
   }
 
   async #readOnce(): Promise<void> {
-    const { rows, policy } = this.#options;
-    const startedAt = performance.now();
-    const slow = setTimeout(() => this.#onReadFailed(`no answer within ${SLOW_MS / 1000} s`), SLOW_MS);
+    const { rows, policy, clock } = this.#options;
+    const startedAt = clock.now();
+    const noAnswer = `no answer within ${SLOW_MS / 1000} s`;
+    const cancel = clock.after(SLOW_MS, () => this.#onReadFailed(noAnswer));
     try {
       const read = await rows.read();
       const hadProblem = this.#problem !== null;
@@ -208,9 +211,9 @@ export class WebhookRegistry {
     } catch (error) {
       this.#onReadFailed(errorMessage(error));
     } finally {
-      clearTimeout(slow);
+      cancel();
       this.#startedAt = startedAt;
-      this.#endedAt = performance.now();
+      this.#endedAt = clock.now();
     }
   }
 

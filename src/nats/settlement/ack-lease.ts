@@ -1,3 +1,4 @@
+import type { Clock } from '../../runtime/clock.ts';
 import { every } from '../../runtime/every.ts';
 import type { NatsClient } from '../connection/client.ts';
 import type { ReceivedMessage } from '../messages/received-message.ts';
@@ -25,6 +26,8 @@ export type LeaseManagerOptions = {
   readonly ackWaitMs: number;
   /** True if the message's stream was created again: the server would take an ack for an ack of another message. */
   isGone(message: ReceivedMessage): boolean;
+  /** In a worker, the clock of the process: the ack buffer compares the end of a lease with `performance.now()`. */
+  readonly clock: Clock;
 };
 
 /**
@@ -35,23 +38,23 @@ export type LeaseManagerOptions = {
  */
 export class LeaseManager {
   readonly #options: LeaseManagerOptions;
-  /**
-   * When the last progress message was sent, of an ordered message the last confirmed one, on the clock of `performance.now()`.
-   */
+  /** When the last progress message was sent, of an ordered message the last confirmed one, on the clock of the options. */
   readonly #confirmedAt = new Map<ReceivedMessage, number>();
   readonly #release: () => void;
   /**
-   * Send time of the last PING that got its PONG, on the clock of `performance.now()`. Everything that is read after that PONG
-   * left the server after this time, even if this process was paused. So the lease on an ordered message starts here.
+   * Send time of the last PING that got its PONG, on the clock of the options. Everything that is read after that PONG left
+   * the server after this time, even if this process was paused. So the lease on an ordered message starts here.
    */
-  #answeredAt = performance.now();
+  #answeredAt: number;
 
   constructor(options: LeaseManagerOptions) {
     this.#options = options;
+    const { ackWaitMs, client, clock } = options;
+    this.#answeredAt = clock.now();
     const releases = [
-      every(options.ackWaitMs / 6, () => this.#extendAll()),
-      every(Math.min(PING.maxMs, PING.share * options.ackWaitMs), () => this.#ping()),
-      options.client.listen({ onReconnect: () => this.#extendAll() }),
+      every(ackWaitMs / 6, () => this.#extendAll(), { clock }),
+      every(Math.min(PING.maxMs, PING.share * ackWaitMs), () => this.#ping(), { clock }),
+      client.listen({ onReconnect: () => this.#extendAll() }),
     ];
     this.#release = () => {
       for (const release of releases) release();
@@ -72,7 +75,7 @@ export class LeaseManager {
    */
   isLeaseValid(message: ReceivedMessage, forMs = 0): boolean {
     const lease = this.#leaseOf(message);
-    return lease === undefined || performance.now() + forMs < lease.expiresAt;
+    return lease === undefined || this.#options.clock.now() + forMs < lease.expiresAt;
   }
 
   /** Sends the final ack or nak of the message, if its lease is still valid. */
@@ -96,7 +99,7 @@ export class LeaseManager {
   async #ping(): Promise<void> {
     const { connection, isConnected } = this.#options.client;
     if (!isConnected()) return;
-    const at = performance.now();
+    const at = this.#options.clock.now();
     await connection.flush().then(
       () => {
         this.#answeredAt = at;
@@ -109,7 +112,7 @@ export class LeaseManager {
     const { client, acks, ackWaitMs, isGone } = this.#options;
     // While the server cannot receive progress messages, or refuses them, they would only pile up.
     if (!client.isConnected() || acks.problem() !== null) return;
-    const at = performance.now();
+    const at = this.#options.clock.now();
     for (const [message, confirmedAt] of this.#confirmedAt) {
       const lease = this.#leaseOf(message);
       const extendAfter = lease === undefined ? EXTEND_AFTER.other : EXTEND_AFTER.ordered;

@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { ProblemLog } from '../../runtime/problem-log.ts';
 import type { NatsLog } from '../connection/client.ts';
 import type { StoreFailed, StoreFailure } from '../publishing/store-failure.ts';
@@ -18,14 +19,17 @@ const OF_ONE_MESSAGE = new Set<StoreFailure>(['tooLarge', 'invalid']);
 export class StoreProblem {
   readonly #log: NatsLog;
   readonly #stream: string;
+  readonly #clock: Clock;
   readonly #problem: ProblemLog;
   #why: string | null = null;
   #until = 0;
 
-  constructor(log: NatsLog, stream: string) {
+  constructor(log: NatsLog, stream: string, clock: Clock = systemClock) {
     this.#log = log;
     this.#stream = stream;
+    this.#clock = clock;
     this.#problem = new ProblemLog({
+      clock,
       quietMs: LASTS_MS,
       sayOver: () => log.info({ stream }, 'parking.recovered'),
     });
@@ -39,7 +43,7 @@ export class StoreProblem {
       this.#log.error({ stream: this.#stream, error: detail, hint: KEPT }, 'parking.failed'),
     );
     this.#why = why;
-    this.#until = performance.now() + LASTS_MS;
+    this.#until = this.#clock.now() + LASTS_MS;
     return why;
   }
 
@@ -49,6 +53,6 @@ export class StoreProblem {
   }
 
   current(): string | null {
-    return performance.now() < this.#until ? this.#why : null;
+    return this.#clock.now() < this.#until ? this.#why : null;
   }
 }

@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { failpoint } from '../../runtime/failpoint.ts';
 import { ProblemLog } from '../../runtime/problem-log.ts';
 import type { NatsClient } from '../connection/client.ts';
@@ -43,8 +44,8 @@ export type SettlementOptions = {
    * True if the message's stream was created again: the server would take an ack for an ack of another message. @default never
    */
   readonly isGone?: (message: ReceivedMessage) => boolean;
-  /** Milliseconds on a clock that never goes back. @default `performance.now` */
-  readonly now?: () => number;
+  /** @default the clock of the process */
+  readonly clock?: Clock;
 };
 
 /** What can be done with a message. Each effect reports what happened; `delivery/settler.ts` decides. */
@@ -80,17 +81,20 @@ export function createSettlement({
   parkedWriter,
   ackWaitMs,
   isGone = () => false,
-  now = () => performance.now(),
+  clock = systemClock,
 }: SettlementOptions): Settlement {
-  const leases = new LeaseManager({ client, acks, ackWaitMs, isGone });
+  const leases = new LeaseManager({ client, acks, ackWaitMs, isGone, clock });
   let problem: { readonly why: string; readonly until: number } | null = null;
-  const problemLog = new ProblemLog({ sayOver: () => client.log.info({}, 'dead_letter.recovered') });
+  const problemLog = new ProblemLog({
+    clock,
+    sayOver: () => client.log.info({}, 'dead_letter.recovered'),
+  });
 
   /** Logged when it begins and when it is over: each dead letter is tried again and again. */
   function reportProblem(why: string | null): void {
     if (why === null) problemLog.clear();
     else problemLog.report(() => client.log.error({ error: why, hint: KEPT }, 'dead_letter.store_failed'));
-    problem = why === null ? null : { why, until: now() + PROBLEM_LASTS_MS };
+    problem = why === null ? null : { why, until: clock.now() + PROBLEM_LASTS_MS };
   }
 
   /**
@@ -138,7 +142,7 @@ export function createSettlement({
     },
     abandon: (message) => leases.remove(message),
     isLeaseValid: (message, forMs) => leases.isLeaseValid(message, forMs),
-    problem: () => (problem !== null && now() < problem.until ? problem.why : null),
+    problem: () => (problem !== null && clock.now() < problem.until ? problem.why : null),
     stop: () => leases.stop(),
   };
 }

@@ -4,6 +4,7 @@ import type { Admission } from '../../delivery/admission/admission.ts';
 import { EndpointLimitsWatcher } from '../../delivery/admission/limits-watcher.ts';
 import { WebhookRegistry } from '../../delivery/registry/webhook-registry.ts';
 import { readEndpointLimits } from '../../postgres/tables/endpoints-table.ts';
+import { systemClock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { retryPolicy } from './steps.ts';
 import { webhookRows } from './webhook-rows.ts';
@@ -21,6 +22,7 @@ export function assembleRegistry({ settings, log, pool, admission }: RegistryPar
     policy: { retries: retryPolicy(settings), disabled: settings.DISABLED_ENDPOINT },
     rows: webhookRows(pool, settings.DATABASE_URL, log),
     subjects: [...settings.SUBJECT, ...settings.ORDERED_SUBJECT],
+    clock: systemClock,
     log,
   });
   const group = { streamName: settings.STREAM_NAME, queueGroup: settings.QUEUE_GROUP };

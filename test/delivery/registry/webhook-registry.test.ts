@@ -1,8 +1,10 @@
 import { pino } from 'pino';
-import { expect, it, onTestFinished, vi } from 'vitest';
+import { expect, it } from 'vitest';
 import type { EndpointRow } from '../../../src/core/endpoint/row.ts';
 import { WebhookRegistry } from '../../../src/delivery/registry/webhook-registry.ts';
+import { type Clock, systemClock } from '../../../src/runtime/clock.ts';
 import { registeredRow } from '../../core/endpoint/registered-row.ts';
+import { HandClock } from '../../support/hand-clock.ts';
 
 const RETRIES = {
   maxAttempts: 7,
@@ -10,7 +12,7 @@ const RETRIES = {
   backoff: { baseMs: 1, maxMs: 60_000, multiplier: 2, retryAfterMaxMs: 5000 },
 };
 
-async function started(read: () => Promise<readonly EndpointRow[]>) {
+async function started(read: () => Promise<readonly EndpointRow[]>, clock: Clock = systemClock) {
   const said: string[] = [];
   const registry = new WebhookRegistry({
     policy: { retries: RETRIES, disabled: 'park' },
@@ -21,6 +23,7 @@ async function started(read: () => Promise<readonly EndpointRow[]>) {
       disable: async () => false,
       noteFailing: async () => false,
     },
+    clock,
     log: pino({}, { write: (line) => said.push(line) }),
   });
   await registry.start();
@@ -74,19 +77,19 @@ it('the registry keeps the time of its snapshot if it cannot read again', async 
 });
 
 it('the registry reports a read without an answer within 5 s as a problem, until the answer comes', async () => {
-  vi.useFakeTimers();
-  onTestFinished(() => void vi.useRealTimers());
+  const clock = new HandClock();
   let answer: (rows: readonly EndpointRow[]) => void = () => {};
   let hangs = false;
-  const { registry, said } = await started(async () =>
-    hangs ? new Promise((resolve) => (answer = resolve)) : [registeredRow()],
+  const { registry, said } = await started(
+    async () => (hangs ? new Promise((resolve) => (answer = resolve)) : [registeredRow()]),
+    clock,
   );
   hangs = true;
-  await vi.advanceTimersByTimeAsync(250);
+  await clock.advanceAsync(250);
   const renewed = registry.refreshed();
-  await vi.advanceTimersByTimeAsync(4999);
+  await clock.advanceAsync(4999);
   expect(registry.problem).toBeNull();
-  await vi.advanceTimersByTimeAsync(1);
+  await clock.advanceAsync(1);
   expect(registry.problem).toBe('rule_webhooks: no answer within 5 s');
   answer([registeredRow()]);
   await renewed;

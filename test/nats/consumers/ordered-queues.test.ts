@@ -7,6 +7,7 @@ import { createAckBuffer } from '../../../src/nats/settlement/ack-buffer.ts';
 import { LeaseManager } from '../../../src/nats/settlement/ack-lease.ts';
 import { orderedCopySubject } from '../../../src/nats/streams/copy-subjects.ts';
 import { ensureInternalStream } from '../../../src/nats/streams/internal-stream.ts';
+import { systemClock } from '../../../src/runtime/clock.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
 import { ACCOUNT_PER_TEST, connectTo, failure, freshAccount } from '../servers.ts';
@@ -160,7 +161,13 @@ describe('an ordered queue', () => {
     const waiting = 'webhooks.ordered.waiting';
     for (const subject of [SUBJECT, waiting]) await store(subject);
     const acks = createAckBuffer(client);
-    const leases = new LeaseManager({ client, acks, ackWaitMs: 1000, isGone: () => false });
+    const leases = new LeaseManager({
+      client,
+      acks,
+      ackWaitMs: 1000,
+      isGone: () => false,
+      clock: systemClock,
+    });
     onTestFinished(() => leases.stop());
     const [held, retried] = [await openQueue(client, SUBJECT, 1000), await openQueue(client, waiting, 1000)];
     await until(() => held.messages.length + retried.messages.length === 2);

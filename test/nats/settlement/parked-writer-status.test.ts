@@ -1,19 +1,18 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { StoreProblem } from '../../../src/nats/settlement/parked-writer-status.ts';
+import { HandClock } from '../../support/hand-clock.ts';
 
 const FULL = { failed: 'streamFull', detail: 'it is full' } as const;
 
+let clock: HandClock;
 let said: string[];
 let trouble: StoreProblem;
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['performance'] });
+  clock = new HandClock();
   said = [];
   const keep = (_fields: object, event: string) => said.push(event);
   const log = { info: keep, warn() {}, error: keep };
-  trouble = new StoreProblem(log, 'WEBHOOKS_PARKED');
-});
-afterEach(() => {
-  vi.useRealTimers();
+  trouble = new StoreProblem(log, 'WEBHOOKS_PARKED', clock);
 });
 
 describe('a problem with parking', () => {
@@ -36,14 +35,14 @@ describe('a problem with parking', () => {
     trouble.report(FULL);
     trouble.clear();
     trouble.report(FULL);
-    vi.advanceTimersByTime(30_000);
+    clock.advance(30_000);
     trouble.report(FULL);
     expect(said).toEqual(['parking.failed', 'parking.recovered', 'parking.failed']);
   });
 
   it('is over after 30 s without another failure', () => {
     trouble.report(FULL);
-    vi.advanceTimersByTime(30_000);
+    clock.advance(30_000);
     expect(trouble.current()).toBeNull();
   });
 

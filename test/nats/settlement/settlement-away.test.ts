@@ -1,17 +1,12 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import type { NatsClient } from '../../../src/nats/connection/client.ts';
 import type { ReceivedMessage } from '../../../src/nats/messages/received-message.ts';
 import { createSettlement } from '../../../src/nats/settlement/settlement.ts';
-
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+import { HandClock } from '../../support/hand-clock.ts';
 
 /** A settlement that holds one message. It reports the message as in progress every 20 s, or every 10 s if it is ordered. */
 function holdOne(orderingKey: string | null = null) {
+  const clock = new HandClock();
   const server = {
     isConnected: true,
     trouble: null as string | null,
@@ -42,22 +37,23 @@ function holdOne(orderingKey: string | null = null) {
     deadLetters: { write: () => Promise.reject(new Error('not asked for')) },
     parkedWriter: {} as never,
     ackWaitMs: 60_000,
+    clock,
   });
   const message = { reply: '$JS.ACK.1', receivedAt: 0, orderingKey } as ReceivedMessage;
   settlement.hold(message);
-  return { server, said, settlement, handOut: message };
+  return { clock, server, said, settlement, handOut: message };
 }
 
 test('a held message is reported as in progress every third of the ack wait', () => {
-  const { said } = holdOne();
-  vi.advanceTimersByTime(65_000);
+  const { clock, said } = holdOne();
+  clock.advance(65_000);
   expect(said).toEqual(['+WPI', '+WPI', '+WPI']);
 });
 
 test('no reports pile up while NATS is away, and a held message is reported as soon as NATS is back', () => {
-  const { server, said } = holdOne();
+  const { clock, server, said } = holdOne();
   server.isConnected = false;
-  vi.advanceTimersByTime(3_600_000);
+  clock.advance(3_600_000);
   expect(said).toEqual([]);
   server.isConnected = true;
   server.reconnected();
@@ -65,11 +61,11 @@ test('no reports pile up while NATS is away, and a held message is reported as s
 });
 
 test('the lease of an ordered message ends before NATS can give the message to another worker', () => {
-  const { server, said, settlement, handOut: message } = holdOne('webhooks.ordered.k');
+  const { clock, server, said, settlement, handOut: message } = holdOne('webhooks.ordered.k');
   server.isConnected = false;
-  vi.advanceTimersByTime(53_000);
+  clock.advance(53_000);
   expect(settlement.isLeaseValid(message)).toBe(true);
-  vi.advanceTimersByTime(7000);
+  clock.advance(7000);
   expect(settlement.isLeaseValid(message)).toBe(false);
   server.isConnected = true;
   server.reconnected();
@@ -77,33 +73,33 @@ test('the lease of an ordered message ends before NATS can give the message to a
 });
 
 test('the lease of an ordered message lasts for one more attempt only if NATS has confirmed it lately', () => {
-  const { settlement, handOut: message } = holdOne('webhooks.ordered.k');
-  vi.advanceTimersByTime(20_000);
+  const { clock, settlement, handOut: message } = holdOne('webhooks.ordered.k');
+  clock.advance(20_000);
   expect(settlement.isLeaseValid(message, 30_000)).toBe(true);
-  vi.advanceTimersByTime(5000);
+  clock.advance(5000);
   expect([settlement.isLeaseValid(message, 30_000), settlement.isLeaseValid(message)]).toEqual([false, true]);
 });
 
 test('the lease of an ordered message starts with the last answered PING, because NATS may have sent the message just after it', async () => {
-  const { server, settlement } = holdOne();
-  vi.advanceTimersByTime(500);
+  const { clock, server, settlement } = holdOne();
+  clock.advance(500);
   server.answer();
   await Promise.resolve();
-  vi.advanceTimersByTime(53_500);
+  clock.advance(53_500);
   const late = {
     reply: '$JS.ACK.2',
-    receivedAt: performance.now(),
+    receivedAt: clock.now(),
     orderingKey: 'webhooks.ordered.k',
   } as ReceivedMessage;
   settlement.hold(late);
   expect(settlement.isLeaseValid(late)).toBe(true);
-  vi.advanceTimersByTime(1000);
+  clock.advance(1000);
   expect(settlement.isLeaseValid(late)).toBe(false);
 });
 
 test('no reports pile up while NATS denies them', () => {
-  const { server, said } = holdOne();
+  const { clock, server, said } = holdOne();
   server.trouble = 'denied';
-  vi.advanceTimersByTime(3_600_000);
+  clock.advance(3_600_000);
   expect(said).toEqual([]);
 });

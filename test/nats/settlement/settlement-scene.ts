@@ -11,6 +11,7 @@ import { createDeadLetterWriter } from '../../../src/nats/settlement/dead-letter
 import { createParkedWriter } from '../../../src/nats/settlement/parked-writer.ts';
 import { createSettlement } from '../../../src/nats/settlement/settlement.ts';
 import { ensureInternalStream } from '../../../src/nats/streams/internal-stream.ts';
+import { systemClock } from '../../../src/runtime/clock.ts';
 import { until } from '../../support/wait.ts';
 import { DURABLE, makeGroup, NO_LIMITS, STREAM } from '../group.ts';
 import { KEY, PARKED, WANTED } from './parking-scene.ts';
@@ -37,7 +38,15 @@ export async function startSettling(
   await ensureInternalStream(client, 'deadLetters', { name: DLQ, sourceStream: STREAM, replicas: 1 });
   const { createdAt: parkedCreated } = await ensureInternalStream(client, 'parked', WANTED);
   const messages: ReceivedMessage[] = [];
-  const clock = { now: 0 };
+  let skippedMs = 0;
+  const clock = {
+    ...systemClock,
+    now: () => systemClock.now() + skippedMs,
+    /** Moves `now()` forward. Timers keep their real time. */
+    skip(ms: number) {
+      skippedMs += ms;
+    },
+  };
   const parkedWriter = createParkedWriter(worker, { streamName: PARKED, sourceStream: STREAM });
   const settlement = createSettlement({
     client: worker,
@@ -45,7 +54,7 @@ export async function startSettling(
     deadLetters: createDeadLetterWriter(worker, { streamName: DLQ, sourceStream: STREAM }),
     parkedWriter,
     ackWaitMs,
-    now: () => clock.now,
+    clock,
   });
   const settler = new Settler({
     effects: settlement,
