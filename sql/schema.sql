@@ -179,7 +179,7 @@ CREATE TABLE rule_nats_streams (
   CONSTRAINT valid_storage CHECK ((storage_type = ANY (ARRAY['memory'::text, 'file'::text])))
 );
 
--- One row a worker process. Written by its flushes, marked inactive by its last one or by a peer, deleted by any worker's maintenance 30 days after it was last active.
+-- One row per worker process. Written by its first flush, before it takes a message, and by every later flush. Marked inactive by its last flush or by a peer. Deleted by the maintenance of any worker 30 days after it was last active.
 CREATE TABLE rule_nats_worker_instances (
   instance_id uuid NOT NULL,
   stream_name text NOT NULL,
@@ -190,6 +190,9 @@ CREATE TABLE rule_nats_worker_instances (
   last_active_at timestamp with time zone NOT NULL DEFAULT now(),
   active boolean NOT NULL DEFAULT true,
   queue_group text,
+  version text,
+  features text[],
+  settings jsonb,
   CONSTRAINT rule_nats_worker_instances_pkey PRIMARY KEY (instance_id),
   CONSTRAINT last_number_is_positive CHECK ((last_number > 0)),
   CONSTRAINT silent_after_ms_is_positive CHECK ((silent_after_ms > 0))

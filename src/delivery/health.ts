@@ -10,6 +10,8 @@ export type HealthProblems = {
   readonly parking: string | null;
   readonly order: string | null;
   readonly postgres: string | null;
+  /** The settings of the workers of the group differ. */
+  readonly settings: string | null;
 };
 
 export type Health = {
@@ -21,14 +23,14 @@ export type Health = {
 /**
  * A problem of NATS or of the dead-letter stream stops deliveries: failing. A problem of PostgreSQL, of the parked stream or of
  * the ordered stream does not: degraded. Without PostgreSQL, deliveries go on. Without the parked stream, messages of endpoints
- * with capacity are delivered. Without the ordered stream, messages without an ordering key are delivered.
+ * with capacity are delivered. Without the ordered stream, messages without an ordering key are delivered. With settings that
+ * differ from those of peers, each worker delivers what it may.
  */
 export function evaluateHealth(troubles: HealthProblems, draining: boolean): Health {
   const named = Object.fromEntries(Object.entries(troubles).filter(([, trouble]) => trouble !== null));
   if (draining) return { status: 'draining', troubles: named };
   if (troubles.nats !== null || troubles.deadLetters !== null) return { status: 'failing', troubles: named };
-  const isWell = troubles.postgres === null && troubles.parking === null && troubles.order === null;
-  return { status: isWell ? 'ok' : 'degraded', troubles: named };
+  return { status: Object.keys(named).length === 0 ? 'ok' : 'degraded', troubles: named };
 }
 
 const CHECK_EVERY_MS = 1000;

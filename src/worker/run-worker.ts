@@ -61,7 +61,7 @@ export async function runWorker(
   });
 
   const health = createHealthServer(settings, log, worker, routes(pool, worker), httpHost);
-  const statistics = statisticsOf(worker);
+  const statistics = statisticsOf(worker, log);
   const deliveries = new Deliveries(worker, isOrdered, settings.SHUTDOWN_DRAIN_MS);
   // Each service may use the services before it.
   const services = new ServiceGroup('worker', [

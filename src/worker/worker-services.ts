@@ -20,13 +20,19 @@ const STATISTICS_LINE_EVERY_MS = 60_000;
  */
 const FLUSH_MS = 5000;
 
+const UNKNOWN_TO_PEERS =
+  'The worker delivers. Until PostgreSQL takes its row, the other workers of the group do not know of it: they count on no feature and no setting of it, and share the limits of the group without it.';
+
 export interface StatisticsService extends Service {
   /** True if the last flush ended in time. */
   readonly isFlushed: boolean;
 }
 
-/** Flushes once before the deliveries start, so that other workers know that this worker shares the limits of the group. */
-export function statisticsOf({ statistics }: AssembledWorker): StatisticsService {
+/**
+ * Flushes once before the deliveries start. So the other workers know the version, the features and the settings of this worker
+ * before its first pull, and share the limits of the group with it.
+ */
+export function statisticsOf({ statistics }: AssembledWorker, log: Logger): StatisticsService {
   let isFlushed = false;
   return {
     name: 'statistics',
@@ -35,7 +41,12 @@ export function statisticsOf({ statistics }: AssembledWorker): StatisticsService
     },
     async start() {
       await statistics.start();
-      await withTimeout(FLUSH_MS, statistics.flush());
+      let isStored = false;
+      const storing = statistics.flush().then((stored) => {
+        isStored = stored;
+      });
+      await withTimeout(FLUSH_MS, storing);
+      if (!isStored) log.warn({ hint: UNKNOWN_TO_PEERS }, 'instance.write_failed');
     },
     async stop() {
       isFlushed = await withTimeout(FLUSH_MS, statistics.stop());

@@ -29,6 +29,7 @@ const linesOf = (...rows: ConsumerStats[]) =>
       rows,
       endpoints: { endpoints: [], total: 0 },
       group: 'NATS cannot be reached',
+      differing: [],
       parked: null,
       scheduled: null,
       ordered: null,

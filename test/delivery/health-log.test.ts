@@ -5,15 +5,15 @@ import { HandClock } from '../support/hand-clock.ts';
 
 const SECOND_MS = 1000;
 const well = evaluateHealth(
-  { nats: null, deadLetters: null, parking: null, order: null, postgres: null },
+  { nats: null, deadLetters: null, parking: null, order: null, postgres: null, settings: null },
   false,
 );
 const failing = evaluateHealth(
-  { nats: 'no such consumer', deadLetters: null, parking: null, order: null, postgres: null },
+  { nats: 'no such consumer', deadLetters: null, parking: null, order: null, postgres: null, settings: null },
   false,
 );
 const degraded = evaluateHealth(
-  { nats: null, deadLetters: null, parking: null, order: null, postgres: 'away' },
+  { nats: null, deadLetters: null, parking: null, order: null, postgres: 'away', settings: null },
   false,
 );
 

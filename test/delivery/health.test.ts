@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { evaluateHealth } from '../../src/delivery/health.ts';
 
-const WELL = { nats: null, deadLetters: null, parking: null, order: null, postgres: null };
+const WELL = { nats: null, deadLetters: null, parking: null, order: null, postgres: null, settings: null };
 
 it.each([
   ['ok if there is no problem', WELL, false, 'ok'],
@@ -14,6 +14,12 @@ it.each([
   [
     'degraded if webhooks cannot be parked, because endpoints with capacity still get webhooks',
     { ...WELL, parking: 'full' },
+    false,
+    'degraded',
+  ],
+  [
+    'degraded if settings differ from those of peers, because each worker delivers what it may',
+    { ...WELL, settings: 'differ' },
     false,
     'degraded',
   ],

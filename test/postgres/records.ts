@@ -18,6 +18,7 @@ export function flushOf(
     streamName: 'WEBHOOKS',
     consumerName: 'webhook-worker-1',
     queueGroup: 'webhook-workers',
+    description: { version: '0.2.0', features: [], settings: {} },
     progress: null,
     active: true,
     silentAfterMs: 30_000,

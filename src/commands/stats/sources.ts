@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Settings } from '../../config/settings.ts';
+import { type SettingDifference, settingDifferences } from '../../core/records/worker-instance.ts';
 import { SCHEDULED_KEYS } from '../../core/scheduled-queue.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { connectToNats } from '../../nats/connection/connection.ts';
@@ -12,6 +13,7 @@ import {
   readUnhealthyEndpoints,
   type UnhealthyEndpoints,
 } from '../../postgres/tables/endpoint-health-view.ts';
+import { readEndpointLimits } from '../../postgres/tables/endpoints-table.ts';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import { createLogger } from '../../runtime/logger.ts';
 import { withTimeout } from '../../runtime/with-timeout.ts';
@@ -22,6 +24,8 @@ import { ENDPOINTS_SHOWN } from './endpoints-view.ts';
 export type Snapshot = {
   readonly rows: readonly ConsumerStats[] | string;
   readonly endpoints: UnhealthyEndpoints | string;
+  /** Where the settings of the live workers of the group differ. */
+  readonly differing: readonly SettingDifference[];
   readonly group: ConsumerProgress | string;
   /** Messages in the parked queues of endpoints. Null if unknown. */
   readonly parked: number | null;
@@ -73,14 +77,26 @@ export async function openStatsSources(settings: Settings): Promise<StatsSources
 async function fromPostgres(
   pool: pg.Pool,
   settings: Settings,
-): Promise<Pick<Snapshot, 'rows' | 'endpoints'>> {
+): Promise<Pick<Snapshot, 'rows' | 'endpoints' | 'differing'>> {
   try {
     const rows = await readConsumerStats(pool, settings.STREAM_NAME);
-    return { rows, endpoints: await endpointsOf(pool, settings) };
+    return {
+      rows,
+      endpoints: await endpointsOf(pool, settings),
+      differing: await differingOf(pool, settings),
+    };
   } catch (error) {
     // The problem is reported once, instead of the workers.
-    return { rows: problemOf(error, settings), endpoints: NONE };
+    return { rows: problemOf(error, settings), endpoints: NONE, differing: [] };
   }
+}
+
+async function differingOf(
+  pool: pg.Pool,
+  { STREAM_NAME: streamName, QUEUE_GROUP: queueGroup }: Settings,
+): Promise<readonly SettingDifference[]> {
+  const { instances } = await readEndpointLimits(pool, { streamName, queueGroup });
+  return settingDifferences(instances);
 }
 
 function problemOf(error: unknown, settings: Settings): string {

@@ -1,3 +1,4 @@
+import { describeDifference } from '../../core/records/worker-instance.ts';
 import type { ConsumerStats } from '../../postgres/tables/consumer-stats-table.ts';
 import { type Column, textTable } from '../../runtime/text-table.ts';
 import { ago } from './ago.ts';
@@ -19,9 +20,9 @@ const COLUMNS: readonly Column[] = [
   ].map((name) => ({ name, align: 'right' as const })),
 ];
 
-/** Returns the output of `stats`: one row per worker, then the waiting messages of the group, then the unhealthy endpoints. */
+/** Returns the output of `stats`: one row per worker, then the waiting messages of the group, then what is wrong. */
 export function statsView(
-  { rows, endpoints, group, parked, scheduled, ordered, deadLetters }: Snapshot,
+  { rows, endpoints, differing, group, parked, scheduled, ordered, deadLetters }: Snapshot,
   now: Date,
 ): string {
   const lines = typeof rows === 'string' ? [rows] : rowLines(rows, now);
@@ -34,6 +35,7 @@ export function statsView(
         `${deadLetters ?? 'no'} dead letters`,
     );
   }
+  lines.push(...differing.map((one) => `the workers of the group differ in ${describeDifference(one)}`));
   if (typeof endpoints === 'string') lines.push(endpoints);
   else lines.push(...endpointLines(endpoints, now));
   return `${lines.join('\n')}\n`;

@@ -3,6 +3,7 @@ import type { Disposition } from '../retry/disposition.ts';
 import type { DeadLetterReason } from '../retry/verdict.ts';
 import type { ATTEMPT_COLUMNS, RecordOf } from './attempt-columns.ts';
 import type { EndpointStateRow } from './endpoint-state.ts';
+import type { InstanceDescription } from './worker-instance.ts';
 
 /** A settled message, as the counters need it. */
 type Happened = {
@@ -179,6 +180,8 @@ export type StatisticsFlush = {
   /** CONSUMER_NAME: names the row of `rule_nats_consumer_stats`. Several workers may share one name. */
   readonly consumerName: string;
   readonly queueGroup: string;
+  /** What the process says of itself: stored with its first flush. */
+  readonly description: InstanceDescription;
   readonly counters: Counters;
   /** Null if NATS could not be asked. */
   readonly progress: GroupProgress | null;

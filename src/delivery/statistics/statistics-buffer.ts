@@ -12,7 +12,7 @@ import {
 
 export type StatisticsBufferOptions = Pick<
   StatisticsFlush,
-  'instanceId' | 'streamName' | 'consumerName' | 'queueGroup' | 'silentAfterMs'
+  'instanceId' | 'streamName' | 'consumerName' | 'queueGroup' | 'description' | 'silentAfterMs'
 > & {
   /**
    * The most rows that are kept while the store does not answer, attempts and dead letters together. Further rows are dropped.
@@ -82,12 +82,13 @@ export class StatisticsBuffer {
    */
   async flush(progress: GroupProgress | null, active: boolean): Promise<void> {
     if (this.#uncertain !== null) await this.#send(this.#uncertain);
-    const { instanceId, streamName, consumerName, queueGroup, silentAfterMs } = this.#options;
+    const { instanceId, streamName, consumerName, queueGroup, description, silentAfterMs } = this.#options;
     const flush: StatisticsFlush = {
       instanceId,
       streamName,
       consumerName,
       queueGroup,
+      description,
       silentAfterMs,
       number: ++this.#number,
       counters: this.#counters,

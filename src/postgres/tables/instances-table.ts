@@ -1,12 +1,12 @@
 import type pg from 'pg';
 import type { StatisticsFlush } from '../../core/records/statistics.ts';
-import { nameText, storableCount } from './storable.ts';
+import { nameText, storableCount, storableText } from './storable.ts';
 
-/** A flush that is not newer than the last flush changes nothing, and returns no row. */
+/** The first flush of an instance adds its row, with what does not change later. A flush that is not newer than the last flush changes nothing, and returns no row. */
 const CLAIM = `
   INSERT INTO rule_nats_worker_instances AS instance
-    (instance_id, stream_name, consumer_name, queue_group, last_number, silent_after_ms, active)
-  VALUES ($1, $2, $3, $4, $5, $6, $7)
+    (instance_id, stream_name, consumer_name, queue_group, last_number, silent_after_ms, active, version, features, settings)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
   ON CONFLICT (instance_id) DO UPDATE
   SET last_number = EXCLUDED.last_number, silent_after_ms = EXCLUDED.silent_after_ms, last_active_at = now(),
     queue_group = EXCLUDED.queue_group, active = EXCLUDED.active
@@ -35,6 +35,9 @@ export async function claimFlush(client: pg.PoolClient, flush: StatisticsFlush):
     flush.number,
     Math.max(1, storableCount(flush.silentAfterMs)),
     flush.active,
+    storableText(flush.description.version),
+    flush.description.features,
+    JSON.stringify(flush.description.settings),
   ]);
   return rowCount === 1;
 }

@@ -1,4 +1,5 @@
 import { evaluateHealth, type Health } from '../../delivery/health.ts';
+import type { Peers } from '../../delivery/peers.ts';
 import type { WebhookRegistry } from '../../delivery/registry/webhook-registry.ts';
 import type { Statistics } from '../../delivery/statistics/statistics.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
@@ -14,12 +15,13 @@ export type HealthParts = AssembledSettlement & {
   readonly consumer: PullConsumer;
   readonly statistics: Statistics;
   readonly registry: WebhookRegistry;
+  readonly peers: Peers;
   readonly stopping: AbortSignal;
 };
 
 /** Wires the health of a worker, from the problems of its parts. */
 export function assembleHealth(parts: HealthParts) {
-  const { client, topology, orderedTopology, consumer, statistics, registry, stopping } = parts;
+  const { client, topology, orderedTopology, consumer, statistics, registry, peers, stopping } = parts;
   const { acks, parkedWriter, settlement } = parts;
 
   function natsProblem(): string | null {
@@ -36,6 +38,7 @@ export function assembleHealth(parts: HealthParts) {
         parking: parkedWriter.problem(),
         order: orderedTopology.problem(),
         postgres: statistics.problem ?? registry.problem,
+        settings: peers.problem(),
       },
       stopping.aborted,
     );

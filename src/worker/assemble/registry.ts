@@ -2,10 +2,12 @@ import type pg from 'pg';
 import type { Settings } from '../../config/settings.ts';
 import type { Admission } from '../../delivery/admission/admission.ts';
 import { EndpointLimitsWatcher } from '../../delivery/admission/limits-watcher.ts';
+import { Peers } from '../../delivery/peers.ts';
 import { WebhookRegistry } from '../../delivery/registry/webhook-registry.ts';
 import { readEndpointLimits } from '../../postgres/tables/endpoints-table.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import type { OwnInstance } from './instance.ts';
 import { retryPolicy } from './steps.ts';
 import { webhookRows } from './webhook-rows.ts';
 
@@ -13,11 +15,12 @@ export type RegistryParts = {
   readonly settings: Settings;
   readonly log: Logger;
   readonly pool: pg.Pool;
+  readonly own: OwnInstance;
   readonly admission: Admission;
 };
 
-/** Wires the rows of `rule_webhooks`, and the limits of each endpoint from rows, operators and settings. */
-export function assembleRegistry({ settings, log, pool, admission }: RegistryParts) {
+/** Wires the rows of `rule_webhooks`, the limits of each endpoint from rows, operators and settings, and the live peers. */
+export function assembleRegistry({ settings, log, pool, own, admission }: RegistryParts) {
   const registry = new WebhookRegistry({
     policy: { retries: retryPolicy(settings), disabled: settings.DISABLED_ENDPOINT },
     rows: webhookRows(pool, settings.DATABASE_URL, log),
@@ -26,17 +29,22 @@ export function assembleRegistry({ settings, log, pool, admission }: RegistryPar
     log,
   });
   const group = { streamName: settings.STREAM_NAME, queueGroup: settings.QUEUE_GROUP };
+  const peers = new Peers({ own, log, now: () => performance.now() });
   const limits = new EndpointLimitsWatcher({
     defaults: {
       concurrency: settings.ENDPOINT_CONCURRENCY,
       ratePerSecond: settings.ENDPOINT_RATE_LIMIT,
       disabledEndpoint: settings.DISABLED_ENDPOINT,
     },
-    read: () => readEndpointLimits(pool, group),
+    async read() {
+      const read = await readEndpointLimits(pool, group);
+      peers.onRead(read.instances);
+      return read;
+    },
     admission,
     log,
   });
   registry.onChanged(() => limits.onRegistryChanged(registry));
   registry.onNotified(() => limits.refresh());
-  return { registry, limits };
+  return { registry, limits, peers };
 }

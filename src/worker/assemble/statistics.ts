@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Settings } from '../../config/settings.ts';
 import type { EndpointReporter } from '../../delivery/admission/endpoint-report.ts';
 import type { OrderedQueueReader } from '../../delivery/ordered/ordered-reader.ts';
@@ -6,11 +5,13 @@ import { type MaintainedStatisticsStore, Statistics } from '../../delivery/stati
 import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Topology } from '../topology/topology.ts';
+import type { OwnInstance } from './instance.ts';
 
 export type StatisticsParts = {
   readonly settings: Settings;
   readonly log: Logger;
   readonly topology: Topology;
+  readonly own: OwnInstance;
   readonly store: MaintainedStatisticsStore;
   readonly orderedReader: OrderedQueueReader<ReceivedMessage>;
   readonly reporter: EndpointReporter;
@@ -21,11 +22,12 @@ const HEARTBEAT_TIMEOUT = { intervals: 4, minMs: 30_000 };
 
 /** Wires the statistics that are flushed into PostgreSQL. */
 export function assembleStatistics(parts: StatisticsParts): Statistics {
-  const { settings, log, topology, store, orderedReader, reporter } = parts;
+  const { settings, log, topology, own, store, orderedReader, reporter } = parts;
   const { intervals, minMs } = HEARTBEAT_TIMEOUT;
   return new Statistics(
     {
-      instanceId: randomUUID(),
+      instanceId: own.instanceId,
+      description: own,
       streamName: settings.STREAM_NAME,
       consumerName: settings.CONSUMER_NAME,
       queueGroup: settings.QUEUE_GROUP,

@@ -19,6 +19,7 @@ import type { OrderedTopology } from '../topology/ordered-topology.ts';
 import type { Topology } from '../topology/topology.ts';
 import { assembleAdmission } from './admission.ts';
 import { assembleHealth } from './health.ts';
+import { describeInstance } from './instance.ts';
 import { logLocalFaults } from './local-fault-log.ts';
 import { assembleOrdered } from './ordered.ts';
 import { assembleRegistry } from './registry.ts';
@@ -51,7 +52,8 @@ export function assembleWorker(parts: WorkerParts) {
   const { settings, log, client, topology, orderedTopology } = parts;
   const { pool, statisticsStore } = parts.database;
   const stopping = new AbortController();
-  const common = { settings, log, client, topology, orderedTopology };
+  const own = describeInstance(settings, parts.alsoAllowedCidrs ?? []);
+  const common = { settings, log, client, topology, orderedTopology, own };
 
   // Sending, slots and settlement.
   const sender = assembleSender(settings, parts.alsoAllowedCidrs ?? []);
@@ -95,7 +97,7 @@ export function assembleWorker(parts: WorkerParts) {
   });
 
   // Steps of a delivery.
-  const { registry, limits } = assembleRegistry({ settings, log, pool, admission });
+  const { registry, limits, peers } = assembleRegistry({ settings, log, pool, own, admission });
   const ackPending = new AckPendingMonitor(() => topology.isNearAckPendingLimit());
   const statistics = assembleStatistics({
     ...common,
@@ -159,6 +161,7 @@ export function assembleWorker(parts: WorkerParts) {
     consumer,
     statistics,
     registry,
+    peers,
     stopping: stopping.signal,
   });
 
@@ -178,6 +181,7 @@ export function assembleWorker(parts: WorkerParts) {
     dispatcher,
     registry,
     limits,
+    peers,
     ackPending,
     statistics,
     intake,

@@ -47,6 +47,7 @@ const buffer = (to: ReturnType<typeof store>, maxRows = 100, endpoints = (): End
       streamName: 's',
       consumerName: 'c',
       queueGroup: 'g',
+      description: { version: '1', features: [], settings: {} },
       silentAfterMs: 30_000,
       maxRows,
       maxBytes: 100_000,

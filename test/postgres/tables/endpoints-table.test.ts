@@ -93,7 +93,27 @@ describe('a row of rule_nats_endpoints', () => {
        WHERE instance_id = $1`,
       [silent.instanceId],
     );
-    expect(await read()).toEqual({ byOperator: new Map(), liveWorkers: 2 });
+    expect(await read()).toMatchObject({ byOperator: new Map(), liveWorkers: 2 });
+  });
+
+  it('comes with what each worker says of itself', async () => {
+    const description = {
+      version: '9.8.7',
+      features: ['instance-row'],
+      settings: { ALLOWED_PORTS: [80, 443], EGRESS_PROXY: null },
+    } as const;
+    const flush = flushOf({ consumerName: 'one', description });
+    await storeFlush(database.pool, flush);
+    await storeFlush(database.pool, { ...flush, number: 2 });
+    expect((await read()).instances).toEqual([{ instanceId: flush.instanceId, name: 'one', ...description }]);
+  });
+
+  it('comes with a worker of an older version as one without features', async () => {
+    await run(`INSERT INTO rule_nats_worker_instances (instance_id, stream_name, consumer_name, last_number, silent_after_ms)
+      VALUES (gen_random_uuid(), 'WEBHOOKS', 'older', 1, 30000)`);
+    expect((await read()).instances).toMatchObject([
+      { name: 'older', version: null, features: [], settings: null },
+    ]);
   });
 
   it('is shared with a worker of an older version, which stores no group', async () => {
