@@ -21,6 +21,11 @@ export type PeersOptions = {
  * changes nothing. Above it, a worker that started meanwhile may be missing in the read, so the peers count as unknown.
  */
 const KNOWN_FOR_MS = 30_000;
+/**
+ * How long a peer that stopped still counts as one that may come back, in milliseconds. Below it, the restart of one worker would
+ * turn messages that only this worker may send into dead letters of the others.
+ */
+const MAY_COME_BACK_MS = 60_000;
 const DIFFER =
   'The fate of a message depends on the worker that takes it. Give all workers of the group the same settings.';
 
@@ -29,6 +34,8 @@ export class Peers {
   readonly #options: PeersOptions;
   readonly #read = new Listeners();
   #live: readonly LiveInstance[] = [];
+  /** Every peer of the last MAY_COME_BACK_MS, and when it was last seen, by instance id. */
+  readonly #seen = new Map<string, { readonly instance: LiveInstance; readonly at: number }>();
   #readAt = Number.NEGATIVE_INFINITY;
   #logged = '';
 
@@ -46,6 +53,8 @@ export class Peers {
     const { own, now } = this.#options;
     this.#live = live.filter(({ instanceId }) => instanceId !== own.instanceId);
     this.#readAt = now();
+    for (const instance of this.#live) this.#seen.set(instance.instanceId, { instance, at: now() });
+    for (const [id, { at }] of this.#seen) if (now() - at > MAY_COME_BACK_MS) this.#seen.delete(id);
     this.#logDifferences();
     this.#read.call();
   }
@@ -53,6 +62,11 @@ export class Peers {
   /** The live peers, without this worker; null while they are not known. */
   live(): readonly LiveInstance[] | null {
     return this.#options.now() - this.#readAt < KNOWN_FOR_MS ? this.#live : null;
+  }
+
+  /** The live peers, and those that stopped within the last minute and may come back; null while they are not known. */
+  recent(): readonly LiveInstance[] | null {
+    return this.live() === null ? null : [...this.#seen.values()].map(({ instance }) => instance);
   }
 
   /** True if every live peer has the feature. False while the peers are not known, because an older one may run. */

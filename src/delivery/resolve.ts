@@ -18,7 +18,7 @@ export type Undeliverable = {
   readonly endpointKey: string;
   readonly outcome: Extract<
     Outcome,
-    { kind: 'blocked' | 'undeliverable' | 'filtered' | 'localFault' | 'expired' | 'notDue' }
+    { kind: 'blocked' | 'held' | 'undeliverable' | 'filtered' | 'localFault' | 'expired' | 'notDue' }
   >;
   /** The request that would have been sent, if only the time of the message prevents it. */
   readonly intended?: Delivery;
@@ -132,9 +132,10 @@ function toEndpoint(
   message: Message,
 ): Delivery | Undeliverable {
   const { request, key } = endpoint;
-  if (request.kind === 'forbidden')
-    return { id, endpointKey: key, outcome: { kind: 'blocked', detail: request.detail } };
-  if (request.kind !== 'request') return undeliverable(id, key, request.kind, request.detail);
+  if (request.kind === 'disabled') return undeliverable(id, key, 'disabled', request.detail);
+  // The row is wrong. Its messages wait until an operator mends it: the limits pause its parked queue until then.
+  if (request.kind !== 'request')
+    return { id, endpointKey: key, outcome: { kind: 'held', detail: request.detail } };
   const filled = fillRequest(request, id, data, message);
   if ('kind' in filled)
     return undeliverable(id, key, 'malformed', `${nameOf(endpoint.row)}: ${filled.detail}`);

@@ -24,7 +24,7 @@ export function checkedLookup(rules: Pick<AddressRules, 'check'>, resolve: Resol
       if (error) return callback(error, [], 0);
       for (const { address } of addresses) {
         const why = rules.check(address);
-        if (why !== null) return callback(refusal(hostname, address, why), [], 0);
+        if (why !== null) return callback(refusal(hostname, address, why, addresses), [], 0);
       }
       const [first] = addresses;
       if (first === undefined) return callback(noAddress(hostname), [], 0);
@@ -35,9 +35,18 @@ export function checkedLookup(rules: Pick<AddressRules, 'check'>, resolve: Resol
   };
 }
 
-function refusal(hostname: string, address: string, why: string): NodeJS.ErrnoException {
+/** The error for a name with a refused address. `addresses`: all of the name. */
+export type AddressRefusal = NodeJS.ErrnoException & { readonly addresses: readonly string[] };
+
+function refusal(
+  hostname: string,
+  address: string,
+  why: string,
+  all: readonly LookupAddress[],
+): AddressRefusal {
   return Object.assign(new Error(`${hostname} resolves to ${address}, which is refused: ${why}`), {
     code: ADDRESS_REFUSED,
+    addresses: all.map((each) => each.address),
   });
 }
 

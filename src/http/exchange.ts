@@ -4,7 +4,7 @@ import { detachedText } from '../core/detached-text.ts';
 import type { Outcome } from '../core/retry/attempt.ts';
 import { parseRetryAfter } from '../core/retry/backoff.ts';
 import { errorCode, errorMessage } from '../runtime/failure.ts';
-import { ADDRESS_REFUSED } from './checked-lookup.ts';
+import { ADDRESS_REFUSED, type AddressRefusal } from './checked-lookup.ts';
 import { EGRESS_PROXY_AWAY, EGRESS_PROXY_LOGIN } from './proxy-pool.ts';
 
 /** The start of a failure's body is kept in the attempt row, up to this length, in bytes. */
@@ -141,7 +141,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 function outcomeOf(error: unknown, afterMs: number): Outcome {
   const cause = relevantError(error);
   const code = errorCode(cause) ?? 'UNKNOWN';
-  if (code === ADDRESS_REFUSED) return { kind: 'blocked', detail: detailOf(cause) };
+  if (code === ADDRESS_REFUSED)
+    return { kind: 'blocked', detail: detailOf(cause), addresses: (cause as AddressRefusal).addresses };
   if (isLocalFault(cause)) return { kind: 'localFault', code };
   if (code === 'UND_ERR_CONNECT_TIMEOUT') {
     return { kind: 'timedOut', phase: 'connect', afterMs: Math.round(afterMs) };

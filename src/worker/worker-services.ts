@@ -75,7 +75,7 @@ export function connectionsOf(
  * Rows and limits of endpoints. They are read before the deliveries start, so that a paused endpoint stays paused over a
  * restart.
  */
-export function endpointsOf({ registry, limits }: AssembledWorker): Service {
+export function endpointsOf({ registry, limits, holds }: AssembledWorker): Service {
   return {
     name: 'endpoints',
     async start() {
@@ -83,6 +83,7 @@ export function endpointsOf({ registry, limits }: AssembledWorker): Service {
     },
     async stop() {
       limits.stop();
+      holds.stop();
       await withTimeout(FLUSH_MS, registry.stop());
     },
   };

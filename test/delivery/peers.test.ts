@@ -60,6 +60,16 @@ describe('the peers of a worker', () => {
     expect(peers.allHave('instance-row')).toBe(false);
   });
 
+  it('that stopped a moment ago may come back', () => {
+    peers.onRead([OWN, instance('a')]);
+    now = 5000;
+    peers.onRead([OWN]);
+    expect([peers.live(), peers.recent()]).toEqual([[], [instance('a')]]);
+    now = 70_000;
+    peers.onRead([OWN]);
+    expect(peers.recent()).toEqual([]);
+  });
+
   it('tell who waits for a read', () => {
     let reads = 0;
     peers.onReadDone(() => reads++);

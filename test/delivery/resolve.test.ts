@@ -119,8 +119,11 @@ describe('a message without a URL', () => {
 
   it.each([
     ['that is not enabled', { enabled: false }, { kind: 'undeliverable', reason: 'disabled' }],
-    ['with an invalid URL', { url: 'x' }, { kind: 'undeliverable', reason: 'malformed' }],
-    ['with a password in its URL', { url: 'https://u:p@a.example' }, { kind: 'blocked' }],
+    ['with an invalid URL', { url: 'x' }, { kind: 'held', detail: expect.stringContaining('url is not') }],
+    ['with a password in its URL', { url: 'https://u:p@a.example' }, { kind: 'held' }],
+    ['with an invalid template', { bodyTemplate: '{' }, { kind: 'held' }],
+    ['with a header that breaks the request', { headers: { Host: 'a' } }, { kind: 'held' }],
+    ['with a secret that cannot sign', { secrets: ['hello world'] }, { kind: 'held' }],
   ])('is not sent to an endpoint %s', (_what, row, outcome) => {
     expect(route([{}, { subject: 'webhooks.orders' }], row)).toMatchObject({ outcome });
   });

@@ -206,6 +206,7 @@ test('a name that resolves to an address that is not allowed is blocked', async 
   expect(outcome).toMatchObject({
     kind: 'blocked',
     detail: expect.stringContaining('hook.test resolves to 127.0.0.2'),
+    addresses: ['127.0.0.2'],
   });
 });
 

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { outcomeOf } from '../commands/programs.ts';
 import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
-import { startAskable } from './worker-with-health.ts';
 import { logOf, openScene, startEndpoint, stopWorker } from './scene.ts';
+import { startWorkerWithHealth } from './worker-with-health.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 const PASSWORD = 'correct-horse';
@@ -53,7 +53,7 @@ describe('the row of a worker', () => {
 describe('two workers whose settings differ', () => {
   it('say so in the log, in /health and in stats, until they agree', async () => {
     const scene = await openScene();
-    const { healthIs } = await startAskable(scene, { CONSUMER_NAME: 'one' });
+    const { healthIs } = await startWorkerWithHealth(scene, { CONSUMER_NAME: 'one' });
     const other = await scene.startWorker({ CONSUMER_NAME: 'two', MAX_ATTEMPTS: '3' });
     expect(logOf(other).find(({ msg }) => msg === 'settings.differ')).toMatchObject({
       level: expect.anything(),

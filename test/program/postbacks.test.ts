@@ -75,11 +75,16 @@ describe('a DELETE', () => {
 });
 
 describe('a row with a placeholder in its host', () => {
-  it('gets no requests: its dead letters and the log name the placeholder', async () => {
+  it('gets no requests: its messages wait, and nats_endpoint_health and the log say why', async () => {
     const worker = await scene.startWorker();
-    const deadLetter = await deadLetterOf(scene, await publishTo('hosts', 'chosen', { host: '127.0.0.1' }));
+    await publishTo('hosts', 'chosen', { host: '127.0.0.1' });
     const detail = /webhook_name "hosts": url has the placeholder \{host\} before its path/;
-    expect(deadLetter.header.get('Webhook-Dead-Letter-Detail')).toMatch(detail);
+    await until(async () => {
+      const [row] = await scene.query(
+        `SELECT why FROM nats_endpoint_health WHERE endpoint_key LIKE 'hosts-%' AND state = 'paused'`,
+      );
+      return detail.test(row?.why);
+    });
     expect(
       logOf(worker).some(({ msg, error }) => msg === 'endpoint.invalid' && detail.test(`${error}`)),
     ).toBe(true);

@@ -59,6 +59,7 @@ export function signalOf(outcome: Outcome): LimiterSignal {
     case 'timedOut':
       return 'timeout';
     case 'blocked':
+    case 'held':
     case 'aborted':
     case 'localFault':
     case 'filtered':

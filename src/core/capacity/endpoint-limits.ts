@@ -37,6 +37,8 @@ export type LimitSources = GroupLimits & {
   readonly registryProblem: string | null;
   /** Endpoint keys of the parked queues whose messages wait until the rows of `rule_webhooks` are read. */
   readonly waitingForRegistry: ReadonlySet<string>;
+  /** Why this worker sends nothing for a while, by endpoint key: its own address rules forbid what it would send. */
+  readonly held: ReadonlyMap<string, string>;
 };
 
 export const NO_SOURCES: LimitSources = {
@@ -45,6 +47,7 @@ export const NO_SOURCES: LimitSources = {
   registry: null,
   registryProblem: null,
   waitingForRegistry: new Set([NO_ENDPOINT_KEY]),
+  held: new Map(),
 };
 
 /**
@@ -53,11 +56,13 @@ export const NO_SOURCES: LimitSources = {
  */
 export function effectiveLimits(defaults: DefaultLimits, said: LimitSources, key: string): EndpointLimits {
   const rule = said.byOperator.get(key);
-  const row = said.registry?.byKey(key)?.row;
+  const endpoint = said.registry?.byKey(key);
+  const row = endpoint?.row;
   const concurrency = rule?.maxConcurrency ?? row?.maxConcurrency ?? defaults.concurrency;
   const perSecond = rule?.rateLimit ?? row?.rateLimit ?? defaults.ratePerSecond;
   return {
-    paused: rule?.paused === true ? (rule.pausedReason ?? BY_HAND) : pausedReasonOf(defaults, said, key, row),
+    paused:
+      rule?.paused === true ? (rule.pausedReason ?? BY_HAND) : pausedReasonOf(defaults, said, key, endpoint),
     concurrency: concurrency == null ? null : Math.max(1, Math.floor(concurrency / said.liveWorkers)),
     ratePerSecond: perSecond == null ? null : perSecond / said.liveWorkers,
   };
@@ -67,15 +72,20 @@ const BY_HAND = 'by an operator';
 
 function pausedReasonOf(
   { disabledEndpoint }: DefaultLimits,
-  { registry, registryProblem, waitingForRegistry }: LimitSources,
+  { registry, registryProblem, waitingForRegistry, held }: LimitSources,
   key: string,
-  row: Endpoint['row'] | undefined,
+  endpoint: Endpoint | undefined,
 ): string | null {
   if (waitingForRegistry.has(key) && registry === null) return 'rule_webhooks could not be read yet';
   if (waitingForRegistry.has(key) && registryProblem !== null) return registryProblem;
-  if (row?.paused === true) return row.pausedReason ?? BY_HAND;
+  if (endpoint === undefined) return held.get(key) ?? null;
+  const { row, request } = endpoint;
+  if (row.paused) return row.pausedReason ?? BY_HAND;
   // With DISABLED_ENDPOINT=dead-letter the endpoint is not paused: its parked messages are read, and become dead letters.
-  return row?.enabled === false && disabledEndpoint === 'park' ? disabledReason(row) : null;
+  if (!row.enabled && disabledEndpoint === 'park') return disabledReason(row);
+  // The row is wrong: its messages wait until it is mended.
+  if (request.kind === 'malformed' || request.kind === 'forbidden') return request.detail;
+  return held.get(key) ?? null;
 }
 
 /** True if any endpoint has a limit that the workers must share. */

@@ -2,7 +2,7 @@
  * What a worker can do that its peers must know. A worker writes these names into its row before its first pull. A copy that an
  * older worker would read wrongly is made only while every live peer has the name.
  */
-export const FEATURES = ['instance-row'] as const;
+export const FEATURES = ['instance-row', 'configuration-hold'] as const;
 
 export type Feature = (typeof FEATURES)[number];
 

@@ -18,8 +18,13 @@ export type Outcome =
   | { readonly kind: 'timedOut'; readonly phase: 'connect' | 'response'; readonly afterMs: number }
   /** No answer: DNS, connection or TLS failed, or the answer was not HTTP. `code` is the library's error code. */
   | { readonly kind: 'unreachable'; readonly code: string; readonly detail: string }
-  /** The worker's address rules forbid this endpoint. Nothing was sent. */
-  | { readonly kind: 'blocked'; readonly detail: string }
+  /**
+   * The worker's address rules forbid this endpoint. Nothing was sent. `addresses`: what the name of the host resolves to; missing
+   * if the URL itself is forbidden.
+   */
+  | { readonly kind: 'blocked'; readonly detail: string; readonly addresses?: readonly string[] }
+  /** A row or a setting is wrong, and may be mended; or a peer may send it. Nothing was sent. `detail` for a person. */
+  | { readonly kind: 'held'; readonly detail: string }
   /** The shutdown of this worker aborted the attempt. The request may have been sent. */
   | { readonly kind: 'aborted' }
   /** The worker's own machine could not send: no sockets, no ports, no memory. Nothing was sent. */
@@ -55,6 +60,7 @@ export function wasSent(outcome: Outcome): boolean {
     case 'aborted':
       return true;
     case 'blocked':
+    case 'held':
     case 'localFault':
     case 'filtered':
     case 'undeliverable':
@@ -89,6 +95,7 @@ export function describeFailure(outcome: Outcome): string | null {
     case 'unreachable':
       return `${outcome.code}: ${outcome.detail}`;
     case 'blocked':
+    case 'held':
     case 'filtered':
     case 'undeliverable':
     case 'expired':

@@ -76,6 +76,7 @@ export function decide(
       return { kind: 'deadLetter', reason: 'expired' };
     case 'notDue':
       return { kind: 'schedule', dueAt: outcome.dueAt };
+    case 'held':
     case 'noCapacity':
     case 'aborted':
     case 'localFault':

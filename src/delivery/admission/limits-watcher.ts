@@ -89,6 +89,12 @@ export class EndpointLimitsWatcher {
     this.#apply();
   }
 
+  /** Called when this worker holds the messages of an endpoint, or holds them no more. @param held Reasons by endpoint key. */
+  onHeld(held: ReadonlyMap<string, string>): void {
+    this.#sources = { ...this.#sources, held };
+    this.#apply();
+  }
+
   async #read(): Promise<void> {
     if (this.#isReading) return;
     this.#isReading = true;

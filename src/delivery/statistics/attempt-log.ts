@@ -21,7 +21,11 @@ export function logAttempt(
 ): void {
   const { outcome } = attempt;
   // A wait is not a failure, and not an attempt.
-  const waits = outcome.kind === 'noCapacity' || outcome.kind === 'notDue' || disposition.kind === 'deferred';
+  const waits =
+    outcome.kind === 'noCapacity' ||
+    outcome.kind === 'notDue' ||
+    outcome.kind === 'held' ||
+    disposition.kind === 'deferred';
   const isQuiet = disposition.kind === 'ack' || disposition.kind === 'discard' || waits;
   const level = isQuiet ? 'debug' : 'warn';
   if (!log.isLevelEnabled(level)) return;

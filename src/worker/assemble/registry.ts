@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Settings } from '../../config/settings.ts';
 import type { Admission } from '../../delivery/admission/admission.ts';
+import { EndpointHolds } from '../../delivery/admission/endpoint-holds.ts';
 import { EndpointLimitsWatcher } from '../../delivery/admission/limits-watcher.ts';
 import { Peers } from '../../delivery/peers.ts';
 import { WebhookRegistry } from '../../delivery/registry/webhook-registry.ts';
@@ -44,7 +45,14 @@ export function assembleRegistry({ settings, log, pool, own, admission }: Regist
     admission,
     log,
   });
+  const holds = new EndpointHolds({
+    log,
+    now: () => performance.now(),
+    onChanged: (held) => limits.onHeld(held),
+  });
+  peers.onReadDone(() => holds.onPeersRead());
+  registry.onChanged(() => holds.onRegistryChanged(registry.known));
   registry.onChanged(() => limits.onRegistryChanged(registry));
   registry.onNotified(() => limits.refresh());
-  return { registry, limits, peers };
+  return { registry, limits, peers, holds };
 }

@@ -1,6 +1,7 @@
 import type { Settings } from '../../config/settings.ts';
 import { AckPendingMonitor } from '../../delivery/ack-pending-monitor.ts';
 import { DeferredMessages } from '../../delivery/deferred-messages.ts';
+import { holdForbidden } from '../../delivery/hold-forbidden.ts';
 import { Intake } from '../../delivery/intake.ts';
 import { withLocalFaultRetry } from '../../delivery/local-fault-retry.ts';
 import { MemoryBudget } from '../../delivery/memory-budget.ts';
@@ -97,7 +98,7 @@ export function assembleWorker(parts: WorkerParts) {
   });
 
   // Steps of a delivery.
-  const { registry, limits, peers } = assembleRegistry({ settings, log, pool, own, admission });
+  const { registry, limits, peers, holds } = assembleRegistry({ settings, log, pool, own, admission });
   const ackPending = new AckPendingMonitor(() => topology.isNearAckPendingLimit());
   const statistics = assembleStatistics({
     ...common,
@@ -114,7 +115,7 @@ export function assembleWorker(parts: WorkerParts) {
     random: Math.random,
   });
   const steps = assembleSteps(settings, {
-    send: withLocalFaultRetry(sender.send, stopping.signal, logLocalFaults(log)),
+    send: holdForbidden(withLocalFaultRetry(sender.send, stopping.signal, logLocalFaults(log)), peers, holds),
     effects,
     settler,
     parkedStream: { problem: parkedWriter.problem, canFill: () => topology.parkedCanFill },
@@ -182,6 +183,7 @@ export function assembleWorker(parts: WorkerParts) {
     registry,
     limits,
     peers,
+    holds,
     ackPending,
     statistics,
     intake,

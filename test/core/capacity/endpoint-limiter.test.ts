@@ -50,6 +50,7 @@ describe('the limiter signal', () => {
     ['ignore', { kind: 'aborted' }],
     ['ignore', { kind: 'localFault', code: 'EMFILE' }],
     ['ignore', { kind: 'blocked', detail: '' }],
+    ['ignore', { kind: 'held', detail: '' }],
   ])('%s belongs to the outcome %o', (signal, outcome) => {
     expect(signalOf(outcome)).toBe(signal);
   });

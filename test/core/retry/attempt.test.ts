@@ -19,6 +19,7 @@ describe('an attempt', () => {
     [{ kind: 'timedOut', phase: 'response', afterMs: 30_000 }, true, 'no complete answer within 30000 ms'],
     [{ kind: 'unreachable', code: 'ENOTFOUND', detail: 'no such host' }, true, 'ENOTFOUND: no such host'],
     [{ kind: 'aborted' }, true, 'aborted by the shutdown of this worker'],
+    [{ kind: 'held', detail: 'url is not a URL' }, false, 'url is not a URL'],
     [{ kind: 'blocked', detail: '10.0.0.1 is private' }, false, '10.0.0.1 is private'],
     [{ kind: 'localFault', code: 'EMFILE' }, false, 'this worker cannot send: EMFILE'],
     [{ kind: 'undeliverable', reason: 'malformed', detail: 'no method' }, false, 'no method'],

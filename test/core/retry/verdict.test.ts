@@ -63,6 +63,7 @@ describe('the verdict', () => {
     ['a time-out while connecting', { ...timedOut, phase: 'connect' }, RETRY],
     ['an endpoint that cannot be reached', unreachable, RETRY],
     ['an address that is not allowed', { kind: 'blocked', detail: 'private' }, deadLetter('forbidden')],
+    ['what a row or a peer may mend', { kind: 'held', detail: 'x' }, PARK],
     [
       'a malformed message',
       { kind: 'undeliverable', reason: 'malformed', detail: 'x' },
