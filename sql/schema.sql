@@ -298,12 +298,14 @@ CREATE TABLE rule_webhooks (
   disabled_at timestamp with time zone,
   disabled_reason text,
   failing_since timestamp with time zone,
+  retry_schedule text,
   CONSTRAINT rule_webhooks_webhook_name_key UNIQUE (webhook_name),
   CONSTRAINT rule_webhooks_pkey PRIMARY KEY (webhook_id),
   CONSTRAINT rule_webhooks_nats_config_id_fkey FOREIGN KEY (nats_config_id) REFERENCES rule_nats_config(config_id),
   CONSTRAINT max_concurrency_is_positive CHECK ((max_concurrency > 0)),
   CONSTRAINT params_is_an_object CHECK ((jsonb_typeof(params) = 'object'::text)),
   CONSTRAINT rate_limit_is_positive CHECK (((rate_limit >= 0.00001) AND (rate_limit <= (1000000)::numeric))),
+  CONSTRAINT retry_schedule_is_a_schedule CHECK ((retry_schedule ~ '^\s*(standard|\d+(\.\d+)?(ms|s|m|h|d)(\s*,\s*\d+(\.\d+)?(ms|s|m|h|d))*)\s*$'::text)),
   CONSTRAINT rule_webhooks_max_retries_check CHECK (((max_retries >= 0) AND (max_retries <= 10))),
   CONSTRAINT rule_webhooks_method_check CHECK ((method = ANY (ARRAY['GET'::text, 'POST'::text, 'PUT'::text, 'PATCH'::text, 'DELETE'::text]))),
   CONSTRAINT rule_webhooks_retry_backoff_multiplier_check CHECK ((retry_backoff_multiplier >= 1.0)),
@@ -470,7 +472,7 @@ CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR
 -- A secret of an endpoint, for who may read it; else null.
 -- FUNCTION rule_webhook_secret_get(integer,text)
 
--- Sets a secret of an endpoint: signing_secret signs, and so does every signing_secret_<anything> beside it.
+-- Sets a secret of an endpoint: signing_secret signs, and so does every signing_secret_<anything> beside it. Refuses one that cannot sign.
 -- FUNCTION rule_webhook_secret_set(integer,text,text)
 
 -- Changes what is not null of an endpoint. Returns whether there is one of that webhook_id.

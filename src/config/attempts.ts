@@ -1,5 +1,14 @@
 import { checkCidr } from '../core/endpoint/address.ts';
-import { hours, listOf, milliseconds, parsePort, parseStatus, proxyUrl, wholeNumber } from './validators.ts';
+import {
+  hours,
+  listOf,
+  milliseconds,
+  parsePort,
+  parseStatus,
+  proxyUrl,
+  retrySchedule,
+  wholeNumber,
+} from './validators.ts';
 
 /** Attempts and retries. */
 export const attempts = {
@@ -8,9 +17,24 @@ export const attempts = {
    * their own `max_retries`.
    * Too low: a short outage makes dead letters.
    * Too high: a message that can never succeed is sent again for a long time.
-   * @default 7. Range 1 to 100. Env MAX_ATTEMPTS.
+   * @default 7, or one more than RETRY_SCHEDULE has delays. Range 1 to 100. Env MAX_ATTEMPTS.
    */
   MAX_ATTEMPTS: wholeNumber(1, 100)({ default: 7, desc: 'attempts before a dead letter; the first counts' }),
+
+  /**
+   * The delays before the second, third and each further attempt, comma-separated, each with its unit, such as
+   * `1s,2s,4s,8s,16s,32s,5m,30m,2h,5h,10h,10h`. `standard` is the schedule of Standard Webhooks:
+   * `5s,5m,30m,2h,5h,10h,14h,20h,24h`. Each delay differs by up to 25 % at random. It replaces BACKOFF_BASE_MS and
+   * BACKOFF_MAX_MS for messages that name their URL. If MAX_ATTEMPTS asks for more attempts, the last delay is repeated. Rows
+   * of `rule_webhooks` have their own `retry_schedule`.
+   * Too short: an outage that lasts longer makes dead letters.
+   * Too long: a message that can never succeed is kept for long, and messages of its ordering key wait behind it.
+   * @default none: BACKOFF_BASE_MS, doubled. Each 1ms to 7d, at most 99. Env RETRY_SCHEDULE.
+   */
+  RETRY_SCHEDULE: retrySchedule({
+    default: undefined,
+    desc: 'delays between attempts, such as `1s,1m,1h`, or `standard`',
+  }),
 
   /**
    * Delay before the second attempt, in milliseconds. It doubles with every further attempt, and differs by up to 25 % at

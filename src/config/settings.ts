@@ -95,12 +95,18 @@ export function settingsFrom(environment: Given, file: Given = {}): Settings {
   return {
     ...values,
     CONCURRENCY: isSet('CONCURRENCY') ? values.CONCURRENCY : (values.BATCH_SIZE ?? values.CONCURRENCY),
+    MAX_ATTEMPTS: isSet('MAX_ATTEMPTS') ? values.MAX_ATTEMPTS : attemptsOf(values),
     ...derivedNames(values),
     ORDERED_SUBJECT: values.ORDERED_SUBJECT ?? orderedBeside(values.SUBJECT),
     isSet,
     written: Object.fromEntries(names.flatMap((name) => (isSet(name) ? [[name, given[name]!]] : []))),
     warnings,
   };
+}
+
+/** A schedule says how many attempts there are, unless MAX_ATTEMPTS is set. */
+function attemptsOf({ MAX_ATTEMPTS, RETRY_SCHEDULE }: Values): number {
+  return RETRY_SCHEDULE === undefined ? MAX_ATTEMPTS : RETRY_SCHEDULE.length + 1;
 }
 
 function derivedNames({ STREAM_NAME, DLQ_STREAM_NAME, PARKED_STREAM_NAME, ORDERED_STREAM_NAME }: Values) {

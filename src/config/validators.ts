@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { makeValidator } from 'envalid';
 import { parseSecret } from '../core/endpoint/signature.ts';
+import { parseRetrySchedule } from '../core/retry/retry-schedule.ts';
 import { parseDuration } from '../runtime/duration.ts';
 
 /** A whole number within a range, both ends included. */
@@ -36,6 +37,13 @@ export const wholeHours = (min: number, max: number) =>
 
 export const wholeDays = (min: number, max: number) =>
   makeValidator<number>((text) => parseDuration(text, { unit: 'days', min, max, whole: true }));
+
+/** The delays between attempts, in milliseconds. */
+export const retrySchedule = makeValidator<readonly number[]>((text) => {
+  const schedule = parseRetrySchedule(text);
+  if (typeof schedule === 'string') throw new TypeError(schedule);
+  return schedule;
+});
 
 /** A comma-separated list of at least one item. White space around an item, and empty items, are dropped. */
 export const listOf = <T>(parseItem: (text: string) => T) =>

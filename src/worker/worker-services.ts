@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { Settings } from '../config/settings.ts';
 import { logHealth } from '../delivery/health.ts';
 import { autoDisable } from '../delivery/registry/auto-disable.ts';
+import { logEarlyEnds } from '../delivery/registry/early-ends-log.ts';
 import { statisticsLine } from '../delivery/statistics/attempt-log.ts';
 import type { NatsClient } from '../nats/connection/client.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -9,6 +10,7 @@ import { every } from '../runtime/every.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { type Service, serviceOf } from '../runtime/service.ts';
 import { withTimeout } from '../runtime/with-timeout.ts';
+import { maxAgeMs, retryPolicy } from './assemble/retry-policy.ts';
 import type { AssembledWorker } from './assemble/worker.ts';
 import type { Topology } from './topology/topology.ts';
 
@@ -104,6 +106,10 @@ export function watchersOf(
     serviceOf('topology repair', () => topology.startRepair(hasProblem, consumer.retry)),
     serviceOf('health log', () => logHealth(health, log, systemClock)),
     serviceOf('stream row', () => topology.watchRow()),
+    serviceOf('early ends', () => {
+      logEarlyEnds(registry, retryPolicy(settings), maxAgeMs(settings), log);
+      return () => {};
+    }),
     serviceOf('auto-disable', () =>
       autoDisable({ admission, registry, disableAfterHours, log, now: Date.now }),
     ),

@@ -22,6 +22,7 @@ const documented = documentedSettings();
 const DEPENDS = {
   CONSUMER_NAME: 'webhook-worker-<hostname>',
   CONCURRENCY: '256',
+  MAX_ATTEMPTS: '7',
   DLQ_STREAM_NAME: '<STREAM_NAME>_DLQ',
   PARKED_STREAM_NAME: '<STREAM_NAME>_PARKED',
   ORDERED_STREAM_NAME: '<STREAM_NAME>_ORDERED',

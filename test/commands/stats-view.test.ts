@@ -30,6 +30,7 @@ const linesOf = (...rows: ConsumerStats[]) =>
       endpoints: { endpoints: [], total: 0 },
       group: 'NATS cannot be reached',
       differing: [],
+      early: { shown: [], more: 0 },
       parked: null,
       scheduled: null,
       ordered: null,

@@ -234,6 +234,7 @@ describe('beside the Rule Engine extension', () => {
       'rule_nats_consumer_stats (column messages_parked)',
       'rule_webhooks (column paused)',
       'rule_nats_consumer_stats (column messages_dropped)',
+      'rule_webhooks (column retry_schedule)',
     ]) {
       const failure = await migrate(stranger, database).catch((error: unknown) => error);
       expect(failure).toBeInstanceOf(UserError);

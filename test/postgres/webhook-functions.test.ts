@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parseSecret } from '../../src/core/endpoint/signature.ts';
 import { migrate } from '../../src/postgres/migrate.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 
@@ -54,7 +55,7 @@ describe('the functions on rule_webhooks', () => {
 
   it('delete an endpoint with its secrets', async () => {
     const id = await register();
-    await resultOf(`rule_webhook_secret_set(${id}, 'signing_secret', 'whsec_a')`);
+    await resultOf(`rule_webhook_secret_set(${id}, 'signing_secret', 'whsec_aa')`);
     expect(await resultOf(`rule_webhook_delete(${id})`)).toBe(true);
     expect(await resultOf(`rule_webhook_delete(${id})`)).toBe(false);
     expect(await run('SELECT FROM rule_webhook_secrets')).toEqual([]);
@@ -89,16 +90,52 @@ describe('the functions on rule_webhooks', () => {
   it('set, replace, show and delete a secret', async () => {
     const id = await register();
     expect(await resultOf(`rule_webhook_secret_get(${id}, 'signing_secret')`)).toBeNull();
-    for (const value of ['whsec_a', 'whsec_b'])
+    for (const value of ['whsec_aa', 'whsec_bb'])
       expect(await resultOf(`rule_webhook_secret_set(${id}, 'signing_secret', '${value}')`)).toBe(true);
-    expect(await resultOf(`rule_webhook_secret_get(${id}, 'signing_secret')`)).toBe('whsec_b');
+    expect(await resultOf(`rule_webhook_secret_get(${id}, 'signing_secret')`)).toBe('whsec_bb');
     expect(await resultOf(`rule_webhook_secret_delete(${id}, 'signing_secret')`)).toBe(true);
     expect(await resultOf(`rule_webhook_secret_delete(${id}, 'signing_secret')`)).toBe(false);
   });
 
+  it.each([
+    'hello world',
+    'whsec_',
+    'whsec_a',
+    'whsec_ä==',
+    'whsec_aa\nbb',
+    'a',
+  ])('refuse the signing secret %j, which cannot sign, without repeating it', async (secret) => {
+    const id = await register();
+    for (const name of ['signing_secret', 'signing_secret_new']) {
+      const failure = await run('SELECT rule_webhook_secret_set($1, $2, $3)', [id, name, secret]).catch(
+        (error) => error,
+      );
+      expect(failure).toMatchObject({ code: '22023', hint: expect.stringContaining('openssl') });
+      expect(failure.message).toBe(`this ${name} cannot sign: a signing secret is whsec_<base64>`);
+    }
+    expect(parseSecret(secret)).toBeNull();
+  });
+
+  it.each([
+    'whsec_aGVsbG8=',
+    'aGVsbG8=',
+    ' whsec_aa== ',
+    'aa',
+  ])('take the signing secret %j', async (secret) => {
+    const id = await register();
+    await run('SELECT rule_webhook_secret_set($1, $2, $3)', [id, 'signing_secret', secret]);
+    expect(parseSecret(secret)).not.toBeNull();
+  });
+
+  it('take any text as a secret of another name, and an empty one, which does not sign', async () => {
+    const id = await register();
+    expect(await resultOf(`rule_webhook_secret_set(${id}, 'api_key', 'hello world')`)).toBe(true);
+    expect(await resultOf(`rule_webhook_secret_set(${id}, 'signing_secret', '')`)).toBe(true);
+  });
+
   it('show no secret to a role that may not read the table', async () => {
     const id = await register();
-    await resultOf(`rule_webhook_secret_set(${id}, 'signing_secret', 'whsec_a')`);
+    await resultOf(`rule_webhook_secret_set(${id}, 'signing_secret', 'whsec_aa')`);
     const stranger = await database.asStranger();
     await expect(
       stranger.query(`SELECT rule_webhook_secret_get(${id}, 'signing_secret')`),

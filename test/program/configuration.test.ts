@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { outcomeOf } from '../commands/programs.ts';
 import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
-import { makeTables, register } from './rows.ts';
-import { deadLetterOf, drained, logOf, openScene, type Scene, startEndpoint } from './scene.ts';
+import { createTables, register } from './rows.ts';
+import { deadLetterOf, allSettled, logOf, openScene, type Scene, startEndpoint } from './scene.ts';
 
 /** Of a worker that may not reach the endpoints of the tests. */
 const FORBIDS = { ALLOWED_PRIVATE_CIDRS: '' };
@@ -25,7 +25,7 @@ describe('two workers, one without ALLOWED_PRIVATE_CIDRS', () => {
   it('make no dead letter; the other one delivers, and the log and stats say why', async () => {
     const scene = await openScene();
     const endpoint = await startEndpoint();
-    await makeTables(scene);
+    await createTables(scene);
     await register(scene, 'orders', `${endpoint.url}/row`);
     const right = await scene.startWorker({ CONSUMER_NAME: 'right', CONCURRENCY: '4' });
     const wrong = await scene.startWorker({ CONSUMER_NAME: 'wrong', CONCURRENCY: '4', ...FORBIDS });
@@ -35,7 +35,7 @@ describe('two workers, one without ALLOWED_PRIVATE_CIDRS', () => {
       await scene.publish({ number }, { subject: 'webhooks.orders' });
     }
     await until(() => endpoint.received().webhookIds === 2 * count, { timeoutMs: 60_000 });
-    await drained(scene, 30_000);
+    await allSettled(scene, 30_000);
     expect(await messagesIn(scene, 'WEBHOOKS_DLQ')).toBe(0);
 
     const said = logOf(wrong);
@@ -69,7 +69,7 @@ describe('a URL in a message that is forbidden', () => {
 
   it('is left to an older worker, which does not say what it allows', async () => {
     const scene = await openScene();
-    await makeTables(scene);
+    await createTables(scene);
     await scene.query(`INSERT INTO rule_nats_worker_instances
       (instance_id, stream_name, consumer_name, queue_group, last_number, silent_after_ms)
       VALUES (gen_random_uuid(), 'WEBHOOKS', 'older', 'webhook-workers', 1, 600000)`);
@@ -89,7 +89,7 @@ describe('a row that is wrong', () => {
   ])('(%s) holds its messages, says why, and delivers them when it is mended', async (_what, wrong, why) => {
     const scene = await openScene();
     const endpoint = await startEndpoint();
-    await makeTables(scene);
+    await createTables(scene);
     const right = { url: `${endpoint.url}/hook`, body_template: null, headers: {} };
     const { url, ...more } = { ...right, ...wrong };
     await register(scene, 'orders', url as string, more);
@@ -102,14 +102,14 @@ describe('a row that is wrong', () => {
       [right.url],
     );
     await until(() => endpoint.requests.length === 1);
-    await drained(scene);
+    await allSettled(scene);
     expect(await messagesIn(scene, 'WEBHOOKS_DLQ')).toBe(0);
   });
 
   it('(its secret, as the function of the extension takes it) holds its messages until it can sign', async () => {
     const scene = await openScene();
     const endpoint = await startEndpoint();
-    await makeTables(scene);
+    await createTables(scene);
     await register(scene, 'orders', endpoint.url);
     await scene.query(
       `INSERT INTO rule_webhook_secrets (webhook_id, secret_name, secret_value) VALUES (1, 'signing_secret', 'hello world')`,
@@ -127,7 +127,7 @@ describe('a row that is wrong', () => {
   it('(its address is not allowed) holds its messages, says why, and delivers them when it has another one', async () => {
     const scene = await openScene();
     const endpoint = await startEndpoint();
-    await makeTables(scene);
+    await createTables(scene);
     await register(scene, 'orders', 'http://10.255.255.1/hook');
     const worker = await scene.startWorker();
     await scene.publish({ n: 1 }, { subject: 'webhooks.orders' });
@@ -141,7 +141,7 @@ describe('a row that is wrong', () => {
   it('keeps a message whose payload lacks a placeholder a dead letter', async () => {
     const scene = await openScene();
     const endpoint = await startEndpoint();
-    await makeTables(scene);
+    await createTables(scene);
     await register(scene, 'orders', `${endpoint.url}/{id}`);
     await scene.startWorker();
     const sequence = await scene.publish({ n: 1 }, { subject: 'webhooks.orders' });

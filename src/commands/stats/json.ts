@@ -4,7 +4,7 @@ import type { Snapshot } from './sources.ts';
 
 /** Returns the single line of `stats --json`. An unknown number is null, and `problems` gives the reason. */
 export function statsJson(snapshot: Snapshot, now: Date): string {
-  const { rows, endpoints, differing, group, parked, scheduled, ordered, deadLetters } = snapshot;
+  const { rows, endpoints, differing, early, group, parked, scheduled, ordered, deadLetters } = snapshot;
   const problems = [rows, group, endpoints].filter((known) => typeof known === 'string');
   const shown = typeof endpoints === 'string' ? null : endpoints;
   const waiting = typeof group === 'string' ? null : group;
@@ -20,6 +20,8 @@ export function statsJson(snapshot: Snapshot, now: Date): string {
     endpoints: shown?.endpoints.map(endpointOf) ?? null,
     endpointsTotal: shown?.total ?? null,
     differingSettings: differing,
+    earlyEnds: early.shown.map(({ endpoint, attempts, afterMs }) => ({ endpoint, attempts, afterMs })),
+    earlyEndsTotal: early.shown.length + early.more,
     problems,
   })}\n`;
 }

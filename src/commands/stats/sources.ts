@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Settings } from '../../config/settings.ts';
+import { type EarlyEnds, earlyEnds } from '../../core/endpoint/early-ends.ts';
 import { type SettingDifference, settingDifferences } from '../../core/records/worker-instance.ts';
 import { SCHEDULED_KEYS } from '../../core/scheduled-queue.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
@@ -14,9 +15,11 @@ import {
   type UnhealthyEndpoints,
 } from '../../postgres/tables/endpoint-health-view.ts';
 import { readEndpointLimits } from '../../postgres/tables/endpoints-table.ts';
+import { readRetries } from '../../postgres/tables/webhooks-table.ts';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import { createLogger } from '../../runtime/logger.ts';
 import { withTimeout } from '../../runtime/with-timeout.ts';
+import { maxAgeMs, retryPolicy } from '../../worker/assemble/retry-policy.ts';
 import { natsOptions } from '../../worker/connections/servers.ts';
 import { ENDPOINTS_SHOWN } from './endpoints-view.ts';
 
@@ -26,6 +29,8 @@ export type Snapshot = {
   readonly endpoints: UnhealthyEndpoints | string;
   /** Where the settings of the live workers of the group differ. */
   readonly differing: readonly SettingDifference[];
+  /** Which retry policies give up within an hour. */
+  readonly early: EarlyEnds;
   readonly group: ConsumerProgress | string;
   /** Messages in the parked queues of endpoints. Null if unknown. */
   readonly parked: number | null;
@@ -47,6 +52,10 @@ const PATIENCE_MS = 3000;
 const UNDEFINED = new Set(['42P01', '42703']);
 const INSUFFICIENT_PRIVILEGE = '42501';
 const NOTHING_KNOWN = { parked: null, scheduled: null, ordered: null, deadLetters: null };
+/** How many retry policies that end early are named. The others are only counted. */
+const EARLY_ENDS_SHOWN = 10;
+const READ_RETRIES_EVERY_MS = 30_000;
+const NO_EARLY_ENDS: EarlyEnds = { shown: [], more: 0 };
 const NONE: UnhealthyEndpoints = { endpoints: [], total: 0 };
 
 /** Opens both servers as sources. Each server may be unreachable at any time, and come back later. */
@@ -54,9 +63,10 @@ export async function openStatsSources(settings: Settings): Promise<StatsSources
   const log = await createLogger({ level: 'silent', format: 'json' });
   const pool = createPool({ url: settings.DATABASE_URL, size: 1, log });
   const nats = natsInBackground(settings);
+  const readEarlyEnds = earlyEndsReader(pool, settings);
   return {
     async read() {
-      const [known, client] = await Promise.all([fromPostgres(pool, settings), nats.client()]);
+      const [known, client] = await Promise.all([fromPostgres(pool, settings, readEarlyEnds), nats.client()]);
       if (typeof client === 'string') return { ...known, group: client, ...NOTHING_KNOWN };
       const [group, waiting, scheduled, ordered, deadLetters] = await Promise.all([
         groupOf(client, settings),
@@ -77,18 +87,30 @@ export async function openStatsSources(settings: Settings): Promise<StatsSources
 async function fromPostgres(
   pool: pg.Pool,
   settings: Settings,
-): Promise<Pick<Snapshot, 'rows' | 'endpoints' | 'differing'>> {
+  readEarlyEnds: () => Promise<EarlyEnds>,
+): Promise<Pick<Snapshot, 'rows' | 'endpoints' | 'differing' | 'early'>> {
   try {
     const rows = await readConsumerStats(pool, settings.STREAM_NAME);
-    return {
-      rows,
-      endpoints: await endpointsOf(pool, settings),
-      differing: await differingOf(pool, settings),
-    };
+    const endpoints = await endpointsOf(pool, settings);
+    return { rows, endpoints, differing: await differingOf(pool, settings), early: await readEarlyEnds() };
   } catch (error) {
     // The problem is reported once, instead of the workers.
-    return { rows: problemOf(error, settings), endpoints: NONE, differing: [] };
+    return { rows: problemOf(error, settings), endpoints: NONE, differing: [], early: NO_EARLY_ENDS };
   }
+}
+
+/** Reads the retry policies of rows now and then: there may be very many rows. */
+function earlyEndsReader(pool: pg.Pool, settings: Settings): () => Promise<EarlyEnds> {
+  let known = NO_EARLY_ENDS;
+  let readAt = Number.NEGATIVE_INFINITY;
+  return async () => {
+    if (performance.now() - readAt < READ_RETRIES_EVERY_MS) return known;
+    // A role may lack the right to read the rows. Then only the settings are known.
+    const rows = await readRetries(pool).catch(() => []);
+    known = earlyEnds(retryPolicy(settings), rows, maxAgeMs(settings), EARLY_ENDS_SHOWN);
+    readAt = performance.now();
+    return known;
+  };
 }
 
 async function differingOf(

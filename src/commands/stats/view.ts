@@ -1,3 +1,4 @@
+import { describeEarlyEnd, type EarlyEnds } from '../../core/endpoint/early-ends.ts';
 import { describeDifference } from '../../core/records/worker-instance.ts';
 import type { ConsumerStats } from '../../postgres/tables/consumer-stats-table.ts';
 import { type Column, textTable } from '../../runtime/text-table.ts';
@@ -22,7 +23,7 @@ const COLUMNS: readonly Column[] = [
 
 /** Returns the output of `stats`: one row per worker, then the waiting messages of the group, then what is wrong. */
 export function statsView(
-  { rows, endpoints, differing, group, parked, scheduled, ordered, deadLetters }: Snapshot,
+  { rows, endpoints, differing, early, group, parked, scheduled, ordered, deadLetters }: Snapshot,
   now: Date,
 ): string {
   const lines = typeof rows === 'string' ? [rows] : rowLines(rows, now);
@@ -36,9 +37,17 @@ export function statsView(
     );
   }
   lines.push(...differing.map((one) => `the workers of the group differ in ${describeDifference(one)}`));
+  lines.push(...earlyLines(early));
   if (typeof endpoints === 'string') lines.push(endpoints);
   else lines.push(...endpointLines(endpoints, now));
   return `${lines.join('\n')}\n`;
+}
+
+/** The lines for retry policies that give up within an hour. */
+function earlyLines({ shown, more }: EarlyEnds): string[] {
+  if (shown.length === 0) return [];
+  const named = shown.map(describeEarlyEnd).join('; ');
+  return [`gives up within an hour: ${named}${more > 0 ? `; and ${more} more rows` : ''}`];
 }
 
 function rowLines(rows: readonly ConsumerStats[], now: Date): string[] {

@@ -36,11 +36,7 @@ export function endpointOf(row: EndpointRow, { retries, disabled }: RegistryPoli
   return {
     row,
     key,
-    policy: {
-      ...retries,
-      maxAttempts: row.maxAttempts,
-      backoff: { ...retries.backoff, baseMs: row.retryDelayMs, multiplier: row.retryMultiplier },
-    },
+    policy: policyOfRow(row, retries),
     successStatuses: new Set(row.successStatuses),
     request:
       !row.enabled && disabled === 'dead-letter'
@@ -49,6 +45,25 @@ export function endpointOf(row: EndpointRow, { retries, disabled }: RegistryPoli
           ? { kind: 'malformed', detail: `${nameOf(row)}: ${signing}` }
           : requestOf(row, key),
     signing: typeof signing === 'string' ? null : signing,
+  };
+}
+
+/** @param retries The settings, for everything that a row does not set. RETRY_SCHEDULE is only for messages that name their URL. */
+export function policyOfRow(
+  row: Pick<EndpointRow, 'maxAttempts' | 'retryDelayMs' | 'retryMultiplier' | 'retrySchedule'>,
+  retries: RetryPolicy,
+): RetryPolicy {
+  const { maxMs, retryAfterMaxMs } = retries.backoff;
+  return {
+    ...retries,
+    maxAttempts: row.maxAttempts,
+    backoff: {
+      baseMs: row.retryDelayMs,
+      maxMs,
+      multiplier: row.retryMultiplier,
+      retryAfterMaxMs,
+      ...(row.retrySchedule !== null && { schedule: row.retrySchedule }),
+    },
   };
 }
 

@@ -13,6 +13,8 @@ export type EndpointRow = {
   readonly retryDelayMs: number;
   /** Each further delay is this many times as long as the one before. At least 1. */
   readonly retryMultiplier: number;
+  /** The delays before the second, third, … attempt, in milliseconds, in place of the two fields before; null: none. */
+  readonly retrySchedule: readonly number[] | null;
   readonly enabled: boolean;
   /** Why the row is disabled, for a person; null: no reason was given. */
   readonly disabledReason: string | null;

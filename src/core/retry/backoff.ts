@@ -4,6 +4,11 @@ export type Backoff = {
   readonly baseMs: number;
   readonly maxMs: number;
   readonly multiplier: number;
+  /**
+   * The delays before the second, third, … attempt, in place of `baseMs`, `maxMs` and `multiplier`. After the last one, the last one
+   * is repeated. @default none
+   */
+  readonly schedule?: readonly number[];
   /** A longer Retry-After is shortened to this time. */
   readonly retryAfterMaxMs: number;
 };
@@ -42,8 +47,20 @@ export function jittered(ms: number, share: number, random: number): number {
 }
 
 /**
- * The delay before attempt `attemptNumber` + 1: `min(maxMs, baseMs * multiplier^(attemptNumber - 1))`, plus or minus 25 %. A
- * longer Retry-After wins, up to `retryAfterMaxMs`. In milliseconds.
+ * The delay before attempt `attemptNumber` + 1, without jitter: of the schedule, or else
+ * `min(maxMs, baseMs * multiplier^(attemptNumber - 1))`. In milliseconds.
+ */
+export function nominalDelayBeforeNext(
+  attemptNumber: number,
+  { baseMs, maxMs, multiplier, schedule }: Omit<Backoff, 'retryAfterMaxMs'>,
+): number {
+  const scheduled = schedule?.[attemptNumber - 1] ?? schedule?.at(-1);
+  return scheduled ?? backoff({ initialMs: baseMs, maxMs, factor: multiplier }, attemptNumber);
+}
+
+/**
+ * The delay before attempt `attemptNumber` + 1: `nominalDelayBeforeNext`, plus or minus 25 %. A longer Retry-After wins, up to
+ * `retryAfterMaxMs`. In milliseconds.
  *
  * @param attemptNumber The attempt that failed, from 1.
  * @param random From 0 (included) to 1 (excluded).
@@ -51,12 +68,12 @@ export function jittered(ms: number, share: number, random: number): number {
 export function delayBeforeNext(
   attemptNumber: number,
   retryAfterMs: number | null,
-  { baseMs, maxMs, multiplier, retryAfterMaxMs }: Backoff,
+  options: Backoff,
   random: number,
 ): number {
-  const options = { initialMs: baseMs, maxMs, factor: multiplier, jitter: JITTER };
-  const asked = Math.min(retryAfterMs ?? 0, retryAfterMaxMs);
-  return Math.round(Math.max(backoff(options, attemptNumber, random), asked));
+  const delay = jittered(nominalDelayBeforeNext(attemptNumber, options), JITTER, random);
+  const asked = Math.min(retryAfterMs ?? 0, options.retryAfterMaxMs);
+  return Math.round(Math.max(delay, asked));
 }
 
 /**

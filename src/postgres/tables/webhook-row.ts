@@ -1,5 +1,6 @@
 import type { EndpointRow } from '../../core/endpoint/row.ts';
 import { METHODS } from '../../core/request/target.ts';
+import { parseRetrySchedule } from '../../core/retry/retry-schedule.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -22,7 +23,12 @@ export function webhookOf(row: Json, secrets: readonly string[]): EndpointRow {
   const headers = stringsOf(row.headers ?? {});
   const params = row.params === 'null' ? null : textOf(row.params);
   const isParams = params?.startsWith('{') ?? true;
-  const retries = row.retry_enabled === false ? 0 : integerOf(row.max_retries, 0, MOST_RETRIES, 3);
+  const scheduled = textOf(row.retry_schedule);
+  const schedule = scheduled === null ? null : parseRetrySchedule(scheduled);
+  const retrySchedule = typeof schedule === 'string' ? null : schedule;
+  // Every row has a max_retries, so it cannot say how much of a schedule is meant: all of it.
+  const mostRetries = retrySchedule?.length ?? integerOf(row.max_retries, 0, MOST_RETRIES, 3);
+  const retries = row.retry_enabled === false ? 0 : mostRetries;
   return {
     id: Number(row.webhook_id),
     name: String(row.webhook_name),
@@ -33,6 +39,7 @@ export function webhookOf(row: Json, secrets: readonly string[]): EndpointRow {
     maxAttempts: retries + 1,
     retryDelayMs: integerOf(row.retry_delay_ms, 0, LONGEST_DELAY_MS, 1000),
     retryMultiplier: numberOf(row.retry_backoff_multiplier, 1, LARGEST_MULTIPLIER) ?? 2,
+    retrySchedule,
     enabled: row.enabled !== false,
     natsSubject: textOf(row.nats_subject),
     paused: row.paused === true,
@@ -50,6 +57,7 @@ export function webhookOf(row: Json, secrets: readonly string[]): EndpointRow {
     problem: problemOf([
       !METHODS.some((each) => each === method) && `method is not one of ${METHODS.join(', ')}`,
       headers === null && 'headers is not an object of strings, as in {"Authorization": "Bearer ..."}',
+      typeof schedule === 'string' && `retry_schedule: ${schedule}`,
       !isParams && 'params is not an object, as in {"source": "crm"}',
     ]),
   };

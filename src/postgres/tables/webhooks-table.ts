@@ -18,6 +18,22 @@ const READ = `
   ) signing USING (webhook_id)
   ORDER BY webhook_id`;
 
+export type RetryFields = Pick<
+  EndpointRow,
+  'name' | 'enabled' | 'maxAttempts' | 'retryDelayMs' | 'retryMultiplier' | 'retrySchedule'
+>;
+
+/** Only what retries depend on, without secrets: `stats` reads it. */
+const READ_RETRIES = `
+  SELECT (
+    SELECT jsonb_object_agg(field.key, field.value) FROM jsonb_each(to_jsonb(webhook)) field
+    WHERE field.key IN ('webhook_id', 'webhook_name', 'enabled', 'retry_enabled', 'max_retries', 'retry_delay_ms',
+      'retry_backoff_multiplier', 'retry_schedule')
+  ) AS webhook
+  FROM rule_webhooks webhook
+  WHERE enabled IS NOT FALSE
+  ORDER BY webhook_id`;
+
 const DISABLE = `
   UPDATE rule_webhooks
   SET enabled = false, disabled_at = now(), disabled_reason = $2, failing_since = NULL, updated_at = now()
@@ -36,6 +52,12 @@ const NOTE_FAILING = `
 export async function readWebhooks(pool: pg.Pool): Promise<EndpointRow[]> {
   const { rows } = await pool.query(READ);
   return rows.map(({ webhook, secrets }) => webhookOf(webhook, secrets ?? []));
+}
+
+/** What the enabled rows say of retries, in the order of their ids. */
+export async function readRetries(pool: pg.Pool): Promise<RetryFields[]> {
+  const { rows } = await pool.query(READ_RETRIES);
+  return rows.map(({ webhook }) => webhookOf(webhook, []));
 }
 
 /**

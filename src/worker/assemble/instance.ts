@@ -29,6 +29,8 @@ function decidingSettings(settings: Settings, alsoAllowedCidrs: readonly string[
     ALLOWED_PORTS: [...new Set(settings.ALLOWED_PORTS)].sort((one, other) => one - other),
     EGRESS_PROXY: settings.EGRESS_PROXY === undefined ? null : originOf(settings.EGRESS_PROXY),
     MAX_ATTEMPTS: settings.MAX_ATTEMPTS,
+    RETRY_SCHEDULE:
+      settings.RETRY_SCHEDULE === undefined ? null : settings.RETRY_SCHEDULE.map((ms) => `${ms}ms`),
     BACKOFF_BASE_MS: settings.BACKOFF_BASE_MS,
     BACKOFF_MAX_MS: settings.BACKOFF_MAX_MS,
     RETRY_AFTER_MAX_MS: settings.RETRY_AFTER_MAX_MS,

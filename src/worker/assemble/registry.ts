@@ -9,7 +9,7 @@ import { readEndpointLimits } from '../../postgres/tables/endpoints-table.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { OwnInstance } from './instance.ts';
-import { retryPolicy } from './steps.ts';
+import { retryPolicy } from './retry-policy.ts';
 import { webhookRows } from './webhook-rows.ts';
 
 export type RegistryParts = {

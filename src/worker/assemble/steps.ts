@@ -1,10 +1,8 @@
 import type { Settings } from '../../config/settings.ts';
 import { createMessageParser } from '../../core/message/envelope.ts';
-import type { RetryPolicy } from '../../core/retry/verdict.ts';
 import { createDeliverySteps, type StepsOptions } from '../../delivery/steps.ts';
 import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
-
-const HOUR_MS = 3_600_000;
+import { maxAgeMs, retryPolicy } from './retry-policy.ts';
 
 type FromSettings = 'policy' | 'maxAgeMs' | 'attemptLog' | 'storedBytes' | 'parse' | 'now' | 'random';
 
@@ -13,24 +11,11 @@ export function assembleSteps(settings: Settings, parts: Omit<StepsOptions<Recei
   return createDeliverySteps<ReceivedMessage>({
     ...parts,
     policy: retryPolicy(settings),
-    maxAgeMs: settings.MAX_AGE_HOURS * HOUR_MS,
+    maxAgeMs: maxAgeMs(settings),
     attemptLog: settings.ATTEMPT_LOG,
     storedBytes: settings.STORE_PAYLOADS === 'none' ? 0 : settings.STORE_PAYLOAD_BYTES,
     parse: createMessageParser(settings.ENDPOINT_KEY),
     now: Date.now,
     random: Math.random,
   });
-}
-
-export function retryPolicy(settings: Settings): RetryPolicy {
-  return {
-    maxAttempts: settings.MAX_ATTEMPTS,
-    terminalStatuses: new Set(settings.TERMINAL_STATUSES),
-    backoff: {
-      baseMs: settings.BACKOFF_BASE_MS,
-      maxMs: settings.BACKOFF_MAX_MS,
-      multiplier: 2,
-      retryAfterMaxMs: settings.RETRY_AFTER_MAX_MS,
-    },
-  };
 }

@@ -12,6 +12,7 @@ export function registeredRow(row: Partial<EndpointRow> = {}): EndpointRow {
     maxAttempts: 4,
     retryDelayMs: 1000,
     retryMultiplier: 2,
+    retrySchedule: null,
     enabled: true,
     disabledReason: null,
     natsSubject: null,

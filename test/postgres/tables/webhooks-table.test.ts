@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { migrate } from '../../../src/postgres/migrate.ts';
-import { disableWebhook, noteFailing, readWebhooks } from '../../../src/postgres/tables/webhooks-table.ts';
+import {
+  disableWebhook,
+  noteFailing,
+  readRetries,
+  readWebhooks,
+} from '../../../src/postgres/tables/webhooks-table.ts';
 import { openDatabase, type TestDatabase } from '../database.ts';
 
 let database: TestDatabase;
@@ -36,6 +41,7 @@ describe('an endpoint', () => {
     maxAttempts: 4,
     retryDelayMs: 1000,
     retryMultiplier: 2,
+    retrySchedule: null,
     enabled: true,
     natsSubject: null,
     paused: false,
@@ -64,6 +70,42 @@ describe('an endpoint', () => {
       'NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL',
     );
     expect(await only()).toEqual(DEFAULTS);
+  });
+
+  it.each([
+    ['1s,1m,1h', { maxAttempts: 4, retrySchedule: [1000, 60_000, 3_600_000] }],
+    [' 500ms , 1.5s ', { maxAttempts: 3, retrySchedule: [500, 1500] }],
+    ['standard', { maxAttempts: 10 }],
+  ])('with the retry_schedule %j has one attempt more than it has delays', async (text, expected) => {
+    await addRow('retry_schedule, max_retries', `'${text}', 1`);
+    expect(await only()).toMatchObject({ ...expected, problem: null });
+    expect(await readRetries(database.pool)).toMatchObject([{ name: 'slack', ...expected }]);
+  });
+
+  it('with a retry_schedule is tried once if it is not to be retried', async () => {
+    await addRow('retry_schedule, retry_enabled', `'standard', false`);
+    expect(await only()).toMatchObject({ maxAttempts: 1 });
+  });
+
+  it('with a retry_schedule that has a delay out of range is wrong', async () => {
+    await addRow('retry_schedule', `'1s,90d'`);
+    expect(await only()).toMatchObject({
+      maxAttempts: 4,
+      problem: expect.stringContaining('retry_schedule: "90d" is not a delay'),
+    });
+  });
+
+  it.each([
+    '',
+    'soon',
+    '1',
+    '1s,',
+    '1s;2s',
+    'Standard',
+  ])('is refused with the retry_schedule %j', async (text) => {
+    await expect(addRow('retry_schedule', `'${text}'`)).rejects.toMatchObject({
+      constraint: 'retry_schedule_is_a_schedule',
+    });
   });
 
   it('is read as it is written', async () => {

@@ -1,0 +1,26 @@
+import { describeEarlyEnd, earlyEnds } from '../../core/endpoint/early-ends.ts';
+import type { RetryPolicy } from '../../core/retry/verdict.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import type { WebhookRegistry } from './webhook-registry.ts';
+
+/** How many rows one line of the log names. Further rows are counted. */
+const NAMED = 20;
+const HINT =
+  'An outage of an endpoint that lasts longer turns its messages into dead letters. RETRY_SCHEDULE=standard, and retry_schedule of a row of rule_webhooks, retry for days.';
+
+/**
+ * Logs at the start which retry policies give up within an hour: the one of the settings, and those of rows.
+ *
+ * @param maxAgeMs MAX_AGE_HOURS, in milliseconds; 0: no limit.
+ */
+export function logEarlyEnds(
+  registry: Pick<WebhookRegistry, 'known'>,
+  retries: RetryPolicy,
+  maxAgeMs: number,
+  log: Logger,
+): void {
+  const rows = [...(registry.known?.endpoints() ?? [])].map(({ row }) => row);
+  const { shown, more } = earlyEnds(retries, rows, maxAgeMs, NAMED);
+  if (shown.length === 0) return;
+  log.warn({ ends: shown.map(describeEarlyEnd), more, hint: HINT }, 'retries.end_early');
+}

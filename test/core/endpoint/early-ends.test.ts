@@ -1,0 +1,35 @@
+import { expect, it } from 'vitest';
+import { describeEarlyEnd, earlyEnds } from '../../../src/core/endpoint/early-ends.ts';
+import type { RetryPolicy } from '../../../src/core/retry/verdict.ts';
+import { registeredRow } from './registered-row.ts';
+
+const DEFAULTS: RetryPolicy = {
+  maxAttempts: 7,
+  terminalStatuses: new Set(),
+  backoff: { baseMs: 1000, maxMs: 300_000, multiplier: 2, retryAfterMaxMs: 3_600_000 },
+};
+const ROWS = [
+  registeredRow({ name: 'untouched' }),
+  registeredRow({ name: 'patient', maxAttempts: 3, retrySchedule: [60_000, 3_600_000] }),
+  registeredRow({ name: 'off', enabled: false }),
+  registeredRow({ name: 'other' }),
+];
+
+it('names what gives up within an hour: messages with a URL, and enabled rows', () => {
+  const { shown, more } = earlyEnds(DEFAULTS, ROWS, 0, 10);
+  expect(shown.map(describeEarlyEnd)).toEqual([
+    'messages with a URL: 7 attempts end after 63 s',
+    'untouched: 4 attempts end after 7 s',
+    'other: 4 attempts end after 7 s',
+  ]);
+  expect(more).toBe(0);
+});
+
+it('counts the others', () => {
+  expect(earlyEnds(DEFAULTS, ROWS, 0, 1)).toMatchObject({ shown: [{ endpoint: null }], more: 2 });
+});
+
+it('says nothing of a schedule that goes on for longer', () => {
+  const patient = { ...DEFAULTS, backoff: { ...DEFAULTS.backoff, schedule: [3_600_000] } };
+  expect(earlyEnds(patient, [], 0, 10)).toEqual({ shown: [], more: 0 });
+});
