@@ -2,7 +2,7 @@ import { nameOf } from '../core/endpoint/endpoint-request.ts';
 import { surelyForbids } from '../core/endpoint/forbidden.ts';
 import type { Delivery } from '../core/message/delivery.ts';
 import type { Attempt, Outcome } from '../core/retry/attempt.ts';
-import type { EndpointHolds } from './admission/endpoint-holds.ts';
+import type { EndpointHolds, Hold } from './admission/endpoint-holds.ts';
 import type { DeliverySteps } from './handle-message.ts';
 import type { Peers } from './peers.ts';
 
@@ -35,11 +35,11 @@ function whyHeld(
   { target, endpoint }: Delivery,
   { detail, addresses }: Blocked,
   peers: Pick<Peers, 'recent'>,
-): { readonly why: string; readonly untilPeersAreRead: boolean } | null {
+): Pick<Hold, 'why' | 'untilPeersAreRead' | 'isLeftToPeers'> | null {
   const recent = peers.recent();
   if (recent === null) {
     const why = `this worker may not send to it (${detail}), and does not know yet whether another worker of the group may`;
-    return { why, untilPeersAreRead: true };
+    return { why, untilPeersAreRead: true, isLeftToPeers: false };
   }
   const destination = { hostname: target.hostname, port: target.port, addresses };
   const allowing = recent.filter(({ settings }) => !surelyForbids(settings, destination));
@@ -48,8 +48,10 @@ function whyHeld(
     return {
       why: `this worker may not send to it (${detail}), and leaves it to ${names}`,
       untilPeersAreRead: false,
+      isLeftToPeers: true,
     };
   }
   if (endpoint === null) return null;
-  return { why: `${nameOf(endpoint.row)}: no worker may send to it: ${detail}`, untilPeersAreRead: false };
+  const why = `${nameOf(endpoint.row)}: no worker may send to it: ${detail}`;
+  return { why, untilPeersAreRead: false, isLeftToPeers: false };
 }

@@ -66,6 +66,9 @@ describe('stats', () => {
       deadLetters: null,
       endpoints: [],
       endpointsTotal: 0,
+      differingSettings: [],
+      earlyEnds: [{ endpoint: null, attempts: 7, afterMs: 63_000 }],
+      earlyEndsTotal: 1,
       problems: [expect.stringContaining('The group webhook-workers is not on the stream WEBHOOKS yet')],
     });
     expect(code).toBe(0);
@@ -74,7 +77,7 @@ describe('stats', () => {
   test('--json without PostgreSQL is still one object, and exits with 1', async () => {
     const away = { ...env, DATABASE_URL: 'postgresql://ann@127.0.0.1:1/none' };
     const { code, stdout } = await outcomeOf(['stats', '--json'], away);
-    expect(JSON.parse(stdout)).toMatchObject({ workers: null });
+    expect(JSON.parse(stdout)).toMatchObject({ workers: null, differingSettings: null, earlyEnds: null });
     expect(JSON.parse(stdout).problems[0]).toContain('127.0.0.1:1');
     expect(code).toBe(1);
   });

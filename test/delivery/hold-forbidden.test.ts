@@ -27,7 +27,7 @@ async function send(delivery: Delivery, recent: readonly LiveInstance[] | null, 
   const sending = holdForbidden(
     async () => ({ outcome, startedAt: 1, durationMs: 0 }),
     { recent: () => recent },
-    { hold: (key, { rowUrl, untilPeersAreRead }) => held.push([key, rowUrl, untilPeersAreRead]) },
+    { hold: (key, { why: _why, url: _url, ...rest }) => held.push({ key, ...rest }) },
   );
   return { outcome: (await sending(delivery, () => false)).outcome, held };
 }
@@ -50,7 +50,7 @@ describe('a URL in a message that this worker forbids', () => {
       kind: 'held',
       detail: 'this worker may not send to it (127.0.0.1 is loopback), and leaves it to b',
     });
-    expect(held).toEqual([['here', null, false]]);
+    expect(held).toEqual([{ key: 'here', rowUrl: null, untilPeersAreRead: false, isLeftToPeers: true }]);
   });
 
   it('is left to a peer of an older version, which does not say what it allows', async () => {
@@ -60,19 +60,20 @@ describe('a URL in a message that this worker forbids', () => {
   it('waits until the peers were read', async () => {
     const { outcome, held } = await send(BY_URL, null);
     expect(outcome.kind).toBe('held');
-    expect(held).toEqual([['here', null, true]]);
+    expect(held).toEqual([{ key: 'here', rowUrl: null, untilPeersAreRead: true, isLeftToPeers: false }]);
   });
 });
 
 describe('a row whose address this worker forbids', () => {
   it.each([
-    ['alone', []],
-    ['beside peers that forbid it', [peer('a', FORBIDS)]],
-    ['beside a peer that allows it', [peer('a', ALLOWS)]],
-  ])('holds its messages %s', async (_how, recent) => {
+    ['alone', [], false],
+    ['beside peers that forbid it', [peer('a', FORBIDS)], false],
+    ['beside a peer that allows it', [peer('a', ALLOWS)], true],
+  ])('holds its messages %s', async (_how, recent, isLeftToPeers) => {
     const { outcome, held } = await send(BY_ROW, recent);
     expect(outcome).toMatchObject({ kind: 'held', detail: expect.stringContaining('127.0.0.1 is loopback') });
-    expect(held).toEqual([['here', 'http://127.0.0.1/a', false]]);
+    const rowUrl = 'http://127.0.0.1/a';
+    expect(held).toEqual([{ key: 'here', rowUrl, untilPeersAreRead: false, isLeftToPeers }]);
   });
 });
 

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { outcomeOf } from '../commands/programs.ts';
 import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
-import { createTables, register } from './rows.ts';
-import { deadLetterOf, allSettled, logOf, openScene, type Scene, startEndpoint } from './scene.ts';
+import { outOfOrder, publishOrdered, startOrderedEndpoint } from './ordered-scene.ts';
+import { makeTables, register } from './rows.ts';
+import { deadLetterOf, drained, logOf, openScene, type Scene, startEndpoint } from './scene.ts';
 
 /** Of a worker that may not reach the endpoints of the tests. */
 const FORBIDS = { ALLOWED_PRIVATE_CIDRS: '' };
@@ -50,6 +51,20 @@ describe('two workers, one without ALLOWED_PRIVATE_CIDRS', () => {
     expect(stdout).toContain('the workers of the group differ in ALLOWED_PRIVATE_CIDRS: ');
     expect(stdout).toMatch(/paused .*ALLOWED_PRIVATE_CIDRS does not name\), and leaves it to right/);
   });
+});
+
+describe('two workers, one without ALLOWED_PRIVATE_CIDRS, and ordered webhooks', () => {
+  it('deliver all of them, each key in its order', async () => {
+    const scene = await openScene();
+    const endpoint = await startOrderedEndpoint(() => true);
+    await scene.startWorker({ CONSUMER_NAME: 'right' });
+    await scene.startWorker({ CONSUMER_NAME: 'wrong', ...FORBIDS });
+    const keys = ['a', 'b', 'c', 'd'];
+    await publishOrdered(scene, endpoint.url, keys, 5);
+    await until(() => keys.every((key) => endpoint.taken(key) === 5), { timeoutMs: 150_000 });
+    for (const key of keys) expect(outOfOrder(endpoint.seen(key))).toEqual([]);
+    expect(await messagesIn(scene, 'WEBHOOKS_DLQ')).toBe(0);
+  }, 200_000);
 });
 
 describe('a URL in a message that is forbidden', () => {

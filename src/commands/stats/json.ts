@@ -1,3 +1,4 @@
+import type { EarlyEnd } from '../../core/endpoint/early-ends.ts';
 import type { ConsumerStats } from '../../postgres/tables/consumer-stats-table.ts';
 import type { EndpointHealth } from '../../postgres/tables/endpoint-health-view.ts';
 import type { Snapshot } from './sources.ts';
@@ -6,6 +7,7 @@ import type { Snapshot } from './sources.ts';
 export function statsJson(snapshot: Snapshot, now: Date): string {
   const { rows, endpoints, differing, early, group, parked, scheduled, ordered, deadLetters } = snapshot;
   const problems = [rows, group, endpoints].filter((known) => typeof known === 'string');
+  const isKnown = typeof rows !== 'string';
   const shown = typeof endpoints === 'string' ? null : endpoints;
   const waiting = typeof group === 'string' ? null : group;
   return `${JSON.stringify({
@@ -19,9 +21,9 @@ export function statsJson(snapshot: Snapshot, now: Date): string {
     deadLetters,
     endpoints: shown?.endpoints.map(endpointOf) ?? null,
     endpointsTotal: shown?.total ?? null,
-    differingSettings: differing,
-    earlyEnds: early.shown.map(({ endpoint, attempts, afterMs }) => ({ endpoint, attempts, afterMs })),
-    earlyEndsTotal: early.shown.length + early.more,
+    differingSettings: isKnown ? differing : null,
+    earlyEnds: isKnown ? early.shown.map(earlyEndOf) : null,
+    earlyEndsTotal: isKnown ? early.shown.length + early.more : null,
     problems,
   })}\n`;
 }
@@ -43,6 +45,11 @@ function workerOf(row: ConsumerStats) {
     avgProcessingMs: row.avgProcessingMs === null ? null : Number(row.avgProcessingMs),
     lastActiveAt: row.lastActiveAt,
   };
+}
+
+/** `endpoint`: the name of a row; null: messages that name their URL. */
+function earlyEndOf({ endpoint, attempts, afterMs }: EarlyEnd) {
+  return { endpoint, attempts, afterMs };
 }
 
 function endpointOf(endpoint: EndpointHealth) {

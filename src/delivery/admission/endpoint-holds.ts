@@ -12,6 +12,8 @@ export type Hold = {
   readonly rowUrl: string | null;
   /** The hold is over when the live peers were read. */
   readonly untilPeersAreRead: boolean;
+  /** Another worker may send to the endpoint. */
+  readonly isLeftToPeers: boolean;
 };
 
 export type EndpointHoldsOptions = {
@@ -61,6 +63,11 @@ export class EndpointHolds {
     this.#logged.report(() => log.warn(fields, 'endpoint.held'), key);
     this.#stopTimer ??= every(CHECK_EVERY_MS, () => this.#end(({ until }) => until <= now()));
     this.#tellSoon();
+  }
+
+  /** True if another worker may send the messages of the endpoint, and this one must not. */
+  isLeftToPeers(key: string): boolean {
+    return this.#holds.get(key)?.isLeftToPeers ?? false;
   }
 
   /** Called when the live peers were read. */

@@ -1,6 +1,9 @@
+import type { Disposition } from '../../core/retry/disposition.ts';
 import type { Admission } from '../admission/admission.ts';
+import type { EndpointHolds } from '../admission/endpoint-holds.ts';
 import type { DeliverySteps } from '../handle-message.ts';
 import type { Message } from '../message.ts';
+import { endpointKeyOf } from '../resolve.ts';
 import type { SettlementEffects } from '../settler.ts';
 import type { OrderedDispatcher, OrderedMessage } from './ordered-dispatcher.ts';
 import type { OrderedQueueReader } from './ordered-reader.ts';
@@ -8,13 +11,14 @@ import type { OrderedQueueReader } from './ordered-reader.ts';
 export type OrderedStepsOptions<M extends Message & OrderedMessage> = {
   /** The steps of a message that needs no order. */
   readonly steps: DeliverySteps<M>;
-  readonly effects: Pick<SettlementEffects<M>, 'abandon'> & {
+  readonly effects: Pick<SettlementEffects<M>, 'abandon' | 'nak'> & {
     /** True if NATS cannot have given the message to another worker, also after `forMs`. */
     isLeaseValid(message: M, forMs?: number): boolean;
   };
   readonly admission: Pick<Admission, 'admit'>;
   readonly dispatcher: Pick<OrderedDispatcher<M>, 'mustWaitBehind' | 'onSettled'>;
   readonly reader: Pick<OrderedQueueReader<M>, 'hasBacklog' | 'onPublished'>;
+  readonly holds: Pick<EndpointHolds, 'isLeftToPeers'>;
   /** True if the message is acked already, by a worker whose ack came late. */
   isAcked(message: M): Promise<boolean>;
   /** The ordering key of the copies of one key for one endpoint. */
@@ -23,6 +27,11 @@ export type OrderedStepsOptions<M extends Message & OrderedMessage> = {
   ackWaitMs(): number;
 };
 
+/**
+ * How long this worker leaves the queue of an ordering key to its peers, after a message that only they may send, in milliseconds.
+ * The reader looks at the queue earlier, after its longest wait.
+ */
+const LEFT_MS = 60_000;
 const WAITS_BEHIND = 'earlier messages wait for capacity at the endpoint';
 const LEASE_OVER =
   'the lease on the message ends too soon for an attempt: NATS may deliver the message to another worker';
@@ -31,7 +40,14 @@ const LEASE_OVER =
 export function createOrderedSteps<M extends Message & OrderedMessage>(
   options: OrderedStepsOptions<M>,
 ): DeliverySteps<M> {
-  const { steps, effects, admission, dispatcher, reader, isAcked, copyKey, ackWaitMs } = options;
+  const { steps, effects, admission, dispatcher, reader, holds, isAcked, copyKey, ackWaitMs } = options;
+
+  /** Another worker has the message at once: this one does not look at its queue for a while. */
+  function leave(message: M): Disposition {
+    effects.nak(message, 0);
+    return { kind: 'requeued', delayMs: LEFT_MS };
+  }
+
   return {
     ...steps,
     // A worker that stopped may have requeued the message unsent. So the message is sent at least once, whatever the delivery
@@ -73,7 +89,8 @@ export function createOrderedSteps<M extends Message & OrderedMessage>(
     },
 
     async settle(message, delivery, attempt, verdict) {
-      const disposition = await steps.settle(message, delivery, attempt, verdict);
+      const isLeft = verdict.kind === 'park' && holds.isLeftToPeers(endpointKeyOf(delivery));
+      const disposition = isLeft ? leave(message) : await steps.settle(message, delivery, attempt, verdict);
       dispatcher.onSettled(message, disposition);
       return disposition;
     },

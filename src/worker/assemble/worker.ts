@@ -134,6 +134,7 @@ export function assembleWorker(parts: WorkerParts) {
     admission,
     dispatcher,
     reader,
+    holds,
     isAcked,
     copyKey: (orderingKey, endpointKey) => orderedCopySubject(settings.STREAM_NAME, orderingKey, endpointKey),
     ackWaitMs: () => topology.ackWaitMs,

@@ -3,7 +3,13 @@ import type { Registry } from '../../../src/core/endpoint/registry.ts';
 import { EndpointHolds } from '../../../src/delivery/admission/endpoint-holds.ts';
 import type { Logger } from '../../../src/runtime/logger.ts';
 
-const HOLD = { why: 'forbidden here', url: 'http://10.0.0.1', rowUrl: null, untilPeersAreRead: false };
+const HOLD = {
+  why: 'forbidden here',
+  url: 'http://10.0.0.1',
+  rowUrl: null,
+  untilPeersAreRead: false,
+  isLeftToPeers: true,
+};
 const registryWith = (url: string) => ({ byKey: () => ({ row: { url } }) }) as unknown as Registry;
 
 let holds: EndpointHolds;
@@ -39,6 +45,12 @@ describe('a held endpoint', () => {
     expect(held.size).toBe(1);
     await pass(3000);
     expect(held.size).toBe(0);
+  });
+
+  it('is left to peers where one of them may send to it', () => {
+    holds.hold('a', HOLD);
+    holds.hold('b', { ...HOLD, isLeftToPeers: false });
+    expect(['a', 'b', 'c'].map((key) => holds.isLeftToPeers(key))).toEqual([true, false, false]);
   });
 
   it('is logged once, although it is held again and again', async () => {

@@ -22,6 +22,7 @@ type Fakes = {
   /** How long the lease is valid, in milliseconds. @default without end */
   readonly leaseMs?: number;
   readonly tooLarge?: boolean;
+  readonly leftToPeers?: string;
 };
 
 function createSteps(fakes: Fakes = {}) {
@@ -34,8 +35,9 @@ function createSteps(fakes: Fakes = {}) {
       settle: async () => ({ kind: 'ack' }),
     } as unknown as DeliverySteps<Message>,
     effects: {
-      abandon: () => void calls.push('abandoned'),
-      isLeaseValid: (_, forMs = 0) => forMs < (fakes.leaseMs ?? Number.POSITIVE_INFINITY),
+      abandon: () => void heard.push('abandoned'),
+      nak: (_, delayMs) => void heard.push(`nak'd for ${delayMs} ms`),
+      isLeaseValid: (_, forMs = 0) => forMs < (world.leaseMs ?? Number.POSITIVE_INFINITY),
     },
     admission: {
       admit(_target, { isParkedCopy, cannotPark }) {
@@ -47,6 +49,7 @@ function createSteps(fakes: Fakes = {}) {
       mustWaitBehind: () => fakes.waitsBehind ?? false,
       onSettled: (_, { kind }) => void calls.push(`settled as ${kind}`),
     },
+    holds: { isLeftToPeers: (key) => key === world.leftToPeers },
     reader: {
       hasBacklog: (key) => key === fakes.backlog,
       onPublished: (key) => void calls.push(`published to ${key}`),
@@ -109,7 +112,26 @@ describe('an ordered message', () => {
   });
 });
 
-describe('an ordered message for several endpoints', () => {
+describe('a message that keeps its order, and that only a peer may send', () => {
+  const attempt = { outcome: { kind: 'held', detail: 'x' }, startedAt: 0, durationMs: 0 } as const;
+
+  it('goes back to NATS at once, for the peer', async () => {
+    const { steps, heard, given } = open({ leftToPeers: 'shop' });
+    expect(await steps.settle(given, DELIVERY, attempt, { kind: 'park' })).toEqual({
+      kind: 'requeued',
+      delayMs: 60_000,
+    });
+    expect(heard).toEqual(["nak'd for 0 ms", 'settled as requeued']);
+  });
+
+  it('is settled as ever if it goes to another endpoint', async () => {
+    const { steps, heard, given } = open({ leftToPeers: 'bank' });
+    await steps.settle(given, DELIVERY, attempt, { kind: 'park' });
+    expect(heard).toEqual(['settled as ack']);
+  });
+});
+
+describe('a message that keeps its order at several endpoints', () => {
   const fanOut = { id: 'orders:1', endpointKeys: ['shop', 'bank'] };
 
   it('is copied into one ordered queue per endpoint', async () => {
