@@ -15,6 +15,7 @@ describe('the row of a worker', () => {
     const scene = await openScene();
     await scene.startWorker({
       ALLOWED_PORTS: '8443,443',
+      ALLOWED_PRIVATE_CIDRS: '127.0.0.1/32,127.0.0.1,FD00::/8',
       EGRESS_PROXY: `http://me:${PASSWORD}@127.0.0.1:3128`,
       SIGNING_SECRET: SECRET,
       MAX_ATTEMPTS: '9',
@@ -24,7 +25,7 @@ describe('the row of a worker', () => {
       version,
       features: expect.arrayContaining(['instance-row']),
       settings: {
-        ALLOWED_PRIVATE_CIDRS: ['127.0.0.0/8'],
+        ALLOWED_PRIVATE_CIDRS: ['127.0.0.1', 'fd00::/8'],
         ALLOWED_PORTS: [443, 8443],
         EGRESS_PROXY: 'http://127.0.0.1:3128',
         SIGNING_SECRET: [expect.stringMatching(/^[0-9a-f]{3}$/)],

@@ -66,6 +66,8 @@ function changed(settings: Settings): Record<string, string> {
 }
 
 function isDefault(settings: Settings, name: keyof typeof specifications): boolean {
+  // A schedule changes the default of MAX_ATTEMPTS.
+  if (name === 'MAX_ATTEMPTS' && settings.isSet('RETRY_SCHEDULE')) return false;
   return JSON.stringify(settings[name]) === JSON.stringify(specifications[name].default);
 }
 

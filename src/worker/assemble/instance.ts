@@ -25,7 +25,7 @@ export function describeInstance(settings: Settings, alsoAllowedCidrs: readonly 
 /** The settings that decide what becomes of a message. Other programs read them in PostgreSQL: no secret, no password. */
 function decidingSettings(settings: Settings, alsoAllowedCidrs: readonly string[]): DecidingSettings {
   return {
-    ALLOWED_PRIVATE_CIDRS: sorted([...settings.ALLOWED_PRIVATE_CIDRS, ...alsoAllowedCidrs]),
+    ALLOWED_PRIVATE_CIDRS: sorted([...settings.ALLOWED_PRIVATE_CIDRS, ...alsoAllowedCidrs].map(rangeText)),
     ALLOWED_PORTS: [...new Set(settings.ALLOWED_PORTS)].sort((one, other) => one - other),
     EGRESS_PROXY: settings.EGRESS_PROXY === undefined ? null : originOf(settings.EGRESS_PROXY),
     MAX_ATTEMPTS: settings.MAX_ATTEMPTS,
@@ -41,6 +41,11 @@ function decidingSettings(settings: Settings, alsoAllowedCidrs: readonly string[
     DISABLED_ENDPOINT: settings.DISABLED_ENDPOINT,
     SIGNING_SECRET: settings.SIGNING_SECRET.map(secretFingerprint),
   };
+}
+
+/** One text for one range, where it is a single address. */
+function rangeText(cidr: string): string {
+  return cidr.toLowerCase().replace(cidr.includes(':') ? /\/128$/ : /\/32$/, '');
 }
 
 function sorted(texts: readonly string[]): string[] {
