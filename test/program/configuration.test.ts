@@ -153,6 +153,38 @@ describe('a row that is wrong', () => {
     expect(await messagesIn(scene, 'WEBHOOKS_DLQ')).toBe(0);
   });
 
+  it('holds only its own copy of a message for several rows', async () => {
+    const scene = await openScene();
+    const endpoint = await startEndpoint();
+    await makeTables(scene);
+    await register(scene, 'good', endpoint.url, { nats_subject: 'webhooks.shared' });
+    await register(scene, 'wrong', 'nonsense', { nats_subject: 'webhooks.shared' });
+    await scene.startWorker();
+    await scene.publish({ n: 1 }, { subject: 'webhooks.shared' });
+    await until(() => endpoint.requests.length === 1);
+    expect(await whyOf(scene, 'wrong-')).toMatch(/url is not an http/);
+    expect(await messagesIn(scene, 'WEBHOOKS_DLQ')).toBe(0);
+    await scene.query(`UPDATE rule_webhooks SET url = $1 WHERE webhook_name = 'wrong'`, [
+      `${endpoint.url}/mended`,
+    ]);
+    await until(() => endpoint.requests.length === 2);
+    await drained(scene);
+  });
+
+  it('holds ordered messages, too, and delivers them in order when it is mended', async () => {
+    const scene = await openScene();
+    const endpoint = await startOrderedEndpoint(() => true);
+    await makeTables(scene);
+    await register(scene, 'k', 'nonsense');
+    await scene.startWorker();
+    for (const n of [1, 2, 3]) await scene.publish({ key: 'k', n }, { subject: 'webhooks.ordered.k' });
+    expect(await whyOf(scene, 'k-')).toMatch(/url is not an http/);
+    await scene.query(`UPDATE rule_webhooks SET url = $1`, [endpoint.url]);
+    await until(() => endpoint.taken('k') === 3);
+    expect(outOfOrder(endpoint.seen('k'))).toEqual([]);
+    expect(await messagesIn(scene, 'WEBHOOKS_DLQ')).toBe(0);
+  });
+
   it('keeps a message whose payload lacks a placeholder a dead letter', async () => {
     const scene = await openScene();
     const endpoint = await startEndpoint();

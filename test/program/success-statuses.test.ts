@@ -42,5 +42,7 @@ it('a status in success_statuses is shown as a failure nowhere, and does not mak
   expect(
     await scene.query('SELECT FROM rule_webhooks WHERE NOT enabled OR failing_since IS NOT NULL'),
   ).toEqual([]);
-  expect(logOf(worker).filter(({ level }) => level !== 'info')).toEqual([]);
+  // The rows keep the retries of the extension, which give up early: that is said at the start.
+  const warnings = logOf(worker).filter(({ level, msg }) => level !== 'info' && msg !== 'retries.end_early');
+  expect(warnings).toEqual([]);
 });
