@@ -3,8 +3,8 @@ import { outcomeOf } from '../commands/programs.ts';
 import { startPrivatePostgres } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { outOfOrder, publishOrdered, startOrderedEndpoint } from './ordered-scene.ts';
-import { makeTables, register } from './rows.ts';
-import { deadLetterOf, drained, logOf, openScene, type Scene, startEndpoint } from './scene.ts';
+import { createTables, register } from './rows.ts';
+import { allSettled, deadLetterOf, logOf, openScene, type Scene, startEndpoint } from './scene.ts';
 
 /** Of a worker that may not reach the endpoints of the tests. */
 const FORBIDS = { ALLOWED_PRIVATE_CIDRS: '' };
@@ -61,7 +61,7 @@ describe('two workers, one without ALLOWED_PRIVATE_CIDRS, and ordered webhooks',
     await scene.startWorker({ CONSUMER_NAME: 'wrong', ...FORBIDS });
     const keys = ['a', 'b', 'c', 'd'];
     await publishOrdered(scene, endpoint.url, keys, 5);
-    await until(() => keys.every((key) => endpoint.taken(key) === 5), { timeoutMs: 150_000 });
+    await until(() => keys.every((key) => endpoint.accepted(key) === 5), { timeoutMs: 150_000 });
     for (const key of keys) expect(outOfOrder(endpoint.seen(key))).toEqual([]);
     expect(await messagesIn(scene, 'WEBHOOKS_DLQ')).toBe(0);
   }, 200_000);
@@ -156,7 +156,7 @@ describe('a row that is wrong', () => {
   it('holds only its own copy of a message for several rows', async () => {
     const scene = await openScene();
     const endpoint = await startEndpoint();
-    await makeTables(scene);
+    await createTables(scene);
     await register(scene, 'good', endpoint.url, { nats_subject: 'webhooks.shared' });
     await register(scene, 'wrong', 'nonsense', { nats_subject: 'webhooks.shared' });
     await scene.startWorker();
@@ -168,19 +168,19 @@ describe('a row that is wrong', () => {
       `${endpoint.url}/mended`,
     ]);
     await until(() => endpoint.requests.length === 2);
-    await drained(scene);
+    await allSettled(scene);
   });
 
   it('holds ordered messages, too, and delivers them in order when it is mended', async () => {
     const scene = await openScene();
     const endpoint = await startOrderedEndpoint(() => true);
-    await makeTables(scene);
+    await createTables(scene);
     await register(scene, 'k', 'nonsense');
     await scene.startWorker();
     for (const n of [1, 2, 3]) await scene.publish({ key: 'k', n }, { subject: 'webhooks.ordered.k' });
     expect(await whyOf(scene, 'k-')).toMatch(/url is not an http/);
     await scene.query(`UPDATE rule_webhooks SET url = $1`, [endpoint.url]);
-    await until(() => endpoint.taken('k') === 3);
+    await until(() => endpoint.accepted('k') === 3);
     expect(outOfOrder(endpoint.seen('k'))).toEqual([]);
     expect(await messagesIn(scene, 'WEBHOOKS_DLQ')).toBe(0);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { outcomeOf } from '../commands/programs.ts';
 import { until } from '../support/wait.ts';
-import { makeTables, register } from './rows.ts';
+import { createTables, register } from './rows.ts';
 import { deadLetterOf, logOf, openScene, startEndpoint, stopWorker } from './scene.ts';
 
 describe('RETRY_SCHEDULE', () => {
@@ -32,7 +32,7 @@ describe('RETRY_SCHEDULE', () => {
 describe('retry_schedule of a row', () => {
   it('replaces its max_retries and delays, and a wrong one is refused', async () => {
     const [scene, endpoint] = [await openScene(), await startEndpoint({ status: 500 })];
-    await makeTables(scene);
+    await createTables(scene);
     await register(scene, 'orders', endpoint.url, { retry_schedule: '50ms,50ms,50ms,50ms,50ms' });
     await scene.startWorker();
     await deadLetterOf(scene, await scene.publish({}, { subject: 'webhooks.orders' }));
@@ -46,7 +46,7 @@ describe('retry_schedule of a row', () => {
 describe('policies that give up within an hour', () => {
   it('are named by the log at the start and by stats: the default one, and untouched rows', async () => {
     const scene = await openScene();
-    await makeTables(scene);
+    await createTables(scene);
     await register(scene, 'untouched', 'https://example.com/a');
     await register(scene, 'patient', 'https://example.com/b', { retry_schedule: 'standard' });
     const worker = await scene.startWorker();

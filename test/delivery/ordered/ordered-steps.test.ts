@@ -35,9 +35,9 @@ function createSteps(fakes: Fakes = {}) {
       settle: async () => ({ kind: 'ack' }),
     } as unknown as DeliverySteps<Message>,
     effects: {
-      abandon: () => void heard.push('abandoned'),
-      nak: (_, delayMs) => void heard.push(`nak'd for ${delayMs} ms`),
-      isLeaseValid: (_, forMs = 0) => forMs < (world.leaseMs ?? Number.POSITIVE_INFINITY),
+      abandon: () => void calls.push('abandoned'),
+      nak: (_, delayMs) => void calls.push(`nak'd for ${delayMs} ms`),
+      isLeaseValid: (_, forMs = 0) => forMs < (fakes.leaseMs ?? Number.POSITIVE_INFINITY),
     },
     admission: {
       admit(_target, { isParkedCopy, cannotPark }) {
@@ -49,7 +49,7 @@ function createSteps(fakes: Fakes = {}) {
       mustWaitBehind: () => fakes.waitsBehind ?? false,
       onSettled: (_, { kind }) => void calls.push(`settled as ${kind}`),
     },
-    holds: { isLeftToPeers: (key) => key === world.leftToPeers },
+    holds: { isLeftToPeers: (key) => key === fakes.leftToPeers },
     reader: {
       hasBacklog: (key) => key === fakes.backlog,
       onPublished: (key) => void calls.push(`published to ${key}`),
@@ -112,26 +112,26 @@ describe('an ordered message', () => {
   });
 });
 
-describe('a message that keeps its order, and that only a peer may send', () => {
+describe('an ordered message that only a peer may send', () => {
   const attempt = { outcome: { kind: 'held', detail: 'x' }, startedAt: 0, durationMs: 0 } as const;
 
-  it('goes back to NATS at once, for the peer', async () => {
-    const { steps, heard, given } = open({ leftToPeers: 'shop' });
+  it('is requeued at once, for the peer', async () => {
+    const { steps, calls, given } = createSteps({ leftToPeers: 'shop' });
     expect(await steps.settle(given, DELIVERY, attempt, { kind: 'park' })).toEqual({
       kind: 'requeued',
       delayMs: 60_000,
     });
-    expect(heard).toEqual(["nak'd for 0 ms", 'settled as requeued']);
+    expect(calls).toEqual(["nak'd for 0 ms", 'settled as requeued']);
   });
 
-  it('is settled as ever if it goes to another endpoint', async () => {
-    const { steps, heard, given } = open({ leftToPeers: 'bank' });
+  it('is settled as usual if it goes to another endpoint', async () => {
+    const { steps, calls, given } = createSteps({ leftToPeers: 'bank' });
     await steps.settle(given, DELIVERY, attempt, { kind: 'park' });
-    expect(heard).toEqual(['settled as ack']);
+    expect(calls).toEqual(['settled as ack']);
   });
 });
 
-describe('a message that keeps its order at several endpoints', () => {
+describe('an ordered message for several endpoints', () => {
   const fanOut = { id: 'orders:1', endpointKeys: ['shop', 'bank'] };
 
   it('is copied into one ordered queue per endpoint', async () => {
