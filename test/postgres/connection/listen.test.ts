@@ -58,7 +58,7 @@ describe('a listener', () => {
     [
       `INSERT INTO rule_webhook_secrets (webhook_id, secret_name, secret_value) VALUES (1, 'signing_secret_2', 'b')`,
     ],
-    [`SELECT rule_webhook_secret_set(1, 'signing_secret', 'b')`],
+    [`SELECT rule_webhook_secret_set(1, 'signing_secret', 'bb')`],
     ['DELETE FROM rule_webhook_secrets'],
     ['TRUNCATE rule_webhook_secrets'],
     [`INSERT INTO rule_nats_endpoints (endpoint_key, paused) VALUES ('b', true)`],
