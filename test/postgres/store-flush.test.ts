@@ -51,7 +51,7 @@ describe('storeFlush', () => {
   });
 
   it('adds up the flushes of two instances with one consumer name', async () => {
-    const counters = { delivered: 5, acknowledged: 4, retried: 1, attempts: 5, processingMs: 100 };
+    const counters = { settled: 5, acknowledged: 4, retried: 1, attempts: 5, processingMs: 100 };
     await Promise.all(
       [1, 2].map(() => storeFlush(database.pool, flushOf({ counters, progress: progressOf(7) }))),
     );

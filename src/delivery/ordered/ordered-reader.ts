@@ -93,11 +93,6 @@ export class OrderedQueueReader<M extends { readonly pending: number }> {
     return [...this.#listed.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  /** True if the queue held messages when the reader last knew. */
-  hasBacklog(queue: string): boolean {
-    return this.#listed.has(queue) || this.#held.has(queue) || this.#waiting.has(queue);
-  }
-
   /** Starts to read. Every message goes to the sink. */
   start(sink: (message: M) => void): void {
     this.#sink = sink;

@@ -17,10 +17,12 @@ export type OrderedStepsOptions<M extends Message & OrderedMessage> = {
   };
   readonly admission: Pick<Admission, 'admit'>;
   readonly dispatcher: Pick<OrderedDispatcher<M>, 'mustWaitBehind' | 'onSettled'>;
-  readonly reader: Pick<OrderedQueueReader<M>, 'hasBacklog' | 'onPublished'>;
+  readonly reader: Pick<OrderedQueueReader<M>, 'onPublished'>;
   readonly holds: Pick<EndpointHolds, 'isLeftToPeers'>;
   /** True if the message is acked already, by a worker whose ack came late. */
   isAcked(message: M): Promise<boolean>;
+  /** Asks NATS whether messages of an ordering key are left. True also if this is unknown. */
+  hasMessages(orderingKey: string): Promise<boolean>;
   /** The ordering key of the copies of one key for one endpoint. */
   copyKey(orderingKey: string, endpointKey: string): string;
   /** Ack wait of the consumers, in milliseconds. */
@@ -33,6 +35,7 @@ export type OrderedStepsOptions<M extends Message & OrderedMessage> = {
  */
 const LEFT_MS = 60_000;
 const WAITS_BEHIND = 'earlier messages wait for capacity at the endpoint';
+const WAITS_BEHIND_COPIES = 'copies of earlier messages wait for the endpoint';
 const LEASE_OVER =
   'the lease on the message ends too soon for an attempt: NATS may deliver the message to another worker';
 
@@ -40,7 +43,8 @@ const LEASE_OVER =
 export function createOrderedSteps<M extends Message & OrderedMessage>(
   options: OrderedStepsOptions<M>,
 ): DeliverySteps<M> {
-  const { steps, effects, admission, dispatcher, reader, holds, isAcked, copyKey, ackWaitMs } = options;
+  const { steps, effects, admission, dispatcher, reader, holds, isAcked, hasMessages, copyKey, ackWaitMs } =
+    options;
 
   /** Another worker has the message at once: this one does not look at its queue for a while. */
   function leave(message: M): Disposition {
@@ -56,12 +60,13 @@ export function createOrderedSteps<M extends Message & OrderedMessage>(
     retryVia: () => 'nak',
 
     async admit(message, { target, endpoint }) {
-      // If the endpoint was one of several before, copies of earlier messages may still wait for it. These copies go first.
-      const hasCopies =
-        endpoint !== null &&
-        message.parkedEndpointKey === null &&
-        reader.hasBacklog(copyKey(message.orderingKey!, target.endpointKey));
-      if (dispatcher.mustWaitBehind(message, target.endpointKey) || hasCopies)
+      // If the endpoint was one of several before, copies of earlier messages may still wait for it. These copies go first. Only
+      // NATS knows all of them: another worker may have stored them a moment ago. No copy of an earlier message comes later,
+      // because NATS delivers this message after the acks of the earlier ones, and their copies are stored before these acks.
+      const mayHaveCopies = endpoint !== null && message.parkedEndpointKey === null;
+      if (mayHaveCopies && (await hasMessages(copyKey(message.orderingKey!, target.endpointKey))))
+        return { kind: 'noCapacity', reason: WAITS_BEHIND_COPIES };
+      if (dispatcher.mustWaitBehind(message, target.endpointKey))
         return { kind: 'noCapacity', reason: WAITS_BEHIND };
       if (await isAcked(message)) {
         effects.abandon(message);

@@ -43,8 +43,7 @@ const HINT = {
   disabled: 'Set enabled = true in the row of rule_webhooks, and the worker delivers to the endpoint again.',
   notDisabled:
     'The worker tries again by itself. Check that PostgreSQL answers, and what the role of the worker may do.',
-  invalid:
-    'The messages of the endpoint stay parked: no dead letter. Correct the row of rule_webhooks and its secrets.',
+  invalid: 'The messages of the endpoint stay parked. Correct the row of rule_webhooks and its secrets.',
   unreachable:
     'This group does not consume the nats_subject of the endpoint. Correct the row of rule_webhooks, or SUBJECT.',
 };

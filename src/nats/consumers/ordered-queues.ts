@@ -55,6 +55,11 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
       return listed;
     },
 
+    /** True if the subject has messages now, or if this is unknown. The leader of the stream answers, so that none is missed. */
+    async hasMessages(subject: string): Promise<boolean> {
+      return (await listSubjects(client, stream, subject))?.has(subject) ?? true;
+    },
+
     /**
      * Notifies one worker of the group of each message when the message is published. Some notifications are lost; the next
      * `list` finds their messages.

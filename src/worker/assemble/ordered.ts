@@ -36,7 +36,7 @@ export function assembleOrdered({ settings, log, client, topology, orderedTopolo
     log,
     clock: systemClock,
   });
-  return { reader, isAcked: queues.isOver };
+  return { reader, isAcked: queues.isOver, hasMessages: queues.hasMessages };
 }
 
 /**

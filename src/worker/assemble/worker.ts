@@ -77,7 +77,10 @@ export function assembleWorker(parts: WorkerParts) {
     slots: { free: freeSlots, outstanding: consumer.credits },
     dueCapacity: () => (acks.problem() === null ? Math.max(DUE_OVERCOMMIT, slots.free()) : 0),
   });
-  const { reader, isAcked } = assembleOrdered({ ...common, mayPull: () => acks.problem() === null });
+  const { reader, isAcked, hasMessages } = assembleOrdered({
+    ...common,
+    mayPull: () => acks.problem() === null,
+  });
 
   // Messages that wait outside the slots.
   const budget = new MemoryBudget(settings.DEFERRED_BYTES);
@@ -136,6 +139,7 @@ export function assembleWorker(parts: WorkerParts) {
     reader,
     holds,
     isAcked,
+    hasMessages,
     copyKey: (orderingKey, endpointKey) => orderedCopySubject(settings.STREAM_NAME, orderingKey, endpointKey),
     ackWaitMs: () => topology.ackWaitMs,
   });

@@ -235,6 +235,25 @@ describe('an ordered queue', () => {
     });
   });
 
+  it('tells whether a subject has messages: from the moment one is stored until all are acked', async () => {
+    const { queues, messages } = await openQueue(client);
+    expect(await queues.hasMessages(SUBJECT)).toBe(false);
+    for (let n = 0; n < 2; n++) await store(SUBJECT);
+    expect(await queues.hasMessages(SUBJECT)).toBe(true);
+    for (let n = 0; n < 2; n++) {
+      await until(() => messages.length === n + 1);
+      expect(await queues.hasMessages(SUBJECT)).toBe(true);
+      await client.connection.request(messages[n]!.reply, ACK, { timeout: 5000 });
+    }
+    expect(await queues.hasMessages(SUBJECT)).toBe(false);
+  });
+
+  it('tells that a subject may have messages if its stream is missing', async () => {
+    const { queues } = await openQueue(client);
+    await client.manager.streams.delete(STREAM);
+    expect(await queues.hasMessages(SUBJECT)).toBe(true);
+  });
+
   it('announces each published message to one worker', async () => {
     const other = await connectTo(server.url, login);
     const heard: string[] = [];
