@@ -9,6 +9,19 @@ pg.defaults.user = systemUser() ?? pg.defaults.user;
 
 const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'];
 
+/**
+ * The settings of a session that our SQL and our parsing depend on, so that the defaults of a server, a database or a role change
+ * nothing. They go with the startup message: behind PgBouncer, a SET would be lost, or would stay for another client. PgBouncer
+ * accepts these parameters (IntervalStyle from 1.20 on) and no others. `pg` itself sends client_encoding=UTF8.
+ */
+const SESSION: Readonly<Record<string, string>> = {
+  DateStyle: 'ISO, MDY',
+  TimeZone: 'UTC',
+  IntervalStyle: 'postgres',
+  // Migrations hold regular expressions with backslashes.
+  standard_conforming_strings: 'on',
+};
+
 /** The options of every connection to PostgreSQL. An attempt to connect takes at most 10 s. */
 export function clientConfig(url: string): pg.ClientConfig {
   return {
@@ -20,14 +33,15 @@ export function clientConfig(url: string): pg.ClientConfig {
   };
 }
 
-/** A part of `pg` that is not in its types. */
+/** Parts of `pg` that are not in its types. */
+type StartupConf = { getStartupConf(): Readonly<Record<string, string>> };
 type Connection = { readonly stream: Socket; emit(event: 'error', error: Error): void };
 
 /** The answer of a server without TLS to a client that asks for TLS. */
 const NO_TLS = 'N'.charCodeAt(0);
 
 /**
- * A client with clear errors in two cases for which `pg` has no error code: the URL asks for TLS and the server has none; the
+ * A client with the session settings that our SQL depends on, and with clear errors in two cases for which `pg` has no error code: the URL asks for TLS and the server has none; the
  * server asks for a password and the URL has none.
  */
 export class PgClient extends pg.Client {
@@ -55,6 +69,11 @@ export class PgClient extends pg.Client {
         'the server asks for a password and the URL has none. Put the password into the URL',
       );
     };
+  }
+
+  /** `pg` calls this method to build the startup message. */
+  getStartupConf(): Readonly<Record<string, string>> {
+    return { ...(pg.Client.prototype as unknown as StartupConf).getStartupConf.call(this), ...SESSION };
   }
 
   /**

@@ -44,7 +44,13 @@ export function describeConnectError(error: unknown, url: string): string {
 }
 
 function cureOf(code = ''): string {
-  if (code === '25006') return 'Name the primary server in DATABASE_URL: this server is a read-only standby.';
+  if (code === '25006') {
+    return 'Name the primary server in DATABASE_URL if this server is a read-only standby; else set default_transaction_read_only to off.';
+  }
+  // PgBouncer has one code for most of its errors.
+  if (code === '08P01') {
+    return 'Start the PostgreSQL behind PgBouncer. A PgBouncer before 1.20 needs ignore_startup_parameters = IntervalStyle.';
+  }
   const answered = /^\d[0-9A-Z]{4}$/.test(code) && !AWAY_CLASSES.test(code);
   return answered
     ? 'Correct the problem in that database, or name another database in DATABASE_URL.'

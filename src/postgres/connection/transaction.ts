@@ -2,6 +2,12 @@ import type pg from 'pg';
 import { errorCode } from '../../runtime/failure.ts';
 
 /**
+ * Set within the transaction, because PgBouncer refuses these settings as parameters of the connection. A short timeout of the
+ * database would end a transaction while this process is busy; without `array_nulls`, NULL in our arrays would be a text.
+ */
+const SETTINGS = `SET LOCAL idle_in_transaction_session_timeout = '60s'; SET LOCAL array_nulls = on`;
+
+/**
  * Runs `work` in one transaction. If `work` throws, the transaction is rolled back, and the error is thrown again.
  *
  * @param statementTimeoutMs How long one statement may take, in milliseconds; 0: no limit. Set within the transaction, because
@@ -18,7 +24,7 @@ export async function inTransaction<T>(
     // Our statements depend on this isolation level: each one sees what other transactions committed before it, also after it
     // waited for a lock.
     await client.query(
-      `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = ${statementTimeoutMs}`,
+      `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = ${statementTimeoutMs}; ${SETTINGS}`,
     );
     const result = await work(client);
     await client.query('COMMIT');

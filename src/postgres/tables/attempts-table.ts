@@ -41,7 +41,7 @@ const INSERT = `
   SELECT ${VALUES.join(', ')}, $${COLUMNS.length + 1}
   FROM unnest(${PARAMETERS.join(', ')}) AS record (${NAMES})`;
 
-const COUNT = 'SELECT count(*)::float8 AS rows FROM rule_nats_delivery_attempts';
+const COUNT = 'SELECT count(*) AS rows FROM rule_nats_delivery_attempts';
 
 /** The partitions of all rows must exist: see `ensurePartitions`. */
 export async function insertAttempts(
@@ -68,6 +68,6 @@ function stored(values: readonly (string | number | null)[], storage: Storage): 
 
 /** The number of all attempt rows. Slow: reads the whole table. */
 export async function countAttempts(pool: pg.Pool): Promise<number> {
-  const { rows } = await pool.query<{ rows: number }>(COUNT);
-  return rows[0]!.rows;
+  const { rows } = await pool.query<{ rows: string }>(COUNT);
+  return Number(rows[0]!.rows);
 }

@@ -6,6 +6,7 @@ import {
   type StatisticsFlush,
 } from '../../core/records/statistics.ts';
 import { nameText, nullable, storableCount, storableNumber } from './storable.ts';
+import { epochMs, timeOrNull } from './time.ts';
 
 /** Each counter with its column and its parameter. Four other parameters come first. */
 const COLUMNS = COUNTER_NAMES.map((name, index) => {
@@ -73,7 +74,7 @@ const COUNTS = COLUMNS.filter(({ unit }) => unit === 'count');
 const READ = `
   SELECT consumer_name, queue_group, messages_pending,
     ${COUNTS.map(({ column }) => column).join(', ')},
-    avg_processing_time_ms::double precision AS avg_processing_time_ms, last_active_at, active
+    avg_processing_time_ms, ${epochMs('last_active_at')} AS last_active_ms, active
   FROM rule_nats_consumer_stats WHERE stream_name = $1 ORDER BY consumer_name`;
 
 /** A row of `rule_nats_consumer_stats`, for display. */
@@ -116,8 +117,8 @@ export async function readConsumerStats(pool: pg.Pool, streamName: string): Prom
     consumerName: row.consumer_name,
     queueGroup: row.queue_group,
     pending: Number(row.messages_pending),
-    avgProcessingMs: row.avg_processing_time_ms,
-    lastActiveAt: row.last_active_at,
+    avgProcessingMs: nullable(row.avg_processing_time_ms, Number),
+    lastActiveAt: timeOrNull(row.last_active_ms),
     active: row.active === true,
   }));
 }

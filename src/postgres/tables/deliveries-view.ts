@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { epochMs, timeOrNull } from './time.ts';
 
 export type RecentDelivery = {
   readonly deliveryId: string;
@@ -24,7 +25,8 @@ const READ_RECENT = `
     ) events
     GROUP BY delivery_id ORDER BY last_at DESC LIMIT $1
   )
-  SELECT newest.delivery_id, subject, url, status, attempts, last_error, last_at
+  SELECT newest.delivery_id, subject, url, status, attempts, last_error,
+    ${epochMs('last_at')} AS last_ms
   FROM newest CROSS JOIN LATERAL (
     SELECT * FROM nats_deliveries d WHERE d.delivery_id = newest.delivery_id
   ) delivery
@@ -40,6 +42,6 @@ export async function readRecentDeliveries(pool: pg.Pool, limit: number): Promis
     status: row.status,
     attempts: row.attempts,
     lastError: row.last_error,
-    lastAt: row.last_at,
+    lastAt: timeOrNull(row.last_ms),
   }));
 }

@@ -1,5 +1,7 @@
 import type pg from 'pg';
 import type { EndpointStatus } from '../../core/records/endpoint-state.ts';
+import { nullable } from './storable.ts';
+import { epochMs, timeOf } from './time.ts';
 
 /** A row of `nats_endpoint_health`, for display. */
 export type EndpointHealth = {
@@ -24,9 +26,8 @@ export type UnhealthyEndpoints = {
 };
 
 const READ_TROUBLED = `
-  SELECT endpoint_key, url, state, in_flight::double precision AS in_flight,
-    parked::double precision AS parked, success_share::double precision AS success_share, last_error, since, why,
-    count(*) OVER ()::integer AS total
+  SELECT endpoint_key, url, state, in_flight, parked, success_share, last_error,
+    ${epochMs('since')} AS since_ms, why, count(*) OVER ()::integer AS total
   FROM nats_endpoint_health
   WHERE stream_name = $1 AND state <> 'flowing'
   ORDER BY parked DESC NULLS LAST, since, endpoint_key
@@ -43,11 +44,11 @@ export async function readUnhealthyEndpoints(
     endpointKey: row.endpoint_key,
     url: row.url,
     state: row.state,
-    inFlight: row.in_flight,
-    parked: row.parked,
-    successShare: row.success_share,
+    inFlight: Number(row.in_flight),
+    parked: nullable(row.parked, Number),
+    successShare: nullable(row.success_share, Number),
     lastError: row.last_error,
-    since: row.since,
+    since: timeOf(row.since_ms ?? '0'),
     why: row.why,
   }));
   return { endpoints, total: rows[0]?.total ?? 0 };

@@ -1,14 +1,14 @@
 import type pg from 'pg';
 import type { GroupLimits, OperatorLimits } from '../../core/capacity/endpoint-limits.ts';
 import type { LiveInstance } from '../../core/records/worker-instance.ts';
-import { nameText } from './storable.ts';
+import { nameText, nullable } from './storable.ts';
 
 /**
  * An instance without a group is of a version that wrote none. It counts as a member: better a cap not used up than one exceeded.
  */
 const READ = `
   SELECT NULL AS endpoint_key, NULL AS paused, NULL AS paused_reason, NULL::integer AS max_concurrency,
-    NULL::double precision AS rate_limit, to_jsonb(instance) AS instance
+    NULL::numeric AS rate_limit, to_jsonb(instance) AS instance
   FROM (
     SELECT instance_id, consumer_name, version, features, settings FROM rule_nats_worker_instances
     WHERE active AND stream_name = $1 AND coalesce(queue_group, $2) = $2
@@ -16,7 +16,7 @@ const READ = `
     ORDER BY instance_id
   ) instance
   UNION ALL
-  SELECT endpoint_key, paused, paused_reason, max_concurrency, rate_limit::double precision, NULL
+  SELECT endpoint_key, paused, paused_reason, max_concurrency, rate_limit, NULL
   FROM rule_nats_endpoints
   WHERE paused OR max_concurrency IS NOT NULL OR rate_limit IS NOT NULL`;
 
@@ -37,7 +37,7 @@ export async function readEndpointLimits(
       paused: row.paused,
       pausedReason: row.paused_reason,
       maxConcurrency: row.max_concurrency,
-      rateLimit: row.rate_limit,
+      rateLimit: nullable(row.rate_limit, Number),
     });
   }
   return { byOperator, liveWorkers: Math.max(1, instances.length), instances };

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { GroupProgress, StatisticsFlush } from '../../core/records/statistics.ts';
 import { nameText } from './storable.ts';
+import { epochMs } from './time.ts';
 
 /** Flushes of several workers come in any order, so the ack floor only moves forward, unless the stream was created again. */
 const SAVE = `
@@ -12,7 +13,7 @@ const SAVE = `
     OR (EXCLUDED.stream_created_at = row.stream_created_at AND EXCLUDED.ack_floor > row.ack_floor)`;
 
 const READ = `
-  SELECT round(extract(epoch FROM stream_created_at) * 1000)::double precision AS stream_created, ack_floor
+  SELECT ${epochMs('stream_created_at')} AS stream_created_ms, ack_floor
   FROM rule_nats_group_progress WHERE stream_name = $1 AND queue_group = $2`;
 
 export async function saveProgress(client: pg.PoolClient, flush: StatisticsFlush): Promise<void> {
@@ -34,5 +35,7 @@ export async function readProgress(
 ): Promise<Omit<GroupProgress, 'pending'> | null> {
   const { rows } = await pool.query(READ, [nameText(streamName), nameText(queueGroup)]);
   const row = rows[0];
-  return row === undefined ? null : { streamCreatedAt: row.stream_created, ackFloor: Number(row.ack_floor) };
+  return row === undefined
+    ? null
+    : { streamCreatedAt: Number(row.stream_created_ms), ackFloor: Number(row.ack_floor) };
 }
