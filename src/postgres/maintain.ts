@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { costOf } from '../core/records/refusal.ts';
 import { errorCode } from '../runtime/failure.ts';
 import { TRY_MAINTENANCE_LOCK } from './connection/advisory-lock.ts';
 import { inTransaction } from './connection/transaction.ts';
@@ -29,13 +30,14 @@ export type Maintenance = {
 /**
  * Creates today's and tomorrow's partitions of the attempts and drops the partitions past their retention. Deletes expired dead
  * letters, the rows of workers that stopped long ago, and their endpoint states. Every worker may call this at any time: while
- * one worker runs a step, the others skip that step. A partition that a long query holds is left for the next time.
+ * one worker runs a step, the others skip that step. A partition that a long query holds is left for the next time. Where
+ * PostgreSQL refuses the partitions, the other steps run before the error is thrown.
  */
 export async function maintain(pool: pg.Pool, options: MaintenanceOptions): Promise<Maintenance> {
   const { now } = options;
-  await ensurePartitions(pool, [now, now + DAY_MS]);
+  const refusal = await refusalOf(() => ensurePartitions(pool, [now, now + DAY_MS]));
   const instancesDeleted = await alone(pool, (client) => deleteOldInstances(client, now));
-  return {
+  const done = {
     partitionsDropped: await dropOldPartitions(pool, now - options.attemptRetentionDays * DAY_MS),
     deadLettersDeleted: await deleteAll(pool, (client) => deleteExpired(client, now, DELETE_BATCH)),
     instancesDeleted: instancesDeleted ?? 0,
@@ -43,6 +45,19 @@ export async function maintain(pool: pg.Pool, options: MaintenanceOptions): Prom
       deleteOldEndpointStates(client, now, DELETE_BATCH),
     ),
   };
+  if (refusal !== null) throw refusal;
+  return done;
+}
+
+/** Null if the work was done. @throws An error that may pass by itself. */
+async function refusalOf(work: () => Promise<void>): Promise<unknown> {
+  try {
+    await work();
+    return null;
+  } catch (error) {
+    if (costOf(errorCode(error)) === 'nothing') throw error;
+    return error;
+  }
 }
 
 /** One transaction per partition: dropping a partition locks the whole table until the end of the transaction. */

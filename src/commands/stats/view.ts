@@ -65,7 +65,8 @@ function rowLines(rows: readonly ConsumerStats[], now: Date): string[] {
   if (discarded > 0)
     lines.push(`${discarded} discarded: rows match the subject, and none accepts the event type`);
   const dropped = rows.reduce((sum, row) => sum + row.rowsDropped, 0);
-  if (dropped > 0) lines.push(`${dropped} attempt rows were dropped while PostgreSQL could not be reached`);
+  if (dropped > 0)
+    lines.push(`${dropped} rows were dropped: PostgreSQL was away for too long, or refused them`);
   return lines;
 }
 

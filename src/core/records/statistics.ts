@@ -89,7 +89,7 @@ export const COUNTERS = {
     unit: 'milliseconds',
     adds: ({ isSettled, attempt }) => (isSettled && attempt !== null ? attempt.durationMs : 0),
   },
-  /** Attempt rows and dead-letter rows that were dropped because the buffer was full. */
+  /** Rows that were dropped because the buffer was full, or because PostgreSQL refused them. */
   rowsDropped: {
     column: 'rows_dropped',
     unit: 'count',

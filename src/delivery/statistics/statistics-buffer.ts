@@ -1,4 +1,5 @@
 import type { EndpointStateRow } from '../../core/records/endpoint-state.ts';
+import type { RefusedRows } from '../../core/records/refusal.ts';
 import { sizeOfAttempt, sizeOfDeadLetter } from '../../core/records/row-size.ts';
 import {
   type AttemptRecord,
@@ -26,7 +27,8 @@ export type StatisticsBufferOptions = Pick<
 
 /** Stores statistics. A flush that is stored twice counts once. If `store` throws, the flush may or may not be stored. */
 export interface StatisticsStore {
-  store(flush: StatisticsFlush): Promise<void>;
+  /** Resolves to the rows that the store refused, left out, and counted in the `rowsDropped` that it stored. */
+  store(flush: StatisticsFlush): Promise<readonly RefusedRows[]>;
 }
 
 /**
@@ -36,6 +38,7 @@ export interface StatisticsStore {
 export class StatisticsBuffer {
   readonly #options: StatisticsBufferOptions;
   readonly #store: StatisticsStore;
+  readonly #onRefused: (refused: readonly RefusedRows[]) => void;
   #counters: Counters = NO_COUNTERS;
   #attempts: AttemptRecord[] = [];
   #deadLetters: DeadLetterRecord[] = [];
@@ -47,9 +50,15 @@ export class StatisticsBuffer {
   /** Counted before the last flush. The total is summed only when it is read: every message would pay for it. */
   #earlier: Counters = NO_COUNTERS;
 
-  constructor(options: StatisticsBufferOptions, store: StatisticsStore) {
+  /** @param onRefused Called once per flush that was stored without some of its rows. */
+  constructor(
+    options: StatisticsBufferOptions,
+    store: StatisticsStore,
+    onRefused: (refused: readonly RefusedRows[]) => void = () => {},
+  ) {
     this.#options = options;
     this.#store = store;
+    this.#onRefused = onRefused;
   }
 
   add(counters: Counters, attempt: AttemptRecord | null, deadLetter: DeadLetterRecord | null): void {
@@ -109,9 +118,14 @@ export class StatisticsBuffer {
 
   async #send(flush: StatisticsFlush): Promise<void> {
     this.#uncertain = flush;
-    await this.#store.store(flush);
+    const refused = await this.#store.store(flush);
     this.#uncertain = null;
     this.#uncertainBytes = 0;
+    if (refused.length === 0) return;
+    const rowsDropped = refused.reduce((sum, { rows }) => sum + rows, 0);
+    // The store has counted them: they must not be in the next flush, too.
+    this.#earlier = mergeCounters(this.#earlier, { ...NO_COUNTERS, rowsDropped });
+    this.#onRefused(refused);
   }
 
   #keep<T>(rows: T[], row: T, bytes: number): void {

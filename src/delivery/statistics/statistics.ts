@@ -1,6 +1,7 @@
+import { costOf, type RefusedRows } from '../../core/records/refusal.ts';
 import type { Counters, GroupProgress } from '../../core/records/statistics.ts';
 import { every } from '../../runtime/every.ts';
-import { errorMessage } from '../../runtime/failure.ts';
+import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { ProblemLog } from '../../runtime/problem-log.ts';
 import type { Service } from '../../runtime/service.ts';
@@ -29,6 +30,12 @@ const MAINTAIN_EVERY_MS = 3_600_000;
 const LOG_AWAY_EVERY_MS = 60_000;
 const KEPT =
   'Deliveries go on. The worker keeps the statistics, and stores them when PostgreSQL answers again.';
+/** How often the same refusal is logged, in milliseconds. */
+const LOG_REFUSED_EVERY_MS = 3_600_000;
+const REFUSED =
+  'PostgreSQL refuses these rows. The worker drops them, and counts them in rows_dropped. It stores all other statistics. Correct the table or the encoding of the database, as error says.';
+const UNMAINTAINED =
+  'The worker stores statistics without this maintenance, and tries again after an hour. Correct the table, as error says.';
 
 /** Flushes counters and rows every `intervalMs`. While PostgreSQL is away, they are kept for a later flush. */
 export class Statistics implements Service {
@@ -38,6 +45,7 @@ export class Statistics implements Service {
   readonly #buffer: StatisticsBuffer;
   #stopTimer = () => {};
   #underWay: Promise<boolean> | null = null;
+  readonly #refusals = new ProblemLog({ againAfterMs: LOG_REFUSED_EVERY_MS });
   #maintainedAt = Number.NEGATIVE_INFINITY;
   readonly #away: ProblemLog;
   #problem: string | null = null;
@@ -46,7 +54,7 @@ export class Statistics implements Service {
   constructor(options: StatisticsOptions, store: MaintainedStatisticsStore) {
     this.#options = options;
     this.#store = store;
-    this.#buffer = new StatisticsBuffer(options, store);
+    this.#buffer = new StatisticsBuffer(options, store, (refused) => this.#sayRefused(refused));
     this.#away = new ProblemLog({
       againAfterMs: LOG_AWAY_EVERY_MS,
       sayOver: () => options.log.info({}, 'statistics.recovered'),
@@ -100,10 +108,10 @@ export class Statistics implements Service {
       // Read even while PostgreSQL is away: a durable that was deleted starts again at the last known progress.
       const progress = await this.#options.progress();
       if (performance.now() - this.#maintainedAt >= MAINTAIN_EVERY_MS) {
-        await this.#store.maintain();
-        this.#maintainedAt = performance.now();
+        await this.#maintainAndFlush(progress);
+      } else {
+        await this.#buffer.flush(progress, !this.#stopped);
       }
-      await this.#buffer.flush(progress, !this.#stopped);
       this.#away.clear();
       this.#problem = null;
       return true;
@@ -112,6 +120,42 @@ export class Statistics implements Service {
       const fields = { error: this.#problem, rows: this.#buffer.rows, hint: KEPT };
       this.#away.report(() => this.#options.log.warn(fields, 'statistics.store_failed'));
       return false;
+    }
+  }
+
+  /** Maintenance that PostgreSQL refuses does not stop the flush. Where the flush fails, too, the maintenance says why. */
+  async #maintainAndFlush(progress: GroupProgress | null): Promise<void> {
+    const refusal = await this.#maintain();
+    try {
+      await this.#buffer.flush(progress, !this.#stopped);
+    } catch (error) {
+      throw refusal ?? error;
+    }
+    this.#maintainedAt = performance.now();
+    if (refusal === null) return;
+    this.#options.log.warn(
+      { code: errorCode(refusal), error: errorMessage(refusal), hint: UNMAINTAINED },
+      'statistics.maintenance_failed',
+    );
+  }
+
+  /** Resolves to the error if PostgreSQL refuses the maintenance. */
+  async #maintain(): Promise<unknown> {
+    try {
+      await this.#store.maintain();
+      return null;
+    } catch (error) {
+      if (costOf(errorCode(error)) === 'nothing') throw error;
+      return error;
+    }
+  }
+
+  #sayRefused(refused: readonly RefusedRows[]): void {
+    for (const { table, rows, code, error } of refused) {
+      this.#refusals.report(
+        () => this.#options.log.warn({ table, rows, code, error, hint: REFUSED }, 'statistics.rows_refused'),
+        `${table} ${code}`,
+      );
     }
   }
 }

@@ -1,4 +1,6 @@
 import type pg from 'pg';
+import { costOf } from '../../core/records/refusal.ts';
+import { errorCode } from '../../runtime/failure.ts';
 import { WAIT_FOR_PARTITION_LOCK } from '../connection/advisory-lock.ts';
 import { inTransaction } from '../connection/transaction.ts';
 import { storableTime } from './storable.ts';
@@ -32,7 +34,7 @@ const ADD_DAY = 'SELECT rule_nats_delivery_attempts_add_day($1::date)';
 const DROP_DAY = 'SELECT rule_nats_delivery_attempts_drop_day($1::date)';
 
 /** The name of the partition for a time: its day in UTC, such as 20250131. @param time In milliseconds since 1970. */
-function partitionOf(time: number): string {
+export function partitionOf(time: number): string {
   return PREFIX + new Date(storableTime(time)).toISOString().slice(0, 10).replaceAll('-', '');
 }
 
@@ -41,10 +43,36 @@ function partitionOf(time: number): string {
  * have dropped a partition. @param times In milliseconds since 1970.
  */
 export async function ensurePartitions(pool: pg.Pool, times: readonly number[]): Promise<void> {
+  for (const name of await missingPartitions(pool, times)) await createPartition(pool, name);
+}
+
+/**
+ * Creates the missing partitions that PostgreSQL accepts. It refuses a partition that was detached and still exists, and a
+ * partition whose day is in a larger partition of the operator.
+ *
+ * @returns The names of the refused partitions.
+ */
+export async function ensurePossiblePartitions(
+  pool: pg.Pool,
+  times: readonly number[],
+): Promise<ReadonlySet<string>> {
+  const refused = new Set<string>();
+  for (const name of await missingPartitions(pool, times)) {
+    try {
+      await createPartition(pool, name);
+    } catch (error) {
+      if (costOf(errorCode(error)) === 'nothing') throw error;
+      refused.add(name);
+    }
+  }
+  return refused;
+}
+
+async function missingPartitions(pool: pg.Pool, times: readonly number[]): Promise<string[]> {
   const names = new Set(times.map(partitionOf));
-  if (names.size === 0) return;
+  if (names.size === 0) return [];
   const { rows } = await pool.query(MISSING, [[...names]]);
-  for (const { name } of rows) await createPartition(pool, name);
+  return rows.map(({ name }) => name);
 }
 
 async function createPartition(pool: pg.Pool, name: string): Promise<void> {

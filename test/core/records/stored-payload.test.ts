@@ -32,6 +32,17 @@ describe('a stored payload', () => {
     expect(stored(deep, 10_000)).toBe(JSON.stringify(deep));
   });
 
+  it.each([
+    ['with the longest fraction that numeric holds', `0.${'1'.repeat(16_383)}`, true],
+    ['with a longer fraction', `0.${'1'.repeat(16_384)}`, false],
+    ['with a fraction that its exponent makes longer', `0.${'1'.repeat(15_900)}e-999`, false],
+    ['with an exponent that makes it smaller', `0.${'1'.repeat(15_900)}e-9`, true],
+    ['with the most digits that numeric holds', '1'.repeat(131_072), true],
+    ['with more digits', '1'.repeat(131_073), false],
+  ])('that is a number %s stays a number only if jsonb can store it', (_what, number, isNumber) => {
+    expect(stored(`{"n":${number}}`, 1_000_000).startsWith('{"n":')).toBe(isNumber);
+  });
+
   it('is JSON without NUL for any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), fc.nat(64), (bytes, maxBytes) => {

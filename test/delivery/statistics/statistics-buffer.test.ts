@@ -36,6 +36,7 @@ function store(fails: ('no' | 'before' | 'after')[] = []) {
       if (how === 'before') throw new Error('PostgreSQL is away');
       if (!stored.has(flush.number)) stored.set(flush.number, flush);
       if (how === 'after') throw new Error('the connection broke, who knows');
+      return [];
     },
   };
 }
