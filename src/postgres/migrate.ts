@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
+import { type BackoffOptions, backoff } from '../core/retry/backoff.ts';
 import { errorCode, errorMessage, UserError } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { PACKAGE_ROOT } from '../runtime/package-root.ts';
@@ -13,6 +15,19 @@ const FOLDER = join(PACKAGE_ROOT, 'sql', 'migrations');
 
 /** How long a worker waits for the migration of another worker, and for its own, in milliseconds. */
 const TIMEOUT_MS = 600_000;
+
+/**
+ * How long a migration waits for a lock on a table, in milliseconds. While it waits, every other query on the table waits behind
+ * it. Above: the migration is rolled back, and tried again after a pause. Too low: it never gets the lock on a busy table.
+ */
+const LOCK_TIMEOUT_MS = 3000;
+/** The pauses let the queries through that waited behind the migration. */
+const PAUSES: BackoffOptions = { initialMs: 500, maxMs: 10_000, jitter: 0.25 };
+/** lock_not_available, deadlock_detected: another transaction uses the table. */
+const IN_THE_WAY = new Set(['55P03', '40P01']);
+
+const BUSY =
+  'Another transaction uses a table that the migration changes. The migration tries again. End long transactions, if there are any.';
 
 export type Migration = { readonly name: string; readonly sql: string; readonly checksum: string };
 
@@ -29,7 +44,7 @@ export async function migrate(pool: pg.Pool, { log }: { log: Logger }): Promise<
   const before = await readApplied(pool);
   const applied: string[] = [];
   for (const migration of migrations) {
-    if (!isApplied(before, migration) && (await apply(pool, migration))) {
+    if (!isApplied(before, migration) && (await applyPatiently(pool, migration, log))) {
       log.info({ migration: migration.name }, 'migration.applied');
       applied.push(migration.name);
     }
@@ -60,6 +75,27 @@ function isApplied(applied: ReadonlyMap<string, string>, { name, checksum }: Mig
   return known !== undefined;
 }
 
+/**
+ * Tries again while another transaction uses a table that the migration changes, for as long as one migration may take. False if
+ * another worker has applied the migration in the meantime.
+ */
+async function applyPatiently(pool: pg.Pool, migration: Migration, log: Logger): Promise<boolean> {
+  const deadline = performance.now() + TIMEOUT_MS;
+  for (let tries = 1; ; tries++) {
+    try {
+      return await apply(pool, migration);
+    } catch (error) {
+      const code = errorCode(error);
+      if (!IN_THE_WAY.has(code ?? '') || performance.now() > deadline) throw error;
+      if (tries === 1) {
+        const about = { migration: migration.name, code, error: errorMessage(error), hint: BUSY };
+        log.warn(about, 'migration.waiting');
+      }
+      await pause(backoff(PAUSES, tries, Math.random()));
+    }
+  }
+}
+
 /** False if another worker has applied the migration in the meantime. */
 async function apply(pool: pg.Pool, migration: Migration): Promise<boolean> {
   try {
@@ -67,6 +103,8 @@ async function apply(pool: pg.Pool, migration: Migration): Promise<boolean> {
       pool,
       async (client) => {
         await client.query(patiently(WAIT_FOR_MIGRATION_LOCK));
+        // Not before: it would end the wait for another worker's migration, too.
+        await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
         if (isApplied(await readAppliedToChange(client), migration)) return false;
         await client.query(patiently(migration.sql));
         await recordApplied(client, migration.name, migration.checksum);
