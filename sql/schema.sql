@@ -58,14 +58,14 @@ CREATE TABLE rule_nats_consumer_stats (
   CONSTRAINT rule_nats_consumer_stats_pkey PRIMARY KEY (consumer_id)
 );
 
--- One row an attempt that may have reached its endpoint; what ATTEMPT_LOG lets through. A delivery that was refused or could not be sent has none, only its dead letter. Written by workers in batches; partitioned by day (UTC); maintenance drops partitions older than ATTEMPT_RETENTION_DAYS.
+-- One row per attempt that may have reached its endpoint, as ATTEMPT_LOG allows; and one row per discarded message (verdict discard), unless ATTEMPT_LOG=off. A delivery that was blocked or could not be sent has no row, only its dead letter. Written by workers in batches; partitioned by day (UTC); maintenance drops partitions older than ATTEMPT_RETENTION_DAYS.
 CREATE TABLE rule_nats_delivery_attempts (
   delivery_id text NOT NULL,
   attempt_number integer NOT NULL,
   subject text NOT NULL,
   endpoint_key text NOT NULL,
-  url text NOT NULL,
-  method text NOT NULL,
+  url text,
+  method text,
   outcome text NOT NULL,
   status integer,
   error text,
@@ -319,7 +319,7 @@ CREATE TRIGGER rule_nats_endpoints_notify AFTER INSERT OR DELETE OR TRUNCATE ON 
 CREATE TRIGGER rule_nats_endpoints_notify_update AFTER UPDATE ON public.rule_webhooks FOR EACH ROW EXECUTE FUNCTION rule_nats_endpoints_notify();
 CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR EACH ROW EXECUTE FUNCTION rule_nats_webhook_cured();
 
--- One row per webhook and endpoint that was tried or given up. WHERE delivery_id = ... uses the index. Reaches back as far as ATTEMPT_RETENTION_DAYS (dead letters: 7 days).
+-- One row per webhook and endpoint that was tried, given up or discarded. WHERE delivery_id = ... uses the index. Reaches back as far as ATTEMPT_RETENTION_DAYS (dead letters: 7 days).
 -- VIEW nats_deliveries
 --   delivery_id text
 --   subject text

@@ -15,7 +15,8 @@ export const operation = {
   )({ default: 5000, desc: 'how often statistics are written (ms)' }),
 
   /**
-   * Which attempts become rows of `rule_nats_delivery_attempts`: `all`, `failures` or `off`.
+   * Which attempts become rows of `rule_nats_delivery_attempts`: `all`, `failures` or `off`. With `all` and `failures`,
+   * discarded messages have rows, too.
    * @default all. Env ATTEMPT_LOG.
    */
   ATTEMPT_LOG: str({

@@ -1,14 +1,13 @@
 import { fillRequest, nameOf } from '../core/endpoint/endpoint-request.ts';
-import { acceptsEvent, type Endpoint, type Registry } from '../core/endpoint/registry.ts';
+import type { Endpoint, Registry } from '../core/endpoint/registry.ts';
 import type { Delivery } from '../core/message/delivery.ts';
 import { deliveryId } from '../core/message/delivery-id.ts';
-import type { ParsedMessage } from '../core/message/envelope.ts';
-import { Header } from '../core/message/nats-headers.ts';
-import { eventTypesOf } from '../core/request/event-type.ts';
-import { completeHeaders } from '../core/request/headers.ts';
+import type { BarePayload, ParsedMessage } from '../core/message/envelope.ts';
+import { completeHeaders, quoted } from '../core/request/headers.ts';
 import { NO_ENDPOINT_KEY } from '../core/request/target.ts';
 import type { Outcome, UndeliverableReason } from '../core/retry/attempt.ts';
 import { lastToken } from '../core/subject.ts';
+import { decideEvent, decideParkedEvent, whyUndecided } from './event-types.ts';
 import type { Message } from './message.ts';
 
 /** A message that leads to no request, and why. */
@@ -63,7 +62,7 @@ export function resolve(
       return { id, target, method, headers, body, endpoint: null };
     }
     case 'bare':
-      return toRegistered(id, parsed.body, message, registry);
+      return toRegistered(id, parsed, message, registry);
     case 'malformed':
       return undeliverable(id, NO_ENDPOINT_KEY, 'malformed', parsed.detail);
     case 'forbidden':
@@ -73,7 +72,7 @@ export function resolve(
 
 function toRegistered(
   id: string,
-  data: Uint8Array,
+  payload: BarePayload,
   message: Message,
   registry: RegistrySnapshot | null,
 ): Delivery | Undeliverable | FanOut {
@@ -81,17 +80,21 @@ function toRegistered(
   if (registry === null) return localFault(id, message, 'REGISTRY_UNKNOWN');
   const found = endpointsOf(message, registry.registry);
   const [first] = found;
-  // A parked copy passed the check of its event type before it was parked.
-  const accepting = hasParkedEndpoint(message) ? found : acceptingOf(found, data, message);
+  const event = (hasParkedEndpoint(message) ? decideParkedEvent : decideEvent)(payload, message, found);
+  // An endpoint that cannot decide gets its copy, too: the copy becomes the dead letter of this endpoint.
+  const concerned = found.filter((endpoint) => event.of(endpoint) !== 'filtered');
   // If only one of several endpoints accepts an ordered message, a copy keeps it behind the earlier copies for that endpoint.
-  const isBehind = message.orderingKey !== null && found.length > 1 && accepting.length > 0;
-  if (accepting.length > 1 || isBehind) return { id, endpointKeys: accepting.map(({ key }) => key) };
-  if (accepting[0] !== undefined) return toEndpoint(id, accepting[0], data, message);
+  const isBehind = message.orderingKey !== null && found.length > 1 && concerned.length > 0;
+  if (concerned.length > 1 || isBehind) return { id, endpointKeys: concerned.map(({ key }) => key) };
+  const [only] = concerned;
+  const isDecided = only !== undefined && event.of(only) === 'accepted';
+  if (isDecided) return toEndpoint(id, only, payload.body, message);
   // The row of the message, or its event_types, may be newer than the last read.
   if (registry.asOf < message.receivedAt) return localFault(id, message, 'REGISTRY_STALE');
+  if (only !== undefined) return undeliverable(id, only.key, 'malformed', whyUndecided(payload, only));
   return first === undefined
     ? undeliverable(id, endpointKeyIn(message), 'unroutable', whyUnroutable(message))
-    : filtered(id, first);
+    : filtered(id, first, event.types);
 }
 
 /** A parked copy belongs to the endpoint of its parked queue. */
@@ -109,15 +112,9 @@ function endpointKeyIn({ parkedEndpointKey }: Message): string {
   return parkedEndpointKey ?? NO_ENDPOINT_KEY;
 }
 
-function acceptingOf(found: readonly Endpoint[], data: Uint8Array, message: Message): readonly Endpoint[] {
-  // To find the event type, the whole message must be read.
-  if (found.every(({ row }) => row.eventTypes === null)) return found;
-  const types = eventTypesOf(data, message.header(Header.eventType));
-  return found.filter(({ row }) => acceptsEvent(row, types));
-}
-
-function filtered(id: string, { key }: Endpoint): Undeliverable {
-  const detail = 'no endpoint of the subject has the event type of the message in its event_types';
+function filtered(id: string, { key }: Endpoint, types: readonly string[]): Undeliverable {
+  const type = types.length === 0 ? 'no event type' : `the event type ${types.map(quoted).join(' or ')}`;
+  const detail = `the message has ${type}, which no row that matches its subject has in its event_types`;
   return { id, endpointKey: key, outcome: { kind: 'filtered', detail } };
 }
 

@@ -16,6 +16,7 @@ import type { WebhookRegistry } from './registry/webhook-registry.ts';
 import { endpointKeyOf, isUndeliverable, type Undeliverable } from './resolve.ts';
 import type { SettlementEffects, Settler } from './settler.ts';
 import { logAttempt, logFanOut } from './statistics/attempt-log.ts';
+import { DiscardLog } from './statistics/discard-log.ts';
 import { type AttemptLog, attemptRecord, deadLetterRecord } from './statistics/records.ts';
 import type { Statistics } from './statistics/statistics.ts';
 
@@ -60,6 +61,7 @@ export type StepsOptions<M extends Message> = {
 export function createDeliverySteps<M extends Message>(options: StepsOptions<M>): DeliverySteps<M> {
   const { effects, settler, parkedStream, admission, parkedQueues, ackPending } = options;
   const { registry, limits, deferred, statistics, log, now } = options;
+  const discards = new DiscardLog(log);
   return {
     policy: options.policy,
     maxAgeMs: options.maxAgeMs,
@@ -119,6 +121,7 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
 
     record(message, delivery, attempt, disposition) {
       logAttempt(log, message, delivery, attempt, disposition);
+      if (disposition.kind === 'discard' && isUndeliverable(delivery)) discards.add(message, delivery, now());
       statistics.add(
         countSettled(attempt, disposition, message.isRedelivery),
         attemptRecord(message, delivery, attempt, disposition, options.attemptLog),

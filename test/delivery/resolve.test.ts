@@ -213,6 +213,15 @@ describe('a message that several rows match', () => {
     });
   });
 
+  it('says in the discarded message which type it has', () => {
+    const discarded = (data: unknown) =>
+      route([data, { subject: 'webhooks.orders' }], { natsSubject: 'webhooks.orders', eventTypes: ['a'] });
+    expect(discarded({ type: 'x', event: 'y' })).toMatchObject({
+      outcome: { detail: expect.stringContaining('the event type "y" or "x"') },
+    });
+    expect(discarded({})).toMatchObject({ outcome: { detail: expect.stringContaining('no event type') } });
+  });
+
   it('may have its event type in the NATS header X-Event-Type', () => {
     expect(orders('no JSON', { 'X-Event-Type': 'refund' })).toMatchObject({ endpointKeys: { length: 3 } });
   });
@@ -220,6 +229,88 @@ describe('a message that several rows match', () => {
   it('is not filtered again when it comes from the parked queue of a row', () => {
     const copy = { subject: 'webhooks.orders', isParkedCopy: true, parkedEndpointKey: keys('three')[0]! };
     expect(route([{ type: 'x' }, copy], ...rows)).toMatchObject({ endpoint: { row: { name: 'three' } } });
+  });
+});
+
+describe('the event_types {*}', () => {
+  it.each([
+    '{"user_id":1}',
+    '{"event":7}',
+    '[1]',
+    'no JSON',
+    '{"event":"order.created","total":NaN}',
+    '',
+  ])('accept every event, also one whose type is missing or cannot be read: %j', (payload) => {
+    const row = { natsSubject: 'webhooks.orders', eventTypes: ['x', '*'] };
+    expect(route([payload, { subject: 'webhooks.orders' }], row)).toMatchObject({
+      endpoint: { row: { name: 'orders' } },
+    });
+  });
+});
+
+describe('a payload that is not JSON', () => {
+  const ORDERS = { natsSubject: 'webhooks.orders', eventTypes: ['order.*'] };
+  const BROKEN = '{"event":"order.created","total":NaN}';
+  const orders = (payload: string, headers: Record<string, string> = {}, ...rows: Partial<EndpointRow>[]) =>
+    route([payload, { subject: 'webhooks.orders', headers }], ...(rows.length === 0 ? [ORDERS] : rows));
+
+  it.each([
+    [BROKEN, 'breaks at byte 33; publish valid JSON'],
+    ['{"event":"order.created"', 'ends too soon at byte 24; publish valid JSON'],
+    ['{"event":"refund",}', 'breaks at byte 18; publish valid JSON'],
+    ["{'event':'order.created'}", 'breaks at byte 1; publish valid JSON'],
+    ['event=order.created', 'breaks at byte 0; name the type in the NATS header X-Event-Type'],
+    ['[1,]', 'breaks at byte 3; name the type in the NATS header X-Event-Type'],
+    ['', 'ends too soon at byte 0; name the type in the NATS header X-Event-Type'],
+  ])('becomes a dead letter of the row whose event_types it meets: %j', (payload, why) => {
+    expect(orders(payload)).toMatchObject({
+      endpointKey: endpoint(ORDERS).key,
+      outcome: { kind: 'undeliverable', reason: 'malformed', detail: expect.stringContaining(why) },
+    });
+  });
+
+  it('is delivered if its NATS header X-Event-Type is accepted', () => {
+    for (const payload of [BROKEN, 'text'])
+      expect(orders(payload, { 'X-Event-Type': 'order.paid' })).toHaveProperty('endpoint');
+  });
+
+  it('is discarded for its NATS header X-Event-Type only if it was not meant as an object', () => {
+    expect(orders('a;b', { 'X-Event-Type': 'refund' })).toMatchObject({ outcome: { kind: 'filtered' } });
+    expect(orders(BROKEN, { 'X-Event-Type': 'refund' })).toMatchObject({ outcome: { reason: 'malformed' } });
+  });
+
+  it('goes to the rows that accept it, and is copied for the row that cannot decide', () => {
+    const rows = [ORDERS, { id: 2, name: 'all', natsSubject: 'webhooks.*' }];
+    const keys = rows.map((row) => endpoint(row).key);
+    expect(orders(BROKEN, {}, ...rows)).toMatchObject({ endpointKeys: expect.arrayContaining(keys) });
+    const copyFor = (parkedEndpointKey: string) =>
+      route([BROKEN, { subject: 'webhooks.orders', isParkedCopy: true, parkedEndpointKey }], ...rows);
+    expect(copyFor(keys[1]!)).toMatchObject({ endpoint: { row: { name: 'all' } } });
+    expect(copyFor(keys[0]!)).toMatchObject({ endpointKey: keys[0], outcome: { reason: 'malformed' } });
+  });
+
+  it('waits for newer rows if it came after the last read', () => {
+    const received = message(BROKEN, { subject: 'webhooks.orders', receivedAt: 2 });
+    const rows = { registry: new Registry([endpoint(ORDERS)]), asOf: 1 };
+    expect(resolve(parse(received), received, rows)).toMatchObject({ outcome: { code: 'REGISTRY_STALE' } });
+  });
+});
+
+describe('a payload with a byte order mark', () => {
+  it('is read without it, and sent with it', () => {
+    const row = { natsSubject: 'webhooks.orders', eventTypes: ['order.*'], url: 'https://example.com/{id}' };
+    const payload = '\u{feff}{"event":"order.paid","id":7}';
+    expect(route([payload, { subject: 'webhooks.orders' }], row)).toMatchObject({
+      target: { path: '/7' },
+      body: Buffer.from(payload),
+    });
+  });
+
+  it('has no mark where a template inserts it into JSON', () => {
+    const row = { bodyTemplate: '{"payload":{{data}}}' };
+    expect(route(['\u{feff}{"id":7}', { subject: 'webhooks.orders' }], row)).toMatchObject({
+      body: Buffer.from('{"payload":{"id":7}}'),
+    });
   });
 });
 

@@ -8,6 +8,7 @@ import { createTables, register } from './rows.ts';
 import {
   allSettled,
   type Endpoint,
+  logOf,
   openScene,
   type Scene,
   startEndpoint,
@@ -95,11 +96,11 @@ describe('a message for several endpoints', () => {
     await register(scene, 'all', all.url, ORDERS);
     await register(scene, 'some', orders.url, { ...ORDERS, event_types: ['order.*'] });
     await register(scene, 'picky', orders.url, { nats_subject: 'webhooks.picky', event_types: ['x'] });
-    await scene.startWorker();
+    const worker = await scene.startWorker();
     await publish({ type: 'order.paid' });
     await publish({ event: 'refund' });
     await publish('text', { 'X-Event-Type': 'order.line.added' });
-    await scene.publish({ type: 'y' }, { subject: 'webhooks.picky' });
+    const discarded = await scene.publish({ type: 'y' }, { subject: 'webhooks.picky' });
     await until(() => all.requests.length === 3 && orders.requests.length === 2);
     await until(async () => sumOf(await statisticsOf(scene), 'messages_dropped') === 1);
     await allSettled(scene);
@@ -108,6 +109,49 @@ describe('a message for several endpoints', () => {
     expect((await outcomeOf(['stats'], scene.env)).stdout).toContain(
       '1 discarded: rows match the subject, and none accepts the event type',
     );
+    expect(await scene.deliveryOf(discarded, 'discarded')).toMatchObject({ attempts: 0 });
+    expect(logOf(worker).filter(({ msg }) => msg === 'delivery.discarded')).toMatchObject([
+      { sequence: discarded, error: expect.stringContaining('the event type "y"') },
+    ]);
+  });
+
+  it('that is not JSON is delivered or becomes a dead letter, and is never dropped', async () => {
+    const endpoint = await startEndpoint();
+    await register(scene, 'orders', endpoint.url, { event_types: ['order.*'] });
+    await register(scene, 'every', endpoint.url, { event_types: ['*'] });
+    await scene.startWorker();
+    const broken = await publish(Buffer.from('{"event":"order.created","total":NaN}'));
+    await scene.publish({ user_id: 1 }, { subject: 'webhooks.every' });
+    await drained(scene);
+    expect(endpoint.requests.map(({ body }) => body.toString())).toEqual(['{"user_id":1}']);
+    expect(await scene.deliveryOf(broken, 'dead-lettered')).toMatchObject({
+      dead_letter_reason: 'malformed',
+      last_error: expect.stringContaining('the payload is not JSON: it breaks at byte 33'),
+    });
+  });
+
+  it('that was meant as an envelope goes to no row, and no table and no line of the log has its headers', async () => {
+    const endpoint = await startEndpoint();
+    await register(scene, 'every', endpoint.url, { nats_subject: 'webhooks.*' });
+    const worker = await scene.startWorker({ LOG_LEVEL: 'debug', STORE_PAYLOADS: 'failures' });
+    const envelopes = [
+      '{"headers":{"Authorization":"Bearer X1X"},"data":{"t":NaN},"webhook_url":"https://a.example/x"}',
+      `{'headers':{'Authorization':'Bearer X1X'},'webhook_url':'https://a.example/x'}`,
+      '{"headers":{"Authorization: Bearer X1X":1},"webhook\\u005furl":"https://a.example/x"',
+      '\u0000{"headers":{"Authorization":"Bearer X1X"},"webhook_url":"https://a.example/x"}',
+    ];
+    const last = [];
+    for (const text of envelopes) last.push(await publish(Buffer.from(text)));
+    last.push(await publish(Buffer.from(envelopes[0]!, 'utf16le')));
+    await drained(scene);
+    for (const sequence of last)
+      expect(await scene.deliveryOf(sequence, 'dead-lettered')).toMatchObject({
+        dead_letter_reason: 'malformed',
+      });
+    expect(endpoint.requests).toEqual([]);
+    const stored = await scene.query('SELECT * FROM rule_nats_publish_history');
+    expect(stored).toHaveLength(5);
+    expect(JSON.stringify(stored) + worker.stdout.join('')).not.toContain('X1X');
   });
 
   it('is delivered if its row was changed to accept its event type just before it was published', async () => {

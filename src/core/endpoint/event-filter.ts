@@ -18,3 +18,8 @@ export function takes(filter: string, type: string): boolean {
   }
   return at <= type.length - end.length;
 }
+
+/** True if a filter accepts every event, also an event without a type: `*`, or `>` as in NATS. */
+export function takesAll(filter: string): boolean {
+  return /^(?:\*+>?|>)$/.test(filter);
+}

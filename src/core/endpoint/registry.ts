@@ -2,7 +2,7 @@ import { endpointKey } from '../request/target.ts';
 import type { RetryPolicy } from '../retry/verdict.ts';
 import { lastToken, matches } from '../subject.ts';
 import { type EndpointRequest, nameOf, requestOf } from './endpoint-request.ts';
-import { takes } from './event-filter.ts';
+import { takes, takesAll } from './event-filter.ts';
 import type { EndpointRow } from './row.ts';
 import { type Signing, signingOf } from './signature.ts';
 
@@ -72,9 +72,15 @@ export function disabledReason({ disabledReason }: EndpointRow): string {
   return disabledReason === null ? 'enabled is false' : `enabled is false: ${disabledReason}`;
 }
 
-/** True if the row accepts an event of one of these types. A row without a filter also accepts an event without a type. */
-export function acceptsEvent({ eventTypes }: EndpointRow, types: readonly string[]): boolean {
-  return eventTypes === null || types.some((type) => eventTypes.some((filter) => takes(filter, type)));
+/** True if the row accepts every event, also an event without a type. */
+export function acceptsEveryEvent({ eventTypes }: EndpointRow): boolean {
+  return eventTypes === null || eventTypes.some(takesAll);
+}
+
+/** True if the row accepts an event of one of these types. */
+export function acceptsEvent(row: EndpointRow, types: readonly string[]): boolean {
+  if (acceptsEveryEvent(row)) return true;
+  return types.some((type) => row.eventTypes!.some((filter) => takes(filter, type)));
 }
 
 /** Finds the endpoints of a message without a URL. */

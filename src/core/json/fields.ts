@@ -1,3 +1,4 @@
+import { namesUrl, opensObject, withoutByteOrderMark } from './broken.ts';
 import { type ChildVisitor, scanJson } from './scan.ts';
 
 /** The fields of an envelope; all other fields are ignored. */
@@ -10,8 +11,17 @@ export type FieldScan =
   | { readonly kind: 'object'; readonly fields: Fields }
   /** Valid JSON, but not an object. */
   | { readonly kind: 'other' }
-  /** The bytes are not JSON from `offset` on. `urlSeen`: up to `offset` they are an object with a `webhook_url` key. */
-  | { readonly kind: 'broken'; readonly offset: number; readonly urlSeen: boolean };
+  | BrokenJson;
+
+/** Bytes that are not JSON from `offset` on. */
+export type BrokenJson = {
+  readonly kind: 'broken';
+  readonly offset: number;
+  /** They begin with `{`: they were meant as an object. */
+  readonly isObject: boolean;
+  /** They begin with `{`, and name `webhook_url` anywhere: they were meant as an envelope. */
+  readonly urlSeen: boolean;
+};
 
 const BY_LENGTH: ReadonlyMap<number, readonly FieldName[]> = new Map([
   [4, ['data']],
@@ -24,19 +34,24 @@ const BY_LENGTH: ReadonlyMap<number, readonly FieldName[]> = new Map([
 const LONGEST_KEY = 'webhook_url'.length * '\\u0000'.length;
 
 /**
- * Validates a message as JSON and finds the envelope's fields, without decoding or copying anything. Never throws, whatever the
- * bytes are.
+ * Validates a message as JSON and finds the envelope's fields, without decoding or copying anything. Skips a byte order mark. Never
+ * throws, whatever the bytes are.
  */
 export function topLevelFields(bytes: Uint8Array): FieldScan {
-  const finder = new FieldFinder(bytes);
-  const offset = scanJson(bytes, finder);
-  if (offset >= 0) return { kind: 'broken', offset, urlSeen: finder.urlSeen };
-  return firstVisible(bytes) === 0x7b ? { kind: 'object', fields: finder.fields } : { kind: 'other' };
+  const json = withoutByteOrderMark(bytes);
+  const finder = new FieldFinder(json);
+  const offset = scanJson(json, finder);
+  if (offset >= 0) return brokenAt(offset + bytes.length - json.length, bytes);
+  return firstVisible(json) === 0x7b ? { kind: 'object', fields: finder.fields } : { kind: 'other' };
+}
+
+function brokenAt(offset: number, bytes: Uint8Array): BrokenJson {
+  const isObject = opensObject(bytes);
+  return { kind: 'broken', offset, isObject, urlSeen: isObject && namesUrl(bytes) };
 }
 
 class FieldFinder implements ChildVisitor {
   readonly fields: { [name in FieldName]?: Uint8Array } = {};
-  urlSeen = false;
   private current: FieldName | null = null;
   private readonly bytes: Uint8Array;
 
@@ -46,7 +61,6 @@ class FieldFinder implements ChildVisitor {
 
   key(start: number, end: number): void {
     this.current = fieldName(this.bytes, start, end);
-    if (this.current === 'webhook_url') this.urlSeen = true;
   }
 
   value(start: number, end: number): void {

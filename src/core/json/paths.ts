@@ -1,3 +1,4 @@
+import { withoutByteOrderMark } from './broken.ts';
 import { asKey, scalarText } from './fields.ts';
 import { scanJson } from './scan.ts';
 
@@ -28,13 +29,13 @@ export class JsonPaths {
 
   /**
    * The value of each path, as it is written, in the order of the paths; undefined where there is no value. If a key occurs
-   * twice, the last value counts.
+   * twice, the last value counts. A byte order mark before the JSON is skipped.
    *
    * @returns null if the bytes are not JSON.
    */
   valuesIn(json: Uint8Array): readonly (Uint8Array | undefined)[] | null {
     const values: (Uint8Array | undefined)[] = new Array(this.#count).fill(undefined);
-    return collect(json, this.#root, values) ? values : null;
+    return collect(withoutByteOrderMark(json), this.#root, values) ? values : null;
   }
 }
 

@@ -1,4 +1,4 @@
-import { asKey, isNull, scalarText, topLevelFields } from '../json/fields.ts';
+import { asKey, type BrokenJson, isNull, scalarText, topLevelFields } from '../json/fields.ts';
 import { LruMap } from '../lru-map.ts';
 import {
   completeHeaders,
@@ -33,10 +33,17 @@ export type ParsedMessage =
       /** Null: the request has no body. */
       readonly body: Uint8Array | null;
     }
-  /** A message without a URL: its subject determines the endpoints. The whole message is the body. */
-  | { readonly kind: 'bare'; readonly body: Uint8Array }
+  | BarePayload
   | Malformed
   | Forbidden;
+
+/** A message without a URL: its subject determines the endpoints. The whole message is the body. */
+export type BarePayload = {
+  readonly kind: 'bare';
+  readonly body: Uint8Array;
+  /** Null: the body is JSON. */
+  readonly broken: BrokenJson | null;
+};
 
 /** Recently seen URLs and headers are kept parsed. Counts of entries, and lengths in characters. */
 const URLS_KEPT = 10_000;
@@ -70,14 +77,14 @@ export function createMessageParser(
 
   return (message) => {
     const scan = topLevelFields(message.data);
-    if (scan.kind === 'broken' && scan.urlSeen) {
-      const end = scan.offset === message.data.length;
-      return malformed(
-        `the envelope is not valid JSON: it ${end ? 'ends too soon' : 'breaks'} at byte ${scan.offset}`,
-      );
+    if (scan.kind === 'broken') {
+      // What was meant as an envelope must not become the bare payload of another endpoint, with the headers that it holds.
+      if (scan.urlSeen)
+        return malformed(`the envelope is not valid JSON: it ${whereBroken(scan, message.data)}`);
+      return { kind: 'bare', body: message.data, broken: scan };
     }
     const fields = scan.kind === 'object' ? scan.fields : {};
-    if (fields.webhook_url === undefined) return { kind: 'bare', body: message.data };
+    if (fields.webhook_url === undefined) return { kind: 'bare', body: message.data, broken: null };
 
     const found = urlOf(fields.webhook_url);
     if (found.kind !== 'target' && found.kind !== 'template') return found;
@@ -93,6 +100,11 @@ export function createMessageParser(
     const list = completeHeaders(asked, message, body !== null);
     return 'kind' in list ? list : { kind: 'envelope', target, method, headers: list, body };
   };
+}
+
+/** Where JSON breaks, for a person: "breaks at byte 7". */
+export function whereBroken({ offset }: BrokenJson, data: Uint8Array): string {
+  return `${offset === data.length ? 'ends too soon' : 'breaks'} at byte ${offset}`;
 }
 
 function remembering<V extends object>(known: LruMap<V>, compute: (json: Uint8Array) => V) {

@@ -20,15 +20,18 @@ export type RecordOf<C> = { readonly [K in keyof C]: C[K] extends Column<infer T
 
 const column = <T>(name: string, as: StoredAs): Column<T> => ({ name, as });
 
-/** The columns of `rule_nats_delivery_attempts`, beside the worker's name: type and SQL follow from this list. */
+/** The columns of `rule_nats_delivery_attempts`, for attempts and discarded messages, beside the worker's name: type and SQL follow from this list. */
 export const ATTEMPT_COLUMNS = {
   deliveryId: column<string>('delivery_id', 'key'),
+  /** 0 for a discarded message. */
   attemptNumber: column<number>('attempt_number', 'count'),
   subject: column<string>('subject', 'text'),
+  /** Of a discarded message: the first of its endpoints. */
   endpointKey: column<string>('endpoint_key', 'key'),
-  /** Without its query. */
-  url: column<string>('url', 'text'),
-  method: column<string>('method', 'text'),
+  /** Without its query. Null for a discarded message. */
+  url: column<string | null>('url', 'text'),
+  /** Null for a discarded message. */
+  method: column<string | null>('method', 'text'),
   outcome: column<Attempt['outcome']['kind']>('outcome', 'word'),
   status: column<number | null>('status', 'count'),
   error: column<string | null>('error', 'text'),

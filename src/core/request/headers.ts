@@ -41,6 +41,8 @@ const FORBIDDEN: ReadonlySet<string> = new Set([
 /** RFC 9110: a token. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
+const NOT_IN_NAME = /[^!#$%&'*+\-.^_`|~0-9A-Za-z]/;
+
 /** RFC 9110: visible characters, spaces, tabs and the Latin-1 characters outside ASCII. No line breaks, no NUL. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
@@ -60,7 +62,7 @@ export function parseHeaders(json: Uint8Array): RequestHeaders | Malformed {
   const byName = new Map<string, readonly [name: string, value: string]>();
   for (const [name, raw] of members) {
     const lowerCase = name.toLowerCase();
-    if (!NAME.test(name)) return malformed(`header ${quoted(name)} is not a valid header name`);
+    if (!NAME.test(name)) return malformed(`header ${quoted(validStart(name))} is not a valid header name`);
     if (FORBIDDEN.has(lowerCase))
       return malformed(`header ${quoted(name)} belongs to the connection: leave it out`);
     const value = scalarText(raw);
@@ -98,6 +100,12 @@ export function completeHeaders(
   const state = headers.hasTracestate ? undefined : nats.header(Header.tracestate);
   if (state && VALUE.test(state)) traced.push(RequestHeader.tracestate, state);
   return traced;
+}
+
+/** A value may stand behind the name by mistake, as in `Authorization: Bearer …`: that part must not be shown. */
+function validStart(name: string): string {
+  const end = name.search(NOT_IN_NAME);
+  return end < 0 ? name : `${name.slice(0, end)}…`;
 }
 
 /** A name in a form that can be shown: printable, and at most 60 characters. */

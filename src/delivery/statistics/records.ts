@@ -11,7 +11,10 @@ import { endpointKeyOf, isUndeliverable, type Undeliverable } from '../resolve.t
 /** Which attempts become rows. */
 export type AttemptLog = 'all' | 'failures' | 'off';
 
-/** Returns the row of an attempt; null if no request was sent, or if ATTEMPT_LOG excludes the row. */
+/**
+ * Returns the row of an attempt, or of a discarded message; null if a message that is not discarded was not sent, or if
+ * ATTEMPT_LOG excludes the row.
+ */
 export function attemptRecord(
   message: Message,
   delivery: Delivery | Undeliverable,
@@ -20,7 +23,10 @@ export function attemptRecord(
   wanted: AttemptLog,
 ): AttemptRecord | null {
   const { outcome, startedAt, durationMs } = attempt;
-  if (wanted === 'off' || isUndeliverable(delivery) || !wasSent(outcome)) return null;
+  if (wanted === 'off') return null;
+  if (isUndeliverable(delivery))
+    return disposition.kind === 'discard' ? discardRecord(message, delivery, attempt) : null;
+  if (!wasSent(outcome)) return null;
   // A success after failures gets a row, too. Without it, the delivery would look as if its retries never ended.
   if (wanted === 'failures' && disposition.kind === 'ack' && message.attemptNumber === 1) return null;
   const responded = outcome.kind === 'responded' ? outcome : null;
@@ -40,6 +46,31 @@ export function attemptRecord(
     verdict: disposition.kind,
     deadLetterReason: disposition.kind === 'deadLetter' ? disposition.reason : null,
     nextAttemptAt: disposition.kind === 'retry' ? startedAt + durationMs + disposition.delayMs : null,
+  };
+}
+
+/** What no row accepted can be found by its id: it is gone from NATS, and no endpoint knows of it. */
+function discardRecord(
+  message: Message,
+  { id, endpointKey, outcome }: Undeliverable,
+  { startedAt, durationMs }: Attempt,
+): AttemptRecord {
+  return {
+    deliveryId: id,
+    attemptNumber: 0,
+    subject: message.subject,
+    endpointKey,
+    url: null,
+    method: null,
+    outcome: outcome.kind,
+    status: null,
+    error: describeFailure(outcome),
+    responseExcerpt: null,
+    startedAt,
+    durationMs,
+    verdict: 'discard',
+    deadLetterReason: null,
+    nextAttemptAt: null,
   };
 }
 

@@ -3,10 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { elementsOf, membersOf, topLevelFields } from '../../../src/core/json/fields.ts';
 import { FIELD_NAMES, jsonText, messageText, objectText, space } from './json-text.ts';
 
-/** The value that JSON.parse reads, or null. The decoder must not remove a byte order mark. */
+/** The value that JSON.parse reads, or null. The decoder must not remove a second byte order mark. */
 function parsed(bytes: Uint8Array): { value: unknown } | null {
   try {
-    return { value: JSON.parse(Buffer.from(bytes).toString('utf8')) };
+    return {
+      value: JSON.parse(
+        Buffer.from(bytes)
+          .toString('utf8')
+          .replace(/^\ufeff/, ''),
+      ),
+    };
   } catch {
     return null;
   }

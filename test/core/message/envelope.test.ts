@@ -197,7 +197,43 @@ describe('a bare payload', () => {
     '{"a":{"webhook_url":"http://x"}}',
   ])('is the whole message: %j', (text) => {
     const data = Buffer.from(text);
-    expect(parse(data)).toEqual({ kind: 'bare', body: data });
+    expect(parse(data)).toMatchObject({ kind: 'bare', body: data });
+  });
+
+  it.each([
+    ['{"a":1}', null],
+    ['"text"', null],
+    ['plain text', { offset: 0, isObject: false }],
+    ['', { offset: 0, isObject: false }],
+    ['[1,]', { offset: 3, isObject: false }],
+    ['{"total":NaN}', { offset: 9, isObject: true }],
+    [' \t{"total":NaN}', { offset: 11, isObject: true }],
+  ])('says whether it is JSON, and whether it was meant as an object: %j', (text, broken) => {
+    const parsed = parse(text);
+    if (broken === null) expect(parsed).toMatchObject({ broken });
+    else expect(parsed).toMatchObject({ broken: { kind: 'broken', urlSeen: false, ...broken } });
+  });
+});
+
+describe('a byte order mark before the JSON', () => {
+  const bom = (text: string) => Buffer.from(`\u{feff}${text}`);
+
+  it('is skipped to read an envelope', () => {
+    expect(parse(bom(`{${URL_FIELD},"data":{"a":1}}`))).toMatchObject({
+      kind: 'envelope',
+      body: Buffer.from('{"a":1}'),
+    });
+  });
+
+  it('stays in the body of a message that is sent whole', () => {
+    for (const text of [`{${URL_FIELD}}`, '{"a":1}', 'text'])
+      expect(parse(bom(text))).toMatchObject({ body: bom(text) });
+  });
+
+  it('counts for the byte at which the JSON breaks', () => {
+    expect(parse(bom(`{${URL_FIELD},}`))).toMatchObject({
+      detail: expect.stringMatching(/ breaks at byte 45$/),
+    });
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { takes } from '../../../src/core/endpoint/event-filter.ts';
+import { takes, takesAll } from '../../../src/core/endpoint/event-filter.ts';
 import { eventTypesOf } from '../../../src/core/request/event-type.ts';
 
 describe('the event type', () => {
@@ -44,5 +44,22 @@ describe('the event filter', () => {
     ['ORDER_*', 'ORDER_CREATED', true],
   ])('%s accepts %j: %s', (filter, type, expected) => {
     expect(takes(filter, type)).toBe(expected);
+  });
+});
+
+describe('an event filter that accepts every event, also one without a type', () => {
+  it.each([
+    ['*', true],
+    ['**', true],
+    ['>', true],
+    ['*>', true],
+    ['', false],
+    ['order.*', false],
+    ['*.*', false],
+    ['order.>', false],
+    [' * ', false],
+    ['>>', false],
+  ])('%j: %s', (filter, expected) => {
+    expect(takesAll(filter)).toBe(expected);
   });
 });

@@ -94,6 +94,17 @@ describe('the headers of a message', () => {
   });
 
   it.each([
+    ['Authorization: Bearer secret', 'Authorization…'],
+    ['X-Key secret', 'X-Key…'],
+    ['\u00e9secret', '…'],
+  ])('are malformed with the name "%s", and the reason does not show what may be a value', (name, shown) => {
+    expect(parse(`{"${name}":"x"}`)).toEqual({
+      kind: 'malformed',
+      detail: `header "${shown}" is not a valid header name`,
+    });
+  });
+
+  it.each([
     'a\\r\\nX-B: 1',
     'a\\nb',
     'a\\u0000',

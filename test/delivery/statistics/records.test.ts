@@ -34,6 +34,34 @@ const ACK: Verdict = { kind: 'ack' };
 const RETRY: Verdict = { kind: 'retry', delayMs: 9000, retryVia: 'nak' };
 const GONE: Verdict = { kind: 'deadLetter', reason: 'gone' };
 
+describe('the row of a discarded message', () => {
+  const picky = endpointOf(registeredRow({ eventTypes: ['order.*'] }), {
+    retries: RETRIES,
+    disabled: 'park',
+  });
+  const refund = message({ event: 'refund' }, { subject: 'webhooks.orders' });
+  const rows = { registry: new Registry([picky]), asOf: 1 };
+  const discarded = resolve(parse(refund), refund, rows) as Undeliverable;
+  const attempt: Attempt = { outcome: discarded.outcome, startedAt: 1000, durationMs: 0 };
+
+  it('has the id of the message, and says why no row accepts it', () => {
+    expect(attemptRecord(refund, discarded, attempt, { kind: 'discard' }, 'failures')).toMatchObject({
+      deliveryId: discarded.id,
+      attemptNumber: 0,
+      endpointKey: picky.key,
+      url: null,
+      method: null,
+      outcome: 'filtered',
+      error: expect.stringContaining('the event type "refund"'),
+      verdict: 'discard',
+    });
+  });
+
+  it('is not stored with ATTEMPT_LOG=off', () => {
+    expect(attemptRecord(refund, discarded, attempt, { kind: 'discard' }, 'off')).toBeNull();
+  });
+});
+
 describe('the row of an attempt', () => {
   it('contains the outcome, the verdict and the time of the next attempt', () => {
     expect(attemptRecord(given, delivery, FAILED, RETRY, 'all')).toMatchObject({

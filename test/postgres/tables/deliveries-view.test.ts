@@ -55,6 +55,30 @@ describe('nats_deliveries', () => {
     ]);
   });
 
+  it('shows a message that no row accepts as discarded, and does not count it as an error', async () => {
+    const discarded = attemptOf({
+      attemptNumber: 0,
+      url: null,
+      method: null,
+      outcome: 'filtered',
+      status: null,
+      error: 'the message has no event type',
+      verdict: 'discard',
+      startedAt: start,
+    });
+    await storeFlush(database.pool, flushOf({ attempts: [discarded] }));
+    expect(await deliveries()).toMatchObject([
+      {
+        status: 'discarded',
+        attempts: 0,
+        url: null,
+        last_error: 'the message has no event type',
+        completed_at: new Date(start + 12.5),
+      },
+    ]);
+    expect((await database.pool.query('SELECT * FROM nats_error_patterns')).rows).toEqual([]);
+  });
+
   it('shows one row per endpoint of a webhook with several endpoints', async () => {
     const [one, two] = ['one-00000001', 'two-00000002'];
     const attempts = [
