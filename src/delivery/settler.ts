@@ -51,6 +51,8 @@ export interface SettlementEffects<M> {
   park(message: M, copies: readonly Copy[]): Promise<boolean>;
   /** True if a copy of the message is not larger than NATS takes. */
   fits(message: M): boolean;
+  /** Why NATS can never take a copy of the message, with its limit, for a person. Null: `fits`. */
+  copyObstacle(message: M): string | null;
   /** Stores a dead letter, then ends the message. Resolves to false if it is not stored: then the message is as it was. */
   deadLetter(message: M, facts: DeadLetterFacts): Promise<boolean>;
   /** Forgets an ordered message that NATS may have given to another worker. */

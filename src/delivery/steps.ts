@@ -39,7 +39,7 @@ export type StepsOptions<M extends Message> = {
   readonly storedBytes: number;
   parse(message: M): ParsedMessage;
   readonly send: DeliverySteps<M>['send'];
-  readonly effects: Pick<SettlementEffects<M>, 'fits'>;
+  readonly effects: Pick<SettlementEffects<M>, 'fits' | 'copyObstacle'>;
   readonly settler: Pick<Settler<M>, 'settle' | 'fanOut' | 'hasRequeued'>;
   readonly parkedStream: ParkedStreamState;
   readonly admission: Pick<Admission, 'admit' | 'isClosedFor'>;
@@ -91,7 +91,8 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
 
     async fanOut(message, fanOut) {
       const { id, endpointKeys } = fanOut;
-      if (!effects.fits(message)) return tooLarge(id, endpointKeys.length);
+      const obstacle = effects.copyObstacle(message);
+      if (obstacle !== null) return tooLarge(id, endpointKeys.length, obstacle);
       const disposition = await settler.fanOut(message, id, endpointKeys);
       if (isParked(disposition) && message.orderingKey === null)
         for (const key of endpointKeys) parkedQueues.onParked(key);
@@ -139,10 +140,8 @@ export function withoutSlot<M extends Message>(steps: DeliverySteps<M>): Deliver
   return { ...steps, admit: () => ({ kind: 'noCapacity', reason: 'this worker has no free slot' }) };
 }
 
-function tooLarge(id: string, endpoints: number): Undeliverable {
-  const detail =
-    `the message is for ${endpoints} endpoints, and too large to be copied for each, because a copy has a few headers more: raise ` +
-    'max_payload of nats-server, or publish smaller messages';
+function tooLarge(id: string, endpoints: number, obstacle: string): Undeliverable {
+  const detail = `the message is for ${endpoints} endpoints, and cannot be copied for each: ${obstacle}`;
   return {
     id,
     endpointKey: NO_ENDPOINT_KEY,

@@ -40,6 +40,7 @@ function createSettler(fakes: Fakes = {}) {
         return fakes.isParked ?? true;
       },
       fits: () => fakes.fits ?? true,
+      copyObstacle: () => null,
       async deadLetter(_, { reason, detail, attempts }) {
         done.push(`dead letter ${reason}, ${attempts} attempts: ${detail}`);
         return fakes.isStored ?? true;

@@ -45,7 +45,10 @@ function createSteps(fakes: Fakes = {}) {
     storedBytes: 0,
     parse: createMessageParser(),
     send: async () => attempt(OK),
-    effects: { fits: () => fakes.fits ?? true },
+    effects: {
+      fits: () => fakes.fits ?? true,
+      copyObstacle: () => ((fakes.fits ?? true) ? null : 'the limit is 7 bytes'),
+    },
     settler: {
       settle: async (_message, _key, _attempt, verdict) => fakes.disposition ?? verdict,
       async fanOut(_message, _id, endpointKeys) {
@@ -237,7 +240,11 @@ describe('a message for several endpoints', () => {
   it('becomes a dead letter if it is too large to be copied', async () => {
     const { steps, calls } = createSteps({ fits: false });
     expect(await steps.fanOut(message({}), fanOut)).toMatchObject({
-      outcome: { kind: 'undeliverable', reason: 'malformed', detail: expect.stringContaining('2 endpoints') },
+      outcome: {
+        kind: 'undeliverable',
+        reason: 'malformed',
+        detail: expect.stringMatching(/2 endpoints.*the limit is 7 bytes/),
+      },
     });
     expect(calls).toEqual([]);
   });

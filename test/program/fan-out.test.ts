@@ -122,7 +122,7 @@ describe('a message for several endpoints', () => {
     await scene.startWorker();
     const broken = await publish(Buffer.from('{"event":"order.created","total":NaN}'));
     await scene.publish({ user_id: 1 }, { subject: 'webhooks.every' });
-    await drained(scene);
+    await allSettled(scene);
     expect(endpoint.requests.map(({ body }) => body.toString())).toEqual(['{"user_id":1}']);
     expect(await scene.deliveryOf(broken, 'dead-lettered')).toMatchObject({
       dead_letter_reason: 'malformed',
@@ -143,7 +143,7 @@ describe('a message for several endpoints', () => {
     const last = [];
     for (const text of envelopes) last.push(await publish(Buffer.from(text)));
     last.push(await publish(Buffer.from(envelopes[0]!, 'utf16le')));
-    await drained(scene);
+    await allSettled(scene);
     for (const sequence of last)
       expect(await scene.deliveryOf(sequence, 'dead-lettered')).toMatchObject({
         dead_letter_reason: 'malformed',

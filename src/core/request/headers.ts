@@ -1,7 +1,7 @@
 import { isNull, membersOf, scalarText } from '../json/fields.ts';
 import { Header } from '../message/nats-headers.ts';
 import { RequestHeader, WRITTEN_BY_WORKERS } from './header-names.ts';
-import { type Malformed, malformed } from './malformed.ts';
+import { LONGEST_FIELD, type Malformed, malformed } from './malformed.ts';
 
 /** The headers that a message or a row asks for, checked: each name once, ready to be sent. */
 export type RequestHeaders = {
@@ -57,6 +57,7 @@ export const NO_HEADERS: RequestHeaders = requestHeaders(new Map());
  */
 export function parseHeaders(json: Uint8Array): RequestHeaders | Malformed {
   if (isNull(json)) return NO_HEADERS;
+  if (json.length > LONGEST_FIELD) return malformed(`headers is longer than ${LONGEST_FIELD} bytes`);
   const members = membersOf(json);
   if (members === null) return malformed('headers is not an object');
   const byName = new Map<string, readonly [name: string, value: string]>();

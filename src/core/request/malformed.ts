@@ -7,3 +7,9 @@ export type Forbidden = { readonly kind: 'forbidden'; readonly detail: string };
 export function malformed(detail: string): Malformed {
   return { kind: 'malformed', detail };
 }
+
+/**
+ * The longest URL, headers and params of a message or a row, in bytes. No server takes longer ones, and the URL is also in logs and
+ * tables. Above it: malformed.
+ */
+export const LONGEST_FIELD = 65_536;

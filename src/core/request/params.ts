@@ -1,6 +1,6 @@
 import { elementsOf, isNull, membersOf, scalarText } from '../json/fields.ts';
 import { quoted } from './headers.ts';
-import { type Malformed, malformed } from './malformed.ts';
+import { LONGEST_FIELD, type Malformed, malformed } from './malformed.ts';
 
 /**
  * The `params` of an envelope as a query, encoded, without a question mark. Values are strings, or numbers and booleans as they
@@ -10,6 +10,7 @@ import { type Malformed, malformed } from './malformed.ts';
  */
 export function parseParams(json: Uint8Array): string | Malformed {
   if (isNull(json)) return '';
+  if (json.length > LONGEST_FIELD) return malformed(`params is longer than ${LONGEST_FIELD} bytes`);
   const members = membersOf(json);
   if (members === null) return malformed('params is not an object');
   const pairs: string[] = [];

@@ -1,5 +1,5 @@
 import { JsonPaths } from '../json/paths.ts';
-import { malformed } from './malformed.ts';
+import { LONGEST_FIELD, malformed } from './malformed.ts';
 import type { Target } from './target.ts';
 import { type EndpointKeyOf, endpointKey, parseTarget, type TargetResult } from './target.ts';
 import { joined, type UrlTemplate } from './url-template.ts';
@@ -31,7 +31,11 @@ export function parseUrl(
   field: string,
   keyOf: EndpointKeyOf = 'origin',
 ): TargetResult | UrlTemplate {
-  if (!text.includes('{')) return parseTarget(text, field, keyOf);
+  if (!text.includes('{')) {
+    // A template is measured when it is filled.
+    if (text.length > LONGEST_FIELD) return malformed(`${field} is longer than ${LONGEST_FIELD} characters`);
+    return parseTarget(text, field, keyOf);
+  }
   // URL parsers ignore tabs and line breaks.
   const bare = text.replace(/[\t\n\r]/g, '');
   const before = BEFORE_PATH.exec(bare)![0].match(PLACEHOLDER);

@@ -1,4 +1,4 @@
-import { ErrorCode, type NatsError } from 'nats';
+import { type ApiError, ErrorCode, NatsError } from 'nats';
 import { errorCode, errorMessage, UserError } from '../../runtime/failure.ts';
 import type { NatsClient } from './client.ts';
 import { describeDenied } from './permissions.ts';
@@ -22,6 +22,7 @@ export const ApiErrorCode = {
   replicasWithoutCluster: 10074,
   notEnabled: 10076,
   streamStoreFailed: 10077,
+  headerExceedsMaximum: 10097,
   workqueueUnfiltered: 10099,
   workqueueNotUnique: 10100,
   workqueueNotDeliverAll: 10101,
@@ -53,6 +54,13 @@ const CURES: Record<number, string> = {
   [ApiErrorCode.workqueueNotDeliverAll]:
     'a consumer of a workqueue stream always starts at the first message: remove START_FROM',
 };
+
+/** The error of a reply to a request that does not go through the client's own API. */
+export function jetStreamError(answer: ApiError): NatsError {
+  const error = new NatsError(answer.description, String(answer.code));
+  error.api_error = answer;
+  return error;
+}
 
 /** The `err_code` of a JetStream error. Undefined for every other error. */
 export function apiErrorCode(error: unknown): number | undefined {

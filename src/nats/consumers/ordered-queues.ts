@@ -46,10 +46,13 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
     async list(): Promise<ReadonlyMap<string, number> | null> {
       const listed = await listSubjects(client, stream, '>');
       for (const subject of listed?.keys() ?? []) {
-        if (isPublishable(subject)) continue;
+        // The server lists a subject that is not UTF-8 with this character. No durable can name such a subject.
+        const isText = !subject.includes('\ufffd');
+        if (isText && isPublishable(subject)) continue;
         // The durable of a pattern would also take the messages of other queues.
         listed!.delete(subject);
-        const hint = `The subject ${subject} is a pattern, so the worker leaves its messages in the stream ${stream}. Remove these messages.`;
+        const what = isText ? 'a pattern' : 'not UTF-8';
+        const hint = `The subject ${subject} is ${what}, so the worker leaves its messages in the stream ${stream}. Remove these messages.`;
         say({ subject, hint }, 'queue.invalid_subject');
       }
       return listed;

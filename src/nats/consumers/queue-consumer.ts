@@ -1,6 +1,6 @@
-import { AckPolicy, DeliverPolicy, ErrorCode, nanos } from 'nats';
+import { AckPolicy, type ApiError, DeliverPolicy, ErrorCode, nanos } from 'nats';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
-import { ApiErrorCode, apiErrorCode, isTemporary } from '../connection/api-error.ts';
+import { ApiErrorCode, apiErrorCode, isTemporary, jetStreamError } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
 import type { ReceivedMessage } from '../messages/received-message.ts';
 import { createPullConsumer, type ToMessage } from './pull-consumer.ts';
@@ -52,10 +52,12 @@ export async function ensureQueueConsumer(
     inactive_threshold: nanos(wanted.inactiveMs),
   };
   try {
-    await consumers.add(stream, config).catch(async (error) => {
-      if (apiErrorCode(error) !== ApiErrorCode.consumerExists) throw error;
-      if (isUpdated) await consumers.update(stream, name, config);
-    });
+    if (wanted.subject.length > LONGEST_FILTER) await ensureLongFilter(client, stream, config, isUpdated);
+    else
+      await consumers.add(stream, config).catch(async (error) => {
+        if (apiErrorCode(error) !== ApiErrorCode.consumerExists) throw error;
+        if (isUpdated) await consumers.update(stream, name, config);
+      });
     return { name };
   } catch (error) {
     const isDenied = errorCode(error) === ErrorCode.PermissionsViolation;
@@ -64,6 +66,31 @@ export async function ensureQueueConsumer(
     throw error;
   }
 }
+
+/**
+ * The client writes the filter into the subject of its request too. Above this length, in characters, such a request is a line that
+ * closes the connection to nats-server. Each character has at most 3 bytes.
+ */
+const LONGEST_FILTER = 1000;
+
+/** Sends the filter only in the request itself. */
+async function ensureLongFilter(
+  client: NatsClient,
+  stream: string,
+  config: { readonly name: string },
+  isUpdated: boolean,
+): Promise<void> {
+  const answer = await client.connection.request(
+    `${client.apiPrefix}.CONSUMER.CREATE.${stream}.${config.name}`,
+    JSON.stringify({ stream_name: stream, config, action: isUpdated ? '' : 'create' }),
+    { timeout: CREATE_TIMEOUT_MS },
+  );
+  const { error } = answer.json<{ error?: ApiError }>();
+  if (error !== undefined && error.err_code !== ApiErrorCode.consumerExists) throw jetStreamError(error);
+}
+
+/** How long the creation of a durable may take, in milliseconds. Above: an error, and the queue is opened later. */
+const CREATE_TIMEOUT_MS = 5000;
 
 /** The hint of the event for a queue that cannot be opened now. */
 export const OPENED_AGAIN =

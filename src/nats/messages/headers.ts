@@ -25,12 +25,23 @@ export function unescapedHeader(kept: string): string {
  * `Webhook-Original-Nats-…`. The worker's own headers are left out.
  */
 export function copyHeaders(entries: HeaderEntries): MsgHdrs {
-  const copy = headers();
-  for (const [name, values] of entries) {
-    if (isWorkerHeader(name)) continue;
-    for (const value of values) copy.append(escapedHeader(name), value);
+  const copied = entries.filter(([name]) => !isWorkerHeader(name));
+  return headersOfEntries(copied.map(([name, values]) => [escapedHeader(name), values]));
+}
+
+/**
+ * Makes headers of entries that were read from a message, so that they are valid. The client's `append` reads all names at each
+ * call: with the thousands of headers that one message may have, it takes seconds.
+ */
+export function headersOfEntries(entries: HeaderEntries): MsgHdrs {
+  const made = headers();
+  const { headers: values } = made as unknown as { readonly headers: Map<string, string[]> };
+  for (const [name, more] of entries) {
+    const known = values.get(name);
+    if (known === undefined) values.set(name, [...more]);
+    else known.push(...more);
   }
-  return copy;
+  return made;
 }
 
 /** Makes headers of names and values. Undefined if one is not valid in NATS. */

@@ -1,6 +1,6 @@
-import { headers, type MsgHdrs } from 'nats';
+import type { MsgHdrs } from 'nats';
 import { Header, isWorkerHeader } from '../../core/message/nats-headers.ts';
-import { escapedHeader, unescapedHeader } from './headers.ts';
+import { escapedHeader, headersOfEntries, unescapedHeader } from './headers.ts';
 import type { StreamPosition } from './stream-position.ts';
 
 /** What a copy tells about its original message. */
@@ -34,13 +34,9 @@ export function readCopySource(copy: MsgHdrs | undefined): CopySource | null {
 
 /** The headers of the original message, taken from its copy. Only `Webhook-Delivery-Id` is the one of the copy. */
 export function publishedHeaders(copy: MsgHdrs): MsgHdrs {
-  const published = headers();
-  for (const [name, values] of copy) {
-    // The copy's own `Nats-Msg-Id`, and other headers that have an effect on the server, do not belong to the original message.
-    if (isWorkerHeader(name) || escapedHeader(name) !== name) continue;
-    for (const value of values) published.append(unescapedHeader(name), value);
-  }
-  return published;
+  // The copy's own `Nats-Msg-Id`, and other headers that have an effect on the server, do not belong to the original message.
+  const published = [...copy].filter(([name]) => !isWorkerHeader(name) && escapedHeader(name) === name);
+  return headersOfEntries(published.map(([name, values]) => [unescapedHeader(name), values]));
 }
 
 function count(text: string | undefined): number | null {

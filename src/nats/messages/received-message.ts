@@ -3,7 +3,7 @@ import { Match, type Msg, type MsgHdrs } from 'nats';
 import { parseInfo } from 'nats/lib/jetstream/jsmsg.js';
 import { isDayBucket, scheduledBucket } from '../../core/scheduled-queue.ts';
 import { lastToken } from '../../core/subject.ts';
-import { ORDERED_COPIES, parkedKey } from '../streams/copy-subjects.ts';
+import { boundedKey, ORDERED_COPIES, parkedKey } from '../streams/copy-subjects.ts';
 import type { HeaderEntries } from './headers.ts';
 import { type CopySource, publishedHeaders, readCopySource } from './parked-copy.ts';
 import { detach, headersOf, sizeOf } from './raw-message.ts';
@@ -130,8 +130,7 @@ export class ReceivedMessage {
 
   /** All NATS headers of the original message, for a copy that keeps them. */
   headers(): HeaderEntries {
-    const headers = this.#read();
-    return (headers?.keys() ?? []).map((name) => [name, headers!.values(name)]);
+    return [...(this.#read() ?? [])];
   }
 
   #read(): MsgHdrs | undefined {
@@ -151,7 +150,7 @@ export function publishedMessage(message: Msg, streamCreatedAt: number): Receive
 /** A message of the parked stream: a copy, or a message that another program published there. */
 export function parkedMessage(message: Msg, streamCreatedAt: number): ReceivedMessage {
   const source = readCopySource(headersOf(message));
-  const queue = parkedKey(message.subject);
+  const queue = boundedKey(parkedKey(message.subject));
   return new ReceivedMessage(message, streamCreatedAt, {
     source,
     isParkedCopy: true,

@@ -70,6 +70,7 @@ export function classifyReply(
   if (code === ApiErrorCode.messageExceedsMaximum) {
     return { failed: 'tooLarge', detail: `${why}; raise its max_msg_size with \`nats stream edit\`` };
   }
+  if (code === ApiErrorCode.headerExceedsMaximum) return { failed: 'tooLarge', detail: why };
   return { failed: 'refused', detail: why };
 }
 

@@ -1,6 +1,7 @@
 import type { Msg } from 'nats';
 import { type BackoffOptions, backoff } from '../../core/retry/backoff.ts';
 import type { NatsClient } from '../connection/client.ts';
+import { LONGEST_SUBJECT } from '../streams/copy-subjects.ts';
 import { isNoResponders, RetryingRequests } from './retrying-requests.ts';
 import {
   classifyNoReply,
@@ -55,6 +56,7 @@ export function createMessageStore(client: NatsClient, options: MessageStoreOpti
 
   return ({ subject, data, headers }) =>
     new Promise((resolve, reject) => {
+      if (Buffer.byteLength(subject) > LONGEST_SUBJECT) return resolve(subjectTooLong(subject));
       const named = subjects ?? subject;
       const givesUpAt = performance.now() + retryForMs;
       let refusals = 0;
@@ -94,6 +96,12 @@ export function createMessageStore(client: NatsClient, options: MessageStoreOpti
         resolve(failure);
       }
     });
+}
+
+/** Never sent: nats-server would close the connection. */
+function subjectTooLong(subject: string): StoreFailed {
+  const detail = `the subject ${subject.slice(0, 60)}… has ${Buffer.byteLength(subject)} bytes; the limit is ${LONGEST_SUBJECT}`;
+  return { failed: 'invalid', detail };
 }
 
 function resultOf(answer: Msg, subject: string): StoreResult | 'again' {

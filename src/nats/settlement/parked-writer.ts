@@ -8,6 +8,7 @@ import { createMessageStore } from '../publishing/store-message.ts';
 import { orderedCopySubject, parkedSubject } from '../streams/copy-subjects.ts';
 import { ByteBudget, type ParkResult } from './copy-budget.ts';
 import { type CopyHeaders, copyHeaderBlock } from './copy-headers.ts';
+import { copyObstacle } from './copy-limits.ts';
 import { StoreProblem } from './parked-writer-status.ts';
 
 export type ParkedWriterOptions = {
@@ -27,8 +28,8 @@ export interface ParkedWriter {
    * webhooks. When all copies are stored, the ack of the source is sent until the server confirms it.
    */
   park(message: ReceivedMessage, ...parkings: readonly CopyHeaders[]): Promise<ParkResult>;
-  /** True if a copy of the message, with its headers, is not larger than NATS takes. */
-  fits(message: ReceivedMessage): boolean;
+  /** Why NATS can never take a copy of the message, with its limit, for a person. Null: NATS can take it. */
+  copyObstacle(message: ReceivedMessage): string | null;
   /** Why copies cannot be stored, for /health; null while they can. */
   problem(): string | null;
   /** Resolves to true when every ack sent so far is confirmed, or to false after `timeoutMs`. */
@@ -39,8 +40,8 @@ export interface ParkedWriter {
 
 const ACK = Buffer.from('+ACK');
 
-/** How much larger a copy is than its message, in bytes, because of added headers. A copy of a copy has about the same size. */
-const HEADERS_BYTES = { atMost: 2048, ofCopy: 256 };
+/** How much larger a copy is than its message, in bytes, because of added headers: about, for the memory of many copies. */
+const ADDED_BYTES = 256;
 
 /** Delay before the ack of a source without responders is sent again, in milliseconds. */
 const ACK_RETRY_MS = 2000;
@@ -76,7 +77,7 @@ export function createParkedWriter(client: NatsClient, options: ParkedWriterOpti
   }
 
   async function storeAll(message: ReceivedMessage, copies: readonly CopyHeaders[]): Promise<ParkResult> {
-    const bytes = message.size + HEADERS_BYTES.ofCopy;
+    const bytes = message.size + ADDED_BYTES;
     const underWay = new Set<Promise<void>>();
     let result: ParkResult = 'parked';
     for (const copy of copies) {
@@ -150,11 +151,7 @@ export function createParkedWriter(client: NatsClient, options: ParkedWriterOpti
 
   return {
     park,
-    fits(message) {
-      const { atMost, ofCopy } = HEADERS_BYTES;
-      const bytes = message.size + (message.isParkedCopy ? ofCopy : atMost);
-      return bytes <= (client.connection.info?.max_payload ?? Number.POSITIVE_INFINITY);
-    },
+    copyObstacle: (message) => copyObstacle(message, sourceStream, client.connection.info?.max_payload),
     problem: () => problem.current(),
     flush: (timeoutMs) => requests.flush(timeoutMs),
     stop: () => requests.stop(),

@@ -59,6 +59,8 @@ export interface Settlement {
   park(message: ReceivedMessage, copies: readonly CopyHeaders[]): Promise<boolean>;
   /** Whether a copy of the message, with its headers, is not larger than NATS takes. */
   fits(message: ReceivedMessage): boolean;
+  /** Why NATS can never take a copy of the message, with its limit, for a person. Null: NATS can take it. */
+  copyObstacle(message: ReceivedMessage): string | null;
   /** Stores a dead letter, then ends the message. Resolves to false if it is not stored: then the message is as it was. */
   deadLetter(message: ReceivedMessage, facts: DeadLetterFacts): Promise<boolean>;
   /** Forgets an ordered message that the server may have given to another worker. */
@@ -123,7 +125,8 @@ export function createSettlement({
       if (isParked) leases.remove(message);
       return isParked;
     },
-    fits: (message) => parkedWriter.fits(message),
+    fits: (message) => parkedWriter.copyObstacle(message) === null,
+    copyObstacle: (message) => parkedWriter.copyObstacle(message),
     async deadLetter(message, facts) {
       const stored = await deadLetters.write({
         ...facts,

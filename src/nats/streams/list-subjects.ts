@@ -1,5 +1,5 @@
-import { type ApiError, NatsError, type StreamInfo } from 'nats';
-import { ApiErrorCode, apiErrorCode, isTemporary } from '../connection/api-error.ts';
+import type { ApiError, StreamInfo } from 'nats';
+import { ApiErrorCode, apiErrorCode, isTemporary, jetStreamError } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
 
 /** How long one page may take, in milliseconds: the server first collects the subjects of the stream. Above: an error. */
@@ -44,10 +44,4 @@ async function readPage(client: NatsClient, name: string, filter: string, offset
   const page = answer.json<Page>();
   if (page.error !== undefined) throw jetStreamError(page.error);
   return page;
-}
-
-function jetStreamError(answer: ApiError): NatsError {
-  const error = new NatsError(answer.description, String(answer.code));
-  error.api_error = answer;
-  return error;
 }

@@ -215,6 +215,22 @@ describe('a bare payload', () => {
   });
 });
 
+describe('an envelope that is too long', () => {
+  const long = 'x'.repeat(1_000_000);
+
+  it.each([
+    [`{"webhook_url":"https://a.example/${long}"}`, 'webhook_url is longer than 65536 characters'],
+    [`{${URL_FIELD},"headers":{"A":"${long}"}}`, 'headers is longer than 65536 bytes'],
+    [`{${URL_FIELD},"params":{"a":"${long}"}}`, 'params is longer than 65536 bytes'],
+  ])('is malformed, and the reason has the limit (%#)', (text, detail) => {
+    expect(parse(text)).toEqual({ kind: 'malformed', detail });
+  });
+
+  it('may have data of any length', () => {
+    expect(bodyOf(`{${URL_FIELD},"data":"${long}"}`)).toHaveLength(long.length + 2);
+  });
+});
+
 describe('a byte order mark before the JSON', () => {
   const bom = (text: string) => Buffer.from(`\u{feff}${text}`);
 

@@ -193,7 +193,10 @@ test('a message whose copy would be too large for NATS does not fit, and is no p
   await client.connection.request('webhooks.orders', new Uint8Array(most), { timeout: 5000 });
   await client.connection.request('webhooks.orders', new Uint8Array(most - 2048), { timeout: 5000 });
   await main.next(1);
-  expect(main.messages.map((message) => writer.fits(message))).toEqual([false, true]);
+  expect(main.messages.map((message) => writer.copyObstacle(message))).toEqual([
+    expect.stringContaining(`the limit is ${most}`),
+    null,
+  ]);
   expect(await writer.park(main.messages[0]!, parking())).toEqual({
     failed: expect.stringContaining('larger than NATS'),
   });
