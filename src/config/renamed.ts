@@ -9,7 +9,7 @@ export const RENAMED: Readonly<Record<string, string>> = {
 
 type Given = Readonly<Record<string, string | undefined>>;
 
-/** The same values under new names. `problems`: settings that one source sets under both names. */
+/** Returns the values under the new names of their settings. `problems`: settings that one source sets under both names. */
 export function withNewNames(source: Given): { given: Given; problems: string[] } {
   const given: Record<string, string | undefined> = { ...source };
   const problems: string[] = [];

@@ -78,7 +78,7 @@ async function attemptOnce<M extends Message>(
   steps: DeliverySteps<M>,
 ): Promise<Attempt> {
   if (isUndeliverable(delivery)) return notSent(delivery.outcome, steps.now());
-  // Earlier deliveries by NATS ended without a result, and their requests may have been sent. Never send more than maxAttempts.
+  // Each earlier delivery by NATS ended without a result, and may have sent its request. So each one counts as an attempt.
   const lost = message.attemptNumber - 1;
   if (lost >= policyOf(delivery, steps).maxAttempts && !steps.hasRequeued(message))
     return notSent({ kind: 'lostAttempts', deliveryCount: lost }, steps.now());

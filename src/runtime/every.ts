@@ -6,10 +6,10 @@ export type EveryOptions = TimerOptions & {
 };
 
 /**
- * Runs a task every `ms` milliseconds, for the first time after `ms`. A task never overlaps itself: where it returns a promise, its
- * turns are left out until that is settled. A task that rejects is a bug, and ends the process.
+ * Runs a task every `ms` milliseconds, for the first time after `ms`. A task never overlaps itself: if it returns a promise,
+ * the task is not run again before the promise is settled. A task that rejects is a bug, and ends the process.
  *
- * @returns what stops it. A turn that is under way goes on.
+ * @returns A function that stops the timer. A run that is under way goes on.
  */
 export function every(
   ms: number,

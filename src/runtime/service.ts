@@ -6,7 +6,7 @@ export interface Service {
   stop(): Promise<void> | void;
 }
 
-/** Services that depend on each other: each may use those before it, so they start in order and stop in reverse. */
+/** Services that depend on each other: each may use the services before it, so they start in order and stop in reverse order. */
 export class ServiceGroup implements Service {
   readonly name: string;
   readonly #services: readonly Service[];
@@ -19,9 +19,9 @@ export class ServiceGroup implements Service {
   }
 
   /**
-   * Starts all, one after the other.
+   * Starts all services, one after the other. If a service cannot be started, stops the services before it.
    *
-   * @throws what the first service throws that cannot be started, once those before it are stopped.
+   * @throws the error of the service that cannot be started.
    */
   async start(): Promise<void> {
     for (const service of this.#services) {
@@ -36,9 +36,9 @@ export class ServiceGroup implements Service {
   }
 
   /**
-   * Stops those that were started, in reverse, one after the other. One that fails does not keep the others running.
+   * Stops the started services in reverse order, one after the other. If a service cannot be stopped, the others are still stopped.
    *
-   * @throws what the first one throws that cannot be stopped, once all others are stopped.
+   * @throws the first error, after all other services are stopped.
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stopAll().finally(() => {

@@ -1,4 +1,4 @@
-/** `publisher`: the publisher alone. `worker`: a worker alone, on parked copies and dead letters. `both`: each on its own messages. */
+/** `publisher`: only publishers write it. `worker`: only workers do, on parked copies and dead letters. `both`: both do. */
 type Writer = 'publisher' | 'worker' | 'both';
 
 type NatsHeader = { readonly name: string; readonly writtenBy: Writer; readonly meaning: string };
@@ -131,12 +131,12 @@ const WORKER_HEADERS: ReadonlySet<string> = new Set(
 );
 
 /**
- * Whether we write it on copies of a message, where it says what became of that one. In the message itself, in whatever case, it is
- * no word of ours: that may be a dead letter that somebody published again with all of its headers.
+ * True for a header that only workers write: it describes the past of a message, on a parked copy or a dead letter. On any other
+ * message, the header has no meaning: an operator may have published a dead letter again with all its headers. Case does not count.
  */
 export function isWorkerHeader(name: string): boolean {
   return WORKER_HEADERS.has(name.toLowerCase());
 }
 
-/** Stands before the name of a header that steers the server, in a copy of its message. */
+/** In a copy of a message, stands before the name of a header that would change what the server does with the copy. */
 export const ESCAPE_PREFIX = 'Webhook-Original-';

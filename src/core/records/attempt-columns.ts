@@ -3,7 +3,8 @@ import type { Disposition } from '../retry/disposition.ts';
 import type { DeadLetterReason } from '../retry/verdict.ts';
 
 /**
- * How a value is stored. `word`: one of a few of our own. `key`: a text in an index. `text`: any other. `count`: a whole number.
+ * How a value is stored. `word`: one of a few words of the worker. `key`: a text that an index contains. `text`: any other text.
+ * `count`: a whole number.
  * `duration`: in milliseconds. `time`: in milliseconds since 1970.
  */
 export type StoredAs = 'word' | 'key' | 'text' | 'count' | 'duration' | 'time';
@@ -11,7 +12,7 @@ export type StoredAs = 'word' | 'key' | 'text' | 'count' | 'duration' | 'time';
 export type Column<T> = {
   readonly name: string;
   readonly as: StoredAs;
-  /** Never there: it tells the type of the values. */
+  /** Never set at run time: it carries the type of the values for `RecordOf`. */
   readonly value?: T;
 };
 
@@ -20,7 +21,10 @@ export type RecordOf<C> = { readonly [K in keyof C]: C[K] extends Column<infer T
 
 const column = <T>(name: string, as: StoredAs): Column<T> => ({ name, as });
 
-/** The columns of `rule_nats_delivery_attempts`, for attempts and discarded messages, beside the worker's name: type and SQL follow from this list. */
+/**
+ * The columns of `rule_nats_delivery_attempts`, of attempts and discarded messages, besides the name of the worker. Type and SQL
+ * follow from this list.
+ */
 export const ATTEMPT_COLUMNS = {
   deliveryId: column<string>('delivery_id', 'key'),
   /** 0 for a discarded message. */
@@ -41,6 +45,6 @@ export const ATTEMPT_COLUMNS = {
   durationMs: column<number>('duration_ms', 'duration'),
   verdict: column<Disposition['kind']>('verdict', 'word'),
   deadLetterReason: column<DeadLetterReason | null>('dead_letter_reason', 'word'),
-  /** Null where there will be none. */
+  /** Null if no attempt follows. */
   nextAttemptAt: column<number | null>('next_attempt_at', 'time'),
 } as const;

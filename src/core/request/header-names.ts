@@ -16,7 +16,8 @@ export const RequestHeader = {
 } as const;
 
 /**
- * A worker writes these headers itself. A signature covers id and timestamp, so those of a message could only be wrong: left out.
+ * A worker writes these headers itself. If a message names one, the worker leaves that value out: the signature covers id and
+ * timestamp, so a value from the message would be wrong.
  */
 export const WRITTEN_BY_WORKERS: ReadonlySet<string> = new Set([
   RequestHeader.id,

@@ -90,7 +90,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
 
   /** How many free slots the other sources must leave to ordered messages that wait for a slot. */
   reservedSlots(): number {
-    return Math.min(this.#due.size, this.#left());
+    return Math.min(this.#due.size, this.#slotsLeft());
   }
 
   /** Takes a message that an ordered queue delivered. */
@@ -111,8 +111,8 @@ export class OrderedDispatcher<M extends OrderedMessage> {
   /** Called before admission. @returns True if the message must wait behind others that wait for capacity at the endpoint. */
   mustWaitBehind(message: M, endpointKey: string): boolean {
     const waitList = this.#waitLists.get(endpointKey);
-    const wasCalled = this.#waitListOf.get(message)?.admitted.delete(message) ?? false;
-    return waitList !== undefined && waitList.messages.size > 0 && !wasCalled;
+    const wasAdmitted = this.#waitListOf.get(message)?.admitted.delete(message) ?? false;
+    return waitList !== undefined && waitList.messages.size > 0 && !wasAdmitted;
   }
 
   /** Holds a message whose endpoint has no capacity. @returns False if no memory is left for the message. */
@@ -163,7 +163,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
   /** Called when a slot may be free. */
   onSlotFreed(): void {
     for (const message of this.#due) {
-      if (Math.min(this.#left(), this.#options.free()) <= 0) break;
+      if (Math.min(this.#slotsLeft(), this.#options.free()) <= 0) break;
       this.#due.delete(message);
       this.#busy++;
       this.#sink(message);
@@ -197,9 +197,9 @@ export class OrderedDispatcher<M extends OrderedMessage> {
   /** Moves messages from the list to the wait for a slot, as many as the endpoint has capacity for. */
   #admitFrom(waitList: WaitList<M>): void {
     if (waitList.notBefore > this.#options.clock.now()) return;
-    const space = this.#capacityFor(waitList.endpointKey);
+    const capacity = this.#capacityFor(waitList.endpointKey);
     for (const message of waitList.messages) {
-      if (waitList.admitted.size >= space) return;
+      if (waitList.admitted.size >= capacity) return;
       waitList.messages.delete(message);
       waitList.admitted.add(message);
       this.#count(message, -1);
@@ -214,7 +214,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     return endpoint.hasBacklog && !isOrderedTimeSlice(clock.now()) ? 0 : admission.capacityFor(endpoint);
   }
 
-  #left(): number {
+  #slotsLeft(): number {
     const { slots, clock } = this.#options;
     const most = slots > 1 ? Math.floor(ORDERED_SHARE * slots) : Number(isOrderedTimeSlice(clock.now()));
     return most - this.#busy;

@@ -15,14 +15,14 @@ export type ParkedKindOptions = {
 };
 
 /**
- * From this many listed messages on, new messages of the endpoint queue behind the parked ones. Below it, new messages do not, if
- * another worker parked the messages and the endpoint answers.
+ * From this many listed messages on, new messages of the endpoint are parked behind the parked messages. Below this number, new
+ * messages are sent directly, if another worker parked the messages and the endpoint answers.
  */
 const SMALL_BACKLOG = 100;
 
 /**
- * The parked queues of endpoints, taken as the endpoint limiters allow. Tells the endpoints what is parked for them, so that new
- * messages queue behind.
+ * The parked queues of endpoints, taken as the endpoint limiters allow. Notes on each endpoint how many messages are parked
+ * for it, so that new messages are parked behind them.
  */
 export class ParkedKind<M extends { readonly pending: number }>
   implements QueueKind<M, TrackedEndpoint, ParkedQueueFacts>

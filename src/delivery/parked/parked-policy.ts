@@ -17,7 +17,9 @@ const OPENED_AT_ONCE = { probes: 2, others: 8 };
 /** Interval between two lists of the queues, in milliseconds: `few` below MANY queues, `many` from MANY queues on. */
 const LIST_EVERY_MS = { few: 5000, many: 15_000 };
 const MANY = 1000;
-/** A queue that delivers nothing is closed after `max`, or after `crowded` while others wait to be opened, in milliseconds. */
+/**
+ * How long a queue that delivers nothing stays open, in milliseconds. `crowded`: while other queues wait to be opened. `max`: else.
+ */
 const IDLE_MS = { max: 20_000, crowded: 1000 };
 /** How long a queue stays open while other queues wait to be opened, in milliseconds. Without others, it stays open longer. */
 const TIME_SLICE_MS = 10_000;

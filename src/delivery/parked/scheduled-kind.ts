@@ -29,7 +29,7 @@ export function scheduledKind(
   };
 }
 
-/** The policy owns only keys of buckets. */
+/** Never called with the key of an endpoint: SCHEDULED_POLICY owns only keys of buckets. */
 function bucketOf(key: string): ScheduledBucket {
   return scheduledBucket(key)!;
 }

@@ -18,7 +18,8 @@ export type AutoDisableOptions = {
 const CHECK_EVERY_MS = 60_000;
 
 /**
- * Failures in a row from which on an endpoint counts as failing. Fewer may be chance, whatever `failing_since` of the row says.
+ * After this many failures in a row, an endpoint counts as failing. Fewer failures may be chance, even if `failing_since` of the
+ * row is set.
  */
 const MIN_FAILURES = 3;
 const HOUR_MS = 3_600_000;

@@ -42,12 +42,13 @@ export class StatisticsBuffer {
   #counters: Counters = NO_COUNTERS;
   #attempts: AttemptRecord[] = [];
   #deadLetters: DeadLetterRecord[] = [];
-  /** Memory of the rows, without an uncertain flush. */
+  /** Memory of the rows that wait for the next flush, in bytes. */
   #bytes = 0;
+  /** The flush that may or may not have been stored; null: none. */
   #uncertain: StatisticsFlush | null = null;
   #uncertainBytes = 0;
   #number = 0;
-  /** Counted before the last flush. The total is summed only when it is read: every message would pay for it. */
+  /** What was counted before the last flush. `total` is summed only when it is read, so that no message costs a second sum. */
   #earlier: Counters = NO_COUNTERS;
 
   /** @param onRefused Called once per flush that was stored without some of its rows. */

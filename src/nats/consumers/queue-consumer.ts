@@ -28,9 +28,9 @@ export type QueueConsumerResult =
   | { readonly failed: string };
 
 /**
- * Creates or finds the durable that all workers share for the messages of one queue, with one request. The durable needs no
- * care: the pull requests of a worker keep it, and after the server removed it, the next durable delivers the unacked messages
- * again.
+ * Creates or finds the durable that all workers share for the messages of one queue, with one request. Nobody
+ * deletes the durable: while a worker pulls, the server keeps it. After the server has removed it, the next durable delivers the
+ * unacked messages again.
  *
  * @throws an error that is neither a JetStream error nor a missing reply.
  */

@@ -12,8 +12,8 @@ type Ack = {
 };
 
 /**
- * Lease on an ordered message. An ack after its end may come when another worker has the message, and would release the next
- * one.
+ * Lease on an ordered message. After the end of the lease, another worker may have the message. An ack that comes then would
+ * release the next message of the ordering key too early.
  */
 export type Lease = {
   /** Until when the ack may be sent, on the clock of `performance.now()`. */
@@ -40,17 +40,17 @@ export interface AckBuffer {
   /**
    * Sends an ack, a nak or a progress message soon. Never throws.
    *
-   * @param safeToRepeatForMs How long it is safe to send the payload twice. A nak that is repeated after another worker has the
-   * message makes NATS deliver the message a second time. @default without limit: a second ack or progress message has no
-   * effect.
+   * @param safeToRepeatForMs How long the payload may be sent a second time, in milliseconds. If a nak is repeated after another
+   * worker has the message, NATS delivers the message once more. @default without limit: a second ack or progress message has
+   * no effect.
    * @param lease Without a lease, the payload may be sent at any time.
    */
   send(reply: string, payload: Uint8Array, safeToRepeatForMs?: number, lease?: Lease): void;
   /** Resolves to true when the server has confirmed everything sent so far, or to false after `timeoutMs`. */
   flush(timeoutMs: number): Promise<boolean>;
   /**
-   * Why the server refuses acks, for /health; null while it accepts them. While it refuses acks, it would deliver every message
-   * again.
+   * Why the server refuses acks, for /health; null while it accepts them. While the server refuses acks, it redelivers every
+   * message after ACK_WAIT_MS.
    */
   problem(): string | null;
   /** Adds a listener that is called when the server accepts acks again after it refused them. */

@@ -57,7 +57,7 @@ export interface Settlement {
   nak(message: ReceivedMessage, delayMs: number): void;
   /** Stores copies, then acks. Resolves to false if a copy is not stored: then the message is as it was. */
   park(message: ReceivedMessage, copies: readonly CopyHeaders[]): Promise<boolean>;
-  /** Whether a copy of the message, with its headers, is not larger than NATS takes. */
+  /** True if NATS accepts the size of a copy of the message with the headers of the copy. */
   fits(message: ReceivedMessage): boolean;
   /** Why NATS can never take a copy of the message, with its limit, for a person. Null: NATS can take it. */
   copyObstacle(message: ReceivedMessage): string | null;

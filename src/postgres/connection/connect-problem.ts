@@ -26,9 +26,9 @@ const CURES: Readonly<Record<string, string>> = {
 const AWAY_CLASSES = /^(08|53|55|57|58)/;
 
 /**
- * Whether waiting may help. `away`: the server is not there, or not ready; a later try may succeed. `rejected`: the server
- * answers, and refuses the connection until the user changes something. An unknown error is `away`, because trying again is
- * harmless.
+ * Tells whether a later try may succeed. `away`: it may; the server does not answer, or is not ready. `rejected`: it cannot; the
+ * server answers, and refuses the connection until the user changes something. An unknown error is `away`, because another try
+ * does no harm.
  */
 export function classifyConnectError(error: unknown): 'away' | 'rejected' {
   return error instanceof UserError || CURES[errorCode(error) ?? ''] !== undefined ? 'rejected' : 'away';
