@@ -18,7 +18,7 @@ const OPENED_AT_ONCE = { probes: 2, others: 8 };
 const LIST_EVERY_MS = { few: 5000, many: 15_000 };
 const MANY = 1000;
 /**
- * How long a queue that delivers nothing stays open, in milliseconds. `crowded`: while other queues wait to be opened. `max`: else.
+ * How long a queue that delivers nothing stays open, in milliseconds. `crowded`: while others wait to be opened. `max`: else.
  */
 const IDLE_MS = { max: 20_000, crowded: 1000 };
 /** How long a queue stays open while other queues wait to be opened, in milliseconds. Without others, it stays open longer. */
