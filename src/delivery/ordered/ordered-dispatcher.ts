@@ -150,7 +150,7 @@ export class OrderedDispatcher<M extends OrderedMessage> {
     if (waitList?.messages.has(message)) return;
     waitList?.admitted.delete(message);
     // A message of the list was not sent back, so the endpoint may have capacity for more.
-    if (waitList !== undefined) {
+    if (waitList !== undefined && !this.#stopped) {
       Object.assign(waitList, { notBefore: 0, waitMs: WAIT_MS.first });
       this.#admitFrom(waitList);
     }

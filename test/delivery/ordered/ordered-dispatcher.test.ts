@@ -195,3 +195,20 @@ test('a stop requeues every message without a slot, and later also new messages 
   clock.advance(60_000);
   expect(handedBack.length).toBe(5);
 });
+
+test('a message that is requeued by a stop does not start when an earlier message of its endpoint finishes', () => {
+  const { clock, messages, inSlots, said, handedBack, space, end, turnAway } = open();
+  const [first, second] = [message('a'), message('b')];
+  for (const each of [first, second]) {
+    messages.onMessage(each);
+    turnAway(each, HERE);
+  }
+  space[HERE] = 1;
+  clock.advance(50);
+  expect([...inSlots]).toEqual([first]);
+  messages.stop();
+  messages.onSettled(first, ACK);
+  end(first);
+  expect([handedBack, [...inSlots], messages.waiting]).toEqual([[second], [], 0]);
+  expect(said).toEqual(['a blocked', 'b blocked', 'a settled, 3 more, 0 ms']);
+});
