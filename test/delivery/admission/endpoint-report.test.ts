@@ -12,7 +12,7 @@ let clock: HandClock;
 let admission: Admission;
 let report: EndpointReporter;
 /** Event and endpoint of each log line. */
-let said: string[];
+let logged: string[];
 
 beforeEach(async () => {
   clock = new HandClock();
@@ -28,65 +28,65 @@ beforeEach(async () => {
     clock,
     random: () => 0.5,
   });
-  said = [];
-  const say = (about: { endpoint: string }, event: string) => said.push(`${event} ${about.endpoint}`);
-  const log = { info: say, warn: say } as unknown as Logger;
+  logged = [];
+  const keep = (about: { endpoint: string }, event: string) => logged.push(`${event} ${about.endpoint}`);
+  const log = { info: keep, warn: keep } as unknown as Logger;
   report = new EndpointReporter({ admission, log, clock, at: clock.now });
   await report.start();
 });
 
 const target = (key: string) => ({ endpointKey: key, origin: `https://${key}.example` }) as unknown as Target;
-const enter = (key: string, isParkedCopy = false) =>
+const permitFor = (key: string, isParkedCopy = false) =>
   admission.admit(target(key), { isParkedCopy, cannotPark: false }) as Permit;
 const answer = (status: number, retryAfterMs: number | null = null): Attempt => ({
   outcome: { kind: 'responded', status, retryAfterMs, excerpt: null },
   startedAt: 0,
   durationMs: 5,
 });
-const passes = (ms: number) => clock.advanceAsync(ms);
+const pass = (ms: number) => clock.advanceAsync(ms);
 
 function fail(key: string, retryAfterMs: number | null = null): void {
-  const all = Array.from({ length: 5 }, () => enter(key));
-  for (const one of all) one.release(answer(503, retryAfterMs));
+  const all = Array.from({ length: 5 }, () => permitFor(key));
+  for (const permit of all) permit.release(answer(503, retryAfterMs));
 }
 
 describe('an unhealthy endpoint', () => {
   it('is logged once, and once more when it has recovered, even if takeChanges is never called', async () => {
     fail('down', 60_000);
-    await passes(20_000);
-    expect(said).toEqual(['endpoint.unhealthy down']);
-    await passes(41_000);
-    enter('down', true).release(answer(200));
-    await passes(10_000);
-    expect(said).toEqual(['endpoint.unhealthy down', 'endpoint.recovered down']);
+    await pass(20_000);
+    expect(logged).toEqual(['endpoint.unhealthy down']);
+    await pass(41_000);
+    permitFor('down', true).release(answer(200));
+    await pass(10_000);
+    expect(logged).toEqual(['endpoint.unhealthy down', 'endpoint.recovered down']);
   });
 
   it('has not recovered while a probe is due, and is not logged again when the probe fails', async () => {
     fail('down', 60_000);
-    await passes(70_000);
+    await pass(70_000);
     expect(report.takeChanges()).toMatchObject([{ state: 'probing' }]);
-    enter('down', true).release(answer(503, 60_000));
-    await passes(10_000);
+    permitFor('down', true).release(answer(503, 60_000));
+    await pass(10_000);
     expect(report.takeChanges()).toMatchObject([{ state: 'failing' }]);
-    expect(said).toEqual(['endpoint.unhealthy down']);
+    expect(logged).toEqual(['endpoint.unhealthy down']);
   });
 
   it('is logged later if many endpoints are unhealthy at once', async () => {
     for (let number = 0; number < 30; number++) fail(`down-${number}`, 60_000);
-    await passes(5000);
-    expect(said).toHaveLength(20);
-    await passes(5000);
-    expect(new Set(said).size).toBe(30);
+    await pass(5000);
+    expect(logged).toHaveLength(20);
+    await pass(5000);
+    expect(new Set(logged).size).toBe(30);
   });
 
   it('is unhealthy since it stopped answering, however often it was tried since then', async () => {
-    enter('hangs');
-    await passes(5000);
+    permitFor('hangs');
+    await pass(5000);
     const since = 5000;
     expect(report.takeChanges()).toMatchObject([{ state: 'silent', since }]);
     fail('hangs');
     expect(report.takeChanges()).toMatchObject([{ state: 'failing', since }]);
-    await passes(2000);
+    await pass(2000);
     expect(report.takeChanges()).toMatchObject([{ state: 'probing', since }]);
   });
 
@@ -94,39 +94,39 @@ describe('an unhealthy endpoint', () => {
     fail('down', 60_000);
     const why = '5 of the last 5 attempts failed; the next attempt is at 00:01:00 UTC';
     expect(report.takeChanges()).toMatchObject([{ why }]);
-    await passes(3000);
+    await pass(3000);
     expect(report.takeChanges()).toEqual([]);
   });
 
   it('is logged as paused if an operator has paused it', async () => {
     admission.endpointFor('any');
     admission.applyLimits(() => ({ ...NO_LIMITS, paused: 'moving house' }));
-    await passes(5000);
+    await pass(5000);
     admission.applyLimits(() => NO_LIMITS);
-    await passes(5000);
-    expect(said).toEqual(['endpoint.paused any', 'endpoint.recovered any']);
+    await pass(5000);
+    expect(logged).toEqual(['endpoint.paused any', 'endpoint.recovered any']);
   });
 
   it('is reported with the time at which its problem began, even if the report is late', async () => {
     fail('down', 3_600_000);
-    await passes(60_000);
+    await pass(60_000);
     expect(report.takeChanges()).toMatchObject([{ endpointKey: 'down', state: 'failing', since: 5000 }]);
   });
 });
 
 describe('the state of an endpoint', () => {
   it('is reported when it has changed, and not again', () => {
-    enter('any').release(answer(200));
+    permitFor('any').release(answer(200));
     expect(report.takeChanges()).toMatchObject([{ endpointKey: 'any', state: 'flowing', successes: 1 }]);
     expect(report.takeChanges()).toEqual([]);
   });
 
   it('is reported in a later flush if more endpoints have changed than one flush takes', async () => {
-    for (let number = 0; number < 6000; number++) enter(`e${number}`).release(answer(200));
-    await passes(1);
+    for (let number = 0; number < 6000; number++) permitFor(`e${number}`).release(answer(200));
+    await pass(1);
     expect(report.takeChanges()).toHaveLength(5000);
-    await passes(1);
-    for (let number = 0; number < 6000; number++) enter(`e${number}`).release(answer(200));
+    await pass(1);
+    for (let number = 0; number < 6000; number++) permitFor(`e${number}`).release(answer(200));
     const told = report.takeChanges().map(({ endpointKey }) => endpointKey);
     expect(told).toEqual(
       expect.arrayContaining(Array.from({ length: 1000 }, (_, more) => `e${5000 + more}`)),
@@ -136,11 +136,11 @@ describe('the state of an endpoint', () => {
   it('is forgotten ten minutes after the last attempt, once the recovery of the endpoint is reported', async () => {
     fail('dead', 60_000);
     expect(report.takeChanges()).toMatchObject([{ state: 'failing' }]);
-    await passes(700_000);
+    await pass(700_000);
     expect([...admission.endpoints()]).toHaveLength(1);
     expect(report.takeChanges()).toMatchObject([{ state: 'flowing' }]);
-    await passes(5000);
-    expect([[...admission.endpoints()], said]).toEqual([
+    await pass(5000);
+    expect([[...admission.endpoints()], logged]).toEqual([
       [],
       ['endpoint.unhealthy dead', 'endpoint.recovered dead'],
     ]);
@@ -148,7 +148,7 @@ describe('the state of an endpoint', () => {
 
   it('is forgotten even if takeChanges is never called', async () => {
     fail('dead');
-    await passes(700_000);
+    await pass(700_000);
     expect([...admission.endpoints()]).toEqual([]);
   });
 });

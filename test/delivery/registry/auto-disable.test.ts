@@ -15,7 +15,7 @@ const RETRIES = {
 };
 
 /** Checks one endpoint. @returns The writes to its row, and the hours in the log. */
-async function lookAt(
+async function checkEndpoint(
   failingSince: number | null,
   tracked: { deliveredAt?: number; failures: number },
   disableAfterHours = 120,
@@ -56,12 +56,12 @@ it.each([
   ['failed long ago, and once now, is not disabled', NOW - 500 * HOUR, { failures: 1 }, []],
   ['is marked as failing in the future is not disabled', NOW + 500 * HOUR, { failures: 9 }, []],
 ] as const)('an endpoint that %s', async (_what, failingSince, tracked, done) => {
-  expect(await lookAt(failingSince, tracked)).toEqual(done);
+  expect(await checkEndpoint(failingSince, tracked)).toEqual(done);
 });
 
 it('an endpoint that has failed for the whole limit is disabled, unless the limit is 0', async () => {
-  expect(await lookAt(NOW - 120 * HOUR, { failures: 9 })).toEqual([
+  expect(await checkEndpoint(NOW - 120 * HOUR, { failures: 9 })).toEqual([
     ['disable', 'every attempt has failed for 120 hours'],
   ]);
-  expect(await lookAt(NOW - 120 * HOUR, { failures: 9 }, 0)).toEqual([]);
+  expect(await checkEndpoint(NOW - 120 * HOUR, { failures: 9 }, 0)).toEqual([]);
 });

@@ -13,7 +13,7 @@ const RETRIES = {
 };
 
 async function started(read: () => Promise<readonly EndpointRow[]>, clock: Clock = systemClock) {
-  const said: string[] = [];
+  const lines: string[] = [];
   const registry = new WebhookRegistry({
     policy: { retries: RETRIES, disabled: 'park' },
     subjects: ['webhooks.*', 'webhooks.ordered.*'],
@@ -24,20 +24,20 @@ async function started(read: () => Promise<readonly EndpointRow[]>, clock: Clock
       noteFailing: async () => false,
     },
     clock,
-    log: pino({}, { write: (line) => said.push(line) }),
+    log: pino({}, { write: (line) => lines.push(line) }),
   });
   await registry.start();
   await registry.stop();
-  return { registry, said: said.join('') };
+  return { registry, logged: lines.join('') };
 }
 
 it('the registry logs a read that failed, and does not mention last known rows if there are none', async () => {
-  const { registry, said } = await started(async () => {
+  const { registry, logged } = await started(async () => {
     throw new Error('permission denied for table rule_webhooks');
   });
   expect(registry.problem).toBe('rule_webhooks: permission denied for table rule_webhooks');
   expect(registry.known).toBeNull();
-  expect(JSON.parse(said)).toMatchObject({
+  expect(JSON.parse(logged)).toMatchObject({
     msg: 'registry.read_failed',
     error: 'permission denied for table rule_webhooks',
     hint: expect.stringContaining('messages without a URL are parked'),
@@ -45,11 +45,11 @@ it('the registry logs a read that failed, and does not mention last known rows i
 });
 
 it('the registry logs an invalid row before a message needs the row, and does not log its secret', async () => {
-  const { registry, said } = await started(async () => [registeredRow({ secrets: ['no$ense'] })]);
+  const { registry, logged } = await started(async () => [registeredRow({ secrets: ['no$ense'] })]);
   expect(registry.problem).toBeNull();
-  expect(said).toContain('"msg":"endpoint.invalid"');
-  expect(said).toContain('a signing_secret in rule_webhook_secrets is not whsec_<base64>');
-  expect(said).not.toContain('no$ense');
+  expect(logged).toContain('"msg":"endpoint.invalid"');
+  expect(logged).toContain('a signing_secret in rule_webhook_secrets is not whsec_<base64>');
+  expect(logged).not.toContain('no$ense');
 });
 
 it('the registry reads once more for all concurrent calls of refreshed, and its snapshot has the start time of that read', async () => {
@@ -80,7 +80,7 @@ it('the registry reports a read without an answer within 5 s as a problem, until
   const clock = new HandClock();
   let answer: (rows: readonly EndpointRow[]) => void = () => {};
   let hangs = false;
-  const { registry, said } = await started(
+  const { registry, logged } = await started(
     async () => (hangs ? new Promise((resolve) => (answer = resolve)) : [registeredRow()]),
     clock,
   );
@@ -93,7 +93,7 @@ it('the registry reports a read without an answer within 5 s as a problem, until
   expect(registry.problem).toBe('rule_webhooks: no answer within 5 s');
   answer([registeredRow()]);
   await renewed;
-  expect([registry.problem, said]).toEqual([null, '']);
+  expect([registry.problem, logged]).toEqual([null, '']);
 });
 
 it.each([
@@ -103,7 +103,7 @@ it.each([
   ['webhooks.ordered.customer-17', false],
   ['webhooks.orders.*', false],
   [null, false],
-])('the registry logs that no consumer takes the nats_subject %s of a row: %s', async (natsSubject, isSaid) => {
-  const { said } = await started(async () => [registeredRow({ natsSubject })]);
-  expect(said.includes('"msg":"endpoint.unreachable_subject"')).toBe(isSaid);
+])('the registry logs that no consumer takes the nats_subject %s of a row: %s', async (natsSubject, isLogged) => {
+  const { logged } = await started(async () => [registeredRow({ natsSubject })]);
+  expect(logged.includes('"msg":"endpoint.unreachable_subject"')).toBe(isLogged);
 });

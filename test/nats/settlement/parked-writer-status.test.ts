@@ -5,49 +5,49 @@ import { HandClock } from '../../support/hand-clock.ts';
 const FULL = { failed: 'streamFull', detail: 'it is full' } as const;
 
 let clock: HandClock;
-let said: string[];
-let trouble: StoreProblem;
+let logged: string[];
+let problem: StoreProblem;
 beforeEach(() => {
   clock = new HandClock();
-  said = [];
-  const keep = (_fields: object, event: string) => said.push(event);
+  logged = [];
+  const keep = (_fields: object, event: string) => logged.push(event);
   const log = { info: keep, warn() {}, error: keep };
-  trouble = new StoreProblem(log, 'WEBHOOKS_PARKED', clock);
+  problem = new StoreProblem(log, 'WEBHOOKS_PARKED', clock);
 });
 
 describe('a problem with parking', () => {
   it('is logged when it begins and when it ends', () => {
-    for (let more = 0; more < 3; more++) trouble.report(FULL);
-    expect(trouble.current()).toContain('it is full');
-    for (let more = 0; more < 3; more++) trouble.clear();
-    expect([said, trouble.current()]).toEqual([['parking.failed', 'parking.recovered'], null]);
+    for (let more = 0; more < 3; more++) problem.report(FULL);
+    expect(problem.current()).toContain('it is full');
+    for (let more = 0; more < 3; more++) problem.clear();
+    expect([logged, problem.current()]).toEqual([['parking.failed', 'parking.recovered'], null]);
   });
 
   it('that comes and goes is logged once in 30 s', () => {
     for (let more = 0; more < 100; more++) {
-      trouble.report(FULL);
-      trouble.clear();
+      problem.report(FULL);
+      problem.clear();
     }
-    expect(said).toEqual(['parking.failed', 'parking.recovered']);
+    expect(logged).toEqual(['parking.failed', 'parking.recovered']);
   });
 
   it('that comes back at once and stays is logged again after 30 s', () => {
-    trouble.report(FULL);
-    trouble.clear();
-    trouble.report(FULL);
+    problem.report(FULL);
+    problem.clear();
+    problem.report(FULL);
     clock.advance(30_000);
-    trouble.report(FULL);
-    expect(said).toEqual(['parking.failed', 'parking.recovered', 'parking.failed']);
+    problem.report(FULL);
+    expect(logged).toEqual(['parking.failed', 'parking.recovered', 'parking.failed']);
   });
 
   it('is over after 30 s without another failure', () => {
-    trouble.report(FULL);
+    problem.report(FULL);
     clock.advance(30_000);
-    expect(trouble.current()).toBeNull();
+    expect(problem.current()).toBeNull();
   });
 
   it('of a single message is not reported', () => {
-    trouble.report({ failed: 'tooLarge', detail: 'it is large' });
-    expect([said, trouble.current()]).toEqual([[], null]);
+    problem.report({ failed: 'tooLarge', detail: 'it is large' });
+    expect([logged, problem.current()]).toEqual([[], null]);
   });
 });

@@ -9,11 +9,11 @@ function holdOne(orderingKey: string | null = null) {
   const clock = new HandClock();
   const server = {
     isConnected: true,
-    trouble: null as string | null,
+    problem: null as string | null,
     reconnected: () => {},
     answer: () => {},
   };
-  const said: string[] = [];
+  const sent: string[] = [];
   const settlement = createSettlement({
     client: {
       isConnected: () => server.isConnected,
@@ -29,9 +29,9 @@ function holdOne(orderingKey: string | null = null) {
       },
     } as unknown as NatsClient,
     acks: {
-      send: (_, word) => said.push(word.toString()),
+      send: (_, ack) => sent.push(ack.toString()),
       flush: () => Promise.resolve(true),
-      problem: () => server.trouble,
+      problem: () => server.problem,
       onAccepted: () => {},
     },
     deadLetters: { write: () => Promise.reject(new Error('not asked for')) },
@@ -41,27 +41,27 @@ function holdOne(orderingKey: string | null = null) {
   });
   const message = { reply: '$JS.ACK.1', receivedAt: 0, orderingKey } as ReceivedMessage;
   settlement.hold(message);
-  return { clock, server, said, settlement, handOut: message };
+  return { clock, server, sent, settlement, message };
 }
 
 test('a held message is reported as in progress every third of the ack wait', () => {
-  const { clock, said } = holdOne();
+  const { clock, sent } = holdOne();
   clock.advance(65_000);
-  expect(said).toEqual(['+WPI', '+WPI', '+WPI']);
+  expect(sent).toEqual(['+WPI', '+WPI', '+WPI']);
 });
 
 test('no reports pile up while NATS is away, and a held message is reported as soon as NATS is back', () => {
-  const { clock, server, said } = holdOne();
+  const { clock, server, sent } = holdOne();
   server.isConnected = false;
   clock.advance(3_600_000);
-  expect(said).toEqual([]);
+  expect(sent).toEqual([]);
   server.isConnected = true;
   server.reconnected();
-  expect(said).toEqual(['+WPI']);
+  expect(sent).toEqual(['+WPI']);
 });
 
 test('the lease of an ordered message ends before NATS can give the message to another worker', () => {
-  const { clock, server, said, settlement, handOut: message } = holdOne('webhooks.ordered.k');
+  const { clock, server, sent, settlement, message } = holdOne('webhooks.ordered.k');
   server.isConnected = false;
   clock.advance(53_000);
   expect(settlement.isLeaseValid(message)).toBe(true);
@@ -69,11 +69,11 @@ test('the lease of an ordered message ends before NATS can give the message to a
   expect(settlement.isLeaseValid(message)).toBe(false);
   server.isConnected = true;
   server.reconnected();
-  expect(said).toEqual([]);
+  expect(sent).toEqual([]);
 });
 
 test('the lease of an ordered message lasts for one more attempt only if NATS has confirmed it lately', () => {
-  const { clock, settlement, handOut: message } = holdOne('webhooks.ordered.k');
+  const { clock, settlement, message } = holdOne('webhooks.ordered.k');
   clock.advance(20_000);
   expect(settlement.isLeaseValid(message, 30_000)).toBe(true);
   clock.advance(5000);
@@ -98,8 +98,8 @@ test('the lease of an ordered message starts with the last answered PING, becaus
 });
 
 test('no reports pile up while NATS denies them', () => {
-  const { clock, server, said } = holdOne();
-  server.trouble = 'denied';
+  const { clock, server, sent } = holdOne();
+  server.problem = 'denied';
   clock.advance(3_600_000);
-  expect(said).toEqual([]);
+  expect(sent).toEqual([]);
 });
