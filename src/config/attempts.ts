@@ -93,6 +93,7 @@ export const attempts = {
 
   /**
    * How long one attempt may take, from dialing to the end of the response, in milliseconds. At most half of ACK_WAIT_MS.
+   * If the status has come by then, it counts, and the rest of the response is not waited for.
    * Too low: slow endpoints are retried although they succeeded, and receive the webhook twice.
    * Too high: a few slow endpoints hold every slot.
    * @default 30_000. Range 100 to 300_000. Env ATTEMPT_TIMEOUT_MS.

@@ -1,57 +1,56 @@
-import { isIPv4 } from 'node:net';
 import type { Dispatcher } from 'undici';
-import { detachedText } from '../core/detached-text.ts';
-import type { Outcome } from '../core/retry/attempt.ts';
+import { type Outcome, wasSent } from '../core/retry/attempt.ts';
 import { parseRetryAfter } from '../core/retry/backoff.ts';
-import { errorCode, errorMessage } from '../runtime/failure.ts';
-import { ADDRESS_REFUSED, type AddressRefusal } from './checked-lookup.ts';
-import { EGRESS_PROXY_AWAY, EGRESS_PROXY_LOGIN } from './proxy-pool.ts';
+import type { Connection, ConnectionUser } from './connection-watch.ts';
+import { isBrokenConnection, outcomeOfError } from './outcome-of-error.ts';
+import type { SendingClient } from './sending-client.ts';
 
 /** The start of a failure's body is kept in the attempt row, up to this length, in bytes. */
 const EXCERPT_BYTES = 1024;
-
-/**
- * The longest part of an error's message that is kept, in characters: the error for a wrong certificate lists all its host names.
- */
-const MAX_DETAIL = 1024;
-
-/** Codes of errors that this machine or the egress proxy causes, not the endpoint. */
-const LOCAL_FAULT_CODES = new Set([
-  EGRESS_PROXY_AWAY,
-  EGRESS_PROXY_LOGIN,
-  'EMFILE',
-  'ENFILE',
-  'ENOBUFS',
-  'ENOMEM',
-]);
 
 type Controller = Dispatcher.DispatchController;
 
 /**
  * One request and its response, as reported by undici. The first event that ends the exchange decides the outcome; later events
- * only close the connection.
+ * only close the connection. Once a final status has come, it is the outcome, whatever happens to the rest of the response.
  */
-export class HttpExchange implements Dispatcher.DispatchHandler {
+export class HttpExchange implements Dispatcher.DispatchHandler, ConnectionUser {
   readonly outcome: Promise<Outcome>;
   /** When the attempt times out, on the clock of `performance.now()`. */
   readonly deadline: number;
   durationMs = 0;
+  /** True if the request was written twice, because a kept connection broke. */
+  wasResent = false;
 
   readonly #begun = performance.now();
+  readonly #client: SendingClient;
   readonly #timeoutMs: number;
   readonly #maxBytes: number;
   readonly #successStatuses: ReadonlySet<number> | undefined;
+  #request!: Dispatcher.DispatchOptions;
   #resolve!: (outcome: Outcome) => void;
   #controller: Controller | undefined;
+  #connection: Connection | undefined;
+  /** The error of the kept connection that broke; the request is sent again on a connection of its own. */
+  #firstError: Error | undefined;
+  #closeOwn: (() => void) | undefined;
   #ended = false;
   #status = 0;
-  #isDeclaredSuccess = false;
   #retryAfterMs: number | null = null;
   #bytes = 0;
   #excerpt: Buffer[] | null = null;
 
-  /** @param successStatuses HTTP statuses that count as delivered in addition to 2xx. */
-  constructor(timeoutMs: number, maxBytes: number, successStatuses?: ReadonlySet<number>) {
+  /**
+   * @param maxBytes The longest part of the body that is read.
+   * @param successStatuses HTTP statuses that count as delivered in addition to 2xx.
+   */
+  constructor(
+    client: SendingClient,
+    timeoutMs: number,
+    maxBytes: number,
+    successStatuses?: ReadonlySet<number>,
+  ) {
+    this.#client = client;
     this.#timeoutMs = timeoutMs;
     this.#maxBytes = maxBytes;
     this.#successStatuses = successStatuses;
@@ -61,36 +60,54 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     });
   }
 
+  /** To be called once. @throws if the request cannot be made */
+  send(request: Dispatcher.DispatchOptions): void {
+    this.#request = request;
+    this.#client.dispatch(request, this);
+  }
+
   timeOut(): void {
-    this.#end({
-      kind: 'timedOut',
-      phase: this.#controller === undefined ? 'connect' : 'response',
-      afterMs: this.#timeoutMs,
-    });
+    const phase = this.#controller === undefined ? 'connect' : 'response';
+    this.#endUnanswered({ kind: 'timedOut', phase, afterMs: this.#timeoutMs });
     this.#closeConnection();
   }
 
   abort(): void {
-    this.#end({ kind: 'aborted' });
+    this.#endUnanswered({ kind: 'aborted' });
     this.#closeConnection();
   }
 
   fail(error: unknown): void {
-    this.#end(outcomeOf(error, performance.now() - this.#begun));
+    const afterMs = performance.now() - this.#begun;
+    const outcome = outcomeOfError(error, afterMs);
+    // The first request was sent, so "nothing was sent" would be wrong.
+    if (this.#firstError !== undefined && !wasSent(outcome)) {
+      this.#endUnanswered(outcomeOfError(this.#firstError, afterMs));
+    } else this.#endUnanswered(outcome);
+  }
+
+  /** To be called when the attempt is over. */
+  release(): void {
+    this.#closeOwn?.();
   }
 
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
+    this.#client.requestStarts(this.#ended ? null : this);
     // The attempt timed out, or was aborted, while the connection was still being made.
     if (this.#ended) this.#closeConnection();
   }
 
+  onConnection(connection: Connection): void {
+    this.#connection = connection;
+    this.wasResent = this.#firstError !== undefined;
+  }
+
   onResponseStart(_controller: Controller, status: number, headers: Record<string, string | string[]>): void {
+    // An interim answer comes before the final answer.
+    if (status < 200) return;
     this.#status = status;
-    // Interim answers (1xx) come before the final answer.
-    if (status < 300) return;
-    this.#isDeclaredSuccess = this.#successStatuses?.has(status) ?? false;
-    if (this.#isDeclaredSuccess) return;
+    if (status < 300 || this.#isDeclaredSuccess) return;
     this.#excerpt = [];
     // If the header occurs twice, the first value counts.
     const [retryAfter] = [headers['retry-after']].flat();
@@ -103,25 +120,64 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     }
     this.#bytes += chunk.length;
     if (this.#bytes <= this.#maxBytes) return;
-    this.#responded();
+    this.#endAnswered(this.#status);
     this.#closeConnection();
   }
 
   onResponseEnd(): void {
-    this.#responded();
+    this.#endAnswered(this.#status);
   }
 
   onResponseError(_controller: Controller, error: Error): void {
-    this.fail(error);
+    if (this.#mayResend(error)) this.#resend(error);
+    else this.fail(error);
   }
 
-  #responded(): void {
+  get #isDeclaredSuccess(): boolean {
+    return this.#successStatuses?.has(this.#status) ?? false;
+  }
+
+  /** An endpoint may close an idle connection at any time, also while a request is on its way (RFC 9110, 9.2.2). */
+  #mayResend(error: Error): boolean {
+    return (
+      !this.#ended &&
+      this.#firstError === undefined &&
+      this.#connection?.brokeWhenReused === true &&
+      isBrokenConnection(error) &&
+      performance.now() < this.deadline
+    );
+  }
+
+  /** On a connection of its own: other kept connections may be broken as well. */
+  #resend(error: Error): void {
+    this.#firstError = error;
+    this.#controller = undefined;
+    this.#connection = undefined;
+    try {
+      this.#closeOwn = this.#client.dispatchAlone(this.#request, this);
+    } catch {
+      this.fail(error);
+    }
+  }
+
+  /** The end of the exchange without a whole response: if a final status has come, it counts instead of `outcome`. */
+  #endUnanswered(outcome: Outcome): void {
+    const status = this.#status || (this.#connection?.answer.status ?? 0);
+    if (status === 0) this.#end(outcome);
+    else this.#endAnswered(status);
+  }
+
+  #endAnswered(status: number): void {
+    if (this.#ended) return;
+    this.#status = status;
+    const isDeclaredSuccess = this.#isDeclaredSuccess;
+    const isFailure = status >= 300 && !isDeclaredSuccess;
     this.#end({
       kind: 'responded',
-      status: this.#status,
+      status,
       retryAfterMs: this.#retryAfterMs,
-      excerpt: this.#excerpt === null ? null : Buffer.concat(this.#excerpt).toString('utf8'),
-      ...(this.#isDeclaredSuccess && { isDeclaredSuccess: true }),
+      excerpt: isFailure ? Buffer.concat(this.#excerpt ?? []).toString('utf8') : null,
+      ...(isDeclaredSuccess && { isDeclaredSuccess }),
     });
   }
 
@@ -134,38 +190,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   #closeConnection(): void {
     // undici passes this error only to onResponseError, which has no effect now.
-    this.#controller?.abort(new Error('the attempt is over'));
+    const error = new Error('the attempt is over');
+    if (this.#connection === undefined) this.#controller?.abort(error);
+    else this.#connection.close(error);
   }
-}
-
-function outcomeOf(error: unknown, afterMs: number): Outcome {
-  const cause = relevantError(error);
-  const code = errorCode(cause) ?? 'UNKNOWN';
-  if (code === ADDRESS_REFUSED)
-    return { kind: 'blocked', detail: detailOf(cause), addresses: (cause as AddressRefusal).addresses };
-  if (isLocalFault(cause)) return { kind: 'localFault', code };
-  if (code === 'UND_ERR_CONNECT_TIMEOUT') {
-    return { kind: 'timedOut', phase: 'connect', afterMs: Math.round(afterMs) };
-  }
-  return { kind: 'unreachable', code, detail: detailOf(cause) };
-}
-
-function detailOf(error: unknown): string {
-  return detachedText(errorMessage(error), MAX_DETAIL);
-}
-
-/**
- * If a host has several addresses, each address has an error of its own. The failure is a local fault only if all of them are.
- */
-function relevantError(error: unknown): unknown {
-  if (!(error instanceof AggregateError)) return error;
-  return error.errors.find((each) => !isLocalFault(each)) ?? error.errors[0] ?? error;
-}
-
-function isLocalFault(error: unknown): boolean {
-  const code = errorCode(error);
-  // For an IPv4 address: no local port is left for this endpoint. For an IPv6 address: this machine has no IPv6, and waiting does
-  // not help.
-  if (code === 'EADDRNOTAVAIL') return isIPv4((error as { address?: string }).address ?? '');
-  return code !== undefined && LOCAL_FAULT_CODES.has(code);
 }

@@ -1,4 +1,4 @@
-import { type Dispatcher, errors, Pool } from 'undici';
+import { type Dispatcher, errors, type Pool } from 'undici';
 
 type Kept = { readonly pool: Pool; usedAt: number; connections: number };
 
@@ -13,7 +13,7 @@ const CLOSED_SHARE = 1 / 8;
  * connection, for up to a minute.
  */
 export class OriginPools {
-  readonly #options: Pool.Options;
+  readonly #openPool: (origin: string) => Pool;
   readonly #most: number;
   readonly #kept = new Map<string, Kept>();
   #connections = 0;
@@ -21,8 +21,8 @@ export class OriginPools {
   #isDestroyed = false;
 
   /** @param most Above this number of connections, the idle connections of the least recently used origins are closed. */
-  constructor(options: Pool.Options, most: number) {
-    this.#options = options;
+  constructor(openPool: (origin: string) => Pool, most: number) {
+    this.#openPool = openPool;
     this.#most = most;
   }
 
@@ -52,7 +52,7 @@ export class OriginPools {
 
   #open(origin: string): Kept {
     if (this.#kept.size >= this.#most) this.#closeOldest();
-    const kept = { pool: new Pool(origin, this.#options), usedAt: 0, connections: 0 };
+    const kept = { pool: this.#openPool(origin), usedAt: 0, connections: 0 };
     this.#kept.set(origin, kept);
     const closeIfUnused = () => {
       if (kept.pool.stats.connected === 0 && isIdle(kept)) this.#close(origin, kept);

@@ -4,10 +4,10 @@ import type { Delivery } from '../core/message/delivery.ts';
 import { RequestHeader } from '../core/request/header-names.ts';
 import type { Attempt } from '../core/retry/attempt.ts';
 import { LazyTimer } from '../runtime/lazy-timer.ts';
-import { createDispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { HttpExchange } from './exchange.ts';
+import { createSendingClient, type SendingClientOptions } from './sending-client.ts';
 
-export type SenderOptions = DispatcherOptions & {
+export type SenderOptions = SendingClientOptions & {
   /** The longest part of a response that is read, in bytes. If a response is longer, its connection is closed. */
   readonly maxResponseBytes: number;
   /** Signs requests to URLs that messages name themselves. @default null: not signed */
@@ -20,7 +20,10 @@ export type SenderOptions = DispatcherOptions & {
 const SWEEP_MS = 50;
 
 export interface Sender {
-  /** Sends one HTTP request. Never rejects, and resolves at the latest when the attempt times out. */
+  /**
+   * Sends one HTTP request, and once more if a kept connection breaks before a byte of the answer. Never rejects, and resolves at
+   * the latest when the attempt times out.
+   */
   send(delivery: Delivery): Promise<Attempt>;
   /** Ends every attempt in flight as `aborted`. */
   abortAll(): void;
@@ -32,7 +35,7 @@ export interface Sender {
  * all attempts in flight replaces a timer or an AbortSignal per attempt.
  */
 export function createSender(options: SenderOptions): Sender {
-  const dispatcher = createDispatcher(options);
+  const client = createSendingClient(options);
   const underWay = new Set<HttpExchange>();
   const sweeps = new LazyTimer(Math.min(SWEEP_MS, options.attemptTimeoutMs / 4), sweepOverdue);
 
@@ -62,19 +65,22 @@ export function createSender(options: SenderOptions): Sender {
     }
     const timeoutMs = delivery.endpoint?.row.timeoutMs ?? options.attemptTimeoutMs;
     const exchange = new HttpExchange(
+      client,
       timeoutMs,
       options.maxResponseBytes,
       delivery.endpoint?.successStatuses,
     );
     watch(exchange);
     try {
-      dispatcher.dispatch(requestOf(delivery, startedAt, options), exchange);
+      exchange.send(requestOf(delivery, startedAt, options));
     } catch (error) {
       exchange.fail(error);
     }
     const outcome = await exchange.outcome;
     unwatch(exchange);
-    return { outcome, startedAt, durationMs: exchange.durationMs };
+    exchange.release();
+    const { durationMs, wasResent } = exchange;
+    return wasResent ? { outcome, startedAt, durationMs, wasResent } : { outcome, startedAt, durationMs };
   }
 
   return {
@@ -82,7 +88,7 @@ export function createSender(options: SenderOptions): Sender {
     abortAll: () => {
       for (const exchange of underWay) exchange.abort();
     },
-    close: () => dispatcher.destroy(),
+    close: () => client.destroy(),
   };
 }
 

@@ -2,14 +2,14 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { RequestHeader } from '../core/request/header-names.ts';
-import { MISBEHAVIOURS } from './misbehaviours.ts';
+import { MISBEHAVIOURS, UNFINISHED } from './misbehaviours.ts';
 
 export type MisbehavingRequest = {
   readonly path: string;
   /** When the request came, on the clock of `performance.now()`. */
   readonly at: number;
   readonly webhookId: string;
-  /** True if the request was answered with a 2xx. */
+  /** True if the request was answered with the status line of a 2xx, whatever followed it. */
   readonly answered: boolean;
 };
 
@@ -48,8 +48,8 @@ export async function startMisbehavingEndpoint(): Promise<MisbehavingEndpoint> {
     };
     requests.push(noted);
     const misbehave = well ? undefined : MISBEHAVIOURS[name];
-    // The answer never finishes, so its status counts.
-    if (name === 'flood' && misbehave !== undefined) noted.answered = detail === '200';
+    if (misbehave !== undefined && UNFINISHED.has(name))
+      noted.answered = name !== 'flood' || detail === '200';
     response.once('finish', () => {
       noted.answered = response.statusCode < 300;
     });

@@ -40,6 +40,9 @@ export const MISBEHAVIOURS: Readonly<Record<string, Misbehaviour>> = {
   },
 };
 
+/** The misbehaviours that send a status and never finish the answer: the status counts. Only `flood` sends another one than 200. */
+export const UNFINISHED: ReadonlySet<string> = new Set(['cut', 'flood', 'headers', 'drip']);
+
 /** Writes as fast as the client reads, until the client closes the connection. */
 function writeOn(socket: Socket | null, write: () => boolean): void {
   const more = () => {

@@ -29,14 +29,19 @@ function endpointThat(what: string, ...misbehavingPaths: readonly string[]): Cha
   return { ...beside(what, misbehavingPaths, (misbehaving) => misbehaving.misbehave()), check: wereFailed };
 }
 
+/** An endpoint that sends 200 and never finishes its answer: the status line is a delivery. */
+function endpointThatAnswersAnd(what: string, path: string): ChaosCase {
+  return { ...beside(what, [path], (misbehaving) => misbehaving.misbehave()), check: wereSentOnce };
+}
+
 export const ENDPOINT_CASES: readonly ChaosCase[] = [
   { ...endpointThat('hangs', '/hang'), short: true },
   endpointThat('sends a body without an end', '/flood/200', '/flood/500'),
-  endpointThat('sends headers without an end', '/headers'),
-  endpointThat('sends one byte at a time', '/drip'),
+  endpointThatAnswersAnd('sends headers without an end', '/headers'),
+  endpointThatAnswersAnd('sends one byte at a time', '/drip'),
   endpointThat('resets the connection', '/reset'),
   endpointThat('answers with garbage', '/garbage'),
-  endpointThat('closes the connection in the middle of its answer', '/cut'),
+  endpointThatAnswersAnd('closes the connection in the middle of its answer', '/cut'),
   endpointThat('answers 503', '/status/503'),
   beside('refuses connections', ['/'], (misbehaving) => misbehaving.leave()),
 ];
@@ -45,4 +50,12 @@ export const ENDPOINT_CASES: readonly ChaosCase[] = [
 async function wereFailed({ load }: ChaosScene): Promise<Check> {
   const failed = load.misbehaving.requests.filter(({ answered }) => !answered).length;
   return { holds: failed > 0, says: `${failed} requests failed, of ${load.misbehaving.requests.length}` };
+}
+
+/** No webhook counted as failed, so none was sent again. */
+async function wereSentOnce({ load }: ChaosScene): Promise<Check> {
+  const { requests } = load.misbehaving;
+  const webhooks = new Set(requests.map(({ webhookId }) => webhookId)).size;
+  const holds = webhooks > 0 && requests.length === webhooks;
+  return { holds, says: `${requests.length} requests for ${webhooks} webhooks` };
 }

@@ -1,10 +1,11 @@
+import { Pool } from 'undici';
 import { expect, onTestFinished, test } from 'vitest';
 import { OriginPools } from '../../src/http/origin-pools.ts';
 import { until } from '../support/wait.ts';
 import { closedPort, startHttp } from './endpoints.ts';
 
 function openPools(mostConnections: number) {
-  const pools = new OriginPools({}, mostConnections);
+  const pools = new OriginPools((origin) => new Pool(origin), mostConnections);
   onTestFinished(() => pools.destroy());
   const ask = (url: string) =>
     new Promise<'answered' | 'failed'>((resolve) => {

@@ -133,18 +133,6 @@ test('a request to an endpoint that closed its idle connection gets a new connec
   expect(connections()).toBe(3);
 });
 
-test('an endpoint that closes the connection during a request is unreachable, and the next request gets a new connection', async () => {
-  const { url } = await startTcp((socket) => {
-    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
-    socket.once('data', () => socket.destroy());
-  });
-  const sender = senderFor();
-  const outcomeKind = async () => (await sender.send(deliveryTo(url))).outcome.kind;
-  expect(await outcomeKind()).toBe('responded');
-  await until(async () => (await outcomeKind()) === 'unreachable');
-  await until(async () => (await outcomeKind()) === 'responded');
-});
-
 test('an endpoint that refuses connections is unreachable for each concurrent request', async () => {
   const sender = senderFor();
   const port = await closedPort();

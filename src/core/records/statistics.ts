@@ -77,11 +77,14 @@ export const COUNTERS = {
     unit: 'count',
     adds: ({ kind }) => oneIf(kind === 'discard'),
   },
-  /** HTTP requests made. */
+  /** HTTP requests made. An attempt whose request was sent once more, because a kept connection broke, adds two. */
   attempts: {
     column: 'http_attempts',
     unit: 'count',
-    adds: ({ attempt }) => oneIf(attempt !== null && wasSent(attempt.outcome)),
+    adds: ({ attempt }) => {
+      if (attempt === null || !wasSent(attempt.outcome)) return 0;
+      return attempt.wasResent === true ? 2 : 1;
+    },
   },
   /** The sum of the times from the delivery by NATS to the verdict, over `settled`, in milliseconds. */
   processingMs: {

@@ -5,7 +5,7 @@ import { isoTime } from '../time.ts';
  * delivery was not sent at all is also an outcome, so that one function decides everything.
  */
 export type Outcome =
-  /** The endpoint answered. `retryAfterMs`: its Retry-After, from the answer on. `excerpt`: the start of a failure's body. */
+  /** The endpoint sent a final status; the rest of its answer may be missing. `retryAfterMs`: its Retry-After, from the answer on. `excerpt`: the start of a failure's body. */
   | {
       readonly kind: 'responded';
       readonly status: number;
@@ -49,6 +49,8 @@ export type Attempt = {
   readonly outcome: Outcome;
   readonly startedAt: number;
   readonly durationMs: number;
+  /** The request was sent twice: the first time on a kept connection, which broke before a byte of the answer. */
+  readonly wasResent?: boolean;
 };
 
 /** True if the endpoint may have received a request. */
@@ -72,7 +74,7 @@ export function wasSent(outcome: Outcome): boolean {
   }
 }
 
-/** How many requests were sent, with this one if it was sent. Attempts of a worker that died count as sent. */
+/** How many attempts were made, with this one if it was sent. Attempts of a worker that died count as sent. */
 export function attemptsMade(attemptNumber: number, outcome: Outcome): number {
   return wasSent(outcome) ? attemptNumber : attemptNumber - 1;
 }
@@ -91,7 +93,7 @@ export function describeFailure(outcome: Outcome): string | null {
     case 'timedOut':
       return outcome.phase === 'connect'
         ? `no connection within ${outcome.afterMs} ms`
-        : `no complete answer within ${outcome.afterMs} ms`;
+        : `no answer within ${outcome.afterMs} ms`;
     case 'unreachable':
       return `${outcome.code}: ${outcome.detail}`;
     case 'blocked':

@@ -36,6 +36,7 @@ export function logAttempt(
       sequence: message.sequence,
       ...(isUndeliverable(delivery) ? {} : { method: delivery.method, url: withoutQuery(delivery.target) }),
       attemptNumber: message.attemptNumber,
+      ...(attempt.wasResent ? { wasResent: true } : {}),
       outcome: outcome.kind,
       ...(outcome.kind === 'responded' ? { status: outcome.status } : {}),
       error:

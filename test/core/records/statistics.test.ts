@@ -61,6 +61,13 @@ describe('the counters count', () => {
       { ...NO_COUNTERS, requeued: 1, attempts: 1 },
     ],
     [
+      'an ack of a request that was sent again, because a kept connection broke',
+      { ...answered, wasResent: true },
+      { kind: 'ack' },
+      false,
+      { ...settled, acknowledged: 1, attempts: 2 },
+    ],
+    [
       'a message parked for want of capacity',
       noCapacity,
       { kind: 'park' },

@@ -16,7 +16,7 @@ describe('an attempt', () => {
     [{ ...responded(409), isDeclaredSuccess: true } as Outcome, true, null],
     [responded(500), true, 'HTTP 500'],
     [{ kind: 'timedOut', phase: 'connect', afterMs: 5000 }, true, 'no connection within 5000 ms'],
-    [{ kind: 'timedOut', phase: 'response', afterMs: 30_000 }, true, 'no complete answer within 30000 ms'],
+    [{ kind: 'timedOut', phase: 'response', afterMs: 30_000 }, true, 'no answer within 30000 ms'],
     [{ kind: 'unreachable', code: 'ENOTFOUND', detail: 'no such host' }, true, 'ENOTFOUND: no such host'],
     [{ kind: 'aborted' }, true, 'aborted by the shutdown of this worker'],
     [{ kind: 'held', detail: 'url is not a URL' }, false, 'url is not a URL'],
