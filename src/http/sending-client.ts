@@ -19,7 +19,7 @@ export type SendingClientOptions = {
    * the worker then checks only IP literals and ports. @default none
    */
   readonly egressProxy?: string | undefined;
-  /** How names are resolved. @default DNS, then the system for names that DNS does not know */
+  /** How names are resolved. @default as `createNameResolver` says */
   readonly resolve?: ResolveAll;
 };
 
@@ -75,7 +75,7 @@ export function createSendingClient(options: SendingClientOptions): SendingClien
   };
   // A connector for each pool, because a connector remembers only a hundred TLS sessions.
   const openPool = (origin: string) =>
-    new Pool(origin, { ...POOL_OPTIONS, connect: watch.watch(buildConnector(dialOptions)) });
+    new Pool(origin, { ...POOL_OPTIONS, connect: watch.watch(withServerName(buildConnector(dialOptions))) });
   return clientOf(new OriginPools(openPool, options.mostConnections), openPool, watch);
 }
 
@@ -87,8 +87,25 @@ function openProxyAgent(uri: string, timeout: number, watch: ConnectionWatch): P
     requestTls: { timeout },
     clientFactory: (origin, options: ClientOptions) => createProxyPool(origin, options, timeout),
     factory: (origin, options: ClientOptions) =>
-      new Pool(origin, { ...options, connect: watch.watch(options.connect) }),
+      new Pool(origin, { ...options, connect: watch.watch(withHostName(options.connect)) }),
   });
+}
+
+/** The name in a TLS handshake has no dot at its end (RFC 6066, 3), also where the host name of the URL has one. */
+function withServerName(dial: buildConnector.connector): buildConnector.connector {
+  return (target, callback) => {
+    const { hostname } = target;
+    dial(hostname.endsWith('.') ? { ...target, servername: hostname.slice(0, -1) } : target, callback);
+  };
+}
+
+/** The same through the proxy: undici takes the name from `host`, which is also what the proxy is asked for. */
+function withHostName(dial: buildConnector.connector): buildConnector.connector {
+  return (target, callback) => {
+    const isDotted = target.protocol === 'https:' && target.hostname.endsWith('.');
+    const host = target.host?.replace(/\.(?=:|$)/, '');
+    dial(isDotted && host !== undefined ? { ...target, host } : target, callback);
+  };
 }
 
 /** @param openAlone Opens what a single request to this origin needs. */

@@ -137,6 +137,7 @@ const NO_SETTINGS = [
   'BIND_ADDRESS',
   'TEST_POSTGRES',
   'TEST_CONTAINERS',
+  'NODE_EXTRA_CA_CERTS',
 ];
 
 describe('the manual', () => {

@@ -1,6 +1,9 @@
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createAddressRules } from '../../src/core/endpoint/address.ts';
 import type { Delivery } from '../../src/core/message/delivery.ts';
@@ -79,6 +82,31 @@ export async function startTcp(talk: (socket: Socket, connection: number) => voi
   };
 }
 
+/** A forward proxy for one test, which leads every CONNECT to this port of the machine. */
+export async function startProxy(port: number) {
+  const asked: string[] = [];
+  const sockets = new Set<Socket>();
+  const server = createServer();
+  server.on('connect', (request: IncomingMessage, near: Socket) => {
+    asked.push(request.url!);
+    sockets.add(near);
+    const far = connect(port, '127.0.0.1', () => {
+      near.write('HTTP/1.1 200 Connection established\r\n\r\n');
+      near.pipe(far).pipe(near);
+    });
+    far.on('error', () => near.destroy());
+    far.on('close', () => near.destroy());
+    near.on('error', () => far.destroy());
+    near.on('close', () => far.destroy());
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
+
 /** A port of this machine on which nothing listens. */
 export async function closedPort(): Promise<number> {
   const server = createTcpServer();
@@ -93,4 +121,13 @@ export async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk);
   return Buffer.concat(chunks);
+}
+
+/** A file with this text, for one test. */
+export function fileOf(text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'names-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'file');
+  writeFileSync(path, text);
+  return path;
 }

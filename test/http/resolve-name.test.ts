@@ -1,6 +1,7 @@
 import type { LookupAddress, LookupOptions } from 'node:dns';
 import { describe, expect, it } from 'vitest';
 import { createNameResolver } from '../../src/http/resolve-name.ts';
+import { fileOf } from './endpoints.ts';
 
 type Answers = { readonly [name: string]: string[] | string };
 
@@ -27,7 +28,9 @@ function resolverOf(dns: { v4?: Answers; v6?: Answers }, hosts = '') {
       askedSystem.push(name);
       callback(null, SYSTEM);
     },
-    hosts: () => hosts,
+    hostsFile: fileOf(hosts),
+    // Without it, only the system completes names: `search-list.test.ts` tests the search list.
+    resolvConf: '/nowhere/resolv.conf',
   });
   const options: LookupOptions & { all: true } = { all: true };
   const addressesOf = (name: string) =>
