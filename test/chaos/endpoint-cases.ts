@@ -29,19 +29,19 @@ function endpointThat(what: string, ...misbehavingPaths: readonly string[]): Cha
   return { ...beside(what, misbehavingPaths, (misbehaving) => misbehaving.misbehave()), check: wereFailed };
 }
 
-/** An endpoint that sends 200 and never finishes its answer: the status line is a delivery. */
-function endpointThatAnswersAnd(what: string, path: string): ChaosCase {
+/** The endpoint sends the status 200 and never completes its answer. The status alone makes the webhook delivered. */
+function endpointThatOnlySendsAStatus(what: string, path: string): ChaosCase {
   return { ...beside(what, [path], (misbehaving) => misbehaving.misbehave()), check: wereSentOnce };
 }
 
 export const ENDPOINT_CASES: readonly ChaosCase[] = [
   { ...endpointThat('hangs', '/hang'), short: true },
   endpointThat('sends a body without an end', '/flood/200', '/flood/500'),
-  endpointThatAnswersAnd('sends headers without an end', '/headers'),
-  endpointThatAnswersAnd('sends one byte at a time', '/drip'),
+  endpointThatOnlySendsAStatus('sends headers without an end', '/headers'),
+  endpointThatOnlySendsAStatus('sends one byte at a time', '/drip'),
   endpointThat('resets the connection', '/reset'),
   endpointThat('answers with garbage', '/garbage'),
-  endpointThatAnswersAnd('closes the connection in the middle of its answer', '/cut'),
+  endpointThatOnlySendsAStatus('closes the connection in the middle of its answer', '/cut'),
   endpointThat('answers 503', '/status/503'),
   beside('refuses connections', ['/'], (misbehaving) => misbehaving.leave()),
 ];
@@ -52,7 +52,7 @@ async function wereFailed({ load }: ChaosScene): Promise<Check> {
   return { holds: failed > 0, says: `${failed} requests failed, of ${load.misbehaving.requests.length}` };
 }
 
-/** No webhook counted as failed, so none was sent again. */
+/** Each webhook was sent once: its attempt did not count as a failure. */
 async function wereSentOnce({ load }: ChaosScene): Promise<Check> {
   const { requests } = load.misbehaving;
   const webhooks = new Set(requests.map(({ webhookId }) => webhookId)).size;

@@ -82,7 +82,7 @@ export async function startTcp(talk: (socket: Socket, connection: number) => voi
   };
 }
 
-/** A forward proxy for one test, which leads every CONNECT to this port of the machine. */
+/** A forward proxy for one test. It connects every CONNECT to this port of the machine. */
 export async function startProxy(port: number) {
   const asked: string[] = [];
   const sockets = new Set<Socket>();

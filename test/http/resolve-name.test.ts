@@ -29,7 +29,7 @@ function resolverOf(dns: { v4?: Answers; v6?: Answers }, hosts = '') {
       callback(null, SYSTEM);
     },
     hostsFile: fileOf(hosts),
-    // Without it, only the system completes names: `search-list.test.ts` tests the search list.
+    // Without this file, only the system completes names. `search-list.test.ts` tests the search list.
     resolvConf: '/nowhere/resolv.conf',
   });
   const options: LookupOptions & { all: true } = { all: true };
@@ -81,7 +81,7 @@ describe('the operating system resolves a name', () => {
     expect(askedSystem).toEqual(['receiver.default']);
   });
 
-  it('without a dot', async () => {
+  it('without a dot if there is no resolv.conf', async () => {
     const { addressesOf } = resolverOf({ v4: { receiver: ['198.51.100.1'] } });
     expect(await addressesOf('receiver')).toEqual(SYSTEM);
   });

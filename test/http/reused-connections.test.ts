@@ -6,7 +6,7 @@ import { deliveryTo, senderFor, startTcp } from './endpoints.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
 
-/** An endpoint whose `talk` has each request, and hears whether it is the first one of its connection. */
+/** A TCP server that passes each request to `talk`. `isFirst`: it is the first request of its connection. */
 async function startRaw(
   talk: (socket: Socket, request: string, isFirst: boolean, connection: number) => void,
 ) {
@@ -20,7 +20,7 @@ async function startRaw(
     socket.on('close', () => sockets.delete(socket));
     socket.on('data', (bytes) => {
       const text = bytes.toString('latin1');
-      // A body may come in a piece of its own.
+      // The body may arrive separately.
       if (!text.startsWith('POST ')) return;
       const wasFirst = isFirst;
       isFirst = false;
@@ -41,7 +41,7 @@ async function startRaw(
   };
 }
 
-/** An endpoint that answers the first request of each connection, and treats a later one as `onReuse` says. */
+/** An endpoint that answers the first request of each connection. `onReuse` handles each later request. */
 async function startReusing(onReuse: (socket: Socket) => void) {
   let requests = 0;
   const endpoint = await startRaw((socket, _bytes, isFirst) => {
@@ -54,7 +54,7 @@ async function startReusing(onReuse: (socket: Socket) => void) {
 
 const responded = (status: number) => ({ kind: 'responded', status, retryAfterMs: null, excerpt: null });
 
-/** The second request of a sender, on the connection of the first one. */
+/** The second attempt of a sender, on the connection of the first attempt. */
 async function secondAttempt(url: string, sender = senderFor()) {
   expect(await sender.send(deliveryTo(url))).toMatchObject({ outcome: responded(200) });
   // undici needs a turn of the event loop before it uses a connection again.
@@ -62,21 +62,21 @@ async function secondAttempt(url: string, sender = senderFor()) {
   return sender.send(deliveryTo(url));
 }
 
-describe('a kept connection that breaks before a byte of the answer', () => {
+describe('a kept connection that breaks before the first byte of the answer', () => {
   it.each([
     ['closes', (socket: Socket) => void socket.end()],
     ['destroys', (socket: Socket) => void socket.destroy()],
     ['resets', (socket: Socket) => void socket.resetAndDestroy()],
-  ])('is replaced, and the request sent once more, where the endpoint %s it', async (_how, onReuse) => {
+  ])('is replaced, and the request is sent once more, if the endpoint %s it', async (_how, onReuse) => {
     const { url, requests, connections, open } = await startReusing(onReuse);
     expect(await secondAttempt(url)).toMatchObject({ outcome: responded(200), wasResent: true });
     expect(requests()).toBe(3);
     expect(connections()).toBe(2);
-    // The connection of its own serves no other request.
+    // The new connection serves no other request.
     await until(() => open() === 0);
   });
 
-  it('has the same request sent again, with a wish to close the connection', async () => {
+  it('is replaced, and the second request differs only in connection: close', async () => {
     const requests: string[] = [];
     const { url } = await startRaw((socket, bytes, isFirst) => {
       requests.push(bytes);
@@ -89,7 +89,7 @@ describe('a kept connection that breaks before a byte of the answer', () => {
     expect(again).toContain('connection: close');
   });
 
-  it('is replaced once per attempt', async () => {
+  it('is replaced only once per attempt', async () => {
     const { url, connections } = await startRaw((socket, _bytes, isFirst, connection) => {
       if (isFirst && connection === 1) socket.write(OK);
       else socket.destroy();
@@ -98,7 +98,7 @@ describe('a kept connection that breaks before a byte of the answer', () => {
     expect(connections()).toBe(2);
   });
 
-  it('is replaced by a new one, not by another kept one', async () => {
+  it('is replaced by a new connection, not by another kept connection', async () => {
     const { url, requests } = await startReusing((socket) => socket.destroy());
     const sender = senderFor();
     const send = () => Promise.all(Array.from({ length: 20 }, () => sender.send(deliveryTo(url))));
@@ -111,7 +111,7 @@ describe('a kept connection that breaks before a byte of the answer', () => {
     expect(requests()).toBe(40 + resent);
   });
 
-  it('leaves the outcome to the second request', async () => {
+  it('makes the second request decide the outcome', async () => {
     const { url } = await startRaw((socket, _bytes, isFirst, connection) => {
       if (!isFirst) socket.destroy();
       else socket.write(connection === 1 ? OK : 'HTTP/1.1 503 No\r\ncontent-length: 5\r\n\r\nsorry');
@@ -122,7 +122,7 @@ describe('a kept connection that breaks before a byte of the answer', () => {
     });
   });
 
-  it('leaves one failure where no new connection can be made', async () => {
+  it('makes the attempt fail with its error if no new connection can be made', async () => {
     let isGone = false;
     const { port } = await startReusing((socket) => {
       isGone = true;
@@ -130,7 +130,7 @@ describe('a kept connection that breaks before a byte of the answer', () => {
     });
     const sender = senderFor({
       resolve: (_hostname, _options, callback) => {
-        // What a machine without file descriptors says; nothing would have been sent then.
+        // A machine without free file descriptors fails so. As an outcome, it would mean that nothing was sent.
         if (isGone) callback(Object.assign(new Error('EMFILE'), { code: 'EMFILE' }), []);
         else callback(null, [{ address: '127.0.0.1', family: 4 }]);
       },
@@ -140,7 +140,7 @@ describe('a kept connection that breaks before a byte of the answer', () => {
     expect(attempt.wasResent).toBeUndefined();
   });
 
-  it('is not waited for beyond the time of the attempt', async () => {
+  it('does not prolong the attempt beyond its timeout', async () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     onTestFinished(() => void vi.useRealTimers());
     let isSilent = false;
@@ -161,7 +161,7 @@ describe('a kept connection that breaks before a byte of the answer', () => {
 });
 
 describe('a request is not sent again', () => {
-  it('on a connection that never served', async () => {
+  it('if its connection is new', async () => {
     const { url, connections } = await startTcp((socket) => socket.destroy());
     const attempt = await senderFor().send(deliveryTo(url));
     expect(attempt.outcome.kind).toBe('unreachable');
@@ -169,7 +169,11 @@ describe('a request is not sent again', () => {
     expect(connections()).toBe(1);
   });
 
-  it.each(['H', 'HTTP/1.1 100 Continue\r\n\r\n', '\r\n'])('after a byte of the answer: %j', async (bytes) => {
+  it.each([
+    'H',
+    'HTTP/1.1 100 Continue\r\n\r\n',
+    '\r\n',
+  ])('if the answer has begun with %j', async (bytes) => {
     const { url, connections } = await startReusing((socket) => socket.end(bytes));
     const attempt = await secondAttempt(url);
     expect(attempt.outcome.kind).toBe('unreachable');
@@ -177,7 +181,7 @@ describe('a request is not sent again', () => {
     expect(connections()).toBe(1);
   });
 
-  it('when the attempt is aborted, or the sender closed', async () => {
+  it('if the attempt is aborted and the sender is closed', async () => {
     const { url, requests, connections } = await startReusing(() => {});
     const sender = senderFor();
     await sender.send(deliveryTo(url));

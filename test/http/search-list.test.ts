@@ -8,7 +8,7 @@ import { createNameResolver } from '../../src/http/resolve-name.ts';
 import { until } from '../support/wait.ts';
 import { fileOf } from './endpoints.ts';
 
-/** As Kubernetes writes it. */
+/** The resolv.conf of a pod in Kubernetes. */
 const KUBERNETES = `nameserver 10.96.0.10
 search default.svc.cluster.local svc.cluster.local cluster.local
 options ndots:5
@@ -56,7 +56,7 @@ function addressBy(resolve: ReturnType<typeof createNameResolver>, name: string)
 }
 
 describe('a name with fewer dots than ndots', () => {
-  it('is a service of Kubernetes before it is a public host of the same spelling', async () => {
+  it('resolves to a service of Kubernetes rather than to a public host of the same name', async () => {
     const { addressOf, asked } = resolverOf(
       { 'receiver.default': '198.51.100.1', 'receiver.default.svc.cluster.local': '10.0.0.1' },
       {},
@@ -68,13 +68,13 @@ describe('a name with fewer dots than ndots', () => {
     ]);
   });
 
-  it('may have no dot at all, and needs no thread of the system', async () => {
+  it('is resolved without the system even if it has no dot', async () => {
     const { addressOf, askedSystem } = resolverOf({ 'receiver.default.svc.cluster.local': '10.0.0.1' }, {});
     expect(await addressOf('receiver')).toBe('10.0.0.1');
     expect(askedSystem).toEqual([]);
   });
 
-  it('is asked for as it stands after the whole search list', async () => {
+  it('is looked up unchanged after the whole search list', async () => {
     const { addressOf, asked } = resolverOf({ 'api.example.com': '198.51.100.1' }, {});
     expect(await addressOf('api.example.com')).toBe('198.51.100.1');
     expect(asked).toEqual([
@@ -85,7 +85,7 @@ describe('a name with fewer dots than ndots', () => {
     ]);
   });
 
-  it('is completed further where a completed name has no address', async () => {
+  it('is completed with the next domain if a completed name has no address', async () => {
     const { addressOf } = resolverOf(
       { 'receiver.default.svc.cluster.local': 'ENODATA', 'receiver.svc.cluster.local': '10.0.0.2' },
       {},
@@ -96,7 +96,7 @@ describe('a name with fewer dots than ndots', () => {
   it.each([
     'ESERVFAIL',
     'ETIMEOUT',
-  ])('is not looked for elsewhere where DNS says %s of a completed name: that may be the one', async (code) => {
+  ])('is not looked up further if DNS fails with %s for a completed name, because that name may exist', async (code) => {
     const { addressOf, asked, askedSystem } = resolverOf(
       { 'receiver.default.default.svc.cluster.local': code, 'receiver.default': '198.51.100.1' },
       {},
@@ -106,13 +106,13 @@ describe('a name with fewer dots than ndots', () => {
     expect(askedSystem).toEqual([]);
   });
 
-  it('is left to the system where DNS knows none of the names', async () => {
+  it('is resolved by the system if DNS knows none of the names', async () => {
     const { addressOf, askedSystem } = resolverOf({}, {});
     expect(await addressOf('printer.local')).toBe(SYSTEM);
     expect(askedSystem).toEqual(['printer.local']);
   });
 
-  it('is left to the system where DNS refuses', async () => {
+  it('is resolved by the system if DNS refuses connections', async () => {
     const { addressOf, asked } = resolverOf({ 'receiver.default.svc.cluster.local': 'ECONNREFUSED' }, {});
     expect(await addressOf('receiver')).toBe(SYSTEM);
     expect(asked.length).toBe(1);
@@ -120,14 +120,14 @@ describe('a name with fewer dots than ndots', () => {
 });
 
 describe('a name with at least ndots dots', () => {
-  it('is asked for as it stands first, and then completed', async () => {
+  it('is looked up unchanged first, and then completed', async () => {
     const conf = 'search corp.example\n';
     const { addressOf, asked } = resolverOf({ 'a.b.corp.example': '10.0.0.1' }, { conf });
     expect(await addressOf('a.b')).toBe('10.0.0.1');
     expect(asked).toEqual(['a.b', 'a.b.corp.example']);
   });
 
-  it('is the host of that name where there is one', async () => {
+  it('resolves to the host of that name if there is one', async () => {
     const records = { 'a.b': '198.51.100.1', 'a.b.corp.example': '10.0.0.1' };
     const { addressOf } = resolverOf(records, { conf: 'search corp.example\n' });
     expect(await addressOf('a.b')).toBe('198.51.100.1');
@@ -135,7 +135,7 @@ describe('a name with at least ndots dots', () => {
 });
 
 describe('a name that ends in a dot', () => {
-  it('is complete', async () => {
+  it('is not completed', async () => {
     const records = { 'receiver.default': '198.51.100.1', 'receiver.default.svc.cluster.local': '10.0.0.1' };
     const { addressOf, asked } = resolverOf(records, {});
     expect(await addressOf('receiver.default.')).toBe('198.51.100.1');
@@ -144,7 +144,7 @@ describe('a name that ends in a dot', () => {
 });
 
 describe('the hosts file', () => {
-  it('comes before the search list', async () => {
+  it('wins over the search list', async () => {
     const records = { 'receiver.default.svc.cluster.local': '10.0.0.1' };
     const { addressOf, asked } = resolverOf(records, { hosts: `${SYSTEM} receiver.default receiver\n` });
     expect(await addressOf('receiver')).toBe(SYSTEM);
@@ -152,7 +152,7 @@ describe('the hosts file', () => {
     expect(asked).toEqual([]);
   });
 
-  it('is read again when it changes, comes or goes', async () => {
+  it('is read again after it is changed, deleted or created', async () => {
     const { addressOf, hostsFile } = resolverOf({ 'hook.test': '198.51.100.1' }, { conf: '' });
     expect(await addressOf('hook.test')).toBe('198.51.100.1');
     writeFileSync(hostsFile, `${SYSTEM} hook.test\n`);
@@ -165,7 +165,7 @@ describe('the hosts file', () => {
 });
 
 describe('resolv.conf', () => {
-  it('is read again when it changes', async () => {
+  it('is read again after it is changed', async () => {
     const records = { 'receiver.one.example': '10.0.0.1', 'receiver.two.example': '10.0.0.2' };
     const { addressOf, resolvConf } = resolverOf(records, { conf: 'search one.example\n' });
     expect(await addressOf('receiver')).toBe('10.0.0.1');
@@ -174,22 +174,22 @@ describe('resolv.conf', () => {
   });
 
   it.each<[string, string, string[], number]>([
-    ['nothing', '', [], 1],
+    ['an empty file', '', [], 1],
     ['a search list', 'search a.example b.example\n', ['a.example', 'b.example'], 1],
     ['tabs, comments and carriage returns', '# x\n;y\nsearch\ta.example # z\r\n', ['a.example'], 1],
     ['a domain', 'domain a.example\n', ['a.example'], 1],
-    ['the last of several', 'search a.example b.example\ndomain c.example\n', ['c.example'], 1],
+    ['the last line of several', 'search a.example b.example\ndomain c.example\n', ['c.example'], 1],
     ['domains with a dot at the end, and the root', 'search A.example. .\n', ['a.example', ''], 1],
     ['options', 'options timeout:1 ndots:3 rotate\n', [], 3],
-    ['ndots beyond the bound', 'options ndots:99\n', [], 15],
-    ['ndots that are no number', 'options ndots:x ndots:-1\n', [], 1],
-  ])('says what resolv.conf(5) says: %s', (_what, text, domains, ndots) => {
+    ['ndots above the maximum', 'options ndots:99\n', [], 15],
+    ['ndots that are not a number', 'options ndots:x ndots:-1\n', [], 1],
+  ])('is read as resolv.conf(5) says: %s', (_what, text, domains, ndots) => {
     expect(searchListIn(text)).toEqual({ domains, ndots });
   });
 });
 
 describe('a DNS server that does not answer', () => {
-  it('delays no other name, however many wait for it', async () => {
+  it('does not delay other names, however many lookups wait for it', async () => {
     let questions = 0;
     const silent = createSocket('udp4', () => questions++);
     silent.bind(0, '127.0.0.1');

@@ -124,7 +124,7 @@ test('nothing is sent after the attempt has ended, even if the lookup completes 
   expect(requests).toBe(1);
 });
 
-test('abortAll ends every attempt: in the lookup, before the answer, and within the answer', async () => {
+test('abortAll ends every attempt: in the lookup, before the answer, and after an interim answer', async () => {
   const silent = await startTcp(() => {});
   const dripping = await startTcp((socket) => socket.write('HTTP/1.1 102 Processing\r\n\r\n'));
   const sender = senderFor({ resolve: () => {} });

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { deliveryTo, senderFor, startProxy } from './endpoints.ts';
 import { SELF_SIGNED } from './self-signed.ts';
 
-/** A TLS server that notes the name which each handshake asks for. */
+/** A TLS server that records the server name of each handshake. */
 async function startNaming() {
   const names: string[] = [];
   const server = createServer({
@@ -32,14 +32,16 @@ test.each(HOSTS)('the name in a TLS handshake with %s has no dot at its end', as
       callback(null, [{ address: '127.0.0.1', family: 4 }]);
     },
   });
-  // Nobody signed the certificate, so the handshake fails after the name was told.
+  // The certificate is self-signed, so the handshake fails after the server has received the name.
   expect((await sender.send(deliveryTo(`https://${host}:${port}/`))).outcome.kind).toBe('unreachable');
   expect(names).toEqual(['hook.test']);
-  // The name is looked up as it stands in the URL: a dot at its end keeps the search list away.
+  // The name is looked up as it is in the URL, because a dot at its end excludes the search list.
   expect(resolved).toEqual([host]);
 });
 
-test.each(HOSTS)('neither has it through a proxy: %s', async (host) => {
+test.each(
+  HOSTS,
+)('the name in a TLS handshake with %s through a proxy has no dot at its end', async (host) => {
   const { names, port } = await startNaming();
   const proxy = await startProxy(port);
   const { outcome } = await senderFor({ egressProxy: proxy.url }).send(deliveryTo(`https://${host}:8443/`));

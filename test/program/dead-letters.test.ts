@@ -7,8 +7,11 @@ import { allSettled, deadLetterOf, logOf, openScene, type Scene, statisticsOf } 
 
 interface Case {
   readonly what: string;
-  /** The published message. The misbehaving endpoint does what the path of the URL says; `apart` keeps no connection. */
-  readonly message: (endpoint: string, closedPort: number, apart: string) => unknown;
+  /**
+   * The published message. A misbehaving endpoint does what the path of the URL says. `separate` is the URL of a second one, which
+   * gets one message only, so that the worker keeps no connection to it.
+   */
+  readonly message: (endpoint: string, closedPort: number, separate: string) => unknown;
   readonly reason: string;
   /** How many requests the worker sends for the message. */
   readonly requests: number;
@@ -46,8 +49,8 @@ const CASES: Case[] = [
   },
   {
     what: 'a reset connection',
-    // A request on a kept connection would be sent again at once.
-    message: (_, _port, apart) => ({ webhook_url: `${apart}/reset` }),
+    // On a kept connection, the request would be sent again at once.
+    message: (_, _port, separate) => ({ webhook_url: `${separate}/reset` }),
     reason: 'exhausted',
     requests: 2,
     error: /^ECONNRESET: /,
@@ -149,14 +152,14 @@ const CASES: Case[] = [
 describe('a dead letter', () => {
   let scene: Scene;
   let endpoint: MisbehavingEndpoint;
-  let apart: MisbehavingEndpoint;
+  let separate: MisbehavingEndpoint;
   let worker: RunningProgram;
   let closedPort: number;
   const sequences = new Map<string, number>();
 
   beforeAll(async () => {
     [scene, endpoint, closedPort] = [await openScene(), await startMisbehavingEndpoint(), await freePort()];
-    apart = await startMisbehavingEndpoint();
+    separate = await startMisbehavingEndpoint();
     worker = await scene.startWorker({
       CONSUMER_NAME: 'one',
       MAX_ATTEMPTS: '2',
@@ -168,13 +171,15 @@ describe('a dead letter', () => {
     for (const { what, message } of CASES)
       sequences.set(
         what,
-        await scene.publish(message(endpoint.url, closedPort, apart.url), { headers: { 'X-Origin': what } }),
+        await scene.publish(message(endpoint.url, closedPort, separate.url), {
+          headers: { 'X-Origin': what },
+        }),
       );
     await allSettled(scene);
   });
 
   const bodyOf = ({ message }: Case) => {
-    const published = message(endpoint.url, closedPort, apart.url);
+    const published = message(endpoint.url, closedPort, separate.url);
     return published instanceof Uint8Array ? published : Buffer.from(JSON.stringify(published));
   };
 
@@ -211,8 +216,8 @@ describe('a dead letter', () => {
   });
 
   it('is stored after one request for a final answer, and after MAX_ATTEMPTS requests for other failures', () => {
-    const requests = [...endpoint.requests, ...apart.requests];
-    const requestsTo = (path: string) => requests.filter((request) => request.path === path).length;
+    const all = [...endpoint.requests, ...separate.requests];
+    const requestsTo = (path: string) => all.filter((request) => request.path === path).length;
     for (const { message, requests } of CASES) {
       const published = message('', closedPort, '') as { webhook_url?: unknown };
       const path = String(published.webhook_url);

@@ -11,7 +11,7 @@ import { allSettled, openScene, statisticsOf, stopWorker } from './scene.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 
-/** The bytes of an answer, and whether the connection ends with it. Chosen by the path. */
+/** The answer for each path. `ends`: the endpoint closes the connection after it. */
 const ANSWERS: Record<string, { bytes: string; ends?: boolean }> = {
   '/continue': { bytes: `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nlink: </x>\r\n\r\n${OK}` },
   '/no-content': { bytes: 'HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\n' },
@@ -20,7 +20,7 @@ const ANSWERS: Record<string, { bytes: string; ends?: boolean }> = {
   '/both': { bytes: 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n' },
 };
 
-/** An endpoint on bare sockets, which notes the paths of its requests. */
+/** A TCP or TLS server that records the paths of its requests. */
 async function startRaw(server: Server, talk: (socket: Socket, path: string, isFirst: boolean) => void) {
   const paths: string[] = [];
   const sockets = new Set<Socket>();
@@ -30,7 +30,7 @@ async function startRaw(server: Server, talk: (socket: Socket, path: string, isF
     socket.on('error', () => {});
     socket.on('close', () => sockets.delete(socket));
     socket.on('data', (bytes) => {
-      // A body may come in a piece of its own.
+      // The body may arrive separately.
       const path = /^POST (\S+)/.exec(bytes.toString('latin1'))?.[1];
       if (path === undefined) return;
       paths.push(path);
@@ -50,8 +50,8 @@ function answer(socket: Socket, path: string): void {
   socket.write(bytes, () => ends && socket.end());
 }
 
-describe('an answer that is odd, and whose status line says 2xx', () => {
-  it('is one request and a delivery', async () => {
+describe('an irregular answer with a 2xx status', () => {
+  it('is a delivery after one request', async () => {
     const [scene, endpoint] = [await openScene(), await startRaw(createServer(), answer)];
     const worker = await scene.startWorker({
       CONSUMER_NAME: 'one',
@@ -72,7 +72,7 @@ describe('an answer that is odd, and whose status line says 2xx', () => {
     });
   });
 
-  it('is a delivery over TLS as well, with a private authority in NODE_EXTRA_CA_CERTS', async () => {
+  it('is a delivery over TLS, too, with a private authority in NODE_EXTRA_CA_CERTS', async () => {
     const authority = await makeAuthority();
     const { certFile, keyFile } = await authority.sign('endpoint', ['localhost', '127.0.0.1']);
     const secure = createTlsServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) });
@@ -87,7 +87,7 @@ describe('an answer that is odd, and whose status line says 2xx', () => {
   });
 });
 
-describe('an endpoint that closes kept connections at the moment of reuse', () => {
+describe('an endpoint that closes a kept connection at its second request', () => {
   it('gets each webhook, also for a row without retries', async () => {
     const scene = await openScene();
     await createTables(scene);
@@ -105,7 +105,7 @@ describe('an endpoint that closes kept connections at the moment of reuse', () =
     await stopWorker(worker);
     const statistics = (await statisticsOf(scene)).get('one')!;
     expect(statistics).toMatchObject({ messages_acknowledged: count, messages_dead_lettered: 0 });
-    // Each second request on a connection was broken, and sent once more.
+    // The endpoint broke each second request on a connection, and the worker sent it once more.
     expect(endpoint.paths.length).toBeGreaterThan(count);
     expect(statistics.http_attempts).toBe(endpoint.paths.length);
     expect(

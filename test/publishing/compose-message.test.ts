@@ -39,7 +39,7 @@ describe('composing a message fails with the problem', () => {
       '--header: a worker writes webhook-signature itself; leave it out',
       { url, headers: ['webhook-signature: x'] },
     ],
-    ['header "X A" is not a valid header name', { url, headers: ['X A: 1'] }],
+    ['header "X…" is not a valid header name', { url, headers: ['X A: 1'] }],
     ['--header and --method need an envelope', { data: Buffer.from('1'), headers: ['X-A: 1'] }],
     ['webhook_url is not an http or https URL', { url: 'ftp://example.com' }],
     ['method is not one of GET', { url, method: 'FETCH' }],

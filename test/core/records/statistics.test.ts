@@ -61,7 +61,7 @@ describe('the counters count', () => {
       { ...NO_COUNTERS, requeued: 1, attempts: 1 },
     ],
     [
-      'an ack of a request that was sent again, because a kept connection broke',
+      'an ack after a request that was sent twice, because a kept connection broke',
       { ...answered, wasResent: true },
       { kind: 'ack' },
       false,
