@@ -46,7 +46,7 @@ const CURES = {
  */
 export function credentialsFrom(options: CredentialOptions, addresses: readonly NatsAddress[]): Credentials {
   if (options.credsFile !== undefined) {
-    const content = renewable('NATS_CREDS', options.credsFile);
+    const content = renewable('NATS_CREDS', options.credsFile, credsAuthenticator);
     const described = `the credentials file ${options.credsFile}`;
     return checked('NATS_CREDS', {
       authenticator: credsAuthenticator(content),
@@ -55,10 +55,11 @@ export function credentialsFrom(options: CredentialOptions, addresses: readonly 
     });
   }
   if (options.nkeyFile !== undefined) {
-    const content = renewable('NATS_NKEY', options.nkeyFile);
-    const seed = () => new TextEncoder().encode(new TextDecoder().decode(content()).trim());
+    const fromFile = (content: () => Uint8Array) =>
+      nkeyAuthenticator(() => new TextEncoder().encode(new TextDecoder().decode(content()).trim()));
+    const authenticator = fromFile(renewable('NATS_NKEY', options.nkeyFile, fromFile));
     const described = `the NKey seed in ${options.nkeyFile}`;
-    return checked('NATS_NKEY', { authenticator: nkeyAuthenticator(seed), described, cure: CURES.nkey });
+    return checked('NATS_NKEY', { authenticator, described, cure: CURES.nkey });
   }
   if (options.nkeySeed !== undefined) {
     const authenticator = nkeyAuthenticator(new TextEncoder().encode(options.nkeySeed.trim()));
@@ -87,8 +88,15 @@ function sharedUserinfo(addresses: readonly NatsAddress[]): CredentialOptions {
   return first;
 }
 
-/** Reads the file at every call. If the file cannot be read, as in the middle of a renewal, returns its last known content. */
-function renewable(setting: string, file: string): () => Uint8Array {
+/**
+ * Reads the file at every call. If the file is missing or not complete, as in the middle of a renewal, returns its last content
+ * that was complete. The server decides whether the old credentials are still valid.
+ */
+function renewable(
+  setting: string,
+  file: string,
+  authenticatorOf: (content: () => Uint8Array) => Authenticator,
+): () => Uint8Array {
   const read = () => new Uint8Array(readFileSync(file));
   let last: Uint8Array;
   try {
@@ -98,15 +106,17 @@ function renewable(setting: string, file: string): () => Uint8Array {
   }
   return () => {
     try {
-      last = read();
+      const content = read();
+      authenticatorOf(() => content)('nonce');
+      last = content;
     } catch {
-      // The file is missing for a moment: the server decides whether the old credentials are still valid.
+      // If an authenticator throws in the client, the client closes for good.
     }
     return last;
   };
 }
 
-/** Calls the authenticator once before the client does: if an authenticator throws in the client, the client closes for good. */
+/** Calls the authenticator once before the client does, so that invalid credentials are an error at the start. */
 function checked(
   setting: string,
   credentials: Credentials & { readonly authenticator: Authenticator },

@@ -6,6 +6,7 @@ import { credentialsFrom } from '../../../src/nats/connection/credentials.ts';
 import { temporaryFolder } from '../../support/clean-up.ts';
 import { startTestNats } from '../../support/servers.ts';
 import { connectTo, refusal } from '../servers.ts';
+import { makeOperator } from './jwt.ts';
 
 // Made for this test.
 const SEED = 'SUAEFBVUO5UI3VTB5I2GNQV6ZIARD2S52EKU2BZX5Z7MBMUIFQNPSKIFFM';
@@ -70,4 +71,32 @@ test('a file for NATS_NKEY without a seed is refused, and the error does not sho
   const file = join(await temporaryFolder(), 'user.nk');
   await writeFile(file, 'hunter2');
   expect(() => described({ nkeyFile: file })).toThrow(`NATS_NKEY: the NKey seed in ${file} is not valid.`);
+});
+
+test.each([
+  '',
+  SEED.slice(0, 20),
+])('the last complete seed is used while its file holds %j, as in a renewal', async (partial) => {
+  const file = join(await temporaryFolder(), 'user.nk');
+  await writeFile(file, SEED);
+  const { authenticator } = credentialsFrom({ nkeyFile: file }, []);
+  const publicKey = () => authenticator!('nonce') as { nkey: string };
+  await writeFile(file, partial);
+  expect(publicKey()).toMatchObject({ nkey: PUBLIC_KEY });
+});
+
+test('the last complete credentials are used while their file is not complete, and the new ones afterwards', async () => {
+  const file = join(await temporaryFolder(), 'user.creds');
+  const [old, renewed] = [makeOperator().credentials(), makeOperator().credentials()];
+  await writeFile(file, old);
+  const { authenticator } = credentialsFrom({ credsFile: file }, []);
+  const jwt = () => (authenticator!('nonce') as { jwt: string }).jwt;
+  const oldJwt = jwt();
+  for (const partial of ['', renewed.slice(0, 100), renewed.slice(0, -100)]) {
+    await writeFile(file, partial);
+    expect(jwt()).toBe(oldJwt);
+  }
+  await writeFile(file, renewed);
+  expect(renewed).toContain(jwt());
+  expect(jwt()).not.toBe(oldJwt);
 });
