@@ -33,7 +33,8 @@ export async function startStandIn(answerTo: (received: StandInRequest) => Answe
     answers.push(answer);
     if (mustLoseAnswer) request.socket.destroy();
     mustLoseAnswer = false;
-    response.writeHead(answer.status, { 'content-type': 'application/json' });
+    // On a kept connection, the worker would send the request again within the same attempt.
+    response.writeHead(answer.status, { 'content-type': 'application/json', connection: 'close' });
     response.end(JSON.stringify(answer.body));
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
