@@ -52,14 +52,14 @@ export function overviewRoute(overview: Overview): Route {
 
 async function sections(overview: Overview): Promise<string> {
   try {
-    const [workers, troubled, deliveries] = await Promise.all([
+    const [workers, unhealthy, deliveries] = await Promise.all([
       overview.workers(),
       overview.unhealthyEndpoints(),
       overview.recentDeliveries(),
     ]);
     return (
       section('Workers', WORKER_COLUMNS, workers.map(workerCells), 'No worker has reported yet.') +
-      endpointSection(troubled) +
+      endpointSection(unhealthy) +
       section(
         'Newest deliveries',
         DELIVERY_COLUMNS,

@@ -27,7 +27,7 @@ const KNOWN_FOR_MS = 30_000;
  */
 const MAY_COME_BACK_MS = 60_000;
 const DIFFER =
-  'The fate of a message depends on the worker that takes it. Give all workers of the group the same settings.';
+  'What happens to a message depends on the worker that takes it. Give all workers of the group the same settings.';
 
 /** The live workers of the same stream and group, as their rows say. */
 export class Peers {

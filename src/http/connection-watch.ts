@@ -21,7 +21,7 @@ export class Connection {
     this.#socket.destroy(error);
   }
 
-  /** True if the connection broke without a word, though it had served an earlier request. */
+  /** True if no byte of an answer has come since the last request, and the connection had served a request before that. */
   get brokeWhenReused(): boolean {
     return this.requests > 1 && !this.answer.isAnswered;
   }

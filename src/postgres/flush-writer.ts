@@ -12,7 +12,7 @@ const MOST_REFUSALS = 256;
 
 /** How rows are written within the transaction of a flush. */
 export type Writer = {
-  /** @param groups Rows that share a fate, such as those of one partition. */
+  /** @param groups Rows that may be refused together, such as the rows of one partition. */
   write<R>(
     table: string,
     groups: readonly Group<R>[],

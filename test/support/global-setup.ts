@@ -8,7 +8,10 @@ declare module 'vitest' {
   }
 }
 
-/** Starts one PostgreSQL for the whole run, and returns the function that stops it. It also ends if the run is killed (see supervisor.ts). */
+/**
+ * Starts one PostgreSQL for the whole run, and returns the function that stops it. It also ends if the run is killed (see
+ * supervisor.ts).
+ */
 export default async function setUp(project: TestProject): Promise<() => Promise<unknown>> {
   const postgres = await startTestPostgres(process.env.TEST_POSTGRES);
   console.log(`Tests run on ${postgres.description}`);

@@ -6,7 +6,8 @@ export type Truthy<T> = Exclude<T, false | 0 | '' | null | undefined>;
 /**
  * Calls `check` until it returns (or resolves to) a truthy value, and returns that value. A check that throws counts as not yet
  * true, so it may contain `expect`.
- * @param options.timeoutMs How long to try, in milliseconds. @default 50_000: shorter than the timeout of vitest, whose error says less.
+ * @param options.timeoutMs How long to try, in milliseconds. @default 50_000: shorter than the timeout of vitest, whose error says
+ * less.
  * @throws Error that shows the last value or the last error.
  */
 export async function until<T>(

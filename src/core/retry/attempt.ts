@@ -5,7 +5,10 @@ import { isoTime } from '../time.ts';
  * delivery was not sent at all is also an outcome, so that one function decides everything.
  */
 export type Outcome =
-  /** The endpoint sent a final status; the rest of its answer may be missing. `retryAfterMs`: its Retry-After, from the answer on. `excerpt`: the start of a failure's body. */
+  /**
+   * The endpoint sent a final status; the rest of its answer may be missing. `retryAfterMs`: its Retry-After, from the answer on.
+   * `excerpt`: the start of a failure's body.
+   */
   | {
       readonly kind: 'responded';
       readonly status: number;
@@ -14,7 +17,7 @@ export type Outcome =
       /** The endpoint's row of `rule_webhooks` counts this status as delivered. */
       readonly isDeclaredSuccess?: boolean;
     }
-  /** The attempt took longer than CONNECT_TIMEOUT_MS or ATTEMPT_TIMEOUT_MS. */
+  /** The attempt took longer than CONNECT_TIMEOUT_MS or ATTEMPT_TIMEOUT_MS, and no final status had come. */
   | { readonly kind: 'timedOut'; readonly phase: 'connect' | 'response'; readonly afterMs: number }
   /** No answer: DNS, connection or TLS failed, or the answer was not HTTP. `code` is the library's error code. */
   | { readonly kind: 'unreachable'; readonly code: string; readonly detail: string }

@@ -20,7 +20,7 @@ export type OpenQueue<F> = {
  * kind is a further policy, of the keys that it owns.
  */
 export type QueuePolicy<F> = {
-  /** The word for the log. */
+  /** The name of the kind in the log. */
   readonly kind: string;
   /** Interval of the check for queues to open or close, in milliseconds. */
   readonly checkEveryMs: number;

@@ -41,8 +41,8 @@ type Connection = { readonly stream: Socket; emit(event: 'error', error: Error):
 const NO_TLS = 'N'.charCodeAt(0);
 
 /**
- * A client with the session settings that our SQL depends on, and with clear errors in two cases for which `pg` has no error code: the URL asks for TLS and the server has none; the
- * server asks for a password and the URL has none.
+ * A client with the session settings that our SQL depends on. It also has clear errors in two cases for which `pg` has no error
+ * code: the URL asks for TLS and the server has none; the server asks for a password and the URL has none.
  */
 export class PgClient extends pg.Client {
   constructor(config?: pg.ClientConfig) {

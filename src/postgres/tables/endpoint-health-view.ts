@@ -25,7 +25,7 @@ export type UnhealthyEndpoints = {
   readonly total: number;
 };
 
-const READ_TROUBLED = `
+const READ_UNHEALTHY = `
   SELECT endpoint_key, url, state, in_flight, parked, success_share, last_error,
     ${epochMs('since')} AS since_ms, why, count(*) OVER ()::integer AS total
   FROM nats_endpoint_health
@@ -39,7 +39,7 @@ export async function readUnhealthyEndpoints(
   streamName: string,
   limit: number,
 ): Promise<UnhealthyEndpoints> {
-  const { rows } = await pool.query(READ_TROUBLED, [streamName, limit]);
+  const { rows } = await pool.query(READ_UNHEALTHY, [streamName, limit]);
   const endpoints = rows.map((row) => ({
     endpointKey: row.endpoint_key,
     url: row.url,

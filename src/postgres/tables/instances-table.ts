@@ -2,7 +2,10 @@ import type pg from 'pg';
 import type { StatisticsFlush } from '../../core/records/statistics.ts';
 import { nameText, storableCount, storableText } from './storable.ts';
 
-/** The first flush of an instance adds its row, with what does not change later. A flush that is not newer than the last flush changes nothing, and returns no row. */
+/**
+ * The first flush of an instance adds its row, with what does not change later. A flush that is not newer than the last flush
+ * changes nothing, and returns no row.
+ */
 const CLAIM = `
   INSERT INTO rule_nats_worker_instances AS instance
     (instance_id, stream_name, consumer_name, queue_group, last_number, silent_after_ms, active, version, features, settings)
