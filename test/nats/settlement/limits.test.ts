@@ -73,7 +73,7 @@ describe('a message whose headers nearly fill what JetStream takes', () => {
     ['thousands of names', manyLines(MAX_HEADERS - 100)],
     ['names that a copy escapes', manyLines(MAX_HEADERS - 100, 'Nats-')],
     ['a long Nats-Msg-Id', [`Nats-Msg-Id: ${'i'.repeat(MAX_HEADERS - 100)}`]],
-    ['bytes that are not UTF-8', [`A: ${'x'.repeat(40_000)}`, `B: ${'y'.repeat(MAX_HEADERS - 40_200)}`]],
+    ['bytes that are not UTF-8', [`A: ${'\xff'.repeat(40_000)}`]],
   ])('is not parked, with the limit as the reason, and becomes a dead letter: %s', async (_what, lines) => {
     const { writer, main } = await startScene(client);
     await publishRaw(client, lines, Buffer.from('{}'));

@@ -87,13 +87,13 @@ export async function startScene(
   return { writer, main, openParked, parkedCreated: createdAt };
 }
 
-/** Stores a message with these header lines, unchanged. */
+/** Stores a message with these header lines, unchanged. Each character of a line is one byte. */
 export async function publishRaw(
   client: NatsClient,
   lines: readonly string[],
   data: Uint8Array,
 ): Promise<void> {
-  const block = Buffer.from(`NATS/1.0\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`);
+  const block = Buffer.from(`NATS/1.0\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`, 'latin1');
   const headers = { encode: () => block } as unknown as MsgHdrs;
   await client.connection.request('webhooks.orders', data, { headers, timeout: 5000 });
 }
