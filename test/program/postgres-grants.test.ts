@@ -134,11 +134,14 @@ describe('the grants in the manual', () => {
     expect((await outcomeOf(['stats'], env)).stdout).toMatch(
       /^ https:..example.com \| example-com-0a1b2c3d \| failing/m,
     );
-    await run('REVOKE SELECT ON nats_endpoint_health FROM webhook_worker');
+    await run('REVOKE SELECT ON nats_endpoint_health, rule_nats_worker_instances FROM webhook_worker');
     const { code, stdout } = await outcomeOf(['stats'], env);
     expect(stdout).toMatch(/^ webhook-worker-1 \| yes/m);
     expect(stdout).toContain(
       'The endpoints cannot be shown: permission denied for view nats_endpoint_health',
+    );
+    expect(stdout).toContain(
+      'The settings of the workers cannot be compared: permission denied for table rule_nats_worker_instances',
     );
     expect(code).toBe(0);
   });

@@ -28,7 +28,7 @@ export type Snapshot = {
   readonly rows: readonly ConsumerStats[] | string;
   readonly endpoints: UnhealthyEndpoints | string;
   /** Where the settings of the live workers of the group differ. */
-  readonly differing: readonly SettingDifference[];
+  readonly differing: readonly SettingDifference[] | string;
   /** Which retry policies give up within an hour. */
   readonly early: EarlyEnds;
   readonly group: ConsumerProgress | string;
@@ -113,12 +113,14 @@ function earlyEndsReader(pool: pg.Pool, settings: Settings): () => Promise<Early
   };
 }
 
-async function differingOf(
+function differingOf(
   pool: pg.Pool,
   { STREAM_NAME: streamName, QUEUE_GROUP: queueGroup }: Settings,
-): Promise<readonly SettingDifference[]> {
-  const { instances } = await readEndpointLimits(pool, { streamName, queueGroup });
-  return settingDifferences(instances);
+): Promise<readonly SettingDifference[] | string> {
+  return unlessDenied('The settings of the workers cannot be compared', async () => {
+    const { instances } = await readEndpointLimits(pool, { streamName, queueGroup });
+    return settingDifferences(instances);
+  });
 }
 
 function problemOf(error: unknown, settings: Settings): string {
@@ -127,13 +129,24 @@ function problemOf(error: unknown, settings: Settings): string {
     : describeConnectError(error, settings.DATABASE_URL);
 }
 
-/** A role that was created before this view may lack the right to read it. The rows of the workers are shown anyway. */
-async function endpointsOf(pool: pg.Pool, settings: Settings): Promise<UnhealthyEndpoints | string> {
+function endpointsOf(pool: pg.Pool, settings: Settings): Promise<UnhealthyEndpoints | string> {
+  return unlessDenied('The endpoints cannot be shown', () =>
+    readUnhealthyEndpoints(pool, settings.STREAM_NAME, ENDPOINTS_SHOWN),
+  );
+}
+
+/**
+ * A role that was created for an older version may lack the right to read what `stats` reads since then. The rows of the workers
+ * are shown anyway.
+ *
+ * @returns What `read` resolves to; a sentence for a person if the right is missing.
+ */
+async function unlessDenied<T>(what: string, read: () => Promise<T>): Promise<T | string> {
   try {
-    return await readUnhealthyEndpoints(pool, settings.STREAM_NAME, ENDPOINTS_SHOWN);
+    return await read();
   } catch (error) {
     if (errorCode(error) !== INSUFFICIENT_PRIVILEGE) throw error;
-    return `The endpoints cannot be shown: ${errorMessage(error)}`;
+    return `${what}: ${errorMessage(error)}`;
   }
 }
 

@@ -36,7 +36,8 @@ export function statsView(
         `${deadLetters ?? 'no'} dead letters`,
     );
   }
-  lines.push(...differing.map((one) => `the workers of the group differ in ${describeDifference(one)}`));
+  if (typeof differing === 'string') lines.push(differing);
+  else lines.push(...differing.map((one) => `the workers of the group differ in ${describeDifference(one)}`));
   lines.push(...earlyLines(early));
   if (typeof endpoints === 'string') lines.push(endpoints);
   else lines.push(...endpointLines(endpoints, now));
