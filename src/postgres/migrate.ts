@@ -18,9 +18,10 @@ const TIMEOUT_MS = 600_000;
 
 /**
  * How long a migration waits for a lock on a table, in milliseconds. While it waits, every other query on the table waits behind
- * it. Above: the migration is rolled back, and tried again after a pause. Too low: it never gets the lock on a busy table.
+ * it. Above: the migration is rolled back, and tried again after a pause. Too low: it never gets the lock on a busy table. The
+ * files from 0017 on set the same time, for who applies them by hand.
  */
-const LOCK_TIMEOUT_MS = 3000;
+const LOCK_TIMEOUT_MS = 5000;
 /** The pauses let the queries through that waited behind the migration. */
 const PAUSES: BackoffOptions = { initialMs: 500, maxMs: 10_000, jitter: 0.25 };
 /** lock_not_available, deadlock_detected: another transaction uses the table. */
