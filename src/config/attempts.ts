@@ -13,8 +13,8 @@ import {
 /** Attempts and retries. */
 export const attempts = {
   /**
-   * HTTP requests for one delivery before it becomes a dead letter. The first request counts. Rows of `rule_webhooks` have
-   * their own `max_retries`.
+   * Attempts for one delivery before it becomes a dead letter. The first attempt counts. An attempt is one HTTP request, or two if
+   * a kept connection breaks. Rows of `rule_webhooks` have their own `max_retries`.
    * Too low: a short outage makes dead letters.
    * Too high: a message that can never succeed is sent again for a long time.
    * @default 7, or one more than RETRY_SCHEDULE has delays. Range 1 to 100. Env MAX_ATTEMPTS.
@@ -27,9 +27,9 @@ export const attempts = {
    * `5s,5m,30m,2h,5h,10h,14h,20h,24h`. Each delay differs by up to 25 % at random. It replaces BACKOFF_BASE_MS and
    * BACKOFF_MAX_MS for messages that name their URL. If MAX_ATTEMPTS asks for more attempts, the last delay is repeated. Rows
    * of `rule_webhooks` have their own `retry_schedule`.
-   * Too short: an outage that lasts longer makes dead letters.
-   * Too long: a message that can never succeed is kept for long, and messages of its ordering key wait behind it.
-   * @default none: BACKOFF_BASE_MS, doubled. Each 1ms to 7d, at most 99. Env RETRY_SCHEDULE.
+   * Too low: an outage that lasts longer makes dead letters.
+   * Too high: a message that can never succeed is kept for long, and messages of its ordering key wait behind it.
+   * @default none: BACKOFF_BASE_MS, doubled. Each 1ms to 7d, at most 99 delays. Env RETRY_SCHEDULE.
    */
   RETRY_SCHEDULE: retrySchedule({
     default: undefined,
