@@ -8,7 +8,10 @@ export type Feature = (typeof FEATURES)[number];
 
 type Plain = string | number | boolean | null;
 
-/** The settings that decide deliveries, by their names. Without secrets. Lists are sorted: their order decides nothing. */
+/**
+ * The settings that decide deliveries, by their names. Without secrets. A list whose order decides nothing is sorted, so that equal
+ * settings are written the same way.
+ */
 export type DecidingSettings = Readonly<Record<string, Plain | readonly Plain[]>>;
 
 /** What a worker says of itself in its row of `rule_nats_worker_instances`. */

@@ -39,7 +39,7 @@ function decidingSettings(settings: Settings, alsoAllowedCidrs: readonly string[
     ATTEMPT_TIMEOUT_MS: settings.ATTEMPT_TIMEOUT_MS,
     ENDPOINT_KEY: settings.ENDPOINT_KEY,
     DISABLED_ENDPOINT: settings.DISABLED_ENDPOINT,
-    SIGNING_SECRET: settings.SIGNING_SECRET.map(secretFingerprint),
+    SIGNING_SECRET: sorted(settings.SIGNING_SECRET.map(secretFingerprint)),
   };
 }
 
