@@ -9,8 +9,6 @@ export type EarlyEnd = {
   readonly endpoint: string | null;
   readonly attempts: number;
   readonly afterMs: number;
-  /** `7 attempts end after 63 s`. */
-  readonly text: string;
 };
 
 export type EarlyEnds = {
@@ -40,7 +38,7 @@ export function earlyEnds(
     const afterMs = givesUpAfterMs(policy, maxAgeMs);
     if (afterMs >= EARLY_END_MS) return;
     if (shown.length >= most) more++;
-    else shown.push({ endpoint, attempts: policy.maxAttempts, afterMs, text: describeEnd(policy, afterMs) });
+    else shown.push({ endpoint, attempts: policy.maxAttempts, afterMs });
   };
   look(null, retries);
   for (const row of rows) if (row.enabled) look(row.name, policyOfRow(row, retries));
@@ -48,6 +46,6 @@ export function earlyEnds(
 }
 
 /** For a person: `messages with a URL: 7 attempts end after 63 s`. */
-export function describeEarlyEnd({ endpoint, text }: EarlyEnd): string {
-  return `${endpoint ?? 'messages with a URL'}: ${text}`;
+export function describeEarlyEnd({ endpoint, attempts, afterMs }: EarlyEnd): string {
+  return `${endpoint ?? 'messages with a URL'}: ${describeEnd(attempts, afterMs)}`;
 }

@@ -60,9 +60,9 @@ function sumOfDelays(count: number, backoff: Backoff): number {
 }
 
 /** A policy that ends early, in words: `7 attempts end after 63 s`. */
-export function describeEnd({ maxAttempts }: RetryPolicy, afterMs: number): string {
-  if (maxAttempts === 1) return 'the first attempt is the only one';
+export function describeEnd(attempts: number, afterMs: number): string {
+  if (attempts === 1) return 'the first attempt is the only one';
   const seconds = afterMs / 1000;
   const time = seconds < 120 ? `${Math.round(10 * seconds) / 10} s` : `${Math.round(seconds / 60)} min`;
-  return `${maxAttempts} attempts end after ${time}`;
+  return `${attempts} attempts end after ${time}`;
 }

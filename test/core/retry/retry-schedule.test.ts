@@ -83,6 +83,6 @@ describe('a delivery is given up', () => {
     ],
   ])('%s', (_when, given, maxAgeMs, afterMs, text) => {
     expect(givesUpAfterMs(given, maxAgeMs)).toBe(afterMs);
-    expect(describeEnd(given, afterMs)).toBe(text);
+    expect(describeEnd(given.maxAttempts, afterMs)).toBe(text);
   });
 });
