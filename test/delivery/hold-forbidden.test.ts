@@ -22,11 +22,24 @@ const peer = (name: string, settings: LiveInstance['settings']): LiveInstance =>
   settings,
 });
 
-async function send(delivery: Delivery, recent: readonly LiveInstance[] | null, outcome: Outcome = BLOCKED) {
+/** @param fresh What a read of the peers shows that begins now; null: it fails. */
+async function send(
+  delivery: Delivery,
+  recent: readonly LiveInstance[] | null,
+  outcome: Outcome = BLOCKED,
+  fresh: readonly LiveInstance[] | null = recent,
+) {
+  let known = recent;
   const held: unknown[] = [];
   const sending = holdForbidden(
     async () => ({ outcome, startedAt: 1, durationMs: 0 }),
-    { recent: () => recent },
+    {
+      recent: () => known,
+      async refreshed() {
+        if (fresh !== null) known = fresh;
+        return fresh !== null;
+      },
+    },
     { hold: (key, { why: _why, url: _url, ...rest }) => held.push({ key, ...rest }) },
   );
   return { outcome: (await sending(delivery, () => false)).outcome, held };
@@ -55,6 +68,19 @@ describe('a URL in a message that this worker forbids', () => {
 
   it('is left to a peer of an older version, which does not say what it allows', async () => {
     expect((await send(BY_URL, [peer('older', null)])).outcome.kind).toBe('held');
+  });
+
+  it('is left to a peer that started after the last read and allows it', async () => {
+    const { held } = await send(BY_URL, [peer('a', FORBIDS)], BLOCKED, [
+      peer('a', FORBIDS),
+      peer('new', ALLOWS),
+    ]);
+    expect(held).toEqual([{ key: 'here', rowUrl: null, untilPeersAreRead: false, isLeftToPeers: true }]);
+  });
+
+  it('waits until the peers were read if they cannot be read now', async () => {
+    const { held } = await send(BY_URL, [peer('a', FORBIDS)], BLOCKED, null);
+    expect(held).toEqual([{ key: 'here', rowUrl: null, untilPeersAreRead: true, isLeftToPeers: false }]);
   });
 
   it('waits until the peers were read', async () => {

@@ -53,6 +53,23 @@ describe('two workers, one without ALLOWED_PRIVATE_CIDRS', () => {
   });
 });
 
+describe('a worker without ALLOWED_PRIVATE_CIDRS', () => {
+  it('makes no dead letter as soon as a worker that allows the address has started', async () => {
+    const scene = await openScene();
+    const endpoint = await startEndpoint();
+    await scene.startWorker({ CONSUMER_NAME: 'wrong', ...FORBIDS });
+    await scene.startWorker({ CONSUMER_NAME: 'right' });
+    const count = 200;
+    await Promise.all(
+      Array.from({ length: count }, (_, number) =>
+        scene.publish({ webhook_url: `${endpoint.url}/url`, data: { number } }),
+      ),
+    );
+    await until(() => endpoint.received().webhookIds === count, { timeoutMs: 60_000 });
+    expect(await messagesIn(scene, 'WEBHOOKS_DLQ')).toBe(0);
+  });
+});
+
 describe('two workers, one without ALLOWED_PRIVATE_CIDRS, and ordered webhooks', () => {
   it('deliver all of them, each key in its order', async () => {
     const scene = await openScene();

@@ -46,7 +46,8 @@ export class EndpointLimitsWatcher {
   readonly #options: EndpointLimitsWatcherOptions;
   #sources: LimitSources = NO_SOURCES;
   #last = '';
-  #isReading = false;
+  #underWay: Promise<boolean> | null = null;
+  #next: Promise<boolean> | null = null;
   readonly #problem = new ProblemLog();
   #stopTimer = () => {};
 
@@ -68,9 +69,14 @@ export class EndpointLimitsWatcher {
     this.#stopTimer();
   }
 
-  /** Reads the limits now, because a notification came. */
-  refresh(): void {
-    void this.#read();
+  /** Resolves when a read that begins after this call is over: true if it succeeded. Concurrent calls share one read. */
+  refreshed(): Promise<boolean> {
+    const underWay = this.#underWay ?? Promise.resolve();
+    this.#next ??= underWay.then(() => {
+      this.#next = null;
+      return this.#read();
+    });
+    return this.#next;
   }
 
   /** Called when the rows of `rule_webhooks` changed, cannot be read, or can be read again. */
@@ -95,22 +101,27 @@ export class EndpointLimitsWatcher {
     this.#apply();
   }
 
-  async #read(): Promise<void> {
-    if (this.#isReading) return;
-    this.#isReading = true;
+  #read(): Promise<boolean> {
+    this.#underWay ??= this.#readOnce().finally(() => {
+      this.#underWay = null;
+    });
+    return this.#underWay;
+  }
+
+  async #readOnce(): Promise<boolean> {
     try {
       const read = await this.#options.read();
       this.#problem.clear();
       const text = JSON.stringify([read.liveWorkers, [...read.byOperator]]);
-      if (text === this.#last) return;
+      if (text === this.#last) return true;
       this.#last = text;
       this.#sources = { ...this.#sources, ...read };
       this.#apply();
+      return true;
     } catch (error) {
       const fields = { error: errorMessage(error), hint: this.#last === '' ? NEVER_READ : LAST_HOLDS };
       this.#problem.report(() => this.#options.log.warn(fields, 'limits.read_failed'));
-    } finally {
-      this.#isReading = false;
+      return false;
     }
   }
 

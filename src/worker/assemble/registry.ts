@@ -3,6 +3,7 @@ import type { Settings } from '../../config/settings.ts';
 import type { Admission } from '../../delivery/admission/admission.ts';
 import { EndpointHolds } from '../../delivery/admission/endpoint-holds.ts';
 import { EndpointLimitsWatcher } from '../../delivery/admission/limits-watcher.ts';
+import type { PeerKnowledge } from '../../delivery/hold-forbidden.ts';
 import { Peers } from '../../delivery/peers.ts';
 import { WebhookRegistry } from '../../delivery/registry/webhook-registry.ts';
 import { readEndpointLimits } from '../../postgres/tables/endpoints-table.ts';
@@ -53,6 +54,10 @@ export function assembleRegistry({ settings, log, pool, own, admission }: Regist
   peers.onReadDone(() => holds.onPeersRead());
   registry.onChanged(() => holds.onRegistryChanged(registry.known));
   registry.onChanged(() => limits.onRegistryChanged(registry));
-  registry.onNotified(() => limits.refresh());
-  return { registry, limits, peers, holds };
+  registry.onNotified(() => void limits.refreshed());
+  const peerKnowledge: PeerKnowledge = {
+    recent: () => peers.recent(),
+    refreshed: () => limits.refreshed(),
+  };
+  return { registry, limits, peers, peerKnowledge, holds };
 }

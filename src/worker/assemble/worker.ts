@@ -101,7 +101,13 @@ export function assembleWorker(parts: WorkerParts) {
   });
 
   // Steps of a delivery.
-  const { registry, limits, peers, holds } = assembleRegistry({ settings, log, pool, own, admission });
+  const { registry, limits, peers, peerKnowledge, holds } = assembleRegistry({
+    settings,
+    log,
+    pool,
+    own,
+    admission,
+  });
   const ackPending = new AckPendingMonitor(() => topology.isNearAckPendingLimit());
   const statistics = assembleStatistics({
     ...common,
@@ -118,7 +124,11 @@ export function assembleWorker(parts: WorkerParts) {
     random: Math.random,
   });
   const steps = assembleSteps(settings, {
-    send: holdForbidden(withLocalFaultRetry(sender.send, stopping.signal, logLocalFaults(log)), peers, holds),
+    send: holdForbidden(
+      withLocalFaultRetry(sender.send, stopping.signal, logLocalFaults(log)),
+      peerKnowledge,
+      holds,
+    ),
     effects,
     settler,
     parkedStream: { problem: parkedWriter.problem, canFill: () => topology.parkedCanFill },
