@@ -1,6 +1,5 @@
 import {
   describeDifference,
-  type Feature,
   type LiveInstance,
   type SettingDifference,
   settingDifferences,
@@ -59,19 +58,10 @@ export class Peers {
     this.#read.call();
   }
 
-  /** The live peers, without this worker; null while they are not known. */
-  live(): readonly LiveInstance[] | null {
-    return this.#options.now() - this.#readAt < KNOWN_FOR_MS ? this.#live : null;
-  }
-
   /** The live peers, and those that stopped within the last minute and may come back; null while they are not known. */
   recent(): readonly LiveInstance[] | null {
-    return this.live() === null ? null : [...this.#seen.values()].map(({ instance }) => instance);
-  }
-
-  /** True if every live peer has the feature. False while the peers are not known, because an older one may run. */
-  allHave(feature: Feature): boolean {
-    return this.live()?.every(({ features }) => features.includes(feature)) ?? false;
+    if (this.#options.now() - this.#readAt >= KNOWN_FOR_MS) return null;
+    return [...this.#seen.values()].map(({ instance }) => instance);
   }
 
   /** Where the settings of the live workers, with this one, differ. The last known ones while PostgreSQL is away. */

@@ -29,42 +29,28 @@ beforeEach(() => {
 });
 
 describe('the peers of a worker', () => {
-  it('are not known before the first read, and have no feature', () => {
-    expect(peers.live()).toBeNull();
-    expect(peers.allHave('instance-row')).toBe(false);
+  it('are not known before the first read', () => {
+    expect(peers.recent()).toBeNull();
   });
 
   it('are the live workers without itself', () => {
-    peers.onRead([OWN, instance('a')]);
-    expect(peers.live()).toEqual([instance('a')]);
-  });
-
-  it('all have a feature if it is alone', () => {
-    peers.onRead([OWN]);
-    expect(peers.allHave('instance-row')).toBe(true);
-  });
-
-  it('do not all have a feature while one of an older version runs', () => {
     peers.onRead([OWN, instance('a'), OLDER]);
-    expect(peers.allHave('instance-row')).toBe(false);
-    peers.onRead([OWN, instance('a')]);
-    expect(peers.allHave('instance-row')).toBe(true);
+    expect(peers.recent()).toEqual([instance('a'), OLDER]);
   });
 
   it('are unknown again when they could not be read for long', () => {
     peers.onRead([OWN, instance('a')]);
     now = 29_000;
-    expect(peers.allHave('instance-row')).toBe(true);
+    expect(peers.recent()).toEqual([instance('a')]);
     now = 31_000;
-    expect(peers.live()).toBeNull();
-    expect(peers.allHave('instance-row')).toBe(false);
+    expect(peers.recent()).toBeNull();
   });
 
   it('that stopped a moment ago may come back', () => {
     peers.onRead([OWN, instance('a')]);
     now = 5000;
     peers.onRead([OWN]);
-    expect([peers.live(), peers.recent()]).toEqual([[], [instance('a')]]);
+    expect(peers.recent()).toEqual([instance('a')]);
     now = 70_000;
     peers.onRead([OWN]);
     expect(peers.recent()).toEqual([]);

@@ -1,10 +1,5 @@
-/**
- * What a worker can do that its peers must know. A worker writes these names into its row before its first pull. A copy that an
- * older worker would read wrongly is made only while every live peer has the name.
- */
+/** What a worker can do that workers of later versions must know. A worker writes these names into its row before its first pull. */
 export const FEATURES = ['instance-row', 'configuration-hold'] as const;
-
-export type Feature = (typeof FEATURES)[number];
 
 type Plain = string | number | boolean | null;
 
@@ -17,7 +12,7 @@ export type DecidingSettings = Readonly<Record<string, Plain | readonly Plain[]>
 /** What a worker says of itself in its row of `rule_nats_worker_instances`. */
 export type InstanceDescription = {
   readonly version: string;
-  readonly features: readonly Feature[];
+  readonly features: readonly string[];
   readonly settings: DecidingSettings;
 };
 
