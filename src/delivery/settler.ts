@@ -49,9 +49,7 @@ export interface SettlementEffects<M> {
   nak(message: M, delayMs: number): void;
   /** Stores copies, then acks. Resolves to false if a copy is not stored: then the message is as it was. */
   park(message: M, copies: readonly Copy[]): Promise<boolean>;
-  /** True if a copy of the message is not larger than NATS takes. */
-  fits(message: M): boolean;
-  /** Why NATS can never take a copy of the message, with its limit, for a person. Null: `fits`. */
+  /** Why NATS can never take a copy of the message, with its limit, for a person. Null: NATS can take it. */
   copyObstacle(message: M): string | null;
   /** Stores a dead letter, then ends the message. Resolves to false if it is not stored: then the message is as it was. */
   deadLetter(message: M, facts: DeadLetterFacts): Promise<boolean>;
@@ -169,7 +167,7 @@ export class Settler<M extends Message> {
   ): Promise<Disposition> | Disposition {
     const { effects, now } = this.#options;
     // If no copy of the message can be stored, or messages of its ordering key wait behind it, the message waits in its stream.
-    if (message.orderingKey !== null || !effects.fits(message))
+    if (message.orderingKey !== null || effects.copyObstacle(message) !== null)
       return this.#requeue(message, Math.min(MAX_NAK_MS, Math.max(0, verdict.dueAt - now())));
     // The copy has `notBefore` too, because older workers open every queue at once and read only `notBefore`.
     const key = { id, endpointKey: scheduledKeyFor(verdict.dueAt, now()) };

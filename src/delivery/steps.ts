@@ -39,7 +39,7 @@ export type StepsOptions<M extends Message> = {
   readonly storedBytes: number;
   parse(message: M): ParsedMessage;
   readonly send: DeliverySteps<M>['send'];
-  readonly effects: Pick<SettlementEffects<M>, 'fits' | 'copyObstacle'>;
+  readonly effects: Pick<SettlementEffects<M>, 'copyObstacle'>;
   readonly settler: Pick<Settler<M>, 'settle' | 'fanOut' | 'hasRequeued'>;
   readonly parkedStream: ParkedStreamState;
   readonly admission: Pick<Admission, 'admit' | 'isClosedFor'>;
@@ -70,7 +70,7 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
     registry: () => registry.snapshot,
 
     admit(message, { target }) {
-      const fits = effects.fits(message);
+      const fits = effects.copyObstacle(message) === null;
       // The earlier worker may have parked the message again. Then this copy is a duplicate, and parking it once more removes it.
       if (message.isRedeliveredCopy && fits && parkedStream.problem() === null)
         return { kind: 'noCapacity', reason: 'NATS delivered this copy before, and no worker settled it' };
@@ -82,7 +82,7 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
       settler.hasRequeued() ||
       parkedStream.canFill() ||
       parkedStream.problem() !== null ||
-      !effects.fits(message),
+      effects.copyObstacle(message) !== null,
 
     retryVia(message, delivery) {
       if (message.isParkedCopy || ackPending.isNearLimit()) return 'park';

@@ -39,8 +39,7 @@ function createSettler(fakes: Fakes = {}) {
           );
         return fakes.isParked ?? true;
       },
-      fits: () => fakes.fits ?? true,
-      copyObstacle: () => null,
+      copyObstacle: () => ((fakes.fits ?? true) ? null : 'the limit is 7 bytes'),
       async deadLetter(_, { reason, detail, attempts }) {
         done.push(`dead letter ${reason}, ${attempts} attempts: ${detail}`);
         return fakes.isStored ?? true;

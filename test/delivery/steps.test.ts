@@ -46,7 +46,6 @@ function createSteps(fakes: Fakes = {}) {
     parse: createMessageParser(),
     send: async () => attempt(OK),
     effects: {
-      fits: () => fakes.fits ?? true,
       copyObstacle: () => ((fakes.fits ?? true) ? null : 'the limit is 7 bytes'),
     },
     settler: {

@@ -57,8 +57,6 @@ export interface Settlement {
   nak(message: ReceivedMessage, delayMs: number): void;
   /** Stores copies, then acks. Resolves to false if a copy is not stored: then the message is as it was. */
   park(message: ReceivedMessage, copies: readonly CopyHeaders[]): Promise<boolean>;
-  /** True if NATS accepts the size of a copy of the message with the headers of the copy. */
-  fits(message: ReceivedMessage): boolean;
   /** Why NATS can never take a copy of the message, with its limit, for a person. Null: NATS can take it. */
   copyObstacle(message: ReceivedMessage): string | null;
   /** Stores a dead letter, then ends the message. Resolves to false if it is not stored: then the message is as it was. */
@@ -125,7 +123,6 @@ export function createSettlement({
       if (isParked) leases.remove(message);
       return isParked;
     },
-    fits: (message) => parkedWriter.copyObstacle(message) === null,
     copyObstacle: (message) => parkedWriter.copyObstacle(message),
     async deadLetter(message, facts) {
       const stored = await deadLetters.write({
