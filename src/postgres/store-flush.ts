@@ -34,20 +34,20 @@ const CHECK_AT_ONCE = 'SET CONSTRAINTS ALL IMMEDIATE';
 
 type Result = 'stored' | 'alreadyStored';
 
+export type StoredFlush = {
+  readonly result: Result;
+  /** The rows that PostgreSQL refused: left out, and counted as dropped in the same transaction. */
+  readonly refused: readonly RefusedRows[];
+};
+
 /**
  * Stores a flush in one transaction: all of it, or nothing if the flush was stored before. So a flush whose commit is uncertain
  * is simply sent again. Also marks other workers as inactive if they did not flush for too long.
  *
  * Rows that PostgreSQL refuses are left out, and counted in the same transaction. Their search needs many statements, so it is a
  * second try, for flushes that were refused as a whole.
- *
- * @param onRefused Called once per flush that was stored without some of its rows.
  */
-export async function storeFlush(
-  pool: pg.Pool,
-  flush: StatisticsFlush,
-  onRefused: (refused: readonly RefusedRows[]) => void = () => {},
-): Promise<Result> {
+export async function storeFlush(pool: pg.Pool, flush: StatisticsFlush): Promise<StoredFlush> {
   for (let tries = 1; ; tries++) {
     try {
       return await storeWhole(pool, flush);
@@ -56,34 +56,29 @@ export async function storeFlush(
       if (costOf(code) === 'nothing') throw error;
       // The maintenance of another worker dropped the partition of an old attempt after `ensurePartitions` had found it.
       if (code === NO_PARTITION && tries < MAX_TRIES) continue;
-      return storeAccepted(pool, flush, onRefused);
+      return storeAccepted(pool, flush);
     }
   }
 }
 
-async function storeWhole(pool: pg.Pool, flush: StatisticsFlush): Promise<Result> {
+async function storeWhole(pool: pg.Pool, flush: StatisticsFlush): Promise<StoredFlush> {
   await ensurePartitions(pool, startTimes(flush));
   const whole = [{ rows: flush.attempts, isDivisible: true }];
-  const done = await inTransaction(pool, (client) => write(client, flush, whole, ALL_OR_NOTHING));
+  const result = await inTransaction(pool, (client) => write(client, flush, whole, ALL_OR_NOTHING));
   committed();
-  return done;
+  return { result, refused: [] };
 }
 
-async function storeAccepted(
-  pool: pg.Pool,
-  flush: StatisticsFlush,
-  onRefused: (refused: readonly RefusedRows[]) => void,
-): Promise<Result> {
+async function storeAccepted(pool: pg.Pool, flush: StatisticsFlush): Promise<StoredFlush> {
   const missing = await ensurePossiblePartitions(pool, startTimes(flush));
-  const { done, refused } = await inTransaction(pool, async (client) => {
+  const stored = await inTransaction(pool, async (client) => {
     await client.query(CHECK_AT_ONCE);
     const writer = acceptedOnly(client);
     const result = await write(client, flush, byPartition(flush.attempts, missing), writer);
-    return { done: result, refused: writer.refused };
+    return { result, refused: writer.refused };
   });
   committed();
-  if (refused.length > 0) onRefused(refused);
-  return done;
+  return stored;
 }
 
 function startTimes({ attempts }: StatisticsFlush): number[] {

@@ -35,7 +35,9 @@ describe('beside the Rule Engine extension', () => {
   it('the migrations of the worker apply after those of the extension', async () => {
     await install();
     await migrate(database.pool, database);
-    expect(await storeFlush(database.pool, flushOf({ deadLetters: [deadLetterOf()] }))).toBe('stored');
+    expect((await storeFlush(database.pool, flushOf({ deadLetters: [deadLetterOf()] }))).result).toBe(
+      'stored',
+    );
   });
 
   it('the migrations of the extension apply after those of the worker', async () => {
@@ -245,6 +247,6 @@ describe('beside the Rule Engine extension', () => {
     await migrate(stranger, database);
     await stranger.query('SELECT FROM rule_webhook_secrets');
     expect(await disableWebhook(stranger, 1, 'it answered 410')).toBe(false);
-    expect(await storeFlush(stranger, flushOf({ deadLetters: [deadLetterOf()] }))).toBe('stored');
+    expect((await storeFlush(stranger, flushOf({ deadLetters: [deadLetterOf()] }))).result).toBe('stored');
   });
 });

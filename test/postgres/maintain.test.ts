@@ -45,7 +45,7 @@ describe('maintain', () => {
     const attempts = [attemptOf({ startedAt: NOON - 10 * DAY_MS })];
     await storeFlush(database.pool, flushOf({ attempts }));
     await maintain(database.pool, keepAWeek);
-    expect(await storeFlush(database.pool, flushOf({ attempts }))).toBe('stored');
+    expect((await storeFlush(database.pool, flushOf({ attempts }))).result).toBe('stored');
   });
 
   it('deletes expired dead letters of the worker, and no rows of the extension', async () => {

@@ -80,7 +80,7 @@ describe('with the defaults of another database', () => {
       endpoints: [endpointStateOf({ since: TIME })],
       progress: { pending: 3, streamCreatedAt: TIME, ackFloor: 9 },
     });
-    expect(await storeFlush(pool, flush)).toBe('stored');
+    expect((await storeFlush(pool, flush)).result).toBe('stored');
     const [stats] = await readConsumerStats(pool, 'WEBHOOKS');
     expect(stats).toMatchObject({ settled: 2, pending: 3, avgProcessingMs: 12.5 });
     expect(Math.abs(stats!.lastActiveAt!.getTime() - Date.now())).toBeLessThan(3_600_000);

@@ -36,8 +36,8 @@ describe('storeFlush', () => {
       attempts: [attemptOf()],
       deadLetters: [deadLetterOf()],
     });
-    expect(await storeFlush(database.pool, flush)).toBe('stored');
-    expect(await storeFlush(database.pool, flush)).toBe('alreadyStored');
+    expect((await storeFlush(database.pool, flush)).result).toBe('stored');
+    expect((await storeFlush(database.pool, flush)).result).toBe('alreadyStored');
     expect(await consumers()).toMatchObject([{ settled: 3 }]);
     expect(await count('rule_nats_delivery_attempts')).toBe(1);
     expect(await count('rule_nats_publish_history')).toBe(1);
@@ -46,7 +46,7 @@ describe('storeFlush', () => {
   it('stores a flush once, even if it is sent twice at the same time', async () => {
     const flush = flushOf({ counters: { settled: 3 } });
     const results = await Promise.all([storeFlush(database.pool, flush), storeFlush(database.pool, flush)]);
-    expect(results.sort()).toEqual(['alreadyStored', 'stored']);
+    expect(results.map(({ result }) => result).sort()).toEqual(['alreadyStored', 'stored']);
     expect(await consumers()).toMatchObject([{ settled: 3 }]);
   });
 
@@ -183,7 +183,7 @@ describe('storeFlush', () => {
     ];
     const counters = { delivered: Number.NaN, processingMs: Number.POSITIVE_INFINITY, acknowledged: 1e300 };
     const flush = flushOf({ attempts, deadLetters, counters, progress: progressOf(-1) });
-    expect(await storeFlush(database.pool, flush)).toBe('stored');
+    expect((await storeFlush(database.pool, flush)).result).toBe('stored');
     expect(await count('rule_nats_delivery_attempts')).toBe(4);
     expect(await count('rule_nats_publish_history')).toBe(2);
     const { rows } = await database.pool.query(
@@ -208,7 +208,7 @@ describe('storeFlush', () => {
         storeFlush(database.pool, flushOf({ attempts: [attemptOf({ startedAt })] })),
       ),
     );
-    expect(results).toEqual(results.map(() => 'stored'));
+    expect(results.map(({ result }) => result)).toEqual(results.map(() => 'stored'));
     expect(await count('rule_nats_delivery_attempts_20310505')).toBe(8);
   });
 
@@ -223,7 +223,7 @@ describe('storeFlush', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(body, { minLength: 1, maxLength: 20 }), async (bodies) => {
         const deadLetters = bodies.map((bytes) => deadLetterOf({ payload: storedPayload(bytes, 1000) }));
-        expect(await storeFlush(database.pool, flushOf({ deadLetters }))).toBe('stored');
+        expect((await storeFlush(database.pool, flushOf({ deadLetters }))).result).toBe('stored');
       }),
       { numRuns: 50 },
     );

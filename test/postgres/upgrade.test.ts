@@ -35,7 +35,7 @@ describe('an upgrade from a version without endpoint states', () => {
       GRANT EXECUTE ON FUNCTION rule_nats_delivery_attempts_add_day TO ${database.stranger};
       GRANT SELECT, INSERT, UPDATE, DELETE ON rule_nats_worker_instances TO ${database.stranger}`);
     await migrate(database.pool, database);
-    expect(await storeFlush(worker, flushOf({ endpoints: [endpointStateOf()] }))).toBe('stored');
+    expect((await storeFlush(worker, flushOf({ endpoints: [endpointStateOf()] }))).result).toBe('stored');
     expect(await readEndpointLimits(worker, GROUP)).toMatchObject({ liveWorkers: 1 });
     expect(await readUnhealthyEndpoints(worker, 'WEBHOOKS', 20)).toMatchObject({ total: 1 });
     expect(await readWebhooks(worker)).toEqual([]);

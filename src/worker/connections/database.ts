@@ -1,6 +1,5 @@
 import type pg from 'pg';
 import type { Settings } from '../../config/settings.ts';
-import type { RefusedRows } from '../../core/records/refusal.ts';
 import type { MaintainedStatisticsStore } from '../../delivery/statistics/statistics.ts';
 import {
   classifyConnectError,
@@ -37,9 +36,7 @@ export async function openDatabase(settings: Settings, log: Logger): Promise<Dat
       await maintain(pool, { attemptRetentionDays: settings.ATTEMPT_RETENTION_DAYS, now: Date.now() });
     },
     async store(flush) {
-      const refused: RefusedRows[] = [];
-      await storeFlush(pool, flush, (rows) => refused.push(...rows));
-      return refused;
+      return (await storeFlush(pool, flush)).refused;
     },
   };
   try {

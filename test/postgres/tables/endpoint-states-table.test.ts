@@ -22,7 +22,7 @@ describe('the states of endpoints', () => {
 
   const rowsOf = async (sql: string) => (await database.pool.query(sql)).rows;
   const health = () => rowsOf('SELECT * FROM nats_endpoint_health ORDER BY stream_name, endpoint_key');
-  const store = (flush: StatisticsFlush) => storeFlush(database.pool, flush);
+  const store = async (flush: StatisticsFlush) => (await storeFlush(database.pool, flush)).result;
   const storeState = async (endpoint: Partial<EndpointStateRow>, flush: Partial<StatisticsFlush> = {}) => {
     const stored = flushOf({ ...flush, endpoints: [endpointStateOf(endpoint)] });
     await store(stored as StatisticsFlush);
