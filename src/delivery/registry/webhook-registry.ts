@@ -1,7 +1,6 @@
-import { type Endpoint, endpointOf, Registry, type RegistryPolicy } from '../../core/endpoint/registry.ts';
+import { endpointOf, Registry, type RegistryPolicy } from '../../core/endpoint/registry.ts';
 import type { EndpointRow } from '../../core/endpoint/row.ts';
 import type { Delivery } from '../../core/message/delivery.ts';
-import { matches } from '../../core/subject.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { every } from '../../runtime/every.ts';
 import { errorMessage } from '../../runtime/failure.ts';
@@ -9,6 +8,7 @@ import { Listeners } from '../../runtime/listeners.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { withTimeout } from '../../runtime/with-timeout.ts';
 import type { RegistrySnapshot } from '../resolve.ts';
+import { WrongRowsLog } from './wrong-rows-log.ts';
 
 /** The store of the rows. */
 export interface WebhookRows {
@@ -43,9 +43,6 @@ const HINT = {
   disabled: 'Set enabled = true in the row of rule_webhooks, and the worker delivers to the endpoint again.',
   notDisabled:
     'The worker tries again by itself. Check that PostgreSQL answers, and what the role of the worker may do.',
-  invalid: 'The messages of the endpoint stay parked. Correct the row of rule_webhooks and its secrets.',
-  unreachable:
-    'This group does not consume the nats_subject of the endpoint. Correct the row of rule_webhooks, or SUBJECT.',
 };
 
 /** A read that takes longer counts as failed, in milliseconds. A server that hangs fails a query only after a minute. */
@@ -70,6 +67,7 @@ export class WebhookRegistry {
   readonly #changed = new Listeners();
   readonly #notified = new Listeners();
   #known: RegistrySnapshot | null = null;
+  readonly #wrongRows: WrongRowsLog;
   #last = '';
   #reading: Promise<void> | null = null;
   #again = false;
@@ -83,6 +81,7 @@ export class WebhookRegistry {
 
   constructor(options: WebhookRegistryOptions) {
     this.#options = options;
+    this.#wrongRows = new WrongRowsLog(options.subjects, options.log);
   }
 
   /** Adds a listener that is called when the rows changed, cannot be read any more, or can be read again. */
@@ -206,7 +205,7 @@ export class WebhookRegistry {
       this.#last = text;
       const endpoints = read.map((row) => endpointOf(row, policy));
       this.#known = { registry: new Registry(endpoints), asOf: startedAt };
-      for (const endpoint of endpoints) this.#logInvalidRow(endpoint);
+      this.#wrongRows.onRead(endpoints);
       this.#changed.call();
     } catch (error) {
       this.#onReadFailed(errorMessage(error));
@@ -215,18 +214,6 @@ export class WebhookRegistry {
       this.#startedAt = startedAt;
       this.#endedAt = clock.now();
     }
-  }
-
-  /** Logs an invalid row when it is read, before a message for it comes. */
-  #logInvalidRow({ row, request }: Endpoint): void {
-    const { log, subjects } = this.#options;
-    if (request.kind !== 'request' && request.kind !== 'disabled')
-      log.warn({ endpoint: row.name, error: request.detail, hint: HINT.invalid }, 'endpoint.invalid');
-    else if (!isConsumed(row.natsSubject, subjects))
-      log.warn(
-        { endpoint: row.name, natsSubject: row.natsSubject, subjects, hint: HINT.unreachable },
-        'endpoint.unreachable_subject',
-      );
   }
 
   #onReadFailed(error: string): void {
@@ -238,13 +225,4 @@ export class WebhookRegistry {
     log.warn({ error, hint }, 'registry.read_failed');
     this.#changed.call();
   }
-}
-
-/**
- * True if this group consumes the subject. A subject with wildcards counts as consumed, because only some of its messages may
- * be.
- */
-function isConsumed(natsSubject: string | null, subjects: readonly string[]): boolean {
-  if (natsSubject === null || /[*>]/.test(natsSubject)) return true;
-  return subjects.some((pattern) => matches(pattern, natsSubject));
 }
