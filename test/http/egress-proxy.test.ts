@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { deliveryTo, senderFor, startProxy, startTcp } from './endpoints.ts';
+import { deliveryTo, roundTrip, senderFor, startProxy, startTcp } from './endpoints.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
 
@@ -23,7 +23,7 @@ test('a tunnel that breaks on its second request is replaced', async () => {
   // Without a body, each request arrives in one piece.
   const delivery = deliveryTo('http://hook.test/', { method: 'GET', body: null });
   expect(await sender.send(delivery)).toMatchObject({ outcome: { kind: 'responded' } });
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await roundTrip();
   const attempt = await sender.send(delivery);
   expect(attempt).toMatchObject({ outcome: { kind: 'responded', status: 200 }, wasResent: true });
   expect(proxy.asked.length).toBe(2);

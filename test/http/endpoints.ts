@@ -55,7 +55,25 @@ export async function startHttp(answer: RequestListener) {
 }
 
 /** A TCP server for one test. It passes each connection to `talk` once the first bytes have arrived. */
-export async function startTcp(talk: (socket: Socket, connection: number) => void) {
+export const startTcp = (talk: (socket: Socket, connection: number) => void) =>
+  startTcpServer((socket, connection) =>
+    socket.once('data', () => {
+      socket.resume();
+      talk(socket, connection);
+    }),
+  );
+
+/**
+ * Resolves after a request to another endpoint was answered on a new connection. Bytes and connections that were on their way
+ * before it began have arrived by then.
+ */
+export async function roundTrip(): Promise<void> {
+  const { url } = await startTcp((socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'));
+  await senderFor().send(deliveryTo(url));
+}
+
+/** A TCP server for one test, which passes each connection to `onConnection`. */
+export async function startTcpServer(onConnection: (socket: Socket, connection: number) => void) {
   const sockets = new Set<Socket>();
   let connections = 0;
   const server = createTcpServer((socket) => {
@@ -63,10 +81,7 @@ export async function startTcp(talk: (socket: Socket, connection: number) => voi
     sockets.add(socket);
     socket.on('error', () => {});
     socket.on('close', () => sockets.delete(socket));
-    socket.once('data', () => {
-      socket.resume();
-      talk(socket, connection);
-    });
+    onConnection(socket, connection);
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   onTestFinished(() => {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { expect, test, vi } from 'vitest';
 import type { Delivery } from '../../src/core/message/delivery.ts';
 import { until } from '../support/wait.ts';
-import { deliveryTo, senderFor, startTcp } from './endpoints.ts';
+import { deliveryTo, roundTrip, senderFor, startTcp } from './endpoints.ts';
 
 type End = 'end' | 'resetAndDestroy' | 'stay';
 
@@ -166,13 +166,13 @@ test.each([
   const attempt = senderFor({ attemptTimeoutMs: 20_000 }).send(deliveryTo(url));
   await until(() => reached);
   // The bytes were written, but this process may not have read them yet.
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await roundTrip();
   vi.advanceTimersByTime(20_000);
   vi.useRealTimers();
   expect((await attempt).outcome).toMatchObject({ kind: 'responded', status });
   await until(() => open() === 0);
   // The endpoint is not dialed again for a request that is over.
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await roundTrip();
   expect(connections()).toBe(1);
 });
 
@@ -186,7 +186,7 @@ test('the status counts if the attempt is aborted after it', async () => {
   const sender = senderFor();
   const attempt = sender.send(deliveryTo(url));
   await until(() => reached);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await roundTrip();
   sender.abortAll();
   expect((await attempt).outcome).toMatchObject({ kind: 'responded', status: 200 });
 });

@@ -1,23 +1,14 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { until } from '../support/wait.ts';
-import { deliveryTo, senderFor, startTcp } from './endpoints.ts';
+import { deliveryTo, roundTrip, senderFor, startTcp, startTcpServer } from './endpoints.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
 
 /** A TCP server that passes each request to `talk`. `isFirst`: it is the first request of its connection. */
-async function startRaw(
-  talk: (socket: Socket, request: string, isFirst: boolean, connection: number) => void,
-) {
-  let connections = 0;
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    const connection = ++connections;
+const startRaw = (talk: (socket: Socket, request: string, isFirst: boolean, connection: number) => void) =>
+  startTcpServer((socket, connection) => {
     let isFirst = true;
-    sockets.add(socket);
-    socket.on('error', () => {});
-    socket.on('close', () => sockets.delete(socket));
     socket.on('data', (bytes) => {
       const text = bytes.toString('latin1');
       // The body may arrive separately.
@@ -27,19 +18,6 @@ async function startRaw(
       talk(socket, text, wasFirst, connection);
     });
   });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  onTestFinished(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  const { port } = server.address() as AddressInfo;
-  return {
-    port,
-    url: `http://127.0.0.1:${port}/hook`,
-    open: () => sockets.size,
-    connections: () => connections,
-  };
-}
 
 /** An endpoint that answers the first request of each connection. `onReuse` handles each later request. */
 async function startReusing(onReuse: (socket: Socket) => void) {
@@ -58,7 +36,7 @@ const responded = (status: number) => ({ kind: 'responded', status, retryAfterMs
 async function secondAttempt(url: string, sender = senderFor()) {
   expect(await sender.send(deliveryTo(url))).toMatchObject({ outcome: responded(200) });
   // undici needs a turn of the event loop before it uses a connection again.
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await roundTrip();
   return sender.send(deliveryTo(url));
 }
 
@@ -103,7 +81,7 @@ describe('a kept connection that breaks before the first byte of the answer', ()
     const sender = senderFor();
     const send = () => Promise.all(Array.from({ length: 20 }, () => sender.send(deliveryTo(url))));
     for (const { outcome } of await send()) expect(outcome).toEqual(responded(200));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await roundTrip();
     const attempts = await send();
     for (const attempt of attempts) expect(attempt.outcome).toEqual(responded(200));
     const resent = attempts.filter(({ wasResent }) => wasResent).length;
@@ -185,7 +163,7 @@ describe('a request is not sent again', () => {
     const { url, requests, connections } = await startReusing(() => {});
     const sender = senderFor();
     await sender.send(deliveryTo(url));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await roundTrip();
     const attempts = [sender.send(deliveryTo(url))];
     await until(() => requests() === 2);
     sender.abortAll();
