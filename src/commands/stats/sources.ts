@@ -105,8 +105,11 @@ function earlyEndsReader(pool: pg.Pool, settings: Settings): () => Promise<Early
   let readAt = Number.NEGATIVE_INFINITY;
   return async () => {
     if (performance.now() - readAt < READ_RETRIES_EVERY_MS) return known;
-    // A role may lack the right to read the rows. Then only the settings are known.
-    const rows = await readRetries(pool).catch(() => []);
+    const rows = await readRetries(pool).catch((error) => {
+      // A role may lack the right to read the rows. Then only the settings are known.
+      if (errorCode(error) === INSUFFICIENT_PRIVILEGE) return [];
+      throw error;
+    });
     known = earlyEnds(retryPolicy(settings), rows, maxAgeMs(settings), EARLY_ENDS_SHOWN);
     readAt = performance.now();
     return known;
