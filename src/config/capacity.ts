@@ -52,30 +52,6 @@ export const capacity = {
   )({ default: 200, desc: 'wait for capacity before a message is parked (ms)' }),
 
   /**
-   * Share of failed attempts (no connection, timeout, 429, 5xx) that opens the circuit breaker of an endpoint. Then the
-   * worker sends only probes. The share counts from ten attempts on. Ten failures in a row open the breaker at any share;
-   * at an endpoint that never succeeded, three failures in a row do.
-   * Too low: an endpoint that fails now and then is slowed down.
-   * Too high: messages use up their attempts at an endpoint that hardly ever succeeds.
-   * @default 0.8. Range 0.05 to 1. Env BREAKER_FAILURE_RATE.
-   */
-  BREAKER_FAILURE_RATE: numberBetween(
-    0.05,
-    1,
-  )({ default: 0.8, desc: 'share of failed attempts that opens the circuit breaker' }),
-
-  /**
-   * The share BREAKER_FAILURE_RATE is computed over the attempts of this time, in milliseconds.
-   * Too low: chance decides, because there are few attempts.
-   * Too high: old successes keep the breaker closed although the endpoint has begun to fail.
-   * @default 10_000. Range 1_000 to 600_000. Env BREAKER_WINDOW_MS.
-   */
-  BREAKER_WINDOW_MS: milliseconds(
-    1000,
-    600_000,
-  )({ default: 10_000, desc: 'time over which this share is taken (ms)' }),
-
-  /**
    * Parked queues that one worker reads at the same time, and as many queues of ordering keys. If there are more, the worker
    * reads each for up to 10 s, one after the other.
    * Too low: the messages of an endpoint that is back, or of an ordering key, wait until their queue is read.

@@ -3,8 +3,17 @@ export const RENAMED: Readonly<Record<string, string>> = {
   SET_ASIDE_BYTES: 'DEFERRED_BYTES',
   MAX_DRAINS: 'MAX_OPEN_QUEUES',
   ENDPOINTS_KEPT: 'MAX_TRACKED_ENDPOINTS',
-  BREAKER_FAILURE_SHARE: 'BREAKER_FAILURE_RATE',
   IDLE_CONNECTIONS: 'MAX_IDLE_CONNECTIONS',
+};
+
+/**
+ * Settings without effect, and why. They are accepted with a warning, so that a worker with an old `.env` starts. Their values are
+ * not checked.
+ */
+export const RETIRED: Readonly<Record<string, string>> = {
+  BREAKER_FAILURE_RATE: 'the circuit breaker follows the success share of each endpoint now',
+  BREAKER_FAILURE_SHARE: 'the circuit breaker follows the success share of each endpoint now',
+  BREAKER_WINDOW_MS: 'the circuit breaker counts first attempts now, and no time',
 };
 
 type Given = Readonly<Record<string, string | undefined>>;

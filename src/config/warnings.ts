@@ -1,9 +1,9 @@
-import { RENAMED } from './renamed.ts';
+import { RENAMED, RETIRED } from './renamed.ts';
 import { isUnknown, meantInEnvironment, meantInFile } from './unknown.ts';
 
-/** A warning about a name that is not the name of a setting, or will not be in the next version. */
+/** A warning about a name that is not the name of a setting, has no effect, or will not be a setting in the next version. */
 export type SettingWarning = {
-  readonly kind: 'renamed' | 'unknown';
+  readonly kind: 'renamed' | 'retired' | 'unknown';
   readonly setting: string;
   /** What is wrong and how to cure it, in one line. */
   readonly hint: string;
@@ -18,10 +18,13 @@ type Given = Readonly<Record<string, string | undefined>>;
  */
 export function warningsOf(known: readonly string[], environment: Given, file: Given): SettingWarning[] {
   const set = Object.keys(environment).filter((name) => environment[name]?.trim());
-  const renamed = Object.keys(RENAMED).filter((name) => set.includes(name) || name in file);
-  const isNew = (name: string) => !known.includes(name) && !(name in RENAMED);
+  const isGiven = (name: string) => set.includes(name) || name in file;
+  const renamed = Object.keys(RENAMED).filter(isGiven);
+  const retired = Object.keys(RETIRED).filter(isGiven);
+  const isNew = (name: string) => !known.includes(name) && !(name in RENAMED) && !(name in RETIRED);
   return [
     ...renamed.map(renamedWarning),
+    ...retired.map(retiredWarning),
     ...Object.keys(file)
       .filter((name) => isNew(name) && isUnknown(name, known))
       .map((name) => unknownWarning('The file .env', name, meantInFile(name, known))),
@@ -39,6 +42,11 @@ function renamedWarning(setting: string): SettingWarning {
     setting,
     hint: `${setting} has a new name: write ${RENAMED[setting]}. The next version no longer knows ${setting}.`,
   };
+}
+
+function retiredWarning(setting: string): SettingWarning {
+  const hint = `${setting} has no effect: ${RETIRED[setting]}. Remove it. The next version no longer knows ${setting}.`;
+  return { kind: 'retired', setting, hint };
 }
 
 function unknownWarning(where: string, setting: string, meant: string | undefined): SettingWarning {

@@ -1,3 +1,4 @@
+import { parkedQueueKey } from '../core/parked-queue-key.ts';
 import { NO_ENDPOINT_KEY } from '../core/request/target.ts';
 import { type Attempt, attemptsMade } from '../core/retry/attempt.ts';
 import { type BackoffOptions, backoff } from '../core/retry/backoff.ts';
@@ -23,6 +24,7 @@ export type DeliveryKey = { readonly id: string; readonly endpointKey: string };
 /** A copy of a message for one queue. */
 export type Copy = {
   readonly deliveryId: string;
+  /** Key of the queue: of the endpoint's key and the class of the message, or of a minute or day. */
   readonly endpointKey: string;
   /** Attempts made so far. */
   readonly attempts: number;
@@ -125,7 +127,8 @@ export class Settler<M extends Message> {
     const { effects, now } = this.#options;
     if (verdict.retryVia === 'park') {
       const attempts = attemptsMade(message.attemptNumber, outcome);
-      const copy = { deliveryId: id, endpointKey, attempts, notBefore: now() + verdict.delayMs };
+      const queue = parkedQueueKey(endpointKey, attempts);
+      const copy = { deliveryId: id, endpointKey: queue, attempts, notBefore: now() + verdict.delayMs };
       if (await effects.park(message, [copy])) return verdict;
     }
     effects.nak(message, verdict.delayMs);
@@ -170,8 +173,9 @@ export class Settler<M extends Message> {
     if (message.orderingKey !== null || effects.copyObstacle(message) !== null)
       return this.#requeue(message, Math.min(MAX_NAK_MS, Math.max(0, verdict.dueAt - now())));
     // The copy has `notBefore` too, because older workers open every queue at once and read only `notBefore`.
-    const key = { id, endpointKey: scheduledKeyFor(verdict.dueAt, now()) };
-    return this.#park(message, [{ ...copyOf(message, key), notBefore: verdict.dueAt }], verdict);
+    const endpointKey = scheduledKeyFor(verdict.dueAt, now());
+    const copy = { ...copyOf(message, { id, endpointKey }), endpointKey, notBefore: verdict.dueAt };
+    return this.#park(message, [copy], verdict);
   }
 
   /** A message that keeps its order is never parked: this worker holds it. */
@@ -197,7 +201,8 @@ export class Settler<M extends Message> {
 
 /** A copy that may be sent at once. */
 function copyOf({ attemptNumber }: Message, { id, endpointKey }: DeliveryKey): Copy {
-  return { deliveryId: id, endpointKey, attempts: attemptNumber - 1, notBefore: null };
+  const attempts = attemptNumber - 1;
+  return { deliveryId: id, endpointKey: parkedQueueKey(endpointKey, attempts), attempts, notBefore: null };
 }
 
 function held(message: Message): Disposition {

@@ -1,7 +1,9 @@
 import type { ParsedMessage } from '../core/message/envelope.ts';
+import { parkedQueueKey } from '../core/parked-queue-key.ts';
 import { countSettled } from '../core/records/statistics.ts';
 import { NO_ENDPOINT_KEY } from '../core/request/target.ts';
-import { isParked } from '../core/retry/disposition.ts';
+import { type Attempt, attemptsMade } from '../core/retry/attempt.ts';
+import { type Disposition, isParked } from '../core/retry/disposition.ts';
 import type { RetryPolicy } from '../core/retry/verdict.ts';
 import { scheduledKeyFor } from '../core/scheduled-queue.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -74,7 +76,8 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
       // The earlier worker may have parked the message again. Then this copy is a duplicate, and parking it once more removes it.
       if (message.isRedeliveredCopy && fits && parkedStream.problem() === null)
         return { kind: 'noCapacity', reason: 'NATS delivered this copy before, and no worker settled it' };
-      return admission.admit(target, { isParkedCopy: message.isParkedCopy, cannotPark: !fits });
+      const { isParkedCopy, attemptNumber } = message;
+      return admission.admit(target, { isParkedCopy, isRetry: attemptNumber > 1, cannotPark: !fits });
     },
 
     // Earlier and other workers do not report whether they requeued messages. So every condition under which they do so counts.
@@ -112,7 +115,8 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
         limits.pauseUntilRegistryIsRead(endpointKey);
       }
       const disposition = await settler.settle(message, { id: delivery.id, endpointKey }, attempt, verdict);
-      if (isParked(disposition)) parkedQueues.onParked(endpointKey);
+      if (isParked(disposition))
+        parkedQueues.onParked(parkedQueueKey(endpointKey, attemptsOfCopy(message, attempt, disposition)));
       if (disposition.kind === 'schedule') parkedQueues.onParked(scheduledKeyFor(disposition.dueAt, now()));
       if (disposition.kind === 'deadLetter' && disposition.reason === 'gone' && !isUndeliverable(delivery))
         registry.disableGone(delivery);
@@ -138,6 +142,11 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
 /** The steps of a message for which no slot is free: the message is parked, whatever its endpoint. */
 export function withoutSlot<M extends Message>(steps: DeliverySteps<M>): DeliverySteps<M> {
   return { ...steps, admit: () => ({ kind: 'noCapacity', reason: 'this worker has no free slot' }) };
+}
+
+/** Attempts that the parked copy of the message counts. An attempt that this worker aborted is not counted. */
+function attemptsOfCopy({ attemptNumber }: Message, { outcome }: Attempt, { kind }: Disposition): number {
+  return kind === 'retry' ? attemptsMade(attemptNumber, outcome) : attemptNumber - 1;
 }
 
 function tooLarge(id: string, endpoints: number, obstacle: string): Undeliverable {

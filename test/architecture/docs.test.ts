@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { RENAMED } from '../../src/config/renamed.ts';
+import { RENAMED, RETIRED } from '../../src/config/renamed.ts';
 import { specifications } from '../../src/config/settings.ts';
 import { PAGES, readPage } from '../program/manual.ts';
 import { logEventsInSource } from './log-events.ts';
@@ -156,9 +156,9 @@ describe('the manual', () => {
     expect(filesOf('docs/architecture.md').length).toBeGreaterThan(20);
   });
 
-  it.each(PAGES)('%s names only settings that exist or were renamed', (page) => {
+  it.each(PAGES)('%s names only settings that exist, or that were renamed or retired', (page) => {
     const named = [...withoutCode(readPage(page)).matchAll(/`([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)];
-    const known = new Set([...names, ...Object.keys(RENAMED), ...NO_SETTINGS]);
+    const known = new Set([...names, ...Object.keys(RENAMED), ...Object.keys(RETIRED), ...NO_SETTINGS]);
     expect(named.map(([, name]) => name!).filter((name) => !known.has(name))).toEqual([]);
   });
 

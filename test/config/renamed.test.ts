@@ -13,12 +13,11 @@ const OLD_NAMES: [old: string, name: keyof typeof specifications, value: string]
   ['SET_ASIDE_BYTES', 'DEFERRED_BYTES', '1000'],
   ['MAX_DRAINS', 'MAX_OPEN_QUEUES', '4'],
   ['ENDPOINTS_KEPT', 'MAX_TRACKED_ENDPOINTS', '1234'],
-  ['BREAKER_FAILURE_SHARE', 'BREAKER_FAILURE_RATE', '0.5'],
   ['IDLE_CONNECTIONS', 'MAX_IDLE_CONNECTIONS', '7'],
 ];
 
 describe('the old name of a setting', () => {
-  it('is one of these five', () => {
+  it('is one of these four', () => {
     expect(Object.entries(RENAMED)).toEqual(OLD_NAMES.map(([old, name]) => [old, name]));
   });
 
@@ -53,6 +52,23 @@ describe('the old name of a setting', () => {
 
   it('does not appear in the error about its value: the new name does', () => {
     expect(() => settingsFrom({ MAX_DRAINS: 'x' })).toThrow(/MAX_OPEN_QUEUES: "x" is not a whole number/);
+  });
+});
+
+describe('a setting without effect', () => {
+  it.each([
+    'BREAKER_FAILURE_RATE',
+    'BREAKER_FAILURE_SHARE',
+    'BREAKER_WINDOW_MS',
+  ])('%s is accepted with any value, with one warning', (setting) => {
+    for (const warnings of [
+      settingsFrom({ [setting]: '0.8' }).warnings,
+      settingsFrom({}, { [setting]: 'x' }).warnings,
+    ]) {
+      expect(warnings).toEqual([
+        { kind: 'retired', setting, hint: expect.stringMatching(`${setting} has no effect: .* Remove it.`) },
+      ]);
+    }
   });
 });
 

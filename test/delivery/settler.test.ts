@@ -78,7 +78,7 @@ describe('a message', () => {
     const { settle, done } = createSettler();
     const verdict = { kind: 'retry', delayMs: 2000, retryVia: 'park' } as const;
     expect(await settle(verdict, FAILED, { attemptNumber: 3 })).toEqual(verdict);
-    expect(done).toEqual([`park for ${KEY.endpointKey}, 3 attempts, in 2000 ms`]);
+    expect(done).toEqual([`park for again.${KEY.endpointKey}, 3 attempts, in 2000 ms`]);
   });
 
   it('is retried in its stream if the parked stream refuses its copy', async () => {
@@ -91,7 +91,7 @@ describe('a message', () => {
   it('is parked, and no attempt is counted, if its endpoint has no capacity', async () => {
     const { settle, done } = createSettler();
     expect(await settle({ kind: 'park' }, NO_CAPACITY, { attemptNumber: 3 })).toEqual({ kind: 'park' });
-    expect(done).toEqual([`park for ${KEY.endpointKey}, 2 attempts`]);
+    expect(done).toEqual([`park for again.${KEY.endpointKey}, 2 attempts`]);
   });
 
   it('is held in memory if its endpoint has no capacity and the parked stream refuses its copy', async () => {

@@ -1,20 +1,8 @@
 import { jittered } from '../retry/backoff.ts';
+import { FailureRun } from './failure-run.ts';
 
-/** When a circuit breaker opens. */
-export type BreakerLimits = {
-  /** The breaker opens when at least this share of the attempts fails. Above 0, at most 1. BREAKER_FAILURE_RATE. */
-  readonly failureRateThreshold: number;
-  /** The share is computed over the attempts of this time, in milliseconds. BREAKER_WINDOW_MS. */
-  readonly windowMs: number;
-};
-
-/**
- * Below this number of attempts, the failure rate is ignored. From this number of failures in a row on, the breaker opens,
- * however long they took.
- */
-const MIN_ATTEMPTS = 10;
-/** This many failures in a row open the breaker of an endpoint that has never succeeded. */
-const MIN_FAILURES_UNTESTED = 3;
+/** The counts that are reported cover this time, in milliseconds. The breaker does not use them. */
+const COUNTS_MS = 10_000;
 /** The shortest and the longest time that the breaker stays open, in milliseconds, plus or minus 25 %. */
 const OPEN_MS = { min: 250, max: 30_000 };
 /**
@@ -28,8 +16,26 @@ const OPEN_SHARE_OF_OUTAGE = 1 / 30;
  */
 const OPEN_PER_PROBE_DURATION = 5;
 const JITTER = 0.25;
+/**
+ * After this share of the open time, a message that has just arrived may be the probe. Parked messages wait for the whole time. So
+ * a parked message that always fails cannot keep the breaker open while other messages arrive.
+ */
+const FRESH_PROBE_SHARE = 0.8;
 
 type Counts = { successes: number; failures: number };
+
+/** A failed attempt, as the breaker sees it. */
+export type FailedAttempt = {
+  readonly startedAt: number;
+  readonly isProbe: boolean;
+  /** The failure may open the breaker. False for a retry that reached the host: the message may be the cause. */
+  readonly isEvidence: boolean;
+  readonly durationMs: number;
+  /** The endpoint's own Retry-After, or 0. */
+  readonly retryAfterMs: number;
+  /** First attempts that the endpoint has been silent about while it answered others. */
+  readonly hung: number;
+};
 
 /**
  * A circuit breaker. Closed: every attempt passes. Open: no attempt passes until the open time is over. Then half-open: one probe
@@ -37,20 +43,16 @@ type Counts = { successes: number; failures: number };
  * Times in milliseconds, on the caller's clock.
  */
 export class CircuitBreaker {
-  readonly #limits: BreakerLimits;
-  /** Two halves of the window: the failure rate is computed over the current half and the previous one. */
+  readonly #run = new FailureRun();
+  /** Two halves of the time of the counts. */
   #current: Counts = { successes: 0, failures: 0 };
   #previous: Counts = { successes: 0, failures: 0 };
   #halfStartedAt = 0;
-  #failuresInARow = 0;
-  #hasSucceeded = false;
   #openUntil: number | null = null;
+  /** From this time on, a message that has just arrived may be the probe. */
+  #freshProbeAt = 0;
   /** When the breaker left the closed state. */
   #openSince = 0;
-
-  constructor(limits: BreakerLimits) {
-    this.#limits = limits;
-  }
 
   isClosed(): boolean {
     return this.#openUntil === null;
@@ -61,12 +63,21 @@ export class CircuitBreaker {
     return this.#openUntil !== null && now >= this.#openUntil;
   }
 
+  /** True if the breaker is half-open, or nearly so: a message that has just arrived may test the endpoint. */
+  isHalfOpenForFresh(now: number): boolean {
+    return this.#openUntil !== null && now >= this.#freshProbeAt;
+  }
+
   /** No attempt passes before this time; null while the breaker is closed. */
   get openUntil(): number | null {
     return this.#openUntil;
   }
 
-  /** How many attempts of the last window succeeded, and how many failed. */
+  get hasSucceeded(): boolean {
+    return this.#run.hasSucceeded;
+  }
+
+  /** How many attempts of the last 10 s succeeded, and how many failed. */
   counts(now: number): Readonly<Counts> {
     this.#rotate(now);
     return {
@@ -79,43 +90,34 @@ export class CircuitBreaker {
   halfOpen(now: number): void {
     if (this.#openUntil !== null) return;
     this.#openUntil = now;
+    this.#freshProbeAt = now;
     this.#openSince = now;
   }
 
-  onSuccess(now: number): void {
+  onSuccess(startedAt: number, now: number): void {
     this.#rotate(now);
-    this.#failuresInARow = 0;
-    this.#hasSucceeded = true;
+    this.#run.onSuccess(startedAt);
     if (this.#openUntil !== null) this.#close();
     this.#current.successes++;
   }
 
-  /**
-   * @param isProbe True if the failed attempt was a probe.
-   * @param durationMs How long the attempt took.
-   * @param retryAfterMs The endpoint's own Retry-After, or 0.
-   * @param random From 0 (included) to 1 (excluded).
-   */
-  onFailure(now: number, isProbe: boolean, durationMs: number, retryAfterMs: number, random: number): void {
+  /** @param random From 0 (included) to 1 (excluded). */
+  onFailure(failed: FailedAttempt, now: number, random: number): void {
+    const { isProbe, isEvidence, durationMs, retryAfterMs } = failed;
     this.#rotate(now);
-    this.#failuresInARow++;
     this.#current.failures++;
     if (this.#openUntil === null) {
-      if (!this.#hasTripped(now)) return;
+      if (!isEvidence) return;
+      this.#run.onFailure(failed.startedAt);
+      if (!this.#run.isOutage(failed.hung)) return;
       this.#openSince = now;
       this.#open(now, durationMs, retryAfterMs, random);
     } else if (isProbe) {
       this.#open(now, durationMs, retryAfterMs, random);
-    } else if (retryAfterMs > 0) {
+    } else if (isEvidence && retryAfterMs > 0) {
       this.#openUntil = Math.max(this.#openUntil, now + retryAfterMs);
+      this.#freshProbeAt = Math.max(this.#freshProbeAt, now + retryAfterMs);
     }
-  }
-
-  #hasTripped(now: number): boolean {
-    if (this.#failuresInARow >= (this.#hasSucceeded ? MIN_ATTEMPTS : MIN_FAILURES_UNTESTED)) return true;
-    const { successes, failures } = this.counts(now);
-    const attempts = successes + failures;
-    return attempts >= MIN_ATTEMPTS && failures >= this.#limits.failureRateThreshold * attempts;
   }
 
   #open(now: number, durationMs: number, retryAfterMs: number, random: number): void {
@@ -126,9 +128,10 @@ export class CircuitBreaker {
     const openMs = Math.min(Math.max(wanted, OPEN_MS.min), OPEN_MS.max);
     const delayMs = jittered(openMs, JITTER, random);
     this.#openUntil = now + Math.max(delayMs, retryAfterMs);
+    this.#freshProbeAt = now + Math.max(FRESH_PROBE_SHARE * delayMs, retryAfterMs);
   }
 
-  /** Also resets the counts: the failures before must not open the breaker again at the next failure. */
+  /** Also resets the counts: they tell of the outage. */
   #close(): void {
     this.#openUntil = null;
     this.#current = { successes: 0, failures: 0 };
@@ -136,7 +139,7 @@ export class CircuitBreaker {
   }
 
   #rotate(now: number): void {
-    const halfMs = this.#limits.windowMs / 2;
+    const halfMs = COUNTS_MS / 2;
     if (now - this.#halfStartedAt < halfMs) return;
     this.#previous = now - this.#halfStartedAt < 2 * halfMs ? this.#current : { successes: 0, failures: 0 };
     this.#current = { successes: 0, failures: 0 };

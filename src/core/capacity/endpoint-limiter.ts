@@ -1,41 +1,22 @@
-import { isDelivered, type Outcome } from '../retry/attempt.ts';
-import { type BreakerLimits, CircuitBreaker } from './circuit-breaker.ts';
+import { type AttemptInFlight, AttemptsInFlight } from './attempts-in-flight.ts';
+import { CircuitBreaker } from './circuit-breaker.ts';
 import { ConcurrencyWindow } from './concurrency-window.ts';
+import { type EndpointLimits, NO_LIMITS } from './endpoint-limits.ts';
+import { isHostFailure, isSilence, type LimiterSignal } from './limiter-signal.ts';
 import { RateLimiter } from './rate-limiter.ts';
+import type { SlotShare } from './slot-share.ts';
 
-export type LimiterOptions = BreakerLimits & {
+export type LimiterOptions = {
   /** Attempts in flight at once in this worker. CONCURRENCY. */
   readonly slots: number;
   /** Without an answer for this time, in ms, and for twice its mean response time, an endpoint is unresponsive. PARK_AFTER_MS. */
   readonly unresponsiveAfterMs: number;
 };
 
-/** The limits of one endpoint in this worker: this worker's share of the limits of the group. */
-export type EndpointLimits = {
-  /** Why the endpoint is paused; null: it is not paused. */
-  readonly paused: string | null;
-  /** Attempts in flight at once, at least 1; null: no limit. */
-  readonly concurrency: number | null;
-  /** Requests per second; null: no limit. */
-  readonly ratePerSecond: number | null;
-};
-
-export const NO_LIMITS: EndpointLimits = { paused: null, concurrency: null, ratePerSecond: null };
-
-/** How many slots one endpoint may use, given the slots that all other endpoints use. */
-export type SlotShare = {
-  /** For an endpoint that answers. */
-  readonly responsive: number;
-  /** For an endpoint that has not answered yet, or became unresponsive. */
-  readonly untested: number;
-  /** True if an untested endpoint without an attempt in flight may start one, although `untested` is used up. */
-  readonly firstAttempt: boolean;
-  /** True if one more probe of a half-open breaker may start. */
-  readonly probe: boolean;
-};
-
-/** What the result of an attempt means for the limiter of its endpoint. */
-export type LimiterSignal = 'success' | 'failure' | 'overload' | 'timeout' | 'ignore';
+/**
+ * Which message asks: a first attempt of a message that has just arrived, a first attempt of a parked one, or a retry.
+ */
+export type AttemptKind = 'fresh' | 'parked' | 'retry';
 
 /** The first window of an endpoint: this many attempts, or a sixteenth of the slots if that is more. */
 const INITIAL_WINDOW = 10;
@@ -45,68 +26,61 @@ const IDLE_RESET_MS = 10_000;
 const SLOW_FACTOR = 3;
 /** Weight of the newest response time in the mean. */
 const EWMA_WEIGHT = 0.1;
-const OVERLOAD_STATUSES = new Set([429, 502, 503, 504]);
-
-export function signalOf(outcome: Outcome): LimiterSignal {
-  switch (outcome.kind) {
-    case 'responded':
-      if (isDelivered(outcome)) return 'success';
-      if (OVERLOAD_STATUSES.has(outcome.status)) return 'overload';
-      // A 404 also proves that the endpoint answers.
-      return outcome.status >= 500 ? 'failure' : 'success';
-    case 'unreachable':
-      return 'overload';
-    case 'timedOut':
-      return 'timeout';
-    case 'blocked':
-    case 'held':
-    case 'aborted':
-    case 'localFault':
-    case 'filtered':
-    case 'undeliverable':
-    case 'lostAttempts':
-    case 'noCapacity':
-    case 'expired':
-    case 'notDue':
-      return 'ignore';
-  }
-}
+/** Retries may use this share of a window, of a cap and of the budget for hung attempts. First attempts may use all. */
+const RETRY_SHARE = 1 / 2;
+/** Interval between two extra attempts, in milliseconds. */
+const EXTRA_EVERY_MS = 200;
 
 /**
  * Limits the attempts in flight at one endpoint: a concurrency window that grows and shrinks with the endpoint's answers, a
  * circuit breaker, a rate limiter, and an operator's pause and caps. Pure: decides, without effects. Times in milliseconds, on
  * the caller's clock.
+ *
+ * A message that always fails must not stop the others. So only first attempts open the breaker, retries have half of the window,
+ * and an attempt that the endpoint is silent about while it answers others leaves the window.
  */
 export class EndpointLimiter {
-  readonly breaker: CircuitBreaker;
+  readonly breaker = new CircuitBreaker();
   readonly window: ConcurrencyWindow;
   readonly #options: LimiterOptions;
   readonly #initialWindow: number;
+  readonly #attempts = new AttemptsInFlight();
   #limits: EndpointLimits = NO_LIMITS;
   #rateLimiter: RateLimiter | null = null;
-  #inFlight = 0;
-  #probes = 0;
   /** The endpoint answers: the size of its window is measured. */
   #isResponsive = false;
   /** The endpoint answered before, and became unresponsive with more attempts in flight than its initial window. */
   #isStuck = false;
-  #lastAnswerAt = Number.NEGATIVE_INFINITY;
+  /** When the endpoint answered last. */
+  #answeredAt = Number.NEGATIVE_INFINITY;
+  /** Since when the endpoint is silent: its last answer, or the start of a first attempt if none was in the window. */
+  #silentSince = Number.NEGATIVE_INFINITY;
+  #extraAt = Number.NEGATIVE_INFINITY;
   #meanMs = 0;
 
   constructor(options: LimiterOptions) {
     this.#options = options;
     this.#initialWindow = Math.max(INITIAL_WINDOW, Math.floor(options.slots / 16));
-    this.breaker = new CircuitBreaker(options);
     this.window = new ConcurrencyWindow(this.#initialWindow, options.slots);
   }
 
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#attempts.total;
+  }
+
+  /** Attempts in flight that count in the window. */
+  get inWindow(): number {
+    return this.#attempts.inWindow;
+  }
+
+  /** Attempts in flight outside of the window: hung and extra ones. */
+  get outsideWindow(): number {
+    return this.#attempts.total - this.#attempts.inWindow;
   }
 
   /** Probes of the half-open breaker in flight. */
   get probes(): number {
-    return this.#probes;
+    return this.#attempts.probes;
   }
 
   /**
@@ -129,33 +103,56 @@ export class EndpointLimiter {
     this.#limits = limits;
   }
 
-  /** How many more attempts may start now. */
-  availablePermits(now: number, share: SlotShare): number {
+  /** How many more attempts of this kind may start now. */
+  availablePermits(now: number, share: SlotShare, kind: AttemptKind): number {
     if (this.#limits.paused !== null) return 0;
-    return Math.max(
-      0,
-      Math.min(
-        this.#maxInFlight(now, share) - this.#inFlight,
-        this.#limits.concurrency === null
-          ? Number.POSITIVE_INFINITY
-          : this.#limits.concurrency - this.#inFlight,
-        this.#rateLimiter === null ? Number.POSITIVE_INFINITY : this.#rateLimiter.available(now),
-      ),
-    );
+    const { total, inWindow, retriesInWindow } = this.#attempts;
+    const cap = this.#limits.concurrency ?? Number.POSITIVE_INFINITY;
+    const allowed = Math.min(cap - total, this.#rateLimiter?.available(now) ?? Number.POSITIVE_INFINITY);
+    if (!this.breaker.isClosed()) return this.#mayProbe(now, share, kind) && allowed > 0 ? 1 : 0;
+    if (this.isHungUp(share, kind)) return 0;
+    const window = this.#maxInWindow(share);
+    const left = Math.min(window - inWindow, share.responsive - total, allowed);
+    if (kind !== 'retry') return Math.max(0, left);
+    const forRetries = Math.max(1, Math.floor(RETRY_SHARE * Math.min(window, cap)));
+    return Math.max(0, Math.min(left, forRetries - retriesInWindow));
   }
 
   /**
-   * True if the endpoint's own limit holds it back: a cap, a rate, a window smaller than the share, or no answer yet. If false,
-   * the endpoint could use every slot that this worker can give.
+   * True if a message that has just arrived may start now, although the endpoint has no capacity or earlier messages are parked:
+   * some messages of the endpoint fail or hang and keep it busy, and this message may be one that it answers.
+   */
+  mayStartExtra(now: number, share: SlotShare): boolean {
+    const { total, hung, extra } = this.#attempts;
+    if (this.#limits.paused !== null || !this.breaker.isClosed() || !this.breaker.hasSucceeded) return false;
+    if (now - this.#extraAt < EXTRA_EVERY_MS || extra >= share.hung) return false;
+    if (hung === 0 && this.breaker.counts(now).failures === 0) return false;
+    if (total >= (this.#limits.concurrency ?? Number.POSITIVE_INFINITY)) return false;
+    return this.#rateLimiter === null || this.#rateLimiter.available(now) > 0;
+  }
+
+  /**
+   * True if the endpoint's own limit holds it back: a cap, a rate, a window smaller than the share, hung attempts, or no answer
+   * yet. If false, the endpoint could use every slot that this worker can give.
    */
   isSelfLimited(share: SlotShare): boolean {
     const isCapped = this.#limits.concurrency !== null || this.#rateLimiter !== null;
-    return isCapped || !this.#isResponsive || this.window.size < share.responsive;
+    return (
+      isCapped || !this.#isResponsive || this.isHungUp(share, 'parked') || this.window.size < share.responsive
+    );
   }
 
   /** True if the endpoint is untested, and other untested endpoints use the slots that it could still use. */
   isStarvedByOthers({ untested }: SlotShare): boolean {
-    return !this.#isResponsive && untested <= this.#inFlight && this.#inFlight < this.#initialWindow;
+    const { inWindow } = this.#attempts;
+    return !this.#isResponsive && untested <= inWindow && inWindow < this.#initialWindow;
+  }
+
+  /** True if as many attempts hang as the endpoint may have. */
+  isHungUp(share: SlotShare, kind: AttemptKind): boolean {
+    const { hung, hungRetries } = this.#attempts;
+    if (kind !== 'retry') return hung >= share.hung;
+    return hungRetries >= Math.max(1, Math.floor(RETRY_SHARE * share.hung)) || hung >= share.hung;
   }
 
   /** True if the endpoint responds slowly: a slot that it gets stays in use for long. */
@@ -163,76 +160,81 @@ export class EndpointLimiter {
     return this.#meanMs >= SLOW_FACTOR * this.#options.unresponsiveAfterMs;
   }
 
-  /** True if attempts are in flight, and none was answered within the answer timeout. */
+  /** True if first attempts are in flight, and none was answered within the answer timeout. */
   isUnresponsive(now: number): boolean {
-    return this.#inFlight > 0 && now - this.#lastAnswerAt > this.#answerTimeoutMs();
+    return this.#attempts.firstsInWindow > 0 && now - this.#silentSince > this.#answerTimeoutMs();
   }
 
-  /** @returns True if this attempt is a probe: `release` needs that as `isProbe`. */
-  acquire(now: number): boolean {
-    if (this.#inFlight === 0) {
-      if (now - this.#lastAnswerAt > IDLE_RESET_MS) this.#reset();
-      this.#lastAnswerAt = now;
-    }
-    this.#inFlight++;
-    this.window.onAcquired(this.#inFlight, now);
+  /** @param isExtra `mayStartExtra` allowed the attempt. */
+  acquire(attempt: AttemptInFlight, now: number, isExtra = false): void {
+    if (this.#attempts.total === 0 && now - this.#answeredAt > IDLE_RESET_MS) this.#reset();
+    if (this.#attempts.firstsInWindow === 0) this.#silentSince = now;
+    this.#attempts.start(attempt, now, !this.breaker.isClosed(), isExtra);
+    if (isExtra) this.#extraAt = now;
+    else this.window.onAcquired(this.#attempts.inWindow, now);
     this.#rateLimiter?.take(now);
-    if (this.breaker.isClosed()) return false;
-    this.#probes++;
-    return true;
   }
 
   /**
-   * @param attempt.retryAfterMs The endpoint's own Retry-After, or 0.
+   * @param result.retryAfterMs The endpoint's own Retry-After, or 0.
    * @param random From 0 (included) to 1 (excluded).
    */
   release(
-    attempt: {
-      readonly signal: LimiterSignal;
-      readonly isProbe: boolean;
-      readonly durationMs: number;
-      readonly retryAfterMs: number;
-    },
+    attempt: AttemptInFlight,
+    result: { readonly signal: LimiterSignal; readonly durationMs: number; readonly retryAfterMs: number },
     now: number,
     random: number,
   ): void {
-    const { signal, isProbe, durationMs } = attempt;
-    this.#inFlight--;
-    if (isProbe) this.#probes--;
-    if (this.#inFlight === 0) this.#isStuck = false;
+    const { signal, durationMs, retryAfterMs } = result;
+    const { startedAt, isProbe, isRetry } = attempt;
+    this.#attempts.end(attempt);
+    if (this.#attempts.inWindow === 0) this.#isStuck = false;
     if (signal === 'ignore') return;
-    if (signal !== 'timeout') this.#lastAnswerAt = now;
+    if (!isSilence(signal)) {
+      this.#answeredAt = now;
+      this.#silentSince = now;
+    }
     if (signal === 'success') {
       this.#meanMs =
         this.#meanMs === 0 ? durationMs : this.#meanMs + EWMA_WEIGHT * (durationMs - this.#meanMs);
       this.window.onSuccess(now, this.#answerTimeoutMs());
       this.#isResponsive = true;
       this.#isStuck = false;
-      this.breaker.onSuccess(now);
+      this.breaker.onSuccess(startedAt, now);
       return;
     }
-    if (signal !== 'failure') this.window.onOverload(now, this.#answerTimeoutMs());
-    this.breaker.onFailure(now, isProbe, durationMs, attempt.retryAfterMs, random);
+    const isEvidence = !isRetry || isHostFailure(signal);
+    if (isEvidence && signal !== 'failure') this.window.onOverload(now, this.#answerTimeoutMs());
+    const hung = this.#attempts.hungFirsts;
+    const failed = { startedAt, isProbe, isEvidence, durationMs, retryAfterMs, hung };
+    this.breaker.onFailure(failed, now, random);
     if (!this.breaker.isClosed()) this.#reset();
   }
 
   /** Leaves out a pause of this process, in milliseconds: the worker could not receive answers during the pause. */
   shiftClock(ms: number): void {
-    this.#lastAnswerAt += ms;
+    this.#answeredAt += ms;
+    this.#silentSince += ms;
+    this.#attempts.shiftClock(ms);
   }
 
-  /** Checks whether the endpoint became unresponsive. To be called regularly while attempts are in flight. */
+  /** Checks for hung attempts, and whether the endpoint became unresponsive. Call it regularly while attempts are in flight. */
   refresh(now: number): void {
+    if (this.breaker.hasSucceeded && this.breaker.isClosed())
+      this.#attempts.moveHung(now - this.#answerTimeoutMs(), this.#answeredAt);
     if (!this.#isResponsive || !this.isUnresponsive(now)) return;
     this.#isResponsive = false;
-    this.#isStuck = this.#inFlight > this.#initialWindow;
+    this.#isStuck = this.#attempts.inWindow > this.#initialWindow;
   }
 
-  #maxInFlight(now: number, share: SlotShare): number {
-    if (!this.breaker.isClosed())
-      return this.breaker.isHalfOpen(now) && share.probe && this.#probes === 0 ? this.#inFlight + 1 : 0;
+  #mayProbe(now: number, share: SlotShare, kind: AttemptKind): boolean {
+    if (!share.probe || this.#attempts.probes > 0) return false;
+    return kind === 'fresh' ? this.breaker.isHalfOpenForFresh(now) : this.breaker.isHalfOpen(now);
+  }
+
+  #maxInWindow(share: SlotShare): number {
     if (this.#isResponsive) return Math.min(this.window.size, share.responsive);
-    if (this.#inFlight === 0 && share.firstAttempt)
+    if (this.#attempts.inWindow === 0 && share.firstAttempt)
       return Math.min(this.#initialWindow, Math.max(1, share.untested));
     return Math.min(this.#initialWindow, share.untested);
   }

@@ -1,6 +1,17 @@
 import { disabledReason, type Endpoint, type Registry } from '../endpoint/registry.ts';
 import { NO_ENDPOINT_KEY } from '../request/target.ts';
-import type { EndpointLimits } from './endpoint-limiter.ts';
+
+/** The limits of one endpoint in this worker: this worker's share of the limits of the group. */
+export type EndpointLimits = {
+  /** Why the endpoint is paused; null: it is not paused. */
+  readonly paused: string | null;
+  /** Attempts in flight at once, at least 1; null: no limit. */
+  readonly concurrency: number | null;
+  /** Requests per second; null: no limit. */
+  readonly ratePerSecond: number | null;
+};
+
+export const NO_LIMITS: EndpointLimits = { paused: null, concurrency: null, ratePerSecond: null };
 
 /** An operator's limits for one endpoint: a row of `rule_nats_endpoints`. */
 export type OperatorLimits = {

@@ -1,4 +1,16 @@
-import type { SlotShare } from './endpoint-limiter.ts';
+/** How many slots one endpoint may use, given the slots that all other endpoints use. */
+export type SlotShare = {
+  /** For an endpoint that answers. */
+  readonly responsive: number;
+  /** For an endpoint that has not answered yet, or became unresponsive. */
+  readonly untested: number;
+  /** True if an untested endpoint without an attempt in flight may start one, although `untested` is used up. */
+  readonly firstAttempt: boolean;
+  /** How many attempts of this endpoint may hang while it answers others. */
+  readonly hung: number;
+  /** True if one more probe of a half-open breaker may start. */
+  readonly probe: boolean;
+};
 
 export type SlotUsage = {
   /** Attempts that may be in flight at once in this worker. */
@@ -9,6 +21,8 @@ export type SlotUsage = {
   readonly untested: number;
   /** Attempts in flight at endpoints that answered before and are unresponsive now. */
   readonly unresponsive: number;
+  /** Hung and extra attempts in flight at all other endpoints. */
+  readonly hungAtOthers: number;
   /** Probes in flight. */
   readonly probes: number;
 };
@@ -22,15 +36,21 @@ const MIN_UNTESTED_SLOTS = 10;
  */
 const FIRST_ATTEMPT_SHARE = 0.75;
 
+/** All hung attempts together may use this share of the slots, and those of one endpoint this share. */
+const HUNG_SHARE = { together: 1 / 2, each: 1 / 8 };
+
 /**
  * How the slots are shared among the endpoints.
  * - A responsive endpoint may use all slots except a reserve: twice the recent peaks of the other endpoints, at least one slot
  *   in 40 (for endpoints that are new), at most a quarter of the slots.
  * - All untested endpoints together may use half of the slots that unresponsive endpoints leave free. One of them may use at most
  *   as many slots as it leaves to the next one, so a few untested endpoints cannot keep out a new one.
+ * - Hung attempts of one endpoint may use an eighth of the slots, at least one slot, as long as all of them together use less than
+ *   half of the slots. Extra attempts of this endpoint may use as many slots again.
  * - Probes may use an eighth of the slots.
  */
-export function slotShare({ slots, reservedByOthers, untested, unresponsive, probes }: SlotUsage): SlotShare {
+export function slotShare(usage: SlotUsage): SlotShare {
+  const { slots, reservedByOthers, untested, unresponsive, hungAtOthers, probes } = usage;
   const minReserve = Math.max(Math.floor(slots / 40), slots >= 8 ? 1 : 0);
   const reserve = Math.min(Math.max(2 * reservedByOthers, minReserve), Math.floor(slots / 4));
   const free = slots - unresponsive;
@@ -39,6 +59,10 @@ export function slotShare({ slots, reservedByOthers, untested, unresponsive, pro
     responsive: slots - reserve,
     untested: untestedSlots - untested,
     firstAttempt: untested < FIRST_ATTEMPT_SHARE * free,
+    hung: Math.max(
+      1,
+      Math.floor(Math.min(HUNG_SHARE.each * slots, HUNG_SHARE.together * slots - hungAtOthers)),
+    ),
     probe: probes < Math.max(1, slots / 8),
   };
 }

@@ -18,9 +18,9 @@ export type EndpointStateRow = {
   readonly waiting: number;
   /** Messages in the parked stream for this key, of all workers together, as last listed; null: not known. */
   readonly parked: number | null;
-  /** Attempts of the last BREAKER_WINDOW_MS that succeeded. */
+  /** Attempts of the last 10 s that succeeded. */
   readonly successes: number;
-  /** Attempts of the last BREAKER_WINDOW_MS that failed. */
+  /** Attempts of the last 10 s that failed. */
   readonly failures: number;
   readonly lastError: string | null;
   /** When this state began, in milliseconds since 1970. `silent`, `probing` and `failing` count as one state. */

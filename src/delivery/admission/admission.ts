@@ -1,20 +1,24 @@
-import { EndpointLimiter, type EndpointLimits, signalOf } from '../../core/capacity/endpoint-limiter.ts';
+import { type AttemptKind, EndpointLimiter } from '../../core/capacity/endpoint-limiter.ts';
+import type { EndpointLimits } from '../../core/capacity/endpoint-limits.ts';
+import { signalOf } from '../../core/capacity/limiter-signal.ts';
 import type { Target } from '../../core/request/target.ts';
-import { type Attempt, describeFailure, isDelivered } from '../../core/retry/attempt.ts';
+import type { Attempt } from '../../core/retry/attempt.ts';
 import { LazyTimer } from '../../runtime/lazy-timer.ts';
+import { noteOutcome } from './endpoint-status.ts';
+import { GrantedPermit, type PermitOwner } from './granted-permit.ts';
 import type { AdmissionOptions } from './options.ts';
+import { pullMore } from './parked-queue.ts';
+import { PermitRules } from './permit-rules.ts';
 import { SlotAccounting } from './slot-accounting.ts';
 import {
   type AdmissionRequest,
   isUnhealthy,
-  isWaitOver,
   newTrackedEndpoint,
   type Permit,
-  pullMore,
   type Rejected,
-  rejectionReason,
   type TrackedEndpoint,
   type Waiter,
+  waitingAt,
 } from './tracked-endpoint.ts';
 import { TrackedEndpoints } from './tracked-endpoints.ts';
 
@@ -28,7 +32,7 @@ const STOPPING = 'this worker is stopping';
 const NO_ANSWER = 'the endpoint does not answer';
 
 /** Grants permits, so that one healthy endpoint gets nearly all slots, and an endpoint that hangs leaves slots to the others. */
-export class Admission {
+export class Admission implements PermitOwner {
   /** The most endpoints that this worker tracks. */
   readonly maxEndpoints: number;
   readonly #options: AdmissionOptions;
@@ -36,6 +40,7 @@ export class Admission {
   /** Endpoints with attempts in flight, or with messages that wait in slots. */
   readonly #busy = new Set<TrackedEndpoint>();
   readonly #slots: SlotAccounting;
+  readonly #rules: PermitRules;
   #limitsOf: (endpointKey: string) => EndpointLimits;
   /** Messages that wait in their slots. */
   waiting = 0;
@@ -48,6 +53,7 @@ export class Admission {
     this.#timer = new LazyTimer(CHECK_EVERY_MS, () => this.#checkAll(), { clock: options.clock });
     this.maxEndpoints = options.maxEndpoints;
     this.#slots = new SlotAccounting(options.slots);
+    this.#rules = new PermitRules(options, this.#slots);
     this.#limitsOf = () => options.limits;
     this.#endpoints = new TrackedEndpoints({
       max: options.maxEndpoints,
@@ -58,25 +64,24 @@ export class Admission {
 
   /** Grants a permit, waits for one in the message's slot, or rejects. The caller parks a rejected message. */
   admit(target: Target, request: AdmissionRequest): Permit | Rejected | Promise<Permit | Rejected> {
-    const { isParkedCopy, cannotPark } = request;
+    const { cannotPark } = request;
     if (this.#closed) return { kind: 'noCapacity', reason: STOPPING };
     const now = this.#options.clock.now();
     const endpoint = this.#endpointFor(target.endpointKey, target.origin);
-    const isInTurn = !endpoint.hasBacklog || isParkedCopy;
-    const outstanding = isParkedCopy ? 0 : (endpoint.consumer?.outstanding() ?? 0);
-    if (isInTurn && endpoint.waiters.length === 0 && this.#availablePermits(endpoint, now) > outstanding)
-      return this.#grant(endpoint, now);
-    if (!cannotPark || endpoint.limiter.limits.paused !== null) {
-      const reason = rejectionReason(endpoint, now, {
-        isParkedCopy,
-        isSlowest: this.#isSlowest(endpoint),
-        isStarvedByOthers: this.#isStarvedByOthers(endpoint),
-        maxHeld: this.#busy.size > 1 ? this.#options.slots / 2 : null,
-      });
-      if (reason !== null) return this.#reject(endpoint, reason, now);
+    const kind = kindOf(request);
+    const waiters = waitersOf(endpoint, kind);
+    if (waiters.length === 0 && this.#rules.mayStart(endpoint, request, kind, now))
+      return this.#grant(endpoint, kind, now);
+    if (kind === 'fresh' && this.#rules.mayStartExtra(endpoint, now))
+      return this.#grant(endpoint, kind, now, true);
+    const held = { waiting: this.waiting, isAlone: this.#busy.size <= 1 };
+    const awaitsProbe = this.#rules.mayAwaitProbe(endpoint, kind, now, held);
+    if (!awaitsProbe && (!cannotPark || endpoint.limiter.limits.paused !== null)) {
+      const rejected = this.#rules.rejection(endpoint, kind, now, held);
+      if (rejected !== null) return rejected;
     }
     return new Promise((resolve) => {
-      endpoint.waiters.push({ since: now, isParkedCopy, cannotPark, resolve });
+      waiters.push({ since: now, kind, cannotPark, awaitsProbe, resolve });
       this.waiting++;
       this.#watch(endpoint);
     });
@@ -97,10 +102,11 @@ export class Admission {
     return limiter.limits.paused !== null || !limiter.breaker.isClosed();
   }
 
-  /** How many messages of the endpoint's own queue may be sent now. */
-  capacityFor(endpoint: TrackedEndpoint): number {
+  /** How many messages of one of the endpoint's own queues may be sent now. */
+  capacityFor(endpoint: TrackedEndpoint, kind: AttemptKind = 'parked'): number {
     if (this.#closed) return 0;
-    return Math.max(0, this.#availablePermits(endpoint, this.#options.clock.now()) - endpoint.waiters.length);
+    const permits = this.#rules.availablePermits(endpoint, kind, this.#options.clock.now());
+    return Math.max(0, permits - waitersOf(endpoint, kind).length);
   }
 
   /** Replaces the limits of all endpoints, as operators and settings give them. */
@@ -118,7 +124,7 @@ export class Admission {
   close(): void {
     this.#closed = true;
     for (const endpoint of this.#busy) {
-      for (const waiter of endpoint.waiters.splice(0))
+      for (const waiter of [...endpoint.waiters.splice(0), ...endpoint.waitingRetries.splice(0)])
         this.#answer(waiter, { kind: 'noCapacity', reason: STOPPING });
     }
   }
@@ -136,73 +142,43 @@ export class Admission {
     return endpoint;
   }
 
-  #availablePermits(endpoint: TrackedEndpoint, now: number): number {
-    return endpoint.limiter.availablePermits(now, this.#slots.shareFor(endpoint));
-  }
-
-  #grant(endpoint: TrackedEndpoint, now: number): Permit {
-    let isProbe = false;
-    this.#slots.track(endpoint, () => {
-      isProbe = endpoint.limiter.acquire(now);
-    });
+  #grant(endpoint: TrackedEndpoint, kind: AttemptKind, now: number, isExtra = false): Permit {
+    const permit = new GrantedPermit(endpoint, kind === 'retry', this);
+    this.#slots.track(endpoint, () => endpoint.limiter.acquire(permit, now, isExtra));
     endpoint.usedAt = now;
     this.#watch(endpoint);
-    return { kind: 'permit', release: (attempt) => this.#release(endpoint, attempt, isProbe) };
+    return permit;
   }
 
-  #release(endpoint: TrackedEndpoint, attempt: Attempt, isProbe: boolean): void {
+  onReleased(permit: GrantedPermit, attempt: Attempt): void {
     const now = this.#options.clock.now();
+    const { endpoint } = permit;
     const { outcome, durationMs } = attempt;
-    endpoint.lastError = describeFailure(outcome) ?? endpoint.lastError;
-    // A 404 is an answer, but does not deliver the webhook.
-    if (isDelivered(outcome)) {
-      endpoint.deliveredAt = attempt.startedAt + durationMs;
-      endpoint.failures = 0;
-    } else if (signalOf(outcome) !== 'ignore') endpoint.failures++;
-    const retryAfterMs = outcome.kind === 'responded' ? (outcome.retryAfterMs ?? 0) : 0;
+    const signal = signalOf(outcome);
+    noteOutcome(endpoint, attempt, signal);
+    const asked = outcome.kind === 'responded' ? (outcome.retryAfterMs ?? 0) : 0;
+    const retryAfterMs = Math.min(asked, this.#options.retryAfterMaxMs);
     this.#slots.track(endpoint, () =>
-      endpoint.limiter.release(
-        {
-          signal: signalOf(outcome),
-          isProbe,
-          durationMs,
-          retryAfterMs: Math.min(retryAfterMs, this.#options.retryAfterMaxMs),
-        },
-        now,
-        this.#options.random(),
-      ),
+      endpoint.limiter.release(permit, { signal, durationMs, retryAfterMs }, now, this.#options.random()),
     );
     this.#admitWaiters(endpoint, now);
     pullMore(endpoint);
   }
 
   #admitWaiters(endpoint: TrackedEndpoint, now: number): void {
-    const { waiters } = endpoint;
-    while (waiters.length > 0 && this.#availablePermits(endpoint, now) > 0)
-      this.#answer(waiters.shift()!, this.#grant(endpoint, now));
+    for (const waiters of [endpoint.waiters, endpoint.waitingRetries]) {
+      while (waiters.length > 0) {
+        const { kind } = waiters[0]!;
+        const hasPermit = this.#rules.availablePermits(endpoint, kind, now) > 0;
+        if (!hasPermit && (kind !== 'fresh' || !this.#rules.mayStartExtra(endpoint, now))) break;
+        this.#answer(waiters.shift()!, this.#grant(endpoint, kind, now, !hasPermit));
+      }
+    }
   }
 
   #answer({ resolve }: Waiter, answer: Permit | Rejected): void {
     this.waiting--;
     resolve(answer);
-  }
-
-  #isSlowest({ limiter }: TrackedEndpoint): boolean {
-    // While this worker is busy, the slowness may be its own.
-    return limiter.isSlow() && !this.#options.isBusy();
-  }
-
-  #isStarvedByOthers(endpoint: TrackedEndpoint): boolean {
-    return (
-      this.waiting >= this.#options.slots / 8 &&
-      endpoint.limiter.isStarvedByOthers(this.#slots.shareFor(endpoint))
-    );
-  }
-
-  /** If the endpoint is unhealthy or slow, later messages must queue behind this one. A short peak does not cause a backlog. */
-  #reject(endpoint: TrackedEndpoint, reason: string, now: number): Rejected {
-    if (isUnhealthy(endpoint, now) || this.#isSlowest(endpoint)) endpoint.hasBacklog = true;
-    return { kind: 'noCapacity', reason };
   }
 
   #watch(endpoint: TrackedEndpoint): void {
@@ -221,30 +197,38 @@ export class Admission {
       if (stalledMs > STALL_MS) endpoint.limiter.shiftClock(stalledMs);
       this.#slots.track(endpoint, () => endpoint.limiter.refresh(now));
       this.#admitWaiters(endpoint, now);
-      this.#endWaits(endpoint, now);
-      if (endpoint.limiter.inFlight === 0 && endpoint.waiters.length === 0) this.#busy.delete(endpoint);
+      this.#endWaits(endpoint, endpoint.waiters, now);
+      this.#endWaits(endpoint, endpoint.waitingRetries, now);
+      if (endpoint.limiter.inFlight === 0 && waitingAt(endpoint) === 0) this.#busy.delete(endpoint);
     }
     if (this.#busy.size === 0) this.#timer.stop();
   }
 
-  #endWaits(endpoint: TrackedEndpoint, now: number): void {
-    const { unresponsiveAfterMs } = this.#options;
+  #endWaits(endpoint: TrackedEndpoint, waiters: Waiter[], now: number): void {
+    const { limiter } = endpoint;
     const isUnhealthyNow = isUnhealthy(endpoint, now);
     for (;;) {
       // Waiters are in arrival order: the first waiter has waited longest.
-      const [first] = endpoint.waiters;
-      if (first === undefined) return;
-      const share = this.#slots.shareFor(endpoint);
-      if (!isUnhealthyNow && !isWaitOver(endpoint, first, now, unresponsiveAfterMs, share)) return;
-      endpoint.waiters.shift();
-      if (first.cannotPark && endpoint.limiter.limits.paused === null) {
-        this.#answer(first, this.#grant(endpoint, now));
+      const [first] = waiters;
+      if (first === undefined || !this.#rules.isWaitOver(endpoint, first, isUnhealthyNow, now)) return;
+      waiters.shift();
+      if (first.cannotPark && limiter.limits.paused === null) {
+        this.#answer(first, this.#grant(endpoint, first.kind, now));
         continue;
       }
       // Later messages would wait in vain, too: they queue behind this one.
-      endpoint.hasBacklog = true;
+      if (first.kind !== 'retry') endpoint.hasBacklog = true;
       const reason = isUnhealthyNow ? NO_ANSWER : 'the endpoint had no permit within PARK_AFTER_MS';
       this.#answer(first, { kind: 'noCapacity', reason });
     }
   }
+}
+
+function kindOf({ isRetry, isParkedCopy }: AdmissionRequest): AttemptKind {
+  if (isRetry) return 'retry';
+  return isParkedCopy ? 'parked' : 'fresh';
+}
+
+function waitersOf({ waiters, waitingRetries }: TrackedEndpoint, kind: AttemptKind): Waiter[] {
+  return kind === 'retry' ? waitingRetries : waiters;
 }

@@ -1,5 +1,7 @@
+import type { LimiterSignal } from '../../core/capacity/limiter-signal.ts';
 import type { EndpointStateRow, EndpointStatus } from '../../core/records/endpoint-state.ts';
-import { isIdle, type TrackedEndpoint } from './tracked-endpoint.ts';
+import { type Attempt, describeFailure, isDelivered } from '../../core/retry/attempt.ts';
+import { isIdle, parkedOf, type TrackedEndpoint, waitingAt } from './tracked-endpoint.ts';
 
 /**
  * Returns the state of an endpoint now, and the reason in a sentence for a person. The sentence must stay true until the next
@@ -12,7 +14,7 @@ export function statusOf(
   now: number,
   at: number,
 ): { state: EndpointStatus; why: string | null } {
-  const { limiter, waiters, hasBacklog } = endpoint;
+  const { limiter, hasBacklog } = endpoint;
   const { breaker, limits, inFlight } = limiter;
   if (limits.paused !== null) return { state: 'paused', why: limits.paused };
   if (isIdle(endpoint, now)) return { state: 'flowing', why: null };
@@ -30,7 +32,7 @@ export function statusOf(
       state: 'silent',
       why: `${inFlight} attempts are in flight, and the endpoint answers none of them`,
     };
-  if (hasBacklog || waiters.length > 0)
+  if (hasBacklog || waitingAt(endpoint) > 0)
     return {
       state: 'full',
       why: 'more messages come than the endpoint or its limits allow: the rest waits in its parked queue',
@@ -49,14 +51,25 @@ export function stateRowOf(endpoint: TrackedEndpoint, now: number, at: number): 
     url: endpoint.url ?? '',
     state,
     inFlight: endpoint.limiter.inFlight,
-    waiting: endpoint.waiters.length,
-    parked: endpoint.parked,
+    waiting: waitingAt(endpoint),
+    parked: parkedOf(endpoint),
     successes,
     failures,
     lastError: endpoint.lastError,
     since: endpoint.since,
     why,
   };
+}
+
+/** Notes what the attempt says for the reports. */
+export function noteOutcome(endpoint: TrackedEndpoint, attempt: Attempt, signal: LimiterSignal): void {
+  const { outcome, startedAt, durationMs } = attempt;
+  endpoint.lastError = describeFailure(outcome) ?? endpoint.lastError;
+  // A 404 is an answer, but does not deliver the webhook.
+  if (isDelivered(outcome)) {
+    endpoint.deliveredAt = startedAt + durationMs;
+    endpoint.failures = 0;
+  } else if (signal !== 'ignore') endpoint.failures++;
 }
 
 /**

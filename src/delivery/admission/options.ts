@@ -1,4 +1,5 @@
-import type { EndpointLimits, LimiterOptions } from '../../core/capacity/endpoint-limiter.ts';
+import type { LimiterOptions } from '../../core/capacity/endpoint-limiter.ts';
+import type { EndpointLimits } from '../../core/capacity/endpoint-limits.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
 /** Options that all endpoint limiters share. */

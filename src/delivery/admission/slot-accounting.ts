@@ -1,4 +1,4 @@
-import type { SlotShare } from '../../core/capacity/endpoint-limiter.ts';
+import type { SlotShare } from '../../core/capacity/slot-share.ts';
 import { slotShare } from '../../core/capacity/slot-share.ts';
 import type { TrackedEndpoint } from './tracked-endpoint.ts';
 
@@ -15,6 +15,8 @@ const PEAK_WINDOW_MS = 10_000;
 export class SlotAccounting {
   readonly #slots: number;
   readonly #inFlight = { responsive: 0, untested: 0, unresponsive: 0 };
+  /** Attempts outside of the windows of their endpoints: hung and extra ones. */
+  #outside = 0;
   #probes = 0;
   #reserved = 0;
   #peaksStartedAt = 0;
@@ -28,7 +30,9 @@ export class SlotAccounting {
       slots: this.#slots,
       reservedByOthers: this.#reserved - endpoint.reservedSlots,
       untested: this.#inFlight.untested,
-      unresponsive: this.#inFlight.unresponsive,
+      // Slots of attempts that are hung are not free either.
+      unresponsive: this.#inFlight.unresponsive + this.#outside,
+      hungAtOthers: this.#outside - endpoint.limiter.outsideWindow,
       probes: this.#probes,
     });
   }
@@ -36,12 +40,14 @@ export class SlotAccounting {
   /** Every change of an endpoint limiter must run in here, so that the sums stay right. */
   track(endpoint: TrackedEndpoint, change: () => void): void {
     const { limiter } = endpoint;
-    this.#inFlight[limiter.responsiveness] -= limiter.inFlight;
+    this.#inFlight[limiter.responsiveness] -= limiter.inWindow;
+    this.#outside -= limiter.outsideWindow;
     this.#probes -= limiter.probes;
     change();
-    this.#inFlight[limiter.responsiveness] += limiter.inFlight;
+    this.#inFlight[limiter.responsiveness] += limiter.inWindow;
+    this.#outside += limiter.outsideWindow;
     this.#probes += limiter.probes;
-    endpoint.peak = Math.max(endpoint.peak, limiter.inFlight);
+    endpoint.peak = Math.max(endpoint.peak, limiter.inWindow);
     this.#updateReserve(endpoint);
   }
 
@@ -57,7 +63,7 @@ export class SlotAccounting {
     this.#peaksStartedAt = now;
     for (const endpoint of endpoints) {
       endpoint.previousPeak = agoMs < 2 * PEAK_WINDOW_MS ? endpoint.peak : 0;
-      endpoint.peak = endpoint.limiter.inFlight;
+      endpoint.peak = endpoint.limiter.inWindow;
       this.#updateReserve(endpoint);
     }
   }

@@ -1,11 +1,14 @@
-import type { EndpointLimiter, SlotShare } from '../../core/capacity/endpoint-limiter.ts';
+import type { AttemptKind, EndpointLimiter } from '../../core/capacity/endpoint-limiter.ts';
+import { parkedQueueKey } from '../../core/parked-queue-key.ts';
 import type { EndpointStateRow, EndpointStatus } from '../../core/records/endpoint-state.ts';
 import type { Attempt } from '../../core/retry/attempt.ts';
 
 /** The message that asks for a permit. */
 export type AdmissionRequest = {
-  /** The message comes from the parked queue of its endpoint. */
+  /** The message comes from a parked queue of its endpoint. */
   readonly isParkedCopy: boolean;
+  /** The message was tried before. */
+  readonly isRetry: boolean;
   /**
    * The message cannot be parked. So it waits, and gets a permit even without capacity, unless an operator has paused the
    * endpoint.
@@ -20,8 +23,10 @@ export type Rejected = { readonly kind: 'noCapacity'; readonly reason: string };
 /** A message that waits in its slot. */
 export type Waiter = {
   readonly since: number;
-  readonly isParkedCopy: boolean;
+  readonly kind: AttemptKind;
   readonly cannotPark: boolean;
+  /** The message waits to be the probe of an open circuit breaker. */
+  readonly awaitsProbe: boolean;
   resolve(answer: Permit | Rejected): void;
 };
 
@@ -35,18 +40,35 @@ export interface QueueConsumer {
   stop(): Promise<void>;
 }
 
+/** One of the two parked queues of an endpoint, as this worker knows it. */
+export type ParkedQueue = {
+  readonly key: string;
+  readonly endpoint: TrackedEndpoint;
+  /** The messages of the queue were tried before. */
+  readonly isTried: boolean;
+  /** The consumer that pulls from the queue; null: none does now. */
+  consumer: QueueConsumer | null;
+  /** Messages in the queue at the last count; null: not counted yet. */
+  messages: number | null;
+  /** When this worker last parked a message there, on the clock of `AdmissionOptions`. */
+  parkedAt: number;
+};
+
 /** An endpoint, as this worker knows it. */
 export type TrackedEndpoint = {
   readonly key: string;
   /** The origin; null if only the key is known, from the parked queue. */
   url: string | null;
   readonly limiter: EndpointLimiter;
+  /** First attempts that wait in their slots, and retries that do. */
   readonly waiters: Waiter[];
-  /** Messages are parked, and new messages queue behind them. */
+  readonly waitingRetries: Waiter[];
+  /** The parked queues of messages that were not tried, and of messages that were tried before. */
+  readonly untried: ParkedQueue;
+  readonly tried: ParkedQueue;
+  /** Messages that were not tried are parked, and new messages queue behind them. */
   hasBacklog: boolean;
-  /** The consumer that pulls from the parked queue; null: none does now. */
-  consumer: QueueConsumer | null;
-  /** `pullMore` is scheduled for the consumer. */
+  /** `pullMore` is scheduled for the consumers of the parked queues. */
   isWakePending: boolean;
   /** When the last attempt started, on the clock of `AdmissionOptions.clock`. */
   usedAt: number;
@@ -82,13 +104,13 @@ export function newTrackedEndpoint(
   limiter: EndpointLimiter,
   now: number,
 ): TrackedEndpoint {
-  return {
+  const endpoint = {
     key,
     url,
     limiter,
     waiters: [],
+    waitingRetries: [],
     hasBacklog: false,
-    consumer: null,
     isWakePending: false,
     usedAt: now,
     isEvicted: false,
@@ -103,9 +125,35 @@ export function newTrackedEndpoint(
     since: 0,
     lastReported: null,
     reportedAt: now,
-    parked: null,
+  } as unknown as TrackedEndpoint;
+  // Each queue knows its endpoint.
+  return Object.assign(endpoint, {
+    untried: newParkedQueue(endpoint, false),
+    tried: newParkedQueue(endpoint, true),
+  });
+}
+
+function newParkedQueue(endpoint: TrackedEndpoint, isTried: boolean): ParkedQueue {
+  return {
+    key: parkedQueueKey(endpoint.key, isTried ? 1 : 0),
+    endpoint,
+    isTried,
+    consumer: null,
+    messages: null,
     parkedAt: Number.NEGATIVE_INFINITY,
   };
+}
+
+/** Messages in both parked queues of the endpoint at the last count; null: not counted yet. */
+export function parkedOf({ untried, tried }: TrackedEndpoint): number | null {
+  return untried.messages === null && tried.messages === null
+    ? null
+    : (untried.messages ?? 0) + (tried.messages ?? 0);
+}
+
+/** How many messages wait in slots for a permit of the endpoint. */
+export function waitingAt({ waiters, waitingRetries }: TrackedEndpoint): number {
+  return waiters.length + waitingRetries.length;
 }
 
 /** True if the endpoint is paused, does not answer, or answers only with failures. */
@@ -125,71 +173,11 @@ const EVICT_AFTER_MS = 600_000;
  * True if the endpoint had no attempt and no message for EVICT_AFTER_MS, so that its statistics are outdated. An endpoint is
  * not idle before its open circuit breaker may probe, because a Retry-After may keep the breaker open for longer.
  */
-export function isIdle(
-  { limiter, waiters, consumer, hasBacklog, parked, usedAt }: TrackedEndpoint,
-  now: number,
-): boolean {
+export function isIdle(endpoint: TrackedEndpoint, now: number): boolean {
+  const { limiter, untried, tried, hasBacklog, usedAt } = endpoint;
+  const isRead = untried.consumer !== null || tried.consumer !== null;
   const isWanted =
-    limiter.inFlight > 0 || waiters.length > 0 || consumer !== null || hasBacklog || (parked ?? 0) > 0;
+    limiter.inFlight > 0 || waitingAt(endpoint) > 0 || isRead || hasBacklog || (parkedOf(endpoint) ?? 0) > 0;
   const isOpen = !limiter.breaker.isClosed() && !limiter.breaker.isHalfOpen(now);
   return !isWanted && !isOpen && now - usedAt > EVICT_AFTER_MS;
-}
-
-/**
- * Makes the consumer of the parked queue pull more. Runs in the next event loop iteration, because the slot is free only then.
- */
-export function pullMore(endpoint: TrackedEndpoint): void {
-  if (endpoint.consumer === null || endpoint.isWakePending) return;
-  endpoint.isWakePending = true;
-  setImmediate(() => {
-    endpoint.isWakePending = false;
-    endpoint.consumer?.pullMore();
-  });
-}
-
-/** Conditions for a message to wait in its slot. */
-type WaitConditions = {
-  readonly isParkedCopy: boolean;
-  /** The endpoint is slow, and uses all its permits: waiting messages would hold slots that other endpoints need. */
-  readonly isSlowest: boolean;
-  /** Many untested endpoints have attempts in flight, and many messages wait in slots already. */
-  readonly isStarvedByOthers: boolean;
-  /**
-   * The most slots that attempts and waiting messages of the endpoint may hold together; null: all, since no other endpoint
-   * needs them.
-   */
-  readonly maxHeld: number | null;
-};
-
-/** Returns why a message must not wait in its slot for a permit, for a person; null: the message may wait. */
-export function rejectionReason(
-  { limiter, waiters, hasBacklog }: TrackedEndpoint,
-  now: number,
-  { isParkedCopy, isSlowest, isStarvedByOthers, maxHeld }: WaitConditions,
-): string | null {
-  if (limiter.limits.paused !== null) return `paused: ${limiter.limits.paused}`;
-  if (!limiter.breaker.isClosed()) return 'the circuit breaker of the endpoint is open';
-  if (hasBacklog && !isParkedCopy) return 'earlier messages of the endpoint are parked';
-  if (limiter.responsiveness === 'unresponsive' || limiter.isUnresponsive(now))
-    return 'the endpoint does not answer';
-  if (isSlowest) return 'the endpoint is slow, and uses all its permits';
-  if (isStarvedByOthers) return 'too many other endpoints have not answered yet';
-  if (maxHeld !== null && limiter.inFlight + waiters.length >= maxHeld)
-    return 'attempts and waiting messages of the endpoint hold as many slots as they may';
-  return null;
-}
-
-/**
- * True if the message has waited PARK_AFTER_MS and the endpoint's own limit, not a lack of slots, holds it back. Growth of the
- * window restarts the wait, because waiting helps then.
- */
-export function isWaitOver(
-  { limiter }: TrackedEndpoint,
-  waiter: Waiter,
-  now: number,
-  parkAfterMs: number,
-  share: SlotShare,
-): boolean {
-  const since = Math.max(waiter.since, limiter.window.grownAt);
-  return now - since >= parkAfterMs && limiter.isSelfLimited(share);
 }

@@ -1,4 +1,4 @@
-import { isIdle, type TrackedEndpoint } from './tracked-endpoint.ts';
+import { isIdle, parkedOf, type TrackedEndpoint } from './tracked-endpoint.ts';
 
 export type TrackedEndpointsOptions = {
   /** The most endpoints that are tracked, not counting endpoints that hold a slot. MAX_TRACKED_ENDPOINTS. */
@@ -56,7 +56,11 @@ export class TrackedEndpoints {
   }
 
   #isFree(endpoint: TrackedEndpoint): boolean {
-    return endpoint.consumer === null && !this.#options.isBusy(endpoint);
+    return (
+      endpoint.untried.consumer === null &&
+      endpoint.tried.consumer === null &&
+      !this.#options.isBusy(endpoint)
+    );
   }
 
   #evict(endpoint: TrackedEndpoint): void {
@@ -66,6 +70,6 @@ export class TrackedEndpoints {
   }
 }
 
-function isHealthy({ limiter, hasBacklog, parked }: TrackedEndpoint): boolean {
-  return limiter.breaker.isClosed() && !hasBacklog && !parked;
+function isHealthy(endpoint: TrackedEndpoint): boolean {
+  return endpoint.limiter.breaker.isClosed() && !endpoint.hasBacklog && !parkedOf(endpoint);
 }

@@ -73,7 +73,11 @@ export function createOrderedSteps<M extends Message & OrderedMessage>(
         return { kind: 'noCapacity', reason: 'the message is acked already' };
       }
       // Treated as a parked copy, so that parked messages of the endpoint, which have a queue of their own, do not go first.
-      const permit = await admission.admit(target, { isParkedCopy: true, cannotPark: false });
+      const permit = await admission.admit(target, {
+        isParkedCopy: true,
+        isRetry: message.attemptNumber > 1,
+        cannotPark: false,
+      });
       // An attempt takes at most half of the ack wait. It must be over before NATS can deliver the message to another worker.
       if (permit.kind === 'noCapacity' || effects.isLeaseValid(message, ackWaitMs() / 2)) return permit;
       const outcome = { kind: 'noCapacity', reason: LEASE_OVER } as const;

@@ -1,5 +1,7 @@
+import { endpointKeyOfQueue, isTriedQueue } from '../../core/parked-queue-key.ts';
 import type { Admission } from '../admission/admission.ts';
-import { isUnhealthy, type QueueConsumer, type TrackedEndpoint } from '../admission/tracked-endpoint.ts';
+import { isUnhealthy, type ParkedQueue, type QueueConsumer } from '../admission/tracked-endpoint.ts';
+import { capacityOf } from './parked-capacity.ts';
 import { type ParkedQueueFacts, parkedPolicy } from './parked-policy.ts';
 import type { ParkedSlotShare } from './parked-share.ts';
 import type { QueueKind } from './queue-kind.ts';
@@ -22,10 +24,10 @@ const SMALL_BACKLOG = 100;
 
 /**
  * The parked queues of endpoints, taken as the endpoint limiters allow. Notes on each endpoint how many messages are parked
- * for it, so that new messages are parked behind them.
+ * for it, so that new messages are parked behind messages that were not tried.
  */
 export class ParkedKind<M extends { readonly pending: number }>
-  implements QueueKind<M, TrackedEndpoint, ParkedQueueFacts>
+  implements QueueKind<M, ParkedQueue, ParkedQueueFacts>
 {
   readonly policy: QueuePolicy<ParkedQueueFacts>;
   readonly #options: ParkedKindOptions;
@@ -37,73 +39,81 @@ export class ParkedKind<M extends { readonly pending: number }>
     this.policy = parkedPolicy(options.maxOpenQueues);
   }
 
-  facts(endpoint: TrackedEndpoint): ParkedQueueFacts {
+  facts(queue: ParkedQueue): ParkedQueueFacts {
     const { admission, now } = this.#options;
     return {
-      capacity: admission.capacityFor(endpoint),
-      isUnhealthy: isUnhealthy(endpoint, now()),
-      parked: endpoint.parked ?? 0,
+      capacity: capacityOf(queue, admission, now()),
+      isUnhealthy: isUnhealthy(queue.endpoint, now()),
+      parked: queue.messages ?? 0,
     };
   }
 
-  available(endpoint: TrackedEndpoint): number {
-    return this.#options.share.quotaFor(endpoint);
+  available(queue: ParkedQueue): number {
+    return this.#options.share.quotaFor(queue);
   }
 
-  isTracked(endpoint: TrackedEndpoint): boolean {
+  isTracked({ endpoint }: ParkedQueue): boolean {
     return !endpoint.isEvicted;
   }
 
-  onParked(endpointKey: string): TrackedEndpoint {
-    const endpoint = this.#options.admission.endpointFor(endpointKey);
-    endpoint.parked = (endpoint.parked ?? 0) + 1;
-    endpoint.parkedAt = this.#options.now();
-    return endpoint;
+  onParked(queueKey: string): ParkedQueue {
+    const queue = this.#queueOf(queueKey);
+    queue.messages = (queue.messages ?? 0) + 1;
+    queue.parkedAt = this.#options.now();
+    return queue;
   }
 
-  onListed(listed: ReadonlyMap<string, number>, startedAt: number): Iterable<TrackedEndpoint> {
+  onListed(listed: ReadonlyMap<string, number>, startedAt: number): Iterable<ParkedQueue> {
     const { admission } = this.#options;
-    const holding: TrackedEndpoint[] = [];
+    const holding: ParkedQueue[] = [];
     for (const [key, count] of this.#nextPart(listed)) {
-      const endpoint = admission.endpointFor(key);
-      const wasEmpty = endpoint.parked === null || endpoint.parked === 0;
-      endpoint.parked = count;
-      if (count >= SMALL_BACKLOG) endpoint.hasBacklog = true;
-      // Messages may be parked because the endpoint is down. So one message goes first, as a probe.
-      if (wasEmpty && endpoint.limiter.responsiveness === 'untested' && endpoint.limiter.inFlight === 0)
-        endpoint.limiter.breaker.halfOpen(startedAt);
-      holding.push(endpoint);
+      const queue = this.#queueOf(key);
+      const { endpoint, isTried } = queue;
+      const { limiter } = endpoint;
+      const wasEmpty = queue.messages === null || queue.messages === 0;
+      queue.messages = count;
+      if (count >= SMALL_BACKLOG && !isTried) endpoint.hasBacklog = true;
+      // Messages may be parked because the endpoint is down. So one message goes first, as a probe. A message that was tried may
+      // wait for its next attempt at an endpoint that answers.
+      const mayBeDown = wasEmpty && !(isTried && limiter.breaker.hasSucceeded);
+      if (mayBeDown && limiter.responsiveness === 'untested' && limiter.inFlight === 0)
+        limiter.breaker.halfOpen(startedAt);
+      holding.push(queue);
     }
-    for (const endpoint of admission.endpoints()) {
-      if (!this.isEmpty(endpoint, listed, startedAt)) continue;
-      endpoint.parked = 0;
-      endpoint.hasBacklog = false;
+    for (const { untried, tried } of admission.endpoints()) {
+      for (const queue of [untried, tried]) {
+        if (!this.isEmpty(queue, listed, startedAt)) continue;
+        queue.messages = 0;
+        if (!queue.isTried) queue.endpoint.hasBacklog = false;
+      }
     }
     return holding;
   }
 
-  isEmpty(
-    { key, parkedAt }: TrackedEndpoint,
-    listed: ReadonlyMap<string, number>,
-    startedAt: number,
-  ): boolean {
+  isEmpty({ key, parkedAt }: ParkedQueue, listed: ReadonlyMap<string, number>, startedAt: number): boolean {
     return !listed.has(key) && parkedAt < startedAt;
   }
 
-  onOpened(endpoint: TrackedEndpoint, consumer: QueueConsumer): void {
-    this.#options.share.add(endpoint);
-    endpoint.consumer = consumer;
+  onOpened(queue: ParkedQueue, consumer: QueueConsumer): void {
+    this.#options.share.add(queue);
+    queue.consumer = consumer;
   }
 
-  onMessage(endpoint: TrackedEndpoint, { pending }: M): void {
-    endpoint.parked = pending;
+  onMessage(queue: ParkedQueue, { pending }: M): void {
+    const { endpoint, isTried } = queue;
+    queue.messages = pending;
     // This is the last parked message: new messages need not queue behind it.
-    if (pending === 0 && !isUnhealthy(endpoint, this.#options.now())) endpoint.hasBacklog = false;
+    if (pending === 0 && !isTried && !isUnhealthy(endpoint, this.#options.now())) endpoint.hasBacklog = false;
   }
 
-  onClosed(endpoint: TrackedEndpoint): void {
-    this.#options.share.remove(endpoint);
-    endpoint.consumer = null;
+  onClosed(queue: ParkedQueue): void {
+    this.#options.share.remove(queue);
+    queue.consumer = null;
+  }
+
+  #queueOf(queueKey: string): ParkedQueue {
+    const { untried, tried } = this.#options.admission.endpointFor(endpointKeyOfQueue(queueKey));
+    return isTriedQueue(queueKey) ? tried : untried;
   }
 
   /**

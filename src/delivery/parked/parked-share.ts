@@ -1,5 +1,7 @@
 import type { Admission } from '../admission/admission.ts';
-import type { TrackedEndpoint } from '../admission/tracked-endpoint.ts';
+import { claimOf } from '../admission/parked-queue.ts';
+import type { ParkedQueue } from '../admission/tracked-endpoint.ts';
+import { capacityOf } from './parked-capacity.ts';
 
 export type ParkedSlotShareOptions = {
   readonly admission: Admission;
@@ -26,7 +28,7 @@ const SPARE_SHARE = 1 / 40;
 /** Divides the slots between new and parked messages. Parked messages go first, up to MAX_SHARE. */
 export class ParkedSlotShare {
   readonly #options: ParkedSlotShareOptions;
-  readonly #endpoints = new Set<TrackedEndpoint>();
+  readonly #queues = new Set<ParkedQueue>();
   #busy = 0;
   #reserved = 0;
   #reservedAt = Number.NEGATIVE_INFINITY;
@@ -35,13 +37,13 @@ export class ParkedSlotShare {
     this.#options = options;
   }
 
-  /** The parked queue of the endpoint is open, until `remove`. */
-  add(endpoint: TrackedEndpoint): void {
-    this.#endpoints.add(endpoint);
+  /** The parked queue is open, until `remove`. */
+  add(queue: ParkedQueue): void {
+    this.#queues.add(queue);
   }
 
-  remove(endpoint: TrackedEndpoint): void {
-    this.#endpoints.delete(endpoint);
+  remove(queue: ParkedQueue): void {
+    this.#queues.delete(queue);
   }
 
   /** A parked message has a slot, until `finished`. */
@@ -59,7 +61,7 @@ export class ParkedSlotShare {
     if (now() - this.#reservedAt >= RESERVED_FOR_MS) {
       this.#reservedAt = now();
       this.#reserved = 0;
-      for (const endpoint of this.#endpoints) this.#reserved += this.#wants(endpoint);
+      for (const queue of this.#queues) this.#reserved += this.#wants(queue);
     }
     return Math.min(
       free(),
@@ -67,15 +69,15 @@ export class ParkedSlotShare {
     );
   }
 
-  /** How many messages may be asked for from the endpoint's parked queue, including messages that are asked for already. */
-  quotaFor(endpoint: TrackedEndpoint): number {
-    const { admission, free, outstanding } = this.#options;
+  /** How many messages may be asked for from the parked queue, including messages that are asked for already. */
+  quotaFor(queue: ParkedQueue): number {
+    const { admission, free, outstanding, now } = this.#options;
     let claimed = 0;
-    for (const other of this.#endpoints) if (other !== endpoint) claimed += claimOf(other);
+    for (const other of this.#queues) if (other !== queue) claimed += claimOf(other);
     return Math.min(
-      admission.capacityFor(endpoint),
+      capacityOf(queue, admission, now()),
       // An empty queue is asked for one message, because messages that are not yet due are not counted.
-      Math.max(1, endpoint.parked ?? 0),
+      Math.max(1, queue.messages ?? 0),
       Math.min(free() - outstanding(), this.#left()) - claimed,
     );
   }
@@ -84,12 +86,8 @@ export class ParkedSlotShare {
     return Math.max(1, Math.floor(MAX_SHARE * this.#options.slots)) - this.#busy;
   }
 
-  #wants(endpoint: TrackedEndpoint): number {
-    return Math.min(this.#options.admission.capacityFor(endpoint), endpoint.parked ?? 0);
+  #wants(queue: ParkedQueue): number {
+    const { admission, now } = this.#options;
+    return Math.min(capacityOf(queue, admission, now()), queue.messages ?? 0);
   }
-}
-
-/** Slots for messages that were asked for. A pull on an empty queue needs no slot. */
-function claimOf({ consumer, parked }: TrackedEndpoint): number {
-  return consumer === null ? 0 : Math.min(consumer.outstanding(), parked ?? 0);
 }

@@ -1,6 +1,7 @@
 import { Match, type Msg, type MsgHdrs } from 'nats';
 // The client's own parser of ack subjects, to which newer servers add tokens. The package does not export the parser.
 import { parseInfo } from 'nats/lib/jetstream/jsmsg.js';
+import { endpointKeyOfQueue } from '../../core/parked-queue-key.ts';
 import { isDayBucket, scheduledBucket } from '../../core/scheduled-queue.ts';
 import { lastToken } from '../../core/subject.ts';
 import { boundedKey, ORDERED_COPIES, parkedKey } from '../streams/copy-subjects.ts';
@@ -155,7 +156,7 @@ export function parkedMessage(message: Msg, streamCreatedAt: number): ReceivedMe
     source,
     isParkedCopy: true,
     orderingKey: null,
-    parkedEndpointKey: source !== null && scheduledBucket(queue) === null ? queue : null,
+    parkedEndpointKey: source !== null && scheduledBucket(queue) === null ? endpointKeyOfQueue(queue) : null,
     notBefore: isDayBucket(queue) ? null : (source?.notBefore ?? null),
   });
 }

@@ -1,6 +1,7 @@
 /** The facts in the headers of a copy. */
 
 import { Header, isWorkerHeader } from '../../core/message/nats-headers.ts';
+import { endpointKeyOfQueue } from '../../core/parked-queue-key.ts';
 import { scheduledBucket } from '../../core/scheduled-queue.ts';
 import { escapedHeader, headerText } from '../messages/headers.ts';
 import type { ReceivedMessage } from '../messages/received-message.ts';
@@ -44,8 +45,9 @@ export function copyHeaderBlock(message: ReceivedMessage, copy: CopyHeaders): Ui
 
 /**
  * All scheduled queues share one key in the `Nats-Msg-Id`, because a message moves from the queue of its day to the queue of its
- * minute. With a key per queue, both copies could be stored.
+ * minute. With a key per queue, both copies could be stored. The two queues of an endpoint share a key, too: a second delivery of a
+ * message counts as an attempt, so its copy may go to the other queue.
  */
 function messageIdKey(endpointKey: string): string {
-  return scheduledBucket(endpointKey) === null ? endpointKey : 'at';
+  return scheduledBucket(endpointKey) === null ? endpointKeyOfQueue(endpointKey) : 'at';
 }

@@ -1,5 +1,5 @@
 import type { Settings } from '../../config/settings.ts';
-import { NO_LIMITS } from '../../core/capacity/endpoint-limiter.ts';
+import { NO_LIMITS } from '../../core/capacity/endpoint-limits.ts';
 import { Admission } from '../../delivery/admission/admission.ts';
 import { EndpointReporter } from '../../delivery/admission/endpoint-report.ts';
 import { ParkedKind } from '../../delivery/parked/parked-kind.ts';
@@ -31,8 +31,6 @@ export function assembleAdmission({ settings, log, client, topology, slots, dueC
   const admission = new Admission({
     slots: settings.CONCURRENCY,
     unresponsiveAfterMs: settings.PARK_AFTER_MS,
-    failureRateThreshold: settings.BREAKER_FAILURE_RATE,
-    windowMs: settings.BREAKER_WINDOW_MS,
     retryAfterMaxMs: settings.RETRY_AFTER_MAX_MS,
     maxEndpoints: settings.MAX_TRACKED_ENDPOINTS,
     isBusy: createEventLoopMonitor(),

@@ -3,15 +3,30 @@ import { CircuitBreaker } from '../../../src/core/capacity/circuit-breaker.ts';
 
 /** The random number that neither shortens nor lengthens the open time. */
 const NO_JITTER = 0.5;
-const create = (failureRateThreshold = 0.8, windowMs = 10_000) =>
-  new CircuitBreaker({ failureRateThreshold, windowMs });
+const create = () => new CircuitBreaker();
+
+type Failure = {
+  isProbe?: boolean;
+  isEvidence?: boolean;
+  durationMs?: number;
+  retryAfterMs?: number;
+  startedAt?: number;
+};
+
+function fail(breaker: CircuitBreaker, now: number, failure: Failure = {}, random = NO_JITTER): void {
+  breaker.onFailure(
+    { startedAt: now, isProbe: false, isEvidence: true, durationMs: 0, retryAfterMs: 0, hung: 0, ...failure },
+    now,
+    random,
+  );
+}
 
 /** Reports one attempt per millisecond: `F` for a failure, `s` for a success. Returns the time after the last one. */
 function play(breaker: CircuitBreaker, results: string, from = 0): number {
   let now = from;
   for (const result of results) {
-    if (result === 's') breaker.onSuccess(now);
-    else breaker.onFailure(now, false, 0, 0, NO_JITTER);
+    if (result === 's') breaker.onSuccess(now, now);
+    else fail(breaker, now);
     now++;
   }
   return now;
@@ -26,9 +41,16 @@ describe('a circuit breaker', () => {
     ['ten failures in a row', `ssssss${'F'.repeat(10)}`, false],
     ['failures of half of 200 attempts', 'Fs'.repeat(100), true],
     ['four failures in five attempts, too few to judge', 'sFFFF', true],
-    ['eight failures in ten attempts', 'sFFFFsFFFF', false],
-    ['seven failures in ten attempts', 'sFFFssFFFF', true],
-  ])('after %s ("%s") is closed: %s', (_what, results, closed) => {
+    ['eight failures in ten attempts, not in a row', 'sFFFFsFFFF', true],
+    ['nine failures in ten, for long', 'sFFFFFFFFF'.repeat(40), true],
+    ['nine failures in ten, then 69 more in a row', `${'sFFFFFFFFF'.repeat(20)}s${'F'.repeat(69)}`, true],
+    ['nine failures in ten, then 100 in a row', `${'sFFFFFFFFF'.repeat(20)}s${'F'.repeat(100)}`, false],
+    [
+      'hardly any success, then 99 failures in a row',
+      `${`s${'F'.repeat(60)}`.repeat(5)}s${'F'.repeat(99)}`,
+      true,
+    ],
+  ])('after %s is closed: %#', (_what, results, closed) => {
     const breaker = create();
     play(breaker, results);
     expect(breaker.isClosed()).toBe(closed);
@@ -36,18 +58,48 @@ describe('a circuit breaker', () => {
 
   it('opens after ten failures in a row, however long they took', () => {
     const breaker = create();
-    breaker.onSuccess(0);
-    for (let number = 1; number <= 10; number++) breaker.onFailure(number * 60_000, false, 0, 0, NO_JITTER);
+    breaker.onSuccess(0, 0);
+    for (let number = 1; number <= 10; number++) fail(breaker, number * 60_000);
     expect(breaker.isClosed()).toBe(false);
   });
 
-  it('computes the failure rate over its window only', () => {
+  it('counts the attempts of the last 10 s', () => {
     const breaker = create();
     play(breaker, 'sFFF');
-    breaker.onSuccess(20_000);
+    breaker.onSuccess(20_000, 20_000);
     expect(breaker.counts(20_000)).toEqual({ successes: 1, failures: 0 });
-    play(breaker, 'FFF', 20_001);
+  });
+
+  it('is not opened by failures that are no evidence, however many', () => {
+    const breaker = create();
+    for (let now = 0; now < 500; now++) fail(breaker, now, { isEvidence: false });
     expect(breaker.isClosed()).toBe(true);
+  });
+
+  it('is opened again by a probe that fails, also if the failure is no evidence', () => {
+    const breaker = create();
+    play(breaker, 'FFF');
+    fail(breaker, 1000, { isProbe: true, isEvidence: false });
+    expect(breaker.isHalfOpen(1249)).toBe(false);
+  });
+
+  it('takes a timeout for older than the successes of attempts that began later', () => {
+    const breaker = create();
+    for (let number = 0; number < 50; number++) {
+      breaker.onSuccess(1000 + number, 1001 + number);
+      fail(breaker, 1001 + number, { startedAt: number });
+    }
+    for (let number = 0; number < 50; number++) fail(breaker, 1100, { startedAt: number });
+    expect(breaker.isClosed()).toBe(true);
+  });
+
+  it('lets a message that has just arrived be the probe a fifth earlier, but not before a Retry-After', () => {
+    const [breaker, asking] = [create(), create()];
+    play(breaker, 'FFF');
+    expect([201, 202].map((now) => breaker.isHalfOpenForFresh(now))).toEqual([false, true]);
+    expect(breaker.isHalfOpen(202)).toBe(false);
+    for (const now of [0, 1, 2]) fail(asking, now, { retryAfterMs: 60_000 });
+    expect([60_001, 60_002].map((now) => asking.isHalfOpenForFresh(now))).toEqual([false, true]);
   });
 
   it('is half-open when its open time is over', () => {
@@ -61,7 +113,7 @@ describe('a circuit breaker', () => {
   it('closes at a success, and then counts from zero', () => {
     const breaker = create();
     play(breaker, 'F'.repeat(5));
-    breaker.onSuccess(2000);
+    breaker.onSuccess(2000, 2000);
     expect(breaker.isClosed()).toBe(true);
     play(breaker, 'F'.repeat(8), 2001);
     expect(breaker.isClosed()).toBe(true);
@@ -76,7 +128,7 @@ describe('a circuit breaker', () => {
     const breaker = create();
     play(breaker, 'F'.repeat(3));
     const now = 2 + outageMs;
-    breaker.onFailure(now, true, 5, 0, NO_JITTER);
+    fail(breaker, now, { isProbe: true, durationMs: 5 });
     expect(breaker.openUntil).toBe(now + openMs);
   });
 
@@ -84,7 +136,7 @@ describe('a circuit breaker', () => {
     const breaker = create();
     play(breaker, 'F'.repeat(5));
     const waits = [100, 2000, 30_000].map((durationMs) => {
-      breaker.onFailure(1000, true, durationMs, 0, NO_JITTER);
+      fail(breaker, 1000, { isProbe: true, durationMs });
       return breaker.openUntil! - 1000;
     });
     expect(waits).toEqual([500, 10_000, 30_000]);
@@ -104,7 +156,7 @@ describe('a circuit breaker', () => {
   ])('stays open for the Retry-After of an attempt that %s', (_when, before) => {
     const breaker = create();
     const now = play(breaker, before);
-    breaker.onFailure(now, false, 0, 60_000, NO_JITTER);
+    fail(breaker, now, { retryAfterMs: 60_000 });
     expect(breaker.openUntil).toBe(now + 60_000);
   });
 
@@ -115,7 +167,7 @@ describe('a circuit breaker', () => {
     ] as const) {
       const breaker = create();
       play(breaker, 'F'.repeat(2));
-      breaker.onFailure(2, false, 0, 0, random);
+      fail(breaker, 2, {}, random);
       expect(breaker.openUntil).toBe(2 + ms);
     }
   });
@@ -124,14 +176,14 @@ describe('a circuit breaker', () => {
     const breaker = create();
     breaker.halfOpen(5);
     expect(breaker.isHalfOpen(5)).toBe(true);
-    breaker.onSuccess(6);
+    breaker.onSuccess(6, 6);
     expect(breaker.isClosed()).toBe(true);
   });
 
   it('keeps its open time when it is made half-open while it is open', () => {
     const breaker = create();
     play(breaker, 'F'.repeat(2));
-    breaker.onFailure(2, false, 0, 60_000, NO_JITTER);
+    fail(breaker, 2, { retryAfterMs: 60_000 });
     breaker.halfOpen(3);
     expect(breaker.openUntil).toBe(60_002);
   });

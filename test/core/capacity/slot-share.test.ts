@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { slotShare } from '../../../src/core/capacity/slot-share.ts';
 
-const IDLE = { slots: 256, reservedByOthers: 0, untested: 0, unresponsive: 0, probes: 0 };
+const IDLE = { slots: 256, reservedByOthers: 0, untested: 0, unresponsive: 0, hungAtOthers: 0, probes: 0 };
 
 describe('a responsive endpoint', () => {
   it.each([
@@ -45,5 +45,14 @@ describe('an endpoint without any attempt', () => {
     expect(slotShare({ ...IDLE, untested: 192 }).firstAttempt).toBe(false);
     expect(slotShare({ ...IDLE, untested: 11, unresponsive: 240 }).firstAttempt).toBe(true);
     expect(slotShare({ ...IDLE, untested: 12, unresponsive: 240 }).firstAttempt).toBe(false);
+  });
+});
+
+describe('hung attempts of an endpoint', () => {
+  it('have an eighth of the slots, as long as all of them have less than half', () => {
+    expect(slotShare(IDLE).hung).toBe(32);
+    expect(slotShare({ ...IDLE, hungAtOthers: 100 }).hung).toBe(28);
+    expect(slotShare({ ...IDLE, hungAtOthers: 128 }).hung).toBe(1);
+    expect(slotShare({ ...IDLE, slots: 1 }).hung).toBe(1);
   });
 });

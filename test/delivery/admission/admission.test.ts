@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { NO_LIMITS } from '../../../src/core/capacity/endpoint-limiter.ts';
+import { NO_LIMITS } from '../../../src/core/capacity/endpoint-limits.ts';
 import type { Target } from '../../../src/core/request/target.ts';
 import type { Attempt, Outcome } from '../../../src/core/retry/attempt.ts';
 import { Admission } from '../../../src/delivery/admission/admission.ts';
@@ -8,8 +8,9 @@ import { HandClock } from '../../support/hand-clock.ts';
 
 const SLOTS = 100;
 const MAX_ENDPOINTS = 1000;
-const FRESH = { isParkedCopy: false, cannotPark: false };
-const PARKED = { isParkedCopy: true, cannotPark: false };
+const FRESH = { isParkedCopy: false, isRetry: false, cannotPark: false };
+const RETRY = { isParkedCopy: false, isRetry: true, cannotPark: false };
+const PARKED = { isParkedCopy: true, isRetry: false, cannotPark: false };
 
 let clock: HandClock;
 let admission: Admission;
@@ -18,8 +19,6 @@ beforeEach(() => {
   admission = new Admission({
     slots: SLOTS,
     unresponsiveAfterMs: 200,
-    failureRateThreshold: 0.8,
-    windowMs: 10_000,
     retryAfterMaxMs: 3_600_000,
     maxEndpoints: MAX_ENDPOINTS,
     isBusy: () => false,
@@ -188,12 +187,32 @@ describe('a failing endpoint', () => {
 
   it('gets nothing except one probe after a while', async () => {
     fail('down');
-    expect(admit('down')).toMatchObject({ kind: 'noCapacity' });
+    expect(admit('down', PARKED)).toMatchObject({ kind: 'noCapacity' });
     await clock.advanceAsync(1001);
     expect([permitFor('down', PARKED).kind, admit('down', PARKED)]).toMatchObject([
       'permit',
       { kind: 'noCapacity' },
     ]);
+  });
+
+  it('is probed by a message that has just arrived: it waits for that if the time is near', async () => {
+    fail('down');
+    const { count, permits } = requestPermits(1, 'down');
+    expect([count('waits'), permitFor('down').kind]).toEqual([1, 'noCapacity']);
+    await clock.advanceAsync(225);
+    expect(count('permit')).toBe(1);
+    expect(admit('down', PARKED)).toMatchObject({ kind: 'noCapacity' });
+    permits[0]!.release(SUCCESS);
+    expect(admit('down', PARKED)).toMatchObject({ kind: 'permit' });
+  });
+
+  it('is probed by a message that has just arrived, though earlier messages are parked', async () => {
+    fail('down', 10_000);
+    expect(admit('down')).toMatchObject({ kind: 'noCapacity' });
+    admission.endpointFor('down').hasBacklog = true;
+    await clock.advanceAsync(10_001);
+    expect(permitFor('down').kind).toBe('permit');
+    expect(admit('down')).toMatchObject({ kind: 'noCapacity' });
   });
 
   it('gets no probe before the time of its Retry-After', async () => {
@@ -205,7 +224,7 @@ describe('a failing endpoint', () => {
   });
 
   it('gets its parked messages before new ones when it has recovered', async () => {
-    fail('down');
+    fail('down', 1000);
     admit('down');
     await clock.advanceAsync(1001);
     permitFor('down', PARKED).release(SUCCESS);
@@ -218,6 +237,52 @@ describe('a failing endpoint', () => {
     await grow('success');
     fail('down');
     expect(requestPermits(SLOTS, 'success').count('permit')).toBe(98);
+  });
+});
+
+describe('a message that is retried', () => {
+  it('has half of the window, and leaves no permit of first attempts unused', () => {
+    const { count } = requestPermits(20, 'new', RETRY);
+    expect([count('permit'), count('waits')]).toEqual([5, 15]);
+    expect(requestPermits(20, 'new').count('permit')).toBe(5);
+  });
+
+  it('does not queue behind parked messages that were not tried, nor they behind it', async () => {
+    admission.endpointFor('any').hasBacklog = true;
+    expect(admit('any', RETRY)).toMatchObject({ kind: 'permit' });
+    requestPermits(20, 'any', RETRY);
+    await clock.advanceAsync(250);
+    admission.endpointFor('any').hasBacklog = false;
+    expect(admit('any', PARKED)).toMatchObject({ kind: 'permit' });
+  });
+
+  it('opens nothing when it fails, and does not hold back what comes when it hangs', async () => {
+    await grow('good');
+    for (let round = 0; round < 50; round++) permitFor('good', RETRY).release(responded(503));
+    for (let number = 0; number < 5; number++) permitFor('good', RETRY);
+    await clock.advanceAsync(1000);
+    expect(admission.isClosedFor(target('good'))).toBe(false);
+    expect(requestPermits(50, 'good').count('permit')).toBe(50);
+  });
+});
+
+describe('an endpoint that is silent about some of its messages', () => {
+  it('gets messages that have just arrived, one in each 200 ms, though earlier ones are parked', async () => {
+    await grow('some');
+    const { permits } = requestPermits(12, 'some');
+    permitFor('some').release(SUCCESS);
+    await clock.advanceAsync(250);
+    admission.endpointFor('some').hasBacklog = true;
+    expect([permits.length, permitFor('some').kind, permitFor('some').kind]).toEqual([
+      12,
+      'permit',
+      'noCapacity',
+    ]);
+    await clock.advanceAsync(200);
+    expect(permitFor('some').kind).toBe('permit');
+    for (const permit of permits)
+      permit.release(attempt({ kind: 'timedOut', phase: 'response', afterMs: 450 }));
+    expect([...admission.endpoints()].map(({ limiter }) => limiter.inFlight)).toEqual([2]);
   });
 });
 
@@ -244,18 +309,18 @@ describe('a rate limit', () => {
 describe('a message that cannot be parked', () => {
   it('waits, and is then admitted beyond the limit of its endpoint', async () => {
     requestPermits(10, 'hangs');
-    const { count } = requestPermits(1, 'hangs', { isParkedCopy: false, cannotPark: true });
+    const { count } = requestPermits(1, 'hangs', { ...FRESH, cannotPark: true });
     await clock.advanceAsync(250);
     expect(count('permit')).toBe(1);
   });
 
   it('is rejected if its endpoint is paused, even while the message waits', async () => {
     requestPermits(10, 'any');
-    const { count } = requestPermits(1, 'any', { isParkedCopy: false, cannotPark: true });
+    const { count } = requestPermits(1, 'any', { ...FRESH, cannotPark: true });
     admission.applyLimits(() => ({ ...NO_LIMITS, paused: 'moving house' }));
     await clock.advanceAsync(250);
     expect(count('noCapacity')).toBe(1);
-    expect(admit('any', { isParkedCopy: false, cannotPark: true })).toMatchObject({ kind: 'noCapacity' });
+    expect(admit('any', { ...FRESH, cannotPark: true })).toMatchObject({ kind: 'noCapacity' });
   });
 });
 
@@ -275,7 +340,7 @@ describe('an idle endpoint', () => {
     for (const permit of requestPermits(10, 'down').permits) permit.release(responded(503));
     for (const permit of requestPermits(10, 'later').permits) permit.release(responded(503, 3_600_000));
     for (const permit of requestPermits(10, 'waits').permits) permit.release(responded(503));
-    admission.endpointFor('waits').parked = 1;
+    admission.endpointFor('waits').untried.messages = 1;
     await clock.advanceAsync(600_000);
     admission.evictIdle();
     expect([...admission.endpoints()]).toHaveLength(4);

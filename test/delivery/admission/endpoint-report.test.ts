@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { NO_LIMITS } from '../../../src/core/capacity/endpoint-limiter.ts';
+import { NO_LIMITS } from '../../../src/core/capacity/endpoint-limits.ts';
 import type { Target } from '../../../src/core/request/target.ts';
 import type { Attempt } from '../../../src/core/retry/attempt.ts';
 import { Admission } from '../../../src/delivery/admission/admission.ts';
@@ -19,8 +19,6 @@ beforeEach(async () => {
   admission = new Admission({
     slots: 64,
     unresponsiveAfterMs: 200,
-    failureRateThreshold: 0.8,
-    windowMs: 10_000,
     retryAfterMaxMs: 3_600_000,
     maxEndpoints: 10_000,
     isBusy: () => false,
@@ -37,7 +35,7 @@ beforeEach(async () => {
 
 const target = (key: string) => ({ endpointKey: key, origin: `https://${key}.example` }) as unknown as Target;
 const permitFor = (key: string, isParkedCopy = false) =>
-  admission.admit(target(key), { isParkedCopy, cannotPark: false }) as Permit;
+  admission.admit(target(key), { isParkedCopy, isRetry: false, cannotPark: false }) as Permit;
 const answer = (status: number, retryAfterMs: number | null = null): Attempt => ({
   outcome: { kind: 'responded', status, retryAfterMs, excerpt: null },
   startedAt: 0,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { NO_LIMITS } from '../../../src/core/capacity/endpoint-limiter.ts';
+import { NO_LIMITS } from '../../../src/core/capacity/endpoint-limits.ts';
 import type { Target } from '../../../src/core/request/target.ts';
 import type { Attempt } from '../../../src/core/retry/attempt.ts';
 import { Admission } from '../../../src/delivery/admission/admission.ts';
@@ -66,8 +66,6 @@ beforeEach(() => {
   admission = new Admission({
     slots: SLOTS,
     unresponsiveAfterMs: 200,
-    failureRateThreshold: 0.8,
-    windowMs: 10_000,
     retryAfterMaxMs: 3_600_000,
     maxEndpoints: 16,
     isBusy: () => false,
@@ -88,7 +86,7 @@ const answer = (status: number): Attempt => ({
   durationMs: 5,
 });
 const pass = (key: string, isParkedCopy: boolean) =>
-  admission.admit(target(key), { isParkedCopy, cannotPark: false }) as Permit;
+  admission.admit(target(key), { isParkedCopy, isRetry: false, cannotPark: false }) as Permit;
 const passes = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
 function fail(key: string): void {
@@ -105,7 +103,11 @@ describe('more parked queues than tracked endpoints', () => {
       await passes(1000);
       for (const key of drains.keys()) {
         seen.add(key);
-        const answered = admission.admit(target(key), { isParkedCopy: true, cannotPark: false });
+        const answered = admission.admit(target(key), {
+          isParkedCopy: true,
+          isRetry: false,
+          cannotPark: false,
+        });
         if ('release' in answered) answered.release(answer(503));
       }
       expect([...admission.endpoints()].length).toBeLessThanOrEqual(16);
@@ -172,10 +174,10 @@ describe('a parked queue', () => {
     queued.set('a', 500);
     start();
     await passes(100);
-    expect(admission.admit(target('a'), { isParkedCopy: false, cannotPark: false })).toMatchObject({
-      kind: 'noCapacity',
-    });
     pass('a', true).release(answer(200));
+    expect(
+      admission.admit(target('a'), { isParkedCopy: false, isRetry: false, cannotPark: false }),
+    ).toMatchObject({ kind: 'noCapacity' });
     queued.clear();
     drains.get('a')!.onMessage({ pending: 0 });
     expect(pass('a', false).kind).toBe('permit');
@@ -199,6 +201,32 @@ describe('a parked queue', () => {
   });
 });
 
+describe('the queue of messages that were tried', () => {
+  it('is read beside the other one, and sends nothing that comes now behind it', async () => {
+    queued.set('a', 5).set('again.a', 500);
+    start();
+    await passes(100);
+    pass('a', true).release(answer(200));
+    await passes(100);
+    expect([...drains.keys()].sort()).toEqual(['a', 'again.a']);
+    drains.get('a')!.onMessage({ pending: 0 });
+    expect(pass('a', false).kind).toBe('permit');
+    expect(admission.endpointFor('a')).toMatchObject({ untried: { messages: 0 }, tried: { messages: 500 } });
+    expect([...admission.endpoints()].map(({ key }) => key)).toEqual(['a']);
+  });
+
+  it('is not probed while a message waits that was not tried, unless that one does not come', async () => {
+    start();
+    fail('down');
+    drainer.onParked('down');
+    drainer.onParked('again.down');
+    await passes(350);
+    expect([...drains.keys()]).toEqual(['down']);
+    await passes(1000);
+    expect([...drains.keys()].sort()).toEqual(['again.down', 'down']);
+  });
+});
+
 describe('more parked queues than may be open at once', () => {
   it('take turns', async () => {
     for (let number = 0; number < 10; number++) queued.set(`q${number}`, 1);
@@ -217,7 +245,7 @@ describe('an empty parked queue', () => {
     await passes(100);
     queued.delete('a');
     await passes(5100);
-    expect(admission.endpointFor('a')).toMatchObject({ parked: 0, hasBacklog: false });
+    expect(admission.endpointFor('a')).toMatchObject({ untried: { messages: 0 }, hasBacklog: false });
   });
 
   it('does not stay open', async () => {

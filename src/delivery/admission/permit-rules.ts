@@ -1,0 +1,103 @@
+import type { AttemptKind } from '../../core/capacity/endpoint-limiter.ts';
+import type { AdmissionOptions } from './options.ts';
+import { outstandingOf } from './parked-queue.ts';
+import type { SlotAccounting } from './slot-accounting.ts';
+import {
+  type AdmissionRequest,
+  isUnhealthy,
+  type Rejected,
+  type TrackedEndpoint,
+  type Waiter,
+} from './tracked-endpoint.ts';
+import { isWaitOver, mayAwaitProbe, rejectionReason } from './wait-rules.ts';
+
+/** Messages that wait to be probes may use this share of the slots. */
+const AWAITING_PROBE_SHARE = 1 / 8;
+
+/** What all endpoints hold. */
+export type HeldSlots = {
+  /** Messages that wait in their slots. */
+  readonly waiting: number;
+  /** No other endpoint has attempts in flight or waiting messages. */
+  readonly isAlone: boolean;
+};
+
+/** Decides which message of an endpoint starts, waits in its slot or is rejected, given the slots of all endpoints. */
+export class PermitRules {
+  readonly #options: AdmissionOptions;
+  readonly #slots: Pick<SlotAccounting, 'shareFor'>;
+
+  constructor(options: AdmissionOptions, slots: Pick<SlotAccounting, 'shareFor'>) {
+    this.#options = options;
+    this.#slots = slots;
+  }
+
+  /** How many more attempts of this kind may start now. */
+  availablePermits(endpoint: TrackedEndpoint, kind: AttemptKind, now: number): number {
+    return endpoint.limiter.availablePermits(now, this.#slots.shareFor(endpoint), kind);
+  }
+
+  /** True if it is the message's turn, and the endpoint has capacity besides the messages that were asked for. */
+  mayStart(
+    endpoint: TrackedEndpoint,
+    { isParkedCopy }: AdmissionRequest,
+    kind: AttemptKind,
+    now: number,
+  ): boolean {
+    // A message that has just arrived is the best probe: parked messages may have failed everywhere.
+    const isProbe = kind === 'fresh' && !endpoint.limiter.breaker.isClosed();
+    if (kind === 'fresh' && endpoint.hasBacklog && !isProbe) return false;
+    const outstanding = isParkedCopy || isProbe ? 0 : outstandingOf(endpoint);
+    return this.availablePermits(endpoint, kind, now) > outstanding;
+  }
+
+  /** True if a message that has just arrived may start although the endpoint has no capacity, or its turn has not come. */
+  mayStartExtra(endpoint: TrackedEndpoint, now: number): boolean {
+    return endpoint.limiter.mayStartExtra(now, this.#slots.shareFor(endpoint));
+  }
+
+  /** True if the message waits in its slot to be the probe of an open circuit breaker. */
+  mayAwaitProbe(endpoint: TrackedEndpoint, kind: AttemptKind, now: number, { waiting }: HeldSlots): boolean {
+    const { slots, unresponsiveAfterMs } = this.#options;
+    return waiting < AWAITING_PROBE_SHARE * slots && mayAwaitProbe(endpoint, kind, now, unresponsiveAfterMs);
+  }
+
+  /** Why the message is not admitted; null: the message waits in its slot. */
+  rejection(endpoint: TrackedEndpoint, kind: AttemptKind, now: number, held: HeldSlots): Rejected | null {
+    const isSlowest = this.#isSlowest(endpoint);
+    const isHungUp = endpoint.limiter.isHungUp(this.#slots.shareFor(endpoint), kind);
+    const reason = rejectionReason(endpoint, now, {
+      kind,
+      isSlowest,
+      isHungUp,
+      isStarvedByOthers: this.#isStarvedByOthers(endpoint, held),
+      maxHeld: held.isAlone ? null : this.#options.slots / 2,
+    });
+    if (reason === null) return null;
+    // If the endpoint is unhealthy or slow, later messages must queue behind this one. A short peak does not cause a backlog.
+    if (kind !== 'retry' && (isSlowest || isHungUp || isUnhealthy(endpoint, now))) endpoint.hasBacklog = true;
+    return { kind: 'noCapacity', reason };
+  }
+
+  /** True if the message must not wait in its slot any longer. */
+  isWaitOver(endpoint: TrackedEndpoint, first: Waiter, isUnhealthyNow: boolean, now: number): boolean {
+    const { unresponsiveAfterMs } = this.#options;
+    const isPaused = endpoint.limiter.limits.paused !== null;
+    if (first.awaitsProbe && !isPaused && !endpoint.limiter.breaker.isClosed())
+      return now - first.since > unresponsiveAfterMs;
+    return (
+      isUnhealthyNow || isWaitOver(endpoint, first, now, unresponsiveAfterMs, this.#slots.shareFor(endpoint))
+    );
+  }
+
+  #isSlowest({ limiter }: TrackedEndpoint): boolean {
+    // While this worker is busy, the slowness may be its own.
+    return limiter.isSlow() && !this.#options.isBusy();
+  }
+
+  #isStarvedByOthers(endpoint: TrackedEndpoint, { waiting }: HeldSlots): boolean {
+    return (
+      waiting >= this.#options.slots / 8 && endpoint.limiter.isStarvedByOthers(this.#slots.shareFor(endpoint))
+    );
+  }
+}

@@ -1,0 +1,24 @@
+import type { Admission } from '../admission/admission.ts';
+import { claimOf } from '../admission/parked-queue.ts';
+import type { ParkedQueue } from '../admission/tracked-endpoint.ts';
+
+/**
+ * While the circuit breaker of an endpoint is half-open, a message that was tried before waits for this long, in milliseconds, if
+ * untried messages are parked: one of them may be the probe. Longer waits would keep an endpoint closed whose untried messages do
+ * not come, because they are not due or another worker holds them.
+ */
+const TRIED_PROBE_AFTER_MS = 1000;
+
+/** How many messages of the parked queue may be sent now, by the endpoint limiter. */
+export function capacityOf(
+  queue: ParkedQueue,
+  admission: Pick<Admission, 'capacityFor'>,
+  now: number,
+): number {
+  const { endpoint, isTried } = queue;
+  const capacity = admission.capacityFor(endpoint, isTried ? 'retry' : 'parked');
+  if (!isTried) return Math.max(0, capacity - claimOf(endpoint.tried));
+  const { breaker } = endpoint.limiter;
+  const isAfterUntried = !breaker.isClosed() && (endpoint.untried.messages ?? 0) > 0;
+  return isAfterUntried && !breaker.isHalfOpen(now - TRIED_PROBE_AFTER_MS) ? 0 : capacity;
+}
