@@ -84,6 +84,7 @@ it.each<Case>([
   { bad: 'fails', badInTen: 5 },
   { bad: 'fails', badInTen: 9 },
   { bad: 'hangs', badInTen: 5 },
+  { bad: 'hangs', badInTen: 9 },
   { bad: 'fails', badInTen: 5, isRow: true },
 ])('messages that always fail affect only themselves: %o', { timeout: 300_000 }, async (each) => {
   const found = await run(await openScene(), each);

@@ -6,6 +6,8 @@ export class AttemptInFlight {
   /** The message was tried before. */
   readonly isRetry: boolean;
   startedAt = 0;
+  /** Attempts of the endpoint in the order of their start. */
+  number = 0;
   /** The attempt tests an endpoint whose circuit breaker is half-open. */
   isProbe = false;
   /** Where the attempt counts. `none`: it is over, or has not begun. */
@@ -32,6 +34,7 @@ export class AttemptsInFlight {
   #hungRetries = 0;
   #extra = 0;
   #probes = 0;
+  #started = 0;
 
   get total(): number {
     return this.#inWindow + this.#hung + this.#extra;
@@ -72,6 +75,7 @@ export class AttemptsInFlight {
 
   start(attempt: AttemptInFlight, now: number, isProbe: boolean, isExtra: boolean): void {
     attempt.startedAt = now;
+    attempt.number = ++this.#started;
     attempt.isProbe = isProbe;
     if (isProbe) this.#probes++;
     if (isExtra) {

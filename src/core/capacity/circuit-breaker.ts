@@ -26,7 +26,8 @@ type Counts = { successes: number; failures: number };
 
 /** A failed attempt, as the breaker sees it. */
 export type FailedAttempt = {
-  readonly startedAt: number;
+  /** Of the attempts in the order of their start. */
+  readonly number: number;
   readonly isProbe: boolean;
   /** The failure may open the breaker. False for a retry that reached the host: the message may be the cause. */
   readonly isEvidence: boolean;
@@ -94,9 +95,10 @@ export class CircuitBreaker {
     this.#openSince = now;
   }
 
-  onSuccess(startedAt: number, now: number): void {
+  /** @param number Of the attempts in the order of their start. */
+  onSuccess(number: number, now: number): void {
     this.#rotate(now);
-    this.#run.onSuccess(startedAt);
+    this.#run.onSuccess(number);
     if (this.#openUntil !== null) this.#close();
     this.#current.successes++;
   }
@@ -108,7 +110,7 @@ export class CircuitBreaker {
     this.#current.failures++;
     if (this.#openUntil === null) {
       if (!isEvidence) return;
-      this.#run.onFailure(failed.startedAt);
+      this.#run.onFailure(failed.number);
       if (!this.#run.isOutage(failed.hung)) return;
       this.#openSince = now;
       this.#open(now, durationMs, retryAfterMs, random);

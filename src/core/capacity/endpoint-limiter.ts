@@ -26,8 +26,8 @@ const IDLE_RESET_MS = 10_000;
 const SLOW_FACTOR = 3;
 /** Weight of the newest response time in the mean. */
 const EWMA_WEIGHT = 0.1;
-/** Retries may use this share of a window, of a cap and of the budget for hung attempts. First attempts may use all. */
-const RETRY_SHARE = 1 / 2;
+/** Retries may use this share of a window and of a cap, and this one of the budget for hung attempts. First attempts may use all. */
+const RETRY_SHARE = { window: 1 / 2, hung: 1 / 4 };
 /** Interval between two extra attempts, in milliseconds. */
 const EXTRA_EVERY_MS = 200;
 
@@ -114,7 +114,7 @@ export class EndpointLimiter {
     const window = this.#maxInWindow(share);
     const left = Math.min(window - inWindow, share.responsive - total, allowed);
     if (kind !== 'retry') return Math.max(0, left);
-    const forRetries = Math.max(1, Math.floor(RETRY_SHARE * Math.min(window, cap)));
+    const forRetries = Math.max(1, Math.floor(RETRY_SHARE.window * Math.min(window, cap)));
     return Math.max(0, Math.min(left, forRetries - retriesInWindow));
   }
 
@@ -152,7 +152,7 @@ export class EndpointLimiter {
   isHungUp(share: SlotShare, kind: AttemptKind): boolean {
     const { hung, hungRetries } = this.#attempts;
     if (kind !== 'retry') return hung >= share.hung;
-    return hungRetries >= Math.max(1, Math.floor(RETRY_SHARE * share.hung)) || hung >= share.hung;
+    return hungRetries >= Math.max(1, Math.floor(RETRY_SHARE.hung * share.hung)) || hung >= share.hung;
   }
 
   /** True if the endpoint responds slowly: a slot that it gets stays in use for long. */
@@ -186,7 +186,7 @@ export class EndpointLimiter {
     random: number,
   ): void {
     const { signal, durationMs, retryAfterMs } = result;
-    const { startedAt, isProbe, isRetry } = attempt;
+    const { number, isProbe, isRetry } = attempt;
     this.#attempts.end(attempt);
     if (this.#attempts.inWindow === 0) this.#isStuck = false;
     if (signal === 'ignore') return;
@@ -200,13 +200,13 @@ export class EndpointLimiter {
       this.window.onSuccess(now, this.#answerTimeoutMs());
       this.#isResponsive = true;
       this.#isStuck = false;
-      this.breaker.onSuccess(startedAt, now);
+      this.breaker.onSuccess(number, now);
       return;
     }
     const isEvidence = !isRetry || isHostFailure(signal);
     if (isEvidence && signal !== 'failure') this.window.onOverload(now, this.#answerTimeoutMs());
     const hung = this.#attempts.hungFirsts;
-    const failed = { startedAt, isProbe, isEvidence, durationMs, retryAfterMs, hung };
+    const failed = { number, isProbe, isEvidence, durationMs, retryAfterMs, hung };
     this.breaker.onFailure(failed, now, random);
     if (!this.breaker.isClosed()) this.#reset();
   }

@@ -12,7 +12,8 @@ const MEMORY = 400;
 
 /**
  * What the attempts say of their endpoint: how many failed in a row, and which share succeeded before. In a row means in the order
- * of their start, because a timeout ends long after the answers that came meanwhile.
+ * of their start, because a timeout ends long after the answers that came meanwhile. The order is counted, not timed, so that a pause of
+ * the process changes nothing.
  */
 export class FailureRun {
   #length = 0;
@@ -20,25 +21,27 @@ export class FailureRun {
   #successes = 0;
   #failures = 0;
   #hasSucceeded = false;
-  #successStartedAt = Number.NEGATIVE_INFINITY;
+  /** Number of the success that started last. */
+  #lastSuccess = Number.NEGATIVE_INFINITY;
 
   get hasSucceeded(): boolean {
     return this.#hasSucceeded;
   }
 
-  onSuccess(startedAt: number): void {
+  /** @param number Of the attempts in the order of their start. */
+  onSuccess(number: number): void {
     this.#failures += this.#length;
     this.#length = 0;
     this.#successes++;
     this.#hasSucceeded = true;
-    this.#successStartedAt = Math.max(this.#successStartedAt, startedAt);
+    this.#lastSuccess = Math.max(this.#lastSuccess, number);
     if (this.#successes + this.#failures < MEMORY) return;
     this.#successes /= 2;
     this.#failures /= 2;
   }
 
-  onFailure(startedAt: number): void {
-    if (startedAt >= this.#successStartedAt) this.#length++;
+  onFailure(number: number): void {
+    if (number >= this.#lastSuccess) this.#length++;
     else this.#failures++;
   }
 

@@ -36,8 +36,11 @@ const MIN_UNTESTED_SLOTS = 10;
  */
 const FIRST_ATTEMPT_SHARE = 0.75;
 
-/** All hung attempts together may use this share of the slots, and those of one endpoint this share. */
-const HUNG_SHARE = { together: 1 / 2, each: 1 / 8 };
+/**
+ * Hung attempts of one endpoint may use `each` of the slots. While no other endpoint needs the slots, they may use `alone` of what
+ * all hung attempts together may use.
+ */
+const HUNG_SHARE = { together: 1 / 2, each: 1 / 8, alone: 3 / 4 };
 
 /**
  * How the slots are shared among the endpoints.
@@ -45,12 +48,13 @@ const HUNG_SHARE = { together: 1 / 2, each: 1 / 8 };
  *   in 40 (for endpoints that are new), at most a quarter of the slots.
  * - All untested endpoints together may use half of the slots that unresponsive endpoints leave free. One of them may use at most
  *   as many slots as it leaves to the next one, so a few untested endpoints cannot keep out a new one.
- * - Hung attempts of one endpoint may use an eighth of the slots, at least one slot, as long as all of them together use less than
- *   half of the slots. Extra attempts of this endpoint may use as many slots again.
+ * - All hung attempts together may use half of the slots that untested endpoints leave free. Those of one endpoint may use an eighth
+ *   of the slots, or three quarters of that half while other endpoints need few slots; at least one slot. Extra attempts of this
+ *   endpoint may use as many slots again.
  * - Probes may use an eighth of the slots.
  */
 export function slotShare(usage: SlotUsage): SlotShare {
-  const { slots, reservedByOthers, untested, unresponsive, hungAtOthers, probes } = usage;
+  const { slots, reservedByOthers, untested, unresponsive, probes } = usage;
   const minReserve = Math.max(Math.floor(slots / 40), slots >= 8 ? 1 : 0);
   const reserve = Math.min(Math.max(2 * reservedByOthers, minReserve), Math.floor(slots / 4));
   const free = slots - unresponsive;
@@ -59,10 +63,13 @@ export function slotShare(usage: SlotUsage): SlotShare {
     responsive: slots - reserve,
     untested: untestedSlots - untested,
     firstAttempt: untested < FIRST_ATTEMPT_SHARE * free,
-    hung: Math.max(
-      1,
-      Math.floor(Math.min(HUNG_SHARE.each * slots, HUNG_SHARE.together * slots - hungAtOthers)),
-    ),
+    hung: Math.max(1, Math.floor(hungShare(usage))),
     probe: probes < Math.max(1, slots / 8),
   };
+}
+
+function hungShare({ slots, reservedByOthers, untested, hungAtOthers }: SlotUsage): number {
+  const left = HUNG_SHARE.together * (slots - untested) - hungAtOthers;
+  const unneeded = HUNG_SHARE.together * (slots - 2 * reservedByOthers) - hungAtOthers;
+  return Math.min(left, Math.max(HUNG_SHARE.each * slots, HUNG_SHARE.alone * Math.min(left, unneeded)));
 }

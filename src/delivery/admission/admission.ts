@@ -1,4 +1,4 @@
-import { type AttemptKind, EndpointLimiter } from '../../core/capacity/endpoint-limiter.ts';
+import type { AttemptKind } from '../../core/capacity/endpoint-limiter.ts';
 import type { EndpointLimits } from '../../core/capacity/endpoint-limits.ts';
 import { signalOf } from '../../core/capacity/limiter-signal.ts';
 import type { Target } from '../../core/request/target.ts';
@@ -8,16 +8,17 @@ import { noteOutcome } from './endpoint-status.ts';
 import { GrantedPermit, type PermitOwner } from './granted-permit.ts';
 import type { AdmissionOptions } from './options.ts';
 import { pullMore } from './parked-queue.ts';
-import { PermitRules } from './permit-rules.ts';
+import { PermitRules, type Rejection } from './permit-rules.ts';
 import { SlotAccounting } from './slot-accounting.ts';
 import {
   type AdmissionRequest,
   isUnhealthy,
-  newTrackedEndpoint,
+  kindOf,
   type Permit,
   type Rejected,
   type TrackedEndpoint,
   type Waiter,
+  waitersOf,
   waitingAt,
 } from './tracked-endpoint.ts';
 import { TrackedEndpoints } from './tracked-endpoints.ts';
@@ -41,7 +42,6 @@ export class Admission implements PermitOwner {
   readonly #busy = new Set<TrackedEndpoint>();
   readonly #slots: SlotAccounting;
   readonly #rules: PermitRules;
-  #limitsOf: (endpointKey: string) => EndpointLimits;
   /** Messages that wait in their slots. */
   waiting = 0;
   #checkedAt = 0;
@@ -54,9 +54,7 @@ export class Admission implements PermitOwner {
     this.maxEndpoints = options.maxEndpoints;
     this.#slots = new SlotAccounting(options.slots);
     this.#rules = new PermitRules(options, this.#slots);
-    this.#limitsOf = () => options.limits;
-    this.#endpoints = new TrackedEndpoints({
-      max: options.maxEndpoints,
+    this.#endpoints = new TrackedEndpoints(options, {
       isBusy: (endpoint) => this.#busy.has(endpoint),
       onEvicted: (endpoint) => this.#slots.remove(endpoint),
     });
@@ -67,7 +65,7 @@ export class Admission implements PermitOwner {
     const { cannotPark } = request;
     if (this.#closed) return { kind: 'noCapacity', reason: STOPPING };
     const now = this.#options.clock.now();
-    const endpoint = this.#endpointFor(target.endpointKey, target.origin);
+    const endpoint = this.#endpoints.ensure(target.endpointKey, target.origin);
     const kind = kindOf(request);
     const waiters = waitersOf(endpoint, kind);
     if (waiters.length === 0 && this.#rules.mayStart(endpoint, request, kind, now))
@@ -77,8 +75,11 @@ export class Admission implements PermitOwner {
     const held = { waiting: this.waiting, isAlone: this.#busy.size <= 1 };
     const awaitsProbe = this.#rules.mayAwaitProbe(endpoint, kind, now, held);
     if (!awaitsProbe && (!cannotPark || endpoint.limiter.limits.paused !== null)) {
-      const rejected = this.#rules.rejection(endpoint, kind, now, held);
-      if (rejected !== null) return rejected;
+      const rejection = this.#rules.rejection(endpoint, kind, now, held);
+      if (rejection !== null) {
+        const mayWait = kind === 'fresh' && this.#rules.mayAwaitExtra(endpoint, now);
+        return mayWait ? this.#awaitExtra(endpoint, rejection, now) : rejected(endpoint, rejection);
+      }
     }
     return new Promise((resolve) => {
       waiters.push({ since: now, kind, cannotPark, awaitsProbe, resolve });
@@ -87,9 +88,22 @@ export class Admission implements PermitOwner {
     });
   }
 
+  /**
+   * Only the message that arrived last waits for an extra attempt. An earlier one is parked, and has its turn there: among many
+   * that arrived before, messages that fail would take every extra attempt.
+   */
+  #awaitExtra(endpoint: TrackedEndpoint, rejection: Rejection, now: number): Promise<Permit | Rejected> {
+    this.#rejectNewest(endpoint);
+    return new Promise((resolve) => {
+      endpoint.newest = { since: now, resolve, reject: () => resolve(rejected(endpoint, rejection)) };
+      this.waiting++;
+      this.#watch(endpoint);
+    });
+  }
+
   /** Returns the tracked endpoint. Starts to track the endpoint if this worker does not. */
   endpointFor(endpointKey: string): TrackedEndpoint {
-    return this.#endpointFor(endpointKey, null);
+    return this.#endpoints.ensure(endpointKey, null);
   }
 
   endpoints(): IterableIterator<TrackedEndpoint> {
@@ -98,7 +112,7 @@ export class Admission implements PermitOwner {
 
   /** True if the endpoint is paused or its circuit breaker is not closed. Then failed messages are parked, not nak'd. */
   isClosedFor({ endpointKey, origin }: Target): boolean {
-    const { limiter } = this.#endpointFor(endpointKey, origin);
+    const { limiter } = this.#endpoints.ensure(endpointKey, origin);
     return limiter.limits.paused !== null || !limiter.breaker.isClosed();
   }
 
@@ -111,8 +125,7 @@ export class Admission implements PermitOwner {
 
   /** Replaces the limits of all endpoints, as operators and settings give them. */
   applyLimits(limitsOf: (endpointKey: string) => EndpointLimits): void {
-    for (const endpoint of this.#endpoints.values()) endpoint.limiter.applyLimits(limitsOf(endpoint.key));
-    this.#limitsOf = limitsOf;
+    this.#endpoints.applyLimits(limitsOf);
   }
 
   /** Evicts idle endpoints that no report shows as unhealthy any more. */
@@ -126,20 +139,8 @@ export class Admission implements PermitOwner {
     for (const endpoint of this.#busy) {
       for (const waiter of [...endpoint.waiters.splice(0), ...endpoint.waitingRetries.splice(0)])
         this.#answer(waiter, { kind: 'noCapacity', reason: STOPPING });
+      this.#rejectNewest(endpoint);
     }
-  }
-
-  #endpointFor(key: string, url: string | null): TrackedEndpoint {
-    const known = this.#endpoints.get(key);
-    if (known !== undefined) {
-      known.url ??= url;
-      return known;
-    }
-    const limiter = new EndpointLimiter(this.#options);
-    limiter.applyLimits(this.#limitsOf(key));
-    const endpoint = newTrackedEndpoint(key, url, limiter, this.#options.clock.now());
-    this.#endpoints.add(endpoint);
-    return endpoint;
   }
 
   #grant(endpoint: TrackedEndpoint, kind: AttemptKind, now: number, isExtra = false): Permit {
@@ -176,6 +177,24 @@ export class Admission implements PermitOwner {
     }
   }
 
+  #admitNewest(endpoint: TrackedEndpoint, now: number): void {
+    const { newest } = endpoint;
+    if (newest === null) return;
+    if (this.#rules.mayStartExtra(endpoint, now)) {
+      endpoint.newest = null;
+      this.waiting--;
+      newest.resolve(this.#grant(endpoint, 'fresh', now, true));
+    } else if (this.#rules.isExtraWaitOver(endpoint, newest, now)) this.#rejectNewest(endpoint);
+  }
+
+  #rejectNewest(endpoint: TrackedEndpoint): void {
+    const { newest } = endpoint;
+    if (newest === null) return;
+    endpoint.newest = null;
+    this.waiting--;
+    newest.reject();
+  }
+
   #answer({ resolve }: Waiter, answer: Permit | Rejected): void {
     this.waiting--;
     resolve(answer);
@@ -199,6 +218,7 @@ export class Admission implements PermitOwner {
       this.#admitWaiters(endpoint, now);
       this.#endWaits(endpoint, endpoint.waiters, now);
       this.#endWaits(endpoint, endpoint.waitingRetries, now);
+      this.#admitNewest(endpoint, now);
       if (endpoint.limiter.inFlight === 0 && waitingAt(endpoint) === 0) this.#busy.delete(endpoint);
     }
     if (this.#busy.size === 0) this.#timer.stop();
@@ -224,11 +244,7 @@ export class Admission implements PermitOwner {
   }
 }
 
-function kindOf({ isRetry, isParkedCopy }: AdmissionRequest): AttemptKind {
-  if (isRetry) return 'retry';
-  return isParkedCopy ? 'parked' : 'fresh';
-}
-
-function waitersOf({ waiters, waitingRetries }: TrackedEndpoint, kind: AttemptKind): Waiter[] {
-  return kind === 'retry' ? waitingRetries : waiters;
+function rejected(endpoint: TrackedEndpoint, { reason, causesBacklog }: Rejection): Rejected {
+  endpoint.hasBacklog ||= causesBacklog;
+  return { kind: 'noCapacity', reason };
 }

@@ -5,7 +5,7 @@ import type { SlotAccounting } from './slot-accounting.ts';
 import {
   type AdmissionRequest,
   isUnhealthy,
-  type Rejected,
+  type NewestWaiter,
   type TrackedEndpoint,
   type Waiter,
 } from './tracked-endpoint.ts';
@@ -20,6 +20,14 @@ export type HeldSlots = {
   readonly waiting: number;
   /** No other endpoint has attempts in flight or waiting messages. */
   readonly isAlone: boolean;
+};
+
+/** Why a message must not wait in its slot. */
+export type Rejection = {
+  /** For a person. */
+  readonly reason: string;
+  /** Later messages must queue behind this one, because the endpoint is unhealthy or slow. A short peak causes no backlog. */
+  readonly causesBacklog: boolean;
 };
 
 /** Decides which message of an endpoint starts, waits in its slot or is rejected, given the slots of all endpoints. */
@@ -56,6 +64,16 @@ export class PermitRules {
     return endpoint.limiter.mayStartExtra(now, this.#slots.shareFor(endpoint));
   }
 
+  /** True if a rejected message that has just arrived may wait in its slot for the next extra attempt. */
+  mayAwaitExtra(endpoint: TrackedEndpoint, now: number): boolean {
+    return this.mayStartExtra(endpoint, now + this.#options.unresponsiveAfterMs);
+  }
+
+  /** True if the message that arrived last must not wait for an extra attempt any longer. */
+  isExtraWaitOver(endpoint: TrackedEndpoint, { since }: NewestWaiter, now: number): boolean {
+    return now - since > this.#options.unresponsiveAfterMs || !this.mayAwaitExtra(endpoint, now);
+  }
+
   /** True if the message waits in its slot to be the probe of an open circuit breaker. */
   mayAwaitProbe(endpoint: TrackedEndpoint, kind: AttemptKind, now: number, { waiting }: HeldSlots): boolean {
     const { slots, unresponsiveAfterMs } = this.#options;
@@ -63,7 +81,7 @@ export class PermitRules {
   }
 
   /** Why the message is not admitted; null: the message waits in its slot. */
-  rejection(endpoint: TrackedEndpoint, kind: AttemptKind, now: number, held: HeldSlots): Rejected | null {
+  rejection(endpoint: TrackedEndpoint, kind: AttemptKind, now: number, held: HeldSlots): Rejection | null {
     const isSlowest = this.#isSlowest(endpoint);
     const isHungUp = endpoint.limiter.isHungUp(this.#slots.shareFor(endpoint), kind);
     const reason = rejectionReason(endpoint, now, {
@@ -74,9 +92,8 @@ export class PermitRules {
       maxHeld: held.isAlone ? null : this.#options.slots / 2,
     });
     if (reason === null) return null;
-    // If the endpoint is unhealthy or slow, later messages must queue behind this one. A short peak does not cause a backlog.
-    if (kind !== 'retry' && (isSlowest || isHungUp || isUnhealthy(endpoint, now))) endpoint.hasBacklog = true;
-    return { kind: 'noCapacity', reason };
+    const causesBacklog = kind !== 'retry' && (isSlowest || isHungUp || isUnhealthy(endpoint, now));
+    return { reason, causesBacklog };
   }
 
   /** True if the message must not wait in its slot any longer. */

@@ -30,6 +30,14 @@ export type Waiter = {
   resolve(answer: Permit | Rejected): void;
 };
 
+/** A message that waits in its slot for an extra attempt, until a newer message arrives. */
+export type NewestWaiter = {
+  readonly since: number;
+  resolve(permit: Permit): void;
+  /** The message is parked. */
+  reject(): void;
+};
+
 /** Pulls the messages of one queue. */
 export interface QueueConsumer {
   /** Messages that were asked for and are about to come. They go before other messages. */
@@ -63,6 +71,8 @@ export type TrackedEndpoint = {
   /** First attempts that wait in their slots, and retries that do. */
   readonly waiters: Waiter[];
   readonly waitingRetries: Waiter[];
+  /** The message that arrived last, while it waits for an extra attempt. */
+  newest: NewestWaiter | null;
   /** The parked queues of messages that were not tried, and of messages that were tried before. */
   readonly untried: ParkedQueue;
   readonly tried: ParkedQueue;
@@ -110,6 +120,7 @@ export function newTrackedEndpoint(
     limiter,
     waiters: [],
     waitingRetries: [],
+    newest: null,
     hasBacklog: false,
     isWakePending: false,
     usedAt: now,
@@ -151,9 +162,20 @@ export function parkedOf({ untried, tried }: TrackedEndpoint): number | null {
     : (untried.messages ?? 0) + (tried.messages ?? 0);
 }
 
+/** Which kind of attempt the message asks for. */
+export function kindOf({ isRetry, isParkedCopy }: AdmissionRequest): AttemptKind {
+  if (isRetry) return 'retry';
+  return isParkedCopy ? 'parked' : 'fresh';
+}
+
+/** The messages that wait before one of this kind. */
+export function waitersOf({ waiters, waitingRetries }: TrackedEndpoint, kind: AttemptKind): Waiter[] {
+  return kind === 'retry' ? waitingRetries : waiters;
+}
+
 /** How many messages wait in slots for a permit of the endpoint. */
-export function waitingAt({ waiters, waitingRetries }: TrackedEndpoint): number {
-  return waiters.length + waitingRetries.length;
+export function waitingAt({ waiters, waitingRetries, newest }: TrackedEndpoint): number {
+  return waiters.length + waitingRetries.length + (newest === null ? 0 : 1);
 }
 
 /** True if the endpoint is paused, does not answer, or answers only with failures. */

@@ -1,8 +1,9 @@
-import { isIdle, parkedOf, type TrackedEndpoint } from './tracked-endpoint.ts';
+import { EndpointLimiter } from '../../core/capacity/endpoint-limiter.ts';
+import type { EndpointLimits } from '../../core/capacity/endpoint-limits.ts';
+import type { AdmissionOptions } from './options.ts';
+import { isIdle, newTrackedEndpoint, parkedOf, type TrackedEndpoint } from './tracked-endpoint.ts';
 
-export type TrackedEndpointsOptions = {
-  /** The most endpoints that are tracked, not counting endpoints that hold a slot. MAX_TRACKED_ENDPOINTS. */
-  readonly max: number;
+export type EndpointUse = {
   /** True if the endpoint has attempts in flight, or messages that wait in slots. */
   isBusy(endpoint: TrackedEndpoint): boolean;
   /** Called for each evicted endpoint. */
@@ -10,33 +11,57 @@ export type TrackedEndpointsOptions = {
 };
 
 /**
- * Share of `max` that is evicted at once. An eviction reads all endpoints, so that evicting one at a time would cost too much.
+ * Share of `maxEndpoints` that is evicted at once. An eviction reads all endpoints, so that evicting one at a time would cost too much.
  */
 const EVICTED_SHARE = 1 / 8;
 
 /** The endpoints that this worker tracks. An evicted endpoint is treated as new when its next message comes. */
 export class TrackedEndpoints {
-  readonly #options: TrackedEndpointsOptions;
+  readonly #options: AdmissionOptions;
+  readonly #use: EndpointUse;
   readonly #byKey = new Map<string, TrackedEndpoint>();
+  #limitsOf: (endpointKey: string) => EndpointLimits;
 
-  constructor(options: TrackedEndpointsOptions) {
+  constructor(options: AdmissionOptions, use: EndpointUse) {
     this.#options = options;
+    this.#use = use;
+    this.#limitsOf = () => options.limits;
   }
 
-  get(key: string): TrackedEndpoint | undefined {
-    return this.#byKey.get(key);
+  /**
+   * Returns the endpoint. Starts to track it if this worker does not.
+   *
+   * @param url Its origin; null: only the key is known.
+   */
+  ensure(key: string, url: string | null): TrackedEndpoint {
+    const known = this.#byKey.get(key);
+    if (known !== undefined) {
+      known.url ??= url;
+      return known;
+    }
+    const limiter = new EndpointLimiter(this.#options);
+    limiter.applyLimits(this.#limitsOf(key));
+    const endpoint = newTrackedEndpoint(key, url, limiter, this.#options.clock.now());
+    this.#add(endpoint);
+    return endpoint;
   }
 
   values(): IterableIterator<TrackedEndpoint> {
     return this.#byKey.values();
   }
 
+  /** Replaces the limits of all endpoints, and of those that are tracked later. */
+  applyLimits(limitsOf: (endpointKey: string) => EndpointLimits): void {
+    for (const endpoint of this.#byKey.values()) endpoint.limiter.applyLimits(limitsOf(endpoint.key));
+    this.#limitsOf = limitsOf;
+  }
+
   /**
    * Adds an endpoint. If there are too many, evicts healthy endpoints first, and among these the longest unused, then the
    * others.
    */
-  add(endpoint: TrackedEndpoint): void {
-    if (this.#byKey.size >= this.#options.max) this.#evictSome();
+  #add(endpoint: TrackedEndpoint): void {
+    if (this.#byKey.size >= this.#options.maxEndpoints) this.#evictSome();
     this.#byKey.set(endpoint.key, endpoint);
   }
 
@@ -52,21 +77,20 @@ export class TrackedEndpoints {
   #evictSome(): void {
     const free = [...this.#byKey.values()].filter((endpoint) => this.#isFree(endpoint));
     free.sort((a, b) => Number(isHealthy(b)) - Number(isHealthy(a)) || a.usedAt - b.usedAt);
-    for (const endpoint of free.slice(0, Math.ceil(EVICTED_SHARE * this.#options.max))) this.#evict(endpoint);
+    for (const endpoint of free.slice(0, Math.ceil(EVICTED_SHARE * this.#options.maxEndpoints)))
+      this.#evict(endpoint);
   }
 
   #isFree(endpoint: TrackedEndpoint): boolean {
     return (
-      endpoint.untried.consumer === null &&
-      endpoint.tried.consumer === null &&
-      !this.#options.isBusy(endpoint)
+      endpoint.untried.consumer === null && endpoint.tried.consumer === null && !this.#use.isBusy(endpoint)
     );
   }
 
   #evict(endpoint: TrackedEndpoint): void {
     endpoint.isEvicted = true;
     this.#byKey.delete(endpoint.key);
-    this.#options.onEvicted(endpoint);
+    this.#use.onEvicted(endpoint);
   }
 }
 

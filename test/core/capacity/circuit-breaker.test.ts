@@ -10,12 +10,12 @@ type Failure = {
   isEvidence?: boolean;
   durationMs?: number;
   retryAfterMs?: number;
-  startedAt?: number;
+  number?: number;
 };
 
 function fail(breaker: CircuitBreaker, now: number, failure: Failure = {}, random = NO_JITTER): void {
   breaker.onFailure(
-    { startedAt: now, isProbe: false, isEvidence: true, durationMs: 0, retryAfterMs: 0, hung: 0, ...failure },
+    { number: now, isProbe: false, isEvidence: true, durationMs: 0, retryAfterMs: 0, hung: 0, ...failure },
     now,
     random,
   );
@@ -59,7 +59,7 @@ describe('a circuit breaker', () => {
   it('opens after ten failures in a row, however long they took', () => {
     const breaker = create();
     breaker.onSuccess(0, 0);
-    for (let number = 1; number <= 10; number++) fail(breaker, number * 60_000);
+    for (let minute = 1; minute <= 10; minute++) fail(breaker, minute * 60_000);
     expect(breaker.isClosed()).toBe(false);
   });
 
@@ -87,9 +87,9 @@ describe('a circuit breaker', () => {
     const breaker = create();
     for (let number = 0; number < 50; number++) {
       breaker.onSuccess(1000 + number, 1001 + number);
-      fail(breaker, 1001 + number, { startedAt: number });
+      fail(breaker, 1001 + number, { number });
     }
-    for (let number = 0; number < 50; number++) fail(breaker, 1100, { startedAt: number });
+    for (let number = 0; number < 50; number++) fail(breaker, 1100, { number });
     expect(breaker.isClosed()).toBe(true);
   });
 

@@ -280,6 +280,19 @@ describe('an attempt that the endpoint is silent about', () => {
   });
 });
 
+describe('a pause of the process', () => {
+  it('does not turn failures into an outage: they started before the last success, whatever the clock says', () => {
+    const limiter = new EndpointLimiter(LIMITS);
+    for (let number = 0; number < 16; number++) acquire(limiter, 0);
+    const [good, ...bad] = heldBy(limiter).splice(0).reverse();
+    limiter.release(good!, { signal: 'success', durationMs: 5, retryAfterMs: 0 }, 5, NO_JITTER);
+    limiter.shiftClock(500);
+    for (const attempt of bad)
+      limiter.release(attempt, { signal: 'timeout', durationMs: 1000, retryAfterMs: 0 }, 1500, NO_JITTER);
+    expect(limiter.breaker.isClosed()).toBe(true);
+  });
+});
+
 describe('the attempts that a limiter counts', () => {
   it('are as many as began and did not end, whatever happens', () => {
     const step = fc.record({

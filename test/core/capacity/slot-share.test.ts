@@ -49,10 +49,15 @@ describe('an endpoint without any attempt', () => {
 });
 
 describe('hung attempts of an endpoint', () => {
-  it('have an eighth of the slots, as long as all of them have less than half', () => {
-    expect(slotShare(IDLE).hung).toBe(32);
-    expect(slotShare({ ...IDLE, hungAtOthers: 100 }).hung).toBe(28);
-    expect(slotShare({ ...IDLE, hungAtOthers: 128 }).hung).toBe(1);
-    expect(slotShare({ ...IDLE, slots: 1 }).hung).toBe(1);
+  it.each([
+    ['three quarters of half of the slots while no other endpoint needs any', IDLE, 96],
+    ['less beside untested endpoints', { ...IDLE, untested: 128 }, 48],
+    ['an eighth while another endpoint needs half of the slots', { ...IDLE, reservedByOthers: 128 }, 32],
+    ['an eighth beside as many at another endpoint', { ...IDLE, hungAtOthers: 96 }, 32],
+    ['what is left of half of the slots', { ...IDLE, hungAtOthers: 100 }, 28],
+    ['one slot when half of the slots are used up', { ...IDLE, hungAtOthers: 128 }, 1],
+    ['the only slot', { ...IDLE, slots: 1 }, 1],
+  ])('may use %s', (_what, usage, share) => {
+    expect(slotShare(usage).hung).toBe(share);
   });
 });

@@ -267,22 +267,47 @@ describe('a message that is retried', () => {
 });
 
 describe('an endpoint that is silent about some of its messages', () => {
-  it('gets messages that have just arrived, one in each 200 ms, though earlier ones are parked', async () => {
+  /** Twelve attempts hang, the endpoint answers others, and messages are parked. Returns the permits of the twelve. */
+  async function hangSome(): Promise<Permit[]> {
     await grow('some');
     const { permits } = requestPermits(12, 'some');
     permitFor('some').release(SUCCESS);
     await clock.advanceAsync(250);
     admission.endpointFor('some').hasBacklog = true;
-    expect([permits.length, permitFor('some').kind, permitFor('some').kind]).toEqual([
-      12,
-      'permit',
-      'noCapacity',
-    ]);
+    return permits;
+  }
+
+  it('gets messages that have just arrived, one in each 200 ms, though earlier ones are parked', async () => {
+    const permits = await hangSome();
+    expect(permitFor('some').kind).toBe('permit');
     await clock.advanceAsync(200);
     expect(permitFor('some').kind).toBe('permit');
     for (const permit of permits)
       permit.release(attempt({ kind: 'timedOut', phase: 'response', afterMs: 450 }));
     expect([...admission.endpoints()].map(({ limiter }) => limiter.inFlight)).toEqual([2]);
+  });
+
+  it('lets the message that arrived last wait for the next extra attempt, and rejects earlier ones', async () => {
+    await hangSome();
+    const { count } = requestPermits(4, 'some');
+    expect([count('permit'), count('noCapacity'), count('waits')]).toEqual([1, 0, 3]);
+    await clock.advanceAsync(1);
+    expect([count('permit'), count('noCapacity'), count('waits')]).toEqual([1, 2, 1]);
+    await clock.advanceAsync(224);
+    expect([count('permit'), count('noCapacity'), count('waits')]).toEqual([2, 2, 0]);
+    expect([admission.waiting, admission.endpointFor('some').newest]).toEqual([0, null]);
+  });
+
+  it.each([
+    ['the endpoint is paused', () => admission.applyLimits(() => ({ ...NO_LIMITS, paused: 'moving house' }))],
+    ['the worker stops', () => admission.close()],
+  ])('rejects the message that waits when %s', async (_when, happen) => {
+    await hangSome();
+    permitFor('some');
+    const { count } = requestPermits(1, 'some');
+    happen();
+    await clock.advanceAsync(25);
+    expect([count('noCapacity'), admission.waiting]).toEqual([1, 0]);
   });
 });
 
