@@ -25,16 +25,17 @@ export type SlotUsage = {
   readonly hungAtOthers: number;
   /** Probes in flight. */
   readonly probes: number;
+  /** The endpoint succeeded before. */
+  readonly hasSucceeded: boolean;
 };
 
-/** All untested endpoints together may always use this many slots, if there are more slots than that. */
-const MIN_UNTESTED_SLOTS = 10;
-
+/** All untested endpoints together may use this share of the slots that unresponsive endpoints leave free. */
+const UNTESTED_SHARE = 1 / 2;
 /**
- * An untested endpoint may always make its first attempt while untested endpoints together use less than this share of the slots
- * that unresponsive endpoints leave free. So many untested endpoints cannot keep a new one from its first attempt.
+ * An endpoint that succeeded before may always make its first attempt while untested endpoints together use less than this share of
+ * the same slots. So many endpoints that never answered cannot keep out an endpoint that was only idle.
  */
-const FIRST_ATTEMPT_SHARE = 0.75;
+const KNOWN_SHARE = 3 / 4;
 
 /**
  * Hung attempts of one endpoint may use `each` of the slots. While no other endpoint needs the slots, they may use `alone` of what
@@ -54,15 +55,15 @@ const HUNG_SHARE = { together: 1 / 2, each: 1 / 8, alone: 3 / 4 };
  * - Probes may use an eighth of the slots.
  */
 export function slotShare(usage: SlotUsage): SlotShare {
-  const { slots, reservedByOthers, untested, unresponsive, probes } = usage;
+  const { slots, reservedByOthers, untested, unresponsive, probes, hasSucceeded } = usage;
   const minReserve = Math.max(Math.floor(slots / 40), slots >= 8 ? 1 : 0);
   const reserve = Math.min(Math.max(2 * reservedByOthers, minReserve), Math.floor(slots / 4));
   const free = slots - unresponsive;
-  const untestedSlots = Math.max(1, Math.floor(free / 2), Math.min(free - 1, MIN_UNTESTED_SLOTS));
+  const untestedSlots = Math.max(1, Math.floor(UNTESTED_SHARE * free));
   return {
     responsive: slots - reserve,
     untested: untestedSlots - untested,
-    firstAttempt: untested < FIRST_ATTEMPT_SHARE * free,
+    firstAttempt: untested < Math.max(1, (hasSucceeded ? KNOWN_SHARE : UNTESTED_SHARE) * free),
     hung: Math.max(1, Math.floor(hungShare(usage))),
     probe: probes < Math.max(1, slots / 8),
   };

@@ -56,7 +56,7 @@ export class Admission implements PermitOwner {
     this.#rules = new PermitRules(options, this.#slots);
     this.#endpoints = new TrackedEndpoints(options, {
       isBusy: (endpoint) => this.#busy.has(endpoint),
-      onEvicted: (endpoint) => this.#slots.remove(endpoint),
+      slots: this.#slots,
     });
   }
 
@@ -145,7 +145,7 @@ export class Admission implements PermitOwner {
 
   #grant(endpoint: TrackedEndpoint, kind: AttemptKind, now: number, isExtra = false): Permit {
     const permit = new GrantedPermit(endpoint, kind === 'retry', this);
-    this.#slots.track(endpoint, () => endpoint.limiter.acquire(permit, now, isExtra));
+    this.#slots.trackStart(endpoint, now, () => endpoint.limiter.acquire(permit, now, isExtra));
     endpoint.usedAt = now;
     this.#watch(endpoint);
     return permit;

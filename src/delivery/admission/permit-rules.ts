@@ -42,7 +42,7 @@ export class PermitRules {
 
   /** How many more attempts of this kind may start now. */
   availablePermits(endpoint: TrackedEndpoint, kind: AttemptKind, now: number): number {
-    return endpoint.limiter.availablePermits(now, this.#slots.shareFor(endpoint), kind);
+    return endpoint.limiter.availablePermits(now, this.#slots.shareFor(endpoint, now), kind);
   }
 
   /** True if it is the message's turn, and the endpoint has capacity besides the messages that were asked for. */
@@ -61,7 +61,7 @@ export class PermitRules {
 
   /** True if a message that has just arrived may start although the endpoint has no capacity, or its turn has not come. */
   mayStartExtra(endpoint: TrackedEndpoint, now: number): boolean {
-    return endpoint.limiter.mayStartExtra(now, this.#slots.shareFor(endpoint));
+    return endpoint.limiter.mayStartExtra(now, this.#slots.shareFor(endpoint, now));
   }
 
   /** True if a rejected message that has just arrived may wait in its slot for the next extra attempt. */
@@ -83,12 +83,12 @@ export class PermitRules {
   /** Why the message is not admitted; null: the message waits in its slot. */
   rejection(endpoint: TrackedEndpoint, kind: AttemptKind, now: number, held: HeldSlots): Rejection | null {
     const isSlowest = this.#isSlowest(endpoint);
-    const isHungUp = endpoint.limiter.isHungUp(this.#slots.shareFor(endpoint), kind);
+    const isHungUp = endpoint.limiter.isHungUp(this.#slots.shareFor(endpoint, now), kind);
     const reason = rejectionReason(endpoint, now, {
       kind,
       isSlowest,
       isHungUp,
-      isStarvedByOthers: this.#isStarvedByOthers(endpoint, held),
+      isStarvedByOthers: this.#isStarvedByOthers(endpoint, now, held),
       maxHeld: held.isAlone ? null : this.#options.slots / 2,
     });
     if (reason === null) return null;
@@ -103,7 +103,8 @@ export class PermitRules {
     if (first.awaitsProbe && !isPaused && !endpoint.limiter.breaker.isClosed())
       return now - first.since > unresponsiveAfterMs;
     return (
-      isUnhealthyNow || isWaitOver(endpoint, first, now, unresponsiveAfterMs, this.#slots.shareFor(endpoint))
+      isUnhealthyNow ||
+      isWaitOver(endpoint, first, now, unresponsiveAfterMs, this.#slots.shareFor(endpoint, now))
     );
   }
 
@@ -112,9 +113,10 @@ export class PermitRules {
     return limiter.isSlow() && !this.#options.isBusy();
   }
 
-  #isStarvedByOthers(endpoint: TrackedEndpoint, { waiting }: HeldSlots): boolean {
+  #isStarvedByOthers(endpoint: TrackedEndpoint, now: number, { waiting }: HeldSlots): boolean {
     return (
-      waiting >= this.#options.slots / 8 && endpoint.limiter.isStarvedByOthers(this.#slots.shareFor(endpoint))
+      waiting >= this.#options.slots / 8 &&
+      endpoint.limiter.isStarvedByOthers(this.#slots.shareFor(endpoint, now))
     );
   }
 }

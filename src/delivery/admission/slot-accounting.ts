@@ -1,5 +1,5 @@
-import type { SlotShare } from '../../core/capacity/slot-share.ts';
-import { slotShare } from '../../core/capacity/slot-share.ts';
+import { Newcomers } from '../../core/capacity/newcomers.ts';
+import { type SlotShare, slotShare } from '../../core/capacity/slot-share.ts';
 import type { TrackedEndpoint } from './tracked-endpoint.ts';
 
 /**
@@ -14,6 +14,7 @@ const PEAK_WINDOW_MS = 10_000;
  */
 export class SlotAccounting {
   readonly #slots: number;
+  readonly #newcomers: Newcomers<TrackedEndpoint>;
   readonly #inFlight = { responsive: 0, untested: 0, unresponsive: 0 };
   /** Attempts outside of the windows of their endpoints: hung and extra ones. */
   #outside = 0;
@@ -23,18 +24,27 @@ export class SlotAccounting {
 
   constructor(slots: number) {
     this.#slots = slots;
+    this.#newcomers = new Newcomers(slots);
   }
 
-  shareFor(endpoint: TrackedEndpoint): SlotShare {
-    return slotShare({
-      slots: this.#slots,
-      reservedByOthers: this.#reserved - endpoint.reservedSlots,
-      untested: this.#inFlight.untested,
-      // Slots of attempts that are hung are not free either.
-      unresponsive: this.#inFlight.unresponsive + this.#outside,
-      hungAtOthers: this.#outside - endpoint.limiter.outsideWindow,
-      probes: this.#probes,
-    });
+  /** Called for each endpoint that this worker did not track before. */
+  onMet(endpoint: TrackedEndpoint): void {
+    this.#newcomers.onMet(endpoint);
+  }
+
+  shareFor(endpoint: TrackedEndpoint, now: number): SlotShare {
+    const share = this.#regularShareFor(endpoint);
+    return share.firstAttempt || !this.#newcomers.mayStart(endpoint, now)
+      ? share
+      : { ...share, firstAttempt: true };
+  }
+
+  /** As `track`, for the start of an attempt. */
+  trackStart(endpoint: TrackedEndpoint, now: number, start: () => void): void {
+    const isFirst = endpoint.limiter.inFlight === 0;
+    if (isFirst && this.#newcomers.mayStart(endpoint, now) && !this.#regularShareFor(endpoint).firstAttempt)
+      this.#newcomers.onStarted(endpoint, now);
+    this.track(endpoint, start);
   }
 
   /** Every change of an endpoint limiter must run in here, so that the sums stay right. */
@@ -49,6 +59,7 @@ export class SlotAccounting {
     this.#probes += limiter.probes;
     endpoint.peak = Math.max(endpoint.peak, limiter.inWindow);
     this.#updateReserve(endpoint);
+    if (limiter.inFlight === 0 || limiter.responsiveness === 'responsive') this.#newcomers.onEnded(endpoint);
   }
 
   /** Removes the reserve of an endpoint that holds no slot. */
@@ -66,6 +77,19 @@ export class SlotAccounting {
       endpoint.peak = endpoint.limiter.inWindow;
       this.#updateReserve(endpoint);
     }
+  }
+
+  #regularShareFor({ limiter, reservedSlots }: TrackedEndpoint): SlotShare {
+    return slotShare({
+      slots: this.#slots,
+      reservedByOthers: this.#reserved - reservedSlots,
+      untested: this.#inFlight.untested,
+      // Slots of attempts that are hung are not free either.
+      unresponsive: this.#inFlight.unresponsive + this.#outside,
+      hungAtOthers: this.#outside - limiter.outsideWindow,
+      probes: this.#probes,
+      hasSucceeded: limiter.breaker.hasSucceeded,
+    });
   }
 
   #updateReserve(endpoint: TrackedEndpoint): void {

@@ -1,13 +1,14 @@
 import { EndpointLimiter } from '../../core/capacity/endpoint-limiter.ts';
 import type { EndpointLimits } from '../../core/capacity/endpoint-limits.ts';
 import type { AdmissionOptions } from './options.ts';
+import type { SlotAccounting } from './slot-accounting.ts';
 import { isIdle, newTrackedEndpoint, parkedOf, type TrackedEndpoint } from './tracked-endpoint.ts';
 
 export type EndpointUse = {
   /** True if the endpoint has attempts in flight, or messages that wait in slots. */
   isBusy(endpoint: TrackedEndpoint): boolean;
-  /** Called for each evicted endpoint. */
-  onEvicted(endpoint: TrackedEndpoint): void;
+  /** Told of each endpoint that was not tracked before, and of each evicted one. */
+  readonly slots: Pick<SlotAccounting, 'onMet' | 'remove'>;
 };
 
 /**
@@ -43,6 +44,7 @@ export class TrackedEndpoints {
     limiter.applyLimits(this.#limitsOf(key));
     const endpoint = newTrackedEndpoint(key, url, limiter, this.#options.clock.now());
     this.#add(endpoint);
+    this.#use.slots.onMet(endpoint);
     return endpoint;
   }
 
@@ -90,7 +92,7 @@ export class TrackedEndpoints {
   #evict(endpoint: TrackedEndpoint): void {
     endpoint.isEvicted = true;
     this.#byKey.delete(endpoint.key);
-    this.#use.onEvicted(endpoint);
+    this.#use.slots.remove(endpoint);
   }
 }
 

@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { slotShare } from '../../../src/core/capacity/slot-share.ts';
 
-const IDLE = { slots: 256, reservedByOthers: 0, untested: 0, unresponsive: 0, hungAtOthers: 0, probes: 0 };
+const IDLE = {
+  slots: 256,
+  reservedByOthers: 0,
+  untested: 0,
+  unresponsive: 0,
+  hungAtOthers: 0,
+  probes: 0,
+  hasSucceeded: false,
+};
 
 describe('a responsive endpoint', () => {
   it.each([
@@ -22,8 +30,8 @@ describe('untested endpoints', () => {
     ['half of the slots', IDLE, 128],
     ['half of the slots less the slots that they hold', { ...IDLE, untested: 100 }, 28],
     ['no more slots when they hold half of them', { ...IDLE, untested: 128 }, 0],
-    ['most of the few slots that an unresponsive endpoint leaves free', { ...IDLE, unresponsive: 240 }, 10],
-    ['nine of ten slots', { ...IDLE, slots: 10 }, 9],
+    ['half of the slots that an unresponsive endpoint leaves free', { ...IDLE, unresponsive: 240 }, 8],
+    ['five of ten slots', { ...IDLE, slots: 10 }, 5],
     ['one of two slots', { ...IDLE, slots: 2 }, 1],
     ['the only slot', { ...IDLE, slots: 1 }, 1],
   ])('may together use %s', (_what, usage, share) => {
@@ -40,11 +48,14 @@ describe('probes', () => {
 });
 
 describe('an endpoint without any attempt', () => {
-  it('may make its first attempt while untested endpoints use less than three quarters of the free slots', () => {
-    expect(slotShare({ ...IDLE, untested: 191 }).firstAttempt).toBe(true);
-    expect(slotShare({ ...IDLE, untested: 192 }).firstAttempt).toBe(false);
-    expect(slotShare({ ...IDLE, untested: 11, unresponsive: 240 }).firstAttempt).toBe(true);
-    expect(slotShare({ ...IDLE, untested: 12, unresponsive: 240 }).firstAttempt).toBe(false);
+  it.each([
+    ['half of the slots', IDLE, 128],
+    ['half of the slots that an unresponsive endpoint leaves free', { ...IDLE, unresponsive: 240 }, 8],
+    ['three quarters of them, if it succeeded before', { ...IDLE, hasSucceeded: true }, 192],
+    ['the only slot', { ...IDLE, slots: 1 }, 1],
+  ])('may make its first attempt while untested endpoints use less than %s', (_what, usage, limit) => {
+    expect(slotShare({ ...usage, untested: limit - 1 }).firstAttempt).toBe(true);
+    expect(slotShare({ ...usage, untested: limit }).firstAttempt).toBe(false);
   });
 });
 

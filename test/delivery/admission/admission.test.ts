@@ -380,3 +380,29 @@ describe('an idle endpoint', () => {
     expect(clock.scheduled).toBe(0);
   });
 });
+
+describe('many new endpoints that hang', () => {
+  const crowd = (from: number, to: number) => {
+    for (let number = from; number < to; number++) requestPermits(1, `hangs-${number}`);
+  };
+  const inFlight = () => [...admission.endpoints()].reduce((sum, { limiter }) => sum + limiter.inFlight, 0);
+
+  it('hold at most half of the slots, and a sixteenth that goes to those met last', async () => {
+    crowd(0, 750);
+    expect(inFlight()).toBe(SLOTS / 2 + 1);
+    for (let number = 750; number < 1000; number += 10) {
+      crowd(number, number + 10);
+      await clock.advanceAsync(1000);
+    }
+    expect(inFlight()).toBe(SLOTS / 2 + 6);
+  });
+
+  it('do not keep a new endpoint from its first attempt, nor one that was only idle', async () => {
+    permitFor('known').release(SUCCESS);
+    await clock.advanceAsync(11_000);
+    crowd(0, 750);
+    await clock.advanceAsync(1000);
+    expect(permitFor('new').kind).toBe('permit');
+    expect(permitFor('known').kind).toBe('permit');
+  });
+});
