@@ -25,7 +25,8 @@ export const consumer = {
   CONSUMER_NAME: oneLine({ default: defaultConsumerName(), desc: "this worker's name in the statistics" }),
 
   /**
-   * Names the one durable consumer that all workers of the group share. Two groups on one stream get every message twice.
+   * Names the one durable consumer that all workers of the group share. Two groups on one stream deliver each message once each,
+   * with parked copies and dead letters of their own.
    * A stream with workqueue retention refuses the second group.
    * @default webhook-workers. Env QUEUE_GROUP.
    */

@@ -73,7 +73,10 @@ export function startWorker(client: NatsClient, options: WorkerOptions) {
   let mostHeld = 0;
   let surplus = 0;
   const acks = createAckBuffer(client);
-  const parkedWriter = createParkedWriter(client, { streamName: 'WEBHOOKS_PARKED', sourceStream: STREAM });
+  const parkedWriter = createParkedWriter(client, {
+    streamName: 'WEBHOOKS_PARKED',
+    owner: { sourceStream: STREAM, group: 'webhook-workers' },
+  });
   const settlement = createSettlement({
     client,
     acks,

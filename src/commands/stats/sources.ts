@@ -200,8 +200,10 @@ async function groupOf(client: NatsClient, settings: Settings): Promise<Consumer
 }
 
 async function scheduledIn(client: NatsClient, settings: Settings): Promise<number | null> {
-  const { PARKED_STREAM_NAME, STREAM_NAME } = settings;
-  const listed = await listParked(client, PARKED_STREAM_NAME, STREAM_NAME, SCHEDULED_KEYS).catch(() => null);
+  const owner = { sourceStream: settings.STREAM_NAME, group: settings.QUEUE_GROUP };
+  const listed = await listParked(client, settings.PARKED_STREAM_NAME, owner, { keys: SCHEDULED_KEYS }).catch(
+    () => null,
+  );
   return listed === null ? null : [...listed.values()].reduce((sum, count) => sum + count, 0);
 }
 

@@ -138,7 +138,7 @@ export function ensureOrderedConsumer(
 ): Promise<QueueConsumerResult> {
   return ensureQueueConsumer(client, {
     stream,
-    subject,
+    subjects: [subject],
     name: orderedConsumerName(subject),
     purpose: `take ${subject} from ${stream}`,
     ackWaitMs,

@@ -7,8 +7,8 @@ import { createPullConsumer, type ToMessage } from './pull-consumer.ts';
 
 export type QueueConsumerOptions = {
   readonly stream: string;
-  /** The subject of the messages of this queue. */
-  readonly subject: string;
+  /** The subjects of the messages of this queue; nearly always one. */
+  readonly subjects: readonly string[];
   readonly name: string;
   /** Completes "cannot …": `read the parked queue <key> of <stream>`. */
   readonly purpose: string;
@@ -40,10 +40,11 @@ export async function ensureQueueConsumer(
 ): Promise<QueueConsumerResult> {
   const { stream, name, isUpdated } = wanted;
   const { consumers } = client.manager;
+  const subject = wanted.subjects.length === 1 ? wanted.subjects[0] : undefined;
   const config = {
     name,
     durable_name: name,
-    filter_subject: wanted.subject,
+    ...(subject === undefined ? { filter_subjects: [...wanted.subjects] } : { filter_subject: subject }),
     deliver_policy: DeliverPolicy.All,
     ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(wanted.ackWaitMs),
@@ -52,7 +53,8 @@ export async function ensureQueueConsumer(
     inactive_threshold: nanos(wanted.inactiveMs),
   };
   try {
-    if (wanted.subject.length > LONGEST_FILTER) await ensureLongFilter(client, stream, config, isUpdated);
+    if (subject !== undefined && subject.length > LONGEST_FILTER)
+      await ensureLongFilter(client, stream, config, isUpdated);
     else
       await consumers.add(stream, config).catch(async (error) => {
         if (apiErrorCode(error) !== ApiErrorCode.consumerExists) throw error;

@@ -20,12 +20,18 @@ const DELIVERY_ID = Header.deliveryId.toLowerCase();
 /**
  * Returns the headers of a copy, as sent over the network. The headers that an earlier copy added are not copied, so that a
  * message does not grow when it is parked again and again.
+ *
+ * @param groupPrefix Of the group that stores the copy: each group has copies of its own.
  */
-export function copyHeaderBlock(message: ReceivedMessage, copy: CopyHeaders): Uint8Array {
+export function copyHeaderBlock(
+  message: ReceivedMessage,
+  copy: CopyHeaders,
+  groupPrefix: string,
+): Uint8Array {
   const { stream, streamCreatedAt, sequence } = message.position;
   let block =
     'NATS/1.0\r\n' +
-    `${Header.messageId}: ${stream}:${streamCreatedAt}:${sequence}:${messageIdKey(copy.endpointKey)}\r\n` +
+    `${Header.messageId}: ${stream}:${streamCreatedAt}:${sequence}:${groupPrefix}${messageIdKey(copy.endpointKey)}\r\n` +
     `${Header.deliveryId}: ${headerText(copy.deliveryId)}\r\n` +
     `${Header.attempts}: ${copy.attempts}\r\n` +
     `${Header.originalSubject}: ${message.subject}\r\n` +

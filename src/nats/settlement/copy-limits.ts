@@ -1,5 +1,5 @@
 import type { ReceivedMessage } from '../messages/received-message.ts';
-import { LONGEST_SUBJECT, orderedCopySubject } from '../streams/copy-subjects.ts';
+import { groupPrefix, LONGEST_SUBJECT, orderedCopySubject } from '../streams/copy-subjects.ts';
 import { type CopyHeaders, copyHeaderBlock } from './copy-headers.ts';
 
 /** JetStream refuses a message with more header bytes. */
@@ -12,6 +12,8 @@ const LONGEST: CopyHeaders = {
   attempts: Number.MAX_SAFE_INTEGER,
   notBefore: 0,
 };
+
+const LONGEST_GROUP = groupPrefix('x'.repeat(255));
 
 /** The headers that a copy adds, in bytes at most, without its subject. Each character of a subject has at most 3 bytes. */
 const ADDED_BYTES = 2048;
@@ -39,7 +41,7 @@ export function copyObstacle(
   const atMost =
     (message.size - data.length) * HEADER_GROWTH + message.subject.length * SUBJECT_GROWTH + ADDED_BYTES;
   if (atMost <= MAX_HEADER_BYTES && atMost + data.length <= maxPayload) return null;
-  const headers = copyHeaderBlock(message, LONGEST).length;
+  const headers = copyHeaderBlock(message, LONGEST, LONGEST_GROUP).length;
   if (headers > MAX_HEADER_BYTES)
     return `the headers of a copy have ${headers} bytes; the limit of JetStream is ${MAX_HEADER_BYTES}: publish fewer or shorter headers`;
   const size = headers + data.length;

@@ -6,6 +6,7 @@ import type { NatsClient } from '../connection/client.ts';
 import { copyHeaders, type HeaderEntries, headerText } from '../messages/headers.ts';
 import type { MessageToStore, StoreResult } from '../publishing/store-failure.ts';
 import { createMessageStore } from '../publishing/store-message.ts';
+import { type CopyOwner, groupPrefix } from '../streams/copy-subjects.ts';
 import { storeInChunks } from './chunked-dead-letter.ts';
 
 /** A delivery that was given up. */
@@ -44,8 +45,8 @@ const KEPT =
 export type DeadLetterOptions = {
   /** DLQ_STREAM_NAME. */
   readonly streamName: string;
-  /** The stream whose dead letters these are. */
-  readonly sourceStream: string;
+  /** Whose dead letters these are. */
+  readonly owner: CopyOwner;
   /**
    * How long a dead letter is sent again while NATS does not confirm it, in milliseconds. After it, the write fails, and the
    * message is tried again later. @default 10_000
@@ -62,11 +63,12 @@ export interface DeadLetterWriter {
  * message per subject. So a dead letter that is written again after a crash is refused, however old the first one is.
  */
 export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOptions): DeadLetterWriter {
-  const { streamName, sourceStream, retryForMs = 10_000 } = options;
+  const { streamName, owner, retryForMs = 10_000 } = options;
+  const { sourceStream } = owner;
   const storeMessage = createMessageStore(client, { retryForMs });
 
   async function write(deadLetter: DeadLetter): Promise<DeadLetterWritten> {
-    const subject = `${prefixOf(deadLetter)}.${positionOf(deadLetter).join('.')}.${deadLetter.endpointKey}`;
+    const subject = `${prefixOf(deadLetter)}.${positionOf(deadLetter).join('.')}.${keyOf(deadLetter)}`;
     const whole = {
       subject,
       data: deadLetter.data,
@@ -90,6 +92,10 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
     return [orderedStream ?? sourceStream, sourceStreamCreatedAt, sequence];
   }
 
+  function keyOf({ endpointKey }: DeadLetter) {
+    return groupPrefix(owner.group) + endpointKey;
+  }
+
   /**
    * Dead letters of ordered webhooks are in the same stream. Their subject has one more token, so that no two dead letters are
    * confused.
@@ -100,7 +106,7 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
 
   function describe(deadLetter: DeadLetter, on: MsgHdrs): MsgHdrs {
     // Never the delivery id: the duplicate window may contain that id already, from another message.
-    on.set(Header.messageId, [...positionOf(deadLetter), deadLetter.endpointKey].join(':'));
+    on.set(Header.messageId, [...positionOf(deadLetter), keyOf(deadLetter)].join(':'));
     on.set(Header.deliveryId, headerText(deadLetter.deliveryId));
     on.set(Header.deadLetterReason, deadLetter.reason);
     on.set(Header.deadLetterDetail, headerText(deadLetter.detail));

@@ -5,7 +5,7 @@ import type { ReceivedMessage } from '../messages/received-message.ts';
 import { encodedHeaders, isNoResponders, RetryingRequests } from '../publishing/retrying-requests.ts';
 import type { StoreFailed } from '../publishing/store-failure.ts';
 import { createMessageStore } from '../publishing/store-message.ts';
-import { orderedCopySubject, parkedSubject } from '../streams/copy-subjects.ts';
+import { type CopyOwner, groupPrefix, orderedCopySubject, parkedSubject } from '../streams/copy-subjects.ts';
 import { ByteBudget, type ParkResult } from './copy-budget.ts';
 import { type CopyHeaders, copyHeaderBlock } from './copy-headers.ts';
 import { copyObstacle } from './copy-limits.ts';
@@ -14,8 +14,7 @@ import { StoreProblem } from './parked-writer-status.ts';
 export type ParkedWriterOptions = {
   /** PARKED_STREAM_NAME. */
   readonly streamName: string;
-  /** The stream whose messages are parked. */
-  readonly sourceStream: string;
+  readonly owner: CopyOwner;
   /** True if the message's stream was created again: the server would take the ack for an ack of another message. */
   readonly isGone?: (message: ReceivedMessage) => boolean;
   /** How long a copy is sent again while NATS does not confirm it, in milliseconds. After it, the park fails. @default 10_000 */
@@ -56,11 +55,11 @@ const copied = failpoint('parking.copied');
 const moved = failpoint('parking.moved');
 
 export function createParkedWriter(client: NatsClient, options: ParkedWriterOptions): ParkedWriter {
-  const { streamName, sourceStream, isGone = () => false, retryForMs = 10_000 } = options;
+  const { streamName, owner, isGone = () => false, retryForMs = 10_000 } = options;
   const requests = new RetryingRequests(client);
   const problem = new StoreProblem(client.log, streamName);
   /** Named instead of each subject, so that one problem gives one sentence. */
-  const subjects = parkedSubject(sourceStream, '>');
+  const subjects = parkedSubject(owner, '>');
   const storeMessage = createMessageStore(client, { retryForMs, subjects, requests });
   const storedFor = new WeakMap<ReceivedMessage, Set<string>>();
   const budget = new ByteBudget();
@@ -112,15 +111,15 @@ export function createParkedWriter(client: NatsClient, options: ParkedWriterOpti
 
   function copySubject({ orderingKey }: ReceivedMessage, endpointKey: string): string {
     return orderingKey === null
-      ? parkedSubject(sourceStream, endpointKey)
-      : orderedCopySubject(sourceStream, orderingKey, endpointKey);
+      ? parkedSubject(owner, endpointKey)
+      : orderedCopySubject(owner.sourceStream, orderingKey, endpointKey);
   }
 
   async function store(message: ReceivedMessage, copy: CopyHeaders): Promise<ParkResult> {
     const result = await storeMessage({
       subject: copySubject(message, copy.endpointKey),
       data: message.data,
-      headers: encodedHeaders(copyHeaderBlock(message, copy)),
+      headers: encodedHeaders(copyHeaderBlock(message, copy, groupPrefix(owner.group))),
     }).catch((cause): StoreFailed => ({ failed: 'refused', detail: errorMessage(cause) }));
     if ('stored' in result) {
       copied();
@@ -151,7 +150,7 @@ export function createParkedWriter(client: NatsClient, options: ParkedWriterOpti
 
   return {
     park,
-    copyObstacle: (message) => copyObstacle(message, sourceStream, client.connection.info?.max_payload),
+    copyObstacle: (message) => copyObstacle(message, owner.sourceStream, client.connection.info?.max_payload),
     problem: () => problem.current(),
     flush: (timeoutMs) => requests.flush(timeoutMs),
     stop: () => requests.stop(),

@@ -13,14 +13,42 @@ const LONGEST_KEY = 100;
 /** The prefix of the subjects of copies of ordered webhooks. */
 export const ORDERED_COPIES = 'ordered.';
 
-/** The subject on which the copies for an endpoint are parked. */
-export function parkedSubject(sourceStream: string, endpointKey: string): string {
-  return `parked.${sourceStream}.${endpointKey}`;
+/** Whose copies and dead letters they are. */
+export type CopyOwner = {
+  /** The stream whose messages are copied. STREAM_NAME. */
+  readonly sourceStream: string;
+  /** QUEUE_GROUP. */
+  readonly group: string;
+};
+
+/** The group whose copies have no group in their subjects, as those of all groups had in earlier versions. */
+export const DEFAULT_GROUP = 'webhook-workers';
+
+/** No key of a queue begins with this. */
+const GROUP = 'group.';
+
+/**
+ * What stands before the endpoint key in the subjects and ids of copies and dead letters of a group, so that two groups on one
+ * stream do not take each other's copies. Empty for the default group.
+ */
+export function groupPrefix(group: string): string {
+  return group === DEFAULT_GROUP ? '' : `${GROUP}${group}.`;
 }
 
-/** The key of the parked queue that has this subject. */
+/** True if the key that stands in a subject is the one of another group than the default group. */
+export function isOfNamedGroup(key: string): boolean {
+  return key.startsWith(GROUP);
+}
+
+/** The subject on which the copies of a queue are parked. */
+export function parkedSubject({ sourceStream, group }: CopyOwner, queueKey: string): string {
+  return `parked.${sourceStream}.${groupPrefix(group)}${queueKey}`;
+}
+
+/** The key of the parked queue that has this subject, whatever its group. */
 export function parkedKey(subject: string): string {
-  return subject.split('.').slice(2).join('.');
+  const key = subject.split('.').slice(2);
+  return key.slice(isOfNamedGroup(key.join('.')) ? 2 : 0).join('.');
 }
 
 /** The key, or a shorter one in its place: another program may have published to the parked stream with any key. */

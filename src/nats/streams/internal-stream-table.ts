@@ -1,5 +1,5 @@
 import { DiscardPolicy, nanos, RetentionPolicy, type StreamConfig } from 'nats';
-import { ORDERED_COPIES, parkedSubject } from './copy-subjects.ts';
+import { DEFAULT_GROUP, ORDERED_COPIES, parkedSubject } from './copy-subjects.ts';
 
 type Wanted = {
   /** DLQ_STREAM_NAME, PARKED_STREAM_NAME or ORDERED_STREAM_NAME. */
@@ -8,6 +8,9 @@ type Wanted = {
   readonly sourceStream: string;
   readonly replicas: number;
 };
+
+/** The key of the metadata of the stream of ordered webhooks that names its group. */
+export const GROUP_METADATA = 'webhook-worker-group';
 
 type WantedWorkQueue = Wanted & {
   /** ACK_WAIT_MS. If a worker died after it stored a copy, the redelivered message is copied again after this time. */
@@ -21,6 +24,8 @@ export type InternalStreamOptions = {
   readonly ordered: WantedWorkQueue & {
     /** ORDERED_SUBJECT. */
     readonly subjects: readonly string[];
+    /** QUEUE_GROUP. */
+    readonly group: string;
   };
 };
 
@@ -124,7 +129,7 @@ export const INTERNAL_STREAMS: {
   parked: {
     setting: 'PARKED_STREAM_NAME',
     purpose: 'for parked webhooks',
-    subjects: ({ sourceStream }) => [parkedSubject(sourceStream, '>')],
+    subjects: ({ sourceStream }) => [parkedSubject({ sourceStream, group: DEFAULT_GROUP }, '>')],
     config: (wanted) => ({
       ...workQueueConfig(wanted),
       description: `Webhooks of ${wanted.sourceStream} that wait until their endpoints have capacity`,
@@ -158,6 +163,7 @@ export const INTERNAL_STREAMS: {
     config: (wanted) => ({
       ...workQueueConfig(wanted),
       description: `Webhooks beside ${wanted.sourceStream} that are delivered in order`,
+      metadata: { [GROUP_METADATA]: wanted.group },
     }),
     whyNoWorkQueue: () => 'and must be a work queue, so that delivered webhooks are removed',
     canFill: hasAnyLimit,

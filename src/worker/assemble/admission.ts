@@ -40,7 +40,7 @@ export function assembleAdmission({ settings, log, client, topology, slots, dueC
   });
   const queues = createParkedQueues(client, {
     stream: settings.PARKED_STREAM_NAME,
-    sourceStream: settings.STREAM_NAME,
+    owner: { sourceStream: settings.STREAM_NAME, group: settings.QUEUE_GROUP },
     maxBatch: settings.CONCURRENCY,
     ackWaitMs: () => topology.ackWaitMs,
     streamCreatedAt: () => topology.parkedCreatedAt,

@@ -19,10 +19,11 @@ export type SettlementParts = {
 export function assembleSettlement({ settings, client, topology, orderedTopology }: SettlementParts) {
   const isGone = (message: ReceivedMessage) =>
     message.orderingKey === null ? topology.isGone(message) : orderedTopology.isGone(message);
-  const { STREAM_NAME: sourceStream, PARKED_STREAM_NAME, DLQ_STREAM_NAME } = settings;
+  const { PARKED_STREAM_NAME, DLQ_STREAM_NAME } = settings;
+  const owner = { sourceStream: settings.STREAM_NAME, group: settings.QUEUE_GROUP };
   const acks = createAckBuffer(client);
-  const parkedWriter = createParkedWriter(client, { streamName: PARKED_STREAM_NAME, sourceStream, isGone });
-  const deadLetters = createDeadLetterWriter(client, { streamName: DLQ_STREAM_NAME, sourceStream });
+  const parkedWriter = createParkedWriter(client, { streamName: PARKED_STREAM_NAME, owner, isGone });
+  const deadLetters = createDeadLetterWriter(client, { streamName: DLQ_STREAM_NAME, owner });
   const { ackWaitMs } = topology;
   const settlement = createSettlement({ client, acks, parkedWriter, deadLetters, ackWaitMs, isGone });
   return { acks, parkedWriter, settlement };

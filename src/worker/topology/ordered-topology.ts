@@ -2,6 +2,7 @@ import type { Settings } from '../../config/settings.ts';
 import { overlap } from '../../core/subject.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
+import { claimForGroup } from '../../nats/streams/claim-for-group.ts';
 import { ensureInternalStream } from '../../nats/streams/internal-stream.ts';
 import { errorMessage } from '../../runtime/failure.ts';
 import type { Logger } from '../../runtime/logger.ts';
@@ -131,7 +132,7 @@ export class OrderedTopology {
   }
 
   async #make(): Promise<void> {
-    const { ORDERED_STREAM_NAME, ORDERED_SUBJECT, STREAM_NAME } = this.#settings;
+    const { ORDERED_STREAM_NAME, ORDERED_SUBJECT, QUEUE_GROUP, STREAM_NAME } = this.#settings;
     const { ackWaitMs, replicas } = this.#topology;
     const found = await ensureInternalStream(this.#client, 'ordered', {
       name: ORDERED_STREAM_NAME,
@@ -139,7 +140,9 @@ export class OrderedTopology {
       sourceStream: STREAM_NAME,
       replicas,
       ackWaitMs,
+      group: QUEUE_GROUP,
     });
+    await claimForGroup(this.#client, ORDERED_STREAM_NAME, QUEUE_GROUP);
     const isFirst = this.#createdAt === 0;
     this.#createdAt = found.createdAt;
     const about = { kind: 'ordered', stream: ORDERED_STREAM_NAME, subjects: ORDERED_SUBJECT };

@@ -18,6 +18,7 @@ const WANTED = {
   name: STREAM,
   subjects: ['webhooks.ordered.*'],
   sourceStream: 'WEBHOOKS',
+  group: 'webhook-workers',
   replicas: 1,
   ackWaitMs: 60_000,
 };

@@ -30,10 +30,10 @@ beforeEach(async () => {
   client = await connectTo(server.url, login);
 });
 
-const wanted = (more: { endpointKey?: string; ackWaitMs?: number } = {}) => ({
+const wanted = (more: { queueKey?: string; ackWaitMs?: number } = {}) => ({
   parkedStream: PARKED,
-  sourceStream: STREAM,
-  endpointKey: KEY,
+  owner: { sourceStream: STREAM, group: 'webhook-workers' },
+  queueKey: KEY,
   ackWaitMs: 60_000,
   ...more,
 });
@@ -59,9 +59,24 @@ test('the consumer of a parked queue takes the messages of one endpoint, and is 
 
 test('the consumer of a scheduled minute may have 100 000 unacked messages', async () => {
   await ensureInternalStream(client, 'parked', WANTED);
-  const consumer = await ensureParkedConsumer(client, wanted({ endpointKey: 'at.2027-01-31T12:00' }));
+  const consumer = await ensureParkedConsumer(client, wanted({ queueKey: 'at.2027-01-31T12:00' }));
   if ('failed' in consumer) throw new Error(consumer.failed);
   expect((await client.manager.consumers.info(PARKED, consumer.name)).config.max_ack_pending).toBe(100_000);
+});
+
+test('the consumer of a group takes copies of the group only, unless copies without a group are its own', async () => {
+  await ensureInternalStream(client, 'parked', WANTED);
+  const owner = { sourceStream: STREAM, group: 'shop' };
+  const configOf = async (isUngroupedToo: boolean, queueKey: string) => {
+    const made = await ensureParkedConsumer(client, { ...wanted({ queueKey }), owner, isUngroupedToo });
+    if ('failed' in made) throw new Error(made.failed);
+    return (await client.manager.consumers.info(PARKED, made.name)).config;
+  };
+  expect((await configOf(false, 'a')).filter_subject).toBe(`parked.${STREAM}.group.shop.a`);
+  expect((await configOf(true, 'b')).filter_subjects).toEqual([
+    `parked.${STREAM}.group.shop.b`,
+    `parked.${STREAM}.b`,
+  ]);
 });
 
 test('workers that open the same parked queue at the same time get the same consumer, also with another ACK_WAIT_MS', async () => {
@@ -77,8 +92,8 @@ test('workers that open the same parked queue at the same time get the same cons
 
 test('any endpoint key gets a consumer with a valid name', async () => {
   await ensureInternalStream(client, 'parked', WANTED);
-  for (const endpointKey of ['a.b', 'x'.repeat(230), 'é']) {
-    const made = await ensureParkedConsumer(client, wanted({ endpointKey }));
+  for (const queueKey of ['a.b', 'x'.repeat(230), 'é']) {
+    const made = await ensureParkedConsumer(client, wanted({ queueKey }));
     expect(made).toEqual({ name: expect.stringMatching(/^[\w-]{1,200}$/) });
   }
 });

@@ -38,9 +38,12 @@ const deadLetter = (more: Partial<DeadLetter> = {}): DeadLetter => ({
   ...more,
 });
 
-async function writer(of: NatsClient = client) {
+async function writer(of: NatsClient = client, group = 'webhook-workers') {
   await ensureInternalStream(of, 'deadLetters', DLQ);
-  return createDeadLetterWriter(of, { streamName: DLQ.name, sourceStream: DLQ.sourceStream });
+  return createDeadLetterWriter(of, {
+    streamName: DLQ.name,
+    owner: { sourceStream: DLQ.sourceStream, group },
+  });
 }
 
 const stored = (subject = SUBJECT) => client.manager.streams.getMessage(DLQ.name, { last_by_subj: subject });
@@ -158,6 +161,12 @@ test('a message for two endpoints can have two dead letters', async () => {
     expect(await writing.write(deadLetter({ endpointKey }))).toBe('stored');
     expect((await stored(`dlq.WEBHOOKS.${CREATED}.7.${endpointKey}`)).seq).toBeGreaterThan(0);
   }
+});
+
+test('a message for two groups can have two dead letters', async () => {
+  expect(await (await writer()).write(deadLetter())).toBe('stored');
+  expect(await (await writer(client, 'shop')).write(deadLetter())).toBe('stored');
+  expect((await stored(`dlq.WEBHOOKS.${CREATED}.7.group.shop.example-com-0a1b2c3d`)).seq).toBe(2);
 });
 
 test('a dead letter without an endpoint is stored too', async () => {

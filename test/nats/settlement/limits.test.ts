@@ -47,7 +47,10 @@ async function writeDeadLetter(message: ReceivedMessage) {
     sourceStream: STREAM,
     replicas: 1,
   });
-  const writer = createDeadLetterWriter(client, { streamName: 'WEBHOOKS_DLQ', sourceStream: STREAM });
+  const writer = createDeadLetterWriter(client, {
+    streamName: 'WEBHOOKS_DLQ',
+    owner: { sourceStream: STREAM, group: 'webhook-workers' },
+  });
   const facts = {
     deliveryId: 'd-1',
     endpointKey: KEY,
@@ -125,6 +128,7 @@ describe('a subject of 4,000 bytes', () => {
       name: stream,
       subjects: ['webhooks.ordered.*'],
       sourceStream: STREAM,
+      group: 'webhook-workers',
       replicas: 1,
       ackWaitMs: 60_000,
     };

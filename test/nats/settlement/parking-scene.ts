@@ -71,14 +71,18 @@ export async function startScene(
 ) {
   await makeGroup(client, { ack_wait: nanos(ackWaitMs) });
   const { createdAt } = await ensureInternalStream(client, 'parked', WANTED);
-  const writer = createParkedWriter(worker, { streamName: PARKED, sourceStream: STREAM, ...options });
+  const writer = createParkedWriter(worker, {
+    streamName: PARKED,
+    owner: { sourceStream: STREAM, group: 'webhook-workers' },
+    ...options,
+  });
   onTestFinished(() => writer.stop());
   const main = receiveFrom(worker, STREAM, DURABLE, CREATED);
   const openParked = async (of: NatsClient = worker, slots?: number, endpointKey = KEY) => {
     const made = await ensureParkedConsumer(of, {
       parkedStream: PARKED,
-      sourceStream: STREAM,
-      endpointKey,
+      owner: { sourceStream: STREAM, group: 'webhook-workers' },
+      queueKey: endpointKey,
       ackWaitMs,
     });
     if ('failed' in made) throw new Error(made.failed);

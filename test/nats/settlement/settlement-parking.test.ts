@@ -87,8 +87,8 @@ test('a parked message that fails again is parked at the end of its queue, and i
   await settle(await next(), PARK, NO_CAPACITY);
   const parkedConsumer = await ensureParkedConsumer(client, {
     parkedStream: PARKED,
-    sourceStream: STREAM,
-    endpointKey: KEY,
+    owner: { sourceStream: STREAM, group: 'webhook-workers' },
+    queueKey: KEY,
     ackWaitMs: 60_000,
   });
   if ('failed' in parkedConsumer) throw new Error(parkedConsumer.failed);
@@ -173,7 +173,10 @@ describe('a scheduled message', () => {
     await publish(client, 1);
     const message = await next();
     for (const endpointKey of ['at.2199-01-01', 'at.2199-01-01T12:00'])
-      await createParkedWriter(client, { streamName: PARKED, sourceStream: STREAM }).park(message, {
+      await createParkedWriter(client, {
+        streamName: PARKED,
+        owner: { sourceStream: STREAM, group: 'webhook-workers' },
+      }).park(message, {
         deliveryId: 'orders:1',
         endpointKey,
         attempts: 0,

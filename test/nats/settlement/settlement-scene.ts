@@ -47,11 +47,17 @@ export async function startSettling(
       skippedMs += ms;
     },
   };
-  const parkedWriter = createParkedWriter(worker, { streamName: PARKED, sourceStream: STREAM });
+  const parkedWriter = createParkedWriter(worker, {
+    streamName: PARKED,
+    owner: { sourceStream: STREAM, group: 'webhook-workers' },
+  });
   const settlement = createSettlement({
     client: worker,
     acks: createAckBuffer(worker),
-    deadLetters: createDeadLetterWriter(worker, { streamName: DLQ, sourceStream: STREAM }),
+    deadLetters: createDeadLetterWriter(worker, {
+      streamName: DLQ,
+      owner: { sourceStream: STREAM, group: 'webhook-workers' },
+    }),
     parkedWriter,
     ackWaitMs,
     clock,

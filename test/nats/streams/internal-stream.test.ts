@@ -6,6 +6,7 @@ import { INTERNAL_STREAMS } from '../../../src/nats/streams/internal-stream-tabl
 const WANTED = {
   name: 'S',
   sourceStream: 'WEBHOOKS',
+  group: 'webhook-workers',
   replicas: 1,
   ackWaitMs: 60_000,
   subjects: ['webhooks.ordered.*'],

@@ -1,0 +1,72 @@
+import { RetentionPolicy } from 'nats';
+import { expect, it } from 'vitest';
+import { until } from '../support/wait.ts';
+import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
+import { allSettled, openScene, type Scene, stopWorker } from './scene.ts';
+
+const COUNT = 40;
+
+/** Two groups on one stream that keeps its messages. */
+async function openTwoGroups(env: Record<string, string> = {}): Promise<Scene> {
+  const scene = await openScene();
+  await scene.manager.streams.add({
+    name: 'WEBHOOKS',
+    subjects: ['webhooks.*'],
+    retention: RetentionPolicy.Limits,
+  });
+  await scene.startWorker({ ...env, CONSUMER_NAME: 'first' });
+  await scene.startWorker({ ...env, CONSUMER_NAME: 'second', QUEUE_GROUP: 'shop' });
+  return scene;
+}
+
+const parked = async ({ manager }: Scene) => (await manager.streams.info('WEBHOOKS_PARKED')).state.messages;
+
+it('two groups deliver each message once each, also if they park it', async () => {
+  const [scene, endpoint] = [await openTwoGroups({ MAX_ATTEMPTS: '100' }), await startMisbehavingEndpoint()];
+  await scene.publishMany(COUNT, `${endpoint.url}/status/503`);
+  await until(async () => (await parked(scene)) === 2 * COUNT);
+  const failed = endpoint.requests.length;
+  endpoint.recover();
+  await until(async () => (await parked(scene)) === 0);
+  const perMessage = new Map<string, number>();
+  for (const { webhookId } of endpoint.requests.slice(failed))
+    perMessage.set(webhookId, (perMessage.get(webhookId) ?? 0) + 1);
+  expect([...perMessage.values()]).toEqual(Array(COUNT).fill(2));
+});
+
+it('two groups have dead letters of their own', async () => {
+  const [scene, endpoint] = [await openTwoGroups({ MAX_ATTEMPTS: '1' }), await startMisbehavingEndpoint()];
+  await scene.publish({ webhook_url: `${endpoint.url}/status/404`, data: {} });
+  await until(async () => (await scene.manager.streams.info('WEBHOOKS_DLQ')).state.messages === 2);
+  const { state } = await scene.manager.streams.info('WEBHOOKS_DLQ', { subjects_filter: '>' });
+  expect(Object.keys(state.subjects!).sort()).toEqual([
+    expect.stringMatching(/^dlq\.WEBHOOKS\.\d+\.1\.127-0-0-1-[0-9a-f]{8}$/),
+    expect.stringMatching(/^dlq\.WEBHOOKS\.\d+\.1\.group\.shop\.127-0-0-1-[0-9a-f]{8}$/),
+  ]);
+});
+
+it('copies that an earlier version of a group stored without its name are delivered by the group', async () => {
+  const [scene, endpoint] = [await openScene(), await startMisbehavingEndpoint()];
+  const before = await scene.startWorker();
+  await scene.publishMany(COUNT, `${endpoint.url}/status/503`);
+  await until(async () => (await parked(scene)) === COUNT);
+  await stopWorker(before);
+  await scene.manager.consumers.delete('WEBHOOKS', 'webhook-workers');
+  endpoint.recover();
+  await scene.startWorker({ QUEUE_GROUP: 'shop' });
+  await allSettled(scene);
+  expect(new Set(endpoint.requests.map(({ webhookId }) => webhookId)).size).toBe(COUNT);
+});
+
+it('a second group on the stream of ordered webhooks is refused, with the cure, and delivers all other webhooks', async () => {
+  const scene = await openTwoGroups();
+  const third = await scene.startWorker(
+    { CONSUMER_NAME: 'third', QUEUE_GROUP: 'third' },
+    {},
+    /ordering\.failed/,
+  );
+  const line = await third.waitForLine(/ordering\.failed/);
+  expect(line).toContain('WEBHOOKS_ORDERED belongs to the group webhook-workers');
+  expect(line).toContain('nats stream edit WEBHOOKS_ORDERED --metadata webhook-worker-group=third');
+  await third.waitForLine(/worker\.started/);
+});
