@@ -10,36 +10,55 @@ import { withinSavepoint } from './connection/savepoint.ts';
  */
 const MOST_REFUSALS = 256;
 
+/**
+ * The most rows of one statement. Below it, one statement writes all rows of a table. Above it, several do, so that a table
+ * without rights refuses a small statement, and not all rows that wait.
+ */
+const MOST_ROWS = 5000;
+
 /** How rows are written within the transaction of a flush. */
 export type Writer = {
-  /** @param groups Rows that may be refused together, such as the rows of one partition. */
+  /**
+   * @param groups Rows that may be refused together, such as the rows of one partition.
+   * @returns The rows that wait for a right.
+   */
   write<R>(
     table: string,
     groups: readonly Group<R>[],
     insert: (rows: readonly R[]) => Promise<void>,
-  ): Promise<void>;
-  /** A statement without rows of the flush: the next flush does the same again. */
-  run(table: string, work: () => Promise<void>): Promise<void>;
+  ): Promise<readonly R[]>;
+  /** A statement without rows of the flush: the next flush does the same again. Resolves to why it was refused; null: it was not. */
+  run(table: string, work: () => Promise<void>): Promise<Refusal | null>;
   /** What PostgreSQL refused so far. */
   readonly refused: readonly RefusedRows[];
+  /** The message about the first missing right; null: none. */
+  readonly missingRight: string | null;
 };
 
 export type Group<R> = {
   readonly rows: readonly R[];
   /** False: if one row is refused, all are. */
   readonly isDivisible: boolean;
+  /** The partition of these rows cannot be created without this right: where they are refused, they wait. */
+  readonly missingRight?: string | undefined;
 };
 
-type Refusal = Pick<RefusedRows, 'code' | 'error'>;
+export type Refusal = Pick<RefusedRows, 'code' | 'error'>;
 
 /** Writes everything, and throws the first error: the fast way, for nearly all flushes. */
 export const ALL_OR_NOTHING: Writer = {
   async write(_table, groups, insert) {
     const rows = groups.flatMap((group) => group.rows);
-    if (rows.length > 0) await insert(rows);
+    for (let from = 0; from < rows.length; from += MOST_ROWS)
+      await insert(rows.slice(from, from + MOST_ROWS));
+    return [];
   },
-  run: (_table, work) => work(),
+  async run(_table, work) {
+    await work();
+    return null;
+  },
   refused: [],
+  missingRight: null,
 };
 
 /**
@@ -48,6 +67,7 @@ export const ALL_OR_NOTHING: Writer = {
  */
 export function acceptedOnly(client: pg.PoolClient): Writer {
   const refused: RefusedRows[] = [];
+  let missingRight: string | null = null;
 
   /** Null if the work was done. @throws An error that costs nothing. */
   async function refusalOf(work: () => Promise<void>): Promise<Refusal | null> {
@@ -63,8 +83,16 @@ export function acceptedOnly(client: pg.PoolClient): Writer {
 
   return {
     refused,
-    async write(table, groups, insert) {
-      const queue = groups.filter(({ rows }) => rows.length > 0);
+    get missingRight() {
+      return missingRight;
+    },
+    async write<R>(
+      table: string,
+      groups: readonly Group<R>[],
+      insert: (rows: readonly R[]) => Promise<void>,
+    ): Promise<readonly R[]> {
+      const queue = groups.flatMap(inStatements);
+      const waiting: R[] = [];
       let refusals = 0;
       let first: Refusal | null = null;
       let dropped = 0;
@@ -73,6 +101,17 @@ export function acceptedOnly(client: pg.PoolClient): Writer {
         const { rows, isDivisible } = part;
         const refusal = await refusalOf(() => insert(rows));
         if (refusal === null) continue;
+        if (costOf(refusal.code) === 'wait') {
+          // Every other statement would lack the same right.
+          missingRight ??= refusal.error;
+          for (const { rows: others } of [part, ...queue]) waiting.push(...others);
+          break;
+        }
+        if (part.missingRight !== undefined) {
+          missingRight ??= part.missingRight;
+          waiting.push(...rows);
+          continue;
+        }
         refusals += 1;
         const isOver = refusals > MOST_REFUSALS || costOf(refusal.code) === 'table';
         if (isOver || !isDivisible || rows.length === 1) {
@@ -84,10 +123,21 @@ export function acceptedOnly(client: pg.PoolClient): Writer {
         queue.push({ rows: rows.slice(0, middle), isDivisible }, { rows: rows.slice(middle), isDivisible });
       }
       if (first !== null) refused.push({ table, rows: dropped, ...first });
+      return waiting;
     },
     async run(table, work) {
       const refusal = await refusalOf(work);
-      if (refusal !== null) refused.push({ table, rows: 0, ...refusal });
+      if (refusal === null) return null;
+      if (costOf(refusal.code) === 'wait') missingRight ??= refusal.error;
+      else refused.push({ table, rows: 0, ...refusal });
+      return refusal;
     },
   };
+}
+
+function inStatements<R>(group: Group<R>): Group<R>[] {
+  const parts: Group<R>[] = [];
+  for (let from = 0; from < group.rows.length; from += MOST_ROWS)
+    parts.push({ ...group, rows: group.rows.slice(from, from + MOST_ROWS) });
+  return parts;
 }

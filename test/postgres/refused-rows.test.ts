@@ -141,7 +141,6 @@ describe('a row that PostgreSQL refuses', () => {
   });
 
   it.each([
-    ['a missing right', `RAISE EXCEPTION 'later' USING ERRCODE = '42501'`],
     ['a full disk', `RAISE EXCEPTION 'later' USING ERRCODE = '53100'`],
     ['a deadlock', `RAISE EXCEPTION 'later' USING ERRCODE = '40P01'`],
   ])('for %s is kept for a later flush', async (_what, sql) => {

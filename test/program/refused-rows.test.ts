@@ -47,3 +47,39 @@ it('no body and no row stops the statistics: a row that PostgreSQL refuses is dr
     { msg: 'statistics.rows_refused', table: 'rule_nats_publish_history', rows: 1, code: '23514' },
   ]);
 });
+
+it('no damaged table stops rows, counters, pauses or a stop', async () => {
+  const scene = await openScene();
+  const worker = await scene.startWorker({ CONSUMER_NAME: 'one' });
+  const endpoint = await startEndpoint();
+  await scene.deliveryOf(await scene.publish({ webhook_url: endpoint.url }), 'delivered');
+  await scene.query('ALTER TABLE rule_nats_worker_instances DROP COLUMN settings, DROP COLUMN queue_group');
+  await scene.query('ALTER TABLE rule_nats_endpoints DROP COLUMN rate_limit');
+  await scene.query(
+    'ALTER TABLE rule_nats_consumer_stats ADD CONSTRAINT refused CHECK (messages_delivered < 2)',
+  );
+  await scene.deliveryOf(await scene.publish({ webhook_url: endpoint.url }), 'delivered');
+
+  await worker.waitForLine(/limits\.read_incomplete/);
+  await scene.query(
+    `INSERT INTO rule_nats_endpoints (endpoint_key, paused) VALUES (nats_endpoint_key($1), true)`,
+    [endpoint.url],
+  );
+  await worker.waitForLine(/endpoint\.paused/);
+  await scene.publish({ webhook_url: endpoint.url });
+  await scene.query('DELETE FROM rule_nats_endpoints');
+  await until(() => endpoint.requests.length === 3);
+
+  await scene.query('ALTER TABLE rule_nats_consumer_stats DROP CONSTRAINT refused');
+  expect(await stopWorker(worker)).toMatchObject({ unflushedRows: 0 });
+  expect((await statisticsOf(scene)).get('one')).toMatchObject({
+    messages_acknowledged: 3,
+    rows_dropped: 0,
+    active: false,
+  });
+  const refused = logOf(worker).filter(({ msg }) => msg === 'statistics.rows_refused');
+  expect(new Set(refused.map(({ table }) => table))).toEqual(
+    new Set(['rule_nats_worker_instances', 'rule_nats_consumer_stats']),
+  );
+  expect(refused.every(({ rows }) => rows === 0)).toBe(true);
+});

@@ -121,8 +121,10 @@ function differingOf(
   { STREAM_NAME: streamName, QUEUE_GROUP: queueGroup }: Settings,
 ): Promise<readonly SettingDifference[] | string> {
   return unlessDenied('The settings of the workers cannot be compared', async () => {
-    const { instances } = await readEndpointLimits(pool, { streamName, queueGroup });
-    return settingDifferences(instances);
+    const { instances, problem } = await readEndpointLimits(pool, { streamName, queueGroup });
+    return instances === null
+      ? `The settings of the workers cannot be compared: ${problem}.`
+      : settingDifferences(instances);
   });
 }
 

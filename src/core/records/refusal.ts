@@ -1,12 +1,14 @@
 /**
- * What an error of PostgreSQL costs. `nothing`: it concerns the connection, the server or a right, so a later try may succeed, and
- * the rows are kept. `row`: some rows cannot be stored, and the others can. `table`: no row can be stored as the table is now.
+ * What an error of PostgreSQL costs. `nothing`: it concerns the connection or the server, so a later try may succeed, and the whole
+ * flush is kept. `wait`: a right on one table is missing, so the rows of this table are kept, and the others can be stored. `row`:
+ * some rows cannot be stored, and the others can. `table`: no row can be stored as the table is now.
  */
-export type Cost = 'nothing' | 'row' | 'table';
+export type Cost = 'nothing' | 'wait' | 'row' | 'table';
 
 /** Rows that PostgreSQL refused. */
 export type RefusedRows = {
   readonly table: string;
+  /** How many were dropped. 0: a row that every flush writes again, such as the counters of the worker. */
   readonly rows: number;
   /** PostgreSQL's code and message for the first of them. */
   readonly code: string;
@@ -34,7 +36,7 @@ const COSTS: Readonly<Record<string, Cost>> = {
   '42': 'table',
   '3F': 'table',
   // A missing right is granted sooner or later.
-  '42501': 'nothing',
+  '42501': 'wait',
   // The table is now a view, or of a kind that takes no rows.
   '0A': 'table',
   '55': 'table',

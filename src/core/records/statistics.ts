@@ -3,6 +3,7 @@ import type { Disposition } from '../retry/disposition.ts';
 import type { DeadLetterReason } from '../retry/verdict.ts';
 import type { ATTEMPT_COLUMNS, RecordOf } from './attempt-columns.ts';
 import type { EndpointStateRow } from './endpoint-state.ts';
+import type { RefusedRows } from './refusal.ts';
 import type { InstanceDescription } from './worker-instance.ts';
 
 /** A settled message, as the counters need it. */
@@ -196,4 +197,23 @@ export type StatisticsFlush = {
   readonly deadLetters: readonly DeadLetterRecord[];
   /** The endpoints whose state changed since the last flush. */
   readonly endpoints: readonly EndpointStateRow[];
+};
+
+/** What became of a flush that is stored, perhaps without some of its parts. */
+export type FlushReport = {
+  /** Rows that PostgreSQL refused: left out, and added to the `rowsDropped` of the flush. */
+  readonly refused: readonly RefusedRows[];
+  /** False if PostgreSQL refused the counters: they belong into the next flush. */
+  readonly areCountersStored: boolean;
+  /** Rows that lack a right: they belong into the next flush. */
+  readonly waiting: Pick<StatisticsFlush, 'attempts' | 'deadLetters' | 'endpoints'>;
+  /** PostgreSQL's message about the missing right; null: no right is missing. */
+  readonly missingRight: string | null;
+};
+
+export const ALL_STORED: FlushReport = {
+  refused: [],
+  areCountersStored: true,
+  waiting: { attempts: [], deadLetters: [], endpoints: [] },
+  missingRight: null,
 };

@@ -5,6 +5,7 @@ import {
   type AttemptRecord,
   type Counters,
   type DeadLetterRecord,
+  type FlushReport,
   type GroupProgress,
   mergeCounters,
   NO_COUNTERS,
@@ -27,9 +28,15 @@ export type StatisticsBufferOptions = Pick<
 
 /** Stores statistics. A flush that is stored twice counts once. If `store` throws, the flush may or may not be stored. */
 export interface StatisticsStore {
-  /** Resolves to the rows that the store refused, left out, and counted in the `rowsDropped` that it stored. */
-  store(flush: StatisticsFlush): Promise<readonly RefusedRows[]>;
+  /** Resolves to what the store left out. */
+  store(flush: StatisticsFlush): Promise<FlushReport>;
 }
+
+/**
+ * The most endpoint states that wait for a right. Above it, the oldest are dropped: an endpoint that changes again is reported
+ * again.
+ */
+const MOST_WAITING_STATES = 1000;
 
 /**
  * Collects counters and rows until the next flush. Counters are always kept. Rows are kept up to a bound, and dropped and
@@ -42,13 +49,15 @@ export class StatisticsBuffer {
   #counters: Counters = NO_COUNTERS;
   #attempts: AttemptRecord[] = [];
   #deadLetters: DeadLetterRecord[] = [];
+  /** Endpoint states that wait for a right. */
+  #endpoints: readonly EndpointStateRow[] = [];
   /** Memory of the rows that wait for the next flush, in bytes. */
   #bytes = 0;
   /** The flush that may or may not have been stored; null: none. */
   #uncertain: StatisticsFlush | null = null;
   #uncertainBytes = 0;
   #number = 0;
-  /** What was counted before the last flush. `total` is summed only when it is read, so that no message costs a second sum. */
+  /** What is stored. `total` is summed only when it is read, so that no message costs a second sum. */
   #earlier: Counters = NO_COUNTERS;
 
   /** @param onRefused Called once per flush that was stored without some of its rows. */
@@ -80,18 +89,23 @@ export class StatisticsBuffer {
 
   /** Everything that this process has counted since its start. */
   get total(): Counters {
-    return mergeCounters(this.#earlier, this.#counters);
+    const unstored = mergeCounters(this.#uncertain?.counters ?? NO_COUNTERS, this.#counters);
+    return mergeCounters(this.#earlier, unstored);
   }
 
   /**
-   * Stores the collected counters and rows. Must not be called while another flush is in progress. Throws the errors of the
-   * store; then nothing is lost.
+   * Stores the collected counters and rows. Must not be called while another flush is in progress. What the store lacks a right for
+   * stays here, for the next flush.
    *
+   * @throws The errors of the store, and an error that names the missing right. Then nothing is lost.
    * @param progress Progress of the group; null if it is not known.
    * @param active False for the last flush of a process.
    */
   async flush(progress: GroupProgress | null, active: boolean): Promise<void> {
     if (this.#uncertain !== null) await this.#send(this.#uncertain);
+    const changed = new Map(
+      [...this.#endpoints, ...this.#options.endpoints()].map((state) => [state.endpointKey, state]),
+    );
     const { instanceId, streamName, consumerName, queueGroup, description, silentAfterMs } = this.#options;
     const flush: StatisticsFlush = {
       instanceId,
@@ -106,27 +120,40 @@ export class StatisticsBuffer {
       active,
       attempts: this.#attempts,
       deadLetters: this.#deadLetters,
-      endpoints: this.#options.endpoints(),
+      endpoints: [...changed.values()],
     };
-    this.#earlier = this.total;
+    this.#endpoints = [];
     this.#counters = NO_COUNTERS;
     this.#attempts = [];
     this.#deadLetters = [];
     this.#uncertainBytes = this.#bytes;
     this.#bytes = 0;
-    await this.#send(flush);
+    const { missingRight } = await this.#send(flush);
+    if (missingRight !== null) throw new Error(missingRight);
   }
 
-  async #send(flush: StatisticsFlush): Promise<void> {
+  async #send(flush: StatisticsFlush): Promise<FlushReport> {
     this.#uncertain = flush;
-    const refused = await this.#store.store(flush);
+    const report = await this.#store.store(flush);
     this.#uncertain = null;
     this.#uncertainBytes = 0;
-    if (refused.length === 0) return;
+    const { refused, areCountersStored, waiting } = report;
     const rowsDropped = refused.reduce((sum, { rows }) => sum + rows, 0);
-    // The store has counted them: they must not be in the next flush, too.
-    this.#earlier = mergeCounters(this.#earlier, { ...NO_COUNTERS, rowsDropped });
-    this.#onRefused(refused);
+    const counted = mergeCounters(flush.counters, { ...NO_COUNTERS, rowsDropped });
+    if (areCountersStored) this.#earlier = mergeCounters(this.#earlier, counted);
+    else this.#count(counted);
+    this.#keepAgain(waiting);
+    if (refused.length > 0) this.#onRefused(refused);
+    return report;
+  }
+
+  /** Their place in the buffer was not given away: until now they were counted with the flush. */
+  #keepAgain({ attempts, deadLetters, endpoints }: FlushReport['waiting']): void {
+    for (const attempt of attempts) this.#bytes += sizeOfAttempt(attempt);
+    for (const deadLetter of deadLetters) this.#bytes += sizeOfDeadLetter(deadLetter);
+    if (attempts.length > 0) this.#attempts = [...attempts, ...this.#attempts];
+    if (deadLetters.length > 0) this.#deadLetters = [...deadLetters, ...this.#deadLetters];
+    this.#endpoints = endpoints.slice(-MOST_WAITING_STATES);
   }
 
   #keep<T>(rows: T[], row: T, bytes: number): void {

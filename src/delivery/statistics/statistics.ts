@@ -33,7 +33,7 @@ const KEPT =
 /** How often the same refusal is logged, in milliseconds. */
 const LOG_REFUSED_EVERY_MS = 3_600_000;
 const REFUSED =
-  'PostgreSQL refuses these rows. The worker drops them, and counts them in rows_dropped. It stores all other statistics. Correct the table or the encoding of the database, as error says.';
+  'PostgreSQL refuses these rows. The worker drops them, and counts them in rows_dropped. Where rows is 0, it drops nothing, and tries again with the next flush. It stores all other statistics. Correct the table or the encoding of the database, as error says.';
 const UNMAINTAINED =
   'The worker stores statistics without this maintenance, and tries again after an hour. Correct the table, as error says.';
 

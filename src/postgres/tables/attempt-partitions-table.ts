@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { costOf } from '../../core/records/refusal.ts';
-import { errorCode } from '../../runtime/failure.ts';
+import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import { WAIT_FOR_PARTITION_LOCK } from '../connection/advisory-lock.ts';
 import { inTransaction } from '../connection/transaction.ts';
 import { storableTime } from './storable.ts';
@@ -50,19 +50,20 @@ export async function ensurePartitions(pool: pg.Pool, times: readonly number[]):
  * Creates the missing partitions that PostgreSQL accepts. It refuses a partition that was detached and still exists, and a
  * partition whose day is in a larger partition of the operator.
  *
- * @returns The names of the refused partitions.
+ * @returns The names of the refused partitions, with PostgreSQL's message where a right is missing.
  */
 export async function ensurePossiblePartitions(
   pool: pg.Pool,
   times: readonly number[],
-): Promise<ReadonlySet<string>> {
-  const refused = new Set<string>();
+): Promise<ReadonlyMap<string, string | undefined>> {
+  const refused = new Map<string, string | undefined>();
   for (const name of await missingPartitions(pool, times)) {
     try {
       await createPartition(pool, name);
     } catch (error) {
-      if (costOf(errorCode(error)) === 'nothing') throw error;
-      refused.add(name);
+      const cost = costOf(errorCode(error));
+      if (cost === 'nothing') throw error;
+      refused.set(name, cost === 'wait' ? errorMessage(error) : undefined);
     }
   }
   return refused;

@@ -15,6 +15,16 @@ const CLAIM = `
     queue_group = EXCLUDED.queue_group, active = EXCLUDED.active
   WHERE instance.last_number < EXCLUDED.last_number`;
 
+/** The same with the columns alone that the table had from its beginning. */
+const CLAIM_ALONE = `
+  INSERT INTO rule_nats_worker_instances AS instance
+    (instance_id, stream_name, consumer_name, last_number, silent_after_ms, active)
+  VALUES ($1, $2, $3, $4, $5, $6)
+  ON CONFLICT (instance_id) DO UPDATE
+  SET last_number = EXCLUDED.last_number, silent_after_ms = EXCLUDED.silent_after_ms, last_active_at = now(),
+    active = EXCLUDED.active
+  WHERE instance.last_number < EXCLUDED.last_number`;
+
 /** Leaves out locked rows: the instance of a locked row is flushing now, so it is alive. */
 const RETIRE_SILENT = `
   UPDATE rule_nats_worker_instances SET active = false
@@ -41,6 +51,19 @@ export async function claimFlush(client: pg.PoolClient, flush: StatisticsFlush):
     storableText(flush.description.version),
     flush.description.features,
     JSON.stringify(flush.description.settings),
+  ]);
+  return rowCount === 1;
+}
+
+/** Like `claimFlush`, without what the worker says of itself: for a table that refuses that. */
+export async function claimFlushAlone(client: pg.PoolClient, flush: StatisticsFlush): Promise<boolean> {
+  const { rowCount } = await client.query(CLAIM_ALONE, [
+    flush.instanceId,
+    nameText(flush.streamName),
+    nameText(flush.consumerName),
+    flush.number,
+    Math.max(1, storableCount(flush.silentAfterMs)),
+    flush.active,
   ]);
   return rowCount === 1;
 }

@@ -6,9 +6,9 @@ import { EndpointLimitsWatcher } from '../../delivery/admission/limits-watcher.t
 import type { PeerKnowledge } from '../../delivery/hold-forbidden.ts';
 import { Peers } from '../../delivery/peers.ts';
 import { WebhookRegistry } from '../../delivery/registry/webhook-registry.ts';
-import { readEndpointLimits } from '../../postgres/tables/endpoints-table.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import { groupLimitsReader } from './group-limits.ts';
 import type { OwnInstance } from './instance.ts';
 import { retryPolicy } from './retry-policy.ts';
 import { webhookRows } from './webhook-rows.ts';
@@ -38,11 +38,7 @@ export function assembleRegistry({ settings, log, pool, own, admission }: Regist
       ratePerSecond: settings.ENDPOINT_RATE_LIMIT,
       disabledEndpoint: settings.DISABLED_ENDPOINT,
     },
-    async read() {
-      const read = await readEndpointLimits(pool, group);
-      peers.onRead(read.instances);
-      return read;
-    },
+    read: groupLimitsReader(pool, group, peers, log),
     admission,
     log,
   });

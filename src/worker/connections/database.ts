@@ -36,7 +36,7 @@ export async function openDatabase(settings: Settings, log: Logger): Promise<Dat
       await maintain(pool, { attemptRetentionDays: settings.ATTEMPT_RETENTION_DAYS, now: Date.now() });
     },
     async store(flush) {
-      return (await storeFlush(pool, flush)).refused;
+      return storeFlush(pool, flush);
     },
   };
   try {

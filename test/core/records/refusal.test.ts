@@ -26,7 +26,7 @@ describe('an error of PostgreSQL', () => {
     ['a refused login', 'nothing', '28P01'],
     ['a failure of serialization', 'nothing', '40001'],
     ['a deadlock', 'nothing', '40P01'],
-    ['a missing right', 'nothing', '42501'],
+    ['a missing right', 'wait', '42501'],
     ['a full disk', 'nothing', '53100'],
     ['too many connections', 'nothing', '53300'],
     ['a lock that was not granted', 'nothing', '55P03'],

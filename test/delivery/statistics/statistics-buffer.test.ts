@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EndpointStateRow } from '../../../src/core/records/endpoint-state.ts';
 import {
+  ALL_STORED,
   type AttemptRecord,
   type Counters,
   mergeCounters,
@@ -36,7 +37,7 @@ function store(fails: ('no' | 'before' | 'after')[] = []) {
       if (how === 'before') throw new Error('PostgreSQL is away');
       if (!stored.has(flush.number)) stored.set(flush.number, flush);
       if (how === 'after') throw new Error('the connection broke, who knows');
-      return [];
+      return ALL_STORED;
     },
   };
 }
