@@ -85,7 +85,7 @@ export const connections = {
   }),
 
   /**
-   * Connections to PostgreSQL of one process. Statistics need one.
+   * Connections to PostgreSQL of one process. Statistics need one. Maintenance opens one more, for seconds, once an hour.
    * Too low: reading endpoints waits behind a flush of statistics.
    * Too high: many workers use up PostgreSQL's max_connections.
    * @default 4. Range 1 to 100. Env DATABASE_POOL_SIZE.

@@ -9,6 +9,8 @@ import { deleteOldInstances } from './tables/instances-table.ts';
 import { deleteExpired } from './tables/publish-history-table.ts';
 
 const DAY_MS = 86_400_000;
+/** lock_not_available: a long query, or another session, uses the table. */
+const LOCKED = '55P03';
 
 /** The most rows that one transaction deletes. Few enough that the transaction is short and blocks no other work for long. */
 const DELETE_BATCH = 10_000;
@@ -49,13 +51,13 @@ export async function maintain(pool: pg.Pool, options: MaintenanceOptions): Prom
   return done;
 }
 
-/** Null if the work was done. @throws An error that may pass by itself. */
+/** Null if the work was done. A lock that was not granted is no reason to leave the other steps out. @throws Errors of the connection. */
 async function refusalOf(work: () => Promise<void>): Promise<unknown> {
   try {
     await work();
     return null;
   } catch (error) {
-    if (costOf(errorCode(error)) === 'nothing') throw error;
+    if (costOf(errorCode(error)) === 'nothing' && errorCode(error) !== LOCKED) throw error;
     return error;
   }
 }
@@ -70,7 +72,7 @@ async function dropOldPartitions(pool: pg.Pool, olderThan: number): Promise<stri
       dropped.push(name);
     }
   } catch (error) {
-    if (errorCode(error) === '55P03') return dropped;
+    if (errorCode(error) === LOCKED) return dropped;
     throw error;
   }
 }

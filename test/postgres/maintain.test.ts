@@ -79,3 +79,21 @@ describe('maintain', () => {
     expect(await partitions()).toEqual(['20300110', '20300111']);
   });
 });
+
+describe('a table that a VACUUM holds', () => {
+  it('costs the partitions one second, and not the other steps of the maintenance', async () => {
+    const database = await openDatabase();
+    await migrate(database.pool, database);
+    await storeFlush(database.pool, flushOf({ deadLetters: [deadLetterOf()] }));
+    await database.pool.query(`UPDATE rule_nats_publish_history SET expires_at = now() - interval '1 hour'`);
+    const other = await database.pool.connect();
+    await other.query('BEGIN; LOCK TABLE rule_nats_delivery_attempts IN SHARE UPDATE EXCLUSIVE MODE');
+    const maintained = maintain(database.pool, { attemptRetentionDays: 7, now: Date.now() });
+    await expect(maintained).rejects.toMatchObject({ code: '55P03' });
+    const { rows } = await database.pool.query('SELECT FROM rule_nats_publish_history');
+    expect(rows).toEqual([]);
+    await other.query('ROLLBACK');
+    other.release();
+    await database.close();
+  });
+});

@@ -36,7 +36,7 @@ describe('an upgrade from a version without endpoint states', () => {
       GRANT SELECT, INSERT, UPDATE, DELETE ON rule_nats_worker_instances TO ${database.stranger}`);
     await migrate(database.pool, database);
     expect((await storeFlush(worker, flushOf({ endpoints: [endpointStateOf()] }))).result).toBe('stored');
-    expect(await readEndpointLimits(worker, GROUP)).toMatchObject({ liveWorkers: 1 });
+    expect(await readEndpointLimits(worker, GROUP)).toMatchObject({ instances: [{}] });
     expect(await readUnhealthyEndpoints(worker, 'WEBHOOKS', 20)).toMatchObject({ total: 1 });
     expect(await readWebhooks(worker)).toEqual([]);
     expect(await disableWebhook(worker, 1, 'it answered 410')).toBe(false);
@@ -66,6 +66,6 @@ describe('an upgrade from a version without endpoint states', () => {
       'SELECT messages_delivered, messages_retried, messages_parked FROM rule_nats_consumer_stats',
     );
     expect(rows).toEqual([{ messages_delivered: '6', messages_retried: '2', messages_parked: '3' }]);
-    expect(await readEndpointLimits(database.pool, GROUP)).toMatchObject({ liveWorkers: 2 });
+    expect(await readEndpointLimits(database.pool, GROUP)).toMatchObject({ instances: [{}, {}] });
   });
 });

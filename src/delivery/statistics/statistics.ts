@@ -1,4 +1,4 @@
-import { costOf, type RefusedRows } from '../../core/records/refusal.ts';
+import type { RefusedRows } from '../../core/records/refusal.ts';
 import type { Counters, GroupProgress } from '../../core/records/statistics.ts';
 import { every } from '../../runtime/every.ts';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
@@ -16,7 +16,9 @@ export type StatisticsOptions = StatisticsBufferOptions & {
 
 /** A store that must be prepared before the first flush, and maintained regularly. */
 export interface MaintainedStatisticsStore extends StatisticsStore {
-  /** Creates tables and partitions, and drops rows that are too old. Runs before the first flush and every hour. */
+  /** Creates the tables. Runs before the first flush, until it succeeds. */
+  prepare(): Promise<void>;
+  /** Creates partitions, and drops rows that are too old. Runs after the first flush and every hour, beside the flushes. */
   maintain(): Promise<void>;
 }
 
@@ -45,6 +47,11 @@ export class Statistics implements Service {
   readonly #buffer: StatisticsBuffer;
   #stopTimer = () => {};
   #underWay: Promise<boolean> | null = null;
+  #preparing: Promise<void> | null = null;
+  #isPrepared = false;
+  #isMaintaining = false;
+  readonly #stopping: Promise<void>;
+  #signalStop = () => {};
   readonly #refusals = new ProblemLog({ againAfterMs: LOG_REFUSED_EVERY_MS });
   #maintainedAt = Number.NEGATIVE_INFINITY;
   readonly #away: ProblemLog;
@@ -54,6 +61,9 @@ export class Statistics implements Service {
   constructor(options: StatisticsOptions, store: MaintainedStatisticsStore) {
     this.#options = options;
     this.#store = store;
+    this.#stopping = new Promise((resolve) => {
+      this.#signalStop = resolve;
+    });
     this.#buffer = new StatisticsBuffer(options, store, (refused) => this.#sayRefused(refused));
     this.#away = new ProblemLog({
       againAfterMs: LOG_AWAY_EVERY_MS,
@@ -94,11 +104,12 @@ export class Statistics implements Service {
     return this.#underWay;
   }
 
-  /** Makes the last flush, which marks this worker as no longer active. */
+  /** Makes the last flush, which marks this worker as no longer active. Maintenance under way is left to another worker. */
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#stopTimer();
+    this.#signalStop();
     await this.#underWay;
     await this.flush();
   }
@@ -107,13 +118,11 @@ export class Statistics implements Service {
     try {
       // Read even while PostgreSQL is away: a durable that was deleted starts again at the last known progress.
       const progress = await this.#options.progress();
-      if (performance.now() - this.#maintainedAt >= MAINTAIN_EVERY_MS) {
-        await this.#maintainAndFlush(progress);
-      } else {
-        await this.#buffer.flush(progress, !this.#stopped);
-      }
+      await this.#prepared();
+      await this.#buffer.flush(progress, !this.#stopped);
       this.#away.clear();
       this.#problem = null;
+      this.#maintainIfDue();
       return true;
     } catch (error) {
       this.#problem = errorMessage(error);
@@ -123,31 +132,39 @@ export class Statistics implements Service {
     }
   }
 
-  /** Maintenance that PostgreSQL refuses does not stop the flush. Where the flush fails, too, the maintenance says why. */
-  async #maintainAndFlush(progress: GroupProgress | null): Promise<void> {
-    const refusal = await this.#maintain();
-    try {
-      await this.#buffer.flush(progress, !this.#stopped);
-    } catch (error) {
-      throw refusal ?? error;
-    }
-    this.#maintainedAt = performance.now();
-    if (refusal === null) return;
-    this.#options.log.warn(
-      { code: errorCode(refusal), error: errorMessage(refusal), hint: UNMAINTAINED },
-      'statistics.maintenance_failed',
-    );
+  /**
+   * Resolves when the tables exist. A migration may wait for minutes for a lock: a stop does not wait for it, and stores what the
+   * tables take as they are, because the rows would be lost otherwise.
+   */
+  async #prepared(): Promise<void> {
+    if (this.#isPrepared) return;
+    this.#preparing ??= this.#store
+      .prepare()
+      .then(() => {
+        this.#isPrepared = true;
+      })
+      .finally(() => {
+        this.#preparing = null;
+      });
+    await Promise.race([this.#preparing, this.#stopping]);
   }
 
-  /** Resolves to the error if PostgreSQL refuses the maintenance. */
-  async #maintain(): Promise<unknown> {
-    try {
-      await this.#store.maintain();
-      return null;
-    } catch (error) {
-      if (costOf(errorCode(error)) === 'nothing') throw error;
-      return error;
-    }
+  /** Beside the flushes: neither a lock that maintenance waits for nor its failure delays them. */
+  #maintainIfDue(): void {
+    const isDue = performance.now() - this.#maintainedAt >= MAINTAIN_EVERY_MS;
+    if (!isDue || this.#stopped || this.#isMaintaining) return;
+    this.#maintainedAt = performance.now();
+    this.#isMaintaining = true;
+    void this.#store
+      .maintain()
+      .catch((error) => {
+        if (this.#stopped) return;
+        const fields = { code: errorCode(error), error: errorMessage(error), hint: UNMAINTAINED };
+        this.#options.log.warn(fields, 'statistics.maintenance_failed');
+      })
+      .finally(() => {
+        this.#isMaintaining = false;
+      });
   }
 
   #sayRefused(refused: readonly RefusedRows[]): void {

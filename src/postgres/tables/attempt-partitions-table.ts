@@ -8,10 +8,10 @@ import { storableTime } from './storable.ts';
 const PREFIX = 'rule_nats_delivery_attempts_';
 
 /**
- * While maintenance waits for this lock, all flushes wait behind it. After 5 s it gives up, and tries again at the next
- * maintenance.
+ * While a partition waits for the lock of the table, all flushes of all workers wait behind it. After 1 s it gives up. The next
+ * flush tries again to create it, and the next maintenance to drop it.
  */
-const LOCK_TIMEOUT = `SET LOCAL lock_timeout = '5s'`;
+const LOCK_TIMEOUT = `SET LOCAL lock_timeout = '1s'`;
 
 /**
  * Does not use to_regclass for the partitions: after a wait for a lock, PostgreSQL may still remember that a name did not exist.
@@ -78,6 +78,7 @@ async function missingPartitions(pool: pg.Pool, times: readonly number[]): Promi
 
 async function createPartition(pool: pg.Pool, name: string): Promise<void> {
   await inTransaction(pool, async (client) => {
+    await client.query(LOCK_TIMEOUT);
     await client.query(WAIT_FOR_PARTITION_LOCK);
     const { rowCount } = await client.query(MISSING, [[name]]);
     if (rowCount === 0) return;

@@ -30,17 +30,29 @@ export type Database = {
  */
 export async function openDatabase(settings: Settings, log: Logger): Promise<Database> {
   const pool = createPool({ url: settings.DATABASE_URL, size: settings.DATABASE_POOL_SIZE, log });
+  let isMigrated = false;
   const store: MaintainedStatisticsStore = {
-    async maintain() {
+    async prepare() {
+      if (isMigrated) return;
       await migrate(pool, { log });
-      await maintain(pool, { attemptRetentionDays: settings.ATTEMPT_RETENTION_DAYS, now: Date.now() });
+      isMigrated = true;
+    },
+    async maintain() {
+      // A connection of its own: while maintenance waits for a lock, nothing else waits for its connection.
+      const own = createPool({ url: settings.DATABASE_URL, size: 1, log });
+      try {
+        await migrate(own, { log });
+        await maintain(own, { attemptRetentionDays: settings.ATTEMPT_RETENTION_DAYS, now: Date.now() });
+      } finally {
+        await own.end();
+      }
     },
     async store(flush) {
       return storeFlush(pool, flush);
     },
   };
   try {
-    await migrate(pool, { log });
+    await store.prepare();
     return { pool, statisticsStore: store, streamRow: await readStreamRow(pool, settings.STREAM_NAME) };
   } catch (error) {
     const away = !(error instanceof UserError) && classifyConnectError(error) === 'away';
