@@ -19,6 +19,7 @@ import { endpointKeyOf, isUndeliverable, type Undeliverable } from './resolve.ts
 import type { SettlementEffects, Settler } from './settler.ts';
 import { logAttempt, logFanOut } from './statistics/attempt-log.ts';
 import { DiscardLog } from './statistics/discard-log.ts';
+import { DiscardRows } from './statistics/discard-rows.ts';
 import { type AttemptLog, attemptRecord, deadLetterRecord } from './statistics/records.ts';
 import type { Statistics } from './statistics/statistics.ts';
 
@@ -64,6 +65,7 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
   const { effects, settler, parkedStream, admission, parkedQueues, ackPending } = options;
   const { registry, limits, deferred, statistics, log, now } = options;
   const discards = new DiscardLog(log);
+  const discardRows = new DiscardRows();
   return {
     policy: options.policy,
     maxAgeMs: options.maxAgeMs,
@@ -127,9 +129,11 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
     record(message, delivery, attempt, disposition) {
       logAttempt(log, message, delivery, attempt, disposition);
       if (disposition.kind === 'discard' && isUndeliverable(delivery)) discards.add(message, delivery, now());
+      const row = attemptRecord(message, delivery, attempt, disposition, options.attemptLog);
+      const isStored = row?.verdict !== 'discard' || discardRows.mayStore(row, now());
       statistics.add(
         countSettled(attempt, disposition, message.isRedelivery),
-        attemptRecord(message, delivery, attempt, disposition, options.attemptLog),
+        isStored ? row : null,
         deadLetterRecord(message, delivery, attempt, disposition, options.storedBytes),
       );
     },

@@ -48,6 +48,8 @@ export class StatisticsBuffer {
   readonly #onRefused: (refused: readonly RefusedRows[]) => void;
   #counters: Counters = NO_COUNTERS;
   #attempts: AttemptRecord[] = [];
+  /** Discarded messages: their rows give way to all others. */
+  #discards: AttemptRecord[] = [];
   #deadLetters: DeadLetterRecord[] = [];
   /** Endpoint states that wait for a right. */
   #endpoints: readonly EndpointStateRow[] = [];
@@ -73,7 +75,7 @@ export class StatisticsBuffer {
 
   add(counters: Counters, attempt: AttemptRecord | null, deadLetter: DeadLetterRecord | null): void {
     this.#count(counters);
-    if (attempt !== null) this.#keep(this.#attempts, attempt, sizeOfAttempt(attempt));
+    if (attempt !== null) this.#keep(this.#rowsLike(attempt), attempt, sizeOfAttempt(attempt));
     if (deadLetter !== null) this.#keep(this.#deadLetters, deadLetter, sizeOfDeadLetter(deadLetter));
   }
 
@@ -82,6 +84,7 @@ export class StatisticsBuffer {
     const uncertain = this.#uncertain;
     return (
       this.#attempts.length +
+      this.#discards.length +
       this.#deadLetters.length +
       (uncertain === null ? 0 : uncertain.attempts.length + uncertain.deadLetters.length)
     );
@@ -118,13 +121,14 @@ export class StatisticsBuffer {
       counters: this.#counters,
       progress,
       active,
-      attempts: this.#attempts,
+      attempts: this.#discards.length === 0 ? this.#attempts : [...this.#attempts, ...this.#discards],
       deadLetters: this.#deadLetters,
       endpoints: [...changed.values()],
     };
     this.#endpoints = [];
     this.#counters = NO_COUNTERS;
     this.#attempts = [];
+    this.#discards = [];
     this.#deadLetters = [];
     this.#uncertainBytes = this.#bytes;
     this.#bytes = 0;
@@ -151,19 +155,33 @@ export class StatisticsBuffer {
   #keepAgain({ attempts, deadLetters, endpoints }: FlushReport['waiting']): void {
     for (const attempt of attempts) this.#bytes += sizeOfAttempt(attempt);
     for (const deadLetter of deadLetters) this.#bytes += sizeOfDeadLetter(deadLetter);
-    if (attempts.length > 0) this.#attempts = [...attempts, ...this.#attempts];
+    if (attempts.length > 0) {
+      const isDiscard = ({ verdict }: AttemptRecord) => verdict === 'discard';
+      this.#attempts = [...attempts.filter((row) => !isDiscard(row)), ...this.#attempts];
+      this.#discards = [...attempts.filter(isDiscard), ...this.#discards];
+    }
     if (deadLetters.length > 0) this.#deadLetters = [...deadLetters, ...this.#deadLetters];
     this.#endpoints = endpoints.slice(-MOST_WAITING_STATES);
   }
 
+  #rowsLike({ verdict }: AttemptRecord): AttemptRecord[] {
+    return verdict === 'discard' ? this.#discards : this.#attempts;
+  }
+
   #keep<T>(rows: T[], row: T, bytes: number): void {
-    const { maxRows, maxBytes } = this.#options;
-    if (this.rows >= maxRows || this.#bytes + this.#uncertainBytes + bytes > maxBytes) {
+    while (!this.#hasRoomFor(bytes)) {
+      const discard = (rows as unknown) === this.#discards ? undefined : this.#discards.pop();
       this.#count({ ...NO_COUNTERS, rowsDropped: 1 });
-      return;
+      if (discard === undefined) return;
+      this.#bytes -= sizeOfAttempt(discard);
     }
     rows.push(row);
     this.#bytes += bytes;
+  }
+
+  #hasRoomFor(bytes: number): boolean {
+    const { maxRows, maxBytes } = this.#options;
+    return this.rows < maxRows && this.#bytes + this.#uncertainBytes + bytes <= maxBytes;
   }
 
   #count(counters: Counters): void {

@@ -42,7 +42,12 @@ function store(fails: ('no' | 'before' | 'after')[] = []) {
   };
 }
 
-const buffer = (to: ReturnType<typeof store>, maxRows = 100, endpoints = (): EndpointStateRow[] => []) =>
+const buffer = (
+  to: ReturnType<typeof store>,
+  maxRows = 100,
+  endpoints = (): EndpointStateRow[] => [],
+  maxBytes = 100_000,
+) =>
   new StatisticsBuffer(
     {
       instanceId: 'i',
@@ -52,7 +57,7 @@ const buffer = (to: ReturnType<typeof store>, maxRows = 100, endpoints = (): End
       description: { version: '1', features: [], settings: {} },
       silentAfterMs: 30_000,
       maxRows,
-      maxBytes: 100_000,
+      maxBytes,
       endpoints,
     },
     to,
@@ -127,6 +132,21 @@ describe('the statistics buffer', () => {
     await statistics.flush(null, true);
     for (let i = 0; i < 12; i++) statistics.add(ONE, LARGE, null);
     expect([statistics.rows, statistics.total.rowsDropped]).toEqual([9, 6]);
+  });
+
+  it.each([
+    ['rows', ROW, 4, 100_000],
+    ['bytes', LARGE, 100, 45_000],
+  ])('drops and counts the rows of discarded messages first, at its limit of %s', async (_what, row, maxRows, maxBytes) => {
+    const to = store();
+    const statistics = buffer(to, maxRows, undefined, maxBytes);
+    const discard: AttemptRecord = { ...row, verdict: 'discard' };
+    for (let i = 0; i < 10; i++) statistics.add(ONE, discard, null);
+    for (let i = 0; i < 3; i++) statistics.add(ONE, row, null);
+    statistics.add(ONE, discard, null);
+    await statistics.flush(null, true);
+    expect(to.calls[0]!.attempts).toEqual([row, row, row, discard]);
+    expect(to.sum()).toMatchObject({ settled: 14, rowsDropped: 10 });
   });
 
   it('counts the rows of an unconfirmed flush towards its limit of rows', async () => {
