@@ -305,6 +305,11 @@ CREATE TABLE rule_webhooks (
   CONSTRAINT max_concurrency_is_positive CHECK ((max_concurrency > 0)),
   CONSTRAINT params_is_an_object CHECK ((jsonb_typeof(params) = 'object'::text)),
   CONSTRAINT rate_limit_is_positive CHECK (((rate_limit >= 0.00001) AND (rate_limit <= (1000000)::numeric))),
+  CONSTRAINT retry_schedule_delays_are_possible CHECK (
+CASE
+    WHEN (retry_schedule ~ '^\s*\d+(\.\d+)?(ms|s|m|h|d)(\s*,\s*\d+(\.\d+)?(ms|s|m|h|d))*\s*$'::text) THEN ((cardinality(string_to_array(retry_schedule, ','::text)) <= 99) AND (NOT jsonb_path_exists(((('['::text || regexp_replace(retry_schedule, '\s*(\d+(?:\.\d+)?)(ms|s|m|h|d)\s*'::text, '{"\2":"\1"}'::text, 'g'::text)) || ']'::text))::jsonb, '$[*]?(((((((((@."ms".double() < 0.5 || @."ms".double() >= 604800000.5) || @."s".double() * 1000 < 0.5) || @."s".double() * 1000 >= 604800000.5) || @."m".double() * 60000 < 0.5) || @."m".double() * 60000 >= 604800000.5) || @."h".double() * 3600000 < 0.5) || @."h".double() * 3600000 >= 604800000.5) || @."d".double() * 86400000 < 0.5) || @."d".double() * 86400000 >= 604800000.5)'::jsonpath)))
+    ELSE true
+END) NOT VALID,
   CONSTRAINT retry_schedule_is_a_schedule CHECK ((retry_schedule ~ '^\s*(standard|\d+(\.\d+)?(ms|s|m|h|d)(\s*,\s*\d+(\.\d+)?(ms|s|m|h|d))*)\s*$'::text)),
   CONSTRAINT rule_webhooks_max_retries_check CHECK (((max_retries >= 0) AND (max_retries <= 10))),
   CONSTRAINT rule_webhooks_method_check CHECK ((method = ANY (ARRAY['GET'::text, 'POST'::text, 'PUT'::text, 'PATCH'::text, 'DELETE'::text]))),

@@ -18,10 +18,11 @@ export type EarlyEnds = {
   readonly more: number;
 };
 
-type PolicyFields = Parameters<typeof policyOfRow>[0] & Pick<EndpointRow, 'name' | 'enabled'>;
+type PolicyFields = Parameters<typeof policyOfRow>[0] & Pick<EndpointRow, 'name' | 'enabled' | 'problem'>;
 
 /**
- * Which policies give up within an hour: the one of the settings, and those of enabled rows.
+ * Which policies give up within an hour: the one of the settings, and those of enabled rows. A row that is wrong gives nothing up:
+ * its messages wait until it is corrected.
  *
  * @param maxAgeMs MAX_AGE_HOURS, in milliseconds; 0: no limit.
  * @param most How many are named. The others are only counted.
@@ -41,7 +42,7 @@ export function earlyEnds(
     else shown.push({ endpoint, attempts: policy.maxAttempts, afterMs });
   };
   look(null, retries);
-  for (const row of rows) if (row.enabled) look(row.name, policyOfRow(row, retries));
+  for (const row of rows) if (row.enabled && row.problem === null) look(row.name, policyOfRow(row, retries));
   return { shown, more };
 }
 

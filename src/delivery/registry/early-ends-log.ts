@@ -19,7 +19,9 @@ export function logEarlyEnds(
   maxAgeMs: number,
   log: Logger,
 ): void {
-  const rows = [...(registry.known?.endpoints() ?? [])].map(({ row }) => row);
+  const rows = [...(registry.known?.endpoints() ?? [])]
+    .filter(({ request }) => request.kind !== 'malformed' && request.kind !== 'forbidden')
+    .map(({ row }) => row);
   const { shown, more } = earlyEnds(retries, rows, maxAgeMs, NAMED);
   if (shown.length === 0) return;
   log.warn({ ends: shown.map(describeEarlyEnd), more, hint: HINT }, 'retries.end_early');

@@ -20,7 +20,7 @@ const READ = `
 
 export type RetryFields = Pick<
   EndpointRow,
-  'name' | 'enabled' | 'maxAttempts' | 'retryDelayMs' | 'retryMultiplier' | 'retrySchedule'
+  'name' | 'enabled' | 'problem' | 'maxAttempts' | 'retryDelayMs' | 'retryMultiplier' | 'retrySchedule'
 >;
 
 /** Only what retries depend on, without secrets: `stats` reads it. */

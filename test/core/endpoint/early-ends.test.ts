@@ -12,6 +12,7 @@ const ROWS = [
   registeredRow({ name: 'untouched' }),
   registeredRow({ name: 'patient', maxAttempts: 3, retrySchedule: [60_000, 3_600_000] }),
   registeredRow({ name: 'off', enabled: false }),
+  registeredRow({ name: 'wrong', problem: 'retry_schedule: "0s" is not a delay' }),
   registeredRow({ name: 'other' }),
 ];
 

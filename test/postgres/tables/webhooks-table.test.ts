@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { migrate } from '../../../src/postgres/migrate.ts';
+import { parseRetrySchedule } from '../../../src/core/retry/retry-schedule.ts';
+import { migrate, readMigrations } from '../../../src/postgres/migrate.ts';
 import {
   disableWebhook,
   noteFailing,
@@ -88,7 +89,11 @@ describe('an endpoint', () => {
   });
 
   it('with a retry_schedule that has a delay out of range is wrong', async () => {
+    // A row from before migration 0023, which such a row does not stop.
+    await run('ALTER TABLE rule_webhooks DROP CONSTRAINT retry_schedule_delays_are_possible');
     await addRow('retry_schedule', `'1s,90d'`);
+    const migration = (await readMigrations()).find(({ name }) => name.startsWith('0023'))!;
+    await run(migration.sql);
     expect(await only()).toMatchObject({
       maxAttempts: 4,
       problem: expect.stringContaining('retry_schedule: "90d" is not a delay'),
@@ -106,6 +111,41 @@ describe('an endpoint', () => {
     await expect(addRow('retry_schedule', `'${text}'`)).rejects.toMatchObject({
       constraint: 'retry_schedule_is_a_schedule',
     });
+  });
+
+  it.each([
+    '0s',
+    '8d',
+    '0.4ms',
+    '0.0004s',
+    '1s,0.00000833m',
+    '168.1h',
+    '604800000.5ms',
+    '007.1d',
+    Array(100).fill('1s').join(),
+  ])('is refused with the delay that the parser refuses: %j', async (text) => {
+    expect(parseRetrySchedule(text)).toEqual(expect.any(String));
+    await expect(addRow('retry_schedule', `'${text}'`)).rejects.toMatchObject({
+      constraint: 'retry_schedule_delays_are_possible',
+    });
+  });
+
+  it.each([
+    '1ms',
+    '0.5ms',
+    '7d',
+    '168h',
+    '604800s , 10080m',
+    '604800000.4ms',
+    '0.0005s',
+    '0.0000084m',
+    '007d',
+    ' standard ',
+    Array(99).fill('1s').join(),
+  ])('is accepted with the delay that the parser accepts: %j', async (text) => {
+    expect(parseRetrySchedule(text)).toEqual(expect.any(Array));
+    await addRow('retry_schedule', `'${text}'`);
+    expect(await only()).toMatchObject({ problem: null });
   });
 
   it('is read as it is written', async () => {
