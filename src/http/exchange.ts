@@ -8,6 +8,13 @@ import type { SendingClient } from './sending-client.ts';
 /** The start of a failure's body is kept in the attempt row, up to this length, in bytes. */
 const EXCERPT_BYTES = 1024;
 
+/**
+ * How long the rest of an answer may take once its final status has come, in milliseconds. Below it, the connection can be used
+ * again, and the body of a failure is read. Above it, the connection is closed, because the status alone decides, and the attempt
+ * holds a slot. Too low: connections of slow bodies are not used again. Too high: bodies that never end hold slots.
+ */
+const REST_MS = 1000;
+
 type Controller = Dispatcher.DispatchController;
 
 /**
@@ -38,6 +45,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler, ConnectionUser 
   #status = 0;
   #retryAfterMs: number | null = null;
   #bytes = 0;
+  /** When `check` first saw the final status. */
+  #statusSeenAt: number | undefined;
   #excerpt: Buffer[] | null = null;
 
   /**
@@ -64,6 +73,17 @@ export class HttpExchange implements Dispatcher.DispatchHandler, ConnectionUser 
   send(request: Dispatcher.DispatchOptions): void {
     this.#request = request;
     this.#client.dispatch(request, this);
+  }
+
+  /** To be called regularly. @param now On the clock of `performance.now()`. */
+  check(now: number): void {
+    if (this.deadline <= now) this.timeOut();
+    else if (this.#finalStatus !== 0) {
+      this.#statusSeenAt ??= now;
+      if (now - this.#statusSeenAt < REST_MS) return;
+      this.#endAnswered(this.#finalStatus);
+      this.#closeConnection();
+    }
   }
 
   timeOut(): void {
@@ -107,11 +127,12 @@ export class HttpExchange implements Dispatcher.DispatchHandler, ConnectionUser 
     // An interim answer comes before the final answer.
     if (status < 200) return;
     this.#status = status;
+    this.#connection?.answer.headersWereRead();
     if (status < 300 || this.#isDeclaredSuccess) return;
     this.#excerpt = [];
     // If the header occurs twice, the first value counts.
     const [retryAfter] = [headers['retry-after']].flat();
-    if (retryAfter !== undefined) this.#retryAfterMs = parseRetryAfter(retryAfter, Date.now());
+    this.#readRetryAfter(retryAfter);
   }
 
   onResponseData(_controller: Controller, chunk: Buffer): void {
@@ -131,6 +152,15 @@ export class HttpExchange implements Dispatcher.DispatchHandler, ConnectionUser 
   onResponseError(_controller: Controller, error: Error): void {
     if (this.#mayResend(error)) this.#resend(error);
     else this.fail(error);
+  }
+
+  #readRetryAfter(value: string | undefined): void {
+    if (value !== undefined) this.#retryAfterMs = parseRetryAfter(value, Date.now());
+  }
+
+  /** 0: no final status has come. */
+  get #finalStatus(): number {
+    return this.#status || (this.#connection?.answer.status ?? 0);
   }
 
   get #isDeclaredSuccess(): boolean {
@@ -162,7 +192,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler, ConnectionUser 
 
   /** The end of the exchange without a whole response: if a final status has come, it counts instead of `outcome`. */
   #endUnanswered(outcome: Outcome): void {
-    const status = this.#status || (this.#connection?.answer.status ?? 0);
+    const status = this.#finalStatus;
     if (status === 0) this.#end(outcome);
     else this.#endAnswered(status);
   }
@@ -172,6 +202,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler, ConnectionUser 
     this.#status = status;
     const isDeclaredSuccess = this.#isDeclaredSuccess;
     const isFailure = status >= 300 && !isDeclaredSuccess;
+    // The headers broke, so undici did not report them.
+    if (isFailure && this.#excerpt === null) this.#readRetryAfter(this.#connection?.answer.retryAfter());
     this.#end({
       kind: 'responded',
       status,

@@ -16,7 +16,7 @@ export type SenderOptions = SendingClientOptions & {
   readonly userAgent: string;
 };
 
-/** The interval between two checks of all deadlines, in milliseconds. An attempt may exceed its deadline by this time. */
+/** The interval between two checks of all attempts, in milliseconds. An attempt may exceed its deadline by this time. */
 const SWEEP_MS = 50;
 
 export interface Sender {
@@ -41,9 +41,7 @@ export function createSender(options: SenderOptions): Sender {
 
   function sweepOverdue(): void {
     const now = performance.now();
-    for (const exchange of underWay) {
-      if (exchange.deadline <= now) exchange.timeOut();
-    }
+    for (const exchange of underWay) exchange.check(now);
   }
 
   function watch(exchange: HttpExchange): void {

@@ -4,6 +4,12 @@ const VERSION = Buffer.from('HTTP/1.');
 /** `HTTP/1.1 200` and the byte behind it, which ends the status. */
 const LENGTH = 13;
 
+/** The longest part of the headers of a failure that is kept, in bytes: as much as is read of them. */
+const LONGEST_HEAD = 65_536;
+
+/** The name begins a line, and the line is complete. */
+const RETRY_AFTER = /\nretry-after[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?\n/i;
+
 /** The first bytes may become a status line, but its status is not complete yet. */
 export const INCOMPLETE = -1;
 /** The bytes are not the start of an answer of HTTP/1. */
@@ -43,6 +49,9 @@ export class StatusLineReader {
   #held: Buffer | null = null;
   /** Of the current line of an interim answer. An empty line ends that answer. */
   #lineLength = 0;
+  /** The bytes of a failure, from its status line on, until its headers were read; null: nothing is kept. */
+  #head: Buffer[] | null = null;
+  #headLength = 0;
 
   /** A request is written now: the next bytes are the start of its answer. */
   expectAnswer(): void {
@@ -50,11 +59,28 @@ export class StatusLineReader {
     this.isAnswered = false;
     this.#stage = 'start';
     this.#held = null;
+    this.#head = null;
+  }
+
+  /** Undici has read the headers: they are not needed here any more. */
+  headersWereRead(): void {
+    this.#head = null;
+  }
+
+  /** The value of the first Retry-After, if its line has come; undefined if not, or after `headersWereRead`. */
+  retryAfter(): string | undefined {
+    if (this.#head === null) return undefined;
+    const head = Buffer.concat(this.#head).toString('latin1');
+    const end = /\n\r?\n/.exec(head);
+    return RETRY_AFTER.exec(end === null ? head : head.slice(0, end.index + 1))?.[1];
   }
 
   /** @returns what undici gets of the bytes that came; null: nothing yet. */
   pass(chunk: Buffer): Buffer | null {
-    if (this.#stage === 'passing') return chunk;
+    if (this.#stage === 'passing') {
+      if (this.#head !== null) this.#keepHead(chunk);
+      return chunk;
+    }
     this.isAnswered = true;
     const bytes = this.#held === null ? chunk : Buffer.concat([this.#held, chunk]);
     this.#held = null;
@@ -76,9 +102,21 @@ export class StatusLineReader {
       }
       if (status >= 200) this.status = status;
       this.#stage = 'passing';
-      return at === 0 ? bytes : bytes.subarray(at);
+      const passed = at === 0 ? bytes : bytes.subarray(at);
+      if (status >= 300) {
+        this.#head = [];
+        this.#headLength = 0;
+        this.#keepHead(passed);
+      }
+      return passed;
     }
     return null;
+  }
+
+  #keepHead(chunk: Buffer): void {
+    if (this.#headLength >= LONGEST_HEAD) return;
+    this.#head?.push(chunk);
+    this.#headLength += chunk.length;
   }
 
   /** @returns the place behind the interim answer, whose last line is empty */

@@ -131,6 +131,67 @@ test('a Retry-After counts even if the body is incomplete', async () => {
   expect(outcome).toMatchObject({ status: 429, retryAfterMs: 3000, excerpt: 'x' });
 });
 
+test.each([
+  ['a header without a colon', 'retry-after: 3\r\nwhat is this\r\n\r\n'],
+  ['the end of the headers missing', 'Retry-After : 3 \r\nx: y'],
+  ['a wrong Content-Length', 'retry-after:3\r\nretry-after: 9\r\ncontent-length: x\r\n\r\n'],
+  ['headers of 100 KB', `retry-after: 3\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`],
+  ['bare line feeds', 'retry-after: 3\nx\n\n'],
+])('a Retry-After counts even if what follows it is %s', async (_what, headers) => {
+  for (const pieces of [[`HTTP/1.1 503 No\r\n${headers}`], ['HTTP/1.1 503 No\r\nretry-', headers.slice(6)]]) {
+    if (pieces.length > 1 && !headers.startsWith('retry-')) continue;
+    expect((await send(pieces)).outcome).toMatchObject({ status: 503, retryAfterMs: 3000 });
+  }
+});
+
+test('a Retry-After in a body, or of a success, does not count', async () => {
+  const { outcome } = await send(['HTTP/1.1 503 No\r\ncontent-length: x\r\n\r\nretry-after: 3\r\n']);
+  expect(outcome).toMatchObject({ status: 503, retryAfterMs: null });
+  const endpoint = { row: { timeoutMs: 60_000 }, signing: null, successStatuses: new Set([409]) };
+  const pieces = ['HTTP/1.1 409 Known\r\nretry-after: 3\r\nx'];
+  const known = await send(pieces, 'end', { endpoint } as unknown as Delivery);
+  expect(known.outcome).toMatchObject({ status: 409, retryAfterMs: null });
+});
+
+const ENDLESS = 'transfer-encoding: chunked\r\n\r\n2\r\nok\r\n';
+test.each([
+  ['a 200 with a body that does not end', `${OK}${ENDLESS}`, { status: 200, excerpt: null }],
+  ['a 200 with headers that do not end', `${OK}x: y\r\n`, { status: 200, excerpt: null }],
+  [
+    'a 503 with a body that does not end',
+    `HTTP/1.1 503 No\r\nretry-after: 3\r\n${ENDLESS}`,
+    { status: 503, excerpt: 'ok', retryAfterMs: 3000 },
+  ],
+  [
+    'a 503 with headers that do not end',
+    'HTTP/1.1 503 No\r\nretry-after: 3\r\n',
+    { status: 503, retryAfterMs: 3000 },
+  ],
+])('%s frees its slot and its connection long before the attempt times out', async (_what, bytes, expected) => {
+  let isClosed = false;
+  const { url } = await startTcp((socket) => {
+    socket.write(bytes);
+    socket.once('close', () => {
+      isClosed = true;
+    });
+  });
+  const { outcome, durationMs } = await senderFor({ attemptTimeoutMs: 60_000 }).send(deliveryTo(url));
+  expect(outcome).toMatchObject({ kind: 'responded', ...expected });
+  expect(durationMs).toBeLessThan(60_000);
+  await until(() => isClosed);
+});
+
+test('a body that drips does not hold its slot either', async () => {
+  const { url } = await startTcp((socket) => {
+    socket.on('error', () => {});
+    socket.write(`${OK}transfer-encoding: chunked\r\n\r\n`);
+    const timer = setInterval(() => socket.write('1\r\nx\r\n'), 20);
+    socket.once('close', () => clearInterval(timer));
+  });
+  const { outcome } = await senderFor({ attemptTimeoutMs: 60_000 }).send(deliveryTo(url));
+  expect(outcome).toMatchObject({ kind: 'responded', status: 200 });
+});
+
 test('a status in success_statuses is a success even if the headers are incomplete', async () => {
   const endpoint = { row: { timeoutMs: 60_000 }, signing: null, successStatuses: new Set([409]) };
   const { outcome } = await send(['HTTP/1.1 409 Known\r\nx'], 'end', { endpoint } as unknown as Delivery);
