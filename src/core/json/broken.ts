@@ -1,8 +1,27 @@
 /** In UTF-8. Some producers write it before JSON, which allows none. */
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
 
-/** White space and control characters of any kind, byte order marks, and bytes that are not UTF-8: nothing that a reader sees. */
-const INVISIBLE = /^[\s\x00-\x20\x7f-\x9f\u200b\u2060\ufeff\ufffd]*$/;
+/**
+ * White space and control characters of any kind, characters without a width, byte order marks, and bytes that are not UTF-8: nothing
+ * that a reader sees.
+ */
+const INVISIBLE = /^[\s\p{Cc}\p{Cf}\p{Z}\p{Default_Ignorable_Code_Point}\ufffd]*$/u;
+
+/** The characters of the bytes 0x80 to 0x9f in windows-1252. The others of that encoding are those of Latin-1. */
+const WINDOWS_1252 =
+  '\u20ac\u0081\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u008d\u017d\u008f' +
+  '\u0090\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u009d\u017e\u0178';
+const CONTINUATION = `[\u0080-\u00bf${WINDOWS_1252}]`;
+/** One character that was encoded twice: its bytes in UTF-8 were read as Latin-1 or windows-1252, and encoded again. */
+const ENCODED_TWICE = new RegExp(
+  `[\u00c2-\u00df]${CONTINUATION}|[\u00e0-\u00ef]${CONTINUATION}{2}|[\u00f0-\u00f4]${CONTINUATION}{3}`,
+  'g',
+);
+const MOST_ENCODINGS = 4;
+
+/** Byte order marks that were read in another encoding: UTF-16 in Latin-1; UTF-8 in code pages 437, 850, 1251 and of the Macintosh. */
+const FOREIGN_MARKS =
+  /\u00ff\u00fe|\u00fe\u00ff|\u2229\u2557\u2510|\u00b4\u2557\u2510|\u043f\u00bb\u0457|\u00d4\u00aa\u00f8/g;
 
 const URL_FIELD = /(?<!\w)webhook_url(?!\w)/;
 
@@ -25,7 +44,26 @@ export function withoutByteOrderMark(bytes: Uint8Array): Uint8Array {
  */
 export function opensObject(bytes: Uint8Array): boolean {
   const at = bytes.findIndex((byte) => byte > 0x20 && byte < 0x7f);
-  return bytes[at] === 0x7b && INVISIBLE.test(Buffer.from(bytes.subarray(0, at)).toString('utf8'));
+  return bytes[at] === 0x7b && isInvisible(Buffer.from(bytes.subarray(0, at)).toString('utf8'));
+}
+
+function isInvisible(text: string): boolean {
+  let decoded = text;
+  for (let encodings = 0; encodings < MOST_ENCODINGS; encodings++) {
+    if (INVISIBLE.test(decoded.replace(FOREIGN_MARKS, ''))) return true;
+    const before = decoded;
+    decoded = decoded.replace(ENCODED_TWICE, decodedOnce);
+    if (decoded === before) return false;
+  }
+  return false;
+}
+
+function decodedOnce(sequence: string): string {
+  const bytes = [...sequence].map((character) => {
+    const index = WINDOWS_1252.indexOf(character);
+    return index < 0 ? character.charCodeAt(0) : 0x80 + index;
+  });
+  return Buffer.from(bytes).toString('utf8');
 }
 
 /**

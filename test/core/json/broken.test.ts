@@ -6,6 +6,8 @@ const utf16 = (text: string) => Buffer.from(text, 'utf16le');
 const utf16BigEndian = (text: string) => utf16(text).swap16();
 const utf32 = (text: string) =>
   Buffer.concat([...text].map((each) => Buffer.from([each.charCodeAt(0), 0, 0, 0])));
+/** Encoded as UTF-8, read in another encoding. */
+const twice = (text: string, encoding: 'latin1') => Buffer.from(text).toString(encoding);
 const bytesOf = (given: string | Buffer) => (typeof given === 'string' ? Buffer.from(given) : given);
 
 describe('bytes that are not JSON', () => {
@@ -53,6 +55,17 @@ describe('bytes that are not JSON', () => {
     ['white space of other kinds before', '\u00a0\u2003\u3000\u2028{"webhook_url":"x"}'],
     ['control characters before', '\u0000\u0001\u001f\u007f{"webhook_url":"x"}'],
     ['two byte order marks before', '\ufeff\ufeff{"webhook_url":"x"}'],
+    ['characters without a width before', '\u200b\u200c\u200d\u200e\u2060\u2063\u00ad{"webhook_url":"x"}'],
+    ['marks of direction before', '\u202a\u2066\u061c{"webhook_url":"x"}'],
+    ['a variation selector and a filler before', '\ufe0f\u3164\u{e0100}{"webhook_url":"x"}'],
+    ['a byte order mark that was encoded twice', twice('\ufeff', 'latin1')],
+    ['a byte order mark that was encoded three times', twice(twice('\ufeff', 'latin1'), 'latin1')],
+    ['a byte order mark, and one that was encoded twice', `\ufeff \u00a0${twice('\ufeff', 'latin1')}`],
+    ['a no-break space that was encoded twice', twice('\u00a0', 'latin1')],
+    ['a space without a width that was encoded twice', twice('\u200b', 'latin1')],
+    ['the same in windows-1252', '\u00e2\u20ac\u2039'],
+    ['a mark of UTF-16 in Latin-1', '\u00ff\u00fe'],
+    ['a mark in code page 437', '\u2229\u2557\u2510'],
     ['bytes that are not UTF-8 before', Buffer.from('\xff\xfe{"webhook_url":"x"}', 'latin1')],
     ['bytes that are not UTF-8 inside', Buffer.from('{"a":\xff,"webhook_url":"x"}', 'latin1')],
     ['NULs inside', '{"webh\u0000ook_url":"x"}\u0000'],
@@ -64,7 +77,9 @@ describe('bytes that are not JSON', () => {
     ['UTF-32', utf32('\ufeff{"webhook_url":"x"}')],
     ['the key far away', `{"a":${'['.repeat(100_000)},"webhook_url":1}`],
   ])('were meant as an envelope: %s', (_what, given) => {
-    expect(topLevelFields(bytesOf(given))).toMatchObject({ kind: 'broken', urlSeen: true });
+    const bytes = bytesOf(given);
+    const message = bytes.includes('{') ? bytes : Buffer.concat([bytes, Buffer.from('{"webhook_url":"x"}')]);
+    expect(topLevelFields(message)).toMatchObject({ kind: 'broken', urlSeen: true });
   });
 
   it.each<[string, string | Buffer]>([
@@ -75,6 +90,9 @@ describe('bytes that are not JSON', () => {
     ['an array', '[{"webhook_url":1},,]'],
     ['text before the brace', 'hello {"webhook_url":1}'],
     ['text that is not ASCII before the brace', 'é{"webhook_url":1}'],
+    ['text that was encoded twice before the brace', `${twice('é', 'latin1')}{"webhook_url":1}`],
+    ['a currency before the brace', '€{"webhook_url":1}'],
+    ['Chinese text before the brace', '工{"webhook_url":1}'],
     ['a comment before the brace', '/**/{"webhook_url":1}'],
     ['a missing brace', '"webhook_url":"x"}'],
     ['no JSON at all', 'webhook_url=x'],
@@ -87,7 +105,18 @@ describe('bytes that are not JSON', () => {
 
   it('are searched in linear time', () => {
     const size = 1_000_000;
-    for (const piece of ['\\', '\\u', '\\u{0', '{', '\u0000', 'webhook_', ' ', '\ufeff']) {
+    for (const piece of [
+      '\\',
+      '\\u',
+      '\\u{0',
+      '{',
+      '\u0000',
+      'webhook_',
+      ' ',
+      '\ufeff',
+      '\u00ef\u00bb\u00bf',
+      '\u00c3',
+    ]) {
       const bytes = Buffer.from(`{${piece.repeat(size / piece.length)}`);
       expect([opensObject(bytes), namesUrl(bytes)]).toEqual([true, false]);
       expect(opensObject(bytes.subarray(1))).toBe(piece === '{');
