@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { maxAgeMs, retryPolicy } from '../config/retry-policy.ts';
 import type { Settings } from '../config/settings.ts';
 import { logHealth } from '../delivery/health.ts';
 import { autoDisable } from '../delivery/registry/auto-disable.ts';
@@ -10,7 +11,6 @@ import { every } from '../runtime/every.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { type Service, serviceOf } from '../runtime/service.ts';
 import { withTimeout } from '../runtime/with-timeout.ts';
-import { maxAgeMs, retryPolicy } from './assemble/retry-policy.ts';
 import type { AssembledWorker } from './assemble/worker.ts';
 import type { Topology } from './topology/topology.ts';
 

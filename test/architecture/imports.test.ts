@@ -96,6 +96,13 @@ describe('the source', () => {
   });
 
   // commands/sql.ts and commands/up/guide.ts contain examples for users.
+  it('lets no command import from the assembly of the worker', () => {
+    const imports = files
+      .filter((path) => path.startsWith('commands/'))
+      .flatMap((path) => filesImportedBy(path).map((imported) => `${path} imports ${imported}`));
+    expect(imports.filter((line) => line.includes(' worker/assemble/'))).toEqual([]);
+  });
+
   it('contains SQL only in postgres/tables', () => {
     const sql = /['"`]\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|ALTER TABLE)\s/;
     expect(

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { maxAgeMs, retryPolicy } from '../../config/retry-policy.ts';
 import type { Settings } from '../../config/settings.ts';
 import { type EarlyEnds, earlyEnds } from '../../core/endpoint/early-ends.ts';
 import { type SettingDifference, settingDifferences } from '../../core/records/worker-instance.ts';
@@ -19,7 +20,6 @@ import { readRetries } from '../../postgres/tables/webhooks-table.ts';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import { createLogger } from '../../runtime/logger.ts';
 import { withTimeout } from '../../runtime/with-timeout.ts';
-import { maxAgeMs, retryPolicy } from '../../worker/assemble/retry-policy.ts';
 import { natsOptions } from '../../worker/connections/servers.ts';
 import { ENDPOINTS_SHOWN } from './endpoints-view.ts';
 

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { retryPolicy } from '../../config/retry-policy.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { Admission } from '../../delivery/admission/admission.ts';
 import { EndpointHolds } from '../../delivery/admission/endpoint-holds.ts';
@@ -10,7 +11,6 @@ import { systemClock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { groupLimitsReader } from './group-limits.ts';
 import type { OwnInstance } from './instance.ts';
-import { retryPolicy } from './retry-policy.ts';
 import { webhookRows } from './webhook-rows.ts';
 
 export type RegistryParts = {

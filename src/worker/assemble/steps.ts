@@ -1,8 +1,8 @@
+import { maxAgeMs, retryPolicy } from '../../config/retry-policy.ts';
 import type { Settings } from '../../config/settings.ts';
 import { createMessageParser } from '../../core/message/envelope.ts';
 import { createDeliverySteps, type StepsOptions } from '../../delivery/steps.ts';
 import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
-import { maxAgeMs, retryPolicy } from './retry-policy.ts';
 
 type FromSettings = 'policy' | 'maxAgeMs' | 'attemptLog' | 'storedBytes' | 'parse' | 'now' | 'random';
 

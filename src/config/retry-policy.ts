@@ -1,5 +1,5 @@
-import type { Settings } from '../../config/settings.ts';
-import type { RetryPolicy } from '../../core/retry/verdict.ts';
+import type { RetryPolicy } from '../core/retry/verdict.ts';
+import type { Settings } from './settings.ts';
 
 const HOUR_MS = 3_600_000;
 
