@@ -76,7 +76,7 @@ async function sections(overview: Overview): Promise<string> {
 const WORKER_COLUMNS = [
   'worker',
   'active',
-  'delivered',
+  'settled',
   'acknowledged',
   'retried',
   'dead letters',

@@ -48,3 +48,19 @@ test('stats shows the discarded messages of all workers on one line, with the re
 test('stats shows no line about discarded messages if there are none', () => {
   expect(linesOf(WORKER).join('\n')).not.toContain('discarded');
 });
+
+test('stats calls no count delivered that retries and dead letters are in', () => {
+  const [header] = linesOf(WORKER);
+  expect(header!.split('|').map((name) => name.trim())).toEqual([
+    'worker',
+    'active',
+    'settled',
+    'acknowledged',
+    'retried',
+    'dead letters',
+    'parked',
+    'redelivered',
+    'avg ms',
+    'last active',
+  ]);
+});

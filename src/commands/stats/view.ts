@@ -10,7 +10,7 @@ const COLUMNS: readonly Column[] = [
   { name: 'worker' },
   { name: 'active' },
   ...[
-    'delivered',
+    'settled',
     'acknowledged',
     'retried',
     'dead letters',
