@@ -30,6 +30,8 @@ export interface Message {
   readonly publishedAt: number;
   /** The earliest time to send a parked copy, in milliseconds since 1970; null: at once. */
   readonly notBefore: number | null;
+  /** The number of this delivery among all deliveries of the same queue, from 1. */
+  readonly deliverySequence: number;
   /** Messages that NATS has still to deliver from the same queue. */
   readonly pending: number;
   /** Bytes of headers and data. */

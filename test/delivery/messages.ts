@@ -24,6 +24,7 @@ export function message(
     publishedAt: 1000,
     notBefore: null,
     pending: 0,
+    deliverySequence: 1,
     size: 100,
     detach: () => {},
     header: (name) => headers[name],

@@ -180,6 +180,27 @@ describe('ordered webhooks', () => {
     expect(one.seen('k').map(({ n }) => n)).toEqual([1, 2, 3]);
   });
 
+  it.each([
+    ['goes to both rows', ''],
+    ['goes to this row only', `DELETE FROM rule_webhooks WHERE webhook_name = 'two'`],
+  ])('that were copied for a row go to it before later webhooks after it was renamed, if the later one %s', async (_what, sql) => {
+    const [one, two] = [await startOrderedEndpoint(() => true), await startOrderedEndpoint(() => true)];
+    await createTables(scene, QUICK);
+    await register(scene, 'one', one.url, { nats_subject: 'webhooks.ordered.k', paused: true });
+    await register(scene, 'two', two.url, { nats_subject: 'webhooks.ordered.k', paused: true });
+    await scene.startWorker(QUICK);
+    for (const n of [1, 2, 3]) await scene.publish({ key: 'k', n }, { subject: 'webhooks.ordered.k' });
+    const left = async () => (await scene.manager.streams.info('WEBHOOKS_ORDERED')).state.messages;
+    await until(async () => (await left()) === 6);
+    await scene.query(`UPDATE rule_webhooks SET webhook_name = 'uno' WHERE webhook_name = 'one'`);
+    if (sql !== '') await scene.query(sql);
+    for (const n of [4, 5]) await scene.publish({ key: 'k', n }, { subject: 'webhooks.ordered.k' });
+    await until(async () => (await left()) === (sql === '' ? 10 : 8));
+    await scene.query(`UPDATE rule_webhooks SET paused = false`);
+    await until(() => one.accepted('k') === 5);
+    expect(one.seen('k').map(({ n }) => n)).toEqual([1, 2, 3, 4, 5]);
+  });
+
   it('wait behind a scheduled webhook with the same ordering key', async () => {
     const endpoint = await startOrderedEndpoint(() => true);
     await scene.startWorker(QUICK);

@@ -9,7 +9,7 @@ import type { OrderedQueueReader } from './ordered-reader.ts';
 import { isOrderedTimeSlice, ORDERED_SHARE } from './ordered-share.ts';
 
 /** A message with an ordering key. NATS delivers one message per ordering key at a time. */
-export interface OrderedMessage extends Pick<Message, 'orderingKey' | 'sequence'> {
+export interface OrderedMessage extends Pick<Message, 'orderingKey' | 'sequence' | 'deliverySequence'> {
   /** Sequence in the stream, and the time of publishing in milliseconds since 1970. Together they identify the message. */
   readonly sequence: number;
   readonly publishedAt: number;

@@ -5,6 +5,7 @@ import type { DeliverySteps } from '../handle-message.ts';
 import type { Message } from '../message.ts';
 import { endpointKeyOf } from '../resolve.ts';
 import type { SettlementEffects } from '../settler.ts';
+import type { CopyOrder } from './copy-order.ts';
 import type { OrderedDispatcher, OrderedMessage } from './ordered-dispatcher.ts';
 import type { OrderedQueueReader } from './ordered-reader.ts';
 
@@ -21,8 +22,7 @@ export type OrderedStepsOptions<M extends Message & OrderedMessage> = {
   readonly holds: Pick<EndpointHolds, 'isLeftToPeers'>;
   /** True if the message is acked already, by a worker whose ack came late. */
   isAcked(message: M): Promise<boolean>;
-  /** Asks NATS whether messages of an ordering key are left. True also if this is unknown. */
-  hasMessages(orderingKey: string): Promise<boolean>;
+  readonly copyOrder: Pick<CopyOrder, 'mustWait' | 'onFanOut'>;
   /** The ordering key of the copies of one key for one endpoint. */
   copyKey(orderingKey: string, endpointKey: string): string;
   /** Ack wait of the consumers, in milliseconds. */
@@ -43,7 +43,7 @@ const LEASE_OVER =
 export function createOrderedSteps<M extends Message & OrderedMessage>(
   options: OrderedStepsOptions<M>,
 ): DeliverySteps<M> {
-  const { steps, effects, admission, dispatcher, reader, holds, isAcked, hasMessages, copyKey, ackWaitMs } =
+  const { steps, effects, admission, dispatcher, reader, holds, isAcked, copyOrder, copyKey, ackWaitMs } =
     options;
 
   /** Another worker has the message at once: this one does not look at its queue for a while. */
@@ -60,11 +60,8 @@ export function createOrderedSteps<M extends Message & OrderedMessage>(
     retryVia: () => 'nak',
 
     async admit(message, { target, endpoint }) {
-      // If the endpoint was one of several before, copies of earlier messages may still wait for it. These copies go first. Only
-      // NATS knows all of them: another worker may have stored them a moment ago. No copy of an earlier message comes later,
-      // because NATS delivers this message after the acks of the earlier ones, and their copies are stored before these acks.
-      const mayHaveCopies = endpoint !== null && message.parkedEndpointKey === null;
-      if (mayHaveCopies && (await hasMessages(copyKey(message.orderingKey!, target.endpointKey))))
+      // If the endpoint was one of several before, copies of earlier messages may still wait for it. These copies go first.
+      if (endpoint !== null && (await copyOrder.mustWait(message, target.endpointKey)))
         return { kind: 'noCapacity', reason: WAITS_BEHIND_COPIES };
       if (dispatcher.mustWaitBehind(message, target.endpointKey))
         return { kind: 'noCapacity', reason: WAITS_BEHIND };
@@ -91,6 +88,7 @@ export function createOrderedSteps<M extends Message & OrderedMessage>(
         effects.abandon(message);
         return null;
       }
+      copyOrder.onFanOut(message);
       const tooLarge = await steps.fanOut(message, fanOut);
       for (const endpointKey of tooLarge === null ? fanOut.endpointKeys : [])
         reader.onPublished(copyKey(message.orderingKey!, endpointKey));

@@ -1,8 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { isPublishable } from '../../core/subject.ts';
+import { isPublishable, lastToken } from '../../core/subject.ts';
 import { ProblemLog } from '../../runtime/problem-log.ts';
 import type { NatsClient, NatsLog } from '../connection/client.ts';
 import { orderedMessage, type ReceivedMessage } from '../messages/received-message.ts';
+import { orderedCopySubject } from '../streams/copy-subjects.ts';
 import { listSubjects } from '../streams/list-subjects.ts';
 import { consumerName } from './consumer-name.ts';
 import {
@@ -16,6 +17,8 @@ import {
 
 /** `stream`: ORDERED_STREAM_NAME. */
 export type OrderedQueuesOptions = Omit<QueuesOptions, 'toMessage' | 'maxPulls' | 'maxBatch'> & {
+  /** STREAM_NAME: part of the subjects of copies. */
+  readonly sourceStream: string;
   /** ORDERED_SUBJECT. */
   readonly subjects: readonly string[];
   /** QUEUE_GROUP: one worker of the group is notified of each published message. */
@@ -58,9 +61,17 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
       return listed;
     },
 
-    /** True if the subject has messages now, or if this is unknown. The leader of the stream answers, so that none is missed. */
-    async hasMessages(subject: string): Promise<boolean> {
-      return (await listSubjects(client, stream, subject))?.has(subject) ?? true;
+    /**
+     * The endpoint keys for which copies of messages on the subject wait. Null if this is unknown. The leader of the stream answers,
+     * so that none is missed.
+     */
+    async keysWithCopies(subject: string): Promise<readonly string[] | null> {
+      const listed = await listSubjects(
+        client,
+        stream,
+        orderedCopySubject(options.sourceStream, subject, '*'),
+      );
+      return listed && [...listed.keys()].map(lastToken);
     },
 
     /**

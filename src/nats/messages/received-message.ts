@@ -58,6 +58,8 @@ export class ReceivedMessage {
   readonly position: StreamPosition;
   /** How often the server has delivered the message from there, including this delivery. */
   readonly deliveryCount: number;
+  /** The number of this delivery among all deliveries of the durable, from 1. */
+  readonly deliverySequence: number;
   /** How many more messages the durable has to deliver. */
   readonly pending: number;
   /** The ack subject of the message. */
@@ -91,6 +93,7 @@ export class ReceivedMessage {
     this.deliveryCount = info.deliveryCount;
     // The first delivery of a scheduled copy makes no attempt: the worker naks the copy until its time.
     this.attemptNumber = (source?.attempts ?? 0) + this.deliveryCount - (this.notBefore === null ? 0 : 1);
+    this.deliverySequence = info.deliverySequence;
     this.pending = info.pending;
     this.reply = message.reply!;
   }

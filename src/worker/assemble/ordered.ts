@@ -1,4 +1,5 @@
 import type { Settings } from '../../config/settings.ts';
+import { CopyOrder } from '../../delivery/ordered/copy-order.ts';
 import { OrderedQueueReader, type OrderedQueues } from '../../delivery/ordered/ordered-reader.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { createOrderedQueues } from '../../nats/consumers/ordered-queues.ts';
@@ -22,6 +23,7 @@ export type OrderedParts = {
 export function assembleOrdered({ settings, log, client, topology, orderedTopology, mayPull }: OrderedParts) {
   const queues = createOrderedQueues(client, {
     stream: settings.ORDERED_STREAM_NAME,
+    sourceStream: settings.STREAM_NAME,
     subjects: settings.ORDERED_SUBJECT,
     group: settings.QUEUE_GROUP,
     ackWaitMs: () => topology.ackWaitMs,
@@ -36,7 +38,7 @@ export function assembleOrdered({ settings, log, client, topology, orderedTopolo
     log,
     clock: systemClock,
   });
-  return { reader, isAcked: queues.isOver, hasMessages: queues.hasMessages };
+  return { reader, isAcked: queues.isOver, copyOrder: new CopyOrder(queues) };
 }
 
 /**

@@ -77,7 +77,7 @@ export function assembleWorker(parts: WorkerParts) {
     slots: { free: freeSlots, outstanding: consumer.credits },
     dueCapacity: () => (acks.problem() === null ? Math.max(DUE_OVERCOMMIT, slots.free()) : 0),
   });
-  const { reader, isAcked, hasMessages } = assembleOrdered({
+  const { reader, isAcked, copyOrder } = assembleOrdered({
     ...common,
     mayPull: () => acks.problem() === null,
   });
@@ -149,7 +149,7 @@ export function assembleWorker(parts: WorkerParts) {
     reader,
     holds,
     isAcked,
-    hasMessages,
+    copyOrder,
     copyKey: (orderingKey, endpointKey) => orderedCopySubject(settings.STREAM_NAME, orderingKey, endpointKey),
     ackWaitMs: () => topology.ackWaitMs,
   });

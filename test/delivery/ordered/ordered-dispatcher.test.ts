@@ -9,7 +9,7 @@ const THERE = 'there-0a1b2c3d';
 const ACK = { kind: 'ack' } as const;
 
 function message(orderingKey: string, more: Partial<OrderedMessage> = {}): OrderedMessage {
-  return { orderingKey, sequence: 1, publishedAt: 1, pending: 3, size: 10, ...more };
+  return { orderingKey, sequence: 1, publishedAt: 1, pending: 3, deliverySequence: 1, size: 10, ...more };
 }
 
 /** Each endpoint has capacity for `capacity` messages. A message keeps its slot until the test finishes it. */

@@ -18,7 +18,7 @@ const TOO_LARGE: Undeliverable = {
 
 type Fakes = {
   readonly waitsBehind?: boolean;
-  /** The ordering key that has messages in NATS. */
+  /** The ordering key and the endpoint key for which copies wait. */
   readonly backlog?: string;
   readonly isAcked?: boolean;
   /** How long the lease is valid, in milliseconds. @default without end */
@@ -56,9 +56,12 @@ function createSteps(fakes: Fakes = {}) {
       onPublished: (key) => void calls.push(`published to ${key}`),
     },
     isAcked: async () => fakes.isAcked ?? false,
-    async hasMessages(key) {
-      calls.push(`asked NATS for ${key}`);
-      return key === fakes.backlog;
+    copyOrder: {
+      async mustWait({ orderingKey }, endpointKey) {
+        calls.push(`looked for copies of ${orderingKey}/${endpointKey}`);
+        return `${orderingKey}/${endpointKey}` === fakes.backlog;
+      },
+      onFanOut: () => void calls.push('fans out'),
     },
     copyKey: (orderingKey, endpointKey) => `${orderingKey}/${endpointKey}`,
     ackWaitMs: () => 60_000,
@@ -76,28 +79,27 @@ describe('an ordered message', () => {
   it('does not wait behind parked messages of its endpoint, which have a queue of their own', async () => {
     const { steps, calls, given } = createSteps();
     expect(await steps.admit(given, DELIVERY)).toMatchObject({ kind: 'permit' });
-    expect(calls).toEqual([`asked NATS for ${KEY}/shop`, 'admitted, parked copy true, cannot park false']);
+    expect(calls).toEqual([
+      `looked for copies of ${KEY}/shop`,
+      'admitted, parked copy true, cannot park false',
+    ]);
   });
 
   it('waits behind ordered messages that wait for the same endpoint', async () => {
     const { steps, calls, given } = createSteps({ waitsBehind: true });
     expect(await steps.admit(given, DELIVERY)).toMatchObject({ kind: 'noCapacity' });
-    expect(calls).toEqual([`asked NATS for ${KEY}/shop`]);
+    expect(calls).toEqual([`looked for copies of ${KEY}/shop`]);
   });
 
   it('waits behind ordered copies for its endpoint, even if no worker has listed them', async () => {
     const { steps, calls, given } = createSteps({ backlog: `${KEY}/shop` });
     expect(await steps.admit(given, DELIVERY)).toMatchObject({ kind: 'noCapacity' });
-    expect(calls).toEqual([`asked NATS for ${KEY}/shop`]);
+    expect(calls).toEqual([`looked for copies of ${KEY}/shop`]);
   });
 
-  it.each([
-    ['it is one of them', { parkedEndpointKey: 'shop' }, DELIVERY],
-    ['it names its URL itself', {}, { ...DELIVERY, endpoint: null }],
-  ])('does not wait behind ordered copies if %s, and NATS is not asked', async (_why, more, delivery) => {
-    const { steps, calls } = createSteps({ backlog: `${KEY}/shop` });
-    const given = message({}, { orderingKey: KEY, ...more });
-    expect(await steps.admit(given, delivery)).toMatchObject({ kind: 'permit' });
+  it('does not wait behind ordered copies if it names its URL itself', async () => {
+    const { steps, calls, given } = createSteps({ backlog: `${KEY}/shop` });
+    expect(await steps.admit(given, { ...DELIVERY, endpoint: null })).toMatchObject({ kind: 'permit' });
     expect(calls).toEqual(['admitted, parked copy true, cannot park false']);
   });
 
@@ -149,7 +151,7 @@ describe('an ordered message for several endpoints', () => {
   it('is copied into one ordered queue per endpoint', async () => {
     const { steps, calls, given } = createSteps();
     expect(await steps.fanOut(given, fanOut)).toBeNull();
-    expect(calls).toEqual([`published to ${KEY}/shop`, `published to ${KEY}/bank`]);
+    expect(calls).toEqual(['fans out', `published to ${KEY}/shop`, `published to ${KEY}/bank`]);
   });
 
   it('is abandoned, and not copied, if another worker may have it', async () => {
@@ -161,6 +163,6 @@ describe('an ordered message for several endpoints', () => {
   it('opens no queue if it is too large to be copied', async () => {
     const { steps, calls, given } = createSteps({ tooLarge: true });
     expect(await steps.fanOut(given, fanOut)).toBe(TOO_LARGE);
-    expect(calls).toEqual([]);
+    expect(calls).toEqual(['fans out']);
   });
 });

@@ -47,6 +47,7 @@ async function openQueue(of: NatsClient, subject = SUBJECT, ackWaitMs = 60_000) 
   const messages: ReceivedMessage[] = [];
   const queues = createOrderedQueues(of, {
     stream: STREAM,
+    sourceStream: 'WEBHOOKS',
     subjects: WANTED.subjects,
     group: 'g',
     ackWaitMs: () => ackWaitMs,
@@ -236,23 +237,27 @@ describe('an ordered queue', () => {
     });
   });
 
-  it('tells whether a subject has messages: from the moment one is stored until all are acked', async () => {
-    const { queues, messages } = await openQueue(client);
-    expect(await queues.hasMessages(SUBJECT)).toBe(false);
-    for (let n = 0; n < 2; n++) await store(SUBJECT);
-    expect(await queues.hasMessages(SUBJECT)).toBe(true);
+  it('tells for which endpoints copies of a subject wait: from the moment one is stored until all are acked', async () => {
+    const copies = orderedCopySubject('WEBHOOKS', SUBJECT, 'shop-0a1b2c3d');
+    const { queues, messages } = await openQueue(client, copies);
+    expect(await queues.keysWithCopies(SUBJECT)).toEqual([]);
+    await store(orderedCopySubject('WEBHOOKS', `${SUBJECT}.deeper`, 'other-0a1b2c3d'));
+    await store(SUBJECT);
+    for (let n = 0; n < 2; n++) await store(copies);
+    expect(await queues.keysWithCopies(SUBJECT)).toEqual(['shop-0a1b2c3d']);
     for (let n = 0; n < 2; n++) {
       await until(() => messages.length === n + 1);
-      expect(await queues.hasMessages(SUBJECT)).toBe(true);
+      expect(messages[n]).toMatchObject({ deliverySequence: n + 1 });
+      expect(await queues.keysWithCopies(SUBJECT)).toEqual(['shop-0a1b2c3d']);
       await client.connection.request(messages[n]!.reply, ACK, { timeout: 5000 });
     }
-    expect(await queues.hasMessages(SUBJECT)).toBe(false);
+    expect(await queues.keysWithCopies(SUBJECT)).toEqual([]);
   });
 
-  it('tells that a subject may have messages if its stream is missing', async () => {
+  it('does not know of copies if their stream is missing', async () => {
     const { queues } = await openQueue(client);
     await client.manager.streams.delete(STREAM);
-    expect(await queues.hasMessages(SUBJECT)).toBe(true);
+    expect(await queues.keysWithCopies(SUBJECT)).toBeNull();
   });
 
   it('announces each published message to one worker', async () => {
