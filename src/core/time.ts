@@ -1,5 +1,5 @@
 /** The end of the year 9999. A larger number is likely to be in milliseconds by mistake, so it is refused. */
-const END_MS = 253_402_300_800_000;
+export const END_MS = 253_402_300_800_000;
 
 const UNIX_SECONDS = /^\d{1,15}(?:\.\d{1,9})?$/;
 const ISO_8601 =

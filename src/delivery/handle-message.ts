@@ -7,6 +7,7 @@ import { decide, type RetryPolicy, type RetryVia, type Verdict } from '../core/r
 import { failpoint } from '../runtime/failpoint.ts';
 import type { Permit, Rejected } from './admission/tracked-endpoint.ts';
 import { checkTiming } from './check-timing.ts';
+import { deleteMarker } from './delete-marker.ts';
 import type { Message } from './message.ts';
 import {
   type FanOut,
@@ -60,7 +61,9 @@ export async function handleMessage<M extends Message>(message: M, steps: Delive
   const window = deliveryWindowOf(message, steps.maxAgeMs);
   const registry = steps.registry();
   const routed =
-    checkTiming(parsed, window, message, registry, steps.now()) ?? resolve(parsed, message, registry);
+    deleteMarker(message) ??
+    checkTiming(parsed, window, message, registry, steps.now()) ??
+    resolve(parsed, message, registry);
   const delivery = isFanOut(routed) ? await steps.fanOut(message, routed) : routed;
   if (delivery === null) return;
   const attempt = await attemptOnce(delivery, window, message, steps);

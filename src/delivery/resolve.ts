@@ -17,7 +17,17 @@ export type Undeliverable = {
   readonly endpointKey: string;
   readonly outcome: Extract<
     Outcome,
-    { kind: 'blocked' | 'held' | 'undeliverable' | 'filtered' | 'localFault' | 'expired' | 'notDue' }
+    {
+      kind:
+        | 'blocked'
+        | 'held'
+        | 'undeliverable'
+        | 'filtered'
+        | 'deleteMarker'
+        | 'localFault'
+        | 'expired'
+        | 'notDue';
+    }
   >;
   /** The request that would have been sent, if only the time of the message prevents it. */
   readonly intended?: Delivery;

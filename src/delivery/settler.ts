@@ -1,3 +1,4 @@
+import { hasTimeToLive } from '../core/message/time-to-live.ts';
 import { parkedQueueKey } from '../core/parked-queue-key.ts';
 import { NO_ENDPOINT_KEY } from '../core/request/target.ts';
 import { type Attempt, attemptsMade } from '../core/retry/attempt.ts';
@@ -149,7 +150,30 @@ export class Settler<M extends Message> {
       attempts: attemptsMade(message.attemptNumber, attempt.outcome),
       at: attempt.startedAt + attempt.durationMs,
     });
-    return isStored ? verdict : this.#requeue(message, DEAD_LETTER_RETRY_MS);
+    if (isStored) return verdict;
+    return (
+      (await this.#parkedBeforeItsEnd(message, { id, endpointKey }, attempt)) ??
+      this.#requeue(message, DEAD_LETTER_RETRY_MS)
+    );
+  }
+
+  /** NATS removes a message with a Nats-TTL also while its dead letter cannot be stored. A copy of the message stays. */
+  async #parkedBeforeItsEnd(
+    message: M,
+    { id, endpointKey }: DeliveryKey,
+    { outcome }: Attempt,
+  ): Promise<Disposition | null> {
+    if (message.isParkedCopy || message.orderingKey !== null || !hasTimeToLive(message)) return null;
+    const { effects, now } = this.#options;
+    const attempts = attemptsMade(message.attemptNumber, outcome);
+    const queue = parkedQueueKey(endpointKey, attempts);
+    const copy = {
+      deliveryId: id,
+      endpointKey: queue,
+      attempts,
+      notBefore: now() + DEAD_LETTER_RETRY_MS,
+    };
+    return (await effects.park(message, [copy])) ? { kind: 'park' } : null;
   }
 
   /** @param done What was done if every copy is stored. */

@@ -1,4 +1,5 @@
 import type { ParsedMessage } from '../core/message/envelope.ts';
+import { hasTimeToLive } from '../core/message/time-to-live.ts';
 import { parkedQueueKey } from '../core/parked-queue-key.ts';
 import { countSettled } from '../core/records/statistics.ts';
 import { NO_ENDPOINT_KEY } from '../core/request/target.ts';
@@ -90,7 +91,8 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
       effects.copyObstacle(message) !== null,
 
     retryVia(message, delivery) {
-      if (message.isParkedCopy || ackPending.isNearLimit()) return 'park';
+      // NATS would remove a message with a Nats-TTL while it waits in its stream, without a dead letter. A copy stays.
+      if (message.isParkedCopy || ackPending.isNearLimit() || hasTimeToLive(message)) return 'park';
       return !isUndeliverable(delivery) && admission.isClosedFor(delivery.target) ? 'park' : 'nak';
     },
 

@@ -8,6 +8,7 @@ import { closest } from '../runtime/closest.ts';
 const READ_BY_WORKERS = [
   Header.deliverAt,
   Header.expiresAt,
+  Header.timeToLive,
   Header.deliveryId,
   Header.replayed,
   Header.eventType,

@@ -41,7 +41,7 @@ const linesOf = (...rows: ConsumerStats[]) =>
 
 test('stats shows the discarded messages of all workers on one line, with the reason', () => {
   expect(linesOf({ ...WORKER, discarded: 2 }, { ...WORKER, discarded: 5 })).toContain(
-    '7 discarded: rows match the subject, and none accepts the event type',
+    '7 discarded: no row accepts their event type, or they are delete markers of NATS',
   );
 });
 

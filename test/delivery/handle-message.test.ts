@@ -201,6 +201,15 @@ describe('a message', () => {
     expect(recorded.done).toEqual({ kind: 'deadLetter', reason: 'malformed' });
   });
 
+  it('is discarded without a request if it is a delete marker of NATS', async () => {
+    const marker = message('', { headers: { 'Nats-Marker-Reason': 'MaxAge', 'Nats-TTL': '1s' } });
+    const { steps, recorded } = await handle({ ...marker, subject: 'webhooks.orders' }, OK, {
+      rows: TWO_ROWS,
+    });
+    expect(steps).toEqual(['settle discard', 'record discard']);
+    expect(recorded.attempt.outcome.kind).toBe('deleteMarker');
+  });
+
   it('is scheduled before it is resolved and admitted if it is not due, and is sent when it is due', async () => {
     const headers = { 'Webhook-Deliver-At': '2' };
     for (const body of [ENVELOPE, { event: 'x' }]) {

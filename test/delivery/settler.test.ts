@@ -81,6 +81,25 @@ describe('a message', () => {
     expect(done).toEqual([`park for again.${KEY.endpointKey}, 3 attempts, in 2000 ms`]);
   });
 
+  const TTL = { header: (name: string) => (name === 'Nats-TTL' ? '60s' : undefined) };
+  const EXPIRED = { kind: 'deadLetter', reason: 'expired' } as const;
+
+  it('with a Nats-TTL is parked if its dead letter cannot be stored, because NATS would remove the message', async () => {
+    const { settle, done } = createSettler({ isStored: false });
+    expect(await settle(EXPIRED, FAILED, { ...TTL, attemptNumber: 2 })).toEqual({ kind: 'park' });
+    expect(done.slice(1)).toEqual([`park for again.${KEY.endpointKey}, 2 attempts, in 5000 ms`]);
+  });
+
+  it.each([
+    ['a parked copy', { isParkedCopy: true }, {}],
+    ['an ordered message', { orderingKey: 'webhooks.ordered.a' }, {}],
+    ['a message that cannot be parked', {}, { isParked: false }],
+  ] as const)('with a Nats-TTL is requeued if its dead letter cannot be stored and it is %s', async (_what, given, fakes) => {
+    const { settle, done } = createSettler({ ...fakes, isStored: false });
+    expect(await settle(EXPIRED, FAILED, { ...TTL, ...given })).toMatchObject({ kind: 'requeued' });
+    expect(done.at(-1)).toBe('nak 5000');
+  });
+
   it('is retried in its stream if the parked stream refuses its copy', async () => {
     const { settle, done } = createSettler({ isParked: false });
     const verdict = { kind: 'retry', delayMs: 2000, retryVia: 'park' } as const;

@@ -155,6 +155,13 @@ describe('a failed message', () => {
       {},
       'park',
     ],
+    [
+      'in its parked queue, if it has a Nats-TTL, because NATS would remove the message from its stream',
+      {},
+      { headers: { 'Nats-TTL': '60s' } },
+      'park',
+    ],
+    ['in its stream, if its Nats-TTL is never', {}, { headers: { 'Nats-TTL': 'never' } }, 'nak'],
   ] as const)('waits for its next attempt %s', (_where, fakes, given, retryVia) => {
     expect(createSteps(fakes).steps.retryVia(message(ENVELOPE, given), DELIVERY)).toBe(retryVia);
   });

@@ -64,7 +64,7 @@ function rowLines(rows: readonly ConsumerStats[], now: Date): string[] {
   const lines = [textTable(COLUMNS, cells).trimEnd()];
   const discarded = rows.reduce((sum, row) => sum + row.discarded, 0);
   if (discarded > 0)
-    lines.push(`${discarded} discarded: rows match the subject, and none accepts the event type`);
+    lines.push(`${discarded} discarded: no row accepts their event type, or they are delete markers of NATS`);
   const dropped = rows.reduce((sum, row) => sum + row.rowsDropped, 0);
   if (dropped > 0)
     lines.push(`${dropped} rows were dropped: PostgreSQL was away for too long, or refused them`);

@@ -34,6 +34,7 @@ export function signalOf(outcome: Outcome): LimiterSignal {
     case 'aborted':
     case 'localFault':
     case 'filtered':
+    case 'deleteMarker':
     case 'undeliverable':
     case 'lostAttempts':
     case 'noCapacity':

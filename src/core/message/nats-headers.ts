@@ -1,5 +1,8 @@
-/** `publisher`: only publishers write it. `worker`: only workers do, on parked copies and dead letters. `both`: both do. */
-type Writer = 'publisher' | 'worker' | 'both';
+/**
+ * `publisher`: only publishers write it. `worker`: only workers do, on parked copies and dead letters. `both`: both do. `server`:
+ * nats-server does.
+ */
+type Writer = 'publisher' | 'worker' | 'both' | 'server';
 
 type NatsHeader = { readonly name: string; readonly writtenBy: Writer; readonly meaning: string };
 
@@ -24,6 +27,17 @@ export const NATS_HEADERS = {
     name: 'Webhook-Expires-At',
     writtenBy: 'publisher',
     meaning: 'Nothing is sent from this time on.',
+  },
+  timeToLive: {
+    name: 'Nats-TTL',
+    writtenBy: 'publisher',
+    meaning:
+      'The server removes the message so long after its publication, and nothing is sent from then on, also not a copy.',
+  },
+  markerReason: {
+    name: 'Nats-Marker-Reason',
+    writtenBy: 'server',
+    meaning: 'A delete marker: why the server removed the last message of the subject.',
   },
   replayed: {
     name: 'Webhook-Replayed',

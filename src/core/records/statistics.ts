@@ -72,7 +72,7 @@ export const COUNTERS = {
     unit: 'count',
     adds: ({ kind }) => oneIf(kind === 'park' || kind === 'schedule'),
   },
-  /** Messages whose event no endpoint accepted. Not in `settled`. */
+  /** Messages whose event no endpoint accepted, and delete markers of NATS. Not in `settled`. */
   discarded: {
     column: 'messages_dropped',
     unit: 'count',

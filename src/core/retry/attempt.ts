@@ -34,6 +34,8 @@ export type Outcome =
   | { readonly kind: 'localFault'; readonly code: string }
   /** The message has endpoints, but none of them accepts its event type. */
   | { readonly kind: 'filtered'; readonly detail: string }
+  /** Not a message of a publisher: NATS removed the last message of the subject, and stored this in its place. */
+  | { readonly kind: 'deleteMarker'; readonly detail: string }
   /** The message cannot be sent to any endpoint. */
   | { readonly kind: 'undeliverable'; readonly reason: UndeliverableReason; readonly detail: string }
   /** The message is too late, and is not sent any more. */
@@ -68,6 +70,7 @@ export function wasSent(outcome: Outcome): boolean {
     case 'held':
     case 'localFault':
     case 'filtered':
+    case 'deleteMarker':
     case 'undeliverable':
     case 'expired':
     case 'notDue':
@@ -102,6 +105,7 @@ export function describeFailure(outcome: Outcome): string | null {
     case 'blocked':
     case 'held':
     case 'filtered':
+    case 'deleteMarker':
     case 'undeliverable':
     case 'expired':
       return outcome.detail;

@@ -1,13 +1,17 @@
 import { Header } from '../message/nats-headers.ts';
+import { timeToLive } from '../message/time-to-live.ts';
 import type { NatsHeaders } from '../request/headers.ts';
 import { isReplay } from '../request/headers.ts';
-import { ACCEPTED_TIMES, isoTime, parseTime } from '../time.ts';
+import { ACCEPTED_TIMES, END_MS, isoTime, parseTime } from '../time.ts';
 import type { Outcome } from './attempt.ts';
 
 const MAX_AGE = 'MAX_AGE_HOURS';
 
 /** From `at` on, in milliseconds since 1970, the message is not sent any more. `source` sets this time. */
-export type Expiry = { readonly at: number; readonly source: typeof Header.expiresAt | typeof MAX_AGE };
+export type Expiry = {
+  readonly at: number;
+  readonly source: typeof Header.expiresAt | typeof Header.timeToLive | typeof MAX_AGE;
+};
 
 export type DeliveryWindow = {
   /** The message is not sent before this time, in milliseconds since 1970; null: it may be sent at once. */
@@ -28,8 +32,9 @@ const CLOCK_SKEW_MS = 100;
 
 /**
  * When a message may be delivered, by its NATS headers and MAX_AGE_HOURS. The age counts from the publication, or from
- * `Webhook-Deliver-At` if that is later: otherwise a scheduled message could be too old when it is due. An operator asked for a
- * replay, so a `Webhook-Expires-At` before the publication of the replay does not count.
+ * `Webhook-Deliver-At` if that is later: otherwise a scheduled message could be too old when it is due. `Nats-TTL` counts from the
+ * publication, because that is when the server removes the message. An operator asked for a replay, so a `Webhook-Expires-At`
+ * before the publication of the replay does not count.
  *
  * @param message.publishedAt When the message was published, in milliseconds since 1970.
  * @param maxAgeMs MAX_AGE_HOURS, in milliseconds; 0: no limit.
@@ -40,19 +45,21 @@ export function deliveryWindowOf(
 ): DeliveryWindow {
   const deliverAt = timeIn(message, Header.deliverAt);
   const expiresAt = timeIn(message, Header.expiresAt);
+  const ttl = timeToLive(message);
   const replay = isReplay(message);
-  if (deliverAt === null && expiresAt === null && maxAgeMs === 0 && typeof replay === 'boolean')
-    return NO_WINDOW;
-  for (const { problem } of [deliverAt, expiresAt, replay].filter(isProblem))
+  const hasTimes = deliverAt !== null || expiresAt !== null || ttl !== null || maxAgeMs !== 0;
+  if (!hasTimes && typeof replay === 'boolean') return NO_WINDOW;
+  for (const { problem } of [deliverAt, expiresAt, ttl, replay].filter(isProblem))
     return { ...NO_WINDOW, problem };
 
   const until: Expiry[] = [];
   if (typeof expiresAt === 'number' && !(replay === true && expiresAt <= message.publishedAt))
     until.push({ at: expiresAt, source: Header.expiresAt });
+  if (typeof ttl === 'number') until.push({ at: message.publishedAt + ttl, source: Header.timeToLive });
   const due = typeof deliverAt === 'number' ? deliverAt : null;
   if (maxAgeMs > 0) until.push({ at: Math.max(message.publishedAt, due ?? 0) + maxAgeMs, source: MAX_AGE });
-  until.sort((one, other) => one.at - other.at);
-  return { deliverAt: due, expiry: until[0] ?? null, problem: null };
+  const [first] = until.filter(({ at }) => at < END_MS).sort((one, other) => one.at - other.at);
+  return { deliverAt: due, expiry: first ?? null, problem: null };
 }
 
 /**

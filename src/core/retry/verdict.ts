@@ -17,7 +17,7 @@ export type DeadLetterReason =
 /** What is to be done with a message. Only a decision: `Disposition` says what was really done. */
 export type Verdict =
   | { readonly kind: 'ack' }
-  /** None of its endpoints accepts its event type: acked, and nothing else. */
+  /** None of its endpoints accepts its event type, or it is a delete marker: acked, and nothing else. */
   | { readonly kind: 'discard' }
   /** `retryVia`: it waits for the next attempt in its stream (nak), or in its endpoint's parked queue. */
   | { readonly kind: 'retry'; readonly delayMs: number; readonly retryVia: RetryVia }
@@ -65,6 +65,7 @@ export function decide(
     case 'unreachable':
       return unlessTooLate(retryOrGiveUp(attemptNumber, retryVia, null, policy, random));
     case 'filtered':
+    case 'deleteMarker':
       return { kind: 'discard' };
     case 'blocked':
       return { kind: 'deadLetter', reason: 'forbidden' };

@@ -49,7 +49,7 @@ export function attemptRecord(
   };
 }
 
-/** What no row accepted can be found by its id: it is gone from NATS, and no endpoint knows of it. */
+/** A discarded message can be found by its id: it is gone from NATS, and no endpoint knows of it. */
 function discardRecord(
   message: Message,
   { id, endpointKey, outcome }: Undeliverable,

@@ -23,6 +23,7 @@ describe('an attempt', () => {
     [{ kind: 'blocked', detail: '10.0.0.1 is private' }, false, '10.0.0.1 is private'],
     [{ kind: 'localFault', code: 'EMFILE' }, false, 'this worker cannot send: EMFILE'],
     [{ kind: 'undeliverable', reason: 'malformed', detail: 'no method' }, false, 'no method'],
+    [{ kind: 'deleteMarker', detail: 'a delete marker' }, false, 'a delete marker'],
     [
       { kind: 'lostAttempts', deliveryCount: 8 },
       false,

@@ -5,13 +5,21 @@ const HOUR = 3_600_000;
 const NOW = Date.parse('2027-01-31T12:00:00Z');
 const at = (hours: number) => new Date(NOW + hours * HOUR).toISOString();
 
-type Given = { deliver?: string; expires?: string; replayed?: string; published?: number; maxAge?: number };
+type Given = {
+  deliver?: string;
+  expires?: string;
+  ttl?: string;
+  replayed?: string;
+  published?: number;
+  maxAge?: number;
+};
 
 /** The delivery window of a message with these headers. Published an hour ago by default. */
-function windowOf({ deliver, expires, replayed, published = -1, maxAge = 0 }: Given) {
+function windowOf({ deliver, expires, ttl, replayed, published = -1, maxAge = 0 }: Given) {
   const headers: Record<string, string | undefined> = {
     'Webhook-Deliver-At': deliver,
     'Webhook-Expires-At': expires,
+    'Nats-TTL': ttl,
     'Webhook-Replayed': replayed,
   };
   const message = { header: (name: string) => headers[name], publishedAt: NOW + published * HOUR };
@@ -28,6 +36,9 @@ describe('a message', () => {
     ['that was due long ago', { deliver: '0' }],
     ['that expires in an hour', { expires: at(1) }],
     ['that is not older than MAX_AGE_HOURS', { maxAge: 1.01 }],
+    ['whose Nats-TTL is not over', { ttl: '3601s' }],
+    ['whose Nats-TTL is never', { ttl: 'never' }],
+    ['whose Nats-TTL ends after the year 9999', { ttl: '9223372036854775807' }],
   ])('%s is sent', (_what, given) => {
     expect(check(given)).toBe(null);
   });
@@ -48,6 +59,17 @@ describe('a message', () => {
       'that expired an hour ago',
       { expires: at(-1) },
       'Webhook-Expires-At: expired at 2027-01-31T11:00:00.000Z',
+    ],
+    ['whose Nats-TTL is over', { ttl: '30m' }, 'Nats-TTL: expired at 2027-01-31T11:30:00.000Z'],
+    [
+      'whose Nats-TTL ends before its Webhook-Expires-At',
+      { ttl: '10m', expires: at(-0.5) },
+      'Nats-TTL: expired at 2027-01-31T11:10:00.000Z',
+    ],
+    [
+      'whose Nats-TTL ends before its Webhook-Deliver-At',
+      { ttl: '2h', deliver: at(2) },
+      'Webhook-Deliver-At, 2027-01-31T14:00:00.000Z, is not before Nats-TTL, 2027-01-31T13:00:00.000Z',
     ],
     [
       'that expires at this moment',

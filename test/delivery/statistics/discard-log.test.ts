@@ -13,7 +13,7 @@ function openLog() {
     const discarded: Undeliverable = { id: 'm-1', endpointKey, outcome: { kind: 'filtered', detail } };
     discards.add(message({}), discarded, now);
   };
-  return { lines, add };
+  return { lines, discards, add };
 }
 
 it('A discarded message is logged once for its endpoint and its event type', () => {
@@ -37,4 +37,13 @@ it('Event types that are all different do not fill the log', () => {
   expect(lines).toHaveLength(20);
   add('type 999', MINUTE_MS);
   expect(lines).toHaveLength(21);
+});
+
+it('A delete marker is logged once for its reason, and the hint says what may be lost', () => {
+  const { lines, discards } = openLog();
+  const outcome = { kind: 'deleteMarker', detail: 'a delete marker (MaxAge)' } as const;
+  for (const id of ['m-1', 'm-2']) discards.add(message(''), { id, endpointKey: 'none', outcome }, 0);
+  expect(lines).toEqual([
+    expect.objectContaining({ error: outcome.detail, hint: expect.stringContaining('a webhook is lost') }),
+  ]);
 });
