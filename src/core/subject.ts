@@ -16,7 +16,7 @@ export function lastToken(subject: string): string {
 
 /** True if a subject can match both patterns. */
 export function overlap(a: string, b: string): boolean {
-  return meet(a.split('.'), b.split('.'));
+  return meetOf(a, b) !== null;
 }
 
 /** True if every subject that matches `inner` also matches `outer`. */
@@ -33,13 +33,22 @@ export function covers(outer: string, inner: string): boolean {
   return outers.length === inners.length;
 }
 
+/** The pattern of the subjects that match both patterns; null if there are none. */
+export function meetOf(a: string, b: string): string | null {
+  const [ones, others] = [a.split('.'), b.split('.')];
+  const met: string[] = [];
+  for (let at = 0; at < ones.length || at < others.length; at++) {
+    const [one, other] = [ones[at], others[at]];
+    if (one === undefined || other === undefined) return null;
+    if (one === '>') return [...met, ...others.slice(at)].join('.');
+    if (other === '>') return [...met, ...ones.slice(at)].join('.');
+    if (one !== '*' && other !== '*' && one !== other) return null;
+    met.push(one === '*' ? other : one);
+  }
+  return met.join('.');
+}
+
 /** True if a message can be published to the subject: no token is empty, or a wildcard. */
 export function isPublishable(subject: string): boolean {
   return !/[\s\0]/.test(subject) && subject.split('.').every((token) => !['', '*', '>'].includes(token));
-}
-
-function meet([a, ...as]: readonly string[], [b, ...bs]: readonly string[]): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  if (a === '>' || b === '>') return true;
-  return (a === '*' || b === '*' || a === b) && meet(as, bs);
 }

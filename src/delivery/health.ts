@@ -12,6 +12,8 @@ export type HealthProblems = {
   readonly postgres: string | null;
   /** The settings of the workers of the group differ. */
   readonly settings: string | null;
+  /** Somebody configured a stream or the durable so that messages are not delivered. */
+  readonly configuration: string | null;
 };
 
 export type Health = {
@@ -24,7 +26,8 @@ export type Health = {
  * A problem of NATS or of the dead-letter stream stops deliveries: failing. A problem of PostgreSQL, of the parked stream or of
  * the ordered stream does not: degraded. Without PostgreSQL, deliveries go on. Without the parked stream, messages of endpoints
  * with capacity are delivered. Without the ordered stream, messages without an ordering key are delivered. With settings that
- * differ from those of peers, each worker delivers what it may.
+ * differ from those of peers, each worker delivers what it may. With a durable that is paused, or a SUBJECT that matches nothing,
+ * parked and ordered messages are delivered, and a restart of the worker would not help.
  */
 export function evaluateHealth(troubles: HealthProblems, draining: boolean): Health {
   const named = Object.fromEntries(Object.entries(troubles).filter(([, trouble]) => trouble !== null));

@@ -50,7 +50,8 @@ export function createHealthServer(
   };
 }
 
-function healthRoute({ health, slots, admission, deferred, reader, dispatcher }: AssembledWorker): Route {
+function healthRoute(worker: AssembledWorker): Route {
+  const { health, configuration, slots, admission, deferred, reader, dispatcher } = worker;
   return {
     method: 'GET',
     path: '/health',
@@ -60,6 +61,7 @@ function healthRoute({ health, slots, admission, deferred, reader, dispatcher }:
       return json(serves ? 200 : 503, {
         status,
         troubles,
+        configuration: configuration.findings.map(({ sentence }) => sentence),
         slots: { busy: slots.busy(), free: slots.free(), waiting: admission.waiting },
         setAside: deferred.count,
         ordered: { pending: reader.pending, waiting: dispatcher.waiting },

@@ -8,6 +8,7 @@ import { type AssembledWorker, assembleWorker } from './assemble/worker.ts';
 import { connectServers } from './connections/servers.ts';
 import { createHealthServer } from './health-server.ts';
 import { Deliveries } from './stop-worker.ts';
+import { ConfigurationWatch } from './topology/configuration-watch.ts';
 import { OrderedTopology } from './topology/ordered-topology.ts';
 import { Topology } from './topology/topology.ts';
 import { connectionsOf, endpointsOf, statisticsOf, watchersOf } from './worker-services.ts';
@@ -50,12 +51,16 @@ export async function runWorker(
   });
   const orderedTopology = new OrderedTopology(client, settings, topology, log);
   const isOrdered = await orderedTopology.start();
+  const warned = [...topology.warned, ...orderedTopology.warned];
+  const configuration = new ConfigurationWatch(client, settings, log, warned);
+  await configuration.start();
   const worker = assembleWorker({
     settings,
     log,
     client,
     topology,
     orderedTopology,
+    configuration,
     database,
     alsoAllowedCidrs,
   });

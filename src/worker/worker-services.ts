@@ -105,6 +105,7 @@ export function watchersOf(
     serviceOf('statistics log', () => logStatistics(statistics, log)),
     serviceOf('topology repair', () => topology.startRepair(hasProblem, consumer.retry)),
     serviceOf('health log', () => logHealth(health, log, systemClock)),
+    serviceOf('configuration watch', () => worker.configuration.watch()),
     serviceOf('stream row', () => topology.watchRow()),
     serviceOf('early ends', () => {
       logEarlyEnds(registry, retryPolicy(settings), maxAgeMs(settings), log);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { statsView } from '../../src/commands/stats/view.ts';
+import type { Finding } from '../../src/nats/findings/finding.ts';
 import type { ConsumerStats } from '../../src/postgres/tables/consumer-stats-table.ts';
 
 const NOW = new Date('2027-01-31T12:00:00Z');
@@ -23,12 +24,13 @@ const WORKER: ConsumerStats = {
   active: true,
 };
 
-const linesOf = (...rows: ConsumerStats[]) =>
+const linesWith = (findings: readonly Finding[], ...rows: ConsumerStats[]) =>
   statsView(
     {
       rows,
       endpoints: { endpoints: [], total: 0 },
       group: 'NATS cannot be reached',
+      findings,
       differing: [],
       early: { shown: [], more: 0 },
       parked: null,
@@ -38,6 +40,7 @@ const linesOf = (...rows: ConsumerStats[]) =>
     },
     NOW,
   ).split('\n');
+const linesOf = (...rows: ConsumerStats[]) => linesWith([], ...rows);
 
 test('stats shows the discarded messages of all workers on one line, with the reason', () => {
   expect(linesOf({ ...WORKER, discarded: 2 }, { ...WORKER, discarded: 5 })).toContain(
@@ -63,4 +66,17 @@ test('stats calls no count delivered that retries and dead letters are in', () =
     'avg ms',
     'last active',
   ]);
+});
+
+test('stats shows what configurations mean for deliveries, one line each', () => {
+  const findings = [
+    { sentence: 'The durable webhook-workers is paused.', isProblem: true },
+    { sentence: 'The stream WEBHOOKS is a mirror.', isProblem: false },
+  ];
+  expect(linesWith(findings, WORKER)).toEqual(
+    expect.arrayContaining([
+      'problem: The durable webhook-workers is paused.',
+      'notice: The stream WEBHOOKS is a mirror.',
+    ]),
+  );
 });

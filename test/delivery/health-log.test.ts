@@ -5,15 +5,39 @@ import { HandClock } from '../support/hand-clock.ts';
 
 const SECOND_MS = 1000;
 const ok = evaluateHealth(
-  { nats: null, deadLetters: null, parking: null, order: null, postgres: null, settings: null },
+  {
+    nats: null,
+    deadLetters: null,
+    parking: null,
+    order: null,
+    postgres: null,
+    settings: null,
+    configuration: null,
+  },
   false,
 );
 const failing = evaluateHealth(
-  { nats: 'no such consumer', deadLetters: null, parking: null, order: null, postgres: null, settings: null },
+  {
+    nats: 'no such consumer',
+    deadLetters: null,
+    parking: null,
+    order: null,
+    postgres: null,
+    settings: null,
+    configuration: null,
+  },
   false,
 );
 const degraded = evaluateHealth(
-  { nats: null, deadLetters: null, parking: null, order: null, postgres: 'away', settings: null },
+  {
+    nats: null,
+    deadLetters: null,
+    parking: null,
+    order: null,
+    postgres: 'away',
+    settings: null,
+    configuration: null,
+  },
   false,
 );
 

@@ -8,6 +8,7 @@ const NO_PROBLEMS = {
   order: null,
   postgres: null,
   settings: null,
+  configuration: null,
 };
 
 it.each([
@@ -27,6 +28,12 @@ it.each([
   [
     'degraded if settings differ from those of peers, because each worker delivers what it may',
     { ...NO_PROBLEMS, settings: 'differ' },
+    false,
+    'degraded',
+  ],
+  [
+    'degraded if the durable is paused, because parked webhooks are still delivered',
+    { ...NO_PROBLEMS, configuration: 'paused' },
     false,
     'degraded',
   ],

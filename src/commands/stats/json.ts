@@ -5,7 +5,8 @@ import type { Snapshot } from './sources.ts';
 
 /** Returns the single line of `stats --json`. An unknown number is null, and `problems` gives the reason. */
 export function statsJson(snapshot: Snapshot, now: Date): string {
-  const { rows, endpoints, differing, early, group, parked, scheduled, ordered, deadLetters } = snapshot;
+  const { rows, endpoints, differing, early, group, findings, parked, scheduled, ordered, deadLetters } =
+    snapshot;
   const problems = [rows, group, endpoints, differing].filter((known) => typeof known === 'string');
   const isKnown = typeof rows !== 'string';
   const shown = typeof endpoints === 'string' ? null : endpoints;
@@ -22,6 +23,7 @@ export function statsJson(snapshot: Snapshot, now: Date): string {
     endpoints: shown?.endpoints.map(endpointOf) ?? null,
     endpointsTotal: shown?.total ?? null,
     differingSettings: isKnown && typeof differing !== 'string' ? differing : null,
+    configuration: findings.map(({ sentence, isProblem }) => ({ sentence, isProblem })),
     earlyEnds: isKnown ? early.shown.map(earlyEndOf) : null,
     earlyEndsTotal: isKnown ? early.shown.length + early.more : null,
     problems,

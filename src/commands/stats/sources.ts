@@ -8,6 +8,8 @@ import type { NatsClient } from '../../nats/connection/client.ts';
 import { connectToNats } from '../../nats/connection/connection.ts';
 import { type ConsumerProgress, consumerInfo } from '../../nats/consumers/consumer-info.ts';
 import { listParked } from '../../nats/consumers/parked-queues.ts';
+import { type Finding, problemsFirst } from '../../nats/findings/finding.ts';
+import { readFindings } from '../../nats/findings/read-findings.ts';
 import { describeConnectError } from '../../postgres/connection/connect-problem.ts';
 import { createPool } from '../../postgres/connection/pool.ts';
 import { type ConsumerStats, readConsumerStats } from '../../postgres/tables/consumer-stats-table.ts';
@@ -21,6 +23,7 @@ import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import { createLogger } from '../../runtime/logger.ts';
 import { withTimeout } from '../../runtime/with-timeout.ts';
 import { natsOptions } from '../../worker/connections/servers.ts';
+import { findingsWanted } from '../../worker/topology/configuration-watch.ts';
 import { ENDPOINTS_SHOWN } from './endpoints-view.ts';
 
 /** The statistics at one moment. A string instead of a value says why the value is unknown. */
@@ -32,6 +35,8 @@ export type Snapshot = {
   /** Which retry policies give up within an hour. */
   readonly early: EarlyEnds;
   readonly group: ConsumerProgress | string;
+  /** What the configurations of the streams and of the durable mean for deliveries: problems first. */
+  readonly findings: readonly Finding[];
   /** Messages in the parked queues of endpoints. Null if unknown. */
   readonly parked: number | null;
   /** Messages that wait for their `Webhook-Deliver-At`. Null if unknown. */
@@ -51,7 +56,7 @@ export interface StatsSources {
 const PATIENCE_MS = 3000;
 const UNDEFINED = new Set(['42P01', '42703']);
 const INSUFFICIENT_PRIVILEGE = '42501';
-const NOTHING_KNOWN = { parked: null, scheduled: null, ordered: null, deadLetters: null };
+const NOTHING_KNOWN = { parked: null, scheduled: null, ordered: null, deadLetters: null, findings: [] };
 /** How many retry policies that end early are named. The others are only counted. */
 const EARLY_ENDS_SHOWN = 10;
 const READ_RETRIES_EVERY_MS = 30_000;
@@ -68,15 +73,16 @@ export async function openStatsSources(settings: Settings): Promise<StatsSources
     async read() {
       const [known, client] = await Promise.all([fromPostgres(pool, settings, readEarlyEnds), nats.client()]);
       if (typeof client === 'string') return { ...known, group: client, ...NOTHING_KNOWN };
-      const [group, waiting, scheduled, ordered, deadLetters] = await Promise.all([
+      const [group, waiting, scheduled, ordered, deadLetters, findings] = await Promise.all([
         groupOf(client, settings),
         messagesIn(client, settings.PARKED_STREAM_NAME),
         scheduledIn(client, settings),
         messagesIn(client, settings.ORDERED_STREAM_NAME),
         messagesIn(client, settings.DLQ_STREAM_NAME),
+        findingsOf(client, settings),
       ]);
       const parked = waiting === null ? null : Math.max(0, waiting - (scheduled ?? 0));
-      return { ...known, group, parked, scheduled, ordered, deadLetters };
+      return { ...known, group, parked, scheduled, ordered, deadLetters, findings };
     },
     async close() {
       await Promise.all([nats.close(), pool.end()]);
@@ -199,6 +205,17 @@ async function groupOf(client: NatsClient, settings: Settings): Promise<Consumer
   } catch (error) {
     return `The number of waiting messages cannot be read: ${errorMessage(error)}`;
   }
+}
+
+/** A worker may have got SUBJECT and ACK_WAIT_MS from its own environment: only settings that are set here are compared. */
+async function findingsOf(client: NatsClient, settings: Settings): Promise<readonly Finding[]> {
+  const wanted = findingsWanted(settings);
+  const read = await readFindings(client, {
+    ...wanted,
+    subjects: settings.isSet('SUBJECT') ? wanted.subjects : null,
+    ackWaitMs: settings.isSet('ACK_WAIT_MS') ? wanted.ackWaitMs : null,
+  });
+  return problemsFirst(read.flatMap(({ findings }) => findings ?? []));
 }
 
 async function scheduledIn(client: NatsClient, settings: Settings): Promise<number | null> {

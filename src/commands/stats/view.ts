@@ -23,7 +23,7 @@ const COLUMNS: readonly Column[] = [
 
 /** Returns the output of `stats`: one row per worker, then the waiting messages of the group, then what is wrong. */
 export function statsView(
-  { rows, endpoints, differing, early, group, parked, scheduled, ordered, deadLetters }: Snapshot,
+  { rows, endpoints, differing, early, group, findings, parked, scheduled, ordered, deadLetters }: Snapshot,
   now: Date,
 ): string {
   const lines = typeof rows === 'string' ? [rows] : rowLines(rows, now);
@@ -36,6 +36,8 @@ export function statsView(
         `${deadLetters ?? 'no'} dead letters`,
     );
   }
+  for (const { sentence, isProblem } of findings)
+    lines.push(`${isProblem ? 'problem' : 'notice'}: ${sentence}`);
   if (typeof differing === 'string') lines.push(differing);
   else lines.push(...differing.map((one) => `the workers of the group differ in ${describeDifference(one)}`));
   lines.push(...earlyLines(early));

@@ -1,7 +1,8 @@
-import { AckPolicy, type ConsumerConfig, type ConsumerInfo, nanos } from 'nats';
+import { AckPolicy, type ConsumerInfo, nanos } from 'nats';
 import { UserError } from '../../runtime/failure.ts';
 import { ApiErrorCode, apiErrorCode, retryWhileUnavailable, userErrorFor } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
+import { groupConsumerFindings, unusable } from './consumer-findings.ts';
 import { chooseStartPosition, filtersAnyOf, filtersOf } from './start-position.ts';
 
 /** The single consumer that all workers of a group share. */
@@ -86,7 +87,7 @@ export async function ensureGroupConsumer(
       found.notice === null
         ? null
         : `The durable ${wanted.durable} on the stream ${wanted.stream} ${found.notice}.`,
-    warnings: groupConsumerWarnings(found.info, wanted),
+    warnings: groupConsumerFindings(found.info, wanted).map(({ sentence }) => sentence),
   };
 }
 
@@ -164,62 +165,4 @@ export function requireUsable({ config, name, stream_name: stream }: ConsumerInf
     `QUEUE_GROUP: the consumer ${name} of the stream ${stream} ${problem}. Set QUEUE_GROUP to another name, ` +
       `or, if no program uses the consumer any more, remove it with \`nats consumer rm ${stream} ${name}\`.`,
   );
-}
-
-/** Fields of newer servers that the types of the client do not have. */
-type NewerConfig = ConsumerConfig & { readonly priority_policy?: string };
-
-/** The shortest max_expires that a worker accepts, in milliseconds. Below: an idle worker would pull all the time. */
-const SHORTEST_PULL_MS = 100;
-
-function unusable(config: NewerConfig): string | undefined {
-  if (config.deliver_subject) return 'is a push consumer, and workers need a pull consumer';
-  if (config.ack_policy !== 'explicit')
-    return `has ack policy "${config.ack_policy}", and workers need "explicit"`;
-  if (config.headers_only) return 'delivers only the headers of messages (headers_only)';
-  if (config.max_expires && config.max_expires < nanos(SHORTEST_PULL_MS))
-    return `ends every pull request within ${SHORTEST_PULL_MS} ms (max_expires), so workers would pull all the time`;
-  if ((config.priority_policy ?? 'none') !== 'none') return `has priority policy "${config.priority_policy}"`;
-  return undefined;
-}
-
-/** How an existing durable differs from the settings: one sentence per difference. Workers use the values of the server. */
-export function groupConsumerWarnings(info: ConsumerInfo, wanted: GroupConsumerOptions): string[] {
-  const { config } = info;
-  const edit = `nats consumer edit ${wanted.stream} ${wanted.durable}`;
-  const sentences: string[] = [];
-  const filters = [...filtersOf(info)].sort().join(', ');
-  if (filters !== [...wanted.subjects].sort().join(', ')) {
-    sentences.push(
-      `takes ${filters}, not SUBJECT=${wanted.subjects.join(',')}: \`${edit} --filter ${wanted.subjects.join(' --filter ')}\``,
-    );
-  }
-  const ackWaitMs = (config.ack_wait ?? 0) / nanos(1);
-  if (ackWaitMs !== wanted.ackWaitMs) {
-    sentences.push(
-      `has ack_wait ${ackWaitMs} ms, not ACK_WAIT_MS=${wanted.ackWaitMs}: \`${edit} --wait ${wanted.ackWaitMs}ms\``,
-    );
-  }
-  const maxAckPending = config.max_ack_pending ?? 0;
-  if (maxAckPending !== wanted.maxAckPending) {
-    sentences.push(
-      `has max_ack_pending ${maxAckPending}, not ${wanted.maxAckPending}: when so many messages wait for a retry, NATS delivers no other message: ` +
-        `\`${edit} --max-pending ${wanted.maxAckPending}\``,
-    );
-  }
-  if ((config.max_deliver ?? -1) > 0) {
-    sentences.push(
-      `delivers a message at most ${config.max_deliver} times, which may be before MAX_ATTEMPTS, and then drops the message: \`${edit} --max-deliver=-1\``,
-    );
-  }
-  if ((config.backoff ?? []).length > 0) {
-    sentences.push(
-      'has its own backoff, which makes the delays of our retries wrong: only a new durable has no backoff',
-    );
-  }
-  if (info.paused)
-    sentences.push(
-      `is paused, and delivers nothing: \`nats consumer resume ${wanted.stream} ${wanted.durable}\``,
-    );
-  return sentences.map((sentence) => `The durable ${wanted.durable} ${sentence}.`);
 }

@@ -3,16 +3,16 @@ import { noLimitAsMinusOne, type StreamWanted } from './stream-config.ts';
 
 /** Warnings for a stream that differs from the wanted configuration, or that may lose undelivered messages. */
 export function streamWarnings(actual: StreamConfig, wanted: StreamWanted): string[] {
-  return [...dangers(actual), ...differences(actual, wanted)].map(
+  return [...streamDangers(actual), ...differences(actual, wanted)].map(
     (sentence) => `The stream ${actual.name} ${sentence}.`,
   );
 }
 
-/** Ways in which the stream may lose undelivered messages. */
-function dangers(actual: StreamConfig): string[] {
+/** Ways in which the stream may lose undelivered messages: each completes "The stream X …". */
+export function streamDangers(actual: StreamConfig): string[] {
   const edit = `nats stream edit ${actual.name}`;
   const sentences: string[] = [];
-  const limited = actual.max_msgs > 0 || actual.max_bytes > 0 || (actual.max_msgs_per_subject ?? 0) > 0;
+  const limited = actual.max_msgs > 0 || actual.max_bytes > 0;
   if (limited && actual.discard === 'old') {
     sentences.push(
       `evicts its oldest messages when it is full, also undelivered ones: \`${edit} --discard new\` refuses new ones instead`,
@@ -41,12 +41,12 @@ function differences(actual: StreamConfig, wanted: StreamWanted): string[] {
     if (is !== should) sentences.push(`has ${what} ${is}, not ${should} as wanted: ${cure}`);
   }
   const anew = 'harmless here; only a new stream can have the wanted value';
-  compare(
-    'subjects',
-    listed(actual.subjects),
-    listed(wanted.subjects),
-    `\`${edit} --subjects ${wanted.subjects.join(',')}\``,
-  );
+  // A mirror has no subjects of its own, and no duplicate window.
+  const isMirror = actual.mirror !== undefined;
+  if (!isMirror) {
+    const cure = `\`${edit} --subjects ${wanted.subjects.join(',')}\``;
+    compare('subjects', listed(actual.subjects), listed(wanted.subjects), cure);
+  }
   compare('retention', actual.retention, wanted.retention, anew);
   if (actual.storage !== 'memory') compare('storage', actual.storage, wanted.storage, anew);
   compare('discard policy', actual.discard, wanted.discard, `\`${edit} --discard ${wanted.discard}\``);
@@ -71,7 +71,7 @@ function differences(actual: StreamConfig, wanted: StreamWanted): string[] {
     );
   }
   compare('replicas', actual.num_replicas, wanted.replicas, `\`${edit} --replicas ${wanted.replicas}\``);
-  if (wanted.duplicateWindowSeconds > 0) {
+  if (wanted.duplicateWindowSeconds > 0 && !isMirror) {
     compare(
       'duplicate window',
       `${actual.duplicate_window / nanos(1000)} s`,
@@ -82,6 +82,6 @@ function differences(actual: StreamConfig, wanted: StreamWanted): string[] {
   return sentences;
 }
 
-function listed(subjects: readonly string[]): string {
+function listed(subjects: readonly string[] = []): string {
   return [...subjects].sort().join(',');
 }

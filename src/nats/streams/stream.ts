@@ -51,12 +51,14 @@ export async function ensureStream(
       ? await retryWhileUnavailable(client, what, () => updateStream(client, info, wanted))
       : { info, says: [] };
   const { config } = updated.info;
-  if (ownSubjects) requireCovered(config.name, config.subjects, delivered);
+  // The subjects that a subject_transform makes are judged while the worker runs, like those of a mirror and of sources.
+  if (ownSubjects && config.subject_transform === undefined)
+    requireCovered(config.name, config.subjects, delivered);
   return {
     name: config.name,
     createdAt: Date.parse(info.created),
     retention: config.retention,
-    subjects: config.subjects,
+    subjects: config.subjects ?? [],
     isNew,
     notices: updated.says,
     warnings: streamWarnings(config, wanted),

@@ -4,6 +4,7 @@ import type { WebhookRegistry } from '../../delivery/registry/webhook-registry.t
 import type { Statistics } from '../../delivery/statistics/statistics.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import type { PullConsumer } from '../../nats/consumers/pull-consumer.ts';
+import type { ConfigurationWatch } from '../topology/configuration-watch.ts';
 import type { OrderedTopology } from '../topology/ordered-topology.ts';
 import type { Topology } from '../topology/topology.ts';
 import type { AssembledSettlement } from './settlement.ts';
@@ -16,12 +17,23 @@ export type HealthParts = AssembledSettlement & {
   readonly statistics: Statistics;
   readonly registry: WebhookRegistry;
   readonly peers: Peers;
+  readonly configuration: ConfigurationWatch;
   readonly stopping: AbortSignal;
 };
 
 /** Wires the health of a worker, from the problems of its parts. */
 export function assembleHealth(parts: HealthParts) {
-  const { client, topology, orderedTopology, consumer, statistics, registry, peers, stopping } = parts;
+  const {
+    client,
+    topology,
+    orderedTopology,
+    consumer,
+    statistics,
+    registry,
+    peers,
+    configuration,
+    stopping,
+  } = parts;
   const { acks, parkedWriter, settlement } = parts;
 
   function natsProblem(): string | null {
@@ -39,6 +51,7 @@ export function assembleHealth(parts: HealthParts) {
         order: orderedTopology.problem(),
         postgres: statistics.problem ?? registry.problem,
         settings: peers.problem(),
+        configuration: configuration.problem(),
       },
       stopping.aborted,
     );

@@ -16,6 +16,7 @@ import { orderedCopySubject } from '../../nats/streams/copy-subjects.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Database } from '../connections/database.ts';
+import type { ConfigurationWatch } from '../topology/configuration-watch.ts';
 import type { OrderedTopology } from '../topology/ordered-topology.ts';
 import type { Topology } from '../topology/topology.ts';
 import { assembleAdmission } from './admission.ts';
@@ -35,6 +36,7 @@ export type WorkerParts = {
   readonly client: NatsClient;
   readonly topology: Topology;
   readonly orderedTopology: OrderedTopology;
+  readonly configuration: ConfigurationWatch;
   readonly database: Pick<Database, 'pool' | 'statisticsStore'>;
   /** Allowed besides ALLOWED_PRIVATE_CIDRS: the address of the receiver that `up` starts. */
   readonly alsoAllowedCidrs?: readonly string[];
@@ -50,7 +52,7 @@ const STALE_REGISTRY_SHARE = 1 / 4;
  * is pulled before the sources are started with `intake` as their sink.
  */
 export function assembleWorker(parts: WorkerParts) {
-  const { settings, log, client, topology, orderedTopology } = parts;
+  const { settings, log, client, topology, orderedTopology, configuration } = parts;
   const { pool, statisticsStore } = parts.database;
   const stopping = new AbortController();
   const own = describeInstance(settings, parts.alsoAllowedCidrs ?? []);
@@ -178,6 +180,7 @@ export function assembleWorker(parts: WorkerParts) {
     statistics,
     registry,
     peers,
+    configuration,
     stopping: stopping.signal,
   });
 
@@ -203,6 +206,7 @@ export function assembleWorker(parts: WorkerParts) {
     statistics,
     intake,
     capacity,
+    configuration,
     health,
     hasProblem,
   };

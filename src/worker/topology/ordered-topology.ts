@@ -29,6 +29,8 @@ export class OrderedTopology {
   readonly #settings: Settings;
   readonly #topology: Topology;
   readonly #log: Logger;
+  /** The warnings about the stream that the start has logged. */
+  warned: readonly string[] = [];
   /** 0: the worker has not seen the stream yet. */
   #createdAt = 0;
   #problem: string | null = null;
@@ -149,6 +151,7 @@ export class OrderedTopology {
     if (found.isNew && isFirst) this.#log.info(about, 'stream.created');
     else if (found.isNew) this.#log.warn({ ...about, hint: STREAM_RECREATED }, 'stream.recreated');
     if (!isFirst) return;
+    this.warned = found.warnings;
     for (const hint of found.warnings)
       this.#log.warn({ stream: ORDERED_STREAM_NAME, hint }, 'stream.misconfigured');
   }

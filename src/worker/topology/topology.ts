@@ -31,6 +31,8 @@ const REPAIRED = 'The worker tries every second to create the missing stream or 
  * delivered.
  */
 export class Topology {
+  /** The warnings that the start has logged. */
+  warned: readonly string[] = [];
   readonly #client: NatsClient;
   readonly #settings: Settings;
   readonly #database: Database;
@@ -178,6 +180,7 @@ export class Topology {
     if (!isFirst) return;
     for (const warning of streams.warnings) this.#log.warn(warning, 'stream.misconfigured');
     for (const hint of durable.warnings) this.#log.warn({ ...about, hint }, 'consumer.misconfigured');
+    this.warned = [...streams.warnings.map(({ hint }) => hint), ...durable.warnings];
   }
 
   /** Resolves to the progress of the group; to null if NATS cannot tell now. */
