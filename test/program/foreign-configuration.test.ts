@@ -2,7 +2,7 @@ import { RetentionPolicy, type StreamConfig } from 'nats';
 import { describe, expect, it } from 'vitest';
 import { runProgram } from '../support/program.ts';
 import { until } from '../support/wait.ts';
-import { allSettled, logOf, openScene, type Scene, startEndpoint } from './scene.ts';
+import { allSettled, logOf, openScene, type Scene, skipBefore211, startEndpoint } from './scene.ts';
 import { startWorkerWithHealth } from './worker-with-health.ts';
 
 const [STREAM, DURABLE] = ['WEBHOOKS', 'webhook-workers'];
@@ -22,8 +22,11 @@ async function editStream(scene: Scene, change: object): Promise<void> {
 }
 
 describe('a durable that is paused', () => {
-  it('at the start is reported in the log, in /health and in stats, until it is resumed', async () => {
+  it('at the start is reported in the log, in /health and in stats, until it is resumed', async ({
+    skip,
+  }) => {
     const [scene, endpoint] = [await openScene(), await startEndpoint()];
+    skipBefore211(scene, skip);
     const first = await scene.startWorker();
     first.kill();
     await first.waitForExit();
@@ -55,8 +58,9 @@ describe('a durable that is paused', () => {
     expect(await stats(scene)).not.toContain('paused');
   });
 
-  it('while the worker runs is reported, again each time', async () => {
+  it('while the worker runs is reported, again each time', async ({ skip }) => {
     const scene = await openScene();
+    skipBefore211(scene, skip);
     const { worker, healthIs } = await startWorkerWithHealth(scene);
     for (const times of [1, 2]) {
       await scene.manager.consumers.pause(STREAM, DURABLE, inAnHour());

@@ -124,6 +124,13 @@ export async function openSceneOn(
   };
 }
 
+/** Skips the rest of a test on a nats-server that is older than 2.11: it has no pause of consumers and no Nats-TTL. */
+export function skipBefore211({ connection }: Pick<Scene, 'connection'>, skip: (why: string) => void): void {
+  const version = connection.info?.version ?? '';
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major === 2 && minor < 11) skip(`nats-server ${version} has no pause of consumers and no Nats-TTL`);
+}
+
 /** A client of the test itself. It reconnects after a restart of the server. */
 export async function openJetStream(url: string, login: ConnectionOptions = {}) {
   const connection = await connect({

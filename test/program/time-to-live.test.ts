@@ -6,6 +6,7 @@ import {
   openScene,
   type Scene,
   setPaused,
+  skipBefore211,
   startEndpoint,
   statisticsOf,
   sumOf,
@@ -15,8 +16,9 @@ import {
 type NewerConfig = Partial<StreamConfig> & { allow_msg_ttl?: boolean; subject_delete_marker_ttl?: number };
 
 /** A scene whose stream of webhooks removes messages when their Nats-TTL is over. */
-async function openSceneWithTtl(more: NewerConfig = {}): Promise<Scene> {
+async function openSceneWithTtl(skip: (why: string) => void, more: NewerConfig = {}): Promise<Scene> {
   const scene = await openScene();
+  skipBefore211(scene, skip);
   const config: NewerConfig = {
     name: 'WEBHOOKS',
     subjects: ['webhooks.*'],
@@ -34,8 +36,8 @@ const messagesIn = async (scene: Scene, stream: string) =>
 const dropped = async (scene: Scene) => sumOf(await statisticsOf(scene), 'messages_dropped');
 
 describe('a message with Nats-TTL', () => {
-  it('that is parked becomes a dead letter when its time is over, and is not sent', async () => {
-    const [scene, endpoint] = [await openSceneWithTtl(), await startEndpoint()];
+  it('that is parked becomes a dead letter when its time is over, and is not sent', async ({ skip }) => {
+    const [scene, endpoint] = [await openSceneWithTtl(skip), await startEndpoint()];
     await scene.startWorker();
     await setPaused(scene, endpoint.url, true);
     await until(async () => {
@@ -64,8 +66,8 @@ describe('a message with Nats-TTL', () => {
     expect(late).toEqual([]);
   });
 
-  it('that fails is not removed by NATS before its dead letter is stored', async () => {
-    const [scene, endpoint] = [await openSceneWithTtl(), await startEndpoint({ status: 500 })];
+  it('that fails is not removed by NATS before its dead letter is stored', async ({ skip }) => {
+    const [scene, endpoint] = [await openSceneWithTtl(skip), await startEndpoint({ status: 500 })];
     await scene.startWorker({ MAX_ATTEMPTS: '20', BACKOFF_BASE_MS: '700', BACKOFF_MAX_MS: '700' });
     const sequence = await scene.publish({ webhook_url: endpoint.url }, ttl('3'));
     const { header } = await deadLetterOf(scene, sequence);
@@ -74,8 +76,8 @@ describe('a message with Nats-TTL', () => {
     expect(endpoint.requests.length).toBeGreaterThan(1);
   });
 
-  it('of never is delivered', async () => {
-    const [scene, endpoint] = [await openSceneWithTtl(), await startEndpoint()];
+  it('of never is delivered', async ({ skip }) => {
+    const [scene, endpoint] = [await openSceneWithTtl(skip), await startEndpoint()];
     await scene.startWorker();
     await scene.publish({ webhook_url: endpoint.url }, ttl('never'));
     await until(() => endpoint.requests.length === 1);
@@ -84,9 +86,9 @@ describe('a message with Nats-TTL', () => {
 });
 
 describe('a delete marker of NATS', () => {
-  it('is acked and counted, and not sent to the row of its subject', async () => {
+  it('is acked and counted, and not sent to the row of its subject', async ({ skip }) => {
     const config = { subject_delete_marker_ttl: nanos(5000), allow_rollup_hdrs: true };
-    const [scene, endpoint] = [await openSceneWithTtl(config), await startEndpoint()];
+    const [scene, endpoint] = [await openSceneWithTtl(skip, config), await startEndpoint()];
     const worker = await scene.startWorker();
     await scene.query(`INSERT INTO rule_webhooks (webhook_name, url) VALUES ('orders', $1)`, [endpoint.url]);
     const { consumers, streams } = scene.manager;
