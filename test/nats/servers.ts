@@ -74,8 +74,10 @@ export async function startByHand(config: string, host = '127.0.0.1') {
   const port = await freePort();
   const folder = await temporaryFolder();
   const file = join(folder, 'nats-server.conf');
-  await writeFile(file, config);
-  const args = ['--config', file, '--addr', host, '--port', String(port), '--store_dir', folder];
+  // As a flag, the folder would be forgotten by a reload of nats-server before 2.10.28.
+  const write = (text: string) => writeFile(file, `store_dir: "${folder}", ${text}`);
+  await write(config);
+  const args = ['--config', file, '--addr', host, '--port', String(port)];
   const server = spawn(await findNatsServer(process.env), args, { stdio: ['ignore', 'ignore', 'pipe'] });
   onTestFinished(async () => {
     server.kill();
@@ -86,7 +88,7 @@ export async function startByHand(config: string, host = '127.0.0.1') {
     server.stderr.on('data', (text) => String(text).includes('Server is ready') && ready());
   });
   const reload = async (changed: string) => {
-    await writeFile(file, changed);
+    await write(changed);
     server.kill('SIGHUP');
   };
   return { url: `nats://${host}:${port}`, port, reload, kill: () => server.kill('SIGKILL') };

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { inject } from 'vitest';
-import { type NatsServer, startNatsServer } from '../../src/embedded/nats/server.ts';
+import { type NatsServer, natsConfig, startNatsServer } from '../../src/embedded/nats/server.ts';
 import { startPostgres } from '../../src/embedded/postgres/server.ts';
 import { cleanUpAfter, temporaryFolder } from './clean-up.ts';
 
@@ -40,7 +40,7 @@ export async function startTestNats(options: { config?: string; port?: number } 
   return Object.assign(server, {
     config,
     async reload(changed: string) {
-      await writeFile(join(dataDir, 'nats-server.conf'), changed);
+      await writeFile(join(dataDir, 'nats-server.conf'), natsConfig(dataDir, changed));
       process.kill(server.pid, 'SIGHUP');
     },
   });

@@ -17,8 +17,8 @@ export interface NatsServerOptions {
   /** @default 4222 */
   readonly preferredPort?: number;
   /**
-   * The content of the server's configuration file: clusters, TLS, accounts, limits. Command-line flags set the address, the
-   * port and the folder of the streams. The content must leave the log on standard error.
+   * More for the server's configuration file: clusters, TLS, accounts, limits. The address, the port and the folder of the streams
+   * are set already. The content must leave the log on standard error.
    */
   readonly extraConfig?: string;
   /** Source of NATS_SERVER_BIN, PATH, HOME and XDG_CACHE_HOME. npm runs with this environment. */
@@ -56,14 +56,14 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   );
   await removePortsFiles(dataDir);
   const config = join(dataDir, 'nats-server.conf');
-  await writeFile(config, options.extraConfig ?? '', { mode: 0o600 });
+  await writeFile(config, natsConfig(dataDir, options.extraConfig), { mode: 0o600 });
   const port = options.port ?? (await freePort(options.preferredPort ?? 4222));
 
   const server = await startSupervised({
     command: binary,
     args: [
       ...['--config', config, '--addr', '127.0.0.1', '--port', String(port || -1), '--pid', pidFile],
-      ...['--jetstream', '--store_dir', dataDir, '--ports_file_dir', dataDir],
+      ...['--ports_file_dir', dataDir],
     ],
     env,
     logFile: join(dataDir, 'nats-server.log'),
@@ -84,6 +84,15 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
     stop: server.stop,
     kill: server.kill,
   };
+}
+
+/**
+ * The content of the configuration file. JetStream and its folder stand here, because nats-server before 2.10.28 forgets these two
+ * flags when its configuration is reloaded: JetStream ends for all clients, or the reload fails.
+ * @param extraConfig Comes later, so its own `jetstream` replaces the one here. It stays on line 1, so that errors name its lines.
+ */
+export function natsConfig(dataDir: string, extraConfig = ''): string {
+  return `jetstream: enabled, store_dir: ${JSON.stringify(dataDir)}, ${extraConfig}`;
 }
 
 /**
