@@ -8,6 +8,7 @@ import { LeaseManager } from '../../../src/nats/settlement/ack-lease.ts';
 import { orderedCopySubject } from '../../../src/nats/streams/copy-subjects.ts';
 import { ensureInternalStream } from '../../../src/nats/streams/internal-stream.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
+import { itSinceNats } from '../../support/nats-version.ts';
 import { startTestNats, type TestNats } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';
 import { ACCOUNT_PER_TEST, connectTo, failure, freshAccount } from '../servers.ts';
@@ -159,41 +160,58 @@ describe('an ordered queue', () => {
     });
   });
 
-  it('keeps its consumer while its message is held or waits for a retry, even if nobody pulls', async () => {
-    const waiting = 'webhooks.ordered.waiting';
-    for (const subject of [SUBJECT, waiting]) await store(subject);
-    const acks = createAckBuffer(client);
-    const leases = new LeaseManager({
-      client,
-      acks,
-      ackWaitMs: 1000,
-      isGone: () => false,
-      clock: systemClock,
-    });
-    onTestFinished(() => leases.stop());
-    const [held, retried] = [await openQueue(client, SUBJECT, 1000), await openQueue(client, waiting, 1000)];
-    await until(() => held.messages.length + retried.messages.length === 2);
-    leases.add(held.messages[0]!);
-    await Promise.all([held.consumer.stop(), retried.consumer.stop()]);
-    client.connection.publish(retried.messages[0]!.reply, '-NAK {"delay":5000000000}');
-    const short = { inactive_threshold: nanos(1100) };
-    for (const { name } of await client.manager.consumers.list(STREAM).next())
-      await client.manager.consumers.update(STREAM, name, short);
-    // The server removes this unused consumer after 3 s. It would have removed the other two after 1.1 s.
-    await client.manager.consumers.add(STREAM, {
-      name: 'control',
-      filter_subject: 'webhooks.ordered.control',
-      ack_policy: 'explicit' as never,
-      inactive_threshold: nanos(3000),
-    });
-    const remaining = async () =>
+  describe('keeps its consumer, even if nobody pulls,', () => {
+    /** Resolves with the message of a queue that is closed. The server removes its consumer after 1.1 s without activity. */
+    async function openAndClose() {
+      await store(SUBJECT);
+      const { messages, consumer } = await openQueue(client, SUBJECT, 1000);
+      await until(() => messages.length === 1);
+      await consumer.stop();
+      const short = { inactive_threshold: nanos(1100) };
+      await client.manager.consumers.update(STREAM, await onlyConsumer(), short);
+      return messages[0]!;
+    }
+
+    const consumers = async () =>
       (await client.manager.consumers.list(STREAM).next()).map(({ name }) => name);
-    await until(async () => !(await remaining()).includes('control'));
-    expect((await remaining()).length).toBe(2);
-    expect(leases.isLeaseValid(held.messages[0]!)).toBe(true);
-    const again = await openQueue(client, waiting, 1000);
-    await until(() => again.messages.length === 1);
-    expect(again.messages[0]!.deliveryCount).toBe(2);
+    const onlyConsumer = async () => (await consumers())[0]!;
+
+    /** Resolves when the server has removed an unused consumer, after 3 s. */
+    async function longerThanInactive() {
+      const name = 'control';
+      await client.manager.consumers.add(STREAM, {
+        name,
+        filter_subject: 'webhooks.ordered.control',
+        ack_policy: 'explicit' as never,
+        inactive_threshold: nanos(3000),
+      });
+      await until(async () => !(await consumers()).includes(name));
+    }
+
+    it('while its message is held', async () => {
+      const acks = createAckBuffer(client);
+      const isGone = () => false;
+      const leases = new LeaseManager({ client, acks, ackWaitMs: 1000, isGone, clock: systemClock });
+      onTestFinished(() => leases.stop());
+      const held = await openAndClose();
+      leases.add(held);
+      await longerThanInactive();
+      expect((await consumers()).length).toBe(1);
+      expect(leases.isLeaseValid(held)).toBe(true);
+    });
+
+    itSinceNats(
+      [2, 11, 7],
+      'older versions remove a consumer without pull requests while its message waits; workers pull every 15 s',
+    )('while its message waits for a retry', async () => {
+      const retried = await openAndClose();
+      client.connection.publish(retried.reply, '-NAK {"delay":5000000000}');
+      await longerThanInactive();
+      expect((await consumers()).length).toBe(1);
+      const again = await openQueue(client, SUBJECT, 1000);
+      await until(() => again.messages.length === 1);
+      expect(again.messages[0]!.deliveryCount).toBe(2);
+    });
   });
 
   it('is listed with its number of messages, unless its subject is a pattern', async () => {
