@@ -50,6 +50,7 @@ test.each([
   '>',
   'a b',
   'a\r\nb',
+  'a\x7fb',
   '.a',
 ])('a message cannot be published to "%s"', (subject) => {
   expect(isPublishable(subject)).toBe(false);

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isPublishable, lastToken } from '../../core/subject.ts';
+import { printable } from '../../runtime/printable.ts';
 import { ProblemLog } from '../../runtime/problem-log.ts';
 import type { NatsClient, NatsLog } from '../connection/client.ts';
 import { orderedMessage, type ReceivedMessage } from '../messages/received-message.ts';
@@ -44,6 +45,11 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
     problem.report(() => client.log.warn({ kind: 'ordered', stream, ...fields }, event));
   }
 
+  function sayInvalid(subject: string, why: string): void {
+    const hint = `The subject ${printable(subject)} ${why}, so the worker leaves its messages in the stream ${stream}. Remove these messages.`;
+    say({ subject, hint }, 'queue.invalid_subject');
+  }
+
   return {
     /** Counts the messages per subject: the only source of which queues hold messages. Null if the counts are unknown now. */
     async list(): Promise<ReadonlyMap<string, number> | null> {
@@ -54,9 +60,7 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
         if (isText && isPublishable(subject)) continue;
         // The durable of a pattern would also take the messages of other queues.
         listed!.delete(subject);
-        const what = isText ? 'a pattern' : 'not UTF-8';
-        const hint = `The subject ${subject} is ${what}, so the worker leaves its messages in the stream ${stream}. Remove these messages.`;
-        say({ subject, hint }, 'queue.invalid_subject');
+        sayInvalid(subject, isText ? 'is a pattern' : 'is not UTF-8');
       }
       return listed;
     },
@@ -86,7 +90,10 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
           queue: options.group,
           callback: (error, { subject }) => {
             // A denied permission to subscribe is logged elsewhere. The next list finds the messages.
-            if (error === null) noticed(subject);
+            if (error !== null) return;
+            // NATS delivers its messages to no consumer of this subject, and never lists them.
+            if (subject.includes('\x7f')) sayInvalid(subject, 'has the byte 0x7f (DEL)');
+            else noticed(subject);
           },
         }),
       );
