@@ -14,6 +14,9 @@ const MINUTE_BUCKET_HORIZON_MS = 26 * HOUR_MS;
  */
 const OPENED_BEFORE_MS = { day: HOUR_MS, minute: 2000 };
 
+/** The longest time that a message of an open minute's queue may have to wait, in milliseconds. */
+const LONGEST_WAIT_MS = OPENED_BEFORE_MS.minute + MINUTE_MS;
+
 /** An endpoint key has no dot, so it never matches. */
 const KEY = /^at\.(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d))?$/;
 
@@ -51,4 +54,27 @@ export function scheduledBucket(key: string): ScheduledBucket | null {
   return minute === undefined
     ? { key, opensAt: beginsAt - OPENED_BEFORE_MS.day, endsAt: beginsAt - OPENED_BEFORE_MS.day }
     : { key, opensAt: beginsAt - OPENED_BEFORE_MS.minute, endsAt: beginsAt + MINUTE_MS };
+}
+
+/** A copy that came before its time. Times in milliseconds since 1970. */
+export type EarlyCopy = {
+  /** By the clock of the worker that stored the copy, or of the publisher of a scheduled message. */
+  readonly notBefore: number;
+  /** By the clock of NATS. */
+  readonly storedAt: number;
+  /** False for a copy that waits for its next attempt. */
+  readonly isScheduled: boolean;
+};
+
+/**
+ * How long NATS keeps an early copy back, in milliseconds. Bounded, because the clock of this worker may be wrong now: NATS would
+ * keep the copy back for as long as the clock was wrong, also when the clock is right again. A scheduled copy that is still early
+ * after that is scheduled again. A copy that waits for its next attempt never waits longer than it had to when it was stored.
+ */
+export function waitOfEarlyCopy({ notBefore, storedAt, isScheduled }: EarlyCopy, now: number): number {
+  const wait = Math.max(0, notBefore - now);
+  if (isScheduled) return Math.min(wait, LONGEST_WAIT_MS);
+  const wanted = notBefore - storedAt;
+  // Not positive: the clocks of NATS and of the worker that stored the copy differ, so the wanted time is unknown.
+  return wanted > 0 ? Math.min(wait, wanted) : wait;
 }

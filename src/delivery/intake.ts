@@ -1,3 +1,4 @@
+import { waitOfEarlyCopy } from '../core/scheduled-queue.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { type DeliverySteps, handleMessage } from './handle-message.ts';
@@ -45,7 +46,9 @@ export class Intake<M extends Message & OrderedMessage> {
     const { effects, now } = this.#options;
     // A message that comes before its time is only nak'd until then.
     if (message.isFirstDeliveryOfDelayed) {
-      effects.nak(message, Math.max(0, message.notBefore! - now()));
+      const { storedAt, parkedEndpointKey } = message;
+      const isScheduled = message.isParkedCopy && parkedEndpointKey === null;
+      effects.nak(message, waitOfEarlyCopy({ notBefore: message.notBefore!, storedAt, isScheduled }, now()));
       return;
     }
     effects.hold(message);

@@ -18,7 +18,7 @@ export interface Message {
   readonly isParkedCopy: boolean;
   /** True for a parked copy that NATS delivered before, for an attempt, and that no worker settled. */
   readonly isRedeliveredCopy: boolean;
-  /** True if the message comes before its time. Then it must be nak'd until `notBefore`, and not sent. */
+  /** True if the message comes before its time. Then it must be nak'd, and not sent. */
   readonly isFirstDeliveryOfDelayed: boolean;
   /** Key of the endpoint whose parked queue held the message; null: it comes from its stream, or from a scheduled queue. */
   readonly parkedEndpointKey: string | null;
@@ -28,6 +28,8 @@ export interface Message {
   readonly receivedAt: number;
   /** When the message was published, in milliseconds since 1970. */
   readonly publishedAt: number;
+  /** When the message, or its copy, was stored where it is now: in milliseconds since 1970, by the clock of NATS. */
+  readonly storedAt: number;
   /** The earliest time to send a parked copy, in milliseconds since 1970; null: at once. */
   readonly notBefore: number | null;
   /** The number of this delivery among all deliveries of the same queue, from 1. */

@@ -132,7 +132,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler, ConnectionUser 
     this.#excerpt = [];
     // If the header occurs twice, the first value counts.
     const [retryAfter] = [headers['retry-after']].flat();
-    this.#readRetryAfter(retryAfter);
+    const [sentAt] = [headers.date].flat();
+    this.#readRetryAfter(retryAfter, sentAt);
   }
 
   onResponseData(_controller: Controller, chunk: Buffer): void {
@@ -154,8 +155,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler, ConnectionUser 
     else this.fail(error);
   }
 
-  #readRetryAfter(value: string | undefined): void {
-    if (value !== undefined) this.#retryAfterMs = parseRetryAfter(value, Date.now());
+  #readRetryAfter(value: string | undefined, sentAt?: string): void {
+    if (value !== undefined) this.#retryAfterMs = parseRetryAfter(value, sentAt, Date.now());
   }
 
   /** 0: no final status has come. */

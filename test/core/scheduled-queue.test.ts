@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { endpointKey } from '../../src/core/request/target.ts';
-import { isDayBucket, scheduledBucket, scheduledKeyFor } from '../../src/core/scheduled-queue.ts';
+import {
+  isDayBucket,
+  scheduledBucket,
+  scheduledKeyFor,
+  waitOfEarlyCopy,
+} from '../../src/core/scheduled-queue.ts';
 
 const NOW = Date.parse('2027-01-31T12:34:56.789Z');
 const HOUR = 3_600_000;
@@ -64,5 +69,28 @@ describe('the key of a scheduled queue', () => {
         expect(scheduledBucket(endpointKey(identity, name))).toBe(null);
       }),
     );
+  });
+});
+
+describe('a copy that comes before its time', () => {
+  const waits = (notBefore: number, now: number, more: { storedAt?: number; isScheduled?: boolean } = {}) =>
+    waitOfEarlyCopy({ notBefore, storedAt: NOW, isScheduled: false, ...more }, now);
+
+  it('waits until its time', () => {
+    expect(waits(NOW + 5000, NOW + 1000)).toBe(4000);
+    expect(waits(NOW + 5000, NOW + 5001)).toBe(0);
+    expect(waits(NOW + 61_000, NOW, { storedAt: 0, isScheduled: true })).toBe(61_000);
+  });
+
+  it('waits no longer than it had to when it was stored, if the clock was set back since', () => {
+    expect(waits(NOW + 5000, NOW - HOUR)).toBe(5000);
+  });
+
+  it('waits until its time by the clock here if NATS stored it after that time by its own clock', () => {
+    expect(waits(NOW + 5000, NOW, { storedAt: NOW + HOUR })).toBe(5000);
+  });
+
+  it('is looked at again after 62 s if it is scheduled, so that a clock that was wrong does not hold it', () => {
+    expect(waits(NOW + 1000, NOW - HOUR, { isScheduled: true })).toBe(62_000);
   });
 });

@@ -91,6 +91,14 @@ describe('a message of a source', () => {
     expect(done).toEqual(['nak 4000', 'nak 0']);
   });
 
+  it('is looked at again after 62 s if it is scheduled and its time is further away', () => {
+    const { intake, done } = createIntake();
+    const early = { isParkedCopy: true, isFirstDeliveryOfDelayed: true, notBefore: 3_600_000 };
+    intake.onMessage(message({}, early));
+    intake.onMessage(message({}, { ...early, parkedEndpointKey: 'shop-0a1b2c3d' }));
+    expect(done).toEqual(['nak 62000', 'nak 3599000']);
+  });
+
   it('is delivered again after 5 s if the worker has a bug, which is logged, and its slot is free again', async () => {
     const { intake, slots, done, lines } = createIntake({ fails: true });
     intake.onMessage(message({}));

@@ -22,6 +22,7 @@ export function message(
     orderingKey: null,
     receivedAt: 0,
     publishedAt: 1000,
+    storedAt: 1000,
     notBefore: null,
     pending: 0,
     deliverySequence: 1,

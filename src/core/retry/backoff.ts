@@ -77,15 +77,26 @@ export function delayBeforeNext(
 }
 
 /**
- * A Retry-After header as milliseconds from `now`: seconds, or an HTTP date. Null if the header is neither, or negative. A date
- * in the past is 0.
+ * A Retry-After header as a delay in milliseconds: seconds, or an HTTP date. Null if the header is neither, or negative. A date in
+ * the past is 0.
+ *
+ * @param sentAt The Date header of the same answer. It is of the clock that wrote the date of Retry-After, so the delay is right
+ *   also if the clock here is wrong.
+ * @param now The time here, in milliseconds since 1970, for an answer without a Date header.
  */
-export function parseRetryAfter(value: string, now: number): number | null {
+export function parseRetryAfter(value: string, sentAt: string | undefined, now: number): number | null {
   const text = value.trim();
   if (/^\d+$/.test(text)) return Number(text) * 1000;
+  const date = parseHttpDate(text);
+  return date === null ? null : Math.max(0, date - (parseHttpDate(sentAt ?? '') ?? now));
+}
+
+/** In milliseconds since 1970; null if the text is not an HTTP date. */
+function parseHttpDate(value: string): number | null {
+  const text = value.trim();
   // Date.parse accepts far more than HTTP dates ("-5", "1.5"). An HTTP date starts with the name of a day.
   if (!/^(mon|tue|wed|thu|fri|sat|sun)/i.test(text)) return null;
   // The oldest of the three forms has no zone; all three forms mean GMT.
   const date = Date.parse(/gmt$/i.test(text) ? text : `${text} GMT`);
-  return Number.isNaN(date) ? null : Math.max(0, date - now);
+  return Number.isNaN(date) ? null : date;
 }

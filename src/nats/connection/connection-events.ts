@@ -57,7 +57,7 @@ export function followConnection(
     const right = status.permissionContext;
     if (right !== undefined) for (const { onDenied } of listeners) onDenied?.(right);
     if (!NEEDED.test(right?.subject ?? '')) return;
-    denial = { sentence: errorSentence(status, credentials), until: Date.now() + DENIAL_LASTS_MS };
+    denial = { sentence: errorSentence(status, credentials), until: performance.now() + DENIAL_LASTS_MS };
   }
 
   function onReconnected(server: string): void {
@@ -111,7 +111,7 @@ export function followConnection(
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    denied: () => (denial !== undefined && Date.now() < denial.until ? denial.sentence : null),
+    denied: () => (denial !== undefined && performance.now() < denial.until ? denial.sentence : null),
     endedBy: () => endedBy,
   };
 }

@@ -39,6 +39,8 @@ export class ReceivedMessage {
   readonly sequence: number;
   /** When the original was published, in milliseconds since 1970. */
   readonly publishedAt: number;
+  /** When the delivered message was stored, in milliseconds since 1970, by the clock of NATS. */
+  readonly storedAt: number;
   /** True if the parked stream delivered the message. */
   readonly isParkedCopy: boolean;
   /** The key of the endpoint whose queue held the copy. Null if the message is not one of our copies, or was scheduled. */
@@ -85,7 +87,8 @@ export class ReceivedMessage {
     this.stream = published.stream;
     this.streamCreatedAt = published.streamCreatedAt;
     this.sequence = published.sequence;
-    this.publishedAt = source?.publishedAt ?? Math.floor(info.timestampNanos / 1e6);
+    this.storedAt = Math.floor(info.timestampNanos / 1e6);
+    this.publishedAt = source?.publishedAt ?? this.storedAt;
     this.isParkedCopy = origin.isParkedCopy;
     this.orderingKey = origin.orderingKey;
     this.parkedEndpointKey = origin.parkedEndpointKey;
@@ -103,7 +106,7 @@ export class ReceivedMessage {
     return this.attemptNumber > 1;
   }
 
-  /** True if this delivery must not be sent, only nak'd for the time that is left until `notBefore`. */
+  /** True if this delivery comes before `notBefore`: it must not be sent, only nak'd. */
   get isFirstDeliveryOfDelayed(): boolean {
     return this.notBefore !== null && this.deliveryCount === 1;
   }

@@ -25,6 +25,18 @@ const CLAIM_ALONE = `
     active = EXCLUDED.active
   WHERE instance.last_number < EXCLUDED.last_number`;
 
+/**
+ * PostgreSQL's clock was set back: the times before are in the future, and a worker that ended then would count as alive until they
+ * are past. A minute is more than two sessions of PostgreSQL can differ.
+ */
+const CORRECT_FUTURE = `
+  UPDATE rule_nats_worker_instances SET last_active_at = now()
+  WHERE instance_id IN (
+    SELECT instance_id FROM rule_nats_worker_instances
+    WHERE active AND last_active_at > now() + interval '1 minute'
+    FOR UPDATE SKIP LOCKED
+  )`;
+
 /** Leaves out locked rows: the instance of a locked row is flushing now, so it is alive. */
 const RETIRE_SILENT = `
   UPDATE rule_nats_worker_instances SET active = false
@@ -70,6 +82,7 @@ export async function claimFlushAlone(client: pg.PoolClient, flush: StatisticsFl
 
 /** Marks the instances of all streams as inactive that did not flush for their `silent_after_ms`. */
 export async function retireSilentInstances(client: pg.PoolClient): Promise<void> {
+  await client.query(CORRECT_FUTURE);
   await client.query(RETIRE_SILENT);
 }
 

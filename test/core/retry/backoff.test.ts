@@ -83,7 +83,7 @@ describe('a Retry-After header', () => {
     ['Sunday, 01-Mar-26 12:01:00 GMT', 60_000],
     ['Sun, 01 Mar 2026 11:59:00 GMT', 0],
   ])('of %j is %i ms', (value, delay) => {
-    expect(parseRetryAfter(value, now)).toBe(delay);
+    expect(parseRetryAfter(value, undefined, now)).toBe(delay);
   });
 
   it.each([
@@ -98,7 +98,18 @@ describe('a Retry-After header', () => {
     '12:01',
     'Sun, 99 Xyz 2026',
   ])('of %j is ignored', (value) => {
-    expect(parseRetryAfter(value, now)).toBeNull();
+    expect(parseRetryAfter(value, undefined, now)).toBeNull();
+  });
+
+  it.each([
+    ['an hour ahead of', 'Sun, 01 Mar 2026 13:00:00 GMT', 'Sun, 01 Mar 2026 13:01:00 GMT'],
+    ['an hour behind', 'Sun, 01 Mar 2026 11:00:00 GMT', 'Sun, 01 Mar 2026 11:01:00 GMT'],
+  ])('with a date counts from the Date header of its answer, whose clock is %s the clock here', (_, sentAt, value) => {
+    expect(parseRetryAfter(value, sentAt, now)).toBe(60_000);
+  });
+
+  it.each(['', 'yesterday', '-1'])('with a date counts from now if the Date header is %j', (sentAt) => {
+    expect(parseRetryAfter('Sun, 01 Mar 2026 12:01:00 GMT', sentAt, now)).toBe(60_000);
   });
 
   it('is parsed without throwing, and never negative', () => {
@@ -110,7 +121,7 @@ describe('a Retry-After header', () => {
     );
     fc.assert(
       fc.property(value, (text) => {
-        const delay = parseRetryAfter(text, now);
+        const delay = parseRetryAfter(text, undefined, now);
         if (delay !== null) expect(delay).toBeGreaterThanOrEqual(0);
       }),
     );

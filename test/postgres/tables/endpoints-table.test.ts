@@ -4,6 +4,7 @@ import { migrate } from '../../../src/postgres/migrate.ts';
 import { storeFlush } from '../../../src/postgres/store-flush.ts';
 import { readEndpointLimits } from '../../../src/postgres/tables/endpoints-table.ts';
 import { manualBlock } from '../../program/manual.ts';
+import { until } from '../../support/wait.ts';
 import { openDatabase, type TestDatabase } from '../database.ts';
 import { flushOf } from '../records.ts';
 
@@ -95,6 +96,25 @@ describe('a row of rule_nats_endpoints', () => {
     );
     const { byOperator, instances } = await read();
     expect([byOperator, instances]).toEqual([new Map(), [expect.anything(), expect.anything()]]);
+  });
+
+  it('is read with all running workers soon after the clock of PostgreSQL jumped an hour ahead: each writes its time again', async () => {
+    const [one, other] = [flushOf(), flushOf()];
+    for (const flush of [one, other]) await storeFlush(database.pool, flush);
+    await run(`UPDATE rule_nats_worker_instances SET last_active_at = last_active_at - interval '1 hour'`);
+    await storeFlush(database.pool, { ...one, number: 2 });
+    expect((await read()).liveWorkers).toBe(1);
+    await storeFlush(database.pool, { ...other, number: 2 });
+    expect((await read()).liveWorkers).toBe(2);
+  });
+
+  it('is read without a worker that ended before the clock of PostgreSQL was set back an hour', async () => {
+    const [ended, running] = [flushOf({ silentAfterMs: 50 }), flushOf()];
+    for (const flush of [ended, running]) await storeFlush(database.pool, flush);
+    await run(`UPDATE rule_nats_worker_instances SET last_active_at = last_active_at + interval '1 hour'`);
+    expect((await read()).liveWorkers).toBe(2);
+    await storeFlush(database.pool, { ...running, number: 2 });
+    await until(async () => (await read()).liveWorkers === 1);
   });
 
   it('comes with what each worker says of itself', async () => {
