@@ -99,19 +99,23 @@ describe.concurrent('JetStream that is disabled for the account', () => {
 
 describe.concurrent('the permission', () => {
   it.each([
-    { permission: 'to pull', denied: '$JS.API.CONSUMER.MSG.NEXT.>' },
-    { permission: 'to ack', denied: '$JS.ACK.>' },
+    { permission: 'to pull', operation: 'publish', denied: '$JS.API.CONSUMER.MSG.NEXT.>' },
+    { permission: 'to ack', operation: 'publish', denied: '$JS.ACK.>' },
+    { permission: 'to receive', operation: 'subscribe', denied: '_INBOX.>' },
   ])('$permission makes /health failing when it is denied, and is logged at most 3 times; deliveries go on when it is granted', async ({
+    operation,
     denied,
   }) => {
     const { scene, worker, healthIs } = await sceneWithUsers();
     const endpoint = await startEndpoint();
     await healthIs({ status: 'ok' });
-    await scene.nats.reload(accountConfig('enabled', `, permissions: { publish: { deny: ["${denied}"] } }`));
+    await scene.nats.reload(
+      accountConfig('enabled', `, permissions: { ${operation}: { deny: ["${denied}"] } }`),
+    );
     await scene.publishMany(20, endpoint.url);
     await healthIs({
       code: 503,
-      troubles: { nats: expect.stringContaining(`publish to "${denied.slice(0, 8)}`) },
+      troubles: { nats: expect.stringContaining(`${operation} to "${denied.slice(0, 8)}`) },
     });
     const warnings = logOf(worker).filter(({ msg }) => msg === 'nats.permission_denied');
     expect(warnings.length).toBeLessThanOrEqual(3);

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Subscription } from 'nats';
 import { isPublishable, lastToken } from '../../core/subject.ts';
 import { printable } from '../../runtime/printable.ts';
 import { ProblemLog } from '../../runtime/problem-log.ts';
@@ -30,6 +31,12 @@ export type OrderedQueuesOptions = Omit<QueuesOptions, 'toMessage' | 'maxPulls' 
 
 /** How long a late ack may take to arrive after the redelivery of its message, in milliseconds. */
 const LATE_ACK_MS = 25;
+
+/**
+ * After this time the worker subscribes again to what our user had no right to, in milliseconds. The client gives such a subscription
+ * up. Below: nats-server logs an error each time. Above: messages are found later after the right is granted.
+ */
+const SUBSCRIBE_AGAIN_MS = 30_000;
 
 /** Shortest time between two warnings about these queues, in milliseconds: thousands of queues may fail for one reason. */
 const LOG_AGAIN_MS = 60_000;
@@ -85,20 +92,30 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
      * @returns a function that ends the notifications.
      */
     listen(noticed: (subject: string) => void): () => void {
-      const subscriptions = options.subjects.map((pattern) =>
-        client.connection.subscribe(pattern, {
-          queue: options.group,
-          callback: (error, { subject }) => {
-            // A denied permission to subscribe is logged elsewhere. The next list finds the messages.
-            if (error !== null) return;
-            // NATS delivers its messages to no consumer of this subject, and never lists them.
-            if (subject.includes('\x7f')) sayInvalid(subject, 'has the byte 0x7f (DEL)');
-            else noticed(subject);
-          },
-        }),
-      );
+      const subscriptions = options.subjects.map((pattern) => {
+        let timer: NodeJS.Timeout | undefined;
+        const subscribe = (): Subscription =>
+          client.connection.subscribe(pattern, {
+            queue: options.group,
+            callback: (error, { subject }) => {
+              // A denied permission to subscribe is logged elsewhere. Meanwhile, the next list finds the messages.
+              if (error !== null) timer = setTimeout(again, SUBSCRIBE_AGAIN_MS).unref();
+              // NATS delivers its messages to no consumer of this subject, and never lists them.
+              else if (subject.includes('\x7f')) sayInvalid(subject, 'has the byte 0x7f (DEL)');
+              else noticed(subject);
+            },
+          });
+        let subscription = subscribe();
+        function again(): void {
+          if (!client.connection.isClosed()) subscription = subscribe();
+        }
+        return () => {
+          clearTimeout(timer);
+          subscription.unsubscribe();
+        };
+      });
       return () => {
-        for (const subscription of subscriptions) subscription.unsubscribe();
+        for (const unsubscribe of subscriptions) unsubscribe();
       };
     },
 

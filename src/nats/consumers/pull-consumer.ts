@@ -209,6 +209,8 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
       stopListening = client.listen({ onReconnect });
       const onError = (error: Error) => {
         problem = error.message;
+        backOff();
+        wakeWithin(COALESCE_MS);
       };
       pulls = new PullRequests(client, subject, maxPulls, { onMessage, onStatus, onError });
       ask();

@@ -6,6 +6,7 @@ export interface PullReader {
   onMessage(message: Msg): void;
   /** The server ended a pull request: the time of the request is over, or the server cannot serve the request. */
   onStatus(message: Msg): void;
+  /** Our user has no right to the inbox of a pull request. The request is closed. */
   onError(error: Error): void;
 }
 
@@ -15,7 +16,8 @@ const GRACE_MS = 1000;
 /** An inbox that stays subscribed, with at most one open pull request: so the inbox of a message identifies its pull request. */
 type PullRequest = {
   readonly reply: string;
-  readonly subscription: Subscription;
+  /** Undefined after NATS denied our user the right to it: the client has given it up. Made again with the next pull request. */
+  subscription: Subscription | undefined;
   credits: number;
   endsAt: number;
 };
@@ -25,6 +27,7 @@ export class PullRequests {
   readonly #client: NatsClient;
   readonly #subject: string;
   readonly #pulls: PullRequest[];
+  readonly #reader: PullReader;
   #credits = 0;
 
   /**
@@ -34,7 +37,8 @@ export class PullRequests {
   constructor(client: NatsClient, subject: string, count: number, reader: PullReader) {
     this.#client = client;
     this.#subject = subject;
-    this.#pulls = Array.from({ length: count }, () => this.#open(reader));
+    this.#reader = reader;
+    this.#pulls = Array.from({ length: count }, () => this.#open());
   }
 
   /** Messages that are requested and have not arrived. */
@@ -60,6 +64,7 @@ export class PullRequests {
       pull.endsAt = endsAt;
       this.#credits += batch;
       left -= batch;
+      pull.subscription ??= this.#subscribe(pull);
       const payload = `{"batch":${batch},"expires":${expiresMs * 1_000_000}}`;
       this.#client.connection.publish(this.#subject, payload, { reply: pull.reply });
     }
@@ -80,30 +85,37 @@ export class PullRequests {
   /** Resolves when every message that the server had sent is read, and every inbox is unsubscribed. */
   async unsubscribe(): Promise<void> {
     if (this.#client.connection.isClosed()) return;
+    const subscriptions = this.#pulls.flatMap(({ subscription }) => subscription ?? []);
     if (this.#client.isConnected()) {
-      await Promise.all(this.#pulls.map(({ subscription }) => subscription.drain().catch(() => undefined)));
+      await Promise.all(subscriptions.map((subscription) => subscription.drain().catch(() => undefined)));
     } else {
       // No message can arrive now, and draining a subscription would wait for the next connection.
-      for (const { subscription } of this.#pulls) subscription.unsubscribe();
+      for (const subscription of subscriptions) subscription.unsubscribe();
     }
   }
 
-  #open(reader: PullReader): PullRequest {
-    const reply = createInbox();
-    const subscription = this.#client.connection.subscribe(reply, {
+  #open(): PullRequest {
+    const pull: PullRequest = { reply: createInbox(), subscription: undefined, credits: 0, endsAt: 0 };
+    pull.subscription = this.#subscribe(pull);
+    return pull;
+  }
+
+  #subscribe(pull: PullRequest): Subscription {
+    return this.#client.connection.subscribe(pull.reply, {
       callback: (error, message) => {
-        if (error !== null) reader.onError(error);
-        else if (message.reply) {
+        if (error !== null) {
+          pull.subscription = undefined;
+          this.#close(pull);
+          this.#reader.onError(error);
+        } else if (message.reply) {
           this.#used(pull);
-          reader.onMessage(message);
+          this.#reader.onMessage(message);
         } else {
           this.#close(pull);
-          reader.onStatus(message);
+          this.#reader.onStatus(message);
         }
       },
     });
-    const pull: PullRequest = { reply, subscription, credits: 0, endsAt: 0 };
-    return pull;
   }
 
   #used(pull: PullRequest): void {
