@@ -18,7 +18,12 @@ const FIRST_CHECK_MS = 2000;
 export function findingsWanted(settings: Settings): FindingsWanted {
   const { STREAM_NAME, QUEUE_GROUP, SUBJECT, ACK_WAIT_MS, ORDERED_SUBJECT } = settings;
   const queue = { sourceStream: STREAM_NAME, replicas: 1, ackWaitMs: ACK_WAIT_MS };
-  const ordered = { ...queue, name: settings.ORDERED_STREAM_NAME, subjects: ORDERED_SUBJECT };
+  const ordered = {
+    ...queue,
+    name: settings.ORDERED_STREAM_NAME,
+    subjects: ORDERED_SUBJECT,
+    group: QUEUE_GROUP,
+  };
   return {
     stream: STREAM_NAME,
     durable: QUEUE_GROUP,
