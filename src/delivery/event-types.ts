@@ -1,5 +1,5 @@
+import { acceptsEvent, acceptsEveryEvent, type Endpoint } from '../core/endpoint/endpoint.ts';
 import { nameOf } from '../core/endpoint/endpoint-request.ts';
-import { acceptsEvent, acceptsEveryEvent, type Endpoint } from '../core/endpoint/registry.ts';
 import { type BarePayload, whereBroken } from '../core/message/envelope.ts';
 import { Header } from '../core/message/nats-headers.ts';
 import { eventTypesOf } from '../core/request/event-type.ts';

@@ -1,5 +1,6 @@
+import type { Endpoint } from '../core/endpoint/endpoint.ts';
 import { fillRequest, nameOf } from '../core/endpoint/endpoint-request.ts';
-import type { Endpoint, Registry } from '../core/endpoint/registry.ts';
+import type { Registry } from '../core/endpoint/registry.ts';
 import type { Delivery } from '../core/message/delivery.ts';
 import { deliveryId } from '../core/message/delivery-id.ts';
 import type { BarePayload, ParsedMessage } from '../core/message/envelope.ts';

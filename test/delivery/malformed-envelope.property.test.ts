@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { endpointOf, Registry } from '../../src/core/endpoint/registry.ts';
+import { endpointOf } from '../../src/core/endpoint/endpoint.ts';
+import { Registry } from '../../src/core/endpoint/registry.ts';
 import { createMessageParser } from '../../src/core/message/envelope.ts';
 import { handleMessage } from '../../src/delivery/handle-message.ts';
 import { logAttempt } from '../../src/delivery/statistics/attempt-log.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { endpointOf, Registry } from '../../src/core/endpoint/registry.ts';
+import { endpointOf } from '../../src/core/endpoint/endpoint.ts';
+import { Registry } from '../../src/core/endpoint/registry.ts';
 import type { EndpointRow } from '../../src/core/endpoint/row.ts';
 import { createMessageParser } from '../../src/core/message/envelope.ts';
 import { isFanOut, resolve } from '../../src/delivery/resolve.ts';

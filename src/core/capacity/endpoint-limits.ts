@@ -1,4 +1,5 @@
-import { disabledReason, type Endpoint, type Registry } from '../endpoint/registry.ts';
+import { disabledReason, type Endpoint } from '../endpoint/endpoint.ts';
+import type { Registry } from '../endpoint/registry.ts';
 import { NO_ENDPOINT_KEY } from '../request/target.ts';
 
 /** The limits of one endpoint in this worker: this worker's share of the limits of the group. */
@@ -102,8 +103,8 @@ function pausedReasonOf(
 /** True if any endpoint has a limit that the workers must share. */
 export function isLimited(defaults: DefaultLimits, { byOperator, registry }: LimitSources): boolean {
   if (defaults.concurrency != null || defaults.ratePerSecond != null) return true;
-  const rows = [...(registry?.endpoints() ?? [])].map(({ row }) => row);
-  return [...byOperator.values(), ...rows].some(
+  if (registry?.hasLimits) return true;
+  return [...byOperator.values()].some(
     ({ maxConcurrency, rateLimit }) => maxConcurrency !== null || rateLimit !== null,
   );
 }

@@ -1,6 +1,6 @@
 import { describeEnd, EARLY_END_MS, givesUpAfterMs } from '../retry/retry-schedule.ts';
 import type { RetryPolicy } from '../retry/verdict.ts';
-import { policyOfRow } from './registry.ts';
+import { policyOfRow } from './endpoint.ts';
 import type { EndpointRow } from './row.ts';
 
 /** A retry policy that gives a delivery up within an hour. */

@@ -1,147 +1,180 @@
-import { endpointKey } from '../request/target.ts';
-import type { RetryPolicy } from '../retry/verdict.ts';
-import { lastToken, matches } from '../subject.ts';
-import { type EndpointRequest, nameOf, requestOf } from './endpoint-request.ts';
-import { takes, takesAll } from './event-filter.ts';
-import type { EndpointRow } from './row.ts';
-import { type Signing, signingOf } from './signature.ts';
+import { nameInKey } from '../request/target.ts';
+import { lastToken } from '../subject.ts';
+import { isPattern, SubjectTree } from '../subject-tree.ts';
+import type { Endpoint } from './endpoint.ts';
 
-/** An endpoint of `rule_webhooks`, checked once and shared by all its deliveries. */
-export type Endpoint = {
-  readonly row: EndpointRow;
-  /** `<name>-<8 hex>`: names the endpoint in subjects, columns and logs. */
-  readonly key: string;
-  readonly policy: RetryPolicy;
-  /** HTTP statuses that count as delivered in addition to 2xx. */
-  readonly successStatuses: ReadonlySet<number>;
-  readonly signing: Signing | null;
-  /** The request that the row asks for, or what is wrong with the row. */
-  readonly request:
-    | EndpointRequest
-    | { readonly kind: 'malformed'; readonly detail: string }
-    | { readonly kind: 'forbidden'; readonly detail: string }
-    | { readonly kind: 'disabled'; readonly detail: string };
-};
+const NONE: readonly Endpoint[] = [];
+/** The digits of a key, and the id of its row if two rows have the same key. */
+const END_OF_KEY = /-([0-9a-f]{8})(?:-id(\d+))?$/;
 
-export type RegistryPolicy = {
-  /** The settings, for everything that a row does not set. */
-  readonly retries: RetryPolicy;
-  /** What the worker does with messages for an endpoint that is not enabled. DISABLED_ENDPOINT. */
-  readonly disabled: 'park' | 'dead-letter';
-};
-
-export function endpointOf(row: EndpointRow, { retries, disabled }: RegistryPolicy): Endpoint {
-  const key = endpointKey(`rule_webhooks:${row.id}`, row.name);
-  const signing = signingOf(row.secrets, row.hubSignature);
-  return {
-    row,
-    key,
-    policy: policyOfRow(row, retries),
-    successStatuses: new Set(row.successStatuses),
-    request:
-      !row.enabled && disabled === 'dead-letter'
-        ? { kind: 'disabled', detail: `${nameOf(row)}: ${disabledReason(row)}` }
-        : typeof signing === 'string'
-          ? { kind: 'malformed', detail: `${nameOf(row)}: ${signing}` }
-          : requestOf(row, key),
-    signing: typeof signing === 'string' ? null : signing,
-  };
-}
-
-/** @param retries The settings, for everything that a row does not set. RETRY_SCHEDULE is only for messages that name their URL. */
-export function policyOfRow(
-  row: Pick<EndpointRow, 'maxAttempts' | 'retryDelayMs' | 'retryMultiplier' | 'retrySchedule'>,
-  retries: RetryPolicy,
-): RetryPolicy {
-  const { maxMs, retryAfterMaxMs } = retries.backoff;
-  return {
-    ...retries,
-    maxAttempts: row.maxAttempts,
-    backoff: {
-      baseMs: row.retryDelayMs,
-      maxMs,
-      multiplier: row.retryMultiplier,
-      retryAfterMaxMs,
-      ...(row.retrySchedule !== null && { schedule: row.retrySchedule }),
-    },
-  };
-}
-
-/** Why the row is disabled, for a person. */
-export function disabledReason({ disabledReason }: EndpointRow): string {
-  return disabledReason === null ? 'enabled is false' : `enabled is false: ${disabledReason}`;
-}
-
-/** True if the row accepts every event, also an event without a type. */
-export function acceptsEveryEvent({ eventTypes }: EndpointRow): boolean {
-  return eventTypes === null || eventTypes.some(takesAll);
-}
-
-/** True if the row accepts an event of one of these types. */
-export function acceptsEvent(row: EndpointRow, types: readonly string[]): boolean {
-  if (acceptsEveryEvent(row)) return true;
-  return types.some((type) => row.eventTypes!.some((filter) => takes(filter, type)));
-}
-
-/** Finds the endpoints of a message without a URL. */
+/**
+ * The endpoints of `rule_webhooks`, one per row. A row is identified by its id: the digits in the key of an endpoint are only a
+ * hash of it, and two of 100,000 rows have the same digits more often than not.
+ */
 export class Registry {
-  readonly #bySubject = new Map<string, Endpoint[]>();
-  readonly #byPattern: Endpoint[] = [];
+  readonly #byId = new Map<number, Endpoint>();
   readonly #byName = new Map<string, Endpoint>();
-  readonly #byKey = new Map<string, Endpoint>();
-  readonly #byHash = new Map<string, Endpoint>();
-  readonly #byNameInKey = new Map<string, Endpoint | null>();
+  /** Of names that their key shows differently, by what their key shows. Several names may give the same text. */
+  readonly #byNameInKey = new Map<string, Endpoint[]>();
+  readonly #byDigits = new Map<number, Endpoint | Endpoint[]>();
+  /** In the order of their ids, as all lists here. */
+  readonly #bySubject = new Map<string, Endpoint[]>();
+  readonly #byPattern = new SubjectTree<Endpoint>();
+  #limited = 0;
 
-  constructor(endpoints: Iterable<Endpoint>) {
-    for (const endpoint of endpoints) {
-      const { natsSubject, name } = endpoint.row;
-      this.#byName.set(name, endpoint);
-      this.#byKey.set(endpoint.key, endpoint);
-      this.#byHash.set(hashOf(endpoint.key), endpoint);
-      const nameInKey = nameOfKey(endpoint.key);
-      // Keys of two names may start with the same text. Then this text identifies neither of them.
-      this.#byNameInKey.set(nameInKey, this.#byNameInKey.has(nameInKey) ? null : endpoint);
-      if (natsSubject === null) continue;
-      if (/(^|\.)[*>](\.|$)/.test(natsSubject)) this.#byPattern.push(endpoint);
-      else this.#bySubject.set(natsSubject, [...(this.#bySubject.get(natsSubject) ?? []), endpoint]);
-    }
+  constructor(endpoints: Iterable<Endpoint> = []) {
+    for (const endpoint of endpoints) this.put(endpoint);
   }
 
-  /** The endpoints whose `nats_subject` matches; if there are none, the endpoint named like the subject's last token. */
-  find(subject: string): readonly Endpoint[] {
-    const exact = this.#bySubject.get(subject) ?? [];
-    const wild = this.#byPattern.filter(({ row }) => matches(row.natsSubject!, subject));
-    if (exact.length + wild.length > 0) return wild.length === 0 ? exact : [...exact, ...wild];
-    const named = this.#byName.get(lastToken(subject));
-    return named === undefined ? [] : [named];
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  /** True if a row sets a cap or a rate. */
+  get hasLimits(): boolean {
+    return this.#limited > 0;
+  }
+
+  /** Adds the endpoint of a row, in place of the one that was made of an earlier version of the row. */
+  put(endpoint: Endpoint): void {
+    this.delete(endpoint.row.id);
+    const twins = this.#withDigits(endpoint.digits).filter((one) => one.sharedKey === endpoint.sharedKey);
+    const hasOwnKey = twins.some(({ row }) => row.id < endpoint.row.id);
+    // The row with the lowest id keeps the key, so that all workers name the endpoints alike.
+    for (const twin of twins) {
+      if (twin.key !== twin.sharedKey || hasOwnKey) continue;
+      this.delete(twin.row.id);
+      this.#add(twin.withOwnKey());
+    }
+    this.#add(hasOwnKey ? endpoint.withOwnKey() : endpoint);
+  }
+
+  /** Removes the endpoint of a row. @returns The removed endpoint. */
+  delete(id: number): Endpoint | undefined {
+    const endpoint = this.#byId.get(id);
+    if (endpoint === undefined) return undefined;
+    const { natsSubject, name } = endpoint.row;
+    this.#byId.delete(id);
+    if (isLimited(endpoint)) this.#limited--;
+    // Another row may have this name already, because rows change one after the other.
+    if (this.#byName.get(name) === endpoint) this.#byName.delete(name);
+    const shown = nameInKey(name);
+    if (shown !== name) takeFrom(this.#byNameInKey, shown, endpoint);
+    const others = this.#withDigits(endpoint.digits).filter((one) => one !== endpoint);
+    if (others.length === 0) this.#byDigits.delete(endpoint.digits);
+    else this.#byDigits.set(endpoint.digits, others.length === 1 ? others[0]! : others);
+    if (natsSubject === null) return endpoint;
+    if (isPattern(natsSubject)) this.#byPattern.delete(natsSubject, endpoint);
+    else takeFrom(this.#bySubject, natsSubject, endpoint);
+    return endpoint;
   }
 
   /**
-   * The endpoint whose parked queue has this key. Also finds a renamed endpoint, because the hash at the end of the key depends
-   * only on the row's id; and an endpoint that was deleted and registered again with the same name.
+   * The endpoints whose `nats_subject` matches; if there are none, the endpoint named like the subject's last token. The list is
+   * valid until the next change of the registry.
    */
-  byQueueKey(key: string): Endpoint | undefined {
-    return (
-      this.#byKey.get(key) ??
-      this.#byHash.get(hashOf(key)) ??
-      this.#byNameInKey.get(nameOfKey(key)) ??
-      undefined
-    );
+  find(subject: string): readonly Endpoint[] {
+    const exact = this.#bySubject.get(subject) ?? NONE;
+    const wild = this.#byPattern.match(subject);
+    if (wild.length > 0) return [...exact, ...wild.sort((a, b) => a.row.id - b.row.id)];
+    if (exact.length > 0) return exact;
+    const named = this.#byName.get(lastToken(subject));
+    return named === undefined ? NONE : [named];
+  }
+
+  byId(id: number): Endpoint | undefined {
+    return this.#byId.get(id);
   }
 
   byKey(key: string): Endpoint | undefined {
-    return this.#byKey.get(key);
+    const digits = END_OF_KEY.exec(key)?.[1];
+    return digits === undefined
+      ? undefined
+      : this.#withDigits(digitsOf(digits)).find((endpoint) => endpoint.key === key);
   }
 
+  /**
+   * The endpoint whose parked queue has this key: by the key, also if the endpoint was renamed, because the digits at the end of the
+   * key depend only on the row's id; or an endpoint that was deleted and registered again with the same name.
+   *
+   * @param id The id of the row, as its copy says it; null for a copy of a worker that did not store it.
+   */
+  byQueueKey(key: string, id: number | null = null): Endpoint | undefined {
+    const [, digits, own] = END_OF_KEY.exec(key) ?? [];
+    if (digits === undefined) return undefined;
+    const knownId = id ?? (own === undefined ? null : Number(own));
+    if (knownId !== null) return this.#byId.get(knownId) ?? this.#byShownName(key);
+    const alike = this.#withDigits(digitsOf(digits));
+    // Several rows have these digits: without an id nothing tells which of them it is, unless the whole key does.
+    return this.byKey(key) ?? (alike.length === 1 ? alike[0] : undefined) ?? this.#byShownName(key);
+  }
+
+  /** In the order of the rows' last changes. */
   endpoints(): IterableIterator<Endpoint> {
-    return this.#byKey.values();
+    return this.#byId.values();
+  }
+
+  #add(endpoint: Endpoint): void {
+    const { id, natsSubject, name } = endpoint.row;
+    this.#byId.set(id, endpoint);
+    if (isLimited(endpoint)) this.#limited++;
+    this.#byName.set(name, endpoint);
+    const shown = nameInKey(name);
+    if (shown !== name) addTo(this.#byNameInKey, shown, endpoint);
+    const alike = this.#withDigits(endpoint.digits);
+    this.#byDigits.set(endpoint.digits, alike.length === 0 ? endpoint : [...alike, endpoint]);
+    if (natsSubject === null) return;
+    if (isPattern(natsSubject)) this.#byPattern.add(natsSubject, endpoint);
+    else addTo(this.#bySubject, natsSubject, endpoint);
+  }
+
+  #withDigits(digits: number): readonly Endpoint[] {
+    const found = this.#byDigits.get(digits);
+    if (found === undefined) return NONE;
+    return Array.isArray(found) ? found : [found];
+  }
+
+  /** Undefined if the text in the key identifies no endpoint, or several. */
+  #byShownName(key: string): Endpoint | undefined {
+    const shown = key.replace(END_OF_KEY, '');
+    const exact = this.#byName.get(shown);
+    const others = this.#byNameInKey.get(shown) ?? NONE;
+    // A name that its key shows as it is would be found twice only if it were in both.
+    const found = exact !== undefined && nameInKey(shown) === shown ? [exact, ...others] : others;
+    return found.length === 1 ? found[0] : undefined;
   }
 }
 
-function nameOfKey(key: string): string {
-  return key.slice(0, key.lastIndexOf('-'));
+function isLimited({ row }: Endpoint): boolean {
+  return row.maxConcurrency !== null || row.rateLimit !== null;
 }
 
-function hashOf(key: string): string {
-  return key.slice(key.lastIndexOf('-') + 1);
+function digitsOf(hex: string): number {
+  return Number.parseInt(hex, 16) | 0;
+}
+
+/** Adds to a list in the order of ids. In place, because thousands of rows may have one subject. */
+function addTo(lists: Map<string, Endpoint[]>, key: string, endpoint: Endpoint): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [endpoint]);
+  else list.splice(indexIn(list, endpoint), 0, endpoint);
+}
+
+function takeFrom(lists: Map<string, Endpoint[]>, key: string, endpoint: Endpoint): void {
+  const list = lists.get(key);
+  if (list === undefined) return;
+  const index = indexIn(list, endpoint);
+  if (list[index] === endpoint) list.splice(index, 1);
+  if (list.length === 0) lists.delete(key);
+}
+
+/** Where the endpoint is in a list that is ordered by ids, or belongs. */
+function indexIn(list: readonly Endpoint[], { row }: Endpoint): number {
+  let low = 0;
+  for (let high = list.length; low < high; ) {
+    const middle = (low + high) >> 1;
+    if (list[middle]!.row.id < row.id) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -1,4 +1,4 @@
-import type { Endpoint } from '../endpoint/registry.ts';
+import type { Endpoint } from '../endpoint/endpoint.ts';
 import type { Method, Target } from '../request/target.ts';
 
 /** One webhook on its way to one endpoint, over all its attempts. */

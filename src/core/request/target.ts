@@ -21,12 +21,21 @@ const LONGEST_HOST_IN_KEY = 70;
  * @param hostname As the URL standard writes it; the brackets of an IPv6 literal may be left out.
  */
 export function endpointKey(origin: string, hostname: string): string {
-  const host = hostname
+  return `${nameInKey(hostname)}-${keyDigits(origin)}`;
+}
+
+/** What a key shows of a host or a name. Different names may give the same text. */
+export function nameInKey(hostname: string): string {
+  return hostname
     .toLowerCase()
     .replace(/^\[|\]$|\.$/g, '')
     .replace(/[^a-z0-9-]/g, '-')
     .slice(0, LONGEST_HOST_IN_KEY);
-  return `${host}-${createHash('sha256').update(origin).digest('hex').slice(0, 8)}`;
+}
+
+/** The 8 hex digits at the end of a key. */
+export function keyDigits(origin: string): string {
+  return createHash('sha256').update(origin).digest('hex').slice(0, 8);
 }
 
 /**

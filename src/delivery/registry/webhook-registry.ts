@@ -1,4 +1,5 @@
-import { endpointOf, Registry, type RegistryPolicy } from '../../core/endpoint/registry.ts';
+import { endpointOf, type RegistryPolicy } from '../../core/endpoint/endpoint.ts';
+import { Registry } from '../../core/endpoint/registry.ts';
 import type { EndpointRow } from '../../core/endpoint/row.ts';
 import type { Delivery } from '../../core/message/delivery.ts';
 import type { Clock } from '../../runtime/clock.ts';

@@ -1,4 +1,4 @@
-import type { Endpoint } from '../../core/endpoint/registry.ts';
+import type { Endpoint } from '../../core/endpoint/endpoint.ts';
 import { matches } from '../../core/subject.ts';
 import type { Logger } from '../../runtime/logger.ts';
 

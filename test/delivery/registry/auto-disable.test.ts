@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
-import { endpointOf, Registry } from '../../../src/core/endpoint/registry.ts';
+import { endpointOf } from '../../../src/core/endpoint/endpoint.ts';
+import { Registry } from '../../../src/core/endpoint/registry.ts';
 import type { Admission } from '../../../src/delivery/admission/admission.ts';
 import { checkAll } from '../../../src/delivery/registry/auto-disable.ts';
 import type { WebhookRegistry } from '../../../src/delivery/registry/webhook-registry.ts';

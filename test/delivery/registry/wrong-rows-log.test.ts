@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Endpoint } from '../../../src/core/endpoint/registry.ts';
+import type { Endpoint } from '../../../src/core/endpoint/endpoint.ts';
 import { WrongRowsLog } from '../../../src/delivery/registry/wrong-rows-log.ts';
 import type { Logger } from '../../../src/runtime/logger.ts';
 

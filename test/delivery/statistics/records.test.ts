@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { endpointOf, Registry } from '../../../src/core/endpoint/registry.ts';
+import { endpointOf } from '../../../src/core/endpoint/endpoint.ts';
+import { Registry } from '../../../src/core/endpoint/registry.ts';
 import type { Delivery } from '../../../src/core/message/delivery.ts';
 import { createMessageParser } from '../../../src/core/message/envelope.ts';
 import type { Attempt } from '../../../src/core/retry/attempt.ts';
