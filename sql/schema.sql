@@ -262,6 +262,7 @@ CREATE TABLE rule_webhook_secrets (
   CONSTRAINT rule_webhook_secrets_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES rule_webhooks(webhook_id) ON DELETE CASCADE
 );
 CREATE TRIGGER rule_nats_endpoints_notify AFTER INSERT OR DELETE OR TRUNCATE ON public.rule_webhook_secrets FOR EACH STATEMENT EXECUTE FUNCTION rule_nats_endpoints_notify();
+CREATE TRIGGER rule_nats_endpoints_notify_row AFTER INSERT OR DELETE ON public.rule_webhook_secrets FOR EACH ROW EXECUTE FUNCTION rule_nats_endpoints_notify();
 CREATE TRIGGER rule_nats_endpoints_notify_update AFTER UPDATE ON public.rule_webhook_secrets FOR EACH ROW EXECUTE FUNCTION rule_nats_endpoints_notify();
 
 -- The endpoints. Written and deleted by operators (rule_webhook_register, _update, _delete), read by workers, which follow a change within a second, and write only what their columns' comments say.
@@ -321,6 +322,7 @@ END) NOT VALID,
 );
 CREATE INDEX idx_webhooks_enabled ON public.rule_webhooks USING btree (enabled) WHERE (enabled = true);
 CREATE TRIGGER rule_nats_endpoints_notify AFTER INSERT OR DELETE OR TRUNCATE ON public.rule_webhooks FOR EACH STATEMENT EXECUTE FUNCTION rule_nats_endpoints_notify();
+CREATE TRIGGER rule_nats_endpoints_notify_row AFTER INSERT OR DELETE ON public.rule_webhooks FOR EACH ROW EXECUTE FUNCTION rule_nats_endpoints_notify();
 CREATE TRIGGER rule_nats_endpoints_notify_update AFTER UPDATE ON public.rule_webhooks FOR EACH ROW EXECUTE FUNCTION rule_nats_endpoints_notify();
 CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR EACH ROW EXECUTE FUNCTION rule_nats_webhook_cured();
 
@@ -435,7 +437,7 @@ CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR
 -- Drops the partition of a day (UTC), and its rows. Called by workers past ATTEMPT_RETENTION_DAYS.
 -- FUNCTION rule_nats_delivery_attempts_drop_day(date)
 
--- Tells workers that an endpoint, or a secret of one, has changed: NOTIFY nats_webhook_worker_endpoints.
+-- Tells workers which endpoint, or the secret of which, has changed: NOTIFY nats_webhook_worker_endpoints.
 -- FUNCTION rule_nats_endpoints_notify()
 
 -- Keeps updated_at of rule_nats_endpoints true.

@@ -6,8 +6,9 @@ import { storeFlush } from '../../src/postgres/store-flush.ts';
 import { readUnhealthyEndpoints } from '../../src/postgres/tables/endpoint-health-view.ts';
 import { readEndpointLimits } from '../../src/postgres/tables/endpoints-table.ts';
 import { readAppliedToChange, recordApplied } from '../../src/postgres/tables/migrations-table.ts';
-import { disableWebhook, readWebhooks } from '../../src/postgres/tables/webhooks-table.ts';
+import { disableWebhook } from '../../src/postgres/tables/webhooks-table.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
+import { readWebhooks } from './read-webhooks.ts';
 import { endpointStateOf, flushOf } from './records.ts';
 
 const GROUP = { streamName: 'WEBHOOKS', queueGroup: 'webhook-workers' };

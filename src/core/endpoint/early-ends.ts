@@ -18,6 +18,9 @@ export type EarlyEnds = {
   readonly more: number;
 };
 
+/** How many policies are remembered while all rows are looked at. */
+const MOST_KNOWN = 1000;
+
 type PolicyFields = Parameters<typeof policyOfRow>[0] & Pick<EndpointRow, 'name' | 'enabled' | 'problem'>;
 
 /**
@@ -26,23 +29,34 @@ type PolicyFields = Parameters<typeof policyOfRow>[0] & Pick<EndpointRow, 'name'
  *
  * @param maxAgeMs MAX_AGE_HOURS, in milliseconds; 0: no limit.
  * @param most How many are named. The others are only counted.
+ * @param isWrong True if the row is wrong in a way that its `problem` does not say. @default false
  */
-export function earlyEnds(
+export function earlyEnds<R extends PolicyFields>(
   retries: RetryPolicy,
-  rows: Iterable<PolicyFields>,
+  rows: Iterable<R>,
   maxAgeMs: number,
   most: number,
+  isWrong: (row: R) => boolean = () => false,
 ): EarlyEnds {
   const shown: EarlyEnd[] = [];
   let more = 0;
-  const look = (endpoint: string | null, policy: RetryPolicy) => {
-    const afterMs = givesUpAfterMs(policy, maxAgeMs);
+  // Most rows have one of a few policies, and there may be 100,000 rows.
+  const known = new Map<string, number>();
+  const add = (endpoint: string | null, attempts: number, afterMs: number) => {
     if (afterMs >= EARLY_END_MS) return;
     if (shown.length >= most) more++;
-    else shown.push({ endpoint, attempts: policy.maxAttempts, afterMs });
+    else shown.push({ endpoint, attempts, afterMs });
   };
-  look(null, retries);
-  for (const row of rows) if (row.enabled && row.problem === null) look(row.name, policyOfRow(row, retries));
+  add(null, retries.maxAttempts, givesUpAfterMs(retries, maxAgeMs));
+  for (const row of rows) {
+    if (!row.enabled || row.problem !== null) continue;
+    const what = `${row.maxAttempts} ${row.retryDelayMs} ${row.retryMultiplier} ${row.retrySchedule ?? ''}`;
+    const afterMs = known.get(what) ?? givesUpAfterMs(policyOfRow(row, retries), maxAgeMs);
+    if (known.size < MOST_KNOWN) known.set(what, afterMs);
+    // Only rows that would be named are looked at as a whole: there may be 100,000.
+    if (afterMs < EARLY_END_MS && shown.length < most && isWrong(row)) continue;
+    add(row.name, row.maxAttempts, afterMs);
+  }
   return { shown, more };
 }
 

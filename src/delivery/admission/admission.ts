@@ -1,5 +1,4 @@
 import type { AttemptKind } from '../../core/capacity/endpoint-limiter.ts';
-import type { EndpointLimits } from '../../core/capacity/endpoint-limits.ts';
 import { signalOf } from '../../core/capacity/limiter-signal.ts';
 import type { Target } from '../../core/request/target.ts';
 import type { Attempt } from '../../core/retry/attempt.ts';
@@ -21,7 +20,7 @@ import {
   waitersOf,
   waitingAt,
 } from './tracked-endpoint.ts';
-import { TrackedEndpoints } from './tracked-endpoints.ts';
+import { type LimitsOf, TrackedEndpoints } from './tracked-endpoints.ts';
 
 /** Interval of the check for messages that have waited long enough and for unresponsive endpoints, in milliseconds. */
 const CHECK_EVERY_MS = 25;
@@ -123,9 +122,9 @@ export class Admission implements PermitOwner {
     return Math.max(0, permits - waitersOf(endpoint, kind).length);
   }
 
-  /** Replaces the limits of all endpoints, as operators and settings give them. */
-  applyLimits(limitsOf: (endpointKey: string) => EndpointLimits): void {
-    this.#endpoints.applyLimits(limitsOf);
+  /** Replaces limits, as operators and settings give them. @param keys Of the endpoints that are concerned; null: all. */
+  applyLimits(limitsOf: LimitsOf, keys: ReadonlySet<string> | null = null): void {
+    this.#endpoints.applyLimits(limitsOf, keys);
   }
 
   /** Evicts idle endpoints that no report shows as unhealthy any more. */

@@ -79,12 +79,19 @@ export class EndpointLimitsWatcher {
     return this.#next;
   }
 
-  /** Called when the rows of `rule_webhooks` changed, cannot be read, or can be read again. */
-  onRegistryChanged({ known, problem }: { known: Registry | null; problem: string | null }): void {
+  /**
+   * Called when the rows of `rule_webhooks` changed, cannot be read, or can be read again.
+   *
+   * @param keys Of the endpoints that changed; null: any endpoint may be concerned.
+   */
+  onRegistryChanged(
+    { known, problem }: { known: Registry | null; problem: string | null },
+    keys: ReadonlySet<string> | null = null,
+  ): void {
     const waitingForRegistry =
       problem === null ? NO_SOURCES.waitingForRegistry : this.#sources.waitingForRegistry;
     this.#sources = { ...this.#sources, registry: known, registryProblem: problem, waitingForRegistry };
-    this.#apply();
+    this.#apply(keys);
   }
 
   /** Pauses the parked queue of this key until the rows of `rule_webhooks` can be read: a message of the queue needs them. */
@@ -125,9 +132,9 @@ export class EndpointLimitsWatcher {
     }
   }
 
-  #apply(): void {
+  #apply(keys: ReadonlySet<string> | null = null): void {
     const sources = this.#sources;
     const { admission, defaults } = this.#options;
-    admission.applyLimits((key) => effectiveLimits(defaults, sources, key));
+    admission.applyLimits((key) => effectiveLimits(defaults, sources, key), keys);
   }
 }

@@ -4,6 +4,8 @@ import type { AdmissionOptions } from './options.ts';
 import type { SlotAccounting } from './slot-accounting.ts';
 import { isIdle, newTrackedEndpoint, parkedOf, type TrackedEndpoint } from './tracked-endpoint.ts';
 
+export type LimitsOf = (endpointKey: string) => EndpointLimits;
+
 export type EndpointUse = {
   /** True if the endpoint has attempts in flight, or messages that wait in slots. */
   isBusy(endpoint: TrackedEndpoint): boolean;
@@ -52,9 +54,9 @@ export class TrackedEndpoints {
     return this.#byKey.values();
   }
 
-  /** Replaces the limits of all endpoints, and of those that are tracked later. */
-  applyLimits(limitsOf: (endpointKey: string) => EndpointLimits): void {
-    for (const endpoint of this.#byKey.values()) endpoint.limiter.applyLimits(limitsOf(endpoint.key));
+  /** Replaces the limits of the endpoints with these keys (null: of all), and of those that are tracked later. */
+  applyLimits(limitsOf: LimitsOf, keys: ReadonlySet<string> | null): void {
+    for (const key of keys ?? this.#byKey.keys()) this.#byKey.get(key)?.limiter.applyLimits(limitsOf(key));
     this.#limitsOf = limitsOf;
   }
 

@@ -1,4 +1,5 @@
 import { describeEarlyEnd, earlyEnds } from '../../core/endpoint/early-ends.ts';
+import type { EndpointRow } from '../../core/endpoint/row.ts';
 import type { RetryPolicy } from '../../core/retry/verdict.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { WebhookRegistry } from './webhook-registry.ts';
@@ -19,10 +20,13 @@ export function logEarlyEnds(
   maxAgeMs: number,
   log: Logger,
 ): void {
-  const rows = [...(registry.known?.endpoints() ?? [])]
-    .filter(({ request }) => request.kind !== 'malformed' && request.kind !== 'forbidden')
-    .map(({ row }) => row);
-  const { shown, more } = earlyEnds(retries, rows, maxAgeMs, NAMED);
+  const { known } = registry;
+  const isWrong = ({ id }: EndpointRow) => known?.byId(id)?.problem() !== null;
+  const { shown, more } = earlyEnds(retries, rowsOf(known), maxAgeMs, NAMED, isWrong);
   if (shown.length === 0) return;
   log.warn({ ends: shown.map(describeEarlyEnd), more, hint: HINT }, 'retries.end_early');
+}
+
+function* rowsOf(known: WebhookRegistry['known']) {
+  for (const { row } of known?.endpoints() ?? []) yield row;
 }

@@ -1,4 +1,4 @@
-import { endpointOf, type RegistryPolicy } from '../../core/endpoint/endpoint.ts';
+import { type Endpoint, endpointOf, type RegistryPolicy } from '../../core/endpoint/endpoint.ts';
 import { Registry } from '../../core/endpoint/registry.ts';
 import type { EndpointRow } from '../../core/endpoint/row.ts';
 import type { Delivery } from '../../core/message/delivery.ts';
@@ -9,16 +9,21 @@ import { Listeners } from '../../runtime/listeners.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { withTimeout } from '../../runtime/with-timeout.ts';
 import type { RegistrySnapshot } from '../resolve.ts';
+import { RowsFollower, type WebhookStore } from './rows-follower.ts';
 import { WrongRowsLog } from './wrong-rows-log.ts';
 
-/** The store of the rows. */
-export interface WebhookRows {
-  read(): Promise<readonly EndpointRow[]>;
-  /**
-   * Calls `changed` soon after every change of `rule_webhooks` or `rule_nats_endpoints`, and whenever a notification may have
-   * been lost.
-   */
-  listen(changed: () => void): { stop(): void };
+/** What may have changed in the database. */
+export type RowsChange = {
+  /** Ids of rows of `rule_webhooks`, or all of them. */
+  readonly ids: Iterable<number> | 'all';
+  /** True if the limits in `rule_nats_endpoints` may have changed. */
+  readonly limits: boolean;
+};
+
+/** The rows in the database. */
+export interface WebhookRows extends WebhookStore {
+  /** Calls `changed` soon after every change, and with all rows whenever a notification may have been lost. */
+  listen(changed: (change: RowsChange) => void): { stop(): void };
   /** Disables a row, with time and reason, if the row still matches `onlyIf`. Resolves to true for the first worker only. */
   disable(id: number, reason: string, onlyIf: { url?: string; failingSince?: number }): Promise<boolean>;
   /** Stores since when every attempt at the endpoint fails, in milliseconds since 1970; null: an attempt succeeded. */
@@ -34,8 +39,10 @@ export type WebhookRegistryOptions = {
   readonly log: Logger;
 };
 
-/** The rows are read at least this often, in milliseconds, because a notification of a change may be lost. */
-const READ_EVERY_MS = 30_000;
+/** All rows are compared at least this often, in milliseconds, because a notification of a change may be lost. */
+const COMPARE_EVERY_MS = 30_000;
+/** If more endpoints changed at once, the listeners look at all endpoints. */
+const MOST_KEYS = 1000;
 
 /** What an operator can do. */
 const HINT = {
@@ -46,9 +53,6 @@ const HINT = {
     'The worker tries again by itself. Check that PostgreSQL answers, and what the role of the worker may do.',
 };
 
-/** A read that takes longer counts as failed, in milliseconds. A server that hangs fails a query only after a minute. */
-const SLOW_MS = 5000;
-
 /**
  * How long deliveries wait for the first read, in milliseconds. After it, messages without a URL are parked until the rows are
  * read.
@@ -56,8 +60,8 @@ const SLOW_MS = 5000;
 const FIRST_READ_MS = 2000;
 
 /**
- * The shortest pause between two reads for messages that no known row matches, in milliseconds. After a slow read the pause is
- * longer, so that reads take at most a tenth of the time.
+ * The shortest pause between two comparisons for messages that no known row matches, in milliseconds. After a slow one the pause is
+ * longer, so that comparisons take at most a tenth of the time.
  */
 const REFRESH_EVERY_MS = 250;
 const MAX_READING_SHARE = 1 / 10;
@@ -65,34 +69,44 @@ const MAX_READING_SHARE = 1 / 10;
 /** The current rows of `rule_webhooks`. While PostgreSQL is away, the last known rows are used. */
 export class WebhookRegistry {
   readonly #options: WebhookRegistryOptions;
-  readonly #changed = new Listeners();
-  readonly #notified = new Listeners();
+  readonly #changed = new Listeners<[keys: ReadonlySet<string> | null]>();
+  readonly #limitsNotified = new Listeners();
+  /** Filled by the first comparison. `#known` has it from the end of this comparison on. */
+  readonly #registry = new Registry();
   #known: RegistrySnapshot | null = null;
+  readonly #follower: RowsFollower;
   readonly #wrongRows: WrongRowsLog;
-  #last = '';
-  #reading: Promise<void> | null = null;
-  #again = false;
+  /** Keys of the endpoints that changed since the listeners were called. */
+  readonly #changedKeys = new Set<string>();
   #refreshing: Promise<void> | null = null;
-  /** When the last read started and ended, on the clock of the options. */
-  #startedAt = Number.NEGATIVE_INFINITY;
-  #endedAt = Number.NEGATIVE_INFINITY;
   #stopTimer = () => {};
   #listening: { stop(): void } | null = null;
   #problem: string | null = null;
 
   constructor(options: WebhookRegistryOptions) {
+    const { rows, subjects, clock, log } = options;
     this.#options = options;
-    this.#wrongRows = new WrongRowsLog(options.subjects, options.log);
+    this.#wrongRows = new WrongRowsLog({ subjects, clock, log });
+    this.#follower = new RowsFollower({
+      store: rows,
+      clock,
+      onRows: (changed, deleted) => this.#apply(changed, deleted),
+      onRead: (asOf) => this.#onRead(asOf ?? this.#known!.asOf),
+      onFailed: (error) => this.#onReadFailed(error),
+    });
   }
 
-  /** Adds a listener that is called when the rows changed, cannot be read any more, or can be read again. */
-  onChanged(listener: () => void): void {
+  /**
+   * Adds a listener that is called when rows changed, cannot be read any more, or can be read again. It gets the keys of the changed
+   * endpoints; null: any endpoint may be concerned.
+   */
+  onChanged(listener: (keys: ReadonlySet<string> | null) => void): void {
     this.#changed.add(listener);
   }
 
-  /** Adds a listener that is called at every notification, because the limits in `rule_nats_endpoints` may have changed, too. */
-  onNotified(listener: () => void): void {
-    this.#notified.add(listener);
+  /** Adds a listener that is called when the limits in `rule_nats_endpoints` may have changed. */
+  onLimitsNotified(listener: () => void): void {
+    this.#limitsNotified.add(listener);
   }
 
   /** Null while the rows have never been read. */
@@ -111,22 +125,22 @@ export class WebhookRegistry {
 
   async start(): Promise<void> {
     const { rows, clock } = this.#options;
-    this.#listening = rows.listen(() => {
-      this.#read();
-      this.#notified.call();
+    this.#listening = rows.listen(({ ids, limits }) => {
+      void this.#follower.follow(ids);
+      if (limits) this.#limitsNotified.call();
     });
-    this.#stopTimer = every(READ_EVERY_MS, () => this.#read(), { clock });
-    this.#read();
-    await withTimeout(FIRST_READ_MS, this.#reading ?? Promise.resolve(), clock);
+    this.#stopTimer = every(COMPARE_EVERY_MS, () => this.#follower.follow('all'), { clock });
+    await withTimeout(FIRST_READ_MS, this.#follower.follow('all'), clock);
   }
 
   async stop(): Promise<void> {
     this.#stopTimer();
     this.#listening?.stop();
-    await this.#reading;
+    this.#wrongRows.stop();
+    await this.#follower.idle();
   }
 
-  /** Reads the rows soon, once for all concurrent callers. Resolves after the read, also if the read failed. */
+  /** Compares all rows soon, once for all concurrent callers. Resolves after the comparison, also if it failed. */
   refreshed(): Promise<void> {
     this.#refreshing ??= this.#refresh().finally(() => {
       this.#refreshing = null;
@@ -149,8 +163,7 @@ export class WebhookRegistry {
     try {
       if (!(await rows.disable(id, reason, onlyIf))) return;
       // Read now, without waiting for the notification: until the read, every message would get a 410 and become a dead letter.
-      this.#read();
-      await this.#reading;
+      await this.#follower.follow([id]);
       log.warn({ endpoint: name, reason, hint: HINT.disabled }, 'endpoint.disabled');
     } catch (error) {
       log.error(
@@ -161,60 +174,41 @@ export class WebhookRegistry {
   }
 
   async noteFailing({ id }: EndpointRow, since: number | null): Promise<void> {
-    if (await this.#options.rows.noteFailing(id, since)) this.#read();
+    if (await this.#options.rows.noteFailing(id, since)) void this.#follower.follow([id]);
   }
 
   async #refresh(): Promise<void> {
     const { clock } = this.#options;
-    const pauseMs = Math.max(REFRESH_EVERY_MS, (this.#endedAt - this.#startedAt) / MAX_READING_SHARE);
-    const leftMs = this.#endedAt + pauseMs - clock.now();
+    const { endedAt, tookMs } = this.#follower.lastComparison;
+    const leftMs = endedAt + Math.max(REFRESH_EVERY_MS, tookMs / MAX_READING_SHARE) - clock.now();
     if (leftMs > 0) await new Promise<void>((resolve) => clock.after(leftMs, resolve));
-    this.#read();
-    await this.#reading;
+    await this.#follower.follow('all');
   }
 
-  /** Starts a read. If a read is in progress, another one follows it, so that no change is missed. */
-  #read(): void {
-    this.#again = true;
-    this.#reading ??= this.#readAll().finally(() => {
-      this.#reading = null;
-    });
+  #onRead(asOf: number): void {
+    const isFirst = this.#known === null;
+    const hadProblem = this.#problem !== null;
+    const keys = new Set(this.#changedKeys);
+    this.#problem = null;
+    this.#known = { registry: this.#registry, asOf };
+    this.#changedKeys.clear();
+    if (isFirst || hadProblem || keys.size > MOST_KEYS) this.#changed.call(null);
+    else if (keys.size > 0) this.#changed.call(keys);
   }
 
-  async #readAll(): Promise<void> {
-    while (this.#again) {
-      this.#again = false;
-      await this.#readOnce();
+  #apply(changed: readonly EndpointRow[], deleted: readonly number[]): void {
+    const endpoints = changed.map((row) => endpointOf(row, this.#options.policy));
+    for (const endpoint of endpoints) {
+      this.#noteKey(this.#registry.byId(endpoint.row.id));
+      this.#registry.put(endpoint);
+      this.#noteKey(this.#registry.byId(endpoint.row.id));
     }
+    for (const id of deleted) this.#noteKey(this.#registry.delete(id));
+    this.#wrongRows.onRows(endpoints, deleted);
   }
 
-  async #readOnce(): Promise<void> {
-    const { rows, policy, clock } = this.#options;
-    const startedAt = clock.now();
-    const noAnswer = `no answer within ${SLOW_MS / 1000} s`;
-    const cancel = clock.after(SLOW_MS, () => this.#onReadFailed(noAnswer));
-    try {
-      const read = await rows.read();
-      const hadProblem = this.#problem !== null;
-      this.#problem = null;
-      const text = JSON.stringify(read);
-      if (text === this.#last && this.#known !== null) {
-        this.#known = { ...this.#known, asOf: startedAt };
-        if (hadProblem) this.#changed.call();
-        return;
-      }
-      this.#last = text;
-      const endpoints = read.map((row) => endpointOf(row, policy));
-      this.#known = { registry: new Registry(endpoints), asOf: startedAt };
-      this.#wrongRows.onRead(endpoints);
-      this.#changed.call();
-    } catch (error) {
-      this.#onReadFailed(errorMessage(error));
-    } finally {
-      cancel();
-      this.#startedAt = startedAt;
-      this.#endedAt = clock.now();
-    }
+  #noteKey(endpoint: Endpoint | undefined): void {
+    if (endpoint !== undefined && this.#changedKeys.size <= MOST_KEYS) this.#changedKeys.add(endpoint.key);
   }
 
   #onReadFailed(error: string): void {
@@ -224,6 +218,6 @@ export class WebhookRegistry {
     if (hadProblem) return;
     const hint = this.#known === null ? HINT.neverRead : HINT.lastKnown;
     log.warn({ error, hint }, 'registry.read_failed');
-    this.#changed.call();
+    this.#changed.call(null);
   }
 }

@@ -6,7 +6,7 @@ import { ProblemLog } from '../../runtime/problem-log.ts';
 import { checkUrl, clientConfig, PgClient } from './client.ts';
 import { describeServer } from './connect-problem.ts';
 
-/** The triggers of sql/migrations/0015_endpoint_changes_notify.sql notify this channel. */
+/** The triggers of sql/migrations/0022_webhook_changes_notify.sql notify this channel. */
 const LISTEN = 'LISTEN nats_webhook_worker_endpoints';
 
 /** All notifications within this time count as one change, in milliseconds. */
@@ -19,6 +19,27 @@ const BACKOFF: BackoffOptions = { initialMs: 250, maxMs: 5000, jitter: 0.25 };
 const UNHEARD =
   'PostgreSQL notifies the worker of no changed endpoints now. The worker sees changes later, and listens again by itself.';
 
+/** What may have changed. */
+export type NotifiedChange = {
+  /** Ids of rows of `rule_webhooks` that changed, or whose secrets did; or any row may have. */
+  readonly ids: ReadonlySet<number> | 'all';
+  /** True if `rule_nats_endpoints` may have changed. */
+  readonly limits: boolean;
+};
+
+const EVERYTHING: NotifiedChange = { ids: 'all', limits: true };
+
+/**
+ * What a notification says: `webhook 17`, `webhooks` (any row), or `limits`. Any other text means everything: the triggers of older
+ * versions send an empty one.
+ */
+export function changeOf(payload: string): NotifiedChange {
+  const [, id] = /^webhook (-?\d+)$/.exec(payload) ?? [];
+  if (id !== undefined) return { ids: new Set([Number(id)]), limits: false };
+  if (payload === 'webhooks') return { ids: 'all', limits: false };
+  return payload === 'limits' ? { ids: new Set(), limits: true } : EVERYTHING;
+}
+
 export type ListenOptions = {
   /** The same URL as for the pool. Env DATABASE_URL. */
   readonly url: string;
@@ -27,7 +48,7 @@ export type ListenOptions = {
    * Called when the endpoints, their secrets or the operators' limits may have changed: on a notification (once for all
    * notifications within 50 ms), and after every connect, because earlier notifications were missed. Must not throw.
    */
-  readonly changed: () => void;
+  readonly changed: (change: NotifiedChange) => void;
   /**
    * The interval between two checks of the connection, in milliseconds. Without them, a server that vanished without closing the
    * connection would not be noticed for a long time, because nothing is sent. @default 15_000
@@ -57,18 +78,27 @@ export function listenForChanges(options: ListenOptions): Listening {
   let endCurrent = () => {};
   let retry: NodeJS.Timeout | undefined;
   let debounce: NodeJS.Timeout | undefined;
+  let ids: Set<number> | 'all' = new Set();
+  let limits = false;
 
-  function notify(): void {
+  function notify(payload: string): void {
+    const change = changeOf(payload);
+    if (change.ids === 'all' || ids === 'all') ids = 'all';
+    else for (const id of change.ids) ids.add(id);
+    limits ||= change.limits;
     debounce ??= setTimeout(() => {
+      const change = { ids, limits };
       debounce = undefined;
-      changed();
+      ids = new Set();
+      limits = false;
+      changed(change);
     }, DEBOUNCE_MS).unref();
   }
 
   function onListening(): void {
     problem.clear();
     failures = 0;
-    changed();
+    changed(EVERYTHING);
   }
 
   function onLost(error: unknown): void {
@@ -101,7 +131,7 @@ export function listenForChanges(options: ListenOptions): Listening {
 type ListenEvents = {
   /** Called once, when the connection listens. */
   onListening(): void;
-  onNotified(): void;
+  onNotified(payload: string): void;
   /** Called once, when the connection is lost, for whatever reason. */
   onLost(error: unknown): void;
 };
@@ -141,7 +171,7 @@ function holdConnection(
     events.onListening();
   }
 
-  client.on('notification', () => events.onNotified());
+  client.on('notification', ({ payload }) => events.onNotified(payload ?? ''));
   client.on('error', lose);
   client.on('end', () => lose(new Error('the connection was closed')));
   open().catch(lose);

@@ -1,6 +1,10 @@
 import type { EndpointRow } from '../../core/endpoint/row.ts';
+import type { RowVersion } from '../../core/endpoint/row-versions.ts';
 import { METHODS } from '../../core/request/target.ts';
 import { parseRetrySchedule } from '../../core/retry/retry-schedule.ts';
+
+/** A row, and what tells whether it changed. */
+export type VersionedRow = { readonly row: EndpointRow; readonly version: RowVersion };
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -16,10 +20,12 @@ const MAX_RATE = 1_000_000;
  * no sense becomes its column's default, because the message should still be sent. Invalid headers or params are a `problem`,
  * because the endpoint would get a wrong request.
  *
- * @param row The row as `to_jsonb` writes it, with `params` as text; columns may be missing.
+ * @param row By column, with `params` as text, and lists and times as JSON has them; columns may be missing. Numbers may be text.
  */
 export function webhookOf(row: Json, secrets: readonly string[]): EndpointRow {
-  const method = (textOf(row.method) ?? 'POST').toUpperCase();
+  const written = (textOf(row.method) ?? 'POST').toUpperCase();
+  // The one text for all rows: a registry may have 100,000 of them.
+  const known = METHODS.find((each) => each === written);
   const headers = stringsOf(row.headers ?? {});
   const params = row.params === 'null' ? null : textOf(row.params);
   const isParams = params?.startsWith('{') ?? true;
@@ -33,8 +39,8 @@ export function webhookOf(row: Json, secrets: readonly string[]): EndpointRow {
     id: Number(row.webhook_id),
     name: String(row.webhook_name),
     url: String(row.url),
-    method,
-    headers: headers ?? {},
+    method: known ?? written,
+    headers: headers ?? NO_HEADERS,
     timeoutMs: integerOf(row.timeout_ms, 1, LONGEST_TIMEOUT_MS, 5000),
     maxAttempts: retries + 1,
     retryDelayMs: integerOf(row.retry_delay_ms, 0, LONGEST_DELAY_MS, 1000),
@@ -55,13 +61,15 @@ export function webhookOf(row: Json, secrets: readonly string[]): EndpointRow {
     failingSince: timeOf(row.failing_since),
     secrets,
     problem: problemOf([
-      !METHODS.some((each) => each === method) && `method is not one of ${METHODS.join(', ')}`,
+      known === undefined && `method is not one of ${METHODS.join(', ')}`,
       headers === null && 'headers is not an object of strings, as in {"Authorization": "Bearer ..."}',
       typeof schedule === 'string' && `retry_schedule: ${schedule}`,
       !isParams && 'params is not an object, as in {"source": "crm"}',
     ]),
   };
 }
+
+const NO_HEADERS = {};
 
 function problemOf(problems: readonly (string | false)[]): string | null {
   const found = problems.filter((problem) => problem !== false);
@@ -82,6 +90,7 @@ function stringsOf(value: unknown): Record<string, string> | null {
   const isText = (one: unknown) =>
     typeof one === 'string' || typeof one === 'boolean' || Number.isSafeInteger(one);
   if (!entries.every(([, one]) => isText(one))) return null;
+  if (entries.length === 0) return NO_HEADERS;
   return Object.fromEntries(entries.map(([name, one]) => [name, String(one)]));
 }
 
@@ -89,10 +98,14 @@ function textOf(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-/** Null below `least`, and if the value is not a number; at most `most`. PostgreSQL's NaN and Infinity come as text. */
+/** Null below `least`, and if the value is not a number; at most `most`. A `numeric` or `bigint` comes as text, also NaN and Infinity. */
 function numberOf(value: unknown, least: number, most: number): number | null {
-  if (value === 'Infinity') return most;
-  return typeof value === 'number' && value >= least ? Math.min(value, most) : null;
+  const number = numeric(value);
+  return typeof number === 'number' && number >= least ? Math.min(number, most) : null;
+}
+
+function numeric(value: unknown): unknown {
+  return typeof value === 'string' && value !== '' ? Number(value) : value;
 }
 
 function integerOf<Fallback>(
@@ -101,7 +114,7 @@ function integerOf<Fallback>(
   most: number,
   fallback: Fallback,
 ): number | Fallback {
-  return Number.isInteger(value) ? (numberOf(value, least, most) ?? fallback) : fallback;
+  return Number.isInteger(numeric(value)) ? (numberOf(value, least, most) ?? fallback) : fallback;
 }
 
 /** Null if no valid entry is left: an empty list counts as no list. */

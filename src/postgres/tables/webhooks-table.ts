@@ -3,21 +3,6 @@ import type { EndpointRow } from '../../core/endpoint/row.ts';
 import { storableText, storableTime } from './storable.ts';
 import { webhookOf } from './webhook-row.ts';
 
-/**
- * Reads whole rows: after an operator restored a dump of the extension's tables, our columns are missing, and count as NULL.
- * `params` as text, because a number in it may have more digits than a JavaScript number keeps. The newest secret is the first.
- */
-const READ = `
-  SELECT to_jsonb(webhook) || jsonb_build_object('params', (to_jsonb(webhook) -> 'params')::text) AS webhook,
-    signing.secrets
-  FROM rule_webhooks webhook LEFT JOIN (
-    SELECT webhook_id, array_agg(secret_value ORDER BY created_at DESC NULLS LAST, secret_id DESC) AS secrets
-    FROM rule_webhook_secrets
-    WHERE (secret_name = 'signing_secret' OR starts_with(secret_name, 'signing_secret_')) AND secret_value <> ''
-    GROUP BY webhook_id
-  ) signing USING (webhook_id)
-  ORDER BY webhook_id`;
-
 export type RetryFields = Pick<
   EndpointRow,
   'name' | 'enabled' | 'problem' | 'maxAttempts' | 'retryDelayMs' | 'retryMultiplier' | 'retrySchedule'
@@ -44,15 +29,6 @@ const DISABLE = `
 const NOTE_FAILING = `
   UPDATE rule_webhooks SET failing_since = to_timestamp($2::double precision / 1000)
   WHERE webhook_id = $1 AND (failing_since IS NULL) <> ($2::double precision IS NULL)`;
-
-/**
- * All rows of `rule_webhooks`, in the order of their ids, with their signing secrets. Also rows without a subject, because
- * `webhooks.<name>` goes to the row of that name. Does not throw because of an invalid row: see `problem`.
- */
-export async function readWebhooks(pool: pg.Pool): Promise<EndpointRow[]> {
-  const { rows } = await pool.query(READ);
-  return rows.map(({ webhook, secrets }) => webhookOf(webhook, secrets ?? []));
-}
 
 /** What the enabled rows say of retries, in the order of their ids. */
 export async function readRetries(pool: pg.Pool): Promise<RetryFields[]> {

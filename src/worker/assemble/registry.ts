@@ -49,8 +49,8 @@ export function assembleRegistry({ settings, log, pool, own, admission }: Regist
   });
   peers.onReadDone(() => holds.onPeersRead());
   registry.onChanged(() => holds.onRegistryChanged(registry.known));
-  registry.onChanged(() => limits.onRegistryChanged(registry));
-  registry.onNotified(() => void limits.refreshed());
+  registry.onChanged((keys) => limits.onRegistryChanged(registry, keys));
+  registry.onLimitsNotified(() => void limits.refreshed());
   const peerKnowledge: PeerKnowledge = {
     recent: () => peers.recent(),
     refreshed: () => limits.refreshed(),

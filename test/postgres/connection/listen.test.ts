@@ -1,7 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type ListenOptions, listenForChanges } from '../../../src/postgres/connection/listen.ts';
+import {
+  changeOf,
+  type ListenOptions,
+  listenForChanges,
+  type NotifiedChange,
+} from '../../../src/postgres/connection/listen.ts';
 import { createPool } from '../../../src/postgres/connection/pool.ts';
 import { migrate } from '../../../src/postgres/migrate.ts';
 import { noteFailing } from '../../../src/postgres/tables/webhooks-table.ts';
@@ -16,13 +21,14 @@ const SILENT = pino({ level: 'silent' });
 
 /** Listens, and counts the changes. */
 function listenTo(url: string, options: Partial<ListenOptions> = {}) {
-  const listener = { changes: 0, stop: () => {} };
+  const listener = { changes: 0, last: undefined as NotifiedChange | undefined, stop: () => {} };
   const { stop } = listenForChanges({
     url,
     log: SILENT,
     ...options,
-    changed() {
+    changed(change) {
       listener.changes++;
+      listener.last = change;
     },
   });
   listener.stop = stop;
@@ -70,11 +76,15 @@ describe('a listener', () => {
     await until(() => listener.changes === 2);
   });
 
-  /** How many notifications `work` causes. The server notifies in commit order, so a marker comes after all of them. */
+  /** The payloads of the notifications that `work` causes. The server notifies in commit order, so a marker comes after all of them. */
   const notificationsOf = async (work: () => Promise<unknown>) => {
     const client = await database.pool.connect();
     const channels: string[] = [];
-    client.on('notification', ({ channel }) => channels.push(channel));
+    const payloads: (string | undefined)[] = [];
+    client.on('notification', ({ channel, payload }) => {
+      channels.push(channel);
+      payloads.push(payload);
+    });
     try {
       await client.query('LISTEN nats_webhook_worker_endpoints; LISTEN marker');
       await work();
@@ -83,7 +93,7 @@ describe('a listener', () => {
     } finally {
       client.release(true);
     }
-    return channels.length - 1;
+    return payloads.slice(0, -1);
   };
 
   it.each([
@@ -92,17 +102,63 @@ describe('a listener', () => {
     ['an operator row that stays the same', () => run('UPDATE rule_nats_endpoints SET paused = false')],
     ['a secret that stays the same', () => run(`UPDATE rule_webhook_secrets SET secret_value = 'a'`)],
   ])('is not notified of %s', async (_, work) => {
-    expect(await notificationsOf(work)).toBe(0);
+    expect(await notificationsOf(work)).toEqual([]);
   });
 
-  it('is notified once per transaction, however many rows it changes', async () => {
-    expect(
-      await notificationsOf(() =>
-        run(`INSERT INTO rule_webhooks (webhook_name, url)
-             SELECT 'hook-' || n, 'https://host.test' FROM generate_series(1, 1000) n;
-             UPDATE rule_webhooks SET paused = true; DELETE FROM rule_webhooks`),
-      ),
-    ).toBe(1);
+  it.each([
+    ['webhook 1', `UPDATE rule_webhooks SET url = 'https://slack.test/2'`],
+    [
+      'webhook 1',
+      `UPDATE rule_webhooks SET url = 'https://slack.test/2'; UPDATE rule_webhooks SET paused = true`,
+    ],
+    ['webhook 1', `UPDATE rule_webhook_secrets SET secret_value = 'b'`],
+    ['webhook 1', 'DELETE FROM rule_webhook_secrets'],
+    ['webhook 1', 'DELETE FROM rule_webhooks'],
+    ['webhook 1, webhook 7', 'UPDATE rule_webhooks SET webhook_id = 7'],
+    [
+      'webhook 9',
+      `INSERT INTO rule_webhooks (webhook_id, webhook_name, url) VALUES (9, 'n', 'https://n.test')`,
+    ],
+    ['webhooks', 'TRUNCATE rule_webhooks CASCADE'],
+    ['limits', 'UPDATE rule_nats_endpoints SET paused = true'],
+    ['limits', 'DELETE FROM rule_nats_endpoints'],
+    ['', `BEGIN; SAVEPOINT one; UPDATE rule_webhooks SET paused = true; ROLLBACK TO one; COMMIT`],
+  ])('is told %s of %s', async (payloads, sql) => {
+    await run(
+      'ALTER TABLE rule_webhook_secrets DROP CONSTRAINT rule_webhook_secrets_webhook_id_fkey, ' +
+        'ADD CONSTRAINT rule_webhook_secrets_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES rule_webhooks ON DELETE CASCADE ON UPDATE CASCADE',
+    );
+    expect((await notificationsOf(() => run(sql))).join(', ')).toBe(payloads);
+  });
+
+  it('is told of at most 100 rows one by one in a transaction, however many it changes in however many statements', async () => {
+    const hundreds = `INSERT INTO rule_webhooks (webhook_name, url)
+      SELECT 'hook-' || n, 'https://host.test' FROM generate_series(1, 1000) n;
+      UPDATE rule_webhooks SET paused = true; DELETE FROM rule_webhooks`;
+    const payloads = await notificationsOf(() => run(hundreds));
+    expect(payloads).toHaveLength(101);
+    expect(payloads.at(-1)).toBe('webhooks');
+    // The next transaction of the same connection counts from 0.
+    const client = await database.pool.connect();
+    try {
+      const again = await notificationsOf(async () => {
+        await client.query(hundreds);
+        await client.query(
+          `INSERT INTO rule_webhooks (webhook_id, webhook_name, url) VALUES (9, 'n', 'https://n.test')`,
+        );
+      });
+      expect(again.slice(-2)).toEqual(['webhooks', 'webhook 9']);
+    } finally {
+      client.release();
+    }
+  });
+
+  it('tells which rows changed, once for all notifications of a moment', async () => {
+    const before = listener.changes;
+    await run(`BEGIN; NOTIFY nats_webhook_worker_endpoints, 'webhook 3'; COMMIT;
+      BEGIN; NOTIFY nats_webhook_worker_endpoints, 'webhook 5'; NOTIFY nats_webhook_worker_endpoints, 'limits'; COMMIT`);
+    await until(() => listener.changes > before);
+    expect(listener.last).toEqual({ ids: new Set([3, 5]), limits: true });
   });
 
   it('counts several notifications as one change', async () => {
@@ -202,5 +258,19 @@ describe('a listener without PostgreSQL', () => {
     link.cut();
     await until(() => listener.changes > before && !isAway());
     listener.stop();
+  });
+});
+
+describe('a notification', () => {
+  it.each([
+    ['webhook 17', new Set([17]), false],
+    ['webhook -1', new Set([-1]), false],
+    ['webhooks', 'all', false],
+    ['limits', new Set(), true],
+    ['', 'all', true],
+    ['webhook x', 'all', true],
+    ['a later version', 'all', true],
+  ])('with the payload %j means rows %j and limits: %j', (payload, ids, limits) => {
+    expect(changeOf(payload)).toEqual({ ids, limits });
   });
 });

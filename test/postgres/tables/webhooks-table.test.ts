@@ -1,13 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseRetrySchedule } from '../../../src/core/retry/retry-schedule.ts';
 import { migrate, readMigrations } from '../../../src/postgres/migrate.ts';
-import {
-  disableWebhook,
-  noteFailing,
-  readRetries,
-  readWebhooks,
-} from '../../../src/postgres/tables/webhooks-table.ts';
+import { disableWebhook, noteFailing, readRetries } from '../../../src/postgres/tables/webhooks-table.ts';
 import { openDatabase, type TestDatabase } from '../database.ts';
+import { readWebhooks } from '../read-webhooks.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
