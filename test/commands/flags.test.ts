@@ -6,7 +6,7 @@ import { outcomeOf } from './programs.ts';
 
 const COMMANDS = ['receive', 'publish', 'stats', 'sql', 'migrate'];
 /** The npm scripts of the development tools. They are not commands of the program. */
-const TOOLS = ['chaos', 'bench', 'bench:memory'];
+const TOOLS = ['chaos', 'bench', 'bench:memory', 'bench:registry'];
 
 const runScript = async (...args: string[]) => {
   const cwd = fileURLToPath(new URL('../..', import.meta.url));

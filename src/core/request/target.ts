@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Forbidden, type Malformed, malformed } from './malformed.ts';
 
 export type TargetResult = { readonly kind: 'target'; readonly target: Target } | Malformed | Forbidden;
@@ -35,7 +35,7 @@ export function nameInKey(hostname: string): string {
 
 /** The 8 hex digits at the end of a key. */
 export function keyDigits(origin: string): string {
-  return createHash('sha256').update(origin).digest('hex').slice(0, 8);
+  return hash('sha256', origin, 'hex').slice(0, 8);
 }
 
 /**
