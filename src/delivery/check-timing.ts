@@ -10,6 +10,7 @@ import {
   type RegistrySnapshot,
   resolve,
   type Undeliverable,
+  webhookIdOf,
 } from './resolve.ts';
 
 /**
@@ -28,7 +29,11 @@ export function checkTiming(
   now: number,
 ): Undeliverable | null {
   if (parsed.kind === 'malformed' || parsed.kind === 'forbidden') return null;
-  const noEndpoint = { id: deliveryId(message), endpointKey: message.parkedEndpointKey ?? NO_ENDPOINT_KEY };
+  const noEndpoint = {
+    id: deliveryId(message),
+    endpointKey: message.parkedEndpointKey ?? NO_ENDPOINT_KEY,
+    webhookId: message.webhookId,
+  };
   if (window.problem !== null)
     return { ...noEndpoint, outcome: { kind: 'undeliverable', reason: 'malformed', detail: window.problem } };
   const outcome = checkWindow(window, now, message.notBefore);
@@ -37,7 +42,13 @@ export function checkTiming(
   const intended = resolve(parsed, message, registry);
   if (isFanOut(intended)) return { ...noEndpoint, outcome };
   if (!isUndeliverable(intended))
-    return { id: intended.id, endpointKey: endpointKeyOf(intended), outcome, intended };
+    return {
+      id: intended.id,
+      endpointKey: endpointKeyOf(intended),
+      webhookId: webhookIdOf(intended),
+      outcome,
+      intended,
+    };
   // A message that no row accepts is discarded, not dead-lettered as expired.
   return intended.outcome.kind === 'filtered' ? intended : { ...intended, outcome };
 }

@@ -22,6 +22,8 @@ export interface Message {
   readonly isFirstDeliveryOfDelayed: boolean;
   /** Key of the endpoint whose parked queue held the message; null: it comes from its stream, or from a scheduled queue. */
   readonly parkedEndpointKey: string | null;
+  /** `webhook_id` of the row of `rule_webhooks` that a copy is for; null: none, or the copy does not tell. */
+  readonly webhookId: number | null;
   /** Messages with the same key are delivered one at a time, in stream order; null: in any order. */
   readonly orderingKey: string | null;
   /** When the message reached this worker, in milliseconds on a clock that never goes back. */

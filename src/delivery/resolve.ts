@@ -16,6 +16,8 @@ export type Undeliverable = {
   readonly id: string;
   /** Key of the endpoint; `none` if there is no endpoint, or it is not known. */
   readonly endpointKey: string;
+  /** `webhook_id` of the row of `rule_webhooks`; null: there is no row, or it is not known. */
+  readonly webhookId: number | null;
   readonly outcome: Extract<
     Outcome,
     {
@@ -35,7 +37,12 @@ export type Undeliverable = {
 };
 
 /** A message for several endpoints: one delivery per endpoint, all with the same id. */
-export type FanOut = { readonly id: string; readonly endpointKeys: readonly string[] };
+export type FanOut = {
+  readonly id: string;
+  readonly endpointKeys: readonly string[];
+  /** `webhook_id` of the row of each of these endpoints. */
+  readonly webhookIds: readonly number[];
+};
 
 /** The rows of `rule_webhooks` at one time. */
 export type RegistrySnapshot = {
@@ -50,6 +57,10 @@ export function isUndeliverable(routed: Delivery | Undeliverable): routed is Und
 
 export function isFanOut(routed: Delivery | Undeliverable | FanOut): routed is FanOut {
   return 'endpointKeys' in routed;
+}
+
+export function webhookIdOf(routed: Delivery | Undeliverable): number | null {
+  return isUndeliverable(routed) ? routed.webhookId : (routed.endpoint?.row.id ?? null);
 }
 
 export function endpointKeyOf(routed: Delivery | Undeliverable): string {
@@ -75,9 +86,9 @@ export function resolve(
     case 'bare':
       return toRegistered(id, parsed, message, registry);
     case 'malformed':
-      return undeliverable(id, NO_ENDPOINT_KEY, 'malformed', parsed.detail);
+      return undeliverable(id, NO_ENDPOINT, 'malformed', parsed.detail);
     case 'forbidden':
-      return { id, endpointKey: NO_ENDPOINT_KEY, outcome: { kind: 'blocked', detail: parsed.detail } };
+      return { id, ...NO_ENDPOINT, outcome: { kind: 'blocked', detail: parsed.detail } };
   }
 }
 
@@ -96,22 +107,29 @@ function toRegistered(
   const concerned = found.filter((endpoint) => event.of(endpoint) !== 'filtered');
   // If only one of several endpoints accepts an ordered message, a copy keeps it behind the earlier copies for that endpoint.
   const isBehind = message.orderingKey !== null && found.length > 1 && concerned.length > 0;
-  if (concerned.length > 1 || isBehind) return { id, endpointKeys: concerned.map(({ key }) => key) };
+  if (concerned.length > 1 || isBehind) {
+    return {
+      id,
+      endpointKeys: concerned.map(({ key }) => key),
+      webhookIds: concerned.map(({ row }) => row.id),
+    };
+  }
   const [only] = concerned;
   const isDecided = only !== undefined && event.of(only) === 'accepted';
   if (isDecided) return toEndpoint(id, only, payload.body, message);
   // The row of the message, or its event_types, may be newer than the last read.
   if (registry.asOf < message.receivedAt) return localFault(id, message, 'REGISTRY_STALE');
-  if (only !== undefined) return undeliverable(id, only.key, 'malformed', whyUndecided(payload, only));
+  if (only !== undefined)
+    return undeliverable(id, identityOf(only), 'malformed', whyUndecided(payload, only));
   return first === undefined
-    ? undeliverable(id, endpointKeyIn(message), 'unroutable', whyUnroutable(message))
+    ? undeliverable(id, identityIn(message), 'unroutable', whyUnroutable(message))
     : filtered(id, first, event.types);
 }
 
 /** A parked copy belongs to the endpoint of its parked queue. */
 function endpointsOf(message: Message, registry: Registry): readonly Endpoint[] {
   if (!hasParkedEndpoint(message)) return registry.find(message.subject);
-  const endpoint = registry.byQueueKey(endpointKeyIn(message));
+  const endpoint = registry.byQueueKey(endpointKeyIn(message), message.webhookId);
   return endpoint === undefined ? [] : [endpoint];
 }
 
@@ -123,14 +141,27 @@ function endpointKeyIn({ parkedEndpointKey }: Message): string {
   return parkedEndpointKey ?? NO_ENDPOINT_KEY;
 }
 
-function filtered(id: string, { key }: Endpoint, types: readonly string[]): Undeliverable {
+/** How an endpoint is identified: by its row, and for older workers by its key. */
+type Identity = Pick<Undeliverable, 'endpointKey' | 'webhookId'>;
+
+const NO_ENDPOINT: Identity = { endpointKey: NO_ENDPOINT_KEY, webhookId: null };
+
+function identityOf({ key, row }: Endpoint): Identity {
+  return { endpointKey: key, webhookId: row.id };
+}
+
+function identityIn(message: Message): Identity {
+  return { endpointKey: endpointKeyIn(message), webhookId: message.webhookId };
+}
+
+function filtered(id: string, endpoint: Endpoint, types: readonly string[]): Undeliverable {
   const type = types.length === 0 ? 'no event type' : `the event type ${types.map(quoted).join(' or ')}`;
   const detail = `the message has ${type}, which no row that matches its subject has in its event_types`;
-  return { id, endpointKey: key, outcome: { kind: 'filtered', detail } };
+  return { id, ...identityOf(endpoint), outcome: { kind: 'filtered', detail } };
 }
 
 function localFault(id: string, message: Message, code: string): Undeliverable {
-  return { id, endpointKey: endpointKeyIn(message), outcome: { kind: 'localFault', code } };
+  return { id, ...identityIn(message), outcome: { kind: 'localFault', code } };
 }
 
 function toEndpoint(
@@ -139,17 +170,18 @@ function toEndpoint(
   data: Uint8Array,
   message: Message,
 ): Delivery | Undeliverable {
-  const { request, key } = endpoint;
-  if (request.kind === 'disabled') return undeliverable(id, key, 'disabled', request.detail);
+  const { request } = endpoint;
+  const identity = identityOf(endpoint);
+  if (request.kind === 'disabled') return undeliverable(id, identity, 'disabled', request.detail);
   // The row is wrong. Its messages wait until an operator mends it: the limits pause its parked queue until then.
   if (request.kind !== 'request')
-    return { id, endpointKey: key, outcome: { kind: 'held', detail: request.detail } };
+    return { id, ...identity, outcome: { kind: 'held', detail: request.detail } };
   const filled = fillRequest(request, id, data, message);
   if ('kind' in filled)
-    return undeliverable(id, key, 'malformed', `${nameOf(endpoint.row)}: ${filled.detail}`);
+    return undeliverable(id, identity, 'malformed', `${nameOf(endpoint.row)}: ${filled.detail}`);
   const { target, body } = filled;
   const headers = completeHeaders(request.headers, message, body !== null);
-  if ('kind' in headers) return undeliverable(id, key, 'malformed', headers.detail);
+  if ('kind' in headers) return undeliverable(id, identity, 'malformed', headers.detail);
   return { id, target, method: request.method, headers, body, endpoint };
 }
 
@@ -170,9 +202,9 @@ function whyUnroutable(message: Message): string {
 
 function undeliverable(
   id: string,
-  endpointKey: string,
+  identity: Identity,
   reason: UndeliverableReason,
   detail: string,
 ): Undeliverable {
-  return { id, endpointKey, outcome: { kind: 'undeliverable', reason, detail } };
+  return { id, ...identity, outcome: { kind: 'undeliverable', reason, detail } };
 }

@@ -7,6 +7,7 @@ import type { Disposition } from '../core/retry/disposition.ts';
 import { type DeadLetterReason, deadLetterDetail, type Verdict } from '../core/retry/verdict.ts';
 import { scheduledKeyFor } from '../core/scheduled-queue.ts';
 import type { Message } from './message.ts';
+import type { FanOut } from './resolve.ts';
 
 /**
  * How long a message waits that could not be parked and could not be held either, in milliseconds. Doubled with every delivery by
@@ -20,13 +21,20 @@ const DEAD_LETTER_RETRY_MS = 5000;
 const MAX_NAK_MS = 30 * 86_400_000;
 
 /** Which delivery a message is, or will be. */
-export type DeliveryKey = { readonly id: string; readonly endpointKey: string };
+export type DeliveryKey = {
+  readonly id: string;
+  readonly endpointKey: string;
+  /** `webhook_id` of the row of `rule_webhooks`; null: there is none, or it is not known. */
+  readonly webhookId: number | null;
+};
 
 /** A copy of a message for one queue. */
 export type Copy = {
   readonly deliveryId: string;
   /** Key of the queue: of the endpoint's key and the class of the message, or of a minute or day. */
   readonly endpointKey: string;
+  /** `webhook_id` of the row of `rule_webhooks`; null: there is none, or it is not known. */
+  readonly webhookId: number | null;
   /** Attempts made so far. */
   readonly attempts: number;
   /** Milliseconds since 1970; null: it may be sent at once. */
@@ -109,10 +117,11 @@ export class Settler<M extends Message> {
   }
 
   /** Copies a message of which no attempt was made for each of these endpoints: each copy is a delivery of its own. */
-  fanOut(message: M, id: string, endpointKeys: readonly string[]): Promise<Disposition> {
-    const copies = endpointKeys.map((endpointKey) => ({
+  fanOut(message: M, { id, endpointKeys, webhookIds }: FanOut): Promise<Disposition> {
+    const copies = endpointKeys.map((endpointKey, index) => ({
       deliveryId: id,
       endpointKey,
+      webhookId: webhookIds[index]!,
       attempts: 0,
       notBefore: null,
     }));
@@ -121,7 +130,7 @@ export class Settler<M extends Message> {
 
   async #retry(
     message: M,
-    { id, endpointKey }: DeliveryKey,
+    { id, endpointKey, webhookId }: DeliveryKey,
     { outcome }: Attempt,
     verdict: Extract<Verdict, { kind: 'retry' }>,
   ): Promise<Disposition> {
@@ -129,7 +138,13 @@ export class Settler<M extends Message> {
     if (verdict.retryVia === 'park') {
       const attempts = attemptsMade(message.attemptNumber, outcome);
       const queue = parkedQueueKey(endpointKey, attempts);
-      const copy = { deliveryId: id, endpointKey: queue, attempts, notBefore: now() + verdict.delayMs };
+      const copy = {
+        deliveryId: id,
+        endpointKey: queue,
+        webhookId,
+        attempts,
+        notBefore: now() + verdict.delayMs,
+      };
       if (await effects.park(message, [copy])) return verdict;
     }
     effects.nak(message, verdict.delayMs);
@@ -198,7 +213,11 @@ export class Settler<M extends Message> {
       return this.#requeue(message, Math.min(MAX_NAK_MS, Math.max(0, verdict.dueAt - now())));
     // The copy has `notBefore` too, because older workers open every queue at once and read only `notBefore`.
     const endpointKey = scheduledKeyFor(verdict.dueAt, now());
-    const copy = { ...copyOf(message, { id, endpointKey }), endpointKey, notBefore: verdict.dueAt };
+    const copy = {
+      ...copyOf(message, { id, endpointKey, webhookId: null }),
+      endpointKey,
+      notBefore: verdict.dueAt,
+    };
     return this.#park(message, [copy], verdict);
   }
 
@@ -224,9 +243,15 @@ export class Settler<M extends Message> {
 }
 
 /** A copy that may be sent at once. */
-function copyOf({ attemptNumber }: Message, { id, endpointKey }: DeliveryKey): Copy {
+function copyOf({ attemptNumber }: Message, { id, endpointKey, webhookId }: DeliveryKey): Copy {
   const attempts = attemptNumber - 1;
-  return { deliveryId: id, endpointKey: parkedQueueKey(endpointKey, attempts), attempts, notBefore: null };
+  return {
+    deliveryId: id,
+    endpointKey: parkedQueueKey(endpointKey, attempts),
+    webhookId,
+    attempts,
+    notBefore: null,
+  };
 }
 
 function held(message: Message): Disposition {

@@ -16,7 +16,7 @@ import type { DeliverySteps } from './handle-message.ts';
 import type { Message } from './message.ts';
 import type { QueueReader } from './parked/queue-reader.ts';
 import type { WebhookRegistry } from './registry/webhook-registry.ts';
-import { endpointKeyOf, isUndeliverable, type Undeliverable } from './resolve.ts';
+import { endpointKeyOf, isUndeliverable, type Undeliverable, webhookIdOf } from './resolve.ts';
 import type { SettlementEffects, Settler } from './settler.ts';
 import { logAttempt, logFanOut } from './statistics/attempt-log.ts';
 import { DiscardLog } from './statistics/discard-log.ts';
@@ -100,7 +100,7 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
       const { id, endpointKeys } = fanOut;
       const obstacle = effects.copyObstacle(message);
       if (obstacle !== null) return tooLarge(id, endpointKeys.length, obstacle);
-      const disposition = await settler.fanOut(message, id, endpointKeys);
+      const disposition = await settler.fanOut(message, fanOut);
       if (isParked(disposition) && message.orderingKey === null)
         for (const key of endpointKeys) parkedQueues.onParked(key);
       logFanOut(log, message, fanOut, disposition);
@@ -118,7 +118,8 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
         }
         limits.pauseUntilRegistryIsRead(endpointKey);
       }
-      const disposition = await settler.settle(message, { id: delivery.id, endpointKey }, attempt, verdict);
+      const key = { id: delivery.id, endpointKey, webhookId: webhookIdOf(delivery) };
+      const disposition = await settler.settle(message, key, attempt, verdict);
       if (isParked(disposition))
         parkedQueues.onParked(parkedQueueKey(endpointKey, attemptsOfCopy(message, attempt, disposition)));
       if (disposition.kind === 'schedule') parkedQueues.onParked(scheduledKeyFor(disposition.dueAt, now()));
@@ -160,6 +161,7 @@ function tooLarge(id: string, endpoints: number, obstacle: string): Undeliverabl
   return {
     id,
     endpointKey: NO_ENDPOINT_KEY,
+    webhookId: null,
     outcome: { kind: 'undeliverable', reason: 'malformed', detail },
   };
 }

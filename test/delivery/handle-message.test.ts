@@ -28,6 +28,7 @@ const TWO_ROWS = new Registry(
 const TOO_LARGE: Undeliverable = {
   id: 'orders:1',
   endpointKey: 'none',
+  webhookId: null,
   outcome: { kind: 'undeliverable', reason: 'malformed', detail: 'too large' },
 };
 const OK: Outcome = { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null };

@@ -19,6 +19,7 @@ export function message(
     isRedeliveredCopy: false,
     isFirstDeliveryOfDelayed: false,
     parkedEndpointKey: null,
+    webhookId: null,
     orderingKey: null,
     receivedAt: 0,
     publishedAt: 1000,

@@ -21,6 +21,30 @@ function route(given: Parameters<typeof message>, ...rows: Partial<EndpointRow>[
   return resolve(parse(received), received, { registry: new Registry(rows.map(endpoint)), asOf: 1 });
 }
 
+describe('a copy for one of two rows whose keys have the same digits', () => {
+  const [one, other] = [4978, 16_399].map((id) => ({ id, name: `row-${id}` }));
+  const [copyOne, copyOther] = [one!, other!].map(({ id, name }) => ({
+    isParkedCopy: true,
+    parkedEndpointKey: endpoint({ id, name }).key,
+    webhookId: id,
+  }));
+  const nameOf = (routed: ReturnType<typeof route>) =>
+    'endpoint' in routed ? routed.endpoint?.row.name : 'none';
+
+  it('goes to its row, also after both were renamed', () => {
+    const renamed = [one!, other!].map(({ id }) => ({ id, name: `new-${id}` }));
+    expect(nameOf(route([{}, copyOne!], ...renamed))).toBe('new-4978');
+    expect(nameOf(route([{}, copyOther!], ...renamed))).toBe('new-16399');
+  });
+
+  it('never goes to the other row when its own is deleted', () => {
+    expect(route([{}, copyOne!], other!)).toMatchObject({
+      webhookId: 4978,
+      outcome: { kind: 'undeliverable', reason: 'unroutable' },
+    });
+  });
+});
+
 describe('a message without a URL', () => {
   it('is sent whole to the endpoint of its subject', () => {
     const row = { url: 'https://example.com/in?key=1', method: 'PUT', headers: { 'X-A': '1' } };

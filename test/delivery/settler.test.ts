@@ -6,7 +6,7 @@ import { Settler } from '../../src/delivery/settler.ts';
 import { message } from './messages.ts';
 
 const NOW = Date.parse('2027-01-31T12:00:00Z');
-const KEY = { id: 'orders:1', endpointKey: 'example-com-0a1b2c3d' };
+const KEY = { id: 'orders:1', endpointKey: 'example-com-0a1b2c3d', webhookId: 17 };
 const FAILED: Outcome = { kind: 'responded', status: 500, retryAfterMs: null, excerpt: '' };
 const NO_CAPACITY: Outcome = {
   kind: 'noCapacity',
@@ -33,9 +33,9 @@ function createSettler(fakes: Fakes = {}) {
       ack: () => void done.push('ack'),
       nak: (_, delayMs) => void done.push(`nak ${delayMs}`),
       async park(_, copies) {
-        for (const { endpointKey, attempts, notBefore } of copies)
+        for (const { endpointKey, webhookId, attempts, notBefore } of copies)
           done.push(
-            `park for ${endpointKey}, ${attempts} attempts${notBefore === null ? '' : `, in ${notBefore - NOW} ms`}`,
+            `park for ${endpointKey}${webhookId === null || webhookId === 17 ? '' : ` of row ${webhookId}`}, ${attempts} attempts${notBefore === null ? '' : `, in ${notBefore - NOW} ms`}`,
           );
         return fakes.isParked ?? true;
       },
@@ -197,16 +197,18 @@ describe('an ordered message', () => {
 });
 
 describe('a message for several endpoints', () => {
+  const FAN_OUT = { id: 'orders:1', endpointKeys: ['one', 'two'], webhookIds: [1, 2] };
+
   it('is copied for each endpoint, and each copy is a delivery without attempts', async () => {
     const { settler, done } = createSettler();
-    const disposition = await settler.fanOut(message({}, { attemptNumber: 4 }), 'orders:1', ['one', 'two']);
+    const disposition = await settler.fanOut(message({}, { attemptNumber: 4 }), FAN_OUT);
     expect(disposition).toEqual({ kind: 'park' });
-    expect(done).toEqual(['park for one, 0 attempts', 'park for two, 0 attempts']);
+    expect(done).toEqual(['park for one of row 1, 0 attempts', 'park for two of row 2, 0 attempts']);
   });
 
   it('is held as a whole if the parked stream refuses a copy', async () => {
     const { settler, done } = createSettler({ isParked: false, isHeld: true });
-    expect(await settler.fanOut(message({}), 'orders:1', ['one', 'two'])).toEqual({ kind: 'deferred' });
+    expect(await settler.fanOut(message({}), FAN_OUT)).toEqual({ kind: 'deferred' });
     expect(done.at(-1)).toBe('hold');
   });
 });

@@ -50,7 +50,7 @@ function createSteps(fakes: Fakes = {}) {
     },
     settler: {
       settle: async (_message, _key, _attempt, verdict) => fakes.disposition ?? verdict,
-      async fanOut(_message, _id, endpointKeys) {
+      async fanOut(_message, { endpointKeys }) {
         calls.push(`copied for ${endpointKeys.join(' and ')}`);
         return fakes.disposition ?? { kind: 'park' };
       },
@@ -100,6 +100,7 @@ const KEY = DELIVERY.target.endpointKey;
 const STALE: Undeliverable = {
   id: 'orders:1',
   endpointKey: 'none',
+  webhookId: null,
   outcome: { kind: 'localFault', code: 'REGISTRY_STALE' },
 };
 
@@ -234,7 +235,7 @@ describe('a message whose row may be newer than the registry', () => {
 });
 
 describe('a message for several endpoints', () => {
-  const fanOut: FanOut = { id: 'orders:1', endpointKeys: ['one', 'two'] };
+  const fanOut: FanOut = { id: 'orders:1', endpointKeys: ['one', 'two'], webhookIds: [1, 2] };
 
   it('is copied, counted once, and announced to the reader of each queue', async () => {
     const { steps, calls, counted } = createSteps();

@@ -89,6 +89,11 @@ export const NATS_HEADERS = {
     writtenBy: 'worker',
     meaning: 'The sequence of the message in that stream.',
   },
+  webhookId: {
+    name: 'Webhook-Endpoint-Id',
+    writtenBy: 'worker',
+    meaning: 'Of a parked copy for a row of `rule_webhooks`: its `webhook_id`.',
+  },
   publishedAt: {
     name: 'Webhook-First-Seen',
     writtenBy: 'worker',

@@ -8,6 +8,8 @@ export type CopySource = {
   /** Where the message was published. */
   readonly subject: string;
   readonly position: StreamPosition;
+  /** `webhook_id` of the row of `rule_webhooks` that the copy is for. Null: none, or a copy of a worker that did not store it. */
+  readonly webhookId: number | null;
   /** Attempts made before the message was parked. */
   readonly attempts: number;
   /** When the message was published, in milliseconds since 1970. Null if the copy does not tell. */
@@ -26,6 +28,7 @@ export function readCopySource(copy: MsgHdrs | undefined): CopySource | null {
   return {
     subject,
     position: { stream, streamCreatedAt, sequence },
+    webhookId: integer(copy?.get(Header.webhookId)),
     attempts: count(copy?.get(Header.attempts)) ?? 0,
     publishedAt: time(copy?.get(Header.publishedAt)),
     notBefore: time(copy?.get(Header.notBefore)),
@@ -43,6 +46,11 @@ function count(text: string | undefined): number | null {
   if (text === undefined || !/^\d+$/.test(text)) return null;
   const number = Number(text);
   return Number.isSafeInteger(number) ? number : null;
+}
+
+function integer(text: string | undefined): number | null {
+  const number = Number(text);
+  return text !== undefined && /^-?\d+$/.test(text) && Number.isSafeInteger(number) ? number : null;
 }
 
 function time(text: string | undefined): number | null {

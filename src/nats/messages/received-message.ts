@@ -45,6 +45,8 @@ export class ReceivedMessage {
   readonly isParkedCopy: boolean;
   /** The key of the endpoint whose queue held the copy. Null if the message is not one of our copies, or was scheduled. */
   readonly parkedEndpointKey: string | null;
+  /** `webhook_id` of the row of `rule_webhooks` that a copy is for. Null: none, or the copy does not tell. */
+  readonly webhookId: number | null;
   /**
    * The earliest time to send a parked copy, in milliseconds since 1970. Null: send it at once, or move it to another queue that
    * holds it until then.
@@ -92,6 +94,7 @@ export class ReceivedMessage {
     this.isParkedCopy = origin.isParkedCopy;
     this.orderingKey = origin.orderingKey;
     this.parkedEndpointKey = origin.parkedEndpointKey;
+    this.webhookId = origin.parkedEndpointKey === null ? null : (source?.webhookId ?? null);
     this.notBefore = origin.notBefore;
     this.deliveryCount = info.deliveryCount;
     // The first delivery of a scheduled copy makes no attempt: the worker naks the copy until its time.

@@ -9,6 +9,8 @@ import type { ReceivedMessage } from '../messages/received-message.ts';
 export type CopyHeaders = {
   readonly deliveryId: string;
   readonly endpointKey: string;
+  /** `webhook_id` of the row of `rule_webhooks`; null: the message has a URL of its own, or its row is not known. */
+  readonly webhookId: number | null;
   /** Attempts made so far. */
   readonly attempts: number;
   /** Milliseconds since 1970; null: it may be sent at once. */
@@ -39,6 +41,7 @@ export function copyHeaderBlock(
     `${Header.originalStreamCreated}: ${message.streamCreatedAt}\r\n` +
     `${Header.originalSequence}: ${message.sequence}\r\n` +
     `${Header.publishedAt}: ${new Date(message.publishedAt).toISOString()}\r\n`;
+  if (copy.webhookId !== null) block += `${Header.webhookId}: ${copy.webhookId}\r\n`;
   if (copy.notBefore !== null) {
     block += `${Header.notBefore}: ${new Date(copy.notBefore).toISOString()}\r\n`;
   }

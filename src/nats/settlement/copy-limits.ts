@@ -9,6 +9,7 @@ const MAX_HEADER_BYTES = 65_535;
 const LONGEST: CopyHeaders = {
   deliveryId: 'x'.repeat(255),
   endpointKey: 'x'.repeat(80),
+  webhookId: Number.MIN_SAFE_INTEGER,
   attempts: Number.MAX_SAFE_INTEGER,
   notBefore: 0,
 };

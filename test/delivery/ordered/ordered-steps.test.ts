@@ -13,6 +13,7 @@ const DELIVERY = { target: { endpointKey: 'shop' }, endpoint: {} } as unknown as
 const TOO_LARGE: Undeliverable = {
   id: 'orders:1',
   endpointKey: 'none',
+  webhookId: null,
   outcome: { kind: 'undeliverable', reason: 'malformed', detail: 'too large' },
 };
 
@@ -146,7 +147,7 @@ describe('an ordered message that only a peer may send', () => {
 });
 
 describe('an ordered message for several endpoints', () => {
-  const fanOut = { id: 'orders:1', endpointKeys: ['shop', 'bank'] };
+  const fanOut = { id: 'orders:1', endpointKeys: ['shop', 'bank'], webhookIds: [1, 2] };
 
   it('is copied into one ordered queue per endpoint', async () => {
     const { steps, calls, given } = createSteps();

@@ -10,7 +10,12 @@ function openLog() {
   const lines: { msg: string; error: string }[] = [];
   const discards = new DiscardLog(pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) }));
   const add = (detail: string, now = 0, endpointKey = 'orders-00000001') => {
-    const discarded: Undeliverable = { id: 'm-1', endpointKey, outcome: { kind: 'filtered', detail } };
+    const discarded: Undeliverable = {
+      id: 'm-1',
+      endpointKey,
+      webhookId: 1,
+      outcome: { kind: 'filtered', detail },
+    };
     discards.add(message({}), discarded, now);
   };
   return { lines, discards, add };

@@ -120,6 +120,16 @@ test('a parked copy is received as the message that was published', async () => 
   expect([copy.header('Webhook-Delivery-Id'), copy.header('Nats-Msg-Id')]).toEqual(['order-1', 'theirs']);
 });
 
+test('a copy names the row that it is for, and a published message cannot', async () => {
+  const { writer, main, openParked } = await startScene(client);
+  await publishRaw(client, ['Webhook-Endpoint-Id: 4'], Buffer.from('{}'));
+  const message = await main.next();
+  expect(message.webhookId).toBeNull();
+  await writer.park(message, parking({ webhookId: 4978 }));
+  const queue = await openParked();
+  expect((await queue.next()).webhookId).toBe(4978);
+});
+
 test('a message that is parked repeatedly keeps its headers and its size, and has one copy', async () => {
   const { writer, main, openParked, parkedCreated } = await startScene(client);
   await publishRaw(client, ['Nats-Msg-Id: theirs', 'X-Mine: a'], Buffer.from('{}'));

@@ -24,6 +24,7 @@ export const WANTED = { name: PARKED, sourceStream: STREAM, replicas: 1, ackWait
 export const parking = (more: Partial<CopyHeaders> = {}): CopyHeaders => ({
   deliveryId: 'order-1',
   endpointKey: KEY,
+  webhookId: null,
   attempts: 0,
   notBefore: null,
   ...more,

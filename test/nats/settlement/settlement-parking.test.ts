@@ -179,6 +179,7 @@ describe('a scheduled message', () => {
       }).park(message, {
         deliveryId: 'orders:1',
         endpointKey,
+        webhookId: null,
         attempts: 0,
         notBefore: null,
       });

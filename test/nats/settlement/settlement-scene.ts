@@ -96,7 +96,7 @@ export async function startSettling(
   const settle = (message: ReceivedMessage, verdict: Verdict, outcome = FAILED) =>
     settler.settle(
       message,
-      { id: 'orders:1', endpointKey: KEY },
+      { id: 'orders:1', endpointKey: KEY, webhookId: null },
       { outcome, startedAt: 0, durationMs: 1 },
       verdict,
     );
