@@ -63,6 +63,7 @@ export async function measureCase(
     const bulkSeconds = await bulkUsed(scene);
     say('  messages');
     await scene.fill(one);
+    await restored(one, scene);
     const { workerCpu } = await measure({
       name: one.name,
       queue: queueOf(one, scene),
@@ -145,6 +146,16 @@ async function bulkUsed(scene: RegistryScene): Promise<number> {
   const path = `/bulk/${performance.now()}`;
   await scene.pool.query('UPDATE rule_webhooks SET url = $1', [scene.probe.url + path]);
   return (await untilUsed(scene, 1, path)) / 1000;
+}
+
+/** Waits until the worker uses the URLs of the endpoint again: it reads rows in the order of their ids, so the last row tells. */
+async function restored({ rows }: RegistryCase, scene: RegistryScene): Promise<void> {
+  const { requests } = await scene.endpoint.totals();
+  await whenever(async () => {
+    await scene.publish(1, () => rows);
+    return (await scene.endpoint.totals()).requests > requests;
+  });
+  await whenever(scene.isSettled);
 }
 
 function sharesOf([worker, postgres]: readonly (number | null)[]): Shares {
