@@ -1,41 +1,73 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { MisbehavingEndpoint } from '../../src/receiver/misbehaving-endpoint.ts';
 import type { ChaosCase, Check } from './case.ts';
+import type { ChaosEndpoint } from './endpoint.ts';
+import { besideMisbehaving, type Flow, halfPoisoned, onSharedHost } from './flows.ts';
 import type { ChaosScene } from './scene.ts';
+import type { Verdict } from './verdict.ts';
 
 /** Long enough that unanswered attempts fill all slots, and short enough that they time out while the endpoint misbehaves. */
 const SETTINGS = { ATTEMPT_TIMEOUT_MS: '4000', ACK_WAIT_MS: '8000' };
 
+type Begin = (changing: ChaosEndpoint) => void;
+const misbehave: Begin = (changing) => changing.misbehave();
+
 /** The endpoint is healthy at first, misbehaves for some seconds, and recovers. Another endpoint is healthy all the time. */
-function beside(
-  what: string,
-  misbehavingPaths: readonly string[],
-  begin: (misbehaving: MisbehavingEndpoint) => void,
-): ChaosCase {
+function isolation(name: string, flows: readonly Flow[], check: ChaosCase['check'], begin: Begin): ChaosCase {
   return {
-    name: `endpoint that ${what}, beside a healthy endpoint`,
-    scene: { misbehavingPaths, settings: SETTINGS },
+    name,
+    scene: { flows, settings: SETTINGS },
+    isIsolation: true,
     injections: { forMs: [4500, 7000] },
     async inject({ load }, { forMs }) {
-      begin(load.misbehaving);
+      begin(load.changing);
       await wait(forMs);
-      load.misbehaving.recover();
+      load.changing.recover();
       return null;
     },
+    ...(check !== undefined && { check }),
   };
 }
 
-function endpointThat(what: string, ...misbehavingPaths: readonly string[]): ChaosCase {
-  return { ...beside(what, misbehavingPaths, (misbehaving) => misbehaving.misbehave()), check: wereFailed };
+function endpointThat(what: string, ...paths: readonly string[]): ChaosCase {
+  const name = `endpoint that ${what}, beside a healthy endpoint`;
+  return isolation(name, besideMisbehaving(...paths), wereFailed, misbehave);
 }
 
 /** The endpoint sends the status 200 and never completes its answer. The status alone makes the webhook delivered. */
 function endpointThatOnlySendsAStatus(what: string, path: string): ChaosCase {
-  return { ...beside(what, [path], (misbehaving) => misbehaving.misbehave()), check: wereSentOnce };
+  return { ...endpointThat(what, path), check: wereSentOnce };
+}
+
+function urlThat(what: string, path: string): ChaosCase {
+  return isolation(
+    `URL that ${what}, beside a healthy URL of the same host`,
+    onSharedHost(path),
+    wereFailed,
+    misbehave,
+  );
+}
+
+/** The endpoint never accepts the one half of the messages, and always accepts the other half. It does not recover. */
+function endpointPoisonedBy(what: string, misbehaviour: string): ChaosCase {
+  return {
+    name: `endpoint that ${what} half of its messages, and accepts the others`,
+    scene: {
+      flows: halfPoisoned(misbehaviour),
+      settings: { MAX_ATTEMPTS: '4', ATTEMPT_TIMEOUT_MS: '1000' },
+    },
+    isIsolation: true,
+    injections: { forMs: [8000, 10_000] },
+    async inject({ load }, { forMs }) {
+      load.changing.misbehave();
+      await wait(forMs);
+      return null;
+    },
+    check: hadTheirAttempts,
+  };
 }
 
 export const ENDPOINT_CASES: readonly ChaosCase[] = [
-  { ...endpointThat('hangs', '/hang'), short: true },
+  { ...endpointThat('hangs', '/hang'), short: true, large: true },
   endpointThat('sends a body without an end', '/flood/200', '/flood/500'),
   endpointThatOnlySendsAStatus('sends headers without an end', '/headers'),
   endpointThatOnlySendsAStatus('sends one byte at a time', '/drip'),
@@ -43,19 +75,33 @@ export const ENDPOINT_CASES: readonly ChaosCase[] = [
   endpointThat('answers with garbage', '/garbage'),
   endpointThatOnlySendsAStatus('closes the connection in the middle of its answer', '/cut'),
   endpointThat('answers 503', '/status/503'),
-  beside('refuses connections', ['/'], (misbehaving) => misbehaving.leave()),
+  isolation(
+    'endpoint that refuses connections, beside a healthy endpoint',
+    besideMisbehaving('/'),
+    undefined,
+    (changing) => changing.leave(),
+  ),
+  urlThat('answers 503', '/status/503'),
+  urlThat('hangs', '/hang'),
+  { ...endpointPoisonedBy('answers 500 to', '/status/500'), large: true },
+  endpointPoisonedBy('never answers', '/hang'),
 ];
 
 /** Without a failed request, the case has tested nothing. */
-async function wereFailed({ load }: ChaosScene): Promise<Check> {
-  const failed = load.misbehaving.requests.filter(({ answered }) => !answered).length;
-  return { holds: failed > 0, says: `${failed} requests failed, of ${load.misbehaving.requests.length}` };
+function wereFailed({ load }: ChaosScene): Check {
+  return { holds: load.failed() > 0, says: `${load.failed()} requests failed` };
 }
 
 /** Each webhook was sent once: its attempt did not count as a failure. */
-async function wereSentOnce({ load }: ChaosScene): Promise<Check> {
-  const { requests } = load.misbehaving;
-  const webhooks = new Set(requests.map(({ webhookId }) => webhookId)).size;
-  const holds = webhooks > 0 && requests.length === webhooks;
-  return { holds, says: `${requests.length} requests for ${webhooks} webhooks` };
+function wereSentOnce({ load }: ChaosScene, { doubled }: Verdict): Check {
+  return {
+    holds: load.failed() + doubled === 0,
+    says: `${load.failed()} requests failed, ${doubled} doubled`,
+  };
+}
+
+/** Each dead letter had all its attempts, and not one more. */
+function hadTheirAttempts(_: ChaosScene, { deadLetters, otherAttempts }: Verdict): Check {
+  const holds = deadLetters > 0 && otherAttempts === 0;
+  return { holds, says: `${otherAttempts} of ${deadLetters} dead letters had more or fewer attempts` };
 }

@@ -1,22 +1,28 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import {
-  type MisbehavingEndpoint,
-  startMisbehavingEndpoint,
-} from '../../src/receiver/misbehaving-endpoint.ts';
-import { startReceiver } from '../../src/receiver/receiver.ts';
+import { type ChaosEndpoint, startChaosEndpoint } from './endpoint.ts';
+import type { AcceptedMessage, EndpointRequest, Evidence, Measured } from './evidence.ts';
+import type { Flow } from './flows.ts';
 
-/** Stores one message. Resolves to true if NATS has confirmed it. */
-export type Publish = (id: string, url: string) => Promise<boolean>;
+/** A message to publish. */
+export type ChaosMessage = Pick<AcceptedMessage, 'id' | 'subject' | 'notBefore'> & {
+  readonly url: string;
+  readonly body: object;
+};
 
-/** Messages that are published during a fault, and endpoints that record them. Times are on the clock of `performance.now()`. */
+/** Stores one message. Resolves to the stream and the sequence of the PubAck; null if there was none. */
+export type Publish = (message: ChaosMessage) => Promise<Pick<AcceptedMessage, 'stream' | 'sequence'> | null>;
+
+/** Messages that are published during a fault, and the endpoints that get them. Everything is recorded as evidence. */
 export interface ChaosLoad {
-  /** The times of the requests to the healthy endpoint, in arrival order. */
+  /** When requests of healthy flows were answered with a 2xx, on the clock of `performance.now()`, in this order. */
   readonly arrivals: readonly number[];
-  /** The other endpoint. It is healthy until it is told to misbehave. */
-  readonly misbehaving: MisbehavingEndpoint;
-  /** Resolves when `more` requests have arrived at the healthy endpoint, or the time is over. */
+  /** The endpoint that changes. */
+  readonly changing: ChaosEndpoint;
+  /** Which p99 the messages count for that healthy flows publish from now on. During the `control`, other flows publish nothing. */
+  measure(measured: Measured | null): void;
+  /** Resolves when `more` messages of healthy flows have arrived, or the time is over. */
   arrived(more: number): Promise<void>;
-  /** Publishes `count` messages at once for the healthy endpoint. */
+  /** Publishes `count` messages of the first flow at once. */
   burst(count: number): Promise<void>;
   /** Publishes nothing more until `resume`. Resolves when NATS has confirmed or not confirmed every message. */
   quiet(): Promise<void>;
@@ -25,53 +31,91 @@ export interface ChaosLoad {
   accepted(): number;
   /** Messages that NATS has not confirmed. They may be stored or not. */
   refused(): number;
-  /** Ids of confirmed messages that have not arrived. */
-  missing(): string[];
-  /** Requests with an id that was answered with a 2xx before. */
-  doubled(): number;
+  /** Requests that were not answered with a 2xx. */
+  failed(): number;
+  /** Ids of confirmed messages that were not answered with a 2xx yet. */
+  unanswered(): ReadonlySet<string>;
+  /** Resolves when all requests are recorded. Safe to call twice. */
   stop(): Promise<void>;
 }
 
 export type ChaosLoadOptions = {
-  /** Paths of the misbehaving endpoint, used in turn. Empty: all messages go to the healthy endpoint. */
-  readonly misbehavingPaths: readonly string[];
+  readonly flows: readonly Flow[];
+  /** Messages per second of each flow. */
+  readonly rate: number;
+  /** MAX_ATTEMPTS of the workers. */
+  readonly maxAttempts: number;
+  readonly evidence: Pick<Evidence, 'accepted' | 'request'>;
   /** When all waits end, on the clock of `performance.now()`. */
   readonly givesUpAt: number;
 };
 
-/** Time between two messages for the same endpoint, in milliseconds. */
+/** Time between two ticks of the load, in milliseconds. */
 const EVERY_MS = 20;
-/** Response time of the healthy endpoint, in milliseconds. So some attempts are always in flight. */
-const ENDPOINT_MS = 200;
 const LOOK_EVERY_MS = 20;
+/** If a nats-server or a worker is lost, a scheduled message may be sent this much earlier, in milliseconds (docs/publishing.md). */
+const MAY_BE_EARLY_MS = 100;
+const ORDERED = 'webhooks.ordered.';
 
-export async function startChaosLoad(
-  publish: Publish,
-  { misbehavingPaths, givesUpAt }: ChaosLoadOptions,
-): Promise<ChaosLoad> {
-  const confirmed = new Set<string>();
-  /** How often each id has arrived at the healthy endpoint. */
-  const received = new Map<string, number>();
+export async function startChaosLoad(publish: Publish, options: ChaosLoadOptions): Promise<ChaosLoad> {
+  const { flows, rate, maxAttempts, evidence, givesUpAt } = options;
+  const answered = new Set<string>();
+  const unanswered = new Set<string>();
   const arrivals: number[] = [];
   const inFlight = new Set<Promise<void>>();
+  let confirmed = 0;
   let refused = 0;
+  let failed = 0;
   let published = 0;
   let ticks = 0;
+  let measured: Measured | null = null;
   let paused = false;
 
-  const healthy = await startReceiver({ keepBodyBytes: 0, delayMs: ENDPOINT_MS }, ({ webhookId = '' }) => {
-    arrivals.push(performance.now());
-    received.set(webhookId, (received.get(webhookId) ?? 0) + 1);
-  });
-  const misbehaving = await startMisbehavingEndpoint();
-  misbehaving.recover();
+  function onRequest(request: EndpointRequest): void {
+    evidence.request(request);
+    const { id, answer } = request;
+    if (answer === null || answer >= 300) failed++;
+    else {
+      answered.add(id);
+      unanswered.delete(id);
+      if (id.startsWith('healthy')) arrivals.push(performance.now());
+    }
+  }
+  const steady = await startChaosEndpoint(onRequest);
+  const changing = await startChaosEndpoint(onRequest);
 
-  function publishTo(url: string): void {
-    const id = `load-${++published}`;
-    const publishing = publish(id, url)
-      .then((isConfirmed) => {
-        if (isConfirmed) confirmed.add(id);
-        else refused++;
+  function publishTo(flow: Flow, turn: number): void {
+    const publishedAt = Date.now();
+    const endpoint = (flow.endpoint === 'steady' ? steady.url : changing.url) + inTurn(flow.paths, turn);
+    const subject = inTurn(flow.subjects, turn)!;
+    const deliverInMs = inTurn(flow.deliverInMs, turn);
+    const deliverAt = deliverInMs === undefined ? undefined : publishedAt + deliverInMs;
+    const message: ChaosMessage = {
+      id: `${flow.kind}-${++published}`,
+      subject,
+      url: endpoint,
+      body: flow.body,
+      ...(deliverAt !== undefined && { notBefore: deliverAt }),
+    };
+    const says = {
+      id: message.id,
+      subject,
+      publishedAt,
+      endpoints: [endpoint],
+      maxAttempts,
+      ...(deliverAt !== undefined && { notBefore: deliverAt - MAY_BE_EARLY_MS }),
+      ...(subject.startsWith(ORDERED) && { orderedBy: subject }),
+      ...(measured !== null && flow.kind === 'healthy' && { measured }),
+    };
+    const publishing = publish(message)
+      .then((pubAck) => {
+        if (pubAck === null) {
+          refused++;
+          return;
+        }
+        confirmed++;
+        evidence.accepted({ ...says, ...pubAck });
+        if (!answered.has(message.id)) unanswered.add(message.id);
       })
       .finally(() => inFlight.delete(publishing));
     inFlight.add(publishing);
@@ -79,49 +123,47 @@ export async function startChaosLoad(
 
   const timer = setInterval(() => {
     if (paused) return;
-    publishTo(healthy.url);
-    const path = misbehavingPaths[ticks++ % misbehavingPaths.length];
-    if (path !== undefined) publishTo(misbehaving.url + path);
+    for (let due = (rate * EVERY_MS) / 1000; due > 0; due--, ticks++) {
+      for (const flow of flows) if (flow.kind === 'healthy' || measured !== 'control') publishTo(flow, ticks);
+    }
   }, EVERY_MS);
 
-  /** How often each id was answered with a 2xx. */
-  function answered(): Map<string, number> {
-    const times = new Map(received);
-    for (const request of misbehaving.requests) {
-      if (request.answered) times.set(request.webhookId, (times.get(request.webhookId) ?? 0) + 1);
-    }
-    return times;
-  }
+  const quiet = async () => {
+    paused = true;
+    await Promise.all(inFlight);
+  };
 
   return {
     arrivals,
-    misbehaving,
+    changing,
+    measure(next) {
+      measured = next;
+    },
     async arrived(more) {
       const goal = arrivals.length + more;
       while (arrivals.length < goal && performance.now() < givesUpAt) await wait(LOOK_EVERY_MS);
     },
     async burst(count) {
-      for (let more = 0; more < count; more++) publishTo(healthy.url);
+      for (let more = 0; more < count; more++) publishTo(flows[0]!, more);
       await Promise.all(inFlight);
     },
-    async quiet() {
-      paused = true;
-      await Promise.all(inFlight);
-    },
+    quiet,
     resume() {
       paused = false;
     },
-    accepted: () => confirmed.size,
+    accepted: () => confirmed,
     refused: () => refused,
-    missing() {
-      const times = answered();
-      return [...confirmed].filter((id) => !times.has(id));
-    },
-    doubled: () => [...answered().values()].reduce((sum, times) => sum + times - 1, 0),
+    failed: () => failed,
+    unanswered: () => unanswered,
     async stop() {
       clearInterval(timer);
-      await Promise.all(inFlight);
-      await Promise.all([healthy.close(), misbehaving.close()]);
+      await quiet();
+      await Promise.all([steady.close(), changing.close()]);
     },
   };
+}
+
+/** The item whose turn it is. Undefined only if there are no items. */
+function inTurn<T>(items: readonly T[], turn: number): T | undefined {
+  return items[turn % items.length];
 }

@@ -11,6 +11,7 @@ export const NATS_CASES: readonly ChaosCase[] = [
   {
     name: 'nats-server killed (kill -9) and restarted',
     short: true,
+    large: true,
     injections: { times: [2, 4] },
     async inject({ nodes, restart }, { forMs }) {
       await nodes.get('n1')!.kill();

@@ -4,7 +4,7 @@ import { type Plannable, type PlanOptions, planOf } from './plan.ts';
 
 const FAULTS: readonly Plannable[] = [
   { name: 'one of three', short: true, injections: { times: [2, 4], among: 3, forMs: [100, 300] } },
-  { name: 'quick', injections: {} },
+  { name: 'quick', large: true, injections: {} },
 ];
 const ALL: PlanOptions = { short: false, only: '' };
 
@@ -33,6 +33,10 @@ describe('the plan of a seed', () => {
 
   it('has one injection per fault in the short run, and only its faults', () => {
     expect(planned(1, { ...ALL, short: true })).toEqual({ 'one of three': ['337, 1, 253'] });
+  });
+
+  it('has the same injections for a fault in the run with many messages, and only its faults', () => {
+    expect(planned(1, { ...ALL, large: true })).toEqual({ quick: planned(1).quick });
   });
 
   it('stays within the ranges', () => {

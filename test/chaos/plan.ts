@@ -29,10 +29,14 @@ export type Plannable = {
   readonly injections: InjectionRanges;
   /** True if the short run has this fault, with one injection. */
   readonly short?: boolean;
+  /** True if the run with many messages has this fault. */
+  readonly large?: boolean;
 };
 
 export type PlanOptions = {
   readonly short: boolean;
+  /** Only the faults of the run with many messages. @default false */
+  readonly large?: boolean;
   /** Only faults whose name contains this text. Empty: all faults. */
   readonly only: string;
 };
@@ -41,10 +45,11 @@ export type PlanOptions = {
 export function planOf<T extends Plannable>(
   seed: number,
   faults: readonly T[],
-  { short, only }: PlanOptions,
+  { short, large = false, only }: PlanOptions,
 ): { readonly fault: T; readonly injections: readonly Injection[] }[] {
   return faults
-    .filter((fault) => (fault.short === true || !short) && fault.name.includes(only))
+    .filter((fault) => (fault.short === true || !short) && (fault.large === true || !large))
+    .filter((fault) => fault.name.includes(only))
     .map((fault) => ({ fault, injections: injectionsOf(seed, fault).slice(0, short ? 1 : undefined) }));
 }
 

@@ -5,6 +5,7 @@ import { readConsumerStats } from '../../src/postgres/tables/consumer-stats-tabl
 import type { ChaosCase, Check } from './case.ts';
 import { STREAM } from './queue.ts';
 import type { ChaosScene } from './scene.ts';
+import type { Verdict } from './verdict.ts';
 
 /** The minimum of ATTEMPT_BUFFER_ROWS. */
 const BUFFER_ROWS = 1000;
@@ -58,21 +59,24 @@ export const POSTGRES_CASES: readonly ChaosCase[] = [
 ];
 
 /** No worker was killed. So each delivery is counted once, and each attempt is stored as a row or counted as dropped. */
-async function countsAddUp({ workers, database, load }: ChaosScene): Promise<Check> {
+async function countsAddUp(
+  { workers, database }: ChaosScene,
+  { accepted, delivered, doubled }: Verdict,
+): Promise<Check> {
   await Promise.all(workers.map((worker) => worker.terminate()));
   return withDatabase(database!.url, async (pool) => {
     const stats = await readConsumerStats(pool, STREAM);
     const sum = (column: 'acknowledged' | 'attempts' | 'rowsDropped') =>
       stats.reduce((total, row) => total + row[column], 0);
     const rows = await countAttempts(pool);
-    const delivered = load.accepted() - load.missing().length + load.doubled();
+    const deliveries = delivered + doubled;
     return {
       holds:
-        sum('acknowledged') === delivered &&
+        sum('acknowledged') === deliveries &&
         sum('attempts') === rows + sum('rowsDropped') &&
-        (load.accepted() < BURST || sum('rowsDropped') > 0),
+        (accepted < BURST || sum('rowsDropped') > 0),
       says:
-        `rule_nats_consumer_stats counts ${sum('acknowledged')} of ${delivered} deliveries; ` +
+        `rule_nats_consumer_stats counts ${sum('acknowledged')} of ${deliveries} deliveries; ` +
         `${rows} rows of attempts and ${sum('rowsDropped')} dropped make ${sum('attempts')} attempts`,
     };
   });

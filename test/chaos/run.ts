@@ -1,10 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ChaosLoad } from './load.ts';
 import type { Injection } from './plan.ts';
+import type { ChaosQueue } from './queue.ts';
 
 /** A fault under load. */
 export type Fault = {
-  readonly name: string;
   readonly injections: readonly Injection[];
   /**
    * Injects the fault and cures it. Resolves to the time of the cure, on the clock of `performance.now()`; null if
@@ -13,28 +13,15 @@ export type Fault = {
   inject(injection: Injection): Promise<number | null>;
   /** Cures, after the last injection, everything that the injections have left broken. */
   recover(): void;
+  /** How long healthy flows publish alone before the first injection, in milliseconds. 0: no delivery times are compared. */
+  readonly controlMs: number;
+  /** The injections are repeated until NATS has confirmed this many messages. 0: each is injected once. */
+  readonly messages: number;
+  /** True if messages get lost, so that nothing waits for them. */
+  readonly losesMessages: boolean;
 };
 
-/** The queues of the workers in NATS. */
-export interface ChaosQueue {
-  /** Messages that wait for a worker, a retry or capacity; null if NATS does not answer now. */
-  waiting(): Promise<number | null>;
-  /** Ids of the dead letters so far. */
-  deadLetters(): Promise<ReadonlySet<string>>;
-}
-
 export type ChaosMeasurement = {
-  readonly name: string;
-  /** Messages that NATS confirmed. */
-  readonly accepted: number;
-  /** Accepted messages that were answered with a 2xx. */
-  readonly delivered: number;
-  /** Accepted messages that became dead letters instead. */
-  readonly deadLettered: number;
-  /** Accepted messages that are neither. */
-  readonly lost: number;
-  /** Requests for messages that were answered with a 2xx before. */
-  readonly doubled: number;
   /**
    * Time from the cure to the first delivery after the longest pause, in milliseconds. Without a cure, the longest pause
    * itself.
@@ -49,6 +36,8 @@ const DELIVERIES_BETWEEN = 25;
 /** A busy machine causes shorter pauses, in milliseconds. */
 const PAUSE_MS = 200;
 const LOOK_EVERY_MS = 100;
+/** If messages get lost: after so many looks at empty queues, no message comes any more. */
+const EMPTY_LOOKS = 10;
 
 /** @param givesUpAt When missing messages count as lost, on the clock of `performance.now()`. */
 export async function measureChaos(
@@ -59,40 +48,52 @@ export async function measureChaos(
 ): Promise<ChaosMeasurement> {
   let recoveryMs = 0;
   await load.arrived(DELIVERIES_BETWEEN);
-  for (const injection of fault.injections) {
-    await wait(injection.afterMs);
-    const startedAt = performance.now();
-    const curedAt = await fault.inject(injection);
-    await load.arrived(DELIVERIES_BETWEEN);
-    recoveryMs = Math.max(recoveryMs, recoveryOf(load.arrivals, startedAt, curedAt));
-  }
+  if (fault.controlMs > 0) await control(load, fault.controlMs);
+  do {
+    for (const injection of fault.injections) {
+      await wait(injection.afterMs);
+      const startedAt = performance.now();
+      if (fault.controlMs > 0) load.measure('beside');
+      const curedAt = await fault.inject(injection);
+      load.measure(null);
+      await load.arrived(DELIVERIES_BETWEEN);
+      recoveryMs = Math.max(recoveryMs, recoveryOf(load.arrivals, startedAt, curedAt));
+    }
+  } while (load.accepted() < fault.messages && performance.now() < givesUpAt);
   fault.recover();
-  const settled = await settle(load, queue, givesUpAt);
-  const lost = settled.missing.length;
-  return {
-    name: fault.name,
-    accepted: load.accepted(),
-    delivered: load.accepted() - lost - settled.deadLettered,
-    deadLettered: settled.deadLettered,
-    lost,
-    doubled: load.doubled(),
-    recoveryMs,
-    outOfTime: settled.outOfTime,
-  };
+  const outOfTime = await settle(load, queue, givesUpAt, fault);
+  return { recoveryMs, outOfTime };
 }
 
-/** Publishes no more, and waits until every message is settled. NATS redelivers the messages of killed workers in this time. */
-export async function settle(load: ChaosLoad, queue: ChaosQueue, givesUpAt: number) {
+/** Measures the delivery times at the healthy endpoint without the other one. */
+async function control(load: ChaosLoad, forMs: number): Promise<void> {
+  load.measure('control');
+  await wait(forMs);
+  load.measure(null);
+  await load.arrived(DELIVERIES_BETWEEN);
+}
+
+/**
+ * Publishes no more, and waits until every message is settled. NATS redelivers the messages of killed workers in this time.
+ *
+ * @returns Why the time was over too early; null if it was not.
+ */
+export async function settle(
+  load: ChaosLoad,
+  queue: ChaosQueue,
+  givesUpAt: number,
+  { losesMessages }: Pick<Fault, 'losesMessages'>,
+): Promise<string | null> {
   await load.quiet();
+  let emptyLooks = 0;
   for (;;) {
     const waiting = await queue.waiting();
     const deadLetters = await queue.deadLetters();
-    const unanswered = load.missing();
-    const missing = unanswered.filter((id) => !deadLetters.has(id));
-    const deadLettered = unanswered.length - missing.length;
-    const isOver = performance.now() > givesUpAt;
-    const outOfTime = isOver ? `${waiting ?? 'an unknown number of'} messages still wait` : null;
-    if ((waiting === 0 && missing.length === 0) || isOver) return { missing, deadLettered, outOfTime };
+    const missing = [...load.unanswered()].filter((id) => !deadLetters.has(id)).length;
+    emptyLooks = waiting === 0 ? emptyLooks + 1 : 0;
+    if (waiting === 0 && (missing === 0 || (losesMessages && emptyLooks >= EMPTY_LOOKS))) return null;
+    if (performance.now() > givesUpAt)
+      return `${waiting ?? 'an unknown number of'} messages still wait, ${missing} are missing`;
     await wait(LOOK_EVERY_MS);
   }
 }

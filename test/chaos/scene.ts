@@ -1,12 +1,15 @@
 import { join } from 'node:path';
+import { Header } from '../../src/core/message/nats-headers.ts';
 import type { NatsClient } from '../../src/nats/connection/client.ts';
 import { connectToNats } from '../../src/nats/connection/connection.ts';
 import { createPublisher } from '../../src/nats/publishing/publisher.ts';
 import { ensureStream } from '../../src/nats/streams/stream.ts';
 import { defaultWebhookStream } from '../../src/nats/streams/stream-config.ts';
-import { type ChaosLoad, startChaosLoad } from './load.ts';
-import { chaosQueue, STREAM } from './queue.ts';
-import { type ChaosQueue, settle } from './run.ts';
+import { type Evidence, openEvidence } from './evidence.ts';
+import { type Flow, healthyOnly } from './flows.ts';
+import { type ChaosLoad, type ChaosMessage, startChaosLoad } from './load.ts';
+import { type ChaosQueue, chaosQueue, STREAM } from './queue.ts';
+import { settle } from './run.ts';
 import {
   type ChaosDatabase,
   type ChaosServers,
@@ -14,7 +17,7 @@ import {
   startChaosDatabase,
   startChaosNats,
 } from './servers.ts';
-import { type ChaosWorker, makeWorker, type WorkerSettings } from './workers.ts';
+import { type ChaosWorker, makeWorker, type WorkerSettings, workerSettings } from './workers.ts';
 
 /** How long the load tries to store a message, in milliseconds. A message without a confirmation does not count afterwards. */
 const PUBLISH_FOR_MS = 5000;
@@ -32,8 +35,10 @@ export type SceneOptions = {
   readonly database?: boolean;
   /** Further settings of the workers. */
   readonly settings?: WorkerSettings;
-  /** Paths of the misbehaving endpoint, which gets half of the messages. @default none: the healthy endpoint gets all */
-  readonly misbehavingPaths?: readonly string[];
+  /** What is published. @default all messages go to a healthy endpoint */
+  readonly flows?: readonly Flow[];
+  /** Modules that node loads before the program of the workers. @default none */
+  readonly workerImports?: readonly string[];
 };
 
 /** Real servers, two workers and a load, for one fault. */
@@ -41,6 +46,7 @@ export interface ChaosScene extends Omit<ChaosServers, 'url' | 'stop'> {
   readonly client: NatsClient;
   readonly load: ChaosLoad;
   readonly queue: ChaosQueue;
+  readonly evidence: Evidence;
   readonly workers: readonly ChaosWorker[];
   readonly database: ChaosDatabase | null;
   /** Rejects when a worker ends although nobody has stopped it. */
@@ -50,13 +56,22 @@ export interface ChaosScene extends Omit<ChaosServers, 'url' | 'stop'> {
   stop(): Promise<void>;
 }
 
-/** @param givesUpAt When all waits end, on the clock of `performance.now()`. */
+export type SceneRun = {
+  /** Messages per second of each flow. */
+  readonly rate: number;
+  /** The folder of the evidence. Undefined: a private one, which is removed. */
+  readonly keepIn: string | undefined;
+  /** When all waits end, on the clock of `performance.now()`. */
+  readonly givesUpAt: number;
+  readonly say: (line: string) => void;
+};
+
 export async function openChaosScene(
   options: SceneOptions,
-  givesUpAt: number,
-  say: (line: string) => void,
+  { rate, keepIn, givesUpAt, say }: SceneRun,
 ): Promise<ChaosScene> {
-  const { nodes = 1, config = '', settings = {}, misbehavingPaths = [] } = options;
+  const { nodes = 1, config = '', flows = healthyOnly, workerImports: imports = [] } = options;
+  const settings = workerSettings(options.settings ?? {});
   const folder = await privateFolder();
   const stops: (() => Promise<unknown>)[] = [folder.remove];
   const stop = async () => {
@@ -83,21 +98,28 @@ export async function openChaosScene(
         natsUrl: servers.url,
         databaseUrl: database?.url,
         settings,
+        imports,
         failed: fail,
       }),
     );
     stops.push(() => Promise.all(workers.map((worker) => worker.kill())));
     await Promise.race([Promise.all(workers.map((worker) => worker.start())), failed]);
     const publisher = createPublisher(client, { maxInFlight: 1000, retryForMs: PUBLISH_FOR_MS });
-    const publish = async (id: string, url: string) => {
-      const data = Buffer.from(JSON.stringify({ webhook_url: url }));
-      return 'stored' in (await publisher.publish('webhooks.load', data, { 'Nats-Msg-Id': id }));
+    const publish = async ({ id, subject, url, body, notBefore }: ChaosMessage) => {
+      const data = Buffer.from(JSON.stringify({ webhook_url: url, data: body }));
+      const result = await publisher.publish(subject, data, {
+        [Header.messageId]: id,
+        ...(notBefore !== undefined && { [Header.deliverAt]: new Date(notBefore).toISOString() }),
+      });
+      return 'stored' in result ? { stream: result.stored.stream, sequence: result.stored.sequence } : null;
     };
-    const load = await startChaosLoad(publish, { misbehavingPaths, givesUpAt });
+    const evidence = await openEvidence(keepIn ?? join(folder.path, 'evidence'));
+    const maxAttempts = Number(settings.MAX_ATTEMPTS);
+    const load = await startChaosLoad(publish, { flows, rate, maxAttempts, evidence, givesUpAt });
     stops.push(() => load.stop());
-    const queue = chaosQueue(client);
-    const settled = async () => void (await settle(load, queue, givesUpAt));
-    return { ...servers, client, load, queue, workers, database, failed, settled, stop };
+    const queue = chaosQueue(client, evidence);
+    const settled = async () => void (await settle(load, queue, givesUpAt, { losesMessages: false }));
+    return { ...servers, client, load, queue, evidence, workers, database, failed, settled, stop };
   } catch (error) {
     await stop();
     throw error;

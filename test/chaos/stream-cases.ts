@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { UserError } from '../../src/runtime/failure.ts';
 import { type ChaosCase, now } from './case.ts';
+import { besideMisbehaving } from './flows.ts';
 import type { Injection } from './plan.ts';
 import { DEAD_LETTERS, DURABLE, PARKED, STREAM } from './queue.ts';
 import type { ChaosScene } from './scene.ts';
@@ -45,7 +46,7 @@ export const STREAM_CASES: readonly ChaosCase[] = [
   },
   {
     name: 'dead-letter stream full, beside an endpoint that answers 410',
-    scene: { misbehavingPaths: ['/status/410'] },
+    scene: { flows: besideMisbehaving('/status/410') },
     injections: { forMs: [2000, 4000] },
     async inject(scene, injection) {
       await fillWhileMisbehaving(scene, injection, DEAD_LETTERS);
@@ -54,11 +55,11 @@ export const STREAM_CASES: readonly ChaosCase[] = [
   },
   {
     name: 'parked stream full, beside an endpoint that hangs',
-    scene: { misbehavingPaths: ['/hang'] },
+    scene: { flows: besideMisbehaving('/hang') },
     injections: { forMs: [4000, 6000] },
     async inject(scene, injection) {
       await fillWhileMisbehaving(scene, injection, PARKED);
-      scene.load.misbehaving.recover();
+      scene.load.changing.recover();
       return null;
     },
   },
@@ -67,7 +68,7 @@ export const STREAM_CASES: readonly ChaosCase[] = [
 /** Lets the endpoint misbehave, and limits the stream to a few messages for `forMs`. */
 async function fillWhileMisbehaving({ client, load }: ChaosScene, { forMs }: Injection, stream: string) {
   await client.manager.streams.update(stream, { max_msgs: LIMIT });
-  load.misbehaving.misbehave();
+  load.changing.misbehave();
   await wait(forMs);
   const { messages } = (await client.manager.streams.info(stream)).state;
   // If the stream was not full, the case has tested nothing.
@@ -75,7 +76,7 @@ async function fillWhileMisbehaving({ client, load }: ChaosScene, { forMs }: Inj
   await client.manager.streams.update(stream, { max_msgs: -1 });
 }
 
-async function wereRefused({ load }: ChaosScene) {
+function wereRefused({ load }: ChaosScene) {
   return {
     holds: load.refused() > 0,
     says: `${load.refused()} messages refused, and not counted as accepted`,

@@ -1,5 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type ChaosCase, now } from './case.ts';
+import { inOrder } from './flows.ts';
+import type { Injection } from './plan.ts';
+import type { ChaosScene } from './scene.ts';
 import type { ChaosWorker } from './workers.ts';
 import { ACK_WAIT_MS } from './workers.ts';
 
@@ -9,15 +12,9 @@ export const WORKER_CASES: readonly ChaosCase[] = [
   {
     name: 'workers killed (kill -9), one or both, and restarted',
     short: true,
+    large: true,
     injections: { times: [3, 5], among: WORKERS + 1, afterMs: [0, 1500] },
-    async inject({ workers }, { whom, forMs }) {
-      const victims = targetsOf(workers, whom);
-      await Promise.all(victims.map((victim) => victim.kill()));
-      await wait(forMs);
-      const curedAt = now();
-      await Promise.all(victims.map((victim) => victim.start()));
-      return victims.length === workers.length ? curedAt : null;
-    },
+    inject: killAndRestart,
   },
   {
     name: 'rolling restart of the workers (SIGTERM)',
@@ -41,7 +38,36 @@ export const WORKER_CASES: readonly ChaosCase[] = [
       return null;
     },
   },
+  {
+    name: 'ordered messages: workers killed, one or both, and restarted',
+    scene: { flows: inOrder },
+    injections: { times: [2, 4], among: WORKERS + 1, afterMs: [0, 1500] },
+    inject: killAndRestart,
+  },
+  {
+    name: 'a worker restarted without ALLOWED_PRIVATE_CIDRS, then with it',
+    scene: { database: true },
+    injections: { times: [1, 2], among: WORKERS, forMs: [3000, 6000] },
+    async inject({ workers }, { whom, forMs }) {
+      const worker = workers[whom]!;
+      await worker.terminate();
+      await worker.start({ ALLOWED_PRIVATE_CIDRS: '' });
+      await wait(forMs);
+      await worker.terminate();
+      await worker.start();
+      return null;
+    },
+  },
 ];
+
+async function killAndRestart({ workers }: ChaosScene, { whom, forMs }: Injection): Promise<number | null> {
+  const victims = targetsOf(workers, whom);
+  await Promise.all(victims.map((victim) => victim.kill()));
+  await wait(forMs);
+  const curedAt = now();
+  await Promise.all(victims.map((victim) => victim.start()));
+  return victims.length === workers.length ? curedAt : null;
+}
 
 /** One worker, or all workers if `whom` is the number of workers. */
 function targetsOf(workers: readonly ChaosWorker[], whom: number): readonly ChaosWorker[] {

@@ -26,8 +26,12 @@ const NO_DATABASE = 'postgresql://127.0.0.1:1/none';
 
 /** A worker that can be ended and started again. */
 export interface ChaosWorker {
-  /** Resolves when the worker has started. */
-  start(): Promise<void>;
+  /**
+   * Resolves when the worker has started.
+   *
+   * @param otherSettings These replace its own, until the next start.
+   */
+  start(otherSettings?: WorkerSettings): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
   /** SIGTERM. @throws {UserError} if the exit code is not 0. */
@@ -37,6 +41,11 @@ export interface ChaosWorker {
 }
 
 export type WorkerSettings = Readonly<Record<string, string>>;
+
+/** The settings of the workers of a scene, with its own ones. */
+export function workerSettings(own: WorkerSettings): WorkerSettings & Readonly<typeof SETTINGS> {
+  return { ...SETTINGS, ...own };
+}
 
 const MAIN = resolve('dist/main.js');
 /** Longer than a worker may take to stop. */
@@ -50,6 +59,8 @@ type WorkerOptions = {
   /** @default a URL where no server is */
   readonly databaseUrl: string | undefined;
   readonly settings: WorkerSettings;
+  /** Modules that node loads before the program. */
+  readonly imports: readonly string[];
   /** Called when the worker ends although nobody has stopped it. */
   readonly failed: (error: UserError) => void;
 };
@@ -69,17 +80,17 @@ export function makeWorker(options: WorkerOptions): ChaosWorker {
   }
 
   return {
-    async start() {
+    async start(otherSettings = {}) {
       const started = await startSupervised({
         command: process.execPath,
-        args: [MAIN, 'worker'],
+        args: [...options.imports.map((module) => `--import=${module}`), MAIN, 'worker'],
         env: environment(),
         settings: {
-          ...SETTINGS,
+          ...options.settings,
           NATS_URL: natsUrl,
           DATABASE_URL: databaseUrl,
           CONSUMER_NAME: name,
-          ...options.settings,
+          ...otherSettings,
         },
         logFile,
         stopSignal: 'SIGTERM',
