@@ -4,6 +4,7 @@ import type { ChaosEndpoint } from './endpoint.ts';
 import { besideMisbehaving, type Flow, halfPoisoned, onSharedHost } from './flows.ts';
 import type { ChaosScene } from './scene.ts';
 import type { Verdict } from './verdict.ts';
+import type { WorkerSettings } from './workers.ts';
 
 /** Long enough that unanswered attempts fill all slots, and short enough that they time out while the endpoint misbehaves. */
 const SETTINGS = { ATTEMPT_TIMEOUT_MS: '4000', ACK_WAIT_MS: '8000' };
@@ -48,12 +49,12 @@ function urlThat(what: string, path: string): ChaosCase {
 }
 
 /** The endpoint never accepts the one half of the messages, and always accepts the other half. It does not recover. */
-function endpointPoisonedBy(what: string, misbehaviour: string): ChaosCase {
+function endpointPoisonedBy(what: string, misbehaviour: string, settings: WorkerSettings = {}): ChaosCase {
   return {
     name: `endpoint that ${what} half of its messages, and accepts the others`,
     scene: {
       flows: halfPoisoned(misbehaviour),
-      settings: { MAX_ATTEMPTS: '4', ATTEMPT_TIMEOUT_MS: '1000' },
+      settings: { MAX_ATTEMPTS: '4', ATTEMPT_TIMEOUT_MS: '1000', ...settings },
     },
     isIsolation: true,
     injections: { forMs: [8000, 10_000] },
@@ -84,7 +85,8 @@ export const ENDPOINT_CASES: readonly ChaosCase[] = [
   urlThat('answers 503', '/status/503'),
   urlThat('hangs', '/hang'),
   { ...endpointPoisonedBy('answers 500 to', '/status/500'), large: true },
-  endpointPoisonedBy('never answers', '/hang'),
+  // The default: an eighth of the slots is for attempts without an answer, and each takes a second.
+  endpointPoisonedBy('never answers', '/hang', { CONCURRENCY: '256' }),
 ];
 
 /** Without a failed request, the case has tested nothing. */
