@@ -48,7 +48,7 @@ with an error if it does not, and if a message was lost, became a dead letter un
 or before its time; without --short also if the ratio is above 2 three times. About 10 minutes.
 
   chaos -- --seed 42 --only nats-server
-  chaos -- --messages 100000 --keep chaos-files
+  chaos -- --messages 100000 --keep .cache/chaos
 `,
   async run(args) {
     const { seed, seconds, only, short, messages, keep } = readFlags(args);

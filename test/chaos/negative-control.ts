@@ -7,7 +7,8 @@ import type { ChaosCase } from './case.ts';
 export const NEGATIVE_CONTROL: ChaosCase = {
   name: 'negative control: workers that ack before they send, killed (kill -9) and restarted',
   scene: { workerImports: [pathToFileURL(resolve('test/chaos/ack-first.mjs')).href] },
-  injections: {},
+  // Twice, so that a pause of a busy machine does not leave the workers without a request in flight.
+  injections: { times: [2, 2] },
   async inject({ workers }) {
     await Promise.all(workers.map((worker) => worker.kill()));
     await wait(200);

@@ -49,20 +49,23 @@ export async function measureChaos(
   let recoveryMs = 0;
   await load.arrived(DELIVERIES_BETWEEN);
   if (fault.controlMs > 0) await control(load, fault.controlMs);
-  do {
-    for (const injection of fault.injections) {
-      await wait(injection.afterMs);
-      const startedAt = performance.now();
-      if (fault.controlMs > 0) load.measure('beside');
-      const curedAt = await fault.inject(injection);
-      load.measure(null);
-      await load.arrived(DELIVERIES_BETWEEN);
-      recoveryMs = Math.max(recoveryMs, recoveryOf(load.arrivals, startedAt, curedAt));
-    }
-  } while (load.accepted() < fault.messages && performance.now() < givesUpAt);
+  const { injections, messages } = fault;
+  for (let done = 0; done < injections.length || load.accepted() < messages; done++) {
+    if (performance.now() > givesUpAt) break;
+    const injection = injections[done % injections.length]!;
+    await wait(injection.afterMs);
+    const startedAt = performance.now();
+    if (fault.controlMs > 0) load.measure('beside');
+    const curedAt = await fault.inject(injection);
+    load.measure(null);
+    await load.arrived(DELIVERIES_BETWEEN);
+    recoveryMs = Math.max(recoveryMs, recoveryOf(load.arrivals, startedAt, curedAt));
+  }
+  const confirmed = load.accepted();
+  const tooFew = confirmed < messages ? `NATS had confirmed ${confirmed} of ${messages} messages` : null;
   fault.recover();
-  const outOfTime = await settle(load, queue, givesUpAt, fault);
-  return { recoveryMs, outOfTime };
+  const unsettled = await settle(load, queue, givesUpAt, fault);
+  return { recoveryMs, outOfTime: unsettled ?? tooFew };
 }
 
 /** Measures the delivery times at the healthy endpoint without the other one. */
