@@ -44,8 +44,8 @@ the cure to the next delivery at the healthy endpoint, or the length of the paus
 time from publication to answer of 99 of 100 healthy messages, without and with the misbehaving endpoint, with the ratio.
 
 Beside the first faults, workers that ack before they send are killed: a negative control, whose losses the judge must find. Ends
-with an error if it does not, and if a message was lost, became a dead letter undeservedly, or arrived at a wrong endpoint, out of order
-or before its time; without --short also if the ratio is above 2 three times. About 10 minutes.
+with an error if it does not, and if a message was lost, became a dead letter undeservedly, or arrived at a wrong endpoint, out
+of order or before its time; without --short also if the ratio is above 2 three times. About 10 minutes.
 
   chaos -- --seed 42 --only nats-server
   chaos -- --messages 100000 --keep .cache/chaos
