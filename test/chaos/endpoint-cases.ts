@@ -49,12 +49,12 @@ function urlThat(what: string, path: string): ChaosCase {
 }
 
 /** The endpoint never accepts the one half of the messages, and always accepts the other half. It does not recover. */
-function endpointPoisonedBy(what: string, misbehaviour: string, settings: WorkerSettings = {}): ChaosCase {
+function endpointPoisonedBy(what: string, misbehaviour: string, settings: WorkerSettings): ChaosCase {
   return {
     name: `endpoint that ${what} half of its messages, and accepts the others`,
     scene: {
       flows: halfPoisoned(misbehaviour),
-      settings: { MAX_ATTEMPTS: '4', ATTEMPT_TIMEOUT_MS: '1000', ...settings },
+      settings: { MAX_ATTEMPTS: '4', ...settings },
     },
     isIsolation: true,
     injections: { forMs: [8000, 10_000] },
@@ -84,9 +84,16 @@ export const ENDPOINT_CASES: readonly ChaosCase[] = [
   ),
   urlThat('answers 503', '/status/503'),
   urlThat('hangs', '/hang'),
-  { ...endpointPoisonedBy('answers 500 to', '/status/500'), large: true },
+  // No attempt may time out, not even on a busy machine: each one must be a request that the endpoint refuses.
+  {
+    ...endpointPoisonedBy('answers 500 to', '/status/500', {
+      ATTEMPT_TIMEOUT_MS: '15000',
+      ACK_WAIT_MS: '30000',
+    }),
+    large: true,
+  },
   // The default: an eighth of the slots is for attempts without an answer, and each takes a second.
-  endpointPoisonedBy('never answers', '/hang', { CONCURRENCY: '256' }),
+  endpointPoisonedBy('never answers', '/hang', { ATTEMPT_TIMEOUT_MS: '1000', CONCURRENCY: '256' }),
 ];
 
 /** Without a failed request, the case has tested nothing. */
