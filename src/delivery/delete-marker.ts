@@ -13,7 +13,7 @@ import type { Undeliverable } from './resolve.ts';
 export function deleteMarker(message: Message): Undeliverable | null {
   const reason = message.header(Header.markerReason);
   if (reason === undefined) return null;
-  const about = { id: deliveryId(message), endpointKey: NO_ENDPOINT_KEY };
+  const about = { id: deliveryId(message), endpointKey: NO_ENDPOINT_KEY, webhookId: message.webhookId };
   if (message.data.length > 0) {
     const detail = `the NATS header ${Header.markerReason} says that this is a delete marker of NATS, but a delete marker has no body`;
     return { ...about, outcome: { kind: 'undeliverable', reason: 'malformed', detail } };

@@ -1,11 +1,11 @@
 import { hasTimeToLive } from '../core/message/time-to-live.ts';
-import { parkedQueueKey } from '../core/parked-queue-key.ts';
 import { NO_ENDPOINT_KEY } from '../core/request/target.ts';
 import { type Attempt, attemptsMade } from '../core/retry/attempt.ts';
 import { type BackoffOptions, backoff } from '../core/retry/backoff.ts';
 import type { Disposition } from '../core/retry/disposition.ts';
 import { type DeadLetterReason, deadLetterDetail, type Verdict } from '../core/retry/verdict.ts';
 import { scheduledKeyFor } from '../core/scheduled-queue.ts';
+import { type Copy, copiesFor, copyAfterAttempt, copyOf, type DeliveryKey } from './copies.ts';
 import type { Message } from './message.ts';
 import type { FanOut } from './resolve.ts';
 
@@ -19,27 +19,6 @@ const REQUEUE_BACKOFF: BackoffOptions = { initialMs: 2000, maxMs: 60_000, jitter
 const DEAD_LETTER_RETRY_MS = 5000;
 /** The longest delay of one nak, in milliseconds: a month. After it, a message that is due later is delivered and nak'd again. */
 const MAX_NAK_MS = 30 * 86_400_000;
-
-/** Which delivery a message is, or will be. */
-export type DeliveryKey = {
-  readonly id: string;
-  readonly endpointKey: string;
-  /** `webhook_id` of the row of `rule_webhooks`; null: there is none, or it is not known. */
-  readonly webhookId: number | null;
-};
-
-/** A copy of a message for one queue. */
-export type Copy = {
-  readonly deliveryId: string;
-  /** Key of the queue: of the endpoint's key and the class of the message, or of a minute or day. */
-  readonly endpointKey: string;
-  /** `webhook_id` of the row of `rule_webhooks`; null: there is none, or it is not known. */
-  readonly webhookId: number | null;
-  /** Attempts made so far. */
-  readonly attempts: number;
-  /** Milliseconds since 1970; null: it may be sent at once. */
-  readonly notBefore: number | null;
-};
 
 /** What is stored in a dead letter besides its message. */
 export type DeadLetterFacts = {
@@ -117,34 +96,19 @@ export class Settler<M extends Message> {
   }
 
   /** Copies a message of which no attempt was made for each of these endpoints: each copy is a delivery of its own. */
-  fanOut(message: M, { id, endpointKeys, webhookIds }: FanOut): Promise<Disposition> {
-    const copies = endpointKeys.map((endpointKey, index) => ({
-      deliveryId: id,
-      endpointKey,
-      webhookId: webhookIds[index]!,
-      attempts: 0,
-      notBefore: null,
-    }));
-    return this.#park(message, copies, { kind: 'park' });
+  fanOut(message: M, fanOut: FanOut): Promise<Disposition> {
+    return this.#park(message, copiesFor(fanOut), { kind: 'park' });
   }
 
   async #retry(
     message: M,
-    { id, endpointKey, webhookId }: DeliveryKey,
+    key: DeliveryKey,
     { outcome }: Attempt,
     verdict: Extract<Verdict, { kind: 'retry' }>,
   ): Promise<Disposition> {
     const { effects, now } = this.#options;
     if (verdict.retryVia === 'park') {
-      const attempts = attemptsMade(message.attemptNumber, outcome);
-      const queue = parkedQueueKey(endpointKey, attempts);
-      const copy = {
-        deliveryId: id,
-        endpointKey: queue,
-        webhookId,
-        attempts,
-        notBefore: now() + verdict.delayMs,
-      };
+      const copy = copyAfterAttempt(message, key, outcome, now() + verdict.delayMs);
       if (await effects.park(message, [copy])) return verdict;
     }
     effects.nak(message, verdict.delayMs);
@@ -153,10 +117,11 @@ export class Settler<M extends Message> {
 
   async #deadLetter(
     message: M,
-    { id, endpointKey }: DeliveryKey,
+    key: DeliveryKey,
     attempt: Attempt,
     verdict: Extract<Verdict, { kind: 'deadLetter' }>,
   ): Promise<Disposition> {
+    const { id, endpointKey } = key;
     const isStored = await this.#options.effects.deadLetter(message, {
       deliveryId: id,
       endpointKey,
@@ -167,27 +132,15 @@ export class Settler<M extends Message> {
     });
     if (isStored) return verdict;
     return (
-      (await this.#parkedBeforeItsEnd(message, { id, endpointKey }, attempt)) ??
-      this.#requeue(message, DEAD_LETTER_RETRY_MS)
+      (await this.#parkedBeforeItsEnd(message, key, attempt)) ?? this.#requeue(message, DEAD_LETTER_RETRY_MS)
     );
   }
 
   /** NATS removes a message with a Nats-TTL also while its dead letter cannot be stored. A copy of the message stays. */
-  async #parkedBeforeItsEnd(
-    message: M,
-    { id, endpointKey }: DeliveryKey,
-    { outcome }: Attempt,
-  ): Promise<Disposition | null> {
+  async #parkedBeforeItsEnd(message: M, key: DeliveryKey, { outcome }: Attempt): Promise<Disposition | null> {
     if (message.isParkedCopy || message.orderingKey !== null || !hasTimeToLive(message)) return null;
     const { effects, now } = this.#options;
-    const attempts = attemptsMade(message.attemptNumber, outcome);
-    const queue = parkedQueueKey(endpointKey, attempts);
-    const copy = {
-      deliveryId: id,
-      endpointKey: queue,
-      attempts,
-      notBefore: now() + DEAD_LETTER_RETRY_MS,
-    };
+    const copy = copyAfterAttempt(message, key, outcome, now() + DEAD_LETTER_RETRY_MS);
     return (await effects.park(message, [copy])) ? { kind: 'park' } : null;
   }
 
@@ -240,18 +193,6 @@ export class Settler<M extends Message> {
   #requeueDelayMs({ deliveryCount }: M): number {
     return Math.round(backoff(REQUEUE_BACKOFF, deliveryCount, this.#options.random()));
   }
-}
-
-/** A copy that may be sent at once. */
-function copyOf({ attemptNumber }: Message, { id, endpointKey, webhookId }: DeliveryKey): Copy {
-  const attempts = attemptNumber - 1;
-  return {
-    deliveryId: id,
-    endpointKey: parkedQueueKey(endpointKey, attempts),
-    webhookId,
-    attempts,
-    notBefore: null,
-  };
 }
 
 function held(message: Message): Disposition {

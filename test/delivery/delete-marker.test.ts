@@ -9,6 +9,7 @@ describe('a delete marker of NATS', () => {
     expect(deleteMarker(message('', { headers: MARKER }))).toEqual({
       id: expect.stringMatching(/^WEBHOOKS-.*-7$/),
       endpointKey: 'none',
+      webhookId: null,
       outcome: {
         kind: 'deleteMarker',
         detail:

@@ -47,7 +47,8 @@ it('Event types that are all different do not fill the log', () => {
 it('A delete marker is logged once for its reason, and the hint says what may be lost', () => {
   const { lines, discards } = openLog();
   const outcome = { kind: 'deleteMarker', detail: 'a delete marker (MaxAge)' } as const;
-  for (const id of ['m-1', 'm-2']) discards.add(message(''), { id, endpointKey: 'none', outcome }, 0);
+  for (const id of ['m-1', 'm-2'])
+    discards.add(message(''), { id, endpointKey: 'none', webhookId: null, outcome }, 0);
   expect(lines).toEqual([
     expect.objectContaining({ error: outcome.detail, hint: expect.stringContaining('a webhook is lost') }),
   ]);
