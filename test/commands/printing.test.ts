@@ -67,6 +67,7 @@ describe('stats', () => {
       endpoints: [],
       endpointsTotal: 0,
       differingSettings: [],
+      configuration: [],
       earlyEnds: [{ endpoint: null, attempts: 7, afterMs: 63_000 }],
       earlyEndsTotal: 1,
       problems: [expect.stringContaining('The group webhook-workers is not on the stream WEBHOOKS yet')],

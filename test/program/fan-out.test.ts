@@ -107,7 +107,7 @@ describe('a message for several endpoints', () => {
     expect([all.requests.length, orders.requests.length]).toEqual([3, 2]);
     expect(await deadLetterSubjects()).toEqual([]);
     expect((await outcomeOf(['stats'], scene.env)).stdout).toContain(
-      '1 discarded: rows match the subject, and none accepts the event type',
+      '1 discarded: no row accepts their event type, or they are delete markers of NATS',
     );
     expect(await scene.deliveryOf(discarded, 'discarded')).toMatchObject({ attempts: 0 });
     expect(logOf(worker).filter(({ msg }) => msg === 'delivery.discarded')).toMatchObject([
