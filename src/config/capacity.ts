@@ -28,15 +28,16 @@ export const capacity = {
   )({ default: undefined, desc: 'most requests per second to one endpoint, of all workers together' }),
 
   /**
-   * What counts as one endpoint for messages that name their URL: its `origin` (scheme, host and port), or the `url`
-   * without its query. Choose `url` if one host serves many endpoints that fail independently. All workers of a group must
-   * have the same value.
-   * @default origin. Env ENDPOINT_KEY.
+   * What counts as one endpoint for messages that name their URL. `origin`: scheme, host and port. `url`: the URL without its
+   * query. `auto`: the origin, and each URL that fails or hangs while other URLs of its origin succeed. Choose `origin` if a URL
+   * that fails must stop its whole host. Choose `url` if each URL needs limits of its own. All workers of a group must have the
+   * same value.
+   * @default auto. Env ENDPOINT_KEY.
    */
   ENDPOINT_KEY: str({
-    choices: ['origin', 'url'] as const,
-    default: 'origin',
-    desc: 'what counts as one endpoint: its `origin`, or its `url` without the query',
+    choices: ['auto', 'origin', 'url'] as const,
+    default: 'auto',
+    desc: 'what counts as one endpoint: its `origin`, its `url` without the query, or `auto`',
   }),
 
   /**

@@ -9,6 +9,7 @@ import {
   isUndeliverable,
   type RegistrySnapshot,
   resolve,
+  type TargetFor,
   type Undeliverable,
   webhookIdOf,
 } from './resolve.ts';
@@ -19,6 +20,7 @@ import {
  * once.
  *
  * @param registry Null while the rows of `rule_webhooks` have never been read.
+ * @param targetFor As for `resolve`.
  * @param now Milliseconds since 1970.
  */
 export function checkTiming(
@@ -26,6 +28,7 @@ export function checkTiming(
   window: DeliveryWindow,
   message: Message,
   registry: RegistrySnapshot | null,
+  targetFor: TargetFor,
   now: number,
 ): Undeliverable | null {
   if (parsed.kind === 'malformed' || parsed.kind === 'forbidden') return null;
@@ -39,7 +42,7 @@ export function checkTiming(
   const outcome = checkWindow(window, now, message.notBefore);
   if (outcome === null || outcome.kind === 'notDue') return outcome && { ...noEndpoint, outcome };
 
-  const intended = resolve(parsed, message, registry);
+  const intended = resolve(parsed, message, registry, targetFor);
   if (isFanOut(intended)) return { ...noEndpoint, outcome };
   if (!isUndeliverable(intended))
     return {

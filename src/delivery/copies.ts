@@ -9,6 +9,8 @@ export type DeliveryKey = {
   readonly endpointKey: string;
   /** `webhook_id` of the row of `rule_webhooks`; null: there is none, or it is not known. */
   readonly webhookId: number | null;
+  /** The key of the origin, if `endpointKey` is the one of a URL that is split off for a while. Absent: `endpointKey`. */
+  readonly lastingKey?: string;
 };
 
 /** A copy of a message for one queue. */
@@ -18,6 +20,8 @@ export type Copy = {
   readonly endpointKey: string;
   /** `webhook_id` of the row of `rule_webhooks`; null: there is none, or it is not known. */
   readonly webhookId: number | null;
+  /** The endpoint's key in the `Nats-Msg-Id` of the copy, if it is another one: a second copy must have the same id. */
+  readonly lastingKey?: string;
   /** Attempts made so far. */
   readonly attempts: number;
   /** Milliseconds since 1970; null: it may be sent at once. */
@@ -25,32 +29,30 @@ export type Copy = {
 };
 
 /** A copy that may be sent at once. */
-export function copyOf(
-  { attemptNumber }: Pick<Message, 'attemptNumber'>,
-  { id, endpointKey, webhookId }: DeliveryKey,
-): Copy {
-  const attempts = attemptNumber - 1;
-  return {
-    deliveryId: id,
-    endpointKey: parkedQueueKey(endpointKey, attempts),
-    webhookId,
-    attempts,
-    notBefore: null,
-  };
+export function copyOf({ attemptNumber }: Pick<Message, 'attemptNumber'>, key: DeliveryKey): Copy {
+  return copyWith(key, attemptNumber - 1, null);
 }
 
 /** A copy that counts the attempt that has just ended. @param notBefore Milliseconds since 1970. */
 export function copyAfterAttempt(
   { attemptNumber }: Pick<Message, 'attemptNumber'>,
-  { id, endpointKey, webhookId }: DeliveryKey,
+  key: DeliveryKey,
   outcome: Outcome,
   notBefore: number,
 ): Copy {
-  const attempts = attemptsMade(attemptNumber, outcome);
+  return copyWith(key, attemptsMade(attemptNumber, outcome), notBefore);
+}
+
+function copyWith(
+  { id, endpointKey, webhookId, lastingKey }: DeliveryKey,
+  attempts: number,
+  notBefore: number | null,
+): Copy {
   return {
     deliveryId: id,
     endpointKey: parkedQueueKey(endpointKey, attempts),
     webhookId,
+    ...(lastingKey !== undefined && { lastingKey }),
     attempts,
     notBefore,
   };

@@ -15,6 +15,7 @@ import {
   isUndeliverable,
   type RegistrySnapshot,
   resolve,
+  type TargetFor,
   type Undeliverable,
 } from './resolve.ts';
 
@@ -29,6 +30,8 @@ export interface DeliverySteps<M extends Message> {
   /** The last known rows of `rule_webhooks`; null while they have never been read. */
   registry(): RegistrySnapshot | null;
   parse(message: M): ParsedMessage;
+  /** Decides whether a URL in a message is an endpoint of its own now, or belongs to its origin. */
+  readonly targetFor: TargetFor;
   /**
    * Puts one copy per endpoint into the parked queues. Each copy is a delivery of its own.
    *
@@ -62,8 +65,8 @@ export async function handleMessage<M extends Message>(message: M, steps: Delive
   const registry = steps.registry();
   const routed =
     deleteMarker(message) ??
-    checkTiming(parsed, window, message, registry, steps.now()) ??
-    resolve(parsed, message, registry);
+    checkTiming(parsed, window, message, registry, steps.targetFor, steps.now()) ??
+    resolve(parsed, message, registry, steps.targetFor);
   const delivery = isFanOut(routed) ? await steps.fanOut(message, routed) : routed;
   if (delivery === null) return;
   const attempt = await attemptOnce(delivery, window, message, steps);

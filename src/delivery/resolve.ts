@@ -5,9 +5,10 @@ import type { Delivery } from '../core/message/delivery.ts';
 import { deliveryId } from '../core/message/delivery-id.ts';
 import type { BarePayload, ParsedMessage } from '../core/message/envelope.ts';
 import { completeHeaders, quoted } from '../core/request/headers.ts';
-import { NO_ENDPOINT_KEY } from '../core/request/target.ts';
+import { NO_ENDPOINT_KEY, type Target } from '../core/request/target.ts';
 import type { Outcome, UndeliverableReason } from '../core/retry/attempt.ts';
 import { lastToken } from '../core/subject.ts';
+import type { DeliveryKey } from './copies.ts';
 import { decideEvent, decideParkedEvent, whyUndecided } from './event-types.ts';
 import type { Message } from './message.ts';
 
@@ -51,6 +52,9 @@ export type RegistrySnapshot = {
   readonly asOf: number;
 };
 
+/** The target with the key of its endpoint now. `parkedKey`: of the parked queue that held the message; null: none. */
+export type TargetFor = (target: Target, parkedKey: string | null) => Target;
+
 export function isUndeliverable(routed: Delivery | Undeliverable): routed is Undeliverable {
   return 'outcome' in routed;
 }
@@ -67,20 +71,32 @@ export function endpointKeyOf(routed: Delivery | Undeliverable): string {
   return isUndeliverable(routed) ? routed.endpointKey : routed.target.endpointKey;
 }
 
+/** Which delivery it is, for the settlement. */
+export function deliveryKeyOf(routed: Delivery | Undeliverable): DeliveryKey {
+  const endpointKey = endpointKeyOf(routed);
+  const target = isUndeliverable(routed) ? routed.intended?.target : routed.target;
+  const originKey = target?.unit?.originKey;
+  const webhookId = webhookIdOf(routed);
+  return { id: routed.id, endpointKey, webhookId, ...(originKey !== undefined && { lastingKey: originKey }) };
+}
+
 /**
  * Finds the delivery id and the endpoint of a parsed message, or the endpoints of a fan-out.
  *
  * @param registry Null while the rows of `rule_webhooks` have never been read.
+ * @param targetFor For a message that names its URL.
  */
 export function resolve(
   parsed: ParsedMessage,
   message: Message,
   registry: RegistrySnapshot | null,
+  targetFor: TargetFor,
 ): Delivery | Undeliverable | FanOut {
   const id = deliveryId(message);
   switch (parsed.kind) {
     case 'envelope': {
-      const { target, method, headers, body } = parsed;
+      const { method, headers, body } = parsed;
+      const target = targetFor(parsed.target, message.parkedEndpointKey);
       return { id, target, method, headers, body, endpoint: null };
     }
     case 'bare':

@@ -121,10 +121,11 @@ export class Settler<M extends Message> {
     attempt: Attempt,
     verdict: Extract<Verdict, { kind: 'deadLetter' }>,
   ): Promise<Disposition> {
-    const { id, endpointKey } = key;
+    const { id, endpointKey, lastingKey = endpointKey } = key;
     const isStored = await this.#options.effects.deadLetter(message, {
       deliveryId: id,
-      endpointKey,
+      // A dead letter is stored once per key.
+      endpointKey: lastingKey,
       reason: verdict.reason,
       detail: deadLetterDetail(attempt, verdict),
       attempts: attemptsMade(message.attemptNumber, attempt.outcome),

@@ -16,7 +16,7 @@ import type { DeliverySteps } from './handle-message.ts';
 import type { Message } from './message.ts';
 import type { QueueReader } from './parked/queue-reader.ts';
 import type { WebhookRegistry } from './registry/webhook-registry.ts';
-import { endpointKeyOf, isUndeliverable, type Undeliverable, webhookIdOf } from './resolve.ts';
+import { deliveryKeyOf, endpointKeyOf, isUndeliverable, type Undeliverable } from './resolve.ts';
 import type { SettlementEffects, Settler } from './settler.ts';
 import { logAttempt, logFanOut } from './statistics/attempt-log.ts';
 import { DiscardLog } from './statistics/discard-log.ts';
@@ -46,7 +46,7 @@ export type StepsOptions<M extends Message> = {
   readonly effects: Pick<SettlementEffects<M>, 'copyObstacle'>;
   readonly settler: Pick<Settler<M>, 'settle' | 'fanOut' | 'hasRequeued'>;
   readonly parkedStream: ParkedStreamState;
-  readonly admission: Pick<Admission, 'admit' | 'isClosedFor'>;
+  readonly admission: Pick<Admission, 'admit' | 'isClosedFor' | 'targetFor'>;
   /** The queues of the parked stream: of endpoints, and of scheduled messages. */
   readonly parkedQueues: Pick<QueueReader<M>, 'onParked'>;
   readonly ackPending: Pick<AckPendingMonitor, 'isNearLimit' | 'onRetry'>;
@@ -73,6 +73,7 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
     parse: options.parse,
     send: options.send,
     registry: () => registry.snapshot,
+    targetFor: (target, parkedKey) => admission.targetFor(target, parkedKey),
 
     admit(message, { target }) {
       const fits = effects.copyObstacle(message) === null;
@@ -118,8 +119,7 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
         }
         limits.pauseUntilRegistryIsRead(endpointKey);
       }
-      const key = { id: delivery.id, endpointKey, webhookId: webhookIdOf(delivery) };
-      const disposition = await settler.settle(message, key, attempt, verdict);
+      const disposition = await settler.settle(message, deliveryKeyOf(delivery), attempt, verdict);
       if (isParked(disposition))
         parkedQueues.onParked(parkedQueueKey(endpointKey, attemptsOfCopy(message, attempt, disposition)));
       if (disposition.kind === 'schedule') parkedQueues.onParked(scheduledKeyFor(disposition.dueAt, now()));

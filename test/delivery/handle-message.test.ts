@@ -59,6 +59,7 @@ async function handle(given: Message, outcome: Outcome = OK, fakes: Fakes = {}) 
     policy: RETRIES,
     maxAgeMs: 0,
     parse: createMessageParser(),
+    targetFor: (target) => target,
     admit: (_message, delivery) => {
       steps.push(`admit ${delivery.target.endpointKey}`);
       const permit: Permit = {

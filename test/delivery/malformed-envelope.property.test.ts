@@ -42,6 +42,7 @@ async function handled(data: Uint8Array) {
     maxAgeMs: 0,
     registry: () => REGISTRY,
     parse,
+    targetFor: (target) => target,
     fanOut: async () => {
       seen.copies += 1;
       return null;

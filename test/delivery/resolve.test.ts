@@ -18,7 +18,12 @@ const parse = createMessageParser();
 
 function route(given: Parameters<typeof message>, ...rows: Partial<EndpointRow>[]) {
   const received = message(...given);
-  return resolve(parse(received), received, { registry: new Registry(rows.map(endpoint)), asOf: 1 });
+  return resolve(
+    parse(received),
+    received,
+    { registry: new Registry(rows.map(endpoint)), asOf: 1 },
+    (target) => target,
+  );
 }
 
 describe('a copy for one of two rows whose keys have the same digits', () => {
@@ -155,7 +160,9 @@ describe('a message without a URL', () => {
 
   it('waits if the rows have never been read', () => {
     const received = message({}, { subject: 'webhooks.orders' });
-    expect(resolve(parse(received), received, null)).toMatchObject({ outcome: { kind: 'localFault' } });
+    expect(resolve(parse(received), received, null, (target) => target)).toMatchObject({
+      outcome: { kind: 'localFault' },
+    });
   });
 
   it('goes to the endpoint of its parked queue, even if its subject matches other rows now', () => {
@@ -195,7 +202,7 @@ describe('a message without a URL', () => {
   ])('waits for newer rows if it came after the last read and no row %s', (_what, known) => {
     const rows = { registry: new Registry(known.map(endpoint)), asOf: 1 };
     const received = message({}, { subject: 'webhooks.orders', receivedAt: 2 });
-    expect(resolve(parse(received), received, rows)).toMatchObject({
+    expect(resolve(parse(received), received, rows, (target) => target)).toMatchObject({
       endpointKey: 'none',
       outcome: { kind: 'localFault', code: 'REGISTRY_STALE' },
     });
@@ -317,7 +324,9 @@ describe('a payload that is not JSON', () => {
   it('waits for newer rows if it came after the last read', () => {
     const received = message(BROKEN, { subject: 'webhooks.orders', receivedAt: 2 });
     const rows = { registry: new Registry([endpoint(ORDERS)]), asOf: 1 };
-    expect(resolve(parse(received), received, rows)).toMatchObject({ outcome: { code: 'REGISTRY_STALE' } });
+    expect(resolve(parse(received), received, rows, (target) => target)).toMatchObject({
+      outcome: { code: 'REGISTRY_STALE' },
+    });
   });
 });
 

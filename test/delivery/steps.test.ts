@@ -62,6 +62,7 @@ function createSteps(fakes: Fakes = {}) {
         kind: 'noCapacity',
         reason: `asked, parked copy ${isParkedCopy}, cannot park ${cannotPark}`,
       }),
+      targetFor: (target) => target,
       isClosedFor: () => fakes.isClosed ?? false,
     },
     parkedQueues: {
@@ -91,7 +92,7 @@ function createSteps(fakes: Fakes = {}) {
 }
 
 function deliveryOf(given: Message) {
-  const routed = resolve(createMessageParser()(given), given, null);
+  const routed = resolve(createMessageParser()(given), given, null, (target) => target);
   if (isFanOut(routed) || 'outcome' in routed) throw new Error('this message names its URL');
   return routed;
 }

@@ -19,6 +19,9 @@ export class AttemptInFlight {
   constructor(isRetry: boolean) {
     this.isRetry = isRetry;
   }
+
+  /** Called when the endpoint has been silent about the attempt for long, while it answers others. */
+  onHung(): void {}
 }
 
 /**
@@ -119,6 +122,7 @@ export class AttemptsInFlight {
         attempt.place = 'hung';
         this.#hung++;
         if (attempt.isRetry) this.#hungRetries++;
+        attempt.onHung();
       }
       attempt = next;
     }

@@ -44,7 +44,7 @@ export type FailedAttempt = {
  * Times in milliseconds, on the caller's clock.
  */
 export class CircuitBreaker {
-  readonly #run = new FailureRun();
+  readonly #run: FailureRun;
   /** Two halves of the time of the counts. */
   #current: Counts = { successes: 0, failures: 0 };
   #previous: Counts = { successes: 0, failures: 0 };
@@ -54,6 +54,11 @@ export class CircuitBreaker {
   #freshProbeAt = 0;
   /** When the breaker left the closed state. */
   #openSince = 0;
+
+  /** @param run What is known of the endpoint already. */
+  constructor(run = new FailureRun()) {
+    this.#run = run;
+  }
 
   isClosed(): boolean {
     return this.#openUntil === null;

@@ -2,8 +2,10 @@ import { type AttemptInFlight, AttemptsInFlight } from './attempts-in-flight.ts'
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { ConcurrencyWindow } from './concurrency-window.ts';
 import { type EndpointLimits, NO_LIMITS } from './endpoint-limits.ts';
+import type { FailureRun } from './failure-run.ts';
 import { isHostFailure, isSilence, type LimiterSignal } from './limiter-signal.ts';
 import { RateLimiter } from './rate-limiter.ts';
+import { ResponseTimes } from './response-times.ts';
 import type { SlotShare } from './slot-share.ts';
 
 export type LimiterOptions = {
@@ -22,10 +24,6 @@ export type AttemptKind = 'fresh' | 'parked' | 'retry';
 const INITIAL_WINDOW = 10;
 /** After this time without an attempt, the limiter forgets the window that the endpoint had reached. In milliseconds. */
 const IDLE_RESET_MS = 10_000;
-/** An endpoint is slow if its mean response time is at least this many times PARK_AFTER_MS. */
-const SLOW_FACTOR = 3;
-/** Weight of the newest response time in the mean. */
-const EWMA_WEIGHT = 0.1;
 /** Retries may use this share of a window and of a cap, and this one of the budget for hung attempts. First attempts may use all. */
 const RETRY_SHARE = { window: 1 / 2, hung: 1 / 4 };
 /** Interval between two extra attempts, in milliseconds. */
@@ -40,9 +38,9 @@ const EXTRA_EVERY_MS = 200;
  * and an attempt that the endpoint is silent about while it answers others leaves the window.
  */
 export class EndpointLimiter {
-  readonly breaker = new CircuitBreaker();
+  readonly breaker: CircuitBreaker;
   readonly window: ConcurrencyWindow;
-  readonly #options: LimiterOptions;
+  readonly #times: ResponseTimes;
   readonly #initialWindow: number;
   readonly #attempts = new AttemptsInFlight();
   #limits: EndpointLimits = NO_LIMITS;
@@ -56,10 +54,11 @@ export class EndpointLimiter {
   /** Since when the endpoint is silent: its last answer, or the start of a first attempt if none was in the window. */
   #silentSince = Number.NEGATIVE_INFINITY;
   #extraAt = Number.NEGATIVE_INFINITY;
-  #meanMs = 0;
 
-  constructor(options: LimiterOptions) {
-    this.#options = options;
+  /** @param run What is known of the endpoint already. */
+  constructor(options: LimiterOptions, run?: FailureRun) {
+    this.#times = new ResponseTimes(options.unresponsiveAfterMs);
+    this.breaker = new CircuitBreaker(run);
     this.#initialWindow = Math.max(INITIAL_WINDOW, Math.floor(options.slots / 16));
     this.window = new ConcurrencyWindow(this.#initialWindow, options.slots);
   }
@@ -157,12 +156,12 @@ export class EndpointLimiter {
 
   /** True if the endpoint responds slowly: a slot that it gets stays in use for long. */
   isSlow(): boolean {
-    return this.#meanMs >= SLOW_FACTOR * this.#options.unresponsiveAfterMs;
+    return this.#times.isSlow();
   }
 
   /** True if first attempts are in flight, and none was answered within the answer timeout. */
   isUnresponsive(now: number): boolean {
-    return this.#attempts.firstsInWindow > 0 && now - this.#silentSince > this.#answerTimeoutMs();
+    return this.#attempts.firstsInWindow > 0 && now - this.#silentSince > this.#times.answerTimeoutMs();
   }
 
   /** @param isExtra `mayStartExtra` allowed the attempt. */
@@ -195,16 +194,15 @@ export class EndpointLimiter {
       this.#silentSince = now;
     }
     if (signal === 'success') {
-      this.#meanMs =
-        this.#meanMs === 0 ? durationMs : this.#meanMs + EWMA_WEIGHT * (durationMs - this.#meanMs);
-      this.window.onSuccess(now, this.#answerTimeoutMs());
+      this.#times.add(durationMs);
+      this.window.onSuccess(now, this.#times.answerTimeoutMs());
       this.#isResponsive = true;
       this.#isStuck = false;
       this.breaker.onSuccess(number, now);
       return;
     }
     const isEvidence = !isRetry || isHostFailure(signal);
-    if (isEvidence && signal !== 'failure') this.window.onOverload(now, this.#answerTimeoutMs());
+    if (isEvidence && signal !== 'failure') this.window.onOverload(now, this.#times.answerTimeoutMs());
     const hung = this.#attempts.hungFirsts;
     const failed = { number, isProbe, isEvidence, durationMs, retryAfterMs, hung };
     this.breaker.onFailure(failed, now, random);
@@ -221,7 +219,7 @@ export class EndpointLimiter {
   /** Checks for hung attempts, and whether the endpoint became unresponsive. Call it regularly while attempts are in flight. */
   refresh(now: number): void {
     if (this.breaker.hasSucceeded && this.breaker.isClosed())
-      this.#attempts.moveHung(now - this.#answerTimeoutMs(), this.#answeredAt);
+      this.#attempts.moveHung(now - this.#times.answerTimeoutMs(), this.#answeredAt);
     if (!this.#isResponsive || !this.isUnresponsive(now)) return;
     this.#isResponsive = false;
     this.#isStuck = this.#attempts.inWindow > this.#initialWindow;
@@ -237,10 +235,6 @@ export class EndpointLimiter {
     if (this.#attempts.inWindow === 0 && share.firstAttempt)
       return Math.min(this.#initialWindow, Math.max(1, share.untested));
     return Math.min(this.#initialWindow, share.untested);
-  }
-
-  #answerTimeoutMs(): number {
-    return Math.max(this.#options.unresponsiveAfterMs, 2 * this.#meanMs);
   }
 
   #reset(): void {

@@ -24,8 +24,20 @@ export class FailureRun {
   /** Number of the success that started last. */
   #lastSuccess = Number.NEGATIVE_INFINITY;
 
+  /** @param mayHaveSucceeded Judge the endpoint as one that succeeded before, although no success was seen. */
+  constructor(mayHaveSucceeded = false) {
+    if (!mayHaveSucceeded) return;
+    this.#successes = 1;
+    this.#hasSucceeded = true;
+  }
+
   get hasSucceeded(): boolean {
     return this.#hasSucceeded;
+  }
+
+  /** Goes on with attempts that are numbered from 1 again. */
+  renumber(): void {
+    this.#lastSuccess = Number.NEGATIVE_INFINITY;
   }
 
   /** @param number Of the attempts in the order of their start. */

@@ -6,8 +6,11 @@ export type TargetResult = { readonly kind: 'target'; readonly target: Target } 
 /** Used in place of an endpoint key if there is no endpoint, or none is known yet. */
 export const NO_ENDPOINT_KEY = 'none';
 
-/** What counts as one endpoint: scheme, host and port; or the URL without its query. ENDPOINT_KEY. */
-export type EndpointKeyOf = 'origin' | 'url';
+/**
+ * What counts as one endpoint. `origin`: scheme, host and port. `url`: the URL without its query. `auto`: the origin, and each URL
+ * that fails while others of its origin succeed. ENDPOINT_KEY.
+ */
+export type EndpointKeyOf = 'auto' | 'origin' | 'url';
 
 /** With a hyphen and 8 hex digits the key stays under 80 characters. */
 const LONGEST_HOST_IN_KEY = 70;
@@ -59,17 +62,33 @@ export function parseTarget(text: string, field: string, keyOf: EndpointKeyOf = 
   }
   if (url.port === '0') return malformed(`${field} has port 0`);
   const path = url.pathname + url.search;
-  return {
-    kind: 'target',
-    target: {
-      href: url.origin + path,
-      origin: url.origin,
-      path,
-      hostname: url.hostname.replace(/^\[|\]$/g, ''),
-      port: url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port),
-      endpointKey: endpointKey(keyOf === 'url' ? url.origin + url.pathname : url.origin, url.hostname),
-    },
+  const parsed = {
+    href: url.origin + path,
+    origin: url.origin,
+    path,
+    hostname: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port),
   };
+  return { kind: 'target', target: keyedBy(parsed, keyOf, url.origin + url.pathname) };
+}
+
+/** @param url The URL without its query. Of a template: as it is written. */
+export function keyedBy(parsed: Omit<Target, 'endpointKey'>, keyOf: EndpointKeyOf, url: string): Target {
+  const key = endpointKey(keyOf === 'url' ? url : parsed.origin, parsed.hostname);
+  return keyOf === 'origin'
+    ? { ...parsed, endpointKey: key }
+    : { ...parsed, endpointKey: key, unit: { keyOf, url } };
+}
+
+/** The same target with the key of its URL. Only for a target with a `unit`. */
+export function ofUrl(target: Target, urlKey: string): Target {
+  const unit = { keyOf: 'url', url: target.unit!.url, originKey: target.endpointKey } as const;
+  return { ...target, endpointKey: urlKey, unit };
+}
+
+/** What the endpoint is called where it is shown: its origin, or its URL without the query. */
+export function endpointUrlOf({ origin, unit }: Target): string {
+  return unit?.keyOf === 'url' ? unit.url : origin;
 }
 
 /** The target with `query` (encoded, without a question mark) after its own query. */
@@ -97,6 +116,18 @@ export type Target = {
   readonly port: number;
   /** `<host>-<8 hex>`: names the endpoint in subjects, columns and logs. Has no dot. */
   readonly endpointKey: string;
+  /** Absent: the key is the one of the origin for good, or of a row. */
+  readonly unit?: TargetUnit;
+};
+
+/** Whether the endpoint is an origin or a URL. */
+export type TargetUnit = {
+  /** `url`: the key is the one of the URL. `auto`: it is the one of the origin, until the URL is split off. */
+  readonly keyOf: 'auto' | 'url';
+  /** The URL without its query. Of a template: as it is written. */
+  readonly url: string;
+  /** The key of the origin; absent: the URL was not split off. */
+  readonly originKey?: string;
 };
 
 export const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;

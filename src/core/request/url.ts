@@ -1,7 +1,7 @@
 import { JsonPaths } from '../json/paths.ts';
 import { LONGEST_FIELD, malformed } from './malformed.ts';
 import type { Target } from './target.ts';
-import { type EndpointKeyOf, endpointKey, parseTarget, type TargetResult } from './target.ts';
+import { type EndpointKeyOf, keyedBy, parseTarget, type TargetResult } from './target.ts';
 import { joined, type UrlTemplate } from './url-template.ts';
 
 /**
@@ -24,7 +24,7 @@ const BEFORE_PATH = /^(?:[^:/\\?#]*:)?[/\\]*[^/\\?#]*/;
  * Malformed if a placeholder is in scheme, host, port or userinfo: a payload must never choose the host.
  *
  * @param field How a `detail` names the URL.
- * @param keyOf What counts as one endpoint. With `url`, a template is one endpoint, not each URL that it is filled to.
+ * @param keyOf What counts as one endpoint. With `url` and `auto`, a template is one endpoint, not each URL that it is filled to.
  */
 export function parseUrl(
   text: string,
@@ -81,7 +81,6 @@ function templateOf(
   const placeholders = parts.filter((_, index) => index % 2 === 1).map((number) => written[Number(number)]!);
   const path = joined(literals, placeholders);
   const pathname = path.split('?', 1)[0]!;
-  const key = keyOf === 'url' ? endpointKey(marked.origin + pathname, marked.hostname) : marked.endpointKey;
   const open = new Map<number, string>();
   for (const [index, segment] of pathname.split('/').entries()) {
     const [first] = segment.match(PLACEHOLDER) ?? [];
@@ -89,7 +88,7 @@ function templateOf(
   }
   return {
     kind: 'template',
-    target: { ...marked, path, href: marked.origin + path, endpointKey: key },
+    target: keyedBy({ ...marked, path, href: marked.origin + path }, keyOf, marked.origin + pathname),
     field,
     literals,
     placeholders,

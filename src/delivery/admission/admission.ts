@@ -1,22 +1,23 @@
 import type { AttemptKind } from '../../core/capacity/endpoint-limiter.ts';
-import { signalOf } from '../../core/capacity/limiter-signal.ts';
+import { isHostFailure, type LimiterSignal, signalOf } from '../../core/capacity/limiter-signal.ts';
 import type { Target } from '../../core/request/target.ts';
 import type { Attempt } from '../../core/retry/attempt.ts';
 import { LazyTimer } from '../../runtime/lazy-timer.ts';
 import { noteOutcome } from './endpoint-status.ts';
 import { GrantedPermit, type PermitOwner } from './granted-permit.ts';
+import { NewestWaits } from './newest-waits.ts';
 import type { AdmissionOptions } from './options.ts';
 import { pullMore } from './parked-queue.ts';
 import { PermitRules, type Rejection } from './permit-rules.ts';
 import { SlotAccounting } from './slot-accounting.ts';
+import { SlotWaits, type SlotWaitsOptions } from './slot-waits.ts';
+import { SplitUrls } from './split-urls.ts';
 import {
   type AdmissionRequest,
-  isUnhealthy,
   kindOf,
   type Permit,
   type Rejected,
   type TrackedEndpoint,
-  type Waiter,
   waitersOf,
   waitingAt,
 } from './tracked-endpoint.ts';
@@ -29,7 +30,6 @@ const CHECK_EVERY_MS = 25;
  */
 const STALL_MS = 100;
 const STOPPING = 'this worker is stopping';
-const NO_ANSWER = 'the endpoint does not answer';
 
 /** Grants permits, so that one healthy endpoint gets nearly all slots, and an endpoint that hangs leaves slots to the others. */
 export class Admission implements PermitOwner {
@@ -41,8 +41,9 @@ export class Admission implements PermitOwner {
   readonly #busy = new Set<TrackedEndpoint>();
   readonly #slots: SlotAccounting;
   readonly #rules: PermitRules;
-  /** Messages that wait in their slots. */
-  waiting = 0;
+  readonly #newest: NewestWaits;
+  readonly #urls: SplitUrls;
+  readonly #waits: SlotWaits;
   #checkedAt = 0;
   readonly #timer: LazyTimer;
   #closed = false;
@@ -53,10 +54,30 @@ export class Admission implements PermitOwner {
     this.maxEndpoints = options.maxEndpoints;
     this.#slots = new SlotAccounting(options.slots);
     this.#rules = new PermitRules(options, this.#slots);
+    const rules = this.#rules;
+    const grant: SlotWaitsOptions['grant'] = (...given) => this.#grant(...given);
+    this.#waits = new SlotWaits({ rules, grant });
+    this.#newest = new NewestWaits({ rules, grant });
     this.#endpoints = new TrackedEndpoints(options, {
       isBusy: (endpoint) => this.#busy.has(endpoint),
       slots: this.#slots,
+      onEvicted: (endpoint) => this.#urls.onEvicted(endpoint),
     });
+    this.#urls = new SplitUrls(this.#endpoints, options.log);
+  }
+
+  /** Messages that wait in their slots. */
+  get waiting(): number {
+    return this.#waits.waiting + this.#newest.waiting;
+  }
+
+  /**
+   * The target with the key of its endpoint now: a URL in a message may be split off from its origin for a while.
+   *
+   * @param parkedKey Key of the endpoint whose parked queue held the message; null: none.
+   */
+  targetFor(target: Target, parkedKey: string | null): Target {
+    return this.#urls.targetFor(target, parkedKey, this.#options.clock.now());
   }
 
   /** Grants a permit, waits for one in the message's slot, or rejects. The caller parks a rejected message. */
@@ -64,45 +85,31 @@ export class Admission implements PermitOwner {
     const { cannotPark } = request;
     if (this.#closed) return { kind: 'noCapacity', reason: STOPPING };
     const now = this.#options.clock.now();
-    const endpoint = this.#endpoints.ensure(target.endpointKey, target.origin);
+    const endpoint = this.#endpoints.ensure(target);
     const kind = kindOf(request);
     const waiters = waitersOf(endpoint, kind);
     if (waiters.length === 0 && this.#rules.mayStart(endpoint, request, kind, now))
-      return this.#grant(endpoint, kind, now);
+      return this.#grant(endpoint, target, kind, now);
     if (kind === 'fresh' && this.#rules.mayStartExtra(endpoint, now))
-      return this.#grant(endpoint, kind, now, true);
+      return this.#grant(endpoint, target, kind, now, true);
     const held = { waiting: this.waiting, isAlone: this.#busy.size <= 1 };
     const awaitsProbe = this.#rules.mayAwaitProbe(endpoint, kind, now, held);
     if (!awaitsProbe && (!cannotPark || endpoint.limiter.limits.paused !== null)) {
       const rejection = this.#rules.rejection(endpoint, kind, now, held);
       if (rejection !== null) {
         const mayWait = kind === 'fresh' && this.#rules.mayAwaitExtra(endpoint, now);
-        return mayWait ? this.#awaitExtra(endpoint, rejection, now) : rejected(endpoint, rejection);
+        if (!mayWait) return rejected(endpoint, rejection);
+        this.#watch(endpoint);
+        return this.#newest.replace(endpoint, target, now, () => rejected(endpoint, rejection));
       }
     }
-    return new Promise((resolve) => {
-      waiters.push({ since: now, kind, cannotPark, awaitsProbe, resolve });
-      this.waiting++;
-      this.#watch(endpoint);
-    });
-  }
-
-  /**
-   * Only the message that arrived last waits for an extra attempt. An earlier one is parked, and has its turn there: among many
-   * that arrived before, messages that fail would take every extra attempt.
-   */
-  #awaitExtra(endpoint: TrackedEndpoint, rejection: Rejection, now: number): Promise<Permit | Rejected> {
-    this.#rejectNewest(endpoint);
-    return new Promise((resolve) => {
-      endpoint.newest = { since: now, resolve, reject: () => resolve(rejected(endpoint, rejection)) };
-      this.waiting++;
-      this.#watch(endpoint);
-    });
+    this.#watch(endpoint);
+    return this.#waits.enqueue(endpoint, { since: now, target, kind, cannotPark, awaitsProbe });
   }
 
   /** Returns the tracked endpoint. Starts to track the endpoint if this worker does not. */
   endpointFor(endpointKey: string): TrackedEndpoint {
-    return this.#endpoints.ensure(endpointKey, null);
+    return this.#endpoints.ensureKey(endpointKey);
   }
 
   endpoints(): IterableIterator<TrackedEndpoint> {
@@ -110,8 +117,8 @@ export class Admission implements PermitOwner {
   }
 
   /** True if the endpoint is paused or its circuit breaker is not closed. Then failed messages are parked, not nak'd. */
-  isClosedFor({ endpointKey, origin }: Target): boolean {
-    const { limiter } = this.#endpoints.ensure(endpointKey, origin);
+  isClosedFor(target: Target): boolean {
+    const { limiter } = this.#endpoints.ensure(target);
     return limiter.limits.paused !== null || !limiter.breaker.isClosed();
   }
 
@@ -127,23 +134,24 @@ export class Admission implements PermitOwner {
     this.#endpoints.applyLimits(limitsOf, keys);
   }
 
-  /** Evicts idle endpoints that no report shows as unhealthy any more. */
-  evictIdle(): void {
-    this.#endpoints.evictIdle(this.#options.clock.now());
+  /** Merges split URLs that are healthy for long, and evicts idle endpoints that no report shows as unhealthy any more. */
+  tidy(): void {
+    const now = this.#options.clock.now();
+    this.#urls.merge(now);
+    this.#endpoints.evictIdle(now);
   }
 
   /** Grants no more permits, and rejects every waiting message. */
   close(): void {
     this.#closed = true;
     for (const endpoint of this.#busy) {
-      for (const waiter of [...endpoint.waiters.splice(0), ...endpoint.waitingRetries.splice(0)])
-        this.#answer(waiter, { kind: 'noCapacity', reason: STOPPING });
-      this.#rejectNewest(endpoint);
+      this.#waits.rejectAll(endpoint, STOPPING);
+      this.#newest.reject(endpoint);
     }
   }
 
-  #grant(endpoint: TrackedEndpoint, kind: AttemptKind, now: number, isExtra = false): Permit {
-    const permit = new GrantedPermit(endpoint, kind === 'retry', this);
+  #grant(endpoint: TrackedEndpoint, target: Target, kind: AttemptKind, now: number, isExtra = false): Permit {
+    const permit = new GrantedPermit(endpoint, target, kind === 'retry', this);
     this.#slots.trackStart(endpoint, now, () => endpoint.limiter.acquire(permit, now, isExtra));
     endpoint.usedAt = now;
     this.#watch(endpoint);
@@ -156,47 +164,30 @@ export class Admission implements PermitOwner {
     const { outcome, durationMs } = attempt;
     const signal = signalOf(outcome);
     noteOutcome(endpoint, attempt, signal);
+    const judged = this.#judge(permit, signal, now);
     const asked = outcome.kind === 'responded' ? (outcome.retryAfterMs ?? 0) : 0;
     const retryAfterMs = Math.min(asked, this.#options.retryAfterMaxMs);
     this.#slots.track(endpoint, () =>
-      endpoint.limiter.release(permit, { signal, durationMs, retryAfterMs }, now, this.#options.random()),
+      endpoint.limiter.release(
+        permit,
+        { signal: judged, durationMs, retryAfterMs },
+        now,
+        this.#options.random(),
+      ),
     );
-    this.#admitWaiters(endpoint, now);
+    this.#waits.admit(endpoint, now);
     pullMore(endpoint);
   }
 
-  #admitWaiters(endpoint: TrackedEndpoint, now: number): void {
-    for (const waiters of [endpoint.waiters, endpoint.waitingRetries]) {
-      while (waiters.length > 0) {
-        const { kind } = waiters[0]!;
-        const hasPermit = this.#rules.availablePermits(endpoint, kind, now) > 0;
-        if (!hasPermit && (kind !== 'fresh' || !this.#rules.mayStartExtra(endpoint, now))) break;
-        this.#answer(waiters.shift()!, this.#grant(endpoint, kind, now, !hasPermit));
-      }
-    }
+  onHung(permit: GrantedPermit): void {
+    this.#urls.onHung(permit, this.#options.clock.now());
   }
 
-  #admitNewest(endpoint: TrackedEndpoint, now: number): void {
-    const { newest } = endpoint;
-    if (newest === null) return;
-    if (this.#rules.mayStartExtra(endpoint, now)) {
-      endpoint.newest = null;
-      this.waiting--;
-      newest.resolve(this.#grant(endpoint, 'fresh', now, true));
-    } else if (this.#rules.isExtraWaitOver(endpoint, newest, now)) this.#rejectNewest(endpoint);
-  }
-
-  #rejectNewest(endpoint: TrackedEndpoint): void {
-    const { newest } = endpoint;
-    if (newest === null) return;
-    endpoint.newest = null;
-    this.waiting--;
-    newest.reject();
-  }
-
-  #answer({ resolve }: Waiter, answer: Permit | Rejected): void {
-    this.waiting--;
-    resolve(answer);
+  /** What the attempt means for the endpoint where it began. */
+  #judge(permit: GrantedPermit, signal: LimiterSignal, now: number): LimiterSignal {
+    this.#urls.onReleased(permit, signal, now);
+    const isOfUrl = signal !== 'success' && !isHostFailure(signal) && this.#urls.hasLeft(permit);
+    return isOfUrl ? 'ignore' : signal;
   }
 
   #watch(endpoint: TrackedEndpoint): void {
@@ -214,32 +205,12 @@ export class Admission implements PermitOwner {
     for (const endpoint of this.#busy) {
       if (stalledMs > STALL_MS) endpoint.limiter.shiftClock(stalledMs);
       this.#slots.track(endpoint, () => endpoint.limiter.refresh(now));
-      this.#admitWaiters(endpoint, now);
-      this.#endWaits(endpoint, endpoint.waiters, now);
-      this.#endWaits(endpoint, endpoint.waitingRetries, now);
-      this.#admitNewest(endpoint, now);
+      this.#waits.admit(endpoint, now);
+      this.#waits.end(endpoint, now);
+      this.#newest.check(endpoint, now);
       if (endpoint.limiter.inFlight === 0 && waitingAt(endpoint) === 0) this.#busy.delete(endpoint);
     }
     if (this.#busy.size === 0) this.#timer.stop();
-  }
-
-  #endWaits(endpoint: TrackedEndpoint, waiters: Waiter[], now: number): void {
-    const { limiter } = endpoint;
-    const isUnhealthyNow = isUnhealthy(endpoint, now);
-    for (;;) {
-      // Waiters are in arrival order: the first waiter has waited longest.
-      const [first] = waiters;
-      if (first === undefined || !this.#rules.isWaitOver(endpoint, first, isUnhealthyNow, now)) return;
-      waiters.shift();
-      if (first.cannotPark && limiter.limits.paused === null) {
-        this.#answer(first, this.#grant(endpoint, first.kind, now));
-        continue;
-      }
-      // Later messages would wait in vain, too: they queue behind this one.
-      if (first.kind !== 'retry') endpoint.hasBacklog = true;
-      const reason = isUnhealthyNow ? NO_ANSWER : 'the endpoint had no permit within PARK_AFTER_MS';
-      this.#answer(first, { kind: 'noCapacity', reason });
-    }
   }
 }
 

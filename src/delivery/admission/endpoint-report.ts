@@ -70,7 +70,7 @@ export class EndpointReporter implements Service {
 
   #check(): void {
     const { admission, clock, at } = this.#options;
-    admission.evictIdle();
+    admission.tidy();
     let lines = 0;
     for (const endpoint of admission.endpoints()) {
       const state = stateRowOf(endpoint, clock.now(), at());

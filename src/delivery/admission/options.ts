@@ -1,6 +1,7 @@
 import type { LimiterOptions } from '../../core/capacity/endpoint-limiter.ts';
 import type { EndpointLimits } from '../../core/capacity/endpoint-limits.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import type { Logger } from '../../runtime/logger.ts';
 
 /** Options that all endpoint limiters share. */
 export type AdmissionOptions = LimiterOptions & {
@@ -12,6 +13,7 @@ export type AdmissionOptions = LimiterOptions & {
   readonly limits: EndpointLimits;
   /** True if the event loop of this worker has no time left. */
   isBusy(): boolean;
+  readonly log: Pick<Logger, 'info'>;
   readonly clock: Clock;
   /** From 0 (included) to 1 (excluded). */
   random(): number;

@@ -1,6 +1,8 @@
 import type { AttemptKind, EndpointLimiter } from '../../core/capacity/endpoint-limiter.ts';
+import type { Origin } from '../../core/capacity/origin.ts';
 import { parkedQueueKey } from '../../core/parked-queue-key.ts';
 import type { EndpointStateRow, EndpointStatus } from '../../core/records/endpoint-state.ts';
+import type { Target } from '../../core/request/target.ts';
 import type { Attempt } from '../../core/retry/attempt.ts';
 
 /** The message that asks for a permit. */
@@ -23,6 +25,7 @@ export type Rejected = { readonly kind: 'noCapacity'; readonly reason: string };
 /** A message that waits in its slot. */
 export type Waiter = {
   readonly since: number;
+  readonly target: Target;
   readonly kind: AttemptKind;
   readonly cannotPark: boolean;
   /** The message waits to be the probe of an open circuit breaker. */
@@ -33,6 +36,7 @@ export type Waiter = {
 /** A message that waits in its slot for an extra attempt, until a newer message arrives. */
 export type NewestWaiter = {
   readonly since: number;
+  readonly target: Target;
   resolve(permit: Permit): void;
   /** The message is parked. */
   reject(): void;
@@ -65,8 +69,10 @@ export type ParkedQueue = {
 /** An endpoint, as this worker knows it. */
 export type TrackedEndpoint = {
   readonly key: string;
-  /** The origin; null if only the key is known, from the parked queue. */
+  /** The origin, or a URL without its query; null if only the key is known, from the parked queue. */
   url: string | null;
+  /** Shared with the other endpoints at the same scheme, host and port; null if only the key is known. */
+  origin: Origin | null;
   readonly limiter: EndpointLimiter;
   /** First attempts that wait in their slots, and retries that do. */
   readonly waiters: Waiter[];
@@ -102,21 +108,13 @@ export type TrackedEndpoint = {
   lastReported: EndpointStateRow | null;
   /** When the row was taken, on the clock of `AdmissionOptions.clock`. */
   reportedAt: number;
-  /** Messages in the parked queue at the last count; null: not counted yet. */
-  parked: number | null;
-  /** When this worker last parked a message, on the clock of `AdmissionOptions.clock`. */
-  parkedAt: number;
 };
 
-export function newTrackedEndpoint(
-  key: string,
-  url: string | null,
-  limiter: EndpointLimiter,
-  now: number,
-): TrackedEndpoint {
+export function newTrackedEndpoint(key: string, limiter: EndpointLimiter, now: number): TrackedEndpoint {
   const endpoint = {
     key,
-    url,
+    url: null,
+    origin: null,
     limiter,
     waiters: [],
     waitingRetries: [],
@@ -185,6 +183,17 @@ export function isUnhealthy({ limiter }: TrackedEndpoint, now: number): boolean 
     !limiter.breaker.isClosed() ||
     limiter.responsiveness === 'unresponsive' ||
     limiter.isUnresponsive(now)
+  );
+}
+
+/** True if the endpoint is unhealthy, messages wait for it, or attempts hang. */
+export function hasTrouble(endpoint: TrackedEndpoint, now: number): boolean {
+  return (
+    isUnhealthy(endpoint, now) ||
+    endpoint.hasBacklog ||
+    waitingAt(endpoint) > 0 ||
+    (parkedOf(endpoint) ?? 0) > 0 ||
+    endpoint.limiter.outsideWindow > 0
   );
 }
 

@@ -1,5 +1,8 @@
 import { EndpointLimiter } from '../../core/capacity/endpoint-limiter.ts';
 import type { EndpointLimits } from '../../core/capacity/endpoint-limits.ts';
+import type { FailureRun } from '../../core/capacity/failure-run.ts';
+import { Origin } from '../../core/capacity/origin.ts';
+import { endpointUrlOf, type Target } from '../../core/request/target.ts';
 import type { AdmissionOptions } from './options.ts';
 import type { SlotAccounting } from './slot-accounting.ts';
 import { isIdle, newTrackedEndpoint, parkedOf, type TrackedEndpoint } from './tracked-endpoint.ts';
@@ -11,6 +14,7 @@ export type EndpointUse = {
   isBusy(endpoint: TrackedEndpoint): boolean;
   /** Told of each endpoint that was not tracked before, and of each evicted one. */
   readonly slots: Pick<SlotAccounting, 'onMet' | 'remove'>;
+  onEvicted(endpoint: TrackedEndpoint): void;
 };
 
 /**
@@ -23,6 +27,7 @@ export class TrackedEndpoints {
   readonly #options: AdmissionOptions;
   readonly #use: EndpointUse;
   readonly #byKey = new Map<string, TrackedEndpoint>();
+  readonly #origins = new Map<string, Origin>();
   #limitsOf: (endpointKey: string) => EndpointLimits;
 
   constructor(options: AdmissionOptions, use: EndpointUse) {
@@ -32,19 +37,24 @@ export class TrackedEndpoints {
   }
 
   /**
-   * Returns the endpoint. Starts to track it if this worker does not.
+   * Returns the endpoint of the target. Starts to track it if this worker does not.
    *
-   * @param url Its origin; null: only the key is known.
+   * @param run What is known of a new endpoint already.
    */
-  ensure(key: string, url: string | null): TrackedEndpoint {
+  ensure(target: Target, run?: FailureRun): TrackedEndpoint {
+    const endpoint = this.ensureKey(target.endpointKey, run);
+    endpoint.url ??= endpointUrlOf(target);
+    if (endpoint.origin?.url !== target.origin) this.#join(endpoint, target.origin);
+    return endpoint;
+  }
+
+  /** As `ensure`, if only the key is known. */
+  ensureKey(key: string, run?: FailureRun): TrackedEndpoint {
     const known = this.#byKey.get(key);
-    if (known !== undefined) {
-      known.url ??= url;
-      return known;
-    }
-    const limiter = new EndpointLimiter(this.#options);
+    if (known !== undefined) return known;
+    const limiter = new EndpointLimiter(this.#options, run);
     limiter.applyLimits(this.#limitsOf(key));
-    const endpoint = newTrackedEndpoint(key, url, limiter, this.#options.clock.now());
+    const endpoint = newTrackedEndpoint(key, limiter, this.#options.clock.now());
     this.#add(endpoint);
     this.#use.slots.onMet(endpoint);
     return endpoint;
@@ -95,6 +105,21 @@ export class TrackedEndpoints {
     endpoint.isEvicted = true;
     this.#byKey.delete(endpoint.key);
     this.#use.slots.remove(endpoint);
+    this.#leave(endpoint);
+    this.#use.onEvicted(endpoint);
+  }
+
+  /** The URL of a row may have moved to another origin. */
+  #join(endpoint: TrackedEndpoint, originUrl: string): void {
+    this.#leave(endpoint);
+    const origin = this.#origins.get(originUrl) ?? new Origin(originUrl);
+    this.#origins.set(originUrl, origin);
+    origin.endpoints++;
+    endpoint.origin = origin;
+  }
+
+  #leave({ origin }: TrackedEndpoint): void {
+    if (origin !== null && --origin.endpoints === 0) this.#origins.delete(origin.url);
   }
 }
 

@@ -11,6 +11,8 @@ export type CopyHeaders = {
   readonly endpointKey: string;
   /** `webhook_id` of the row of `rule_webhooks`; null: the message has a URL of its own, or its row is not known. */
   readonly webhookId: number | null;
+  /** The endpoint's key in the `Nats-Msg-Id`, if it is another one. */
+  readonly lastingKey?: string;
   /** Attempts made so far. */
   readonly attempts: number;
   /** Milliseconds since 1970; null: it may be sent at once. */
@@ -33,7 +35,7 @@ export function copyHeaderBlock(
   const { stream, streamCreatedAt, sequence } = message.position;
   let block =
     'NATS/1.0\r\n' +
-    `${Header.messageId}: ${stream}:${streamCreatedAt}:${sequence}:${groupPrefix}${messageIdKey(copy.endpointKey)}\r\n` +
+    `${Header.messageId}: ${stream}:${streamCreatedAt}:${sequence}:${groupPrefix}${messageIdKey(copy)}\r\n` +
     `${Header.deliveryId}: ${headerText(copy.deliveryId)}\r\n` +
     `${Header.attempts}: ${copy.attempts}\r\n` +
     `${Header.originalSubject}: ${message.subject}\r\n` +
@@ -57,6 +59,7 @@ export function copyHeaderBlock(
  * minute. With a key per queue, both copies could be stored. The two queues of an endpoint share a key, too: a second delivery of a
  * message counts as an attempt, so its copy may go to the other queue.
  */
-function messageIdKey(endpointKey: string): string {
+function messageIdKey({ endpointKey, lastingKey }: CopyHeaders): string {
+  if (lastingKey !== undefined) return lastingKey;
   return scheduledBucket(endpointKey) === null ? endpointKeyOfQueue(endpointKey) : 'at';
 }

@@ -35,6 +35,7 @@ export function assembleAdmission({ settings, log, client, topology, slots, dueC
     maxEndpoints: settings.MAX_TRACKED_ENDPOINTS,
     isBusy: createEventLoopMonitor(),
     limits: NO_LIMITS,
+    log,
     clock: systemClock,
     random: Math.random,
   });

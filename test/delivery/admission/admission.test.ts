@@ -23,6 +23,7 @@ beforeEach(() => {
     maxEndpoints: MAX_ENDPOINTS,
     isBusy: () => false,
     limits: NO_LIMITS,
+    log: { info() {} },
     clock,
     random: () => 0.5,
   });
@@ -367,10 +368,10 @@ describe('an idle endpoint', () => {
     for (const permit of requestPermits(10, 'waits').permits) permit.release(responded(503));
     admission.endpointFor('waits').untried.messages = 1;
     await clock.advanceAsync(600_000);
-    admission.evictIdle();
+    admission.tidy();
     expect([...admission.endpoints()]).toHaveLength(4);
     await clock.advanceAsync(1);
-    admission.evictIdle();
+    admission.tidy();
     expect([...admission.endpoints()].map(({ key }) => key)).toEqual(['later', 'waits']);
   });
 

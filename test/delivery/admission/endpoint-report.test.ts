@@ -23,6 +23,7 @@ beforeEach(async () => {
     maxEndpoints: 10_000,
     isBusy: () => false,
     limits: NO_LIMITS,
+    log: { info() {} },
     clock,
     random: () => 0.5,
   });

@@ -70,6 +70,7 @@ beforeEach(() => {
     maxEndpoints: 16,
     isBusy: () => false,
     limits: NO_LIMITS,
+    log: { info() {} },
     clock: systemClock,
     random: () => 0.5,
   });

@@ -12,8 +12,13 @@ import { ENVELOPE, message } from '../messages.ts';
 
 const parse = createMessageParser();
 const given = message(ENVELOPE, { attemptNumber: 2 });
-const delivery = resolve(parse(given), given, null) as Delivery;
-const unsendable = resolve(parse(message('{"webhook_url":')), given, null) as Undeliverable;
+const delivery = resolve(parse(given), given, null, (target) => target) as Delivery;
+const unsendable = resolve(
+  parse(message('{"webhook_url":')),
+  given,
+  null,
+  (target) => target,
+) as Undeliverable;
 
 const RETRIES = {
   maxAttempts: 7,
@@ -42,7 +47,7 @@ describe('the row of a discarded message', () => {
   });
   const refund = message({ event: 'refund' }, { subject: 'webhooks.orders' });
   const rows = { registry: new Registry([picky]), asOf: 1 };
-  const discarded = resolve(parse(refund), refund, rows) as Undeliverable;
+  const discarded = resolve(parse(refund), refund, rows, (target) => target) as Undeliverable;
   const attempt: Attempt = { outcome: discarded.outcome, startedAt: 1000, durationMs: 0 };
 
   it('has the id of the message, and says why no row accepts it', () => {
@@ -145,7 +150,12 @@ describe('the row of a dead letter', () => {
     const row = registeredRow({ bodyTemplate: '{"key":"s3cr3t","data":{{data}}}' });
     const endpoint = endpointOf(row, { retries: RETRIES, disabled: 'park' });
     const bare = message({ n: 1 }, { subject: 'webhooks.orders' });
-    const made = resolve(parse(bare), bare, { registry: new Registry([endpoint]), asOf: 0 }) as Delivery;
+    const made = resolve(
+      parse(bare),
+      bare,
+      { registry: new Registry([endpoint]), asOf: 0 },
+      (target) => target,
+    ) as Delivery;
     expect(Buffer.from(made.body!).toString()).toContain('s3cr3t');
     expect(deadLetterRecord(bare, made, FAILED, GONE, 100)!.payload).toBe('{"n":1}');
   });
@@ -159,8 +169,13 @@ describe('the row of a dead letter', () => {
     };
     const done: Verdict = { kind: 'deadLetter', reason: 'malformed' };
     expect(
-      deadLetterRecord(broken, resolve(parse(broken), broken, null) as Undeliverable, attempt, done, 100)!
-        .payload,
+      deadLetterRecord(
+        broken,
+        resolve(parse(broken), broken, null, (target) => target) as Undeliverable,
+        attempt,
+        done,
+        100,
+      )!.payload,
     ).toBeNull();
   });
 

@@ -1,0 +1,150 @@
+import { isHostFailure, type LimiterSignal } from '../../core/capacity/limiter-signal.ts';
+import {
+  isMergedAgain,
+  isSplitOff,
+  MAX_SPLIT,
+  type UrlRecord,
+  UrlRecords,
+} from '../../core/capacity/url-split.ts';
+import { endpointKey, ofUrl, type Target } from '../../core/request/target.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import type { GrantedPermit } from './granted-permit.ts';
+import { hasTrouble, type TrackedEndpoint } from './tracked-endpoint.ts';
+import type { TrackedEndpoints } from './tracked-endpoints.ts';
+
+type Split = {
+  readonly endpoint: TrackedEndpoint;
+  readonly originKey: string;
+  readonly url: string;
+  /** When the URL last had trouble or parked messages, on the clock of `AdmissionOptions`. */
+  troubledAt: number;
+};
+
+/**
+ * The URLs that are endpoints of their own for a while, because they fail or hang while other URLs of their origin succeed. Only for
+ * messages that name their URL, with ENDPOINT_KEY=auto. Workers need not agree: a copy in the queue of a URL tells a worker that a
+ * peer has split the URL off.
+ */
+export class SplitUrls {
+  readonly #endpoints: Pick<TrackedEndpoints, 'ensure'>;
+  readonly #log: Pick<Logger, 'info'>;
+  readonly #records = new UrlRecords();
+  readonly #byOrigin = new Map<string, Map<string, Split>>();
+  readonly #byKey = new Map<string, Split>();
+
+  constructor(endpoints: Pick<TrackedEndpoints, 'ensure'>, log: Pick<Logger, 'info'>) {
+    this.#endpoints = endpoints;
+    this.#log = log;
+  }
+
+  /**
+   * The target with the key of the endpoint that it belongs to now: its origin, or its URL.
+   *
+   * @param parkedKey Key of the endpoint whose parked queue held the message; null: none.
+   */
+  targetFor(target: Target, parkedKey: string | null, now: number): Target {
+    const { unit, endpointKey: originKey, hostname } = target;
+    if (unit?.keyOf !== 'auto') return target;
+    const split = this.#byKey.size === 0 ? undefined : this.#byOrigin.get(originKey)?.get(unit.url);
+    if (split !== undefined) return ofUrl(target, split.endpoint.key);
+    if (parkedKey === null || parkedKey === originKey) return target;
+    const key = endpointKey(unit.url, hostname);
+    if (parkedKey !== key || !this.#hasRoom(originKey)) return target;
+    const own = ofUrl(target, key);
+    this.#split(own, this.#endpoints.ensure(own), now);
+    return own;
+  }
+
+  /** Takes what an attempt says of its URL. Called before the limiter of the endpoint takes it. */
+  onReleased(permit: GrantedPermit, signal: LimiterSignal, now: number): void {
+    const { endpoint, target, silent } = permit;
+    if (silent !== null) silent.silent--;
+    if (signal === 'success') {
+      endpoint.origin?.successes.note(target.unit?.url ?? endpoint.key, now);
+      if (target.unit?.keyOf === 'auto')
+        this.#records.get(endpoint.key, target.unit.url, now)?.run.onSuccess(permit.number);
+      return;
+    }
+    // A retry says little of its URL, and a host that is not reached says nothing.
+    if (signal === 'ignore' || isHostFailure(signal) || permit.isRetry || !this.#isWhole(permit)) return;
+    const record = this.#recordOf(permit, now);
+    record.run.onFailure(permit.number);
+    this.#splitIfDue(permit, record, now);
+  }
+
+  /** Takes the silence about an attempt, while the endpoint answers others. */
+  onHung(permit: GrantedPermit, now: number): void {
+    if (permit.isRetry || !this.#isWhole(permit)) return;
+    const record = this.#recordOf(permit, now);
+    record.silent++;
+    permit.silent = record;
+    this.#splitIfDue(permit, record, now);
+  }
+
+  /** True if the attempt began at the origin, and its URL has been split off since: then it says nothing of the origin. */
+  hasLeft({ target, endpoint }: GrantedPermit): boolean {
+    return target.unit?.keyOf === 'auto' && this.#byOrigin.get(endpoint.key)?.has(target.unit.url) === true;
+  }
+
+  /** Merges URLs that have had no trouble for long with their origins. Call this regularly. */
+  merge(now: number): void {
+    for (const split of this.#byKey.values()) {
+      if (hasTrouble(split.endpoint, now)) split.troubledAt = now;
+      else if (isMergedAgain(split.troubledAt, now)) {
+        this.#delete(split);
+        this.#log.info(fieldsOf(split), 'endpoint.merged');
+      }
+    }
+  }
+
+  onEvicted({ key }: TrackedEndpoint): void {
+    const split = this.#byKey.get(key);
+    if (split !== undefined) this.#delete(split);
+  }
+
+  /** True if the message named its URL, and the URL is not split off. */
+  #isWhole(permit: GrantedPermit): boolean {
+    return permit.target.unit?.keyOf === 'auto' && !this.hasLeft(permit);
+  }
+
+  #recordOf({ endpoint, target }: GrantedPermit, now: number): UrlRecord {
+    const { hasSucceeded } = endpoint.limiter.breaker;
+    return this.#records.ensure(endpoint.key, target.unit!.url, hasSucceeded, now);
+  }
+
+  #splitIfDue({ endpoint, target }: GrantedPermit, record: UrlRecord, now: number): void {
+    const { url } = target.unit!;
+    const othersSucceededAt = endpoint.origin?.successes.ofOthers(url) ?? Number.NEGATIVE_INFINITY;
+    if (!isSplitOff(record, othersSucceededAt, now) || !this.#hasRoom(endpoint.key)) return;
+    record.run.renumber();
+    const own = ofUrl(target, endpointKey(url, target.hostname));
+    const split = this.#split(own, this.#endpoints.ensure(own, record.run), now);
+    this.#records.delete(endpoint.key, url);
+    this.#log.info(fieldsOf(split), 'endpoint.split');
+  }
+
+  #hasRoom(originKey: string): boolean {
+    const ofOrigin = this.#byOrigin.get(originKey)?.size ?? 0;
+    return this.#byKey.size < MAX_SPLIT.ofWorker && ofOrigin < MAX_SPLIT.ofOrigin;
+  }
+
+  #split({ unit }: Target, endpoint: TrackedEndpoint, now: number): Split {
+    const { url, originKey } = unit!;
+    const split: Split = { endpoint, originKey: originKey!, url, troubledAt: now };
+    const ofOrigin = this.#byOrigin.get(split.originKey) ?? new Map<string, Split>();
+    this.#byOrigin.set(split.originKey, ofOrigin.set(url, split));
+    this.#byKey.set(endpoint.key, split);
+    return split;
+  }
+
+  #delete({ endpoint, originKey, url }: Split): void {
+    this.#byKey.delete(endpoint.key);
+    const ofOrigin = this.#byOrigin.get(originKey)!;
+    ofOrigin.delete(url);
+    if (ofOrigin.size === 0) this.#byOrigin.delete(originKey);
+  }
+}
+
+function fieldsOf({ endpoint, url, originKey }: Split) {
+  return { endpoint: endpoint.key, url, origin: originKey };
+}
