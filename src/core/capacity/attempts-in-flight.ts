@@ -1,3 +1,5 @@
+import type { Origin, OriginAttempt } from './origin.ts';
+
 /**
  * An attempt in flight, as the endpoint limiter counts it. A permit extends it, so that a message costs one object.
  * `AttemptsInFlight` writes the fields.
@@ -10,6 +12,9 @@ export class AttemptInFlight {
   number = 0;
   /** The attempt tests an endpoint whose circuit breaker is half-open. */
   isProbe = false;
+  /** The origin of the endpoint when the attempt began, and the attempt as the origin counts it; null: it is not known. */
+  origin: Origin | null = null;
+  atOrigin: OriginAttempt | null = null;
   /** Where the attempt counts. `none`: it is over, or has not begun. */
   place: 'none' | 'window' | 'hung' | 'extra' = 'none';
   /** Neighbours in the list of attempts in the window, in the order of their start. */

@@ -100,6 +100,12 @@ export class CircuitBreaker {
     this.#openSince = now;
   }
 
+  /** Counts a failure that says nothing of the endpoint. */
+  countFailure(now: number): void {
+    this.#rotate(now);
+    this.#current.failures++;
+  }
+
   /** @param number Of the attempts in the order of their start. */
   onSuccess(number: number, now: number): void {
     this.#rotate(now);

@@ -1,6 +1,6 @@
 import { type AttemptInFlight, AttemptsInFlight } from './attempts-in-flight.ts';
-import { CircuitBreaker } from './circuit-breaker.ts';
 import { ConcurrencyWindow } from './concurrency-window.ts';
+import { EndpointBreaker } from './endpoint-breaker.ts';
 import { type EndpointLimits, NO_LIMITS } from './endpoint-limits.ts';
 import type { FailureRun } from './failure-run.ts';
 import { isHostFailure, isSilence, type LimiterSignal } from './limiter-signal.ts';
@@ -38,7 +38,7 @@ const EXTRA_EVERY_MS = 200;
  * and an attempt that the endpoint is silent about while it answers others leaves the window.
  */
 export class EndpointLimiter {
-  readonly breaker: CircuitBreaker;
+  readonly breaker: EndpointBreaker;
   readonly window: ConcurrencyWindow;
   readonly #times: ResponseTimes;
   readonly #initialWindow: number;
@@ -58,7 +58,7 @@ export class EndpointLimiter {
   /** @param run What is known of the endpoint already. */
   constructor(options: LimiterOptions, run?: FailureRun) {
     this.#times = new ResponseTimes(options.unresponsiveAfterMs);
-    this.breaker = new CircuitBreaker(run);
+    this.breaker = new EndpointBreaker(run);
     this.#initialWindow = Math.max(INITIAL_WINDOW, Math.floor(options.slots / 16));
     this.window = new ConcurrencyWindow(this.#initialWindow, options.slots);
   }
@@ -169,6 +169,7 @@ export class EndpointLimiter {
     if (this.#attempts.total === 0 && now - this.#answeredAt > IDLE_RESET_MS) this.#reset();
     if (this.#attempts.firstsInWindow === 0) this.#silentSince = now;
     this.#attempts.start(attempt, now, !this.breaker.isClosed(), isExtra);
+    this.breaker.start(attempt);
     if (isExtra) this.#extraAt = now;
     else this.window.onAcquired(this.#attempts.inWindow, now);
     this.#rateLimiter?.take(now);
@@ -185,9 +186,10 @@ export class EndpointLimiter {
     random: number,
   ): void {
     const { signal, durationMs, retryAfterMs } = result;
-    const { number, isProbe, isRetry } = attempt;
     this.#attempts.end(attempt);
     if (this.#attempts.inWindow === 0) this.#isStuck = false;
+    const ended = { signal, durationMs, retryAfterMs, hung: this.#attempts.hungFirsts };
+    this.breaker.end(attempt, ended, now, random);
     if (signal === 'ignore') return;
     if (!isSilence(signal)) {
       this.#answeredAt = now;
@@ -198,14 +200,10 @@ export class EndpointLimiter {
       this.window.onSuccess(now, this.#times.answerTimeoutMs());
       this.#isResponsive = true;
       this.#isStuck = false;
-      this.breaker.onSuccess(number, now);
       return;
     }
-    const isEvidence = !isRetry || isHostFailure(signal);
+    const isEvidence = !attempt.isRetry || isHostFailure(signal);
     if (isEvidence && signal !== 'failure') this.window.onOverload(now, this.#times.answerTimeoutMs());
-    const hung = this.#attempts.hungFirsts;
-    const failed = { number, isProbe, isEvidence, durationMs, retryAfterMs, hung };
-    this.breaker.onFailure(failed, now, random);
     if (!this.breaker.isClosed()) this.#reset();
   }
 
@@ -225,8 +223,13 @@ export class EndpointLimiter {
     this.#isStuck = this.#attempts.inWindow > this.#initialWindow;
   }
 
+  /** True while a probe of the endpoint, or of its origin, is in flight. */
+  isProbed(): boolean {
+    return this.#attempts.probes > 0 || (this.breaker.origin?.isProbed ?? false);
+  }
+
   #mayProbe(now: number, share: SlotShare, kind: AttemptKind): boolean {
-    if (!share.probe || this.#attempts.probes > 0) return false;
+    if (!share.probe || this.isProbed()) return false;
     return kind === 'fresh' ? this.breaker.isHalfOpenForFresh(now) : this.breaker.isHalfOpen(now);
   }
 

@@ -1,14 +1,142 @@
-import { UrlSuccesses } from './url-split.ts';
+import { CircuitBreaker } from './circuit-breaker.ts';
+import { NEIGHBOUR_MS, UrlSuccesses } from './url-split.ts';
 
-/** What the endpoints at one origin share: the origin itself, URLs that are split off, and rows of `rule_webhooks`. */
+/** An attempt at an endpoint of the origin, as the origin counts it. */
+export type OriginAttempt = {
+  /** Of the attempts at the origin, in the order of their start. */
+  readonly number: number;
+  /** The attempt tests the origin. */
+  readonly isProbe: boolean;
+};
+
+/** What an attempt says of the origin. */
+export type OriginResult = {
+  /** `delivered`: any success. `failed`: a bad answer, or silence after the connection stood. `unreached`: the host was not reached. */
+  readonly kind: 'delivered' | 'failed' | 'unreached';
+  /** The message was tried before. */
+  readonly isRetry: boolean;
+  readonly durationMs: number;
+};
+
+/**
+ * How long an endpoint may be the only one whose parked messages test the origin, in milliseconds. Below it, many endpoints would
+ * open their queues for one probe. Above it, an endpoint whose messages are not due would delay the probe.
+ */
+const CLAIM_MS = 1000;
+
+/**
+ * What the endpoints at one origin share: the origin itself, URLs that are split off, and rows of `rule_webhooks`. An origin that is
+ * not reached, or where several endpoints fail and none succeeds, gets one probe at a time, whichever endpoint sends it. Pure. Times
+ * in milliseconds, on the caller's clock.
+ */
 export class Origin {
   /** Scheme, host and port. */
   readonly url: string;
+  /** The endpoint key of the origin. */
+  readonly key: string;
   readonly successes = new UrlSuccesses();
   /** Tracked endpoints at this origin. */
   endpoints = 0;
+  /** Failures to reach the host. Every answer closes it. */
+  readonly #reach = new CircuitBreaker();
+  /** Bad answers of several endpoints while none succeeds. */
+  readonly #answers = new CircuitBreaker();
+  #started = 0;
+  #probes = 0;
+  #succeededAt = Number.NEGATIVE_INFINITY;
+  /** The endpoint whose bad answer counted last. One endpoint alone has a breaker of its own. */
+  #lastFailed: unknown = null;
+  #claim: { readonly by: unknown; readonly until: number } | null = null;
+  /** Endpoints that claimed the probe, and had no message that was due. */
+  readonly #claimedInVain = new Set<unknown>();
 
-  constructor(url: string) {
+  constructor(url: string, key: string) {
     this.url = url;
+    this.key = key;
   }
+
+  isClosed(): boolean {
+    return this.#reach.isClosed() && this.#answers.isClosed();
+  }
+
+  /** Why nothing but probes is sent to the origin, for a person; null: the origin is closed. */
+  get why(): string | null {
+    if (!this.#reach.isClosed()) return 'its host is not reached';
+    return this.#answers.isClosed() ? null : 'no endpoint of its origin succeeds';
+  }
+
+  /** No attempt passes before this time; null while the origin is closed. */
+  get openUntil(): number | null {
+    if (this.isClosed()) return null;
+    return Math.max(this.#reach.openUntil ?? 0, this.#answers.openUntil ?? 0);
+  }
+
+  /** True if attempts pass, or one may test the origin. @param isFresh The message has just arrived. */
+  isPassable(now: number, isFresh: boolean): boolean {
+    return isPassable(this.#reach, now, isFresh) && isPassable(this.#answers, now, isFresh);
+  }
+
+  /** True while a probe of the origin is in flight. */
+  get isProbed(): boolean {
+    return this.#probes > 0;
+  }
+
+  /** True if the parked messages of this endpoint may test the origin now: only those of one endpoint at a time. */
+  mayProbeFromQueue(endpoint: unknown, now: number): boolean {
+    const claim = this.#claim;
+    if (claim !== null && now < claim.until) return claim.by === endpoint;
+    if (claim !== null) this.#claimedInVain.add(claim.by);
+    if (this.#claimedInVain.has(endpoint)) {
+      if (claim !== null && now - claim.until < CLAIM_MS) return false;
+      this.#claimedInVain.clear();
+    }
+    this.#claim = { by: endpoint, until: now + CLAIM_MS };
+    return true;
+  }
+
+  start(): OriginAttempt {
+    const isProbe = !this.isClosed();
+    if (isProbe) {
+      this.#probes++;
+      this.#claim = null;
+      this.#claimedInVain.clear();
+    }
+    return { number: ++this.#started, isProbe };
+  }
+
+  /**
+   * @param result Null: the attempt says nothing.
+   * @param random From 0 (included) to 1 (excluded).
+   */
+  end(
+    { number, isProbe }: OriginAttempt,
+    endpoint: unknown,
+    result: OriginResult | null,
+    now: number,
+    random: number,
+  ): void {
+    if (isProbe) this.#probes--;
+    if (result === null) return;
+    const { kind, isRetry, durationMs } = result;
+    const failed = { number, isProbe, isEvidence: true, durationMs, retryAfterMs: 0, hung: 0 };
+    if (kind === 'unreached') {
+      this.#reach.onFailure(failed, now, random);
+      return;
+    }
+    this.#reach.onSuccess(number, now);
+    if (kind === 'delivered') {
+      this.#succeededAt = now;
+      this.#lastFailed = null;
+      this.#answers.onSuccess(number, now);
+      return;
+    }
+    const isOfOrigin = !isRetry && endpoint !== this.#lastFailed && now - this.#succeededAt > NEIGHBOUR_MS;
+    if (isOfOrigin) this.#lastFailed = endpoint;
+    if (isOfOrigin || (isProbe && !this.#answers.isClosed()))
+      this.#answers.onFailure({ ...failed, isEvidence: isOfOrigin }, now, random);
+  }
+}
+
+function isPassable(breaker: CircuitBreaker, now: number, isFresh: boolean): boolean {
+  return breaker.isClosed() || (isFresh ? breaker.isHalfOpenForFresh(now) : breaker.isHalfOpen(now));
 }

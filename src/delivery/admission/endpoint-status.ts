@@ -18,6 +18,12 @@ export function statusOf(
   const { breaker, limits, inFlight } = limiter;
   if (limits.paused !== null) return { state: 'paused', why: limits.paused };
   if (isIdle(endpoint, now)) return { state: 'flowing', why: null };
+  // One sentence that stays the same: thousands of rows may share an origin.
+  if (endpoint.origin?.why != null && breaker.isOwnClosed() && limiter.probes === 0)
+    return {
+      state: 'failing',
+      why: `${endpoint.origin.why}: one attempt at a time tests ${endpoint.origin.url}`,
+    };
   if (breaker.isHalfOpen(now))
     return { state: 'probing', why: 'one attempt at a time checks whether the endpoint answers again' };
   if (!breaker.isClosed()) {

@@ -2,7 +2,7 @@ import { EndpointLimiter } from '../../core/capacity/endpoint-limiter.ts';
 import type { EndpointLimits } from '../../core/capacity/endpoint-limits.ts';
 import type { FailureRun } from '../../core/capacity/failure-run.ts';
 import { Origin } from '../../core/capacity/origin.ts';
-import { endpointUrlOf, type Target } from '../../core/request/target.ts';
+import { endpointKey, endpointUrlOf, type Target } from '../../core/request/target.ts';
 import type { AdmissionOptions } from './options.ts';
 import type { SlotAccounting } from './slot-accounting.ts';
 import { isIdle, newTrackedEndpoint, parkedOf, type TrackedEndpoint } from './tracked-endpoint.ts';
@@ -44,7 +44,7 @@ export class TrackedEndpoints {
   ensure(target: Target, run?: FailureRun): TrackedEndpoint {
     const endpoint = this.ensureKey(target.endpointKey, run);
     endpoint.url ??= endpointUrlOf(target);
-    if (endpoint.origin?.url !== target.origin) this.#join(endpoint, target.origin);
+    if (endpoint.origin?.url !== target.origin) this.#join(endpoint, target);
     return endpoint;
   }
 
@@ -110,12 +110,13 @@ export class TrackedEndpoints {
   }
 
   /** The URL of a row may have moved to another origin. */
-  #join(endpoint: TrackedEndpoint, originUrl: string): void {
+  #join(endpoint: TrackedEndpoint, { origin: url, hostname }: Target): void {
     this.#leave(endpoint);
-    const origin = this.#origins.get(originUrl) ?? new Origin(originUrl);
-    this.#origins.set(originUrl, origin);
+    const origin = this.#origins.get(url) ?? new Origin(url, endpointKey(url, hostname));
+    this.#origins.set(url, origin);
     origin.endpoints++;
     endpoint.origin = origin;
+    endpoint.limiter.breaker.origin = origin;
   }
 
   #leave({ origin }: TrackedEndpoint): void {

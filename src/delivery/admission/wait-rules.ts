@@ -48,7 +48,7 @@ export function mayAwaitProbe(
   now: number,
   parkAfterMs: number,
 ): boolean {
-  if (kind !== 'fresh' || waiters.length > 0 || limiter.probes > 0 || limiter.limits.paused !== null)
+  if (kind !== 'fresh' || waiters.length > 0 || limiter.isProbed() || limiter.limits.paused !== null)
     return false;
   return !limiter.breaker.isClosed() && limiter.breaker.isHalfOpenForFresh(now + parkAfterMs);
 }

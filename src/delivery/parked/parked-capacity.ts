@@ -17,6 +17,9 @@ export function capacityOf(
 ): number {
   const { endpoint, isTried } = queue;
   const capacity = admission.capacityFor(endpoint, isTried ? 'retry' : 'parked');
+  const { origin } = endpoint;
+  if (capacity > 0 && origin !== null && !origin.isClosed() && (queue.messages ?? 0) > 0)
+    if (!origin.mayProbeFromQueue(endpoint, now)) return 0;
   if (!isTried) return Math.max(0, capacity - claimOf(endpoint.tried));
   const { breaker } = endpoint.limiter;
   const isAfterUntried = !breaker.isClosed() && (endpoint.untried.messages ?? 0) > 0;

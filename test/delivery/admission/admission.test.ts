@@ -30,7 +30,11 @@ beforeEach(() => {
 });
 
 const target = (name: string) =>
-  ({ endpointKey: name, origin: `https://${name}.example` }) as unknown as Target;
+  ({
+    endpointKey: name,
+    origin: `https://${name}.example`,
+    hostname: `${name}.example`,
+  }) as unknown as Target;
 const attempt = (outcome: Outcome): Attempt => ({ outcome, startedAt: 0, durationMs: 50 });
 const responded = (status: number, retryAfterMs: number | null = null) =>
   attempt({ kind: 'responded', status, retryAfterMs, excerpt: null });

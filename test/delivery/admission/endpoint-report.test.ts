@@ -34,7 +34,8 @@ beforeEach(async () => {
   await report.start();
 });
 
-const target = (key: string) => ({ endpointKey: key, origin: `https://${key}.example` }) as unknown as Target;
+const target = (key: string) =>
+  ({ endpointKey: key, origin: `https://${key}.example`, hostname: `${key}.example` }) as unknown as Target;
 const permitFor = (key: string, isParkedCopy = false) =>
   admission.admit(target(key), { isParkedCopy, isRetry: false, cannotPark: false }) as Permit;
 const answer = (status: number, retryAfterMs: number | null = null): Attempt => ({

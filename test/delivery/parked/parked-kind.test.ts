@@ -80,7 +80,8 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
-const target = (key: string) => ({ endpointKey: key, origin: `https://${key}.example` }) as unknown as Target;
+const target = (key: string) =>
+  ({ endpointKey: key, origin: `https://${key}.example`, hostname: `${key}.example` }) as unknown as Target;
 const answer = (status: number): Attempt => ({
   outcome: { kind: 'responded', status, retryAfterMs: null, excerpt: null },
   startedAt: 0,
