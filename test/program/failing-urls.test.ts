@@ -5,7 +5,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { cleanUpAfter } from '../support/clean-up.ts';
 import { until } from '../support/wait.ts';
-import { allSettled, openScene, type Scene } from './scene.ts';
+import { createTables, register } from './rows.ts';
+import { allSettled, openScene, type Scene, setPaused } from './scene.ts';
 
 type Body = { readonly name: string; readonly sentAt: number };
 type Arrival = { readonly name: string; readonly afterMs: number };
@@ -119,4 +120,42 @@ it('ordered messages of a URL that fails make no ordered messages of other URLs 
     await wait(20);
   }
   await until(() => host.namesAt('/good').size === 40);
+});
+
+it('a pause of an origin holds its URLs, also one that is split off, and the rows of rule_webhooks there', async () => {
+  const scene = await openScene();
+  const host = await startHost((path, response) => {
+    response.writeHead(path === '/bad' ? 503 : 200).end();
+  });
+  await createTables(scene);
+  await register(scene, 'row', `${host.url}/row`);
+  await scene.startWorker();
+  const stateOf = async (url: string) => {
+    const [row] = await scene.query<{ state: string }>(
+      'SELECT state FROM nats_endpoint_health WHERE url = $1 AND endpoint_key LIKE $2',
+      url === 'row' ? [host.url, 'row-%'] : [url, '127-%'],
+    );
+    return row?.state;
+  };
+  await scene.publish({ name: 'first', sentAt: 0 }, { subject: 'webhooks.row' });
+  for (let number = 0; number < 40; number++) {
+    await publish(scene, `${host.url}/good`, `good${number}`);
+    await publish(scene, `${host.url}/bad`, `bad${number}`);
+    await wait(20);
+  }
+  await until(async () => (await stateOf(`${host.url}/bad`)) !== undefined);
+  await until(() => host.namesAt('/good').size === 40 && host.namesAt('/row').size === 1);
+  await setPaused(scene, `${host.url}/good`, true);
+  for (const url of [host.url, `${host.url}/bad`, 'row'])
+    await until(async () => (await stateOf(url)) === 'paused');
+  const before = [...host.arrived.values()].flat().length;
+  await scene.publish({ name: 'second', sentAt: 0 }, { subject: 'webhooks.row' });
+  await publish(scene, `${host.url}/good`, 'later');
+  await publish(scene, `${host.url}/bad`, 'later');
+  await until(async () => (await scene.manager.streams.info('WEBHOOKS')).state.messages === 0);
+  // Longer than a probe of the URL that fails would wait.
+  await wait(1000);
+  expect([...host.arrived.values()].flat().length).toBe(before);
+  await setPaused(scene, `${host.url}/good`, false);
+  await until(() => host.namesAt('/good').has('later') && host.namesAt('/row').has('second'));
 });

@@ -1,6 +1,6 @@
 import { disabledReason, type Endpoint } from '../endpoint/endpoint.ts';
 import type { Registry } from '../endpoint/registry.ts';
-import { NO_ENDPOINT_KEY } from '../request/target.ts';
+import { endpointKey, NO_ENDPOINT_KEY } from '../request/target.ts';
 
 /** The limits of one endpoint in this worker: this worker's share of the limits of the group. */
 export type EndpointLimits = {
@@ -64,9 +64,17 @@ export const NO_SOURCES: LimitSources = {
 
 /**
  * The limits of one endpoint in one worker: the worker's share of the group's limits, at least one attempt in flight. A row of
- * `rule_nats_endpoints` wins over the endpoint's row in `rule_webhooks`, and that row wins over the settings.
+ * `rule_nats_endpoints` wins over the endpoint's row in `rule_webhooks`, and that row wins over the settings. A pause of an origin
+ * holds all endpoints there: URLs that are split off, and rows of `rule_webhooks`.
+ *
+ * @param originKey Key of the origin of the last attempt; null: none was made. The URL of a row wins, because it may have changed.
  */
-export function effectiveLimits(defaults: DefaultLimits, said: LimitSources, key: string): EndpointLimits {
+export function effectiveLimits(
+  defaults: DefaultLimits,
+  said: LimitSources,
+  key: string,
+  originKey: string | null,
+): EndpointLimits {
   const rule = said.byOperator.get(key);
   const endpoint = said.registry?.byKey(key);
   const row = endpoint?.row;
@@ -74,13 +82,31 @@ export function effectiveLimits(defaults: DefaultLimits, said: LimitSources, key
   const perSecond = rule?.rateLimit ?? row?.rateLimit ?? defaults.ratePerSecond;
   return {
     paused:
-      rule?.paused === true ? (rule.pausedReason ?? BY_HAND) : pausedReasonOf(defaults, said, key, endpoint),
+      pausedByRule(rule) ??
+      pausedWithOrigin(said, originKeyOf(said, endpoint) ?? originKey) ??
+      pausedReasonOf(defaults, said, key, endpoint),
     concurrency: concurrency == null ? null : Math.max(1, Math.floor(concurrency / said.liveWorkers)),
     ratePerSecond: perSecond == null ? null : perSecond / said.liveWorkers,
   };
 }
 
 const BY_HAND = 'by an operator';
+
+function pausedByRule(rule: OperatorLimits | undefined): string | null {
+  return rule?.paused === true ? (rule.pausedReason ?? BY_HAND) : null;
+}
+
+function pausedWithOrigin({ byOperator }: LimitSources, originKey: string | null): string | null {
+  const why = originKey === null ? null : pausedByRule(byOperator.get(originKey));
+  return why === null ? null : `its origin is paused: ${why}`;
+}
+
+/** Computed only if a rule exists, because a hash is needed. */
+function originKeyOf({ byOperator }: LimitSources, endpoint: Endpoint | undefined): string | null {
+  if (byOperator.size === 0 || endpoint?.request.kind !== 'request') return null;
+  const { origin, hostname } = endpoint.request.target;
+  return endpointKey(origin, hostname);
+}
 
 function pausedReasonOf(
   { disabledEndpoint }: DefaultLimits,

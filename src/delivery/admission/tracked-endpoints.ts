@@ -7,7 +7,8 @@ import type { AdmissionOptions } from './options.ts';
 import type { SlotAccounting } from './slot-accounting.ts';
 import { isIdle, newTrackedEndpoint, parkedOf, type TrackedEndpoint } from './tracked-endpoint.ts';
 
-export type LimitsOf = (endpointKey: string) => EndpointLimits;
+/** The limits of an endpoint. `originKey`: null if only the key of the endpoint is known. */
+export type LimitsOf = (key: string, originKey: string | null) => EndpointLimits;
 
 export type EndpointUse = {
   /** True if the endpoint has attempts in flight, or messages that wait in slots. */
@@ -28,7 +29,7 @@ export class TrackedEndpoints {
   readonly #use: EndpointUse;
   readonly #byKey = new Map<string, TrackedEndpoint>();
   readonly #origins = new Map<string, Origin>();
-  #limitsOf: (endpointKey: string) => EndpointLimits;
+  #limitsOf: LimitsOf;
 
   constructor(options: AdmissionOptions, use: EndpointUse) {
     this.#options = options;
@@ -53,7 +54,7 @@ export class TrackedEndpoints {
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
     const limiter = new EndpointLimiter(this.#options, run);
-    limiter.applyLimits(this.#limitsOf(key));
+    limiter.applyLimits(this.#limitsOf(key, null));
     const endpoint = newTrackedEndpoint(key, limiter, this.#options.clock.now());
     this.#add(endpoint);
     this.#use.slots.onMet(endpoint);
@@ -66,7 +67,10 @@ export class TrackedEndpoints {
 
   /** Replaces the limits of the endpoints with these keys (null: of all), and of those that are tracked later. */
   applyLimits(limitsOf: LimitsOf, keys: ReadonlySet<string> | null): void {
-    for (const key of keys ?? this.#byKey.keys()) this.#byKey.get(key)?.limiter.applyLimits(limitsOf(key));
+    for (const key of keys ?? this.#byKey.keys()) {
+      const endpoint = this.#byKey.get(key);
+      endpoint?.limiter.applyLimits(limitsOf(key, endpoint.origin?.key ?? null));
+    }
     this.#limitsOf = limitsOf;
   }
 
@@ -117,6 +121,7 @@ export class TrackedEndpoints {
     origin.endpoints++;
     endpoint.origin = origin;
     endpoint.limiter.breaker.origin = origin;
+    endpoint.limiter.applyLimits(this.#limitsOf(endpoint.key, origin.key));
   }
 
   #leave({ origin }: TrackedEndpoint): void {

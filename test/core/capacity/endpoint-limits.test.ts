@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import {
+  effectiveLimits,
+  type LimitSources,
+  NO_SOURCES,
+  type OperatorLimits,
+} from '../../../src/core/capacity/endpoint-limits.ts';
+import { endpointOf } from '../../../src/core/endpoint/endpoint.ts';
+import { Registry } from '../../../src/core/endpoint/registry.ts';
+import { endpointKey } from '../../../src/core/request/target.ts';
+import { registeredRow } from '../endpoint/registered-row.ts';
+
+const DEFAULTS = { concurrency: undefined, ratePerSecond: undefined, disabledEndpoint: 'park' } as const;
+const POLICY = {
+  retries: {
+    maxAttempts: 7,
+    terminalStatuses: new Set<number>(),
+    backoff: { baseMs: 1, maxMs: 60_000, multiplier: 2, retryAfterMaxMs: 5000 },
+  },
+  disabled: 'park',
+} as const;
+const HERE = endpointKey('https://example.com', 'example.com');
+const ELSEWHERE = endpointKey('https://other.example', 'other.example');
+const ROW = endpointOf(registeredRow({ url: 'https://example.com/in' }), POLICY);
+const URL_KEY = endpointKey('https://example.com/bad', 'example.com');
+
+const rule = (more: Partial<OperatorLimits>): OperatorLimits => ({
+  paused: false,
+  pausedReason: null,
+  maxConcurrency: null,
+  rateLimit: null,
+  ...more,
+});
+
+function limitsOf(rules: Record<string, Partial<OperatorLimits>>, key: string, originKey: string | null) {
+  const byOperator = new Map(Object.entries(rules).map(([name, more]) => [name, rule(more)]));
+  const said: LimitSources = { ...NO_SOURCES, byOperator, registry: new Registry([ROW]) };
+  return effectiveLimits(DEFAULTS, said, key, originKey);
+}
+
+describe('a pause of an origin', () => {
+  it.each([
+    ['the origin', HERE, HERE, 'moving'],
+    ['a URL that is split off', URL_KEY, HERE, 'its origin is paused: moving'],
+    ['a row', ROW.key, HERE, 'its origin is paused: moving'],
+    ['a row of which only the key is known yet', ROW.key, null, 'its origin is paused: moving'],
+    ['no endpoint of another origin', 'other', ELSEWHERE, null],
+    ['no endpoint that is not known', 'unknown', null, null],
+  ])('holds %s', (_, key, originKey, paused) => {
+    const rules = { [HERE]: { paused: true, pausedReason: 'moving' } };
+    expect(limitsOf(rules, key, originKey).paused).toBe(paused);
+  });
+
+  it('gives way to the reason of the endpoint itself', () => {
+    const rules = { [HERE]: { paused: true }, [URL_KEY]: { paused: true, pausedReason: 'broken' } };
+    expect(limitsOf(rules, URL_KEY, HERE).paused).toBe('broken');
+  });
+
+  it('that is over holds nothing', () => {
+    expect(limitsOf({ [HERE]: { maxConcurrency: 2 } }, ROW.key, HERE).paused).toBeNull();
+  });
+});
+
+it('a pause of a URL or a row does not hold its origin', () => {
+  const rules = { [URL_KEY]: { paused: true }, [ROW.key]: { paused: true } };
+  expect(limitsOf(rules, HERE, HERE).paused).toBeNull();
+});
