@@ -32,6 +32,11 @@ export class EndpointBreaker {
     return this.#own.isClosed();
   }
 
+  /** True if nothing may test the endpoint before a time of its own, such as its Retry-After. */
+  isOwnOpen(now: number): boolean {
+    return !this.#own.isClosed() && !this.#own.isHalfOpen(now);
+  }
+
   /** True if a probe may test the endpoint, or its origin. */
   isHalfOpen(now: number): boolean {
     if (this.isClosed()) return false;

@@ -1,5 +1,6 @@
 import type { AttemptKind } from '../../core/capacity/endpoint-limiter.ts';
 import { isHostFailure, type LimiterSignal, signalOf } from '../../core/capacity/limiter-signal.ts';
+import type { EndpointStateRow } from '../../core/records/endpoint-state.ts';
 import type { Target } from '../../core/request/target.ts';
 import type { Attempt } from '../../core/retry/attempt.ts';
 import { LazyTimer } from '../../runtime/lazy-timer.ts';
@@ -139,6 +140,11 @@ export class Admission implements PermitOwner {
     const now = this.#options.clock.now();
     this.#urls.merge(now);
     this.#endpoints.evictIdle(now);
+  }
+
+  /** The last reported rows of endpoints that were evicted while they were shown in trouble. Each is returned once. */
+  takeEvicted(): EndpointStateRow[] {
+    return this.#endpoints.takeEvicted();
   }
 
   /** Grants no more permits, and rejects every waiting message. */

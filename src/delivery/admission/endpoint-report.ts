@@ -61,11 +61,13 @@ export class EndpointReporter implements Service {
     }
     if (changes.length > MAX_STATES)
       changes.sort((one, other) => one.endpoint.reportedAt - other.endpoint.reportedAt);
-    return changes.slice(0, MAX_STATES).map(({ endpoint, state }) => {
+    const taken = changes.slice(0, MAX_STATES).map(({ endpoint, state }) => {
       endpoint.lastReported = state;
       endpoint.reportedAt = clock.now();
       return state;
     });
+    // Before the others: an endpoint may have been met again since.
+    return [...admission.takeEvicted().map((row) => forgotten(row, at())), ...taken];
   }
 
   #check(): void {
@@ -93,6 +95,11 @@ export class EndpointReporter implements Service {
       );
     else log.info({ endpoint, url, parked }, 'endpoint.recovered');
   }
+}
+
+/** This worker does not know the endpoint any more, so it must not show it in trouble. */
+function forgotten(row: EndpointStateRow, since: number): EndpointStateRow {
+  return { ...row, state: 'flowing', inFlight: 0, waiting: 0, parked: null, since, why: null };
 }
 
 function isUnhealthyState({ state }: EndpointStateRow): boolean {

@@ -202,13 +202,13 @@ const EVICT_AFTER_MS = 600_000;
 
 /**
  * True if the endpoint had no attempt and no message for EVICT_AFTER_MS, so that its statistics are outdated. An endpoint is
- * not idle before its open circuit breaker may probe, because a Retry-After may keep the breaker open for longer.
+ * not idle before its open circuit breaker may probe, because a Retry-After may keep the breaker open for longer. The state of its
+ * origin does not matter: other endpoints test it.
  */
 export function isIdle(endpoint: TrackedEndpoint, now: number): boolean {
   const { limiter, untried, tried, hasBacklog, usedAt } = endpoint;
   const isRead = untried.consumer !== null || tried.consumer !== null;
   const isWanted =
     limiter.inFlight > 0 || waitingAt(endpoint) > 0 || isRead || hasBacklog || (parkedOf(endpoint) ?? 0) > 0;
-  const isOpen = !limiter.breaker.isClosed() && !limiter.breaker.isHalfOpen(now);
-  return !isWanted && !isOpen && now - usedAt > EVICT_AFTER_MS;
+  return !isWanted && !limiter.breaker.isOwnOpen(now) && now - usedAt > EVICT_AFTER_MS;
 }

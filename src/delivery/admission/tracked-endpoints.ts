@@ -2,6 +2,7 @@ import { EndpointLimiter } from '../../core/capacity/endpoint-limiter.ts';
 import type { EndpointLimits } from '../../core/capacity/endpoint-limits.ts';
 import type { FailureRun } from '../../core/capacity/failure-run.ts';
 import { Origin } from '../../core/capacity/origin.ts';
+import type { EndpointStateRow } from '../../core/records/endpoint-state.ts';
 import { endpointKey, endpointUrlOf, type Target } from '../../core/request/target.ts';
 import type { AdmissionOptions } from './options.ts';
 import type { SlotAccounting } from './slot-accounting.ts';
@@ -22,12 +23,15 @@ export type EndpointUse = {
  * Share of `maxEndpoints` that is evicted at once. An eviction reads all endpoints, so that evicting one at a time would cost too much.
  */
 const EVICTED_SHARE = 1 / 8;
+/** The most rows that wait to be corrected. PostgreSQL deletes the rows of further ones a day after they were written. */
+const MAX_EVICTED = 10_000;
 
 /** The endpoints that this worker tracks. An evicted endpoint is treated as new when its next message comes. */
 export class TrackedEndpoints {
   readonly #options: AdmissionOptions;
   readonly #use: EndpointUse;
   readonly #byKey = new Map<string, TrackedEndpoint>();
+  readonly #evicted: EndpointStateRow[] = [];
   readonly #origins = new Map<string, Origin>();
   #limitsOf: LimitsOf;
 
@@ -105,8 +109,16 @@ export class TrackedEndpoints {
     );
   }
 
+  /** The last reported rows of endpoints that were evicted while they were shown in trouble. Each is returned once. */
+  takeEvicted(): EndpointStateRow[] {
+    return this.#evicted.splice(0);
+  }
+
   #evict(endpoint: TrackedEndpoint): void {
     endpoint.isEvicted = true;
+    const { lastReported } = endpoint;
+    if (lastReported !== null && lastReported.state !== 'flowing' && this.#evicted.length < MAX_EVICTED)
+      this.#evicted.push(lastReported);
     this.#byKey.delete(endpoint.key);
     this.#use.slots.remove(endpoint);
     this.#leave(endpoint);

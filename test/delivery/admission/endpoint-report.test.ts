@@ -146,6 +146,38 @@ describe('the state of an endpoint', () => {
     ]);
   });
 
+  it('is not shown in trouble for ever if the endpoint is evicted because there are too many', async () => {
+    fail('down', 3_600_000);
+    expect(report.takeChanges()).toMatchObject([{ endpointKey: 'down', state: 'failing' }]);
+    for (let number = 0; number < 10_000; number++) {
+      fail(`other${number}`, 3_600_000);
+      if (number % 100 === 0) await pass(100);
+    }
+    expect([...admission.endpoints()].some(({ key }) => key === 'down')).toBe(false);
+    const down = report.takeChanges().filter(({ endpointKey }) => endpointKey === 'down');
+    expect(down).toMatchObject([{ state: 'flowing', why: null, parked: null }]);
+    expect(report.takeChanges().filter(({ endpointKey }) => endpointKey === 'down')).toEqual([]);
+  });
+
+  it('is healthy again without messages for ten minutes, also while the origin is down and others test it', async () => {
+    const row = (key: string) => ({ ...target(key), origin: 'https://a.example', hostname: 'a.example' });
+    const outcome = { kind: 'unreachable', code: 'ECONNREFUSED', detail: 'refused' } as Attempt['outcome'];
+    const refused: Attempt = { outcome, startedAt: 0, durationMs: 5 };
+    const refuse = (key: string) => {
+      const granted = admission.admit(row(key), { isParkedCopy: false, isRetry: false, cannotPark: false });
+      if ('kind' in granted && granted.kind === 'permit') granted.release(refused);
+    };
+    refuse('idle');
+    const states = new Set<string>();
+    for (let s = 0; s < 700; s += 5) {
+      for (let more = 0; more < 3; more++) refuse('used');
+      await pass(5000);
+      for (const { endpointKey, state } of report.takeChanges())
+        if (endpointKey === 'idle') states.add(`${s < 620 ? 'at first' : 'later'} ${state}`);
+    }
+    expect([...states]).toEqual(['at first failing', 'at first flowing']);
+  });
+
   it('is forgotten even if takeChanges is never called', async () => {
     fail('dead');
     await pass(700_000);
