@@ -159,3 +159,32 @@ it('a pause of an origin holds its URLs, also one that is split off, and the row
   await setPaused(scene, `${host.url}/good`, false);
   await until(() => host.namesAt('/good').has('later') && host.namesAt('/row').has('second'));
 });
+
+it('a URL that hangs holds one place of the cap of its origin', async () => {
+  const scene = await openScene();
+  const hanging = new Set<ServerResponse>();
+  const host = await startHost((path, response) => {
+    if (path === '/good') response.end();
+    else {
+      hanging.add(response);
+      response.once('close', () => hanging.delete(response));
+    }
+  });
+  await scene.startWorker({ ENDPOINT_CONCURRENCY: '4', ATTEMPT_TIMEOUT_MS: '2000', MAX_ATTEMPTS: '100' });
+  await publish(scene, `${host.url}/good`, 'first');
+  await until(() => host.namesAt('/good').has('first'));
+  for (let number = 0; number < 60; number++) await publish(scene, `${host.url}/bad`, `bad${number}`);
+  for (let number = 0; number < 60; number++) {
+    await publish(scene, `${host.url}/good`, `good${number}`);
+    await wait(20);
+  }
+  await until(() => host.namesAt('/good').size === 61);
+  // The attempts that began before the URL was split off have timed out.
+  await until(() => hanging.size <= 1);
+  for (let number = 0; number < 60; number++) {
+    await publish(scene, `${host.url}/good`, `more${number}`);
+    expect(hanging.size).toBeLessThanOrEqual(1);
+    await wait(20);
+  }
+  await until(() => host.namesAt('/good').size === 121);
+});

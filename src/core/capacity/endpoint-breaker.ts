@@ -1,4 +1,5 @@
 import type { AttemptInFlight } from './attempts-in-flight.ts';
+import type { CapPlace } from './cap-share.ts';
 import { CircuitBreaker, type FailedAttempt } from './circuit-breaker.ts';
 import type { FailureRun } from './failure-run.ts';
 import { isHostFailure, type LimiterSignal } from './limiter-signal.ts';
@@ -17,6 +18,8 @@ export class EndpointBreaker {
   readonly #own: CircuitBreaker;
   /** Null: only the key of the endpoint is known. Then all failures count for the endpoint. */
   origin: Origin | null = null;
+  /** Whose cap and rate the endpoint has. */
+  place: CapPlace = 'own';
 
   /** @param run What is known of the endpoint already. */
   constructor(run?: FailureRun) {
@@ -71,7 +74,7 @@ export class EndpointBreaker {
 
   /** Called when an attempt begins. */
   start(attempt: AttemptInFlight): void {
-    attempt.atOrigin = this.origin?.start() ?? null;
+    attempt.atOrigin = this.origin?.start(this.place !== 'own') ?? null;
     attempt.origin = this.origin;
   }
 

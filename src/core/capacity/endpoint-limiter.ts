@@ -1,10 +1,10 @@
 import { type AttemptInFlight, AttemptsInFlight } from './attempts-in-flight.ts';
 import { ConcurrencyWindow } from './concurrency-window.ts';
 import { EndpointBreaker } from './endpoint-breaker.ts';
-import { type EndpointLimits, NO_LIMITS } from './endpoint-limits.ts';
+import type { EndpointLimits } from './endpoint-limits.ts';
 import type { FailureRun } from './failure-run.ts';
 import { isHostFailure, isSilence, type LimiterSignal } from './limiter-signal.ts';
-import { RateLimiter } from './rate-limiter.ts';
+import { LimitsInForce } from './limits-in-force.ts';
 import { ResponseTimes } from './response-times.ts';
 import type { SlotShare } from './slot-share.ts';
 
@@ -43,8 +43,7 @@ export class EndpointLimiter {
   readonly #times: ResponseTimes;
   readonly #initialWindow: number;
   readonly #attempts = new AttemptsInFlight();
-  #limits: EndpointLimits = NO_LIMITS;
-  #rateLimiter: RateLimiter | null = null;
+  readonly #limits: LimitsInForce;
   /** The endpoint answers: the size of its window is measured. */
   #isResponsive = false;
   /** The endpoint answered before, and became unresponsive with more attempts in flight than its initial window. */
@@ -59,6 +58,7 @@ export class EndpointLimiter {
   constructor(options: LimiterOptions, run?: FailureRun) {
     this.#times = new ResponseTimes(options.unresponsiveAfterMs);
     this.breaker = new EndpointBreaker(run);
+    this.#limits = new LimitsInForce(this.breaker);
     this.#initialWindow = Math.max(INITIAL_WINDOW, Math.floor(options.slots / 16));
     this.window = new ConcurrencyWindow(this.#initialWindow, options.slots);
   }
@@ -92,28 +92,25 @@ export class EndpointLimiter {
   }
 
   get limits(): EndpointLimits {
-    return this.#limits;
+    return this.#limits.current;
   }
 
   /** Sets the limits of the operator, the endpoint's row and the settings, from now on. */
   applyLimits(limits: EndpointLimits): void {
-    if (limits.ratePerSecond !== this.#limits.ratePerSecond)
-      this.#rateLimiter = limits.ratePerSecond === null ? null : new RateLimiter(limits.ratePerSecond);
-    this.#limits = limits;
+    this.#limits.apply(limits);
   }
 
   /** How many more attempts of this kind may start now. */
   availablePermits(now: number, share: SlotShare, kind: AttemptKind): number {
-    if (this.#limits.paused !== null) return 0;
+    if (this.limits.paused !== null) return 0;
     const { total, inWindow, retriesInWindow } = this.#attempts;
-    const cap = this.#limits.concurrency ?? Number.POSITIVE_INFINITY;
-    const allowed = Math.min(cap - total, this.#rateLimiter?.available(now) ?? Number.POSITIVE_INFINITY);
+    const allowed = this.#limits.allowed(total, this.#isResponsive, now);
     if (!this.breaker.isClosed()) return this.#mayProbe(now, share, kind) && allowed > 0 ? 1 : 0;
     if (this.isHungUp(share, kind)) return 0;
     const window = this.#maxInWindow(share);
     const left = Math.min(window - inWindow, share.responsive - total, allowed);
     if (kind !== 'retry') return Math.max(0, left);
-    const forRetries = Math.max(1, Math.floor(RETRY_SHARE.window * Math.min(window, cap)));
+    const forRetries = Math.max(1, Math.floor(RETRY_SHARE.window * Math.min(window, this.#limits.cap)));
     return Math.max(0, Math.min(left, forRetries - retriesInWindow));
   }
 
@@ -123,11 +120,10 @@ export class EndpointLimiter {
    */
   mayStartExtra(now: number, share: SlotShare): boolean {
     const { total, hung, extra } = this.#attempts;
-    if (this.#limits.paused !== null || !this.breaker.isClosed() || !this.breaker.hasSucceeded) return false;
+    if (this.limits.paused !== null || !this.breaker.isClosed() || !this.breaker.hasSucceeded) return false;
     if (now - this.#extraAt < EXTRA_EVERY_MS || extra >= share.hung) return false;
     if (hung === 0 && this.breaker.counts(now).failures === 0) return false;
-    if (total >= (this.#limits.concurrency ?? Number.POSITIVE_INFINITY)) return false;
-    return this.#rateLimiter === null || this.#rateLimiter.available(now) > 0;
+    return this.#limits.allowed(total, this.#isResponsive, now) > 0;
   }
 
   /**
@@ -135,9 +131,11 @@ export class EndpointLimiter {
    * yet. If false, the endpoint could use every slot that this worker can give.
    */
   isSelfLimited(share: SlotShare): boolean {
-    const isCapped = this.#limits.concurrency !== null || this.#rateLimiter !== null;
     return (
-      isCapped || !this.#isResponsive || this.isHungUp(share, 'parked') || this.window.size < share.responsive
+      this.#limits.isCapped ||
+      !this.#isResponsive ||
+      this.isHungUp(share, 'parked') ||
+      this.window.size < share.responsive
     );
   }
 
@@ -172,7 +170,7 @@ export class EndpointLimiter {
     this.breaker.start(attempt);
     if (isExtra) this.#extraAt = now;
     else this.window.onAcquired(this.#attempts.inWindow, now);
-    this.#rateLimiter?.take(now);
+    this.#limits.take(now);
   }
 
   /**

@@ -68,18 +68,22 @@ export const NO_SOURCES: LimitSources = {
  * holds all endpoints there: URLs that are split off, and rows of `rule_webhooks`.
  *
  * @param originKey Key of the origin of the last attempt; null: none was made. The URL of a row wins, because it may have changed.
+ * @param isSplit The endpoint is a URL that is split off: it has the cap and rate of its origin, unless it has a rule of its own.
  */
 export function effectiveLimits(
   defaults: DefaultLimits,
   said: LimitSources,
   key: string,
   originKey: string | null,
+  isSplit: boolean,
 ): EndpointLimits {
   const rule = said.byOperator.get(key);
+  const ofOrigin = isSplit && originKey !== null ? said.byOperator.get(originKey) : undefined;
   const endpoint = said.registry?.byKey(key);
   const row = endpoint?.row;
-  const concurrency = rule?.maxConcurrency ?? row?.maxConcurrency ?? defaults.concurrency;
-  const perSecond = rule?.rateLimit ?? row?.rateLimit ?? defaults.ratePerSecond;
+  const concurrency =
+    rule?.maxConcurrency ?? ofOrigin?.maxConcurrency ?? row?.maxConcurrency ?? defaults.concurrency;
+  const perSecond = rule?.rateLimit ?? ofOrigin?.rateLimit ?? row?.rateLimit ?? defaults.ratePerSecond;
   return {
     paused:
       pausedByRule(rule) ??

@@ -1,4 +1,5 @@
 import { CircuitBreaker } from './circuit-breaker.ts';
+import { RateLimiter } from './rate-limiter.ts';
 import { NEIGHBOUR_MS, UrlSuccesses } from './url-split.ts';
 
 /** An attempt at an endpoint of the origin, as the origin counts it. */
@@ -7,6 +8,7 @@ export type OriginAttempt = {
   readonly number: number;
   /** The attempt tests the origin. */
   readonly isProbe: boolean;
+  readonly isSharing: boolean;
 };
 
 /** What an attempt says of the origin. */
@@ -37,6 +39,9 @@ export class Origin {
   readonly successes = new UrlSuccesses();
   /** Tracked endpoints at this origin. */
   endpoints = 0;
+  /** Attempts in flight that share the cap of the origin: its own, and those of URLs that are split off. */
+  sharing = 0;
+  #rateLimiter: { readonly perSecond: number; readonly limiter: RateLimiter } | null = null;
   /** Failures to reach the host. Every answer closes it. */
   readonly #reach = new CircuitBreaker();
   /** Bad answers of several endpoints while none succeeds. */
@@ -94,14 +99,23 @@ export class Origin {
     return true;
   }
 
-  start(): OriginAttempt {
+  /** The rate limiter that the origin and its split URLs share. */
+  rateLimiterOf(perSecond: number): RateLimiter {
+    if (this.#rateLimiter?.perSecond !== perSecond)
+      this.#rateLimiter = { perSecond, limiter: new RateLimiter(perSecond) };
+    return this.#rateLimiter.limiter;
+  }
+
+  /** @param isSharing The attempt counts for the cap of the origin. */
+  start(isSharing = false): OriginAttempt {
+    if (isSharing) this.sharing++;
     const isProbe = !this.isClosed();
     if (isProbe) {
       this.#probes++;
       this.#claim = null;
       this.#claimedInVain.clear();
     }
-    return { number: ++this.#started, isProbe };
+    return { number: ++this.#started, isProbe, isSharing };
   }
 
   /**
@@ -109,12 +123,13 @@ export class Origin {
    * @param random From 0 (included) to 1 (excluded).
    */
   end(
-    { number, isProbe }: OriginAttempt,
+    { number, isProbe, isSharing }: OriginAttempt,
     endpoint: unknown,
     result: OriginResult | null,
     now: number,
     random: number,
   ): void {
+    if (isSharing) this.sharing--;
     if (isProbe) this.#probes--;
     if (result === null) return;
     const { kind, isRetry, durationMs } = result;

@@ -5,8 +5,6 @@ import { FailureRun } from './failure-run.ts';
  * neighbour would not count. Above it, the URLs of an origin that went down would be split off one by one.
  */
 export const NEIGHBOUR_MS = 10_000;
-/** A URL is split off if this many of its first attempts get no answer while its origin answers others. */
-const SILENT = 3;
 /**
  * A URL merges with its origin again when it has been closed and without parked messages for this long, in milliseconds. Below it, a
  * URL that fails from time to time would copy its queue again and again.
@@ -26,10 +24,19 @@ export type UrlRecord = {
   silent: number;
 };
 
-/** True if the trouble of the URL is its own, so that the URL needs an endpoint of its own. */
-export function isSplitOff({ run, silent }: UrlRecord, otherSucceededAt: number, now: number): boolean {
+/**
+ * True if the trouble of the URL is its own, so that the URL needs an endpoint of its own.
+ *
+ * @param silentLimit So many first attempts without an answer are enough, while the origin answers others.
+ */
+export function isSplitOff(
+  { run, silent }: Pick<UrlRecord, 'run' | 'silent'>,
+  silentLimit: number,
+  otherSucceededAt: number,
+  now: number,
+): boolean {
   if (now - otherSucceededAt > NEIGHBOUR_MS) return false;
-  return silent >= SILENT || run.isOutage(silent);
+  return silent >= silentLimit || run.isOutage(silent);
 }
 
 /** @param troubledAt When the URL last had trouble or parked messages. */

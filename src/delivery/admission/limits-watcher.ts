@@ -135,6 +135,6 @@ export class EndpointLimitsWatcher {
   #apply(keys: ReadonlySet<string> | null = null): void {
     const sources = this.#sources;
     const { admission, defaults } = this.#options;
-    admission.applyLimits((key, originKey) => effectiveLimits(defaults, sources, key, originKey), keys);
+    admission.applyLimits((...endpoint) => effectiveLimits(defaults, sources, ...endpoint), keys);
   }
 }

@@ -1,3 +1,4 @@
+import { silentLimit } from '../../core/capacity/cap-share.ts';
 import { isHostFailure, type LimiterSignal } from '../../core/capacity/limiter-signal.ts';
 import {
   isMergedAgain,
@@ -115,7 +116,8 @@ export class SplitUrls {
   #splitIfDue({ endpoint, target }: GrantedPermit, record: UrlRecord, now: number): void {
     const { url } = target.unit!;
     const othersSucceededAt = endpoint.origin?.successes.ofOthers(url) ?? Number.NEGATIVE_INFINITY;
-    if (!isSplitOff(record, othersSucceededAt, now) || !this.#hasRoom(endpoint.key)) return;
+    const silent = silentLimit(endpoint.limiter.limits.concurrency);
+    if (!isSplitOff(record, silent, othersSucceededAt, now) || !this.#hasRoom(endpoint.key)) return;
     record.run.renumber();
     const own = ofUrl(target, endpointKey(url, target.hostname));
     const split = this.#split(own, this.#endpoints.ensure(own, record.run), now);

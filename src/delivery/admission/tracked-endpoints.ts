@@ -8,8 +8,8 @@ import type { AdmissionOptions } from './options.ts';
 import type { SlotAccounting } from './slot-accounting.ts';
 import { isIdle, newTrackedEndpoint, parkedOf, type TrackedEndpoint } from './tracked-endpoint.ts';
 
-/** The limits of an endpoint. `originKey`: null if only the key of the endpoint is known. */
-export type LimitsOf = (key: string, originKey: string | null) => EndpointLimits;
+/** The limits of an endpoint. `originKey`: null if only the key of the endpoint is known. `isSplit`: it is a URL split off from it. */
+export type LimitsOf = (key: string, originKey: string | null, isSplit: boolean) => EndpointLimits;
 
 export type EndpointUse = {
   /** True if the endpoint has attempts in flight, or messages that wait in slots. */
@@ -58,7 +58,7 @@ export class TrackedEndpoints {
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
     const limiter = new EndpointLimiter(this.#options, run);
-    limiter.applyLimits(this.#limitsOf(key, null));
+    limiter.applyLimits(this.#limitsOf(key, null, false));
     const endpoint = newTrackedEndpoint(key, limiter, this.#options.clock.now());
     this.#add(endpoint);
     this.#use.slots.onMet(endpoint);
@@ -73,7 +73,9 @@ export class TrackedEndpoints {
   applyLimits(limitsOf: LimitsOf, keys: ReadonlySet<string> | null): void {
     for (const key of keys ?? this.#byKey.keys()) {
       const endpoint = this.#byKey.get(key);
-      endpoint?.limiter.applyLimits(limitsOf(key, endpoint.origin?.key ?? null));
+      if (endpoint === undefined) continue;
+      const { origin, limiter } = endpoint;
+      limiter.applyLimits(limitsOf(key, origin?.key ?? null, limiter.breaker.place === 'split'));
     }
     this.#limitsOf = limitsOf;
   }
@@ -126,14 +128,17 @@ export class TrackedEndpoints {
   }
 
   /** The URL of a row may have moved to another origin. */
-  #join(endpoint: TrackedEndpoint, { origin: url, hostname }: Target): void {
+  #join(endpoint: TrackedEndpoint, { origin: url, hostname, unit }: Target): void {
     this.#leave(endpoint);
     const origin = this.#origins.get(url) ?? new Origin(url, endpointKey(url, hostname));
     this.#origins.set(url, origin);
     origin.endpoints++;
     endpoint.origin = origin;
-    endpoint.limiter.breaker.origin = origin;
-    endpoint.limiter.applyLimits(this.#limitsOf(endpoint.key, origin.key));
+    const { key, limiter } = endpoint;
+    const isSplit = unit?.originKey !== undefined;
+    limiter.breaker.origin = origin;
+    limiter.breaker.place = isSplit ? 'split' : key === origin.key ? 'origin' : 'own';
+    limiter.applyLimits(this.#limitsOf(key, origin.key, isSplit));
   }
 
   #leave({ origin }: TrackedEndpoint): void {

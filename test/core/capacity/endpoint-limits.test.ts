@@ -32,10 +32,15 @@ const rule = (more: Partial<OperatorLimits>): OperatorLimits => ({
   ...more,
 });
 
-function limitsOf(rules: Record<string, Partial<OperatorLimits>>, key: string, originKey: string | null) {
+function limitsOf(
+  rules: Record<string, Partial<OperatorLimits>>,
+  key: string,
+  originKey: string | null,
+  isSplit = false,
+) {
   const byOperator = new Map(Object.entries(rules).map(([name, more]) => [name, rule(more)]));
   const said: LimitSources = { ...NO_SOURCES, byOperator, registry: new Registry([ROW]) };
-  return effectiveLimits(DEFAULTS, said, key, originKey);
+  return effectiveLimits(DEFAULTS, said, key, originKey, isSplit);
 }
 
 describe('a pause of an origin', () => {
@@ -64,4 +69,16 @@ describe('a pause of an origin', () => {
 it('a pause of a URL or a row does not hold its origin', () => {
   const rules = { [URL_KEY]: { paused: true }, [ROW.key]: { paused: true } };
   expect(limitsOf(rules, HERE, HERE).paused).toBeNull();
+});
+
+describe('a URL that is split off has the cap and rate', () => {
+  it.each([
+    ['of its origin', { [HERE]: { maxConcurrency: 4, rateLimit: 20 } }, true, [4, 20]],
+    ['of its own rule', { [HERE]: { maxConcurrency: 4 }, [URL_KEY]: { maxConcurrency: 2 } }, true, [2, null]],
+    ['that nobody set', {}, true, [null, null]],
+    ['not of its origin, if each URL is an endpoint', { [HERE]: { maxConcurrency: 4 } }, false, [null, null]],
+  ])('%s', (_, rules, isSplit, expected) => {
+    const { concurrency, ratePerSecond } = limitsOf(rules, URL_KEY, HERE, isSplit);
+    expect([concurrency, ratePerSecond]).toEqual(expected);
+  });
 });

@@ -25,7 +25,7 @@ describe('a URL is split off', () => {
   ])('or not, after %s', (_, failures, silent, mayHaveSucceeded, agoMs, expected) => {
     const run = new FailureRun(mayHaveSucceeded);
     for (let number = 1; number <= failures; number++) run.onFailure(number);
-    expect(isSplitOff({ run, silent, failedAt: 0 }, 50_000 - agoMs, 50_000)).toBe(expected);
+    expect(isSplitOff({ run, silent }, 3, 50_000 - agoMs, 50_000)).toBe(expected);
   });
 
   it.each([
