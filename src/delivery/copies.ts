@@ -1,17 +1,7 @@
 import { parkedQueueKey } from '../core/parked-queue-key.ts';
 import { attemptsMade, type Outcome } from '../core/retry/attempt.ts';
 import type { Message } from './message.ts';
-import type { FanOut } from './resolve.ts';
-
-/** Which delivery a message is, or will be. */
-export type DeliveryKey = {
-  readonly id: string;
-  readonly endpointKey: string;
-  /** `webhook_id` of the row of `rule_webhooks`; null: there is none, or it is not known. */
-  readonly webhookId: number | null;
-  /** The key of the origin, if `endpointKey` is the one of a URL that is split off for a while. Absent: `endpointKey`. */
-  readonly lastingKey?: string;
-};
+import type { DeliveryKey, FanOut } from './resolve.ts';
 
 /** A copy of a message for one queue. */
 export type Copy = {

@@ -8,7 +8,6 @@ import { completeHeaders, quoted } from '../core/request/headers.ts';
 import { NO_ENDPOINT_KEY, type Target } from '../core/request/target.ts';
 import type { Outcome, UndeliverableReason } from '../core/retry/attempt.ts';
 import { lastToken } from '../core/subject.ts';
-import type { DeliveryKey } from './copies.ts';
 import { decideEvent, decideParkedEvent, whyUndecided } from './event-types.ts';
 import type { Message } from './message.ts';
 
@@ -70,6 +69,16 @@ export function webhookIdOf(routed: Delivery | Undeliverable): number | null {
 export function endpointKeyOf(routed: Delivery | Undeliverable): string {
   return isUndeliverable(routed) ? routed.endpointKey : routed.target.endpointKey;
 }
+
+/** Which delivery a message is, or will be. */
+export type DeliveryKey = {
+  readonly id: string;
+  readonly endpointKey: string;
+  /** `webhook_id` of the row of `rule_webhooks`; null: there is none, or it is not known. */
+  readonly webhookId: number | null;
+  /** The key of the origin, if `endpointKey` is the one of a URL that is split off for a while. Absent: `endpointKey`. */
+  readonly lastingKey?: string;
+};
 
 /** Which delivery it is, for the settlement. */
 export function deliveryKeyOf(routed: Delivery | Undeliverable): DeliveryKey {

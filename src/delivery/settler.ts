@@ -5,9 +5,9 @@ import { type BackoffOptions, backoff } from '../core/retry/backoff.ts';
 import type { Disposition } from '../core/retry/disposition.ts';
 import { type DeadLetterReason, deadLetterDetail, type Verdict } from '../core/retry/verdict.ts';
 import { scheduledKeyFor } from '../core/scheduled-queue.ts';
-import { type Copy, copiesFor, copyAfterAttempt, copyOf, type DeliveryKey } from './copies.ts';
+import { type Copy, copiesFor, copyAfterAttempt, copyOf } from './copies.ts';
 import type { Message } from './message.ts';
-import type { FanOut } from './resolve.ts';
+import type { DeliveryKey, FanOut } from './resolve.ts';
 
 /**
  * How long a message waits that could not be parked and could not be held either, in milliseconds. Doubled with every delivery by

@@ -2,7 +2,7 @@ import { RetentionPolicy } from 'nats';
 import { expect, it } from 'vitest';
 import { until } from '../support/wait.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
-import { allSettled, openScene, type Scene, stopWorker } from './scene.ts';
+import { allSettled, logOf, openScene, type Scene, stopWorker } from './scene.ts';
 
 const COUNT = 40;
 
@@ -55,6 +55,28 @@ it('copies that an earlier version of a group stored without its name are delive
   endpoint.recover();
   await scene.startWorker({ QUEUE_GROUP: 'shop' });
   await allSettled(scene);
+  expect(new Set(endpoint.requests.map(({ webhookId }) => webhookId)).size).toBe(COUNT);
+});
+
+it('a group that starts before the default group takes none of its copies', async () => {
+  const [scene, endpoint] = [await openScene(), await startMisbehavingEndpoint()];
+  await scene.manager.streams.add({
+    name: 'WEBHOOKS',
+    subjects: ['webhooks.*'],
+    retention: RetentionPolicy.Workqueue,
+  });
+  const [own, shop] = [
+    { SUBJECT: 'webhooks.test', MAX_ATTEMPTS: '100' },
+    { SUBJECT: 'webhooks.shop', MAX_ATTEMPTS: '1', QUEUE_GROUP: 'shop', CONSUMER_NAME: 'shop' },
+  ];
+  const first = await scene.startWorker({ ...shop, ORDERED_SUBJECT: 'off' });
+  await scene.startWorker({ ...own, ORDERED_SUBJECT: 'off' });
+  await scene.publishMany(COUNT, `${endpoint.url}/status/503`);
+  await until(async () => (await parked(scene)) === COUNT);
+  endpoint.recover();
+  await until(async () => (await parked(scene)) === 0);
+  expect((await scene.manager.streams.info('WEBHOOKS_DLQ')).state.messages).toBe(0);
+  expect(logOf(first).filter(({ msg }) => msg === 'queue.open_failed')).toEqual([]);
   expect(new Set(endpoint.requests.map(({ webhookId }) => webhookId)).size).toBe(COUNT);
 });
 

@@ -7,9 +7,10 @@ import { SCHEDULED_KEYS } from '../../core/scheduled-queue.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { connectToNats } from '../../nats/connection/connection.ts';
 import { type ConsumerProgress, consumerInfo } from '../../nats/consumers/consumer-info.ts';
-import { listParked } from '../../nats/consumers/parked-queues.ts';
 import { type Finding, problemsFirst } from '../../nats/findings/finding.ts';
 import { readFindings } from '../../nats/findings/read-findings.ts';
+import { DEFAULT_GROUP, parkedSubject } from '../../nats/streams/copy-subjects.ts';
+import { listSubjects } from '../../nats/streams/list-subjects.ts';
 import { describeConnectError } from '../../postgres/connection/connect-problem.ts';
 import { createPool } from '../../postgres/connection/pool.ts';
 import { type ConsumerStats, readConsumerStats } from '../../postgres/tables/consumer-stats-table.ts';
@@ -219,11 +220,16 @@ async function findingsOf(client: NatsClient, settings: Settings): Promise<reado
 }
 
 async function scheduledIn(client: NatsClient, settings: Settings): Promise<number | null> {
-  const owner = { sourceStream: settings.STREAM_NAME, group: settings.QUEUE_GROUP };
-  const listed = await listParked(client, settings.PARKED_STREAM_NAME, owner, { keys: SCHEDULED_KEYS }).catch(
-    () => null,
-  );
-  return listed === null ? null : [...listed.values()].reduce((sum, count) => sum + count, 0);
+  const { STREAM_NAME: sourceStream, PARKED_STREAM_NAME } = settings;
+  // Of all groups, as the number of messages in the stream is.
+  const filters = [DEFAULT_GROUP, '*'].map((group) => parkedSubject({ sourceStream, group }, SCHEDULED_KEYS));
+  let scheduled = 0;
+  for (const filter of filters) {
+    const listed = await listSubjects(client, PARKED_STREAM_NAME, filter).catch(() => null);
+    if (listed === null) return null;
+    for (const count of listed.values()) scheduled += count;
+  }
+  return scheduled;
 }
 
 async function messagesIn(client: NatsClient, stream: string): Promise<number | null> {

@@ -1,5 +1,4 @@
 import { scheduledBucket } from '../../core/scheduled-queue.ts';
-import { ApiErrorCode, apiErrorCode, isTemporary } from '../connection/api-error.ts';
 import type { NatsClient } from '../connection/client.ts';
 import { parkedMessage } from '../messages/received-message.ts';
 import {
@@ -11,6 +10,7 @@ import {
 } from '../streams/copy-subjects.ts';
 import { listSubjects } from '../streams/list-subjects.ts';
 import { consumerName } from './consumer-name.ts';
+import { EarlierCopies } from './earlier-copies.ts';
 import {
   ensureQueueConsumer,
   OPENED_AGAIN,
@@ -34,25 +34,28 @@ const MAX_PULLS = 2;
 export function createParkedQueues(client: NatsClient, options: ParkedQueuesOptions) {
   const { stream: parkedStream, owner, ackWaitMs } = options;
   const queues = { ...options, toMessage: parkedMessage, maxPulls: MAX_PULLS } as const;
-  /** Copies of this stream whose subject names no group are of this group. Null: not known yet. */
-  let hasUngrouped = owner.group === DEFAULT_GROUP ? true : null;
+  const earlier = new EarlierCopies(client, parkedStream, owner);
   return {
     async list(): Promise<ReadonlyMap<string, number> | null> {
-      hasUngrouped ??= await isWithoutDefaultGroup(client, owner);
-      return listParked(client, parkedStream, owner, { hasUngrouped: hasUngrouped ?? false });
+      const own = await listParked(client, parkedStream, owner);
+      if (own === null || owner.group === DEFAULT_GROUP) return own;
+      const counts = new Map(own);
+      for (const [key, count] of await earlier.list()) counts.set(key, (counts.get(key) ?? 0) + count);
+      return counts;
     },
 
     /** Opens a consumer of an endpoint's queue. Null, with a warning in the log, if that is not possible now. */
     async open(queueKey: string, sink: QueueSink) {
+      const isWithEarlier = earlier.has(queueKey);
       const ensure = () =>
         ensureParkedConsumer(client, {
           parkedStream,
           owner,
           queueKey,
-          isUngroupedToo: hasUngrouped ?? false,
+          isUngroupedToo: isWithEarlier,
           ackWaitMs: ackWaitMs(),
         });
-      const consumer = await pullQueue(client, queues, ensure, sink);
+      const consumer = await pullQueue(client, queues, ensure, isWithEarlier ? earlier.only(sink) : sink);
       if (!('failed' in consumer)) return consumer;
       const kind = scheduledBucket(queueKey) === null ? 'parked' : 'scheduled';
       client.log.warn(
@@ -65,54 +68,23 @@ export function createParkedQueues(client: NatsClient, options: ParkedQueuesOpti
 }
 
 /**
- * True if the durable of the default group is not on the stream. Then a copy without a group in its subject is one that an earlier
- * version of this group stored. Null: NATS cannot be reached.
- */
-async function isWithoutDefaultGroup(
-  client: NatsClient,
-  { sourceStream }: CopyOwner,
-): Promise<boolean | null> {
-  if (!client.isConnected()) return null;
-  return client.manager.consumers.info(sourceStream, DEFAULT_GROUP).then(
-    () => false,
-    // Without the right to ask, the copies are left to the other group.
-    (error) => (isTemporary(error) ? null : apiErrorCode(error) === ApiErrorCode.consumerNotFound),
-  );
-}
-
-type Listed = {
-  /** Which queues to list, a NATS subject filter that may hold wildcards. @default all */
-  readonly keys?: string;
-  /** Copies without a group in their subject are listed, too. @default only for the default group */
-  readonly hasUngrouped?: boolean;
-};
-
-/**
  * Counts the parked copies of a group per queue. The stream is the only source of which endpoints have parked messages, so no message
  * is forgotten over restarts.
  *
+ * @param keys Which queues to list, a NATS subject filter that may hold wildcards. @default all
  * @returns null if the counts are unknown now: NATS cannot be reached, or the stream does not exist.
  */
 export async function listParked(
   client: NatsClient,
   stream: string,
   owner: CopyOwner,
-  { keys = '>', hasUngrouped = owner.group === DEFAULT_GROUP }: Listed = {},
+  keys = '>',
 ): Promise<ReadonlyMap<string, number> | null> {
-  const own = parkedSubject(owner, '');
-  const prefixes = new Set(
-    hasUngrouped ? [own, parkedSubject({ ...owner, group: DEFAULT_GROUP }, '')] : [own],
-  );
-  const counts = new Map<string, number>();
-  for (const prefix of prefixes) {
-    const listed = await listSubjects(client, stream, prefix + keys);
-    if (listed === null) return null;
-    for (const [subject, count] of listed) {
-      const key = subject.slice(prefix.length);
-      if (!isOfNamedGroup(key)) counts.set(key, (counts.get(key) ?? 0) + count);
-    }
-  }
-  return counts;
+  const prefix = parkedSubject(owner, '');
+  const listed = await listSubjects(client, stream, prefix + keys);
+  if (listed === null) return null;
+  const counts = [...listed].map(([subject, count]) => [subject.slice(prefix.length), count] as const);
+  return new Map(counts.filter(([key]) => !isOfNamedGroup(key)));
 }
 
 export type ParkedConsumerOptions = {

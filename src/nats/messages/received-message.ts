@@ -119,6 +119,11 @@ export class ReceivedMessage {
     return this.isParkedCopy && this.deliveryCount > (this.notBefore === null ? 1 : 2);
   }
 
+  /** The subject of the stored message: the copy, if it is one. */
+  get storedSubject(): string {
+    return this.#message.subject;
+  }
+
   /** Bytes of the stored message, headers and data. */
   get size(): number {
     return sizeOf(this.#message);
