@@ -133,6 +133,16 @@ export class AttemptsInFlight {
     }
   }
 
+  /** Moves a hung attempt to the attempts of another endpoint. */
+  moveHungTo(other: AttemptsInFlight, attempt: AttemptInFlight): void {
+    this.end(attempt);
+    attempt.place = 'hung';
+    // The attempts of the other endpoint have numbers of their own.
+    attempt.number = 0;
+    other.#hung++;
+    if (attempt.isRetry) other.#hungRetries++;
+  }
+
   /** Leaves out a pause of this process, in milliseconds. */
   shiftClock(ms: number): void {
     for (let attempt = this.#oldest; attempt !== null; attempt = attempt.newer) attempt.startedAt += ms;

@@ -205,6 +205,11 @@ export class EndpointLimiter {
     if (!this.breaker.isClosed()) this.#reset();
   }
 
+  /** Moves a hung attempt to another endpoint: its URL was split off. */
+  moveHungTo(other: EndpointLimiter, attempt: AttemptInFlight): void {
+    this.#attempts.moveHungTo(other.#attempts, attempt);
+  }
+
   /** Leaves out a pause of this process, in milliseconds: the worker could not receive answers during the pause. */
   shiftClock(ms: number): void {
     this.#answeredAt += ms;

@@ -1,3 +1,4 @@
+import type { AttemptInFlight } from './attempts-in-flight.ts';
 import { FailureRun } from './failure-run.ts';
 
 /**
@@ -21,7 +22,7 @@ export type UrlRecord = {
   readonly run: FailureRun;
   failedAt: number;
   /** First attempts in flight that the origin is silent about while it answers others. */
-  silent: number;
+  readonly silent: Set<AttemptInFlight>;
 };
 
 /**
@@ -36,7 +37,7 @@ export function isSplitOff(
   now: number,
 ): boolean {
   if (now - otherSucceededAt > NEIGHBOUR_MS) return false;
-  return silent >= silentLimit || run.isOutage(silent);
+  return silent.size >= silentLimit || run.isOutage(silent.size);
 }
 
 /** @param troubledAt When the URL last had trouble or parked messages. */
@@ -97,7 +98,7 @@ export class UrlRecords {
     this.#byOrigin.set(origin, records);
     let record = records.get(url);
     if (record === undefined) {
-      record = { run: new FailureRun(mayHaveSucceeded), failedAt: now, silent: 0 };
+      record = { run: new FailureRun(mayHaveSucceeded), failedAt: now, silent: new Set() };
       this.#size++;
     } else records.delete(url);
     record.failedAt = now;

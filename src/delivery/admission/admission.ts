@@ -171,6 +171,7 @@ export class Admission implements PermitOwner {
     const signal = signalOf(outcome);
     noteOutcome(endpoint, attempt, signal);
     const judged = this.#judge(permit, signal, now);
+    this.#moveHung();
     const asked = outcome.kind === 'responded' ? (outcome.retryAfterMs ?? 0) : 0;
     const retryAfterMs = Math.min(asked, this.#options.retryAfterMaxMs);
     this.#slots.track(endpoint, () =>
@@ -196,6 +197,18 @@ export class Admission implements PermitOwner {
     return isOfUrl ? 'ignore' : signal;
   }
 
+  /** Not while a limiter changes: the slots of both endpoints are counted. */
+  #moveHung(): void {
+    for (const { permit, to } of this.#urls.takeMoves()) {
+      const from = permit.endpoint;
+      if (permit.place !== 'hung' || from === to) continue;
+      const move = () => from.limiter.moveHungTo(to.limiter, permit);
+      this.#slots.track(from, () => this.#slots.track(to, move));
+      permit.endpoint = to;
+      this.#watch(to);
+    }
+  }
+
   #watch(endpoint: TrackedEndpoint): void {
     this.#busy.add(endpoint);
     if (this.#timer.isRunning) return;
@@ -211,6 +224,7 @@ export class Admission implements PermitOwner {
     for (const endpoint of this.#busy) {
       if (stalledMs > STALL_MS) endpoint.limiter.shiftClock(stalledMs);
       this.#slots.track(endpoint, () => endpoint.limiter.refresh(now));
+      this.#moveHung();
       this.#waits.admit(endpoint, now);
       this.#waits.end(endpoint, now);
       this.#newest.check(endpoint, now);

@@ -14,7 +14,8 @@ export type PermitOwner = {
 /** A permit is the attempt that its endpoint limiter counts. So each message costs one object. */
 export class GrantedPermit extends AttemptInFlight implements Permit {
   readonly kind = 'permit';
-  readonly endpoint: TrackedEndpoint;
+  /** Changes if the attempt hangs, and its URL is split off. */
+  endpoint: TrackedEndpoint;
   readonly target: Target;
   /** The record that counts the attempt as silent; null: none does. */
   silent: UrlRecord | null = null;

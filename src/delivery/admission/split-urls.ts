@@ -21,6 +21,11 @@ type Split = {
   troubledAt: number;
 };
 
+/** A hung attempt that counts for another endpoint from now on. */
+export type Move = { readonly permit: GrantedPermit; readonly to: TrackedEndpoint };
+
+const NO_MOVES: readonly Move[] = [];
+
 /**
  * The URLs that are endpoints of their own for a while, because they fail or hang while other URLs of their origin succeed. Only for
  * messages that name their URL, with ENDPOINT_KEY=auto. Workers need not agree: a copy in the queue of a URL tells a worker that a
@@ -32,6 +37,7 @@ export class SplitUrls {
   readonly #records = new UrlRecords();
   readonly #byOrigin = new Map<string, Map<string, Split>>();
   readonly #byKey = new Map<string, Split>();
+  readonly #moves: Move[] = [];
 
   constructor(endpoints: Pick<TrackedEndpoints, 'ensure'>, log: Pick<Logger, 'info'>) {
     this.#endpoints = endpoints;
@@ -59,7 +65,7 @@ export class SplitUrls {
   /** Takes what an attempt says of its URL. Called before the limiter of the endpoint takes it. */
   onReleased(permit: GrantedPermit, signal: LimiterSignal, now: number): void {
     const { endpoint, target, silent } = permit;
-    if (silent !== null) silent.silent--;
+    silent?.silent.delete(permit);
     if (signal === 'success') {
       endpoint.origin?.successes.note(target.unit?.url ?? endpoint.key, now);
       if (target.unit?.keyOf === 'auto')
@@ -75,16 +81,27 @@ export class SplitUrls {
 
   /** Takes the silence about an attempt, while the endpoint answers others. */
   onHung(permit: GrantedPermit, now: number): void {
-    if (permit.isRetry || !this.#isWhole(permit)) return;
+    const split = this.#splitOf(permit);
+    if (split !== undefined) this.#moves.push({ permit, to: split.endpoint });
+    if (split !== undefined || permit.isRetry || !this.#isWhole(permit)) return;
     const record = this.#recordOf(permit, now);
-    record.silent++;
+    record.silent.add(permit);
     permit.silent = record;
     this.#splitIfDue(permit, record, now);
   }
 
   /** True if the attempt began at the origin, and its URL has been split off since: then it says nothing of the origin. */
-  hasLeft({ target, endpoint }: GrantedPermit): boolean {
-    return target.unit?.keyOf === 'auto' && this.#byOrigin.get(endpoint.key)?.has(target.unit.url) === true;
+  hasLeft(permit: GrantedPermit): boolean {
+    const split = this.#splitOf(permit);
+    return split !== undefined && split.endpoint !== permit.endpoint;
+  }
+
+  /**
+   * Hung attempts at origins whose URLs have been split off: they count for their URLs, or the origin would have no capacity until
+   * they time out. Each is returned once.
+   */
+  takeMoves(): readonly Move[] {
+    return this.#moves.length === 0 ? NO_MOVES : this.#moves.splice(0);
   }
 
   /** Merges URLs that have had no trouble for long with their origins. Call this regularly. */
@@ -105,7 +122,15 @@ export class SplitUrls {
 
   /** True if the message named its URL, and the URL is not split off. */
   #isWhole(permit: GrantedPermit): boolean {
-    return permit.target.unit?.keyOf === 'auto' && !this.hasLeft(permit);
+    return (
+      permit.target.unit?.keyOf === 'auto' &&
+      permit.endpoint.key === permit.target.endpointKey &&
+      this.#splitOf(permit) === undefined
+    );
+  }
+
+  #splitOf({ target: { unit, endpointKey } }: GrantedPermit): Split | undefined {
+    return unit?.keyOf === 'auto' ? this.#byOrigin.get(endpointKey)?.get(unit.url) : undefined;
   }
 
   #recordOf({ endpoint, target }: GrantedPermit, now: number): UrlRecord {
@@ -122,6 +147,9 @@ export class SplitUrls {
     const own = ofUrl(target, endpointKey(url, target.hostname));
     const split = this.#split(own, this.#endpoints.ensure(own, record.run), now);
     this.#records.delete(endpoint.key, url);
+    for (const silent of record.silent)
+      this.#moves.push({ permit: silent as GrantedPermit, to: split.endpoint });
+    record.silent.clear();
     this.#log.info(fieldsOf(split), 'endpoint.split');
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { AttemptInFlight } from '../../../src/core/capacity/attempts-in-flight.ts';
 import { FailureRun } from '../../../src/core/capacity/failure-run.ts';
 import {
   isMergedAgain,
@@ -7,6 +8,9 @@ import {
   UrlRecords,
   UrlSuccesses,
 } from '../../../src/core/capacity/url-split.ts';
+
+const silentAttempts = (count: number) =>
+  new Set(Array.from({ length: count }, () => new AttemptInFlight(false)));
 
 const NEVER = Number.NEGATIVE_INFINITY;
 
@@ -25,7 +29,7 @@ describe('a URL is split off', () => {
   ])('or not, after %s', (_, failures, silent, mayHaveSucceeded, agoMs, expected) => {
     const run = new FailureRun(mayHaveSucceeded);
     for (let number = 1; number <= failures; number++) run.onFailure(number);
-    expect(isSplitOff({ run, silent }, 3, 50_000 - agoMs, 50_000)).toBe(expected);
+    expect(isSplitOff({ run, silent: silentAttempts(silent) }, 3, 50_000 - agoMs, 50_000)).toBe(expected);
   });
 
   it.each([

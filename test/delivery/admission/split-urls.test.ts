@@ -102,6 +102,25 @@ describe('a URL that fails while another URL of its origin succeeds', () => {
     expect(keyOf('/bad')).toBe(BAD);
   });
 
+  it('takes its hung attempts along, so that the origin has capacity again', async () => {
+    await send('/good', responded(200));
+    const hung: Permit[] = [];
+    for (let count = 0; count < 8; count++)
+      hung.push((await admission.admit(targetOf('/bad'), FRESH)) as Permit);
+    for (let count = 0; count < 10; count++) {
+      await clock.advanceAsync(50);
+      await send('/good', responded(200));
+    }
+    expect(keyOf('/bad')).toBe(BAD);
+    const [origin, split] = [...admission.endpoints()];
+    expect([origin!.limiter.inFlight, split!.limiter.inFlight]).toEqual([0, 8]);
+    for (const permit of hung)
+      permit.release(attempt({ kind: 'timedOut', phase: 'response' } as unknown as Outcome));
+    expect(split!.limiter.inFlight).toBe(0);
+    const failures = [origin!, split!].map(({ limiter }) => limiter.breaker.counts(clock.now()).failures);
+    expect(failures).toEqual([0, 8]);
+  });
+
   it('says nothing of the origin by the attempts that began before', async () => {
     const bad = targetOf('/bad');
     await send('/good', responded(200));
