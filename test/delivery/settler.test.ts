@@ -28,11 +28,14 @@ type Fakes = {
 /** A settler whose effects record each call in `done`. */
 function createSettler(fakes: Fakes = {}) {
   const done: string[] = [];
+  /** The keys that stay the same while a URL is split off: of copies and dead letters. */
+  const lastingKeys: (string | undefined)[] = [];
   const settler = new Settler<Message>({
     effects: {
       ack: () => void done.push('ack'),
       nak: (_, delayMs) => void done.push(`nak ${delayMs}`),
       async park(_, copies) {
+        lastingKeys.push(...copies.map(({ lastingKey }) => lastingKey));
         for (const { endpointKey, webhookId, attempts, notBefore } of copies)
           done.push(
             `park for ${endpointKey}${webhookId === null || webhookId === 17 ? '' : ` of row ${webhookId}`}, ${attempts} attempts${notBefore === null ? '' : `, in ${notBefore - NOW} ms`}`,
@@ -40,7 +43,8 @@ function createSettler(fakes: Fakes = {}) {
         return fakes.isParked ?? true;
       },
       copyObstacle: () => ((fakes.fits ?? true) ? null : 'the limit is 7 bytes'),
-      async deadLetter(_, { reason, detail, attempts }) {
+      async deadLetter(_, { reason, detail, attempts, endpointKey }) {
+        lastingKeys.push(endpointKey);
         done.push(`dead letter ${reason}, ${attempts} attempts: ${detail}`);
         return fakes.isStored ?? true;
       },
@@ -54,7 +58,7 @@ function createSettler(fakes: Fakes = {}) {
   });
   const settle = (verdict: Verdict, outcome: Outcome, given: Partial<Message> = {}) =>
     settler.settle(message({}, given), KEY, attempt(outcome), verdict);
-  return { settler, settle, done };
+  return { settler, settle, done, lastingKeys };
 }
 
 describe('a message', () => {
@@ -139,6 +143,16 @@ describe('a message', () => {
     const verdict = { kind: 'deadLetter', reason: 'exhausted' } as const;
     expect(await settle(verdict, FAILED, { attemptNumber: 7 })).toEqual(verdict);
     expect(done).toEqual(['dead letter exhausted, 7 attempts: HTTP 500']);
+  });
+
+  it('of a URL that is split off keeps the key of its origin in its dead letter and in the ids of its copies', async () => {
+    const { settler, lastingKeys } = createSettler();
+    const key = { id: 'orders:1', endpointKey: 'example-com-11111111', lastingKey: KEY.endpointKey };
+    const failed = attempt({ kind: 'responded', status: 500, retryAfterMs: null, excerpt: null });
+    await settler.settle(message({}), key, failed, { kind: 'park' });
+    await settler.settle(message({}), key, failed, { kind: 'retry', delayMs: 1000, retryVia: 'park' });
+    await settler.settle(message({}), key, failed, { kind: 'deadLetter', reason: 'exhausted' });
+    expect(lastingKeys).toEqual([KEY.endpointKey, KEY.endpointKey, KEY.endpointKey]);
   });
 
   it('is requeued after 5 s if its dead letter is not stored', async () => {

@@ -64,6 +64,15 @@ test('the ack of the source is sent again until the server confirms it', async (
   expect(acks).toEqual(['+ACK', '+ACK']);
 });
 
+test('a message that comes again after its URL was split off has one copy', async () => {
+  const { writer, main } = await startScene(client);
+  await publish(client, 1);
+  const message = await main.next();
+  await writer.park(message, parking());
+  await writer.park(message, parking({ endpointKey: 'example-com-11111111', lastingKey: KEY }));
+  expect(await stored(client, PARKED)).toBe(1);
+});
+
 test('a message that is parked for two endpoints has two copies', async () => {
   const { writer, main } = await startScene(client);
   await publish(client, 1);
