@@ -24,6 +24,8 @@ const MAX_NAK_MS = 30 * 86_400_000;
 export type DeadLetterFacts = {
   readonly deliveryId: string;
   readonly endpointKey: string;
+  /** `webhook_id` of the row of `rule_webhooks`; null: there is none, or it is not known. */
+  readonly webhookId: number | null;
   readonly reason: DeadLetterReason;
   /** For a person. */
   readonly detail: string;
@@ -121,11 +123,12 @@ export class Settler<M extends Message> {
     attempt: Attempt,
     verdict: Extract<Verdict, { kind: 'deadLetter' }>,
   ): Promise<Disposition> {
-    const { id, endpointKey, lastingKey = endpointKey } = key;
+    const { id, endpointKey, lastingKey = endpointKey, webhookId } = key;
     const isStored = await this.#options.effects.deadLetter(message, {
       deliveryId: id,
       // A dead letter is stored once per key.
       endpointKey: lastingKey,
+      webhookId,
       reason: verdict.reason,
       detail: deadLetterDetail(attempt, verdict),
       attempts: attemptsMade(message.attemptNumber, attempt.outcome),

@@ -43,9 +43,9 @@ function createSettler(fakes: Fakes = {}) {
         return fakes.isParked ?? true;
       },
       copyObstacle: () => ((fakes.fits ?? true) ? null : 'the limit is 7 bytes'),
-      async deadLetter(_, { reason, detail, attempts, endpointKey }) {
+      async deadLetter(_, { webhookId, reason, detail, attempts, endpointKey }) {
         lastingKeys.push(endpointKey);
-        done.push(`dead letter ${reason}, ${attempts} attempts: ${detail}`);
+        done.push(`dead letter ${reason}, row ${webhookId}, ${attempts} attempts: ${detail}`);
         return fakes.isStored ?? true;
       },
       abandon: () => void done.push('abandon'),
@@ -142,12 +142,17 @@ describe('a message', () => {
     const { settle, done } = createSettler();
     const verdict = { kind: 'deadLetter', reason: 'exhausted' } as const;
     expect(await settle(verdict, FAILED, { attemptNumber: 7 })).toEqual(verdict);
-    expect(done).toEqual(['dead letter exhausted, 7 attempts: HTTP 500']);
+    expect(done).toEqual(['dead letter exhausted, row 17, 7 attempts: HTTP 500']);
   });
 
   it('of a URL that is split off keeps the key of its origin in its dead letter and in the ids of its copies', async () => {
     const { settler, lastingKeys } = createSettler();
-    const key = { id: 'orders:1', endpointKey: 'example-com-11111111', lastingKey: KEY.endpointKey };
+    const key = {
+      id: 'orders:1',
+      endpointKey: 'example-com-11111111',
+      webhookId: null,
+      lastingKey: KEY.endpointKey,
+    };
     const failed = attempt({ kind: 'responded', status: 500, retryAfterMs: null, excerpt: null });
     await settler.settle(message({}), key, failed, { kind: 'park' });
     await settler.settle(message({}), key, failed, { kind: 'retry', delayMs: 1000, retryVia: 'park' });

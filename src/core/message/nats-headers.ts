@@ -92,7 +92,7 @@ export const NATS_HEADERS = {
   webhookId: {
     name: 'Webhook-Endpoint-Id',
     writtenBy: 'worker',
-    meaning: 'Of a parked copy for a row of `rule_webhooks`: its `webhook_id`.',
+    meaning: 'Of a parked copy or a dead letter for a row of `rule_webhooks`: its `webhook_id`.',
   },
   publishedAt: {
     name: 'Webhook-First-Seen',

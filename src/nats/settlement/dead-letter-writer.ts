@@ -18,6 +18,8 @@ export type DeadLetter = {
   readonly sequence: number;
   /** `none` if there was no endpoint to send to. */
   readonly endpointKey: string;
+  /** `webhook_id` of the row of `rule_webhooks`; null: there is none, or it is not known. */
+  readonly webhookId: number | null;
   readonly deliveryId: string;
   readonly reason: string;
   /** What went wrong, for a person. */
@@ -115,6 +117,7 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
     on.set(Header.originalSubject, deadLetter.originalSubject);
     on.set(Header.originalStream, deadLetter.orderedStream ?? sourceStream);
     on.set(Header.originalSequence, String(deadLetter.sequence));
+    if (deadLetter.webhookId !== null) on.set(Header.webhookId, String(deadLetter.webhookId));
     return on;
   }
 

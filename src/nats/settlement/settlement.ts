@@ -27,7 +27,7 @@ const deadLetterStored = failpoint('deadLetter.stored');
 /** What is stored in a dead letter besides its message. */
 export type DeadLetterFacts = Pick<
   DeadLetter,
-  'deliveryId' | 'endpointKey' | 'reason' | 'detail' | 'attempts' | 'at'
+  'deliveryId' | 'endpointKey' | 'webhookId' | 'reason' | 'detail' | 'attempts' | 'at'
 >;
 
 export type SettlementOptions = {

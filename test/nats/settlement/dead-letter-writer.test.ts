@@ -27,6 +27,7 @@ const deadLetter = (more: Partial<DeadLetter> = {}): DeadLetter => ({
   sourceStreamCreatedAt: CREATED,
   sequence: 7,
   endpointKey: 'example-com-0a1b2c3d',
+  webhookId: null,
   deliveryId: 'orders:1',
   reason: 'exhausted',
   detail: 'HTTP 500',
@@ -129,6 +130,15 @@ test('the headers of a dead letter say what happened', async () => {
     'Webhook-Original-Stream': 'WEBHOOKS',
     'Webhook-Original-Sequence': '7',
   });
+});
+
+test('the dead letter of a row names the row, and one without a row does not, whatever its publisher wrote', async () => {
+  const messageHeaders: HeaderEntries = [['Webhook-Endpoint-Id', ['4']]];
+  const writing = await writer();
+  await writing.write(deadLetter({ webhookId: 4978, messageHeaders }));
+  await writing.write(deadLetter({ sequence: 8, messageHeaders }));
+  expect((await stored()).header.get('Webhook-Endpoint-Id')).toBe('4978');
+  expect((await stored(SUBJECT.replace('.7.', '.8.'))).header.has('Webhook-Endpoint-Id')).toBe(false);
 });
 
 test('a dead letter keeps the headers of its message, also several with the same name', async () => {

@@ -54,6 +54,7 @@ async function writeDeadLetter(message: ReceivedMessage) {
   const facts = {
     deliveryId: 'd-1',
     endpointKey: KEY,
+    webhookId: null,
     reason: 'exhausted',
     detail: 'HTTP 500',
     attempts: 1,
