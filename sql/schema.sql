@@ -77,6 +77,7 @@ CREATE TABLE rule_nats_delivery_attempts (
   next_attempt_at timestamp with time zone,
   worker text NOT NULL,
   recorded_at timestamp with time zone NOT NULL DEFAULT now(),
+  webhook_id bigint,
   CONSTRAINT attempt_number_is_not_negative CHECK ((attempt_number >= 0)),
   CONSTRAINT duration_ms_is_not_negative CHECK ((duration_ms >= (0)::numeric))
 ) PARTITION BY RANGE (started_at);
@@ -340,6 +341,7 @@ CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR
 --   next_retry_at timestamp with time zone
 --   first_attempt_at timestamp with time zone
 --   completed_at timestamp with time zone
+--   webhook_id bigint
 
 -- What happened to deliveries, a row each time: every attempt, and every dead letter that no attempt row tells of (nothing was sent, ATTEMPT_LOG=off, a full buffer, or the retention is over).
 -- VIEW nats_delivery_events
@@ -357,6 +359,7 @@ CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR
 --   verdict text
 --   dead_letter_reason text
 --   next_attempt_at timestamp with time zone
+--   webhook_id bigint
 
 -- The last 100 deliveries given up (and publishes that failed) in 24 hours. error_message: <reason>: <error>.
 -- VIEW nats_delivery_failures

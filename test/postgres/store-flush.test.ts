@@ -251,6 +251,7 @@ describe('storeFlush', () => {
           attempts: 7,
           url: 'https://example.com/hook',
           endpoint_key: 'example.com-0a1b2c3d',
+          webhook_id: null,
         },
         error_message: 'exhausted: HTTP 503',
         message_id: 'delivery-1',

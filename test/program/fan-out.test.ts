@@ -69,6 +69,44 @@ describe('a message for several endpoints', () => {
   });
 
   it.each([
+    ['two names', { alive: 'one', dead: 'two' }, [4978, 16_399]],
+    ['two names that look alike in keys', { alive: 'é', dead: 'ü' }, [16_399, 4978]],
+  ] as const)('is two deliveries for two rows whose keys have the same digits, with %s', async (_what, names, [
+    aliveId,
+    deadId,
+  ]) => {
+    const [alive, dead] = [await startEndpoint(), await startMisbehavingEndpoint()];
+    const more = { ...ORDERS, ...QUICK_RETRY };
+    await register(scene, names.alive, alive.url, { ...more, webhook_id: aliveId });
+    await register(scene, names.dead, `${dead.url}/status/500`, { ...more, webhook_id: deadId });
+    await scene.startWorker(SETTINGS);
+    for (const n of [1, 2]) await publish({ n }, { 'Nats-Msg-Id': `order-${n}` });
+    const subjects = await until(async () => {
+      const found = await deadLetterSubjects();
+      return found.length === 2 && found.map(([subject]) => subject);
+    });
+    await allSettled(scene);
+    expect(alive.received()).toMatchObject({ webhookIds: 2, doubled: 0 });
+    expect(dead.requests.length).toBe(4);
+    for (const subject of subjects) {
+      const { header } = await scene.manager.streams.getMessage('WEBHOOKS_DLQ', { last_by_subj: subject });
+      expect(header.get('Webhook-Endpoint-Id')).toBe(String(deadId));
+    }
+    const rows = await until(async () => {
+      const found = await scene.query<{ id: number; digits: string; status: string; attempts: number }>(
+        `SELECT webhook_id::integer AS id, substring(endpoint from '-([0-9a-f]{8})(?:-id\\d+)?$') AS digits, status, attempts
+         FROM nats_deliveries WHERE delivery_id = 'order-2' ORDER BY status`,
+      );
+      return found.length === 2 && found.every(({ status }) => status !== 'retrying') && found;
+    });
+    const digits = 'ffc064f7';
+    expect(rows).toEqual([
+      { id: deadId, digits, status: 'dead-lettered', attempts: 2 },
+      { id: aliveId, digits, status: 'delivered', attempts: 1 },
+    ]);
+  });
+
+  it.each([
     ['before the first copy is stored', 'parking.copying', 3],
     ['between two copies', 'parking.copied', 4],
     ['after all copies of one message are stored', 'parking.copied', 6],

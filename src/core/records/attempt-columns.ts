@@ -4,10 +4,10 @@ import type { DeadLetterReason } from '../retry/verdict.ts';
 
 /**
  * How a value is stored. `word`: one of a few words of the worker. `key`: a text that an index contains. `text`: any other text.
- * `count`: a whole number.
+ * `count`: a whole number from 0. `id`: a whole number.
  * `duration`: in milliseconds. `time`: in milliseconds since 1970.
  */
-export type StoredAs = 'word' | 'key' | 'text' | 'count' | 'duration' | 'time';
+export type StoredAs = 'word' | 'key' | 'text' | 'count' | 'id' | 'duration' | 'time';
 
 export type Column<T> = {
   readonly name: string;
@@ -32,6 +32,8 @@ export const ATTEMPT_COLUMNS = {
   subject: column<string>('subject', 'text'),
   /** Of a discarded message: the first of its endpoints. */
   endpointKey: column<string>('endpoint_key', 'key'),
+  /** Of the row of `rule_webhooks`; of a discarded message: the first of its rows. Null: the message names its URL. */
+  webhookId: column<number | null>('webhook_id', 'id'),
   /** Without its query. Null for a discarded message. */
   url: column<string | null>('url', 'text'),
   /** Null for a discarded message. */

@@ -148,6 +148,8 @@ export type DeadLetterRecord = {
   readonly sequence: number;
   /** Null if there was no endpoint. */
   readonly endpointKey: string | null;
+  /** Of the row of `rule_webhooks`; null: there is none, or it is not known. */
+  readonly webhookId: number | null;
   /** Attempts made, with the last one. */
   readonly attempts: number;
   readonly reason: DeadLetterReason;

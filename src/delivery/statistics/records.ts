@@ -6,7 +6,7 @@ import { type Attempt, attemptsMade, describeFailure, wasSent } from '../../core
 import type { Disposition } from '../../core/retry/disposition.ts';
 import { deadLetterDetail } from '../../core/retry/verdict.ts';
 import type { Message } from '../message.ts';
-import { endpointKeyOf, isUndeliverable, type Undeliverable } from '../resolve.ts';
+import { endpointKeyOf, isUndeliverable, type Undeliverable, webhookIdOf } from '../resolve.ts';
 
 /** Which attempts become rows. */
 export type AttemptLog = 'all' | 'failures' | 'off';
@@ -35,6 +35,7 @@ export function attemptRecord(
     attemptNumber: message.attemptNumber,
     subject: message.subject,
     endpointKey: delivery.target.endpointKey,
+    webhookId: webhookIdOf(delivery),
     url: withoutQuery(delivery.target),
     method: delivery.method,
     outcome: outcome.kind,
@@ -52,7 +53,7 @@ export function attemptRecord(
 /** A discarded message can be found by its id: it is gone from NATS, and no endpoint knows of it. */
 function discardRecord(
   message: Message,
-  { id, endpointKey, outcome }: Undeliverable,
+  { id, endpointKey, webhookId, outcome }: Undeliverable,
   { startedAt, durationMs }: Attempt,
 ): AttemptRecord {
   return {
@@ -60,6 +61,7 @@ function discardRecord(
     attemptNumber: 0,
     subject: message.subject,
     endpointKey,
+    webhookId,
     url: null,
     method: null,
     outcome: outcome.kind,
@@ -94,6 +96,7 @@ export function deadLetterRecord(
     subject: message.subject,
     sequence: message.sequence,
     endpointKey: endpointKey === NO_ENDPOINT_KEY ? null : endpointKey,
+    webhookId: webhookIdOf(delivery),
     attempts: attemptsMade(message.attemptNumber, attempt.outcome),
     reason: disposition.reason,
     error: deadLetterDetail(attempt, disposition),

@@ -18,7 +18,7 @@ type Storage =
   /** `type`: of the parameter. */
   | { readonly type: 'text'; readonly storable: (value: string) => string }
   | {
-      readonly type: 'integer' | 'numeric' | 'double precision';
+      readonly type: 'integer' | 'bigint' | 'numeric' | 'double precision';
       readonly storable: (value: number) => number;
     };
 
@@ -27,6 +27,7 @@ const STORAGE: Readonly<Record<StoredAs, Storage>> = {
   key: { type: 'text', storable: indexedText },
   text: { type: 'text', storable: (text) => storableText(text) },
   count: { type: 'integer', storable: (count) => storableCount(count, MAX_INTEGER) },
+  id: { type: 'bigint', storable: (id) => id },
   duration: { type: 'numeric', storable: (ms) => storableNumber(ms, MAX_DURATION_MS) },
   time: { type: 'double precision', storable: storableTime },
 };

@@ -58,6 +58,8 @@ function payloadOf(record: DeadLetterRecord): string {
     attempts: storableCount(record.attempts, MAX_INTEGER),
     url: nullable(record.url, storableText),
     endpoint_key: nullable(record.endpointKey, indexedText),
+    // Not the column of the table: it may refer to rule_webhooks, and would refuse a row that is deleted.
+    webhook_id: record.webhookId,
   });
   // The payload is inserted as text: parsing it would change its numbers.
   return record.payload === null ? about : `${about.slice(0, -1)},"data":${record.payload}}`;

@@ -26,6 +26,13 @@ const RETRIES = {
   backoff: { baseMs: 1, maxMs: 60_000, multiplier: 2, retryAfterMaxMs: 5000 },
 };
 
+const bareMessage = message({ n: 1 }, { subject: 'webhooks.orders' });
+const orders = endpointOf(registeredRow(), { retries: RETRIES, disabled: 'park' });
+const toRow = resolve(parse(bareMessage), bareMessage, {
+  registry: new Registry([orders]),
+  asOf: 0,
+}) as Delivery;
+
 const ACCEPTED: Attempt = {
   outcome: { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null },
   startedAt: 1000,
@@ -55,6 +62,7 @@ describe('the row of a discarded message', () => {
       deliveryId: discarded.id,
       attemptNumber: 0,
       endpointKey: picky.key,
+      webhookId: picky.row.id,
       url: null,
       method: null,
       outcome: 'filtered',
@@ -95,6 +103,11 @@ describe('the row of an attempt', () => {
       responseExcerpt: null,
       verdict: 'ack',
     });
+  });
+
+  it('names the row of rule_webhooks, and no row if the message names its URL', () => {
+    expect(attemptRecord(given, toRow, FAILED, RETRY, 'all')!.webhookId).toBe(toRow.endpoint!.row.id);
+    expect(attemptRecord(given, delivery, FAILED, RETRY, 'all')!.webhookId).toBeNull();
   });
 
   it('never contains the query of the URL', () => {
@@ -139,6 +152,18 @@ describe('the row of a dead letter', () => {
       reason: 'gone',
       error: 'HTTP 503',
     });
+  });
+
+  it('names the row of rule_webhooks, also a row that is deleted, and no row if the message names its URL', () => {
+    expect(deadLetterRecord(given, toRow, FAILED, GONE, 0)!.webhookId).toBe(toRow.endpoint!.row.id);
+    expect(deadLetterRecord(given, delivery, FAILED, GONE, 0)!.webhookId).toBeNull();
+    const copy = message(
+      { n: 1 },
+      { isParkedCopy: true, parkedEndpointKey: 'orders-0a1b2c3d', webhookId: 17 },
+    );
+    const unroutable = resolve(parse(copy), copy, { registry: new Registry(), asOf: 1 }) as Undeliverable;
+    const attempt: Attempt = { outcome: unroutable.outcome, startedAt: 1, durationMs: 0 };
+    expect(deadLetterRecord(copy, unroutable, attempt, GONE, 0)!.webhookId).toBe(17);
   });
 
   it('contains a payload only if the settings allow some bytes', () => {

@@ -36,6 +36,7 @@ describe('nats_deliveries', () => {
         next_retry_at: new Date(nextAttemptAt),
         first_attempt_at: new Date(start + 1000),
         completed_at: null,
+        webhook_id: null,
       },
     ]);
   });
@@ -111,6 +112,77 @@ describe('nats_deliveries', () => {
     expect(await deliveries()).toMatchObject([
       { endpoint: 'after-0a1b2c3d', status: 'delivered', attempts: 2 },
     ]);
+  });
+
+  describe('of two rows whose keys have the same digits', () => {
+    const [one, two] = [
+      { endpointKey: 'one-ffc064f7', webhookId: 4978 },
+      { endpointKey: 'two-ffc064f7', webhookId: 16_399 },
+    ];
+    const older = (endpointKey: string) => ({ ...failed(1), endpointKey });
+    const shown = async () =>
+      (await deliveries())
+        .map((row) => [row.webhook_id, row.endpoint, row.status, row.attempts].join(' '))
+        .sort();
+
+    it('shows one row for each', async () => {
+      const attempts = [
+        { ...failed(1), ...one },
+        { ...failed(1), ...two },
+        attemptOf({ ...one, attemptNumber: 2, startedAt: start + 2000 }),
+        { ...failed(2), ...two, verdict: 'deadLetter' as const },
+      ];
+      await storeFlush(database.pool, flushOf({ attempts, deadLetters: [deadLetterOf(two)] }));
+      expect(await shown()).toEqual(['16399 two-ffc064f7 dead-lettered 2', '4978 one-ffc064f7 delivered 2']);
+    });
+
+    it('shows the dead letter of one that nothing was sent to, also if it has the key that the other had', async () => {
+      const attempts = [{ ...failed(1), ...one, verdict: 'deadLetter' as const }];
+      const deadLetters = [
+        deadLetterOf(one),
+        deadLetterOf({ ...two, endpointKey: one.endpointKey, attempts: 0 }),
+      ];
+      await storeFlush(database.pool, flushOf({ attempts, deadLetters }));
+      expect(await shown()).toEqual([
+        '16399 one-ffc064f7 dead-lettered 0',
+        '4978 one-ffc064f7 dead-lettered 1',
+      ]);
+    });
+
+    it('adds an attempt of an older worker to the row with the same key', async () => {
+      const attempts = [
+        older(one.endpointKey),
+        older(two.endpointKey),
+        ...[one, two].map((row) => attemptOf({ ...row, attemptNumber: 2, startedAt: start + 2000 })),
+      ];
+      await storeFlush(database.pool, flushOf({ attempts }));
+      expect(await shown()).toEqual(['16399 two-ffc064f7 delivered 2', '4978 one-ffc064f7 delivered 2']);
+    });
+
+    it.each([
+      ['one-ffc064f7', 'of one that was renamed'],
+      ['one-ffc064f7-id16399', 'of one that had the same key as the other'],
+    ])('adds an attempt of an older worker to the only row with these digits, here %s, %s', async (endpointKey) => {
+      const attempts = [
+        older('before-ffc064f7'),
+        attemptOf({ endpointKey, webhookId: 16_399, attemptNumber: 2, startedAt: start + 2000 }),
+      ];
+      await storeFlush(database.pool, flushOf({ attempts }));
+      expect(await shown()).toEqual([`16399 ${endpointKey} delivered 2`]);
+    });
+
+    it('adds an attempt of an older worker to neither if both may be meant', async () => {
+      const attempts = [
+        older('before-ffc064f7'),
+        ...[one, two].map((row) => attemptOf({ ...row, attemptNumber: 2, startedAt: start + 2000 })),
+      ];
+      await storeFlush(database.pool, flushOf({ attempts }));
+      expect(await shown()).toEqual([
+        ' before-ffc064f7 retrying 1',
+        '16399 two-ffc064f7 delivered 2',
+        '4978 one-ffc064f7 delivered 2',
+      ]);
+    });
   });
 
   it('shows the same if the flush with the first attempt comes last', async () => {
