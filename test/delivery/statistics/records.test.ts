@@ -28,10 +28,12 @@ const RETRIES = {
 
 const bareMessage = message({ n: 1 }, { subject: 'webhooks.orders' });
 const orders = endpointOf(registeredRow(), { retries: RETRIES, disabled: 'park' });
-const toRow = resolve(parse(bareMessage), bareMessage, {
-  registry: new Registry([orders]),
-  asOf: 0,
-}) as Delivery;
+const toRow = resolve(
+  parse(bareMessage),
+  bareMessage,
+  { registry: new Registry([orders]), asOf: 0 },
+  (target) => target,
+) as Delivery;
 
 const ACCEPTED: Attempt = {
   outcome: { kind: 'responded', status: 200, retryAfterMs: null, excerpt: null },
@@ -161,7 +163,12 @@ describe('the row of a dead letter', () => {
       { n: 1 },
       { isParkedCopy: true, parkedEndpointKey: 'orders-0a1b2c3d', webhookId: 17 },
     );
-    const unroutable = resolve(parse(copy), copy, { registry: new Registry(), asOf: 1 }) as Undeliverable;
+    const unroutable = resolve(
+      parse(copy),
+      copy,
+      { registry: new Registry(), asOf: 1 },
+      (target) => target,
+    ) as Undeliverable;
     const attempt: Attempt = { outcome: unroutable.outcome, startedAt: 1, durationMs: 0 };
     expect(deadLetterRecord(copy, unroutable, attempt, GONE, 0)!.webhookId).toBe(17);
   });
