@@ -24,13 +24,12 @@ export class FailureRun {
   /** Number of the success that started last. */
   #lastSuccess = Number.NEGATIVE_INFINITY;
 
-  /** @param mayHaveSucceeded Judge the endpoint as one that succeeded before, although no success was seen. */
+  /** @param mayHaveSucceeded Takes as many failures in a row for an outage as if a success had been seen. */
   constructor(mayHaveSucceeded = false) {
-    if (!mayHaveSucceeded) return;
-    this.#successes = 1;
-    this.#hasSucceeded = true;
+    if (mayHaveSucceeded) this.#successes = 1;
   }
 
+  /** True if a success was seen. */
   get hasSucceeded(): boolean {
     return this.#hasSucceeded;
   }
@@ -59,7 +58,7 @@ export class FailureRun {
 
   /** @param hung First attempts that the endpoint has been silent about while it answered others: likely failures. */
   isOutage(hung: number): boolean {
-    if (!this.#hasSucceeded) return this.#length >= UNTESTED_RUN;
+    if (this.#successes === 0) return this.#length >= UNTESTED_RUN;
     const attemptsPerSuccess = (this.#successes + this.#failures + hung) / this.#successes;
     return this.#length >= Math.min(Math.max(PER_SUCCESS * attemptsPerSuccess, RUN.min), RUN.max);
   }

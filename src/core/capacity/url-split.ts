@@ -1,4 +1,3 @@
-import type { AttemptInFlight } from './attempts-in-flight.ts';
 import { FailureRun } from './failure-run.ts';
 
 /**
@@ -22,7 +21,7 @@ export type UrlRecord = {
   readonly run: FailureRun;
   failedAt: number;
   /** First attempts in flight that the origin is silent about while it answers others. */
-  readonly silent: Set<AttemptInFlight>;
+  readonly silent: Set<unknown>;
 };
 
 /**

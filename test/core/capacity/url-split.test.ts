@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { AttemptInFlight } from '../../../src/core/capacity/attempts-in-flight.ts';
 import { FailureRun } from '../../../src/core/capacity/failure-run.ts';
 import {
   isMergedAgain,
@@ -9,8 +8,7 @@ import {
   UrlSuccesses,
 } from '../../../src/core/capacity/url-split.ts';
 
-const silentAttempts = (count: number) =>
-  new Set(Array.from({ length: count }, () => new AttemptInFlight(false)));
+const silentAttempts = (count: number) => new Set(Array(count).keys());
 
 const NEVER = Number.NEGATIVE_INFINITY;
 
