@@ -6,6 +6,9 @@ ALTER TABLE rule_nats_delivery_attempts ADD COLUMN webhook_id bigint;
 
 COMMENT ON COLUMN rule_nats_delivery_attempts.webhook_id IS
   'Of the row of rule_webhooks, which may be deleted by now; of a discarded message: the first of the rows that match its subject. Null: the message names its URL, or an older worker wrote this.';
+COMMENT ON COLUMN rule_nats_delivery_attempts.endpoint_key IS
+  'Of a URL that is split off from its origin: the key of the origin. Of a discarded message: the first of the endpoints that match its subject; none for a delete marker of NATS.';
+
 -- The row of a dead letter names its row of rule_webhooks in the payload: the column webhook_id would refuse a row that is deleted.
 CREATE OR REPLACE VIEW nats_delivery_events AS
 SELECT delivery_id, started_at AS happened_at,

@@ -6,7 +6,7 @@ import { type Attempt, attemptsMade, describeFailure, wasSent } from '../../core
 import type { Disposition } from '../../core/retry/disposition.ts';
 import { deadLetterDetail } from '../../core/retry/verdict.ts';
 import type { Message } from '../message.ts';
-import { endpointKeyOf, isUndeliverable, type Undeliverable, webhookIdOf } from '../resolve.ts';
+import { deliveryKeyOf, isUndeliverable, type Undeliverable } from '../resolve.ts';
 
 /** Which attempts become rows. */
 export type AttemptLog = 'all' | 'failures' | 'off';
@@ -34,8 +34,7 @@ export function attemptRecord(
     deliveryId: delivery.id,
     attemptNumber: message.attemptNumber,
     subject: message.subject,
-    endpointKey: delivery.target.endpointKey,
-    webhookId: webhookIdOf(delivery),
+    ...lastingIdentityOf(delivery),
     url: withoutQuery(delivery.target),
     method: delivery.method,
     outcome: outcome.kind,
@@ -48,6 +47,12 @@ export function attemptRecord(
     deadLetterReason: disposition.kind === 'deadLetter' ? disposition.reason : null,
     nextAttemptAt: disposition.kind === 'retry' ? startedAt + durationMs + disposition.delayMs : null,
   };
+}
+
+/** All rows of a delivery have the same key, also if its URL is split off from its origin between two attempts. */
+function lastingIdentityOf(delivery: Delivery | Undeliverable) {
+  const { endpointKey, lastingKey = endpointKey, webhookId } = deliveryKeyOf(delivery);
+  return { endpointKey: lastingKey, webhookId };
 }
 
 /** A discarded message can be found by its id: it is gone from NATS, and no endpoint knows of it. */
@@ -89,14 +94,14 @@ export function deadLetterRecord(
   storedBytes: number,
 ): DeadLetterRecord | null {
   if (disposition.kind !== 'deadLetter') return null;
-  const endpointKey = endpointKeyOf(delivery);
+  const { endpointKey, webhookId } = lastingIdentityOf(delivery);
   const intended = intendedOf(delivery);
   return {
     deliveryId: delivery.id,
     subject: message.subject,
     sequence: message.sequence,
     endpointKey: endpointKey === NO_ENDPOINT_KEY ? null : endpointKey,
-    webhookId: webhookIdOf(delivery),
+    webhookId,
     attempts: attemptsMade(message.attemptNumber, attempt.outcome),
     reason: disposition.reason,
     error: deadLetterDetail(attempt, disposition),

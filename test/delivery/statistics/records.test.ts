@@ -79,6 +79,8 @@ describe('the row of a discarded message', () => {
 });
 
 describe('the row of an attempt', () => {
+  const unit = { keyOf: 'url', url: 'https://example.com/hook', originKey: 'origin-00000002' } as const;
+
   it('contains the outcome, the verdict and the time of the next attempt', () => {
     expect(attemptRecord(given, delivery, FAILED, RETRY, 'all')).toMatchObject({
       attemptNumber: 2,
@@ -110,6 +112,12 @@ describe('the row of an attempt', () => {
   it('names the row of rule_webhooks, and no row if the message names its URL', () => {
     expect(attemptRecord(given, toRow, FAILED, RETRY, 'all')!.webhookId).toBe(toRow.endpoint!.row.id);
     expect(attemptRecord(given, delivery, FAILED, RETRY, 'all')!.webhookId).toBeNull();
+  });
+
+  it('has the key of the origin, also while the URL is split off, so that all attempts are one delivery', () => {
+    const splitOff = { ...delivery, target: { ...delivery.target, endpointKey: 'url-00000001', unit } };
+    expect(attemptRecord(given, splitOff, FAILED, RETRY, 'all')!.endpointKey).toBe('origin-00000002');
+    expect(deadLetterRecord(given, splitOff, FAILED, GONE, 0)!.endpointKey).toBe('origin-00000002');
   });
 
   it('never contains the query of the URL', () => {
