@@ -20,8 +20,12 @@ export type EndpointHoldsOptions = {
   readonly log: Logger;
   /** Milliseconds on a clock that never goes back. */
   now(): number;
-  /** Told of the reasons by endpoint key, whenever they changed. */
-  onChanged(held: ReadonlyMap<string, string>): void;
+  /**
+   * Told of the reasons by endpoint key, whenever they changed.
+   *
+   * @param keys Of the endpoints whose hold began or ended.
+   */
+  onChanged(held: ReadonlyMap<string, string>, keys: ReadonlySet<string>): void;
 };
 
 /**
@@ -43,7 +47,8 @@ export class EndpointHolds {
   readonly #holds = new Map<string, Hold & { readonly until: number }>();
   readonly #logged = new ProblemLog({ againAfterMs: LOG_AGAIN_MS, quietMs: LOG_AGAIN_MS });
   #stopTimer: (() => void) | null = null;
-  #isTelling = false;
+  /** Endpoints whose hold began or ended, and of which `onChanged` was not told yet. */
+  #changed = new Set<string>();
 
   constructor(options: EndpointHoldsOptions) {
     this.#options = options;
@@ -58,11 +63,12 @@ export class EndpointHolds {
     for (const oldest of this.#holds.keys()) {
       if (this.#holds.size <= MAX_HOLDS) break;
       this.#holds.delete(oldest);
+      this.#tellSoon(oldest);
     }
     const fields = { endpoint: key, url: hold.url, why: hold.why, hint: HINT };
     this.#logged.report(() => log.warn(fields, 'endpoint.held'), key);
     this.#stopTimer ??= every(CHECK_EVERY_MS, () => this.#end(({ until }) => until <= now()));
-    this.#tellSoon();
+    this.#tellSoon(key);
   }
 
   /** True if another worker may send the messages of the endpoint, and this one must not. */
@@ -87,20 +93,22 @@ export class EndpointHolds {
   }
 
   #end(isOver: (hold: Hold & { readonly until: number }, key: string) => boolean): void {
-    const before = this.#holds.size;
-    for (const [key, hold] of this.#holds) if (isOver(hold, key)) this.#holds.delete(key);
-    if (this.#holds.size === before) return;
+    for (const [key, hold] of this.#holds) {
+      if (!isOver(hold, key)) continue;
+      this.#holds.delete(key);
+      this.#tellSoon(key);
+    }
     if (this.#holds.size === 0) this.stop();
-    this.#tellSoon();
   }
 
-  /** Once for all holds of a moment, because each change looks at all endpoints. */
-  #tellSoon(): void {
-    if (this.#isTelling) return;
-    this.#isTelling = true;
+  /** Once for all holds of a moment. */
+  #tellSoon(key: string): void {
+    this.#changed.add(key);
+    if (this.#changed.size > 1) return;
     queueMicrotask(() => {
-      this.#isTelling = false;
-      this.#options.onChanged(new Map([...this.#holds].map(([key, { why }]) => [key, why])));
+      const keys = this.#changed;
+      this.#changed = new Set();
+      this.#options.onChanged(new Map([...this.#holds].map(([held, { why }]) => [held, why])), keys);
     });
   }
 }

@@ -102,10 +102,15 @@ export class EndpointLimitsWatcher {
     this.#apply();
   }
 
-  /** Called when this worker holds the messages of an endpoint, or holds them no more. @param held Reasons by endpoint key. */
-  onHeld(held: ReadonlyMap<string, string>): void {
+  /**
+   * Called when this worker holds the messages of endpoints, or holds them no more.
+   *
+   * @param held Reasons by endpoint key.
+   * @param keys Of the endpoints that are concerned.
+   */
+  onHeld(held: ReadonlyMap<string, string>, keys: ReadonlySet<string>): void {
     this.#sources = { ...this.#sources, held };
-    this.#apply();
+    this.#apply(keys);
   }
 
   #read(): Promise<boolean> {

@@ -45,7 +45,7 @@ export function assembleRegistry({ settings, log, pool, own, admission }: Regist
   const holds = new EndpointHolds({
     log,
     now: () => performance.now(),
-    onChanged: (held) => limits.onHeld(held),
+    onChanged: (held, keys) => limits.onHeld(held, keys),
   });
   peers.onReadDone(() => holds.onPeersRead());
   registry.onChanged(() => holds.onRegistryChanged(registry.known));

@@ -15,16 +15,19 @@ const registryWith = (url: string) => ({ byKey: () => ({ row: { url } }) }) as u
 let holds: EndpointHolds;
 let held: ReadonlyMap<string, string>;
 let told: number;
+/** Of the endpoints whose holds changed, one list for each call. */
+let changed: string[][];
 let said: string[];
 
 beforeEach(() => {
   vi.useFakeTimers();
-  [held, told, said] = [new Map(), 0, []];
+  [held, told, changed, said] = [new Map(), 0, [], []];
   holds = new EndpointHolds({
     log: { warn: (_: object, event: string) => said.push(event) } as unknown as Logger,
     now: () => performance.now(),
-    onChanged(now) {
+    onChanged(now, keys) {
       held = now;
+      changed.push([...keys]);
       told++;
     },
   });
@@ -45,6 +48,15 @@ describe('a held endpoint', () => {
     expect(held.size).toBe(1);
     await pass(3000);
     expect(held.size).toBe(0);
+  });
+
+  it('is the only one that is told when its hold begins and ends', async () => {
+    holds.hold('a', HOLD);
+    await pass(30_000);
+    holds.hold('b', HOLD);
+    holds.hold('c', HOLD);
+    await pass(62_000);
+    expect(changed).toEqual([['a'], ['b', 'c'], ['a'], ['b', 'c']]);
   });
 
   it('is left to peers where one of them may send to it', () => {
