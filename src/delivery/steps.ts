@@ -4,8 +4,8 @@ import { parkedQueueKey } from '../core/parked-queue-key.ts';
 import { countSettled } from '../core/records/statistics.ts';
 import { NO_ENDPOINT_KEY } from '../core/request/target.ts';
 import { type Attempt, attemptsMade } from '../core/retry/attempt.ts';
-import { type Disposition, isParked } from '../core/retry/disposition.ts';
-import type { RetryPolicy } from '../core/retry/verdict.ts';
+import { isParked } from '../core/retry/disposition.ts';
+import type { RetryPolicy, Verdict } from '../core/retry/verdict.ts';
 import { scheduledKeyFor } from '../core/scheduled-queue.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { AckPendingMonitor } from './ack-pending-monitor.ts';
@@ -121,7 +121,7 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
       }
       const disposition = await settler.settle(message, deliveryKeyOf(delivery), attempt, verdict);
       if (isParked(disposition))
-        parkedQueues.onParked(parkedQueueKey(endpointKey, attemptsOfCopy(message, attempt, disposition)));
+        parkedQueues.onParked(parkedQueueKey(endpointKey, attemptsOfCopy(message, attempt, verdict)));
       if (disposition.kind === 'schedule') parkedQueues.onParked(scheduledKeyFor(disposition.dueAt, now()));
       if (disposition.kind === 'deadLetter' && disposition.reason === 'gone' && !isUndeliverable(delivery))
         registry.disableGone(delivery);
@@ -151,9 +151,13 @@ export function withoutSlot<M extends Message>(steps: DeliverySteps<M>): Deliver
   return { ...steps, admit: () => ({ kind: 'noCapacity', reason: 'this worker has no free slot' }) };
 }
 
-/** Attempts that the parked copy of the message counts. An attempt that this worker aborted is not counted. */
-function attemptsOfCopy({ attemptNumber }: Message, { outcome }: Attempt, { kind }: Disposition): number {
-  return kind === 'retry' ? attemptsMade(attemptNumber, outcome) : attemptNumber - 1;
+/**
+ * Attempts that the parked copy of the message counts: this one too if it is over. A message whose dead letter cannot be stored may be
+ * parked as well.
+ */
+function attemptsOfCopy({ attemptNumber }: Message, { outcome }: Attempt, { kind }: Verdict): number {
+  const isTried = kind === 'retry' || kind === 'deadLetter';
+  return isTried ? attemptsMade(attemptNumber, outcome) : attemptNumber - 1;
 }
 
 function tooLarge(id: string, endpoints: number, obstacle: string): Undeliverable {

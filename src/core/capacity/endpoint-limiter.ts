@@ -115,15 +115,15 @@ export class EndpointLimiter {
   }
 
   /**
-   * True if a message that has just arrived may start now, although the endpoint has no capacity or earlier messages are parked:
-   * some messages of the endpoint fail or hang and keep it busy, and this message may be one that it answers.
+   * True if a message that has just arrived may start, although the endpoint has no capacity or earlier messages are parked: some
+   * messages of the endpoint keep it busy, and this message may be one that it answers. @param at When it is to start. @default now
    */
-  mayStartExtra(now: number, share: SlotShare): boolean {
+  mayStartExtra(now: number, share: SlotShare, at = now): boolean {
     const { total, hung, extra } = this.#attempts;
     if (this.limits.paused !== null || !this.breaker.isClosed() || !this.breaker.hasSucceeded) return false;
-    if (now - this.#extraAt < EXTRA_EVERY_MS || extra >= share.hung) return false;
+    if (at - this.#extraAt < EXTRA_EVERY_MS || extra >= share.hung) return false;
     if (hung === 0 && this.breaker.counts(now).failures === 0) return false;
-    return this.#limits.allowed(total, this.#isResponsive, now) > 0;
+    return this.#limits.allowed(total, this.#isResponsive, at) > 0;
   }
 
   /**

@@ -10,6 +10,10 @@ export type EndpointLimits = {
   readonly concurrency: number | null;
   /** Requests per second; null: no limit. */
   readonly ratePerSecond: number | null;
+  /** The cap is of this URL alone, which is split off from its origin. @default false: it shares the cap of its origin */
+  readonly hasOwnCap?: true;
+  /** The same for the rate. */
+  readonly hasOwnRate?: true;
 };
 
 export const NO_LIMITS: EndpointLimits = { paused: null, concurrency: null, ratePerSecond: null };
@@ -91,6 +95,8 @@ export function effectiveLimits(
       pausedReasonOf(defaults, said, key, endpoint),
     concurrency: concurrency == null ? null : Math.max(1, Math.floor(concurrency / said.liveWorkers)),
     ratePerSecond: perSecond == null ? null : perSecond / said.liveWorkers,
+    ...(isSplit && rule?.maxConcurrency != null && { hasOwnCap: true }),
+    ...(isSplit && rule?.rateLimit != null && { hasOwnRate: true }),
   };
 }
 

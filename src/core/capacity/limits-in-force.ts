@@ -30,14 +30,17 @@ export class LimitsInForce {
     const { ratePerSecond } = limits;
     const { origin, place } = this.#breaker;
     if (ratePerSecond === null) this.#rateLimiter = null;
-    else if (origin !== null && place !== 'own') this.#rateLimiter = origin.rateLimiterOf(ratePerSecond);
-    else if (ratePerSecond !== this.#limits.ratePerSecond) this.#rateLimiter = new RateLimiter(ratePerSecond);
+    else if (origin !== null && place !== 'own' && !limits.hasOwnRate)
+      this.#rateLimiter = origin.rateLimiterOf(ratePerSecond);
+    else if (ratePerSecond !== this.#limits.ratePerSecond || limits.hasOwnRate !== this.#limits.hasOwnRate)
+      this.#rateLimiter = new RateLimiter(ratePerSecond);
     this.#limits = limits;
   }
 
   /** How many more attempts the cap and the rate allow now. */
   allowed(inFlight: number, isResponsive: boolean, now: number): number {
-    const { place, origin } = this.#breaker;
+    const { origin } = this.#breaker;
+    const place = this.#limits.hasOwnCap ? 'own' : this.#breaker.place;
     const isWell = isResponsive && this.#breaker.isClosed();
     const places = placesLeft({ place, cap: this.cap, inFlight, sharing: origin?.sharing ?? 0, isWell });
     return Math.min(places, this.#rateLimiter?.available(now) ?? Number.POSITIVE_INFINITY);

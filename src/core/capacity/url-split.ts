@@ -82,7 +82,8 @@ export class UrlRecords {
     if (records === undefined) return undefined;
     const [oldest] = records;
     if (now - oldest![1].failedAt > RECORD_MS) this.delete(origin, oldest![0]);
-    return records.get(url);
+    const record = records.get(url);
+    return record === undefined || now - record.failedAt > RECORD_MS ? undefined : record;
   }
 
   /**
@@ -96,7 +97,9 @@ export class UrlRecords {
     this.#byOrigin.delete(origin);
     this.#byOrigin.set(origin, records);
     let record = records.get(url);
-    if (record === undefined) {
+    if (record === undefined || now - record.failedAt > RECORD_MS) {
+      if (record !== undefined) this.#size--;
+      records.delete(url);
       record = { run: new FailureRun(mayHaveSucceeded), failedAt: now, silent: new Set() };
       this.#size++;
     } else records.delete(url);

@@ -66,7 +66,8 @@ export class PermitRules {
 
   /** True if a rejected message that has just arrived may wait in its slot for the next extra attempt. */
   mayAwaitExtra(endpoint: TrackedEndpoint, now: number): boolean {
-    return this.mayStartExtra(endpoint, now + this.#options.unresponsiveAfterMs);
+    const at = now + this.#options.unresponsiveAfterMs;
+    return endpoint.limiter.mayStartExtra(now, this.#slots.shareFor(endpoint, now), at);
   }
 
   /** True if the message that arrived last must not wait for an extra attempt any longer. */

@@ -31,6 +31,7 @@ const END_OF_KEY = /-([0-9a-f]{8})(?:-id\d+)?$/;
  */
 export class CopyOrder {
   readonly #queues: CopyQueues;
+  readonly #isPresentKey: (endpointKey: string) => boolean;
   /** By ordering key: the last message before which no copies waited. */
   readonly #last = new LruMap<{ endpointKey: string; deliverySequence: number; at: number }>(
     KEYS,
@@ -39,8 +40,10 @@ export class CopyOrder {
   /** By ordering key of a copy: when no copies waited under another name of its row. */
   readonly #alone = new LruMap<{ at: number }>(KEYS, LONGEST_KEY);
 
-  constructor(queues: CopyQueues) {
+  /** @param isPresentKey True if a row has this key now. Then it is not an earlier name of another row, although it looks alike. */
+  constructor(queues: CopyQueues, isPresentKey: (endpointKey: string) => boolean) {
     this.#queues = queues;
+    this.#isPresentKey = isPresentKey;
   }
 
   /**
@@ -75,7 +78,8 @@ export class CopyOrder {
       at - last.at < COUNTS_MS.following;
     if (!follows) {
       const keys = await this.#queues.keysWithCopies(orderingKey);
-      if (keys?.some((key) => isSameRow(key, endpointKey)) ?? true) return true;
+      if (keys?.some((key) => key === endpointKey || this.#isEarlierKey(key, endpointKey)) ?? true)
+        return true;
     }
     this.#last.set(orderingKey, { endpointKey, deliverySequence, at });
     return false;
@@ -88,9 +92,13 @@ export class CopyOrder {
     const queue = message.orderingKey!;
     if (at - (this.#alone.get(queue)?.at ?? Number.NEGATIVE_INFINITY) < COUNTS_MS.copies) return false;
     const keys = await this.#queues.keysWithCopies(queueWithoutKey(queue));
-    if (keys?.some((key) => key !== own && isSameRow(key, endpointKey)) ?? true) return true;
+    if (keys?.some((key) => key !== own && this.#isEarlierKey(key, endpointKey)) ?? true) return true;
     this.#alone.set(queue, { at });
     return false;
+  }
+
+  #isEarlierKey(key: string, endpointKey: string): boolean {
+    return isSameRow(key, endpointKey) && !this.#isPresentKey(key);
   }
 }
 

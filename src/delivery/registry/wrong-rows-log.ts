@@ -1,5 +1,6 @@
 import type { Endpoint } from '../../core/endpoint/endpoint.ts';
 import { matches } from '../../core/subject.ts';
+import { isPattern } from '../../core/subject-tree.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 
@@ -82,6 +83,6 @@ export class WrongRowsLog {
  * be.
  */
 function isConsumed(natsSubject: string | null, subjects: readonly string[]): boolean {
-  if (natsSubject === null || /[*>]/.test(natsSubject)) return true;
+  if (natsSubject === null || isPattern(natsSubject)) return true;
   return subjects.some((pattern) => matches(pattern, natsSubject));
 }

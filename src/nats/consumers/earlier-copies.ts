@@ -32,7 +32,9 @@ export class EarlierCopies {
   async list(): Promise<ReadonlyMap<string, number>> {
     if (this.#upTo === 0 || !this.#client.isConnected()) return NONE;
     try {
-      this.#counts = (await this.#hasDefaultGroup()) ? NONE : await this.#read();
+      const read = (await this.#hasDefaultGroup()) ? NONE : await this.#read();
+      if (read === null) return this.#counts;
+      this.#counts = read;
     } catch (error) {
       // Not known now: the last counts hold.
       if (isTemporary(error) || apiErrorCode(error) === ApiErrorCode.streamNotFound) return this.#counts;
@@ -62,12 +64,13 @@ export class EarlierCopies {
     };
   }
 
-  async #read(): Promise<ReadonlyMap<string, number>> {
+  /** Null: not known now. */
+  async #read(): Promise<ReadonlyMap<string, number> | null> {
     const { manager } = this.#client;
     this.#upTo ??= (await manager.streams.info(this.#stream)).state.last_seq;
     const prefix = parkedSubject(this.#owner, '');
     const listed = await listSubjects(this.#client, this.#stream, `${prefix}>`);
-    if (listed === null) return this.#counts;
+    if (listed === null) return null;
     const counts = [...listed].map(([subject, count]) => [subject.slice(prefix.length), count] as const);
     return new Map(counts.filter(([key]) => !isOfNamedGroup(key)));
   }

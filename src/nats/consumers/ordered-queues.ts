@@ -99,7 +99,10 @@ export function createOrderedQueues(client: NatsClient, options: OrderedQueuesOp
             queue: options.group,
             callback: (error, { subject }) => {
               // A denied permission to subscribe is logged elsewhere. Meanwhile, the next list finds the messages.
-              if (error !== null) timer = setTimeout(again, SUBSCRIBE_AGAIN_MS).unref();
+              if (error !== null) {
+                clearTimeout(timer);
+                timer = setTimeout(again, SUBSCRIBE_AGAIN_MS).unref();
+              }
               // NATS delivers its messages to no consumer of this subject, and never lists them.
               else if (subject.includes('\x7f')) sayInvalid(subject, 'has the byte 0x7f (DEL)');
               else noticed(subject);

@@ -17,10 +17,13 @@ export type OrderedParts = {
   readonly orderedTopology: OrderedTopology;
   /** True if messages may come now. */
   mayPull(): boolean;
+  /** True if a row of `rule_webhooks` has this endpoint key now. */
+  isPresentKey(endpointKey: string): boolean;
 };
 
 /** Wires the queues of ordered webhooks, and their reader. */
-export function assembleOrdered({ settings, log, client, topology, orderedTopology, mayPull }: OrderedParts) {
+export function assembleOrdered(parts: OrderedParts) {
+  const { settings, log, client, topology, orderedTopology, mayPull } = parts;
   const queues = createOrderedQueues(client, {
     stream: settings.ORDERED_STREAM_NAME,
     sourceStream: settings.STREAM_NAME,
@@ -38,7 +41,7 @@ export function assembleOrdered({ settings, log, client, topology, orderedTopolo
     log,
     clock: systemClock,
   });
-  return { reader, isAcked: queues.isOver, copyOrder: new CopyOrder(queues) };
+  return { reader, isAcked: queues.isOver, copyOrder: new CopyOrder(queues, parts.isPresentKey) };
 }
 
 /**

@@ -82,6 +82,7 @@ export function assembleWorker(parts: WorkerParts) {
   const { reader, isAcked, copyOrder } = assembleOrdered({
     ...common,
     mayPull: () => acks.problem() === null,
+    isPresentKey: (key) => registry.known?.byKey(key) !== undefined,
   });
 
   // Messages that wait outside the slots.

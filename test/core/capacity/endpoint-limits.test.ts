@@ -5,6 +5,8 @@ import {
   NO_SOURCES,
   type OperatorLimits,
 } from '../../../src/core/capacity/endpoint-limits.ts';
+import { LimitsInForce } from '../../../src/core/capacity/limits-in-force.ts';
+import { Origin } from '../../../src/core/capacity/origin.ts';
 import { endpointOf } from '../../../src/core/endpoint/endpoint.ts';
 import { Registry } from '../../../src/core/endpoint/registry.ts';
 import { endpointKey } from '../../../src/core/request/target.ts';
@@ -81,4 +83,21 @@ describe('a URL that is split off has the cap and rate', () => {
     const { concurrency, ratePerSecond } = limitsOf(rules, URL_KEY, HERE, isSplit);
     expect([concurrency, ratePerSecond]).toEqual(expected);
   });
+
+  it('and shares neither with its origin where it has rules of its own', () => {
+    const rules = { [HERE]: { maxConcurrency: 4 }, [URL_KEY]: { maxConcurrency: 2, rateLimit: 1 } };
+    expect(limitsOf(rules, URL_KEY, HERE, true)).toMatchObject({ hasOwnCap: true, hasOwnRate: true });
+    const limits = new LimitsInForce({ origin: busyOrigin(), place: 'split', isClosed: () => true });
+    limits.apply(limitsOf(rules, URL_KEY, HERE, true));
+    expect(limits.allowed(0, true, 0)).toBe(1);
+    limits.apply(limitsOf({ [HERE]: { maxConcurrency: 4 } }, URL_KEY, HERE, true));
+    expect(limits.allowed(0, true, 0)).toBe(0);
+  });
 });
+
+/** Four attempts are in flight. */
+function busyOrigin(): Origin {
+  const origin = new Origin('https://example.com', HERE);
+  for (let number = 0; number < 4; number++) origin.start(true);
+  return origin;
+}

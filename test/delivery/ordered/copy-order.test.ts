@@ -6,15 +6,18 @@ const KEY = 'webhooks.ordered.k';
 const SHOP = 'shop-0a1b2c3d';
 
 /** @param waiting The endpoint keys with copies; null: unknown. */
-function open(waiting: string[] | null = []) {
+function open(waiting: string[] | null = [], present: readonly string[] = []) {
   const asked: string[] = [];
   const known = { waiting };
-  const order = new CopyOrder({
-    async keysWithCopies(orderingKey) {
-      asked.push(orderingKey);
-      return known.waiting;
+  const order = new CopyOrder(
+    {
+      async keysWithCopies(orderingKey) {
+        asked.push(orderingKey);
+        return known.waiting;
+      },
     },
-  });
+    (key) => present.includes(key),
+  );
   const direct = (deliverySequence: number, receivedAt = 0, orderingKey = KEY) =>
     message({}, { orderingKey, deliverySequence, receivedAt });
   const copy = (key: string, receivedAt = 0) =>
@@ -71,6 +74,13 @@ describe('a copy for one of several rows', () => {
     const { order, copy } = open([SHOP, 'store-0a1b2c3d']);
     expect(await order.mustWait(copy(SHOP), SHOP)).toBe(true);
     expect(await order.mustWait(copy('store-0a1b2c3d'), SHOP)).toBe(false);
+  });
+
+  it('does not wait for another row that looks like an earlier name of its own, nor that row for it', async () => {
+    const twin = 'shop-99999999';
+    const { order, copy } = open([SHOP, twin], [SHOP, twin]);
+    expect(await order.mustWait(copy(SHOP), SHOP)).toBe(false);
+    expect(await order.mustWait(copy(twin), twin)).toBe(false);
   });
 
   it('asks NATS once in a second where its row has no other copies', async () => {
