@@ -57,7 +57,7 @@ export function scheduledBucket(key: string): ScheduledBucket | null {
 }
 
 /** A copy that came before its time. Times in milliseconds since 1970. */
-export type EarlyCopy = {
+type EarlyCopy = {
   /** By the clock of the worker that stored the copy, or of the publisher of a scheduled message. */
   readonly notBefore: number;
   /** By the clock of NATS. */

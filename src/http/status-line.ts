@@ -11,12 +11,12 @@ const LONGEST_HEAD = 65_536;
 const RETRY_AFTER = /\nretry-after[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?\n/i;
 
 /** The first bytes may become a status line, but its status is not complete yet. */
-export const INCOMPLETE = -1;
+const INCOMPLETE = -1;
 /** The bytes are not the start of an answer of HTTP/1. */
-export const NOT_HTTP = -2;
+const NOT_HTTP = -2;
 
 /** The status of the answer that begins at `at`. */
-export function statusAt(bytes: Uint8Array, at: number): number {
+function statusAt(bytes: Uint8Array, at: number): number {
   const known = Math.min(LENGTH, bytes.length - at);
   for (let index = 0; index < known; index++) {
     if (!isExpected(bytes[at + index]!, index)) return NOT_HTTP;

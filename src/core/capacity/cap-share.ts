@@ -1,7 +1,7 @@
 /** Whose cap and rate an endpoint has: its own; those of the origin that it is; those of the origin that its URL was split off from. */
 export type CapPlace = 'own' | 'origin' | 'split';
 
-export type CapUsage = {
+type CapUsage = {
   readonly place: CapPlace;
   /** The most attempts in flight; infinity: no cap. */
   readonly cap: number;

@@ -6,7 +6,7 @@ import { isHostFailure, type LimiterSignal } from './limiter-signal.ts';
 import type { Origin, OriginResult } from './origin.ts';
 
 /** How an attempt ended, for the breakers. */
-export type EndedAttempt = Pick<FailedAttempt, 'durationMs' | 'retryAfterMs' | 'hung'> & {
+type EndedAttempt = Pick<FailedAttempt, 'durationMs' | 'retryAfterMs' | 'hung'> & {
   readonly signal: LimiterSignal;
 };
 

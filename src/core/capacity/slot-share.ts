@@ -12,7 +12,7 @@ export type SlotShare = {
   readonly probe: boolean;
 };
 
-export type SlotUsage = {
+type SlotUsage = {
   /** Attempts that may be in flight at once in this worker. */
   readonly slots: number;
   /** The recent peaks of attempts in flight, one per other responsive endpoint, summed up. */

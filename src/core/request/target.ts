@@ -121,7 +121,7 @@ export type Target = {
 };
 
 /** Whether the endpoint is an origin or a URL. */
-export type TargetUnit = {
+type TargetUnit = {
   /** `url`: the key is the one of the URL. `auto`: it is the one of the origin, until the URL is split off. */
   readonly keyOf: 'auto' | 'url';
   /** The URL without its query. Of a template: as it is written. */

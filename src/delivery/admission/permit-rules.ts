@@ -15,7 +15,7 @@ import { isWaitOver, mayAwaitProbe, rejectionReason } from './wait-rules.ts';
 const AWAITING_PROBE_SHARE = 1 / 8;
 
 /** What all endpoints hold. */
-export type HeldSlots = {
+type HeldSlots = {
   /** Messages that wait in their slots. */
   readonly waiting: number;
   /** No other endpoint has attempts in flight or waiting messages. */

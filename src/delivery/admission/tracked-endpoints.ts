@@ -11,7 +11,7 @@ import { isIdle, newTrackedEndpoint, parkedOf, type TrackedEndpoint } from './tr
 /** The limits of an endpoint. `originKey`: null if only the key of the endpoint is known. `isSplit`: it is a URL split off from it. */
 export type LimitsOf = (key: string, originKey: string | null, isSplit: boolean) => EndpointLimits;
 
-export type EndpointUse = {
+type EndpointUse = {
   /** True if the endpoint has attempts in flight, or messages that wait in slots. */
   isBusy(endpoint: TrackedEndpoint): boolean;
   /** Told of each endpoint that was not tracked before, and of each evicted one. */

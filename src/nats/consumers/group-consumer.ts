@@ -158,7 +158,7 @@ async function otherTakesThem(
 }
 
 /** @throws {UserError} if workers cannot deliver from this consumer. */
-export function requireUsable({ config, name, stream_name: stream }: ConsumerInfo): void {
+function requireUsable({ config, name, stream_name: stream }: ConsumerInfo): void {
   const problem = unusable(config);
   if (problem === undefined) return;
   throw new UserError(

@@ -162,7 +162,7 @@ export type OrderedConsumerOptions = {
  */
 const INACTIVE_GRACE_MS = 20_000;
 
-export function orderedConsumerName(subject: string): string {
+function orderedConsumerName(subject: string): string {
   return consumerName(`ordered-${subject}`);
 }
 
