@@ -45,6 +45,8 @@ export type StepsOptions<M extends Message> = {
   readonly send: DeliverySteps<M>['send'];
   readonly effects: Pick<SettlementEffects<M>, 'copyObstacle'>;
   readonly settler: Pick<Settler<M>, 'settle' | 'fanOut' | 'hasRequeued'>;
+  /** True if the source of messages gave messages back unsent. */
+  hasGivenBack(): boolean;
   readonly parkedStream: ParkedStreamState;
   readonly admission: Pick<Admission, 'admit' | 'isClosedFor' | 'targetFor'>;
   /** The queues of the parked stream: of endpoints, and of scheduled messages. */
@@ -87,6 +89,7 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
     // Earlier and other workers do not report whether they requeued messages. So every condition under which they do so counts.
     hasRequeued: (message) =>
       settler.hasRequeued() ||
+      options.hasGivenBack() ||
       parkedStream.canFill() ||
       parkedStream.problem() !== null ||
       effects.copyObstacle(message) !== null,

@@ -23,6 +23,7 @@ type Fakes = {
   readonly isClosed?: boolean;
   readonly isNearLimit?: boolean;
   readonly hasRequeued?: boolean;
+  readonly hasGivenBack?: boolean;
   readonly registryProblem?: string;
   /** @default false: no memory is left */
   readonly isHeld?: boolean;
@@ -56,6 +57,7 @@ function createSteps(fakes: Fakes = {}) {
       },
       hasRequeued: () => fakes.hasRequeued ?? false,
     },
+    hasGivenBack: () => fakes.hasGivenBack ?? false,
     parkedStream: { problem: () => fakes.parkingProblem ?? null, canFill: () => fakes.canFill ?? false },
     admission: {
       admit: (_target, { isParkedCopy, cannotPark }) => ({
@@ -188,6 +190,7 @@ describe('a failed message', () => {
 describe('the number of deliveries by NATS', () => {
   it.each([
     ['this worker has requeued a message', { hasRequeued: true }],
+    ['a message was given back before it came here', { hasGivenBack: true }],
     ['the parked stream has a limit', { canFill: true }],
     ['copies cannot be stored now', { parkingProblem: 'it is full' }],
     ['the message is too large for a copy', { fits: false }],

@@ -39,6 +39,11 @@ export const NATS_HEADERS = {
     writtenBy: 'server',
     meaning: 'A delete marker: why the server removed the last message of the subject.',
   },
+  storedSize: {
+    name: 'Nats-Msg-Size',
+    writtenBy: 'server',
+    meaning: 'How long the body is, in bytes. The consumer delivers only the headers, and not the body.',
+  },
   replayed: {
     name: 'Webhook-Replayed',
     writtenBy: 'publisher',

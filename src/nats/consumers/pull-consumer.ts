@@ -3,6 +3,7 @@ import { type BackoffOptions, backoff } from '../../core/retry/backoff.ts';
 import type { NatsClient } from '../connection/client.ts';
 import { publishedMessage, type ReceivedMessage } from '../messages/received-message.ts';
 import type { PullLimits } from './group-consumer.ts';
+import { MissingBodies } from './missing-bodies.ts';
 import { PullRequests } from './pull-requests.ts';
 
 export type PullOptions = {
@@ -57,6 +58,8 @@ export interface PullConsumer {
   expectedSoon(): number;
   /** Sends a pull request at once. Call it when the cause of rejected or unanswered requests is repaired. */
   retry(): void;
+  /** True if messages were given back unsent: then their delivery counts do not tell how often they were sent. */
+  hasGivenBack(): boolean;
   /** Null while the server answers pull requests, else its last error, for /health. */
   problem(): string | null;
 }
@@ -98,19 +101,23 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
   let problem: string | null = null;
   let cameAt = Number.NEGATIVE_INFINITY;
 
+  const pass = (message: Msg) => sink.onMessage(toMessage(message, options.streamCreatedAt()));
+  const bodies = new MissingBodies(client, options.stream, pass);
   const credits = () => pulls?.credits ?? 0;
+  const capacity = () => sink.capacity() - bodies.pending;
 
   function ask(): void {
     if (pulls === undefined || stopped || !client.isConnected()) return;
     if (pulls.closeOverdue()) problem = 'pull requests are not answered';
     const now = performance.now();
-    if (now < notBefore) {
-      wakeWithin(notBefore - now);
+    const waitsUntil = Math.max(notBefore, bodies.blockedUntil);
+    if (now < waitsUntil) {
+      wakeWithin(waitsUntil - now);
       return;
     }
     if (verified === 'no') void verifyConsumer();
     if (verified !== 'yes') return;
-    const free = sink.capacity();
+    const free = capacity();
     if (wantsMore(free)) {
       const expiresMs = Math.min(EXPIRES_MS, options.limits().expiresMs ?? EXPIRES_MS);
       pulls.request(free - pulls.credits, maxBatch(), expiresMs);
@@ -136,7 +143,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
 
   /** Sends a pull request at once if enough slots are free, else after COALESCE_MS. */
   function consider(): void {
-    const free = sink.capacity();
+    const free = capacity();
     if (!wantsMore(free)) return;
     if (free - credits() >= maxBatch() / 8) ask();
     else wakeWithin(COALESCE_MS);
@@ -159,7 +166,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
   function onMessage(message: Msg): void {
     answered();
     cameAt = performance.now();
-    sink.onMessage(toMessage(message, options.streamCreatedAt()));
+    if (!bodies.complete(message, consider)) pass(message);
     consider();
   }
 
@@ -222,10 +229,12 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
       stopListening();
       // Drains the subscriptions instead of ending them at once: messages that the server has sent still arrive and are settled.
       await pulls?.unsubscribe();
+      await bodies.finished();
     },
     credits,
     expectedSoon: () => (performance.now() - cameAt > EXPECTED_MS ? 0 : credits()),
     retry,
-    problem: () => problem,
+    hasGivenBack: () => bodies.hasGivenBack,
+    problem: () => problem ?? bodies.problem,
   };
 }

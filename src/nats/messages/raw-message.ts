@@ -1,10 +1,13 @@
 import type { Msg, MsgHdrs } from 'nats';
+import { Header } from '../../core/message/nats-headers.ts';
 import { headersOfEntries } from './headers.ts';
 
 /** Private fields of the client's message: the bytes of headers and data, the length of the headers, the raw subjects. */
 type Unread = {
   _rdata: Uint8Array;
   _msg: { readonly hdr: number; readonly subject: Uint8Array; readonly reply?: Uint8Array };
+  /** The headers that were parsed before. */
+  _headers?: MsgHdrs | undefined;
 };
 
 /**
@@ -32,6 +35,24 @@ export function headersOf(message: Msg): MsgHdrs | undefined {
 /** Bytes of the message's headers and data, as received. */
 export function sizeOf(message: Msg): number {
   return (message as unknown as Unread)._rdata.length;
+}
+
+/**
+ * True if the message has no body, but its header says that the stored message has one: the consumer delivers only headers. A
+ * publisher may have written the same header himself.
+ */
+export function mayLackBody(message: Msg): boolean {
+  const { _rdata, _msg } = message as unknown as Unread;
+  if (_msg.hdr <= 0 || _rdata.length > _msg.hdr) return false;
+  return Number(headersOf(message)?.get(Header.storedSize)) > 0;
+}
+
+/** Replaces the headers and the body of a message by the stored ones. @param head Empty: the message has no headers. */
+export function replaceContent(message: Msg, head: Uint8Array, body: Uint8Array): void {
+  const unread = message as unknown as Unread;
+  unread._rdata = Buffer.concat([head, body]);
+  unread._msg = { ...unread._msg, hdr: head.length === 0 ? -1 : head.length };
+  unread._headers = undefined;
 }
 
 /**

@@ -134,6 +134,7 @@ export function assembleWorker(parts: WorkerParts) {
     ),
     effects,
     settler,
+    hasGivenBack: () => consumer.hasGivenBack(),
     parkedStream: { problem: parkedWriter.problem, canFill: () => topology.parkedCanFill },
     admission,
     parkedQueues,
