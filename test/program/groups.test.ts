@@ -58,6 +58,41 @@ it('copies that an earlier version of a group stored without its name are delive
   expect(new Set(endpoint.requests.map(({ webhookId }) => webhookId)).size).toBe(COUNT);
 });
 
+it('two named groups do not hinder each other at copies of an earlier version', async () => {
+  const [scene, endpoint] = [await openScene(), await startMisbehavingEndpoint()];
+  await scene.manager.streams.add({
+    name: 'WEBHOOKS',
+    subjects: ['webhooks.*'],
+    retention: RetentionPolicy.Workqueue,
+  });
+  const quiet = { ORDERED_SUBJECT: 'off', MAX_ATTEMPTS: '100', BACKOFF_MAX_MS: '1000' };
+  const before = await scene.startWorker({ ...quiet, SUBJECT: 'webhooks.test' });
+  await scene.publishMany(COUNT, `${endpoint.url}/status/503`);
+  await until(async () => (await parked(scene)) === COUNT);
+  await stopWorker(before);
+  await scene.manager.consumers.delete('WEBHOOKS', 'webhook-workers');
+  const [shop, mail] = await Promise.all(
+    ['shop', 'mail'].map((group) =>
+      scene.startWorker({
+        ...quiet,
+        QUEUE_GROUP: group,
+        CONSUMER_NAME: group,
+        SUBJECT: `webhooks.${group}`,
+      }),
+    ),
+  );
+  // Both groups have copies of their own for the same endpoint, beside the earlier ones.
+  for (const subject of ['webhooks.shop', 'webhooks.mail'])
+    for (let number = 0; number < COUNT; number++)
+      await scene.publish({ webhook_url: `${endpoint.url}/status/503`, data: { number } }, { subject });
+  await until(async () => (await parked(scene)) === 3 * COUNT);
+  endpoint.recover();
+  await until(async () => (await parked(scene)) === 0);
+  expect(new Set(endpoint.requests.map(({ webhookId }) => webhookId)).size).toBe(3 * COUNT);
+  for (const worker of [shop, mail])
+    expect(logOf(worker!).filter(({ msg }) => msg === 'queue.open_failed')).toEqual([]);
+});
+
 it('a group that starts before the default group takes none of its copies', async () => {
   const [scene, endpoint] = [await openScene(), await startMisbehavingEndpoint()];
   await scene.manager.streams.add({

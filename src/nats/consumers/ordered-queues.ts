@@ -176,7 +176,7 @@ export function ensureOrderedConsumer(
 ): Promise<QueueConsumerResult> {
   return ensureQueueConsumer(client, {
     stream,
-    subjects: [subject],
+    subject,
     name: orderedConsumerName(subject),
     purpose: `take ${subject} from ${stream}`,
     ackWaitMs,

@@ -18,6 +18,7 @@ import {
   type QueueConsumerResult,
   type QueueSink,
   type QueuesOptions,
+  together,
 } from './queue-consumer.ts';
 
 /** `stream`: PARKED_STREAM_NAME. `take` gets parked copies, and messages that other programs published to this stream. */
@@ -46,25 +47,29 @@ export function createParkedQueues(client: NatsClient, options: ParkedQueuesOpti
 
     /** Opens a consumer of an endpoint's queue. Null, with a warning in the log, if that is not possible now. */
     async open(queueKey: string, sink: QueueSink) {
-      const isWithEarlier = earlier.has(queueKey);
-      const ensure = () =>
-        ensureParkedConsumer(client, {
-          parkedStream,
-          owner,
-          queueKey,
-          isUngroupedToo: isWithEarlier,
-          ackWaitMs: ackWaitMs(),
-        });
-      const consumer = await pullQueue(client, queues, ensure, isWithEarlier ? earlier.only(sink) : sink);
-      if (!('failed' in consumer)) return consumer;
-      const kind = scheduledBucket(queueKey) === null ? 'parked' : 'scheduled';
-      client.log.warn(
-        { kind, stream: parkedStream, queue: queueKey, error: consumer.failed, hint: OPENED_AGAIN },
-        'queue.open_failed',
-      );
-      return null;
+      if (!earlier.has(queueKey)) return pull(owner, queueKey, sink);
+      // All named groups share the durable of the copies without a group. Each durable may take what the sink can take: a probe of one
+      // durable would wait for messages while the other one has them. What is too much is parked again.
+      const ungrouped = { ...owner, group: DEFAULT_GROUP };
+      return together([
+        await pull(owner, queueKey, sink),
+        await pull(ungrouped, queueKey, earlier.only(sink)),
+      ]);
     },
   };
+
+  async function pull(of: CopyOwner, queueKey: string, sink: QueueSink) {
+    const ensure = () =>
+      ensureParkedConsumer(client, { parkedStream, owner: of, queueKey, ackWaitMs: ackWaitMs() });
+    const consumer = await pullQueue(client, queues, ensure, sink);
+    if (!('failed' in consumer)) return consumer;
+    const kind = scheduledBucket(queueKey) === null ? 'parked' : 'scheduled';
+    client.log.warn(
+      { kind, stream: parkedStream, queue: queueKey, error: consumer.failed, hint: OPENED_AGAIN },
+      'queue.open_failed',
+    );
+    return null;
+  }
 }
 
 /**
@@ -92,8 +97,6 @@ export type ParkedConsumerOptions = {
   readonly parkedStream: string;
   readonly owner: CopyOwner;
   readonly queueKey: string;
-  /** The consumer also takes copies of this key whose subject names no group. @default only for the default group */
-  readonly isUngroupedToo?: boolean;
   /** ACK_WAIT_MS. */
   readonly ackWaitMs: number;
 };
@@ -115,11 +118,10 @@ export function ensureParkedConsumer(
   client: NatsClient,
   wanted: ParkedConsumerOptions,
 ): Promise<QueueConsumerResult> {
-  const { parkedStream, owner, queueKey, isUngroupedToo = false, ackWaitMs } = wanted;
-  const groups = new Set(isUngroupedToo ? [owner.group, DEFAULT_GROUP] : [owner.group]);
+  const { parkedStream, owner, queueKey, ackWaitMs } = wanted;
   return ensureQueueConsumer(client, {
     stream: parkedStream,
-    subjects: [...groups].map((group) => parkedSubject({ ...owner, group }, queueKey)),
+    subject: parkedSubject(owner, queueKey),
     // A copy that another program published may have any key.
     name: consumerName(`drain-${owner.sourceStream}-${groupPrefix(owner.group)}${queueKey}`),
     purpose: `read the parked queue ${queueKey} of ${parkedStream}`,

@@ -7,8 +7,8 @@ import { createPullConsumer, type ToMessage } from './pull-consumer.ts';
 
 export type QueueConsumerOptions = {
   readonly stream: string;
-  /** The subjects of the messages of this queue; nearly always one. */
-  readonly subjects: readonly string[];
+  /** The subject of the messages of this queue. */
+  readonly subject: string;
   readonly name: string;
   /** Completes "cannot …": `read the parked queue <key> of <stream>`. */
   readonly purpose: string;
@@ -38,13 +38,12 @@ export async function ensureQueueConsumer(
   client: NatsClient,
   wanted: QueueConsumerOptions,
 ): Promise<QueueConsumerResult> {
-  const { stream, name, isUpdated } = wanted;
+  const { stream, subject, name, isUpdated } = wanted;
   const { consumers } = client.manager;
-  const subject = wanted.subjects.length === 1 ? wanted.subjects[0] : undefined;
   const config = {
     name,
     durable_name: name,
-    ...(subject === undefined ? { filter_subjects: [...wanted.subjects] } : { filter_subject: subject }),
+    filter_subject: subject,
     deliver_policy: DeliverPolicy.All,
     ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(wanted.ackWaitMs),
@@ -53,8 +52,7 @@ export async function ensureQueueConsumer(
     inactive_threshold: nanos(wanted.inactiveMs),
   };
   try {
-    if (subject !== undefined && subject.length > LONGEST_FILTER)
-      await ensureLongFilter(client, stream, config, isUpdated);
+    if (subject.length > LONGEST_FILTER) await ensureLongFilter(client, stream, config, isUpdated);
     else
       await consumers.add(stream, config).catch(async (error) => {
         if (apiErrorCode(error) !== ApiErrorCode.consumerExists) throw error;
@@ -147,4 +145,21 @@ export async function pullQueue(
   });
   consumer.start(sink);
   return { outstanding: consumer.credits, pullMore: consumer.onSlotFreed, stop: consumer.stop };
+}
+
+type OpenQueue = Exclude<Awaited<ReturnType<typeof pullQueue>>, { readonly failed: string }>;
+
+/** Several durables as one queue. Null if none of them could be opened. */
+export function together(consumers: readonly (OpenQueue | null)[]): OpenQueue | null {
+  const opened = consumers.filter((consumer) => consumer !== null);
+  if (opened.length === 0) return null;
+  return {
+    outstanding: () => opened.reduce((sum, consumer) => sum + consumer.outstanding(), 0),
+    pullMore() {
+      for (const consumer of opened) consumer.pullMore();
+    },
+    async stop() {
+      await Promise.all(opened.map((consumer) => consumer.stop()));
+    },
+  };
 }
