@@ -1,11 +1,9 @@
-import { nameInKey } from '../request/target.ts';
+import { nameInKey, partsOfKey } from '../request/target.ts';
 import { lastToken } from '../subject.ts';
 import { isPattern, SubjectTree } from '../subject-tree.ts';
 import type { Endpoint } from './endpoint.ts';
 
 const NONE: readonly Endpoint[] = [];
-/** The digits of a key, and the id of its row if two rows have the same key. */
-const END_OF_KEY = /-([0-9a-f]{8})(?:-id(\d+))?$/;
 
 /**
  * The endpoints of `rule_webhooks`, one per row. A row is identified by its id: the digits in the key of an endpoint are only a
@@ -49,7 +47,14 @@ export class Registry {
     this.#add(hasOwnKey ? endpoint.withOwnKey() : endpoint);
   }
 
-  /** Removes the endpoint of a row. @returns The removed endpoint. */
+  /**
+   * Removes the endpoint of a row. Another row that had the same key keeps the id in its key here, while a worker that reads the rows
+   * anew names it without the id. That hurts no copy: whichever of the two keys a queue has, `byQueueKey` finds the row, by the id in
+   * the copy or in the key, or by the digits, which only this row has now. Until the row changes or the worker restarts, the two
+   * workers have a limiter and a parked queue each for this endpoint. To rename the endpoint here would take the state of its limiter.
+   *
+   * @returns The removed endpoint.
+   */
   delete(id: number): Endpoint | undefined {
     const endpoint = this.#byId.get(id);
     if (endpoint === undefined) return undefined;
@@ -87,10 +92,10 @@ export class Registry {
   }
 
   byKey(key: string): Endpoint | undefined {
-    const digits = END_OF_KEY.exec(key)?.[1];
-    return digits === undefined
+    const parts = partsOfKey(key);
+    return parts === null
       ? undefined
-      : this.#withDigits(digitsOf(digits)).find((endpoint) => endpoint.key === key);
+      : this.#withDigits(digitsOf(parts.digits)).find((endpoint) => endpoint.key === key);
   }
 
   /**
@@ -100,13 +105,14 @@ export class Registry {
    * @param id The id of the row, as its copy says it; null for a copy of a worker that did not store it.
    */
   byQueueKey(key: string, id: number | null = null): Endpoint | undefined {
-    const [, digits, own] = END_OF_KEY.exec(key) ?? [];
-    if (digits === undefined) return undefined;
-    const knownId = id ?? (own === undefined ? null : Number(own));
-    if (knownId !== null) return this.#byId.get(knownId) ?? this.#byShownName(key);
+    const parts = partsOfKey(key);
+    if (parts === null) return undefined;
+    const { digits, shown } = parts;
+    const knownId = id ?? parts.id;
+    if (knownId !== null) return this.#byId.get(knownId) ?? this.#byShownName(shown);
     const alike = this.#withDigits(digitsOf(digits));
     // Several rows have these digits: without an id nothing tells which of them it is, unless the whole key does.
-    return this.byKey(key) ?? (alike.length === 1 ? alike[0] : undefined) ?? this.#byShownName(key);
+    return this.byKey(key) ?? (alike.length === 1 ? alike[0] : undefined) ?? this.#byShownName(shown);
   }
 
   /** In the order of the rows' last changes. */
@@ -134,9 +140,8 @@ export class Registry {
     return Array.isArray(found) ? found : [found];
   }
 
-  /** Undefined if the text in the key identifies no endpoint, or several. */
-  #byShownName(key: string): Endpoint | undefined {
-    const shown = key.replace(END_OF_KEY, '');
+  /** Undefined if the text in a key identifies no endpoint, or several. */
+  #byShownName(shown: string): Endpoint | undefined {
     const exact = this.#byName.get(shown);
     const others = this.#byNameInKey.get(shown) ?? NONE;
     // A name that its key shows as it is would be found twice only if it were in both.

@@ -36,6 +36,20 @@ export function nameInKey(hostname: string): string {
     .slice(0, LONGEST_HOST_IN_KEY);
 }
 
+/** The end of a key: its digits, and behind them the id of its row if another row has the same key. */
+const END_OF_KEY = /-([0-9a-f]{8})(?:-id(\d+))?$/;
+
+/**
+ * The parts of a key: what it shows of a host or a name, its digits, and the id of its row if it has one. Null for a text that is no
+ * key, such as `NO_ENDPOINT_KEY`.
+ */
+export function partsOfKey(key: string): { shown: string; digits: string; id: number | null } | null {
+  const found = END_OF_KEY.exec(key);
+  if (found === null) return null;
+  const [end, digits, id] = found;
+  return { shown: key.slice(0, -end.length), digits: digits!, id: id === undefined ? null : Number(id) };
+}
+
 /** The 8 hex digits at the end of a key. */
 export function keyDigits(origin: string): string {
   return hash('sha256', origin, 'hex').slice(0, 8);

@@ -1,4 +1,5 @@
 import { LruMap } from '../../core/lru-map.ts';
+import { partsOfKey } from '../../core/request/target.ts';
 import type { Message } from '../message.ts';
 import type { OrderedMessage } from './ordered-dispatcher.ts';
 
@@ -21,9 +22,6 @@ const LONGEST_KEY = 1000;
  * follow each other directly: far shorter than NATS keeps an unused durable, because a new durable counts its deliveries anew.
  */
 const COUNTS_MS = { copies: 1000, following: 10_000 };
-
-/** The digits of a key, which depend on the id of its row alone. Behind them, the id may stand as it is. */
-const END_OF_KEY = /-([0-9a-f]{8})(?:-id\d+)?$/;
 
 /**
  * Keeps ordered messages for a row behind the copies that wait for the same row. Copies arise while a message goes to several rows.
@@ -107,15 +105,9 @@ function queueWithoutKey(queue: string): string {
   return queue.split('.').slice(2, -1).join('.');
 }
 
-/** A row keeps its digits when it is renamed, and its name when it is deleted and registered again. */
+/** A row keeps its digits, which depend on its id alone, when it is renamed, and its name when it is deleted and registered again. */
 function isSameRow(one: string, other: string): boolean {
-  return digitsOf(one) === digitsOf(other) || nameOf(one) === nameOf(other);
-}
-
-function digitsOf(key: string): string {
-  return END_OF_KEY.exec(key)?.[1] ?? key;
-}
-
-function nameOf(key: string): string {
-  return key.replace(END_OF_KEY, '');
+  const [a, b] = [partsOfKey(one), partsOfKey(other)];
+  if (a === null || b === null) return one === other;
+  return a.digits === b.digits || a.shown === b.shown;
 }
