@@ -1,8 +1,10 @@
 import { RetentionPolicy } from 'nats';
 import { expect, it } from 'vitest';
+import { runProgram } from '../support/program.ts';
 import { until } from '../support/wait.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
 import { allSettled, logOf, openScene, type Scene, stopWorker } from './scene.ts';
+import { startWorkerWithHealth } from './worker-with-health.ts';
 
 const COUNT = 40;
 
@@ -126,4 +128,22 @@ it('a second group on the stream of ordered webhooks is refused, with the cure, 
   expect(line).toContain('WEBHOOKS_ORDERED belongs to the group webhook-workers');
   expect(line).toContain('nats stream edit WEBHOOKS_ORDERED --metadata webhook-worker-group=third');
   await third.waitForLine(/worker\.started/);
+});
+
+it('copies that a renamed group left behind are reported in the log, in /health and in stats, with the cure', async () => {
+  const [scene, endpoint] = [await openScene(), await startMisbehavingEndpoint()];
+  const quiet = { ORDERED_SUBJECT: 'off', MAX_ATTEMPTS: '100' };
+  const before = await scene.startWorker({ ...quiet, QUEUE_GROUP: 'old' });
+  await scene.publishMany(COUNT, `${endpoint.url}/status/503`);
+  await until(async () => (await parked(scene)) === COUNT);
+  await stopWorker(before);
+  await scene.manager.consumers.delete('WEBHOOKS', 'old');
+  const { worker, healthIs } = await startWorkerWithHealth(scene, { ...quiet, QUEUE_GROUP: 'new' });
+  const said = 'holds webhooks of the group old, which has no durable on the stream WEBHOOKS';
+  await healthIs({ status: 'degraded', troubles: { configuration: expect.stringContaining(said) } });
+  const lines = logOf(worker).filter(({ hint }) => String(hint).includes(said));
+  expect(lines.map(({ msg }) => msg)).toEqual(['stream.misconfigured']);
+  const stats = await runProgram(['stats'], { env: { ...scene.env, QUEUE_GROUP: 'new' } });
+  await stats.waitForExit();
+  expect(stats.stdout.join('\n')).toContain(`problem: The stream WEBHOOKS_PARKED ${said}`);
 });

@@ -8,6 +8,7 @@ import type { NatsClient } from '../../nats/connection/client.ts';
 import { connectToNats } from '../../nats/connection/connection.ts';
 import { type ConsumerProgress, consumerInfo } from '../../nats/consumers/consumer-info.ts';
 import { type Finding, problemsFirst } from '../../nats/findings/finding.ts';
+import { readQueueFindings } from '../../nats/findings/queue-findings.ts';
 import { readFindings } from '../../nats/findings/read-findings.ts';
 import { DEFAULT_GROUP, parkedSubject } from '../../nats/streams/copy-subjects.ts';
 import { listSubjects } from '../../nats/streams/list-subjects.ts';
@@ -24,7 +25,7 @@ import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import { createLogger } from '../../runtime/logger.ts';
 import { withTimeout } from '../../runtime/with-timeout.ts';
 import { natsOptions } from '../../worker/connections/servers.ts';
-import { findingsWanted } from '../../worker/topology/configuration-watch.ts';
+import { findingsWanted, queuesWanted } from '../../worker/topology/configuration-watch.ts';
 import { ENDPOINTS_SHOWN } from './endpoints-view.ts';
 
 /** The statistics at one moment. A string instead of a value says why the value is unknown. */
@@ -211,12 +212,15 @@ async function groupOf(client: NatsClient, settings: Settings): Promise<Consumer
 /** A worker may have got SUBJECT and ACK_WAIT_MS from its own environment: only settings that are set here are compared. */
 async function findingsOf(client: NatsClient, settings: Settings): Promise<readonly Finding[]> {
   const wanted = findingsWanted(settings);
-  const read = await readFindings(client, {
-    ...wanted,
-    subjects: settings.isSet('SUBJECT') ? wanted.subjects : null,
-    ackWaitMs: settings.isSet('ACK_WAIT_MS') ? wanted.ackWaitMs : null,
-  });
-  return problemsFirst(read.flatMap(({ findings }) => findings ?? []));
+  const read = await Promise.all([
+    readFindings(client, {
+      ...wanted,
+      subjects: settings.isSet('SUBJECT') ? wanted.subjects : null,
+      ackWaitMs: settings.isSet('ACK_WAIT_MS') ? wanted.ackWaitMs : null,
+    }),
+    readQueueFindings(client, queuesWanted(settings)),
+  ]);
+  return problemsFirst(read.flat().flatMap(({ findings }) => findings ?? []));
 }
 
 async function scheduledIn(client: NatsClient, settings: Settings): Promise<number | null> {

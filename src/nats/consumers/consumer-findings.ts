@@ -83,12 +83,13 @@ export function groupConsumerFindings(info: ConsumerInfo, wanted: ConsumerWanted
     );
   const fault = unusable(config);
   if (fault !== undefined) add(`${fault}: undo this change of the durable`, true);
-  if (info.paused)
-    add(
-      `is paused${untilOf(config)}, and delivers nothing: \`nats consumer resume ${wanted.stream} ${wanted.durable}\``,
-      true,
-    );
+  if (info.paused) add(pausedSentence(info), true);
   return findings;
+}
+
+/** Completes "The durable X …" for a durable that is paused. */
+export function pausedSentence({ stream_name: stream, name, config }: ConsumerInfo): string {
+  return `is paused${untilOf(config)}, and delivers nothing: \`nats consumer resume ${stream} ${name}\``;
 }
 
 function untilOf({ pause_until: until }: ConsumerConfig): string {

@@ -16,8 +16,15 @@ export function problemsFirst(findings: readonly Finding[]): readonly Finding[] 
   ];
 }
 
-/** The stream or the durable that a finding is about. `durable` is null for a stream. */
-export type FoundIn = { readonly stream: string; readonly durable: string | null };
+/**
+ * What a finding is about: a stream, or a durable of it. `durable` is null for a stream. `part`: not the configuration of the stream,
+ * but the durables of its queues, or the groups that have copies there.
+ */
+export type FoundIn = {
+  readonly stream: string;
+  readonly durable: string | null;
+  readonly part?: 'queues' | 'groups';
+};
 
 /** Fields of servers from 2.11 on that the types of the client do not have. An older server does not send them. */
 export type NewerStreamConfig = StreamConfig & {

@@ -7,7 +7,7 @@ import { filtersOf } from '../consumers/start-position.ts';
 import type { InternalStreamKind, InternalStreamOptions } from '../streams/internal-stream-table.ts';
 import type { Finding, FoundIn } from './finding.ts';
 import { originsOf, storedSubjects } from './stored-subjects.ts';
-import { internalStreamFindings, streamFindings } from './stream-findings.ts';
+import { internalStreamFindings, shortAge, streamFindings } from './stream-findings.ts';
 
 export type FindingsWanted = {
   readonly stream: string;
@@ -16,6 +16,8 @@ export type FindingsWanted = {
   readonly subjects: readonly string[] | null;
   /** ACK_WAIT_MS; null: not known here. */
   readonly ackWaitMs: number | null;
+  /** How long the retries of messages that name their URL go on, in milliseconds; null: not known here. */
+  readonly retriesLastMs: number | null;
   /** What the worker needs of its own streams; without the streams that it does not use. */
   readonly internal: Partial<InternalStreamOptions>;
 };
@@ -32,7 +34,7 @@ export async function readFindings(client: NatsClient, wanted: FindingsWanted): 
   const [info, consumer, ...internal] = await Promise.all([
     streamInfo(client, stream),
     known(client.manager.consumers.info(stream, durable)),
-    ...kinds.map((kind) => internalFindings(client, kind, wanted.internal[kind]!)),
+    ...kinds.map((kind) => internalFindings(client, kind, wanted.internal[kind]!, wanted.retriesLastMs)),
   ]);
   const subjects = wanted.subjects ?? (isInfo(consumer) ? filtersOf(consumer) : []);
   const origins = isInfo(info) ? await subjectsOfOrigins(client, info) : new Map();
@@ -41,11 +43,14 @@ export async function readFindings(client: NatsClient, wanted: FindingsWanted): 
       stream,
       durable: null,
       findings: isInfo(info)
-        ? streamFindings(
-            info.config,
-            subjects,
-            storedSubjects(info.config, (name) => origins.get(name) ?? null),
-          )
+        ? [
+            ...streamFindings(
+              info.config,
+              subjects,
+              storedSubjects(info.config, (name) => origins.get(name) ?? null),
+            ),
+            ...shortAge(info.config, wanted.retriesLastMs),
+          ]
         : info,
     },
     {
@@ -63,9 +68,14 @@ async function internalFindings<K extends InternalStreamKind>(
   client: NatsClient,
   kind: K,
   wanted: InternalStreamOptions[K],
+  retriesLastMs: number | null,
 ): Promise<FindingsOf> {
   const info = await streamInfo(client, wanted.name);
-  const findings = isInfo(info) ? internalStreamFindings(kind, info.config, wanted) : info;
+  // A dead letter has no retries any more.
+  const lastMs = kind === 'deadLetters' ? null : retriesLastMs;
+  const findings = isInfo(info)
+    ? [...internalStreamFindings(kind, info.config, wanted), ...shortAge(info.config, lastMs)]
+    : info;
   return { stream: wanted.name, durable: null, findings };
 }
 

@@ -1,4 +1,4 @@
-import type { StreamConfig } from 'nats';
+import { nanos, type StreamConfig } from 'nats';
 import { covers, overlap } from '../../core/subject.ts';
 import { transformedPattern } from '../../core/subject-transform.ts';
 import { internalStreamWarnings } from '../streams/internal-stream.ts';
@@ -44,6 +44,21 @@ export function internalStreamFindings<K extends InternalStreamKind>(
   ]
     .map((finding) => ofStream(config, finding))
     .concat(internalStreamWarnings(kind, config, wanted).map(notice));
+}
+
+/**
+ * A stream that removes messages before their retries end: they leave no dead letter.
+ *
+ * @param retriesLastMs How long the retries of messages that name their URL go on. Null: not known here.
+ */
+export function shortAge(config: StreamConfig, retriesLastMs: number | null): Finding[] {
+  const { max_age: maxAge } = config;
+  if (!maxAge || retriesLastMs === null || maxAge >= nanos(retriesLastMs)) return [];
+  const sentence =
+    `removes messages after ${maxAge / nanos(1000)} s (max_age), and retries of messages with a URL go on for ` +
+    `${Math.round(retriesLastMs / 1000)} s: a message that fails for longer is removed without a dead letter. ` +
+    `Set max_age to more, or MAX_AGE_HOURS to less`;
+  return [ofStream(config, notice(sentence))];
 }
 
 /** The server accepts a filter that no stored message matches, and then delivers nothing, without an error. */

@@ -40,6 +40,11 @@ export function isOfNamedGroup(key: string): boolean {
   return key.startsWith(GROUP);
 }
 
+/** The group whose copies have this key in their subjects. */
+export function groupOfKey(key: string): string {
+  return isOfNamedGroup(key) ? key.slice(GROUP.length).split('.', 1)[0]! : DEFAULT_GROUP;
+}
+
 /** The subject on which the copies of a queue are parked. */
 export function parkedSubject({ sourceStream, group }: CopyOwner, queueKey: string): string {
   return `parked.${sourceStream}.${groupPrefix(group)}${queueKey}`;

@@ -20,7 +20,13 @@ function found(config: object, info: object = {}, wanted: object = {}) {
     max_ack_pending: 100_000,
     replay_policy: 'instant',
   } as unknown as ConsumerConfig;
-  const given = { name: 'workers', paused: false, config: { ...made, ...config }, ...info } as ConsumerInfo;
+  const given = {
+    stream_name: 'WEBHOOKS',
+    name: 'workers',
+    paused: false,
+    config: { ...made, ...config },
+    ...info,
+  } as ConsumerInfo;
   return groupConsumerFindings(given, { ...WANTED, ...wanted });
 }
 

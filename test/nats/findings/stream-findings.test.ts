@@ -1,7 +1,11 @@
 import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig } from 'nats';
 import { describe, expect, it } from 'vitest';
 import type { NewerStreamConfig } from '../../../src/nats/findings/finding.ts';
-import { internalStreamFindings, streamFindings } from '../../../src/nats/findings/stream-findings.ts';
+import {
+  internalStreamFindings,
+  shortAge,
+  streamFindings,
+} from '../../../src/nats/findings/stream-findings.ts';
 
 /** A stream as a worker makes it. */
 const MADE = {
@@ -112,5 +116,29 @@ describe('a stream of the workers', () => {
       expect.stringContaining('keeps only the newest 3 messages of each subject'),
       expect.stringContaining('can become full'),
     ]);
+  });
+});
+
+describe('a stream whose max_age ends before the retries', () => {
+  const ends = (maxAgeSeconds: number, retriesLastMs: number | null) =>
+    shortAge({ ...MADE, max_age: maxAgeSeconds * 1e9 }, retriesLastMs);
+
+  it('is reported, with both times', () => {
+    expect(ends(60, 63_000)).toEqual([
+      {
+        sentence:
+          'The stream WEBHOOKS removes messages after 60 s (max_age), and retries of messages with a URL go on for 63 s: a message ' +
+          'that fails for longer is removed without a dead letter. Set max_age to more, or MAX_AGE_HOURS to less.',
+        isProblem: false,
+      },
+    ]);
+  });
+
+  it.each([
+    ['has no max_age', 0, 63_000],
+    ['has a longer max_age', 64, 63_000],
+    ['is looked at without the settings of a worker', 60, null],
+  ])('is not reported if it %s', (_what, maxAge, lastMs) => {
+    expect(ends(maxAge, lastMs)).toEqual([]);
   });
 });
