@@ -188,3 +188,47 @@ it('a URL that hangs holds one place of the cap of its origin', async () => {
   }
   await until(() => host.namesAt('/good').size === 121);
 });
+
+it.each([
+  1, 2,
+])('under constant load, a cap of %d keeps no URL out that is split off and recovers', async (cap) => {
+  const scene = await openScene();
+  let isWell = false;
+  const host = await startHost((path, response) => {
+    // The origin uses all of its cap all the time.
+    if (path === '/good') setTimeout(() => response.end(), 20);
+    else response.writeHead(isWell ? 200 : 503).end();
+  });
+  const worker = await scene.startWorker({
+    ENDPOINT_CONCURRENCY: String(cap),
+    MAX_ATTEMPTS: '100',
+    PARK_AFTER_MS: '2000',
+  });
+  let published = 0;
+  let isOver = false;
+  const load = (async () => {
+    // Some messages wait in slots all the time, and none is parked.
+    for (; !isOver; await wait(1))
+      while (published < host.namesAt('/good').size + 30 * cap)
+        await publish(scene, `${host.url}/good`, `good${published++}`);
+  })();
+  await until(() => host.namesAt('/good').size > 0);
+  for (let number = 0; number < 30; number++) {
+    await publish(scene, `${host.url}/bad`, `bad${number}`);
+    await wait(20);
+  }
+  await worker.waitForLine(/endpoint\.split/);
+  isWell = true;
+  const wellAt = performance.now();
+  const before = { bad: host.arrived.get('/bad')!.length, good: host.namesAt('/good').size };
+  await until(() => host.arrived.get('/bad')!.length > before.bad);
+  const firstAfterMs = performance.now() - wellAt;
+  await until(() => host.namesAt('/bad').size === 30);
+  if (process.env.TEST_SECONDS !== undefined)
+    console.log(`first after ${firstAfterMs} ms, all after ${performance.now() - wellAt} ms`);
+  isOver = true;
+  await load;
+  // Nor was the origin kept out.
+  expect(host.namesAt('/good').size).toBeGreaterThan(before.good);
+  await until(() => host.namesAt('/good').size === published);
+});

@@ -1,5 +1,5 @@
 import type { AttemptInFlight } from './attempts-in-flight.ts';
-import type { CapPlace } from './cap-share.ts';
+import type { CapOwner } from './cap-share.ts';
 import { CircuitBreaker, type FailedAttempt } from './circuit-breaker.ts';
 import type { FailureRun } from './failure-run.ts';
 import { isHostFailure, type LimiterSignal } from './limiter-signal.ts';
@@ -19,7 +19,7 @@ export class EndpointBreaker {
   /** Null: only the key of the endpoint is known. Then all failures count for the endpoint. */
   origin: Origin | null = null;
   /** Whose cap and rate the endpoint has. */
-  place: CapPlace = 'own';
+  capOwner: CapOwner = 'own';
 
   /** @param run What is known of the endpoint already. */
   constructor(run?: FailureRun) {
@@ -72,9 +72,9 @@ export class EndpointBreaker {
     this.#own.halfOpen(now);
   }
 
-  /** Called when an attempt begins. */
-  start(attempt: AttemptInFlight): void {
-    attempt.atOrigin = this.origin?.start(this.place !== 'own') ?? null;
+  /** Called when an attempt begins. @param capOwner Whose cap the attempt counts for. */
+  start(attempt: AttemptInFlight, capOwner: CapOwner): void {
+    attempt.atOrigin = this.origin?.start(capOwner) ?? null;
     attempt.origin = this.origin;
   }
 

@@ -5,7 +5,7 @@ import type { EndpointLimits } from './endpoint-limits.ts';
 import type { FailureRun } from './failure-run.ts';
 import { isHostFailure, isSilence, type LimiterSignal } from './limiter-signal.ts';
 import { LimitsInForce } from './limits-in-force.ts';
-import { ResponseTimes } from './response-times.ts';
+import { Responsiveness } from './responsiveness.ts';
 import type { SlotShare } from './slot-share.ts';
 
 export type LimiterOptions = {
@@ -40,23 +40,15 @@ const EXTRA_EVERY_MS = 200;
 export class EndpointLimiter {
   readonly breaker: EndpointBreaker;
   readonly window: ConcurrencyWindow;
-  readonly #times: ResponseTimes;
   readonly #initialWindow: number;
   readonly #attempts = new AttemptsInFlight();
   readonly #limits: LimitsInForce;
-  /** The endpoint answers: the size of its window is measured. */
-  #isResponsive = false;
-  /** The endpoint answered before, and became unresponsive with more attempts in flight than its initial window. */
-  #isStuck = false;
-  /** When the endpoint answered last. */
-  #answeredAt = Number.NEGATIVE_INFINITY;
-  /** Since when the endpoint is silent: its last answer, or the start of a first attempt if none was in the window. */
-  #silentSince = Number.NEGATIVE_INFINITY;
+  readonly #answers: Responsiveness;
   #extraAt = Number.NEGATIVE_INFINITY;
 
   /** @param run What is known of the endpoint already. */
   constructor(options: LimiterOptions, run?: FailureRun) {
-    this.#times = new ResponseTimes(options.unresponsiveAfterMs);
+    this.#answers = new Responsiveness(options.unresponsiveAfterMs);
     this.breaker = new EndpointBreaker(run);
     this.#limits = new LimitsInForce(this.breaker);
     this.#initialWindow = Math.max(INITIAL_WINDOW, Math.floor(options.slots / 16));
@@ -82,13 +74,13 @@ export class EndpointLimiter {
     return this.#attempts.probes;
   }
 
-  /**
-   * `responsive`: the endpoint answers. `untested`: it has not answered yet. `unresponsive`: it stopped answering, and still
-   * holds the slots that it got while it answered.
-   */
+  /** Whether the endpoint answers. */
   get responsiveness(): 'responsive' | 'untested' | 'unresponsive' {
-    if (this.#isResponsive) return 'responsive';
-    return this.#isStuck ? 'unresponsive' : 'untested';
+    return this.#answers.state;
+  }
+
+  get #isResponsive(): boolean {
+    return this.#answers.state === 'responsive';
   }
 
   get limits(): EndpointLimits {
@@ -100,18 +92,14 @@ export class EndpointLimiter {
     this.#limits.apply(limits);
   }
 
-  /** How many more attempts of this kind may start now. */
-  availablePermits(now: number, share: SlotShare, kind: AttemptKind): number {
-    if (this.limits.paused !== null) return 0;
-    const { total, inWindow, retriesInWindow } = this.#attempts;
-    const allowed = this.#limits.allowed(total, this.#isResponsive, now);
-    if (!this.breaker.isClosed()) return this.#mayProbe(now, share, kind) && allowed > 0 ? 1 : 0;
-    if (this.isHungUp(share, kind)) return 0;
-    const window = this.#maxInWindow(share);
-    const left = Math.min(window - inWindow, share.responsive - total, allowed);
-    if (kind !== 'retry') return Math.max(0, left);
-    const forRetries = Math.max(1, Math.floor(RETRY_SHARE.window * Math.min(window, this.#limits.cap)));
-    return Math.max(0, Math.min(left, forRetries - retriesInWindow));
+  /**
+   * How many more attempts of this kind may start now.
+   *
+   * @param isWanted A message waits for the permit. So it has its turn, if the endpoint shares a cap or a rate.
+   */
+  availablePermits(now: number, share: SlotShare, kind: AttemptKind, isWanted = true): number {
+    const permits = this.limits.paused === null ? this.#permitsWithoutLimits(now, share, kind) : 0;
+    return permits <= 0 ? 0 : Math.max(0, Math.min(permits, this.#allowed(isWanted, now)));
   }
 
   /**
@@ -119,11 +107,11 @@ export class EndpointLimiter {
    * messages of the endpoint keep it busy, and this message may be one that it answers. @param at When it is to start. @default now
    */
   mayStartExtra(now: number, share: SlotShare, at = now): boolean {
-    const { total, hung, extra } = this.#attempts;
+    const { hung, extra } = this.#attempts;
     if (this.limits.paused !== null || !this.breaker.isClosed() || !this.breaker.hasSucceeded) return false;
     if (at - this.#extraAt < EXTRA_EVERY_MS || extra >= share.hung) return false;
     if (hung === 0 && this.breaker.counts(now).failures === 0) return false;
-    return this.#limits.allowed(total, this.#isResponsive, at) > 0;
+    return this.#allowed(false, at) > 0;
   }
 
   /**
@@ -154,20 +142,20 @@ export class EndpointLimiter {
 
   /** True if the endpoint responds slowly: a slot that it gets stays in use for long. */
   isSlow(): boolean {
-    return this.#times.isSlow();
+    return this.#answers.times.isSlow();
   }
 
   /** True if first attempts are in flight, and none was answered within the answer timeout. */
   isUnresponsive(now: number): boolean {
-    return this.#attempts.firstsInWindow > 0 && now - this.#silentSince > this.#times.answerTimeoutMs();
+    return this.#attempts.firstsInWindow > 0 && this.#answers.isSilent(now);
   }
 
   /** @param isExtra `mayStartExtra` allowed the attempt. */
   acquire(attempt: AttemptInFlight, now: number, isExtra = false): void {
-    if (this.#attempts.total === 0 && now - this.#answeredAt > IDLE_RESET_MS) this.#reset();
-    if (this.#attempts.firstsInWindow === 0) this.#silentSince = now;
+    if (this.#attempts.total === 0 && now - this.#answers.answeredAt > IDLE_RESET_MS) this.#reset();
+    if (this.#attempts.firstsInWindow === 0) this.#answers.onFirstStarted(now);
     this.#attempts.start(attempt, now, !this.breaker.isClosed(), isExtra);
-    this.breaker.start(attempt);
+    this.breaker.start(attempt, this.#limits.capOwner);
     if (isExtra) this.#extraAt = now;
     else this.window.onAcquired(this.#attempts.inWindow, now);
     this.#limits.take(now);
@@ -185,50 +173,61 @@ export class EndpointLimiter {
   ): void {
     const { signal, durationMs, retryAfterMs } = result;
     this.#attempts.end(attempt);
-    if (this.#attempts.inWindow === 0) this.#isStuck = false;
+    if (this.#attempts.inWindow === 0) this.#answers.onWindowEmpty();
     const ended = { signal, durationMs, retryAfterMs, hung: this.#attempts.hungFirsts };
     this.breaker.end(attempt, ended, now, random);
     if (signal === 'ignore') return;
-    if (!isSilence(signal)) {
-      this.#answeredAt = now;
-      this.#silentSince = now;
-    }
+    if (!isSilence(signal)) this.#answers.onAnswered(now);
+    const { times } = this.#answers;
     if (signal === 'success') {
-      this.#times.add(durationMs);
-      this.window.onSuccess(now, this.#times.answerTimeoutMs());
-      this.#isResponsive = true;
-      this.#isStuck = false;
+      this.#answers.onSuccess(durationMs);
+      this.window.onSuccess(now, times.answerTimeoutMs());
       return;
     }
     const isEvidence = !attempt.isRetry || isHostFailure(signal);
-    if (isEvidence && signal !== 'failure') this.window.onOverload(now, this.#times.answerTimeoutMs());
+    if (isEvidence && signal !== 'failure') this.window.onOverload(now, times.answerTimeoutMs());
     if (!this.breaker.isClosed()) this.#reset();
   }
 
   /** Moves a hung attempt to another endpoint: its URL was split off. */
   moveHungTo(other: EndpointLimiter, attempt: AttemptInFlight): void {
     this.#attempts.moveHungTo(other.#attempts, attempt);
+    attempt.origin?.moveTo(other.#limits.capOwner, attempt.atOrigin!);
   }
 
   /** Leaves out a pause of this process, in milliseconds: the worker could not receive answers during the pause. */
   shiftClock(ms: number): void {
-    this.#answeredAt += ms;
-    this.#silentSince += ms;
+    this.#answers.shiftClock(ms);
     this.#attempts.shiftClock(ms);
   }
 
   /** Checks for hung attempts, and whether the endpoint became unresponsive. Call it regularly while attempts are in flight. */
   refresh(now: number): void {
     if (this.breaker.hasSucceeded && this.breaker.isClosed())
-      this.#attempts.moveHung(now - this.#times.answerTimeoutMs(), this.#answeredAt);
-    if (!this.#isResponsive || !this.isUnresponsive(now)) return;
-    this.#isResponsive = false;
-    this.#isStuck = this.#attempts.inWindow > this.#initialWindow;
+      this.#attempts.moveHung(now - this.#answers.times.answerTimeoutMs(), this.#answers.answeredAt);
+    if (this.#isResponsive && this.isUnresponsive(now))
+      this.#answers.onUnresponsive(this.#attempts.inWindow > this.#initialWindow);
   }
 
   /** True while a probe of the endpoint, or of its origin, is in flight. */
   isProbed(): boolean {
     return this.#attempts.probes > 0 || (this.breaker.origin?.isProbed ?? false);
+  }
+
+  #permitsWithoutLimits(now: number, share: SlotShare, kind: AttemptKind): number {
+    if (!this.breaker.isClosed()) return this.#mayProbe(now, share, kind) ? 1 : 0;
+    if (this.isHungUp(share, kind)) return 0;
+    const { total, inWindow, retriesInWindow } = this.#attempts;
+    const window = this.#maxInWindow(share);
+    const left = Math.min(window - inWindow, share.responsive - total);
+    if (kind !== 'retry') return left;
+    const forRetries = Math.max(1, Math.floor(RETRY_SHARE.window * Math.min(window, this.#limits.cap)));
+    return Math.min(left, forRetries - retriesInWindow);
+  }
+
+  #allowed(isWanted: boolean, now: number): number {
+    const usage = { inFlight: this.#attempts.total, isResponsive: this.#isResponsive };
+    return this.#limits.allowed(usage, isWanted, now);
   }
 
   #mayProbe(now: number, share: SlotShare, kind: AttemptKind): boolean {
@@ -244,7 +243,7 @@ export class EndpointLimiter {
   }
 
   #reset(): void {
-    this.#isResponsive = false;
+    this.#answers.reset();
     this.window.reset();
   }
 }

@@ -1,15 +1,25 @@
-import { placesLeft } from './cap-share.ts';
+import { type CapOwner, sharedPlacesLeft } from './cap-share.ts';
 import type { EndpointBreaker } from './endpoint-breaker.ts';
 import { type EndpointLimits, NO_LIMITS } from './endpoint-limits.ts';
 import { RateLimiter } from './rate-limiter.ts';
 
+/** What the endpoint has in flight, and whether it is well. */
+type Usage = {
+  /** Attempts of the endpoint in flight. */
+  readonly inFlight: number;
+  /** The endpoint answers. */
+  readonly isResponsive: boolean;
+};
+
+const NONE = Number.POSITIVE_INFINITY;
+
 /** The limits of an endpoint, and what they leave. The endpoint of an origin, and its split URLs, share a cap and a rate. */
 export class LimitsInForce {
-  readonly #breaker: Pick<EndpointBreaker, 'origin' | 'place' | 'isClosed'>;
+  readonly #breaker: Pick<EndpointBreaker, 'origin' | 'capOwner' | 'isClosed'>;
   #limits: EndpointLimits = NO_LIMITS;
   #rateLimiter: RateLimiter | null = null;
 
-  constructor(breaker: Pick<EndpointBreaker, 'origin' | 'place' | 'isClosed'>) {
+  constructor(breaker: Pick<EndpointBreaker, 'origin' | 'capOwner' | 'isClosed'>) {
     this.#breaker = breaker;
   }
 
@@ -23,31 +33,66 @@ export class LimitsInForce {
   }
 
   get cap(): number {
-    return this.#limits.concurrency ?? Number.POSITIVE_INFINITY;
+    return this.#limits.concurrency ?? NONE;
+  }
+
+  get capOwner(): CapOwner {
+    return this.#limits.hasOwnCap ? 'own' : this.#breaker.capOwner;
   }
 
   apply(limits: EndpointLimits): void {
     const { ratePerSecond } = limits;
-    const { origin, place } = this.#breaker;
+    const { origin, capOwner } = this.#breaker;
     if (ratePerSecond === null) this.#rateLimiter = null;
-    else if (origin !== null && place !== 'own' && !limits.hasOwnRate)
+    else if (origin !== null && capOwner !== 'own' && !limits.hasOwnRate)
       this.#rateLimiter = origin.rateLimiterOf(ratePerSecond);
     else if (ratePerSecond !== this.#limits.ratePerSecond || limits.hasOwnRate !== this.#limits.hasOwnRate)
       this.#rateLimiter = new RateLimiter(ratePerSecond);
     this.#limits = limits;
   }
 
-  /** How many more attempts the cap and the rate allow now. */
-  allowed(inFlight: number, isResponsive: boolean, now: number): number {
-    const { origin } = this.#breaker;
-    const place = this.#limits.hasOwnCap ? 'own' : this.#breaker.place;
-    const isWell = isResponsive && this.#breaker.isClosed();
-    const places = placesLeft({ place, cap: this.cap, inFlight, sharing: origin?.sharing ?? 0, isWell });
-    return Math.min(places, this.#rateLimiter?.available(now) ?? Number.POSITIVE_INFINITY);
+  /**
+   * How many more attempts the cap and the rate allow now.
+   *
+   * @param isWanted A message of the endpoint waits, and nothing but the cap or the rate holds it back.
+   */
+  allowed(usage: Usage, isWanted: boolean, now: number): number {
+    const own = this.#allowedAlone(usage, now);
+    if (own <= 0) return 0;
+    const shared = this.#allowedTogether(now);
+    if (shared === NONE) return own;
+    return Math.min(own, this.#breaker.origin!.turns.placesFor(this, shared, isWanted, now));
   }
 
   /** An attempt starts. */
   take(now: number): void {
     this.#rateLimiter?.take(now);
+    this.#breaker.origin?.turns.onStarted(this);
+  }
+
+  #allowedAlone({ inFlight, isResponsive }: Usage, now: number): number {
+    const rate = this.#hasSharedRate ? NONE : this.#rateAllows(now);
+    if (this.capOwner === 'own') return Math.min(rate, this.cap - inFlight);
+    // A URL that fails or hangs holds one place at most.
+    const isWell =
+      this.cap === NONE || this.capOwner === 'origin' || (isResponsive && this.#breaker.isClosed());
+    return isWell ? rate : Math.min(rate, 1 - inFlight);
+  }
+
+  /** For the origin and its split URLs together. */
+  #allowedTogether(now: number): number {
+    const { capOwner, cap } = this;
+    const { origin } = this.#breaker;
+    const places =
+      capOwner === 'own' || cap === NONE ? NONE : sharedPlacesLeft(capOwner, cap, origin!.sharing);
+    return this.#hasSharedRate ? Math.min(places, this.#rateAllows(now)) : places;
+  }
+
+  get #hasSharedRate(): boolean {
+    return this.#breaker.capOwner !== 'own' && !this.#limits.hasOwnRate;
+  }
+
+  #rateAllows(now: number): number {
+    return this.#rateLimiter?.available(now) ?? NONE;
   }
 }

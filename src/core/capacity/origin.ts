@@ -1,3 +1,5 @@
+import type { CapOwner, SharedAttempts } from './cap-share.ts';
+import { CapTurns } from './cap-turns.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { NEIGHBOUR_MS, UrlSuccesses } from './url-split.ts';
@@ -8,7 +10,8 @@ export type OriginAttempt = {
   readonly number: number;
   /** The attempt tests the origin. */
   readonly isProbe: boolean;
-  readonly isSharing: boolean;
+  /** Whose cap the attempt counts for. `moveTo` changes it. */
+  capOwner: CapOwner;
 };
 
 /** What an attempt says of the origin. */
@@ -39,8 +42,10 @@ export class Origin {
   readonly successes = new UrlSuccesses();
   /** Tracked endpoints at this origin. */
   endpoints = 0;
-  /** Attempts in flight that share the cap of the origin: its own, and those of URLs that are split off. */
-  sharing = 0;
+  /** Attempts in flight that share the cap of the origin. */
+  readonly sharing: SharedAttempts = { ofOrigin: 0, ofSplits: 0 };
+  /** Whose turn it is, if more attempts are wanted than the shared cap and rate allow. */
+  readonly turns = new CapTurns();
   #rateLimiter: { readonly perSecond: number; readonly limiter: RateLimiter } | null = null;
   /** Failures to reach the host. Every answer closes it. */
   readonly #reach = new CircuitBreaker();
@@ -86,7 +91,9 @@ export class Origin {
     return this.#probes > 0;
   }
 
-  /** True if the parked messages of this endpoint may test the origin now: only those of one endpoint at a time. */
+  /**
+   * True if the parked messages of this endpoint may test the origin now: only those of one endpoint at a time.
+   */
   mayProbeFromQueue(endpoint: unknown, now: number): boolean {
     const claim = this.#claim;
     if (claim !== null && now < claim.until) return claim.by === endpoint;
@@ -106,16 +113,25 @@ export class Origin {
     return this.#rateLimiter.limiter;
   }
 
-  /** @param isSharing The attempt counts for the cap of the origin. */
-  start(isSharing = false): OriginAttempt {
-    if (isSharing) this.sharing++;
+  /**
+   * @param capOwner Whose cap the attempt counts for.
+   */
+  start(capOwner: CapOwner): OriginAttempt {
+    this.#count(capOwner, 1);
     const isProbe = !this.isClosed();
     if (isProbe) {
       this.#probes++;
       this.#claim = null;
       this.#claimedInVain.clear();
     }
-    return { number: ++this.#started, isProbe, isSharing };
+    return { number: ++this.#started, isProbe, capOwner };
+  }
+
+  /** The attempt counts for another cap from now on: its URL was split off. */
+  moveTo(capOwner: CapOwner, attempt: OriginAttempt): void {
+    this.#count(attempt.capOwner, -1);
+    attempt.capOwner = capOwner;
+    this.#count(capOwner, 1);
   }
 
   /**
@@ -123,13 +139,13 @@ export class Origin {
    * @param random From 0 (included) to 1 (excluded).
    */
   end(
-    { number, isProbe, isSharing }: OriginAttempt,
+    { number, isProbe, capOwner }: OriginAttempt,
     endpoint: unknown,
     result: OriginResult | null,
     now: number,
     random: number,
   ): void {
-    if (isSharing) this.sharing--;
+    this.#count(capOwner, -1);
     if (isProbe) this.#probes--;
     if (result === null) return;
     const { kind, isRetry, durationMs } = result;
@@ -149,6 +165,11 @@ export class Origin {
     if (isOfOrigin) this.#lastFailed = endpoint;
     if (isOfOrigin || (isProbe && !this.#answers.isClosed()))
       this.#answers.onFailure({ ...failed, isEvidence: isOfOrigin }, now, random);
+  }
+
+  #count(capOwner: CapOwner, change: number): void {
+    if (capOwner === 'origin') this.sharing.ofOrigin += change;
+    else if (capOwner === 'split') this.sharing.ofSplits += change;
   }
 }
 

@@ -123,10 +123,10 @@ export class Admission implements PermitOwner {
     return limiter.limits.paused !== null || !limiter.breaker.isClosed();
   }
 
-  /** How many messages of one of the endpoint's own queues may be sent now. */
-  capacityFor(endpoint: TrackedEndpoint, kind: AttemptKind = 'parked'): number {
+  /** How many messages of one of the endpoint's own queues may be sent now. @param isWanted The queue holds messages. */
+  capacityFor(endpoint: TrackedEndpoint, kind: AttemptKind = 'parked', isWanted = true): number {
     if (this.#closed) return 0;
-    const permits = this.#rules.availablePermits(endpoint, kind, this.#options.clock.now());
+    const permits = this.#rules.availablePermits(endpoint, kind, this.#options.clock.now(), isWanted);
     return Math.max(0, permits - waitersOf(endpoint, kind).length);
   }
 

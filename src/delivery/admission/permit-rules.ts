@@ -40,9 +40,9 @@ export class PermitRules {
     this.#slots = slots;
   }
 
-  /** How many more attempts of this kind may start now. */
-  availablePermits(endpoint: TrackedEndpoint, kind: AttemptKind, now: number): number {
-    return endpoint.limiter.availablePermits(now, this.#slots.shareFor(endpoint, now), kind);
+  /** How many more attempts of this kind may start now. @param isWanted A message waits for the permit. */
+  availablePermits(endpoint: TrackedEndpoint, kind: AttemptKind, now: number, isWanted = true): number {
+    return endpoint.limiter.availablePermits(now, this.#slots.shareFor(endpoint, now), kind, isWanted);
   }
 
   /** True if it is the message's turn, and the endpoint has capacity besides the messages that were asked for. */

@@ -75,7 +75,7 @@ export class TrackedEndpoints {
       const endpoint = this.#byKey.get(key);
       if (endpoint === undefined) continue;
       const { origin, limiter } = endpoint;
-      limiter.applyLimits(limitsOf(key, origin?.key ?? null, limiter.breaker.place === 'split'));
+      limiter.applyLimits(limitsOf(key, origin?.key ?? null, limiter.breaker.capOwner === 'split'));
     }
     this.#limitsOf = limitsOf;
   }
@@ -137,7 +137,7 @@ export class TrackedEndpoints {
     const { key, limiter } = endpoint;
     const isSplit = unit?.originKey !== undefined;
     limiter.breaker.origin = origin;
-    limiter.breaker.place = isSplit ? 'split' : key === origin.key ? 'origin' : 'own';
+    limiter.breaker.capOwner = isSplit ? 'split' : key === origin.key ? 'origin' : 'own';
     limiter.applyLimits(this.#limitsOf(key, origin.key, isSplit));
   }
 

@@ -16,9 +16,10 @@ export function capacityOf(
   now: number,
 ): number {
   const { endpoint, isTried } = queue;
-  const capacity = admission.capacityFor(endpoint, isTried ? 'retry' : 'parked');
+  const holdsMessages = (queue.messages ?? 0) > 0;
+  const capacity = admission.capacityFor(endpoint, isTried ? 'retry' : 'parked', holdsMessages);
   const { origin } = endpoint;
-  if (capacity > 0 && origin !== null && !origin.isClosed() && (queue.messages ?? 0) > 0)
+  if (capacity > 0 && origin !== null && !origin.isClosed() && holdsMessages)
     if (!origin.mayProbeFromQueue(endpoint, now)) return 0;
   if (!isTried) return Math.max(0, capacity - claimOf(endpoint.tried));
   const { breaker } = endpoint.limiter;

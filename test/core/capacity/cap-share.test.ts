@@ -1,23 +1,21 @@
 import { describe, expect, it } from 'vitest';
-import { placesLeft, silentLimit } from '../../../src/core/capacity/cap-share.ts';
+import { sharedPlacesLeft, silentLimit } from '../../../src/core/capacity/cap-share.ts';
 
-const NONE = Number.POSITIVE_INFINITY;
-
-describe('the places that a cap leaves', () => {
+describe('the places that a shared cap leaves', () => {
   it.each([
-    // place, cap, in flight, sharing, well, left
-    ['a row counts its own attempts', 'own', 4, 3, 9, true, 1],
-    ['an origin counts the attempts of its split URLs, too', 'origin', 4, 1, 3, true, 1],
-    ['a split URL that hangs has one', 'split', 4, 0, 2, false, 1],
-    ['and no second one', 'split', 4, 1, 1, false, 0],
-    ['and never the last one', 'split', 4, 0, 3, false, 0],
-    ['but the only one', 'split', 1, 0, 0, false, 1],
-    ['unless that is in use', 'split', 1, 0, 1, false, 0],
-    ['a split URL that is well again shares the cap, except one place', 'split', 4, 1, 1, true, 2],
-    ['without a cap there is no limit, for an origin', 'origin', NONE, 5, 9, true, NONE],
-    ['without a cap there is no limit, for a split URL', 'split', NONE, 5, 9, false, NONE],
-  ] as const)('%s', (_, place, cap, inFlight, sharing, isWell, left) => {
-    expect(placesLeft({ place, cap, inFlight, sharing, isWell })).toBe(left);
+    // owner, cap, attempts of the origin, attempts of its split URLs, left
+    ['an origin counts the attempts of its split URLs, too', 'origin', 4, 2, 1, 1],
+    ['an origin may have all, if no split URL has any', 'origin', 4, 0, 0, 4],
+    ['split URLs may use what the origin leaves', 'split', 4, 3, 0, 1],
+    ['split URLs leave one place to the origin', 'split', 4, 0, 0, 3],
+    ['split URLs leave one place to the origin, counted together', 'split', 4, 0, 3, 0],
+    ['that place may be in use', 'split', 4, 1, 2, 1],
+    ['of two places they may have one', 'split', 2, 0, 1, 0],
+    ['the only place is for both', 'split', 1, 0, 0, 1],
+    ['the only place is in use', 'split', 1, 1, 0, 0],
+    ['hung attempts that moved to split URLs may be more than they may start', 'split', 4, 0, 4, -1],
+  ] as const)('%s', (_, owner, cap, ofOrigin, ofSplits, left) => {
+    expect(sharedPlacesLeft(owner, cap, { ofOrigin, ofSplits })).toBe(left);
   });
 });
 

@@ -87,17 +87,17 @@ describe('a URL that is split off has the cap and rate', () => {
   it('and shares neither with its origin where it has rules of its own', () => {
     const rules = { [HERE]: { maxConcurrency: 4 }, [URL_KEY]: { maxConcurrency: 2, rateLimit: 1 } };
     expect(limitsOf(rules, URL_KEY, HERE, true)).toMatchObject({ hasOwnCap: true, hasOwnRate: true });
-    const limits = new LimitsInForce({ origin: busyOrigin(), place: 'split', isClosed: () => true });
+    const limits = new LimitsInForce({ origin: busyOrigin(), capOwner: 'split', isClosed: () => true });
     limits.apply(limitsOf(rules, URL_KEY, HERE, true));
-    expect(limits.allowed(0, true, 0)).toBe(1);
+    expect(limits.allowed({ inFlight: 0, isResponsive: true }, true, 0)).toBe(1);
     limits.apply(limitsOf({ [HERE]: { maxConcurrency: 4 } }, URL_KEY, HERE, true));
-    expect(limits.allowed(0, true, 0)).toBe(0);
+    expect(limits.allowed({ inFlight: 0, isResponsive: true }, true, 0)).toBe(0);
   });
 });
 
 /** Four attempts are in flight. */
 function busyOrigin(): Origin {
   const origin = new Origin('https://example.com', HERE);
-  for (let number = 0; number < 4; number++) origin.start(true);
+  for (let number = 0; number < 4; number++) origin.start('origin');
   return origin;
 }

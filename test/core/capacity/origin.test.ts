@@ -14,7 +14,7 @@ const result = (kind: OriginResult['kind'], isRetry = false): OriginResult => ({
 
 /** One attempt after another, at these endpoints, all with the same result. */
 function attempts(endpoints: readonly string[], given: OriginResult | null, now = 0): void {
-  for (const endpoint of endpoints) origin.end(origin.start(), endpoint, given, now, 0.5);
+  for (const endpoint of endpoints) origin.end(origin.start('own'), endpoint, given, now, 0.5);
 }
 
 const many = (count: number, ...names: string[]) =>
@@ -65,7 +65,7 @@ describe('an origin', () => {
   it('has one probe at a time, from the parked messages of one endpoint', () => {
     attempts(many(3, 'a'), result('unreached'));
     expect(['a', 'b', 'a'].map((each) => origin.mayProbeFromQueue(each, 300))).toEqual([true, false, true]);
-    const probe = origin.start();
+    const probe = origin.start('own');
     expect(origin.isProbed).toBe(true);
     origin.end(probe, 'a', result('unreached'), 400, 0.5);
     expect(origin.isProbed).toBe(false);
