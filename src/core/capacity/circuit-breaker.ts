@@ -83,6 +83,11 @@ export class CircuitBreaker {
     return this.#run.hasSucceeded;
   }
 
+  /** True if the breaker is closed, and nothing that may open it came after the last success. */
+  get isWell(): boolean {
+    return this.isClosed() && this.#run.isWell;
+  }
+
   /** How many attempts of the last 10 s succeeded, and how many failed. */
   counts(now: number): Readonly<Counts> {
     this.#rotate(now);

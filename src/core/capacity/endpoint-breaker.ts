@@ -64,6 +64,11 @@ export class EndpointBreaker {
     return this.#own.hasSucceeded;
   }
 
+  /** True if the endpoint succeeded last, and so may test its open origin at once. */
+  mayTestEarly(): boolean {
+    return this.#own.isWell && this.origin !== null && !this.origin.isClosed() && this.origin.trustsWell;
+  }
+
   counts(now: number) {
     return this.#own.counts(now);
   }
@@ -74,7 +79,7 @@ export class EndpointBreaker {
 
   /** Called when an attempt begins. @param capOwner Whose cap the attempt counts for. */
   start(attempt: AttemptInFlight, capOwner: CapOwner): void {
-    attempt.atOrigin = this.origin?.start(capOwner) ?? null;
+    attempt.atOrigin = this.origin?.start(capOwner, this.#own.isWell) ?? null;
     attempt.origin = this.origin;
   }
 

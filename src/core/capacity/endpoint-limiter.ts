@@ -232,6 +232,7 @@ export class EndpointLimiter {
 
   #mayProbe(now: number, share: SlotShare, kind: AttemptKind): boolean {
     if (!share.probe || this.isProbed()) return false;
+    if (kind !== 'retry' && this.breaker.mayTestEarly()) return true;
     return kind === 'fresh' ? this.breaker.isHalfOpenForFresh(now) : this.breaker.isHalfOpen(now);
   }
 

@@ -34,6 +34,11 @@ export class FailureRun {
     return this.#hasSucceeded;
   }
 
+  /** True if a success was seen, and no failure after it. */
+  get isWell(): boolean {
+    return this.#hasSucceeded && this.#length === 0;
+  }
+
   /** Goes on with attempts that are numbered from 1 again. */
   renumber(): void {
     this.#lastSuccess = Number.NEGATIVE_INFINITY;

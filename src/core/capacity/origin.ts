@@ -10,6 +10,8 @@ export type OriginAttempt = {
   readonly number: number;
   /** The attempt tests the origin. */
   readonly isProbe: boolean;
+  /** The endpoint succeeded last. */
+  readonly isOfWell: boolean;
   /** Whose cap the attempt counts for. `moveTo` changes it. */
   capOwner: CapOwner;
 };
@@ -28,6 +30,12 @@ export type OriginResult = {
  * open their queues for one probe. Above it, an endpoint whose messages are not due would delay the probe.
  */
 const CLAIM_MS = 1000;
+/**
+ * While endpoints give bad answers, one that succeeded last tests the origin at once. After this many of its kind failed in a row,
+ * none does. Below it, a few endpoints that fail would close a quiet healthy one of the same origin for up to 30 s. Above it, an
+ * origin that is down would get a probe from each endpoint that succeeded before.
+ */
+const MAX_WELL_FAILURES = 3;
 
 /**
  * What the endpoints at one origin share: the origin itself, URLs that are split off, and rows of `rule_webhooks`. An origin that is
@@ -56,7 +64,9 @@ export class Origin {
   #succeededAt = Number.NEGATIVE_INFINITY;
   /** The endpoint whose bad answer counted last. One endpoint alone has a breaker of its own. */
   #lastFailed: unknown = null;
-  #claim: { readonly by: unknown; readonly until: number } | null = null;
+  /** Failed probes of endpoints that had succeeded last, since the last success of any endpoint. */
+  #wellFailures = 0;
+  #claim: { readonly by: unknown; readonly until: number; readonly isWell: boolean } | null = null;
   /** Endpoints that claimed the probe, and had no message that was due. */
   readonly #claimedInVain = new Set<unknown>();
 
@@ -91,18 +101,25 @@ export class Origin {
     return this.#probes > 0;
   }
 
+  /** True if an endpoint that succeeded last may test the origin before its time: the host is reached. */
+  get trustsWell(): boolean {
+    return this.#reach.isClosed() && this.#wellFailures < MAX_WELL_FAILURES;
+  }
+
   /**
    * True if the parked messages of this endpoint may test the origin now: only those of one endpoint at a time.
+   *
+   * @param isWell The endpoint may test the origin before its time. It goes before the others.
    */
-  mayProbeFromQueue(endpoint: unknown, now: number): boolean {
+  mayProbeFromQueue(endpoint: unknown, isWell: boolean, now: number): boolean {
     const claim = this.#claim;
-    if (claim !== null && now < claim.until) return claim.by === endpoint;
+    if (claim !== null && now < claim.until && (claim.isWell || !isWell)) return claim.by === endpoint;
     if (claim !== null) this.#claimedInVain.add(claim.by);
     if (this.#claimedInVain.has(endpoint)) {
       if (claim !== null && now - claim.until < CLAIM_MS) return false;
       this.#claimedInVain.clear();
     }
-    this.#claim = { by: endpoint, until: now + CLAIM_MS };
+    this.#claim = { by: endpoint, until: now + CLAIM_MS, isWell };
     return true;
   }
 
@@ -115,8 +132,9 @@ export class Origin {
 
   /**
    * @param capOwner Whose cap the attempt counts for.
+   * @param isOfWell The endpoint succeeded last.
    */
-  start(capOwner: CapOwner): OriginAttempt {
+  start(capOwner: CapOwner, isOfWell = false): OriginAttempt {
     this.#count(capOwner, 1);
     const isProbe = !this.isClosed();
     if (isProbe) {
@@ -124,7 +142,7 @@ export class Origin {
       this.#claim = null;
       this.#claimedInVain.clear();
     }
-    return { number: ++this.#started, isProbe, capOwner };
+    return { number: ++this.#started, isProbe, isOfWell, capOwner };
   }
 
   /** The attempt counts for another cap from now on: its URL was split off. */
@@ -139,7 +157,7 @@ export class Origin {
    * @param random From 0 (included) to 1 (excluded).
    */
   end(
-    { number, isProbe, capOwner }: OriginAttempt,
+    { number, isProbe, isOfWell, capOwner }: OriginAttempt,
     endpoint: unknown,
     result: OriginResult | null,
     now: number,
@@ -158,9 +176,11 @@ export class Origin {
     if (kind === 'delivered') {
       this.#succeededAt = now;
       this.#lastFailed = null;
+      this.#wellFailures = 0;
       this.#answers.onSuccess(number, now);
       return;
     }
+    if (isProbe && isOfWell && !isRetry) this.#wellFailures++;
     const isOfOrigin = !isRetry && endpoint !== this.#lastFailed && now - this.#succeededAt > NEIGHBOUR_MS;
     if (isOfOrigin) this.#lastFailed = endpoint;
     if (isOfOrigin || (isProbe && !this.#answers.isClosed()))

@@ -20,7 +20,7 @@ export function capacityOf(
   const capacity = admission.capacityFor(endpoint, isTried ? 'retry' : 'parked', holdsMessages);
   const { origin } = endpoint;
   if (capacity > 0 && origin !== null && !origin.isClosed() && holdsMessages)
-    if (!origin.mayProbeFromQueue(endpoint, now)) return 0;
+    if (!origin.mayProbeFromQueue(endpoint, endpoint.limiter.breaker.mayTestEarly(), now)) return 0;
   if (!isTried) return Math.max(0, capacity - claimOf(endpoint.tried));
   const { breaker } = endpoint.limiter;
   const isAfterUntried = !breaker.isClosed() && (endpoint.untried.messages ?? 0) > 0;

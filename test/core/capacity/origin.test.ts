@@ -64,18 +64,58 @@ describe('an origin', () => {
 
   it('has one probe at a time, from the parked messages of one endpoint', () => {
     attempts(many(3, 'a'), result('unreached'));
-    expect(['a', 'b', 'a'].map((each) => origin.mayProbeFromQueue(each, 300))).toEqual([true, false, true]);
+    expect(['a', 'b', 'a'].map((each) => origin.mayProbeFromQueue(each, false, 300))).toEqual([
+      true,
+      false,
+      true,
+    ]);
     const probe = origin.start('own');
     expect(origin.isProbed).toBe(true);
     origin.end(probe, 'a', result('unreached'), 400, 0.5);
     expect(origin.isProbed).toBe(false);
   });
 
+  it.each([
+    ['an endpoint that succeeded last', 0, true],
+    ['an endpoint that succeeded last, after two of its kind failed', 2, true],
+    ['none, after three of them failed', 3, false],
+  ])('that is open for bad answers trusts %s', (_, failures, trusted) => {
+    attempts(many(3, 'a', 'b'), result('failed'));
+    for (let number = 0; number < failures; number++)
+      origin.end(origin.start('own', true), `well${number}`, result('failed'), 50, 0.5);
+    expect(origin.trustsWell).toBe(trusted);
+    attempts(['good'], result('delivered'), 100);
+    expect(origin.trustsWell).toBe(true);
+  });
+
+  it('that is open because its host is not reached trusts no endpoint', () => {
+    attempts(many(3, 'a'), result('unreached'));
+    expect(origin.trustsWell).toBe(false);
+  });
+
+  it('has the parked messages of an endpoint that succeeded last before those of others', () => {
+    attempts(many(3, 'a', 'b'), result('failed'));
+    const asked = [
+      ['a', false],
+      ['well', true],
+      ['a', false],
+      ['other', true],
+      ['well', true],
+    ] as const;
+    expect(asked.map(([each, isWell]) => origin.mayProbeFromQueue(each, isWell, 300))).toEqual([
+      true,
+      true,
+      false,
+      false,
+      true,
+    ]);
+  });
+
   it('lets every endpoint have its turn, if the messages of others are not due', () => {
     attempts(many(3, 'a'), result('unreached'));
     const turns: string[] = [];
     for (let now = 300; now < 4300; now += 50) {
-      const turn = ['a', 'b', 'c'].find((each) => origin.mayProbeFromQueue(each, now));
+      const turn = ['a', 'b', 'c'].find((each) => origin.mayProbeFromQueue(each, false, now));
       if (turn !== undefined && turn !== turns.at(-1)) turns.push(turn);
     }
     expect(turns.slice(0, 3)).toEqual(['a', 'b', 'c']);
