@@ -71,7 +71,7 @@ export const NO_SOURCES: LimitSources = {
  * `rule_nats_endpoints` wins over the endpoint's row in `rule_webhooks`, and that row wins over the settings. A pause of an origin
  * holds all endpoints there: URLs that are split off, and rows of `rule_webhooks`.
  *
- * @param originKey Key of the origin of the last attempt; null: none was made. The URL of a row wins, because it may have changed.
+ * @param originKey Key of the origin of the last message; null: none came yet. The URL of a row wins, because it may have changed.
  * @param isSplit The endpoint is a URL that is split off: it has the cap and rate of its origin, unless it has a rule of its own.
  */
 export function effectiveLimits(

@@ -117,6 +117,11 @@ export class UrlRecords {
     if (records.size === 0) this.#byOrigin.delete(origin);
   }
 
+  deleteOrigin(origin: string): void {
+    this.#size -= this.#byOrigin.get(origin)?.size ?? 0;
+    this.#byOrigin.delete(origin);
+  }
+
   #deleteFirst(records: Map<string, UrlRecord>): void {
     const [first] = records.keys();
     records.delete(first!);

@@ -58,7 +58,7 @@ export class SplitUrls {
     const key = endpointKey(unit.url, hostname);
     if (parkedKey !== key || !this.#hasRoom(originKey)) return target;
     const own = ofUrl(target, key);
-    this.#split(own, this.#endpoints.ensure(own), now);
+    this.#split(own, this.#records.get(originKey, unit.url, now), now);
     return own;
   }
 
@@ -108,16 +108,15 @@ export class SplitUrls {
   merge(now: number): void {
     for (const split of this.#byKey.values()) {
       if (hasTrouble(split.endpoint, now)) split.troubledAt = now;
-      else if (isMergedAgain(split.troubledAt, now)) {
-        this.#delete(split);
-        this.#log.info(fieldsOf(split), 'endpoint.merged');
-      }
+      else if (isMergedAgain(split.troubledAt, now)) this.#merge(split);
     }
   }
 
+  /** An evicted URL merges. Of an evicted origin, nothing is known any more. */
   onEvicted({ key }: TrackedEndpoint): void {
+    this.#records.deleteOrigin(key);
     const split = this.#byKey.get(key);
-    if (split !== undefined) this.#delete(split);
+    if (split !== undefined) this.#merge(split);
   }
 
   /** True if the message named its URL, and the URL is not split off. */
@@ -143,14 +142,7 @@ export class SplitUrls {
     const othersSucceededAt = endpoint.origin?.successes.ofOthers(url) ?? Number.NEGATIVE_INFINITY;
     const silent = silentLimit(endpoint.limiter.limits.concurrency);
     if (!isSplitOff(record, silent, othersSucceededAt, now) || !this.#hasRoom(endpoint.key)) return;
-    record.run.renumber();
-    const own = ofUrl(target, endpointKey(url, target.hostname));
-    const split = this.#split(own, this.#endpoints.ensure(own, record.run), now);
-    this.#records.delete(endpoint.key, url);
-    for (const silent of record.silent)
-      this.#moves.push({ permit: silent as GrantedPermit, to: split.endpoint });
-    record.silent.clear();
-    this.#log.info(fieldsOf(split), 'endpoint.split');
+    this.#split(ofUrl(target, endpointKey(url, target.hostname)), record, now);
   }
 
   #hasRoom(originKey: string): boolean {
@@ -158,20 +150,33 @@ export class SplitUrls {
     return this.#byKey.size < MAX_SPLIT.ofWorker && ofOrigin < MAX_SPLIT.ofOrigin;
   }
 
-  #split({ unit }: Target, endpoint: TrackedEndpoint, now: number): Split {
-    const { url, originKey } = unit!;
-    const split: Split = { endpoint, originKey: originKey!, url, troubledAt: now };
-    const ofOrigin = this.#byOrigin.get(split.originKey) ?? new Map<string, Split>();
-    this.#byOrigin.set(split.originKey, ofOrigin.set(url, split));
+  /**
+   * @param own The target with the key of its URL.
+   * @param record What is known of the URL; undefined: nothing.
+   */
+  #split(own: Target, record: UrlRecord | undefined, now: number): void {
+    const url = own.unit!.url;
+    const originKey = own.unit!.originKey!;
+    record?.run.renumber();
+    const endpoint = this.#endpoints.ensure(own, record?.run);
+    const split: Split = { endpoint, originKey, url, troubledAt: now };
+    const ofOrigin = this.#byOrigin.get(originKey) ?? new Map<string, Split>();
+    this.#byOrigin.set(originKey, ofOrigin.set(url, split));
     this.#byKey.set(endpoint.key, split);
-    return split;
+    this.#records.delete(originKey, url);
+    for (const silent of record?.silent ?? [])
+      this.#moves.push({ permit: silent as GrantedPermit, to: endpoint });
+    record?.silent.clear();
+    this.#log.info(fieldsOf(split), 'endpoint.split');
   }
 
-  #delete({ endpoint, originKey, url }: Split): void {
+  #merge(split: Split): void {
+    const { endpoint, originKey, url } = split;
     this.#byKey.delete(endpoint.key);
     const ofOrigin = this.#byOrigin.get(originKey)!;
     ofOrigin.delete(url);
     if (ofOrigin.size === 0) this.#byOrigin.delete(originKey);
+    this.#log.info(fieldsOf(split), 'endpoint.merged');
   }
 }
 

@@ -11,12 +11,15 @@ import { detach, headersOf, sizeOf } from './raw-message.ts';
 import type { StreamPosition } from './stream-position.ts';
 
 /** Where a message comes from: see the fields of `ReceivedMessage`. */
-type Origin = Pick<ReceivedMessage, 'isParkedCopy' | 'orderingKey' | 'parkedEndpointKey' | 'notBefore'> & {
+type Provenance = Pick<
+  ReceivedMessage,
+  'isParkedCopy' | 'orderingKey' | 'parkedEndpointKey' | 'notBefore'
+> & {
   /** What a copy says of its original message; null: the message is not a copy. */
   readonly source: CopySource | null;
 };
 
-const PUBLISHED: Origin = {
+const PUBLISHED: Provenance = {
   source: null,
   isParkedCopy: false,
   orderingKey: null,
@@ -77,9 +80,9 @@ export class ReceivedMessage {
   #headers: MsgHdrs | undefined | null = null;
 
   /** @param streamCreatedAt When the stream that delivered the message was created, in milliseconds since 1970. */
-  constructor(message: Msg, streamCreatedAt: number, origin: Origin) {
+  constructor(message: Msg, streamCreatedAt: number, provenance: Provenance) {
     const info = parseInfo(message.reply!);
-    const { source } = origin;
+    const { source } = provenance;
     this.#message = message;
     this.position = { stream: info.stream, streamCreatedAt, sequence: info.streamSequence };
     this.#source = source;
@@ -91,11 +94,11 @@ export class ReceivedMessage {
     this.sequence = published.sequence;
     this.storedAt = Math.floor(info.timestampNanos / 1e6);
     this.publishedAt = source?.publishedAt ?? this.storedAt;
-    this.isParkedCopy = origin.isParkedCopy;
-    this.orderingKey = origin.orderingKey;
-    this.parkedEndpointKey = origin.parkedEndpointKey;
-    this.webhookId = origin.parkedEndpointKey === null ? null : (source?.webhookId ?? null);
-    this.notBefore = origin.notBefore;
+    this.isParkedCopy = provenance.isParkedCopy;
+    this.orderingKey = provenance.orderingKey;
+    this.parkedEndpointKey = provenance.parkedEndpointKey;
+    this.webhookId = provenance.parkedEndpointKey === null ? null : (source?.webhookId ?? null);
+    this.notBefore = provenance.notBefore;
     this.deliveryCount = info.deliveryCount;
     // The first delivery of a scheduled copy makes no attempt: the worker naks the copy until its time.
     this.attemptNumber = (source?.attempts ?? 0) + this.deliveryCount - (this.notBefore === null ? 0 : 1);

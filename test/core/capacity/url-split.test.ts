@@ -88,4 +88,13 @@ describe('records of URLs that fail', () => {
     records.get('o', 'healthy', 90_001);
     expect(records.size).toBe(0);
   });
+
+  it('of an origin that is forgotten are deleted', () => {
+    const records = new UrlRecords();
+    for (const origin of ['a', 'b']) for (const url of ['/1', '/2']) records.ensure(origin, url, true, 0);
+    records.deleteOrigin('a');
+    records.deleteOrigin('unknown');
+    expect(records.size).toBe(2);
+    expect([records.get('a', '/1', 0), records.get('b', '/1', 0)]).toEqual([undefined, expect.anything()]);
+  });
 });

@@ -206,6 +206,7 @@ describe('a copy in the queue of a URL that a peer split off', () => {
     expect(keyOf('/bad')).toBe(BAD);
     expect(keyOf('/good')).toBe(ORIGIN);
     expect(admission.endpointFor(BAD).url).toBe(`${HOST}/bad`);
+    expect(logged).toEqual(['endpoint.split']);
   });
 
   it('in the queue of the origin goes to its URL, once that is split off', async () => {
@@ -218,6 +219,14 @@ describe('a copy in the queue of a URL that a peer split off', () => {
     expect(keyOf('/bad', 'orders-12345678')).toBe(ORIGIN);
     expect(keyOf('/bad')).toBe(ORIGIN);
   });
+});
+
+it('a URL that is split off merges when the worker forgets it', async () => {
+  await failInTurn(10);
+  await clock.advanceAsync(700_000);
+  admission.tidy();
+  expect(keyOf('/bad')).toBe(ORIGIN);
+  expect(logged).toEqual(['endpoint.split', 'endpoint.merged']);
 });
 
 it('URLs that are split off are bounded, for each origin', async () => {
