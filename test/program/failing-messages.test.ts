@@ -39,6 +39,7 @@ type Case = { readonly bad: Bad; readonly badInTen: number; readonly isRow?: boo
 const LATER = Number(process.env.TEST_LATER_SECONDS ?? 8);
 const MESSAGES = Number(process.env.TEST_MESSAGES ?? 300);
 const MAX_ATTEMPTS = 3;
+const HANGING = 12;
 
 async function run(scene: Scene, { bad, badInTen, isRow = false }: Case) {
   const { url, arrived } = await startPoisoned(bad);
@@ -114,4 +115,33 @@ it('an endpoint that fails everything is found out in a few attempts, and left a
   await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 500);
   const attempts = [...arrived.values()].reduce((sum, each) => sum + each.attempts, 0);
   expect(attempts).toBeLessThan(60);
+});
+
+it('with a cap of 1, retries of messages that hang wait while first attempts wait', {
+  timeout: 300_000,
+}, async () => {
+  const scene = await openScene();
+  const { url, arrived } = await startPoisoned('hangs');
+  await scene.startWorker({
+    ENDPOINT_CONCURRENCY: '1',
+    ATTEMPT_TIMEOUT_MS: '1000',
+    MAX_ATTEMPTS: '20',
+    BACKOFF_BASE_MS: '500',
+  });
+  const publish = (name: string, isBad: boolean) =>
+    scene.publish({ webhook_url: url, data: { name, isBad, sentAt: Date.now() } satisfies Body });
+  await publish('first', false);
+  await until(() => arrived.size === 1);
+  for (let number = 0; number < HANGING; number++) {
+    await publish(`bad${number}`, true);
+    await publish(`good${number}`, false);
+  }
+  await until(() => arrived.size === 1 + 2 * HANGING, { timeoutMs: 240_000 });
+  const retries = [...arrived.values()].reduce((sum, { attempts }) => sum + attempts - 1, 0);
+  const waits = [...arrived.values()].filter(({ isBad }) => !isBad).map(({ afterMs }) => afterMs);
+  waits.sort((one, other) => one - other);
+  if (process.env.TEST_LATER_SECONDS !== undefined)
+    console.log(`p50 ${waits[waits.length >> 1]} ms, most ${waits.at(-1)} ms, ${retries} retries before`);
+  // A quarter of the time, or a third as many as there are first attempts.
+  expect(retries).toBeLessThanOrEqual(HANGING / 2);
 });

@@ -130,6 +130,11 @@ export class Admission implements PermitOwner {
     return Math.max(0, permits - waitersOf(endpoint, kind).length);
   }
 
+  /** True if the endpoint takes one attempt at a time. Then first attempts go before retries. */
+  isNarrow(endpoint: TrackedEndpoint): boolean {
+    return this.#rules.isNarrow(endpoint);
+  }
+
   /** Replaces limits, as operators and settings give them. @param keys Of the endpoints that are concerned; null: all. */
   applyLimits(limitsOf: LimitsOf, keys: ReadonlySet<string> | null = null): void {
     this.#endpoints.applyLimits(limitsOf, keys);
@@ -171,6 +176,7 @@ export class Admission implements PermitOwner {
     const signal = signalOf(outcome);
     noteOutcome(endpoint, attempt, signal);
     const judged = this.#judge(permit, signal, now);
+    if (permit.isRetry) endpoint.retryTurns.onEnded(durationMs, now);
     this.#moveHung();
     const asked = outcome.kind === 'responded' ? (outcome.retryAfterMs ?? 0) : 0;
     const retryAfterMs = Math.min(asked, this.#options.retryAfterMaxMs);

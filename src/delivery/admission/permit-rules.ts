@@ -4,6 +4,7 @@ import { outstandingOf } from './parked-queue.ts';
 import type { SlotAccounting } from './slot-accounting.ts';
 import {
   type AdmissionRequest,
+  hasWaitingFirsts,
   isUnhealthy,
   type NewestWaiter,
   type TrackedEndpoint,
@@ -42,6 +43,7 @@ export class PermitRules {
 
   /** How many more attempts of this kind may start now. @param isWanted A message waits for the permit. */
   availablePermits(endpoint: TrackedEndpoint, kind: AttemptKind, now: number, isWanted = true): number {
+    if (kind === 'retry' && this.#mustYield(endpoint, now)) return 0;
     return endpoint.limiter.availablePermits(now, this.#slots.shareFor(endpoint, now), kind, isWanted);
   }
 
@@ -107,6 +109,16 @@ export class PermitRules {
       isUnhealthyNow ||
       isWaitOver(endpoint, first, now, unresponsiveAfterMs, this.#slots.shareFor(endpoint, now))
     );
+  }
+
+  /** True if the endpoint takes one attempt at a time: half of its cap would be none for retries. */
+  isNarrow({ limiter }: TrackedEndpoint): boolean {
+    return limiter.limits.concurrency === 1;
+  }
+
+  /** True if a retry must wait, because first attempts wait and it is not the turn of retries. */
+  #mustYield(endpoint: TrackedEndpoint, now: number): boolean {
+    return this.isNarrow(endpoint) && hasWaitingFirsts(endpoint) && !endpoint.retryTurns.isDue(now);
   }
 
   #isSlowest({ limiter }: TrackedEndpoint): boolean {

@@ -1,5 +1,6 @@
 import type { AttemptKind, EndpointLimiter } from '../../core/capacity/endpoint-limiter.ts';
 import type { Origin } from '../../core/capacity/origin.ts';
+import { RetryTurns } from '../../core/capacity/retry-turns.ts';
 import { parkedQueueKey } from '../../core/parked-queue-key.ts';
 import type { EndpointStateRow, EndpointStatus } from '../../core/records/endpoint-state.ts';
 import type { Target } from '../../core/request/target.ts';
@@ -74,6 +75,7 @@ export type TrackedEndpoint = {
   /** Shared with the other endpoints at the same scheme, host and port; null if only the key is known. */
   origin: Origin | null;
   readonly limiter: EndpointLimiter;
+  readonly retryTurns: RetryTurns;
   /** First attempts that wait in their slots, and retries that do. */
   readonly waiters: Waiter[];
   readonly waitingRetries: Waiter[];
@@ -116,6 +118,7 @@ export function newTrackedEndpoint(key: string, limiter: EndpointLimiter, now: n
     url: null,
     origin: null,
     limiter,
+    retryTurns: new RetryTurns(),
     waiters: [],
     waitingRetries: [],
     newest: null,
@@ -174,6 +177,11 @@ export function waitersOf({ waiters, waitingRetries }: TrackedEndpoint, kind: At
 /** How many messages wait in slots for a permit of the endpoint. */
 export function waitingAt({ waiters, waitingRetries, newest }: TrackedEndpoint): number {
   return waiters.length + waitingRetries.length + (newest === null ? 0 : 1);
+}
+
+/** True if messages that were not tried wait for the endpoint, in slots or parked. */
+export function hasWaitingFirsts({ waiters, untried }: TrackedEndpoint): boolean {
+  return waiters.length > 0 || (untried.messages ?? 0) > 0;
 }
 
 /** True if the endpoint is paused, does not answer, or answers only with failures. */

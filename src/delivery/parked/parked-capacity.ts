@@ -12,7 +12,7 @@ const TRIED_PROBE_AFTER_MS = 1000;
 /** How many messages of the parked queue may be sent now, by the endpoint limiter. */
 export function capacityOf(
   queue: ParkedQueue,
-  admission: Pick<Admission, 'capacityFor'>,
+  admission: Pick<Admission, 'capacityFor' | 'isNarrow'>,
   now: number,
 ): number {
   const { endpoint, isTried } = queue;
@@ -21,7 +21,8 @@ export function capacityOf(
   const { origin } = endpoint;
   if (capacity > 0 && origin !== null && !origin.isClosed() && holdsMessages)
     if (!origin.mayProbeFromQueue(endpoint, endpoint.limiter.breaker.mayTestEarly(), now)) return 0;
-  if (!isTried) return Math.max(0, capacity - claimOf(endpoint.tried));
+  if (!isTried)
+    return admission.isNarrow(endpoint) ? capacity : Math.max(0, capacity - claimOf(endpoint.tried));
   const { breaker } = endpoint.limiter;
   const isAfterUntried = !breaker.isClosed() && (endpoint.untried.messages ?? 0) > 0;
   return isAfterUntried && !breaker.isHalfOpen(now - TRIED_PROBE_AFTER_MS) ? 0 : capacity;
