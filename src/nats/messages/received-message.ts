@@ -1,4 +1,4 @@
-import { Match, type Msg, type MsgHdrs } from 'nats';
+import type { Msg, MsgHdrs } from 'nats';
 // The client's own parser of ack subjects, to which newer servers add tokens. The package does not export the parser.
 import { parseInfo } from 'nats/lib/jetstream/jsmsg.js';
 import { endpointKeyOfQueue } from '../../core/parked-queue-key.ts';
@@ -78,6 +78,8 @@ export class ReceivedMessage {
   readonly #source: CopySource | null;
   /** Parsed at the first use: most messages have no headers, and the headers of few are used. */
   #headers: MsgHdrs | undefined | null = null;
+  /** Of the headers. The client copies them at each search, and about ten headers of each message are looked for. */
+  #names: readonly string[] | null = null;
 
   /** @param streamCreatedAt When the stream that delivered the message was created, in milliseconds since 1970. */
   constructor(message: Msg, streamCreatedAt: number, provenance: Provenance) {
@@ -142,8 +144,9 @@ export class ReceivedMessage {
   header(name: string): string | undefined {
     const headers = this.#read();
     if (headers === undefined) return undefined;
-    if (headers.has(name)) return headers.get(name);
-    return headers.has(name, Match.IgnoreCase) ? headers.get(name, Match.IgnoreCase) : undefined;
+    this.#names ??= headers.keys();
+    const found = this.#names.includes(name) ? name : this.#names.find((other) => isSameName(name, other));
+    return found === undefined ? undefined : headers.get(found);
   }
 
   /** All NATS headers of the original message, for a copy that keeps them. */
@@ -158,6 +161,10 @@ export class ReceivedMessage {
     }
     return this.#headers;
   }
+}
+
+function isSameName(name: string, other: string): boolean {
+  return name.length === other.length && name.toLowerCase() === other.toLowerCase();
 }
 
 /** A message of the stream that webhooks are published to. */

@@ -119,3 +119,18 @@ describe('a message', () => {
     expect(message.position).toEqual({ stream: 'S', streamCreatedAt: 1, sequence: 42 });
   });
 });
+
+describe('a header of a message', () => {
+  const values = { 'nats-ttl': '5s', 'X-Event-Type': 'order.paid', 'x-event-type': 'order.lost' };
+  const header = (name: string) => publishedMessage(msg('orders', 1, values), 1).header(name);
+
+  it.each([
+    ['Nats-TTL', '5s'],
+    ['X-Event-Type', 'order.paid'],
+    ['x-event-type', 'order.lost'],
+    ['X-EVENT-TYPE', 'order.paid'],
+    ['Webhook-Delivery-Id', undefined],
+  ])('%s is found in any letter case, and in the same case first: %s', (name, expected) => {
+    expect(header(name)).toBe(expected);
+  });
+});
