@@ -21,7 +21,11 @@ export type EarlyEnds = {
 /** How many policies are remembered while all rows are looked at. */
 const MOST_KNOWN = 1000;
 
-type PolicyFields = Parameters<typeof policyOfRow>[0] & Pick<EndpointRow, 'name' | 'enabled' | 'problem'>;
+type PolicyFields = Parameters<typeof policyOfRow>[0] &
+  Pick<EndpointRow, 'name' | 'enabled' | 'problem'> & {
+    /** Further rows with the same policy, which are only counted. @default 0 */
+    readonly alike?: number;
+  };
 
 /**
  * Which policies give up within an hour: the one of the settings, and those of enabled rows. A row that is wrong gives nothing up:
@@ -42,8 +46,9 @@ export function earlyEnds<R extends PolicyFields>(
   let more = 0;
   // Most rows have one of a few policies, and there may be 100,000 rows.
   const known = new Map<string, number>();
-  const add = (endpoint: string | null, attempts: number, afterMs: number) => {
+  const add = (endpoint: string | null, attempts: number, afterMs: number, alike = 0) => {
     if (afterMs >= EARLY_END_MS) return;
+    more += alike;
     if (shown.length >= most) more++;
     else shown.push({ endpoint, attempts, afterMs });
   };
@@ -55,7 +60,7 @@ export function earlyEnds<R extends PolicyFields>(
     if (known.size < MOST_KNOWN) known.set(what, afterMs);
     // Only rows that would be named are looked at as a whole: there may be 100,000.
     if (afterMs < EARLY_END_MS && shown.length < most && isWrong(row)) continue;
-    add(row.name, row.maxAttempts, afterMs);
+    add(row.name, row.maxAttempts, afterMs, row.alike);
   }
   return { shown, more };
 }

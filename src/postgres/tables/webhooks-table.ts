@@ -3,21 +3,30 @@ import type { EndpointRow } from '../../core/endpoint/row.ts';
 import { storableText, storableTime } from './storable.ts';
 import { webhookOf } from './webhook-row.ts';
 
+/** What a row says of retries. */
 export type RetryFields = Pick<
   EndpointRow,
   'name' | 'enabled' | 'problem' | 'maxAttempts' | 'retryDelayMs' | 'retryMultiplier' | 'retrySchedule'
->;
+> & {
+  /** Later rows that say the same, and are not listed. */
+  readonly alike: number;
+};
 
-/** Only what retries depend on, without secrets: `stats` reads it. */
+/**
+ * The enabled rows that say the same of retries, together: a registry of 100,000 rows has few different policies. An operator may
+ * have restored a dump of the extension's table, which lacks our column: then the outer `retry_schedule` is meant.
+ */
 const READ_RETRIES = `
-  SELECT (
-    SELECT jsonb_object_agg(field.key, field.value) FROM jsonb_each(to_jsonb(webhook)) field
-    WHERE field.key IN ('webhook_id', 'webhook_name', 'enabled', 'retry_enabled', 'max_retries', 'retry_delay_ms',
-      'retry_backoff_multiplier', 'retry_schedule')
-  ) AS webhook
-  FROM rule_webhooks webhook
-  WHERE enabled IS NOT FALSE
-  ORDER BY webhook_id`;
+  SELECT retry_enabled, max_retries, retry_delay_ms, retry_backoff_multiplier, schedule AS retry_schedule, count(*)::integer AS rows,
+    (array_agg(webhook_id ORDER BY webhook_id))[1:$1] AS ids,
+    (array_agg(webhook_name ORDER BY webhook_id))[1:$1] AS names
+  FROM (SELECT NULL::text AS retry_schedule) absent CROSS JOIN LATERAL (
+    SELECT webhook_id, webhook_name, retry_enabled, max_retries, retry_delay_ms, retry_backoff_multiplier,
+      retry_schedule AS schedule
+    FROM rule_webhooks
+    WHERE enabled IS NOT FALSE
+  ) webhook
+  GROUP BY 1, 2, 3, 4, 5`;
 
 const DISABLE = `
   UPDATE rule_webhooks
@@ -30,10 +39,20 @@ const NOTE_FAILING = `
   UPDATE rule_webhooks SET failing_since = to_timestamp($2::double precision / 1000)
   WHERE webhook_id = $1 AND (failing_since IS NULL) <> ($2::double precision IS NULL)`;
 
-/** What the enabled rows say of retries, in the order of their ids. */
-export async function readRetries(pool: pg.Pool): Promise<RetryFields[]> {
-  const { rows } = await pool.query(READ_RETRIES);
-  return rows.map(({ webhook }) => webhookOf(webhook, []));
+/**
+ * What the enabled rows say of retries, in the order of their ids.
+ *
+ * @param most How many rows that say the same are listed. The others are only counted.
+ */
+export async function readRetries(pool: pg.Pool, most: number): Promise<RetryFields[]> {
+  const { rows } = await pool.query(READ_RETRIES, [most]);
+  const listed = rows.flatMap(({ ids, names, ...policy }) =>
+    (names as string[]).map((name, index) => {
+      const row = webhookOf({ ...policy, webhook_id: ids[index], webhook_name: name }, []);
+      return { ...row, alike: index === names.length - 1 ? policy.rows - names.length : 0 };
+    }),
+  );
+  return listed.sort((one, other) => one.id - other.id);
 }
 
 /**

@@ -28,6 +28,14 @@ it('names what gives up within an hour: messages with a URL, and enabled rows', 
 
 it('counts the others', () => {
   expect(earlyEnds(DEFAULTS, ROWS, 0, 1)).toMatchObject({ shown: [{ endpoint: null }], more: 2 });
+  const alike = [
+    { ...ROWS[0]!, alike: 3 },
+    { ...ROWS[1]!, alike: 5 },
+  ];
+  expect(earlyEnds(DEFAULTS, alike, 0, 10)).toMatchObject({
+    shown: [{}, { endpoint: 'untouched' }],
+    more: 3,
+  });
 });
 
 it('says nothing of a schedule that goes on for longer', () => {

@@ -76,7 +76,7 @@ describe('an endpoint', () => {
   ])('with the retry_schedule %j has one attempt more than it has delays', async (text, expected) => {
     await addRow('retry_schedule, max_retries', `'${text}', 1`);
     expect(await only()).toMatchObject({ ...expected, problem: null });
-    expect(await readRetries(database.pool)).toMatchObject([{ name: 'slack', ...expected }]);
+    expect(await readRetries(database.pool, 10)).toMatchObject([{ name: 'slack', ...expected }]);
   });
 
   it('with a retry_schedule is tried once if it is not to be retried', async () => {
@@ -368,5 +368,36 @@ describe('a row of rule_webhooks', () => {
     ['params', `'["a"]'`, 'params_is_an_object'],
   ])('is refused with %s = %s', async (column, value, constraint) => {
     await expect(addRow(column, value)).rejects.toMatchObject({ constraint });
+  });
+});
+
+describe('the retry policies of rows', () => {
+  const rows = async (most: number) =>
+    (await readRetries(database.pool, most)).map(({ name, maxAttempts, alike }) => ({
+      name,
+      maxAttempts,
+      alike,
+    }));
+  beforeEach(() =>
+    run(`INSERT INTO rule_webhooks (webhook_name, url, max_retries, enabled)
+         SELECT 'r' || n, 'https://r.test', CASE WHEN n IN (2, 4) THEN NULL ELSE n % 2 END, n <> 7
+         FROM generate_series(1, 9) n`),
+  );
+
+  it('are read in the order of the rows, and further rows with the same policy are counted', async () => {
+    expect(await rows(2)).toEqual([
+      { name: 'r1', maxAttempts: 2, alike: 0 },
+      { name: 'r2', maxAttempts: 4, alike: 0 },
+      { name: 'r3', maxAttempts: 2, alike: 2 },
+      { name: 'r4', maxAttempts: 4, alike: 0 },
+      { name: 'r6', maxAttempts: 1, alike: 0 },
+      { name: 'r8', maxAttempts: 1, alike: 0 },
+    ]);
+  });
+
+  it('are read without the column retry_schedule, too', async () => {
+    await run('ALTER TABLE rule_webhooks RENAME retry_schedule TO gone');
+    expect(await rows(1)).toHaveLength(3);
+    await run('ALTER TABLE rule_webhooks RENAME gone TO retry_schedule');
   });
 });
