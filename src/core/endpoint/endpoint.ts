@@ -61,7 +61,7 @@ export class Endpoint {
    * the same key; then the row with the higher id has `<name>-<8 hex>-id<id>`.
    */
   get key(): string {
-    this.#key ??= this.sharedKey + (this.#hasOwnKey ? `-id${this.row.id}` : '');
+    this.#key ??= this.#makeKey();
     return this.#key;
   }
 
@@ -93,13 +93,13 @@ export class Endpoint {
 
   /** What is wrong with the row; null if it is correct. Keeps nothing, so that all rows can be checked one after the other. */
   problem(): string | null {
-    const { request } = this.#compiled ?? this.#compile();
+    const { request } = this.#compiled ?? this.#compile(this.#key ?? this.#makeKey());
     return request.kind === 'request' || request.kind === 'disabled' ? null : request.detail;
   }
 
   #kept(): Compiled {
     if (this.#compiled === null) {
-      this.#compiled = this.#compile();
+      this.#compiled = this.#compile(this.key);
       Endpoint.#younger.push(this);
       if (Endpoint.#younger.length >= MOST_KEPT / 2) Endpoint.#forgetOlder();
     }
@@ -112,7 +112,11 @@ export class Endpoint {
     Endpoint.#younger = [];
   }
 
-  #compile(): Compiled {
+  #makeKey(): string {
+    return this.sharedKey + (this.#hasOwnKey ? `-id${this.row.id}` : '');
+  }
+
+  #compile(key: string): Compiled {
     const { row } = this;
     const { retries, disabled } = this.#policy;
     const signing = signingOf(row.secrets, row.hubSignature);
@@ -124,7 +128,7 @@ export class Endpoint {
           ? { kind: 'disabled', detail: `${nameOf(row)}: ${disabledReason(row)}` }
           : typeof signing === 'string'
             ? { kind: 'malformed', detail: `${nameOf(row)}: ${signing}` }
-            : requestOf(row, this.key),
+            : requestOf(row, key),
       signing: typeof signing === 'string' ? null : signing,
     };
   }
