@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { createInterface } from 'node:readline';
 import { UserError } from '../../src/runtime/failure.ts';
 
 /** The process of a measured worker. */
@@ -16,12 +17,16 @@ export interface BenchProcess {
 const TAIL_CHARACTERS = 2000;
 const CPU_TICKS_PER_SECOND = 100;
 
-/** @param file A built program, as a URL. */
+/**
+ * @param file A built program, as a URL.
+ * @param onLine Called with each line of its output.
+ */
 export function startBenchProcess(
   name: string,
   file: URL,
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
+  onLine: (line: string) => void = () => {},
 ): BenchProcess {
   // In a folder without an .env, so that only the given settings count.
   const child = spawn(process.execPath, [file.pathname, ...args], {
@@ -34,6 +39,7 @@ export function startBenchProcess(
     tail = (tail + text).slice(-TAIL_CHARACTERS);
   };
   child.stdout.on('data', keepTail);
+  createInterface(child.stdout).on('line', onLine);
   child.stderr.on('data', keepTail);
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   // A bench that is stopped ends this process, too.

@@ -191,9 +191,15 @@ export class WebhookRegistry {
     const keys = new Set(this.#changedKeys);
     this.#problem = null;
     this.#known = { registry: this.#registry, asOf };
+    if (isFirst) this.#logFirstRead(asOf);
     this.#changedKeys.clear();
     if (isFirst || hadProblem || keys.size > MOST_KEYS) this.#changed.call(null);
     else if (keys.size > 0) this.#changed.call(keys);
+  }
+
+  #logFirstRead(asOf: number): void {
+    const { clock, log } = this.#options;
+    log.info({ rows: this.#registry.size, tookMs: Math.round(clock.now() - asOf) }, 'registry.read');
   }
 
   #apply(changed: readonly EndpointRow[], deleted: readonly number[]): void {

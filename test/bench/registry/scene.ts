@@ -32,6 +32,11 @@ export type RowsOfCase = {
   readonly isOneSubject: boolean;
 };
 
+/** When the worker had read all rows, in milliseconds since 1970, and how long it took. */
+type FirstRead = { readonly at: number; readonly tookMs: number };
+
+type StartedWorker = BenchProcess & { readonly firstRead: Promise<FirstRead> };
+
 /** Real servers, and what a case needs of them. */
 export type RegistryScene = Awaited<ReturnType<typeof openRegistryScene>>;
 
@@ -65,8 +70,12 @@ export async function openRegistryScene(settings: Settings, say: (line: string) 
       postgresPid: await postmasterOf(pool),
       stop,
       fill: (rows: RowsOfCase) => fill(pool, endpoint, rows),
-      startWorker(): BenchProcess {
-        const worker = startBenchProcess('worker', pathToFileURL(resolve(OUR_PROGRAM)), ['worker'], {
+      startWorker(): StartedWorker {
+        let read = (_: FirstRead) => {};
+        const firstRead = new Promise<FirstRead>((resolve) => {
+          read = resolve;
+        });
+        const env = {
           ...inherited(),
           NATS_URL: servers.settings.NATS_URL.join(','),
           DATABASE_URL: servers.databaseUrl!,
@@ -76,11 +85,20 @@ export async function openRegistryScene(settings: Settings, say: (line: string) 
           CONSUMER_NAME: 'bench',
           ALLOWED_PRIVATE_CIDRS: '127.0.0.0/8',
           HTTP_PORT: '0',
-          LOG_LEVEL: 'warn',
+          LOG_LEVEL: 'info',
           LOG_FORMAT: 'json',
-        });
+        };
+        const worker = startBenchProcess(
+          'worker',
+          pathToFileURL(resolve(OUR_PROGRAM)),
+          ['worker'],
+          env,
+          (line) => {
+            if (line.includes('"registry.read"')) read({ at: Date.now(), tookMs: JSON.parse(line).tookMs });
+          },
+        );
         stops.push(worker.stop);
-        return worker;
+        return { ...worker, firstRead };
       },
       /** Publishes payloads to the subjects of these rows. */
       async publish(count: number, rowOf: (number: number) => number): Promise<void> {
