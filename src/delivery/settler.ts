@@ -93,7 +93,7 @@ export class Settler<M extends Message> {
           ? this.#park(message, [copyOf(message, key)], verdict)
           : this.#keepInOrder(message, key.endpointKey);
       case 'schedule':
-        return this.#schedule(message, key.id, verdict);
+        return this.#schedule(message, key, verdict);
     }
   }
 
@@ -161,17 +161,21 @@ export class Settler<M extends Message> {
 
   #schedule(
     message: M,
-    id: string,
+    key: DeliveryKey,
     verdict: Extract<Verdict, { kind: 'schedule' }>,
   ): Promise<Disposition> | Disposition {
     const { effects, now } = this.#options;
     // If no copy of the message can be stored, or messages of its ordering key wait behind it, the message waits in its stream.
     if (message.orderingKey !== null || effects.copyObstacle(message) !== null)
       return this.#requeue(message, Math.min(MAX_NAK_MS, Math.max(0, verdict.dueAt - now())));
+    // A copy for one endpoint is early by this worker's clock only: by the clock of another worker, the message was due. In the queue
+    // of a minute, the copy would be for all endpoints of the message again.
+    if (message.parkedEndpointKey !== null)
+      return this.#park(message, [{ ...copyOf(message, key), notBefore: verdict.dueAt }], { kind: 'park' });
     // The copy has `notBefore` too, because older workers open every queue at once and read only `notBefore`.
     const endpointKey = scheduledKeyFor(verdict.dueAt, now());
     const copy = {
-      ...copyOf(message, { id, endpointKey, webhookId: null }),
+      ...copyOf(message, { id: key.id, endpointKey, webhookId: null }),
       endpointKey,
       notBefore: verdict.dueAt,
     };

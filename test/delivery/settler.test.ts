@@ -174,6 +174,16 @@ describe('a message', () => {
     expect(done).toEqual(['park for at.2027-01-31T12:05, 0 attempts, in 300000 ms']);
   });
 
+  it('waits in the queue of its endpoint if it is a copy for one endpoint, and early by the clock of this worker', async () => {
+    const { settle, done } = createSettler();
+    const dueAt = NOW + 150;
+    const given = { isParkedCopy: true, parkedEndpointKey: KEY.endpointKey };
+    expect(await settle({ kind: 'schedule', dueAt }, { kind: 'notDue', dueAt }, given)).toEqual({
+      kind: 'park',
+    });
+    expect(done).toEqual([`park for ${KEY.endpointKey}, 0 attempts, in 150 ms`]);
+  });
+
   it.each([
     ['is too large for a copy', { fits: false }, {}],
     ['is ordered', {}, { orderingKey: 'webhooks.ordered.k' }],
