@@ -54,6 +54,47 @@ export const NATS_HEADERS = {
     writtenBy: 'publisher',
     meaning: 'The type of the event, beside what the payload says of it.',
   },
+  payload: {
+    name: 'Webhook-Payload',
+    writtenBy: 'publisher',
+    meaning: '`bare`: the payload is data. A `webhook_url` in it names no endpoint.',
+  },
+  webhookName: {
+    name: 'Webhook-Name',
+    writtenBy: 'publisher',
+    meaning: 'Of an ordered message: its rows are found as if it had been published to `webhooks.<name>`.',
+  },
+  orderingKey: {
+    name: 'Ordering-Key',
+    writtenBy: 'publisher',
+    meaning:
+      'The ordering key that the subject `webhooks.ordered.<key>` stands for, percent-encoded. It orders nothing by itself.',
+  },
+  maxAttempts: {
+    name: 'Webhook-Max-Attempts',
+    writtenBy: 'publisher',
+    meaning: 'How many attempts this message gets, 1 to 100, whatever its row and the settings say.',
+  },
+  params: {
+    name: 'Webhook-Params',
+    writtenBy: 'publisher',
+    meaning: 'Of a bare payload: a JSON object, added to the query of the URL of its row.',
+  },
+  requestHeaders: {
+    name: 'Webhook-Headers',
+    writtenBy: 'publisher',
+    meaning: 'Of a bare payload: a JSON object, added to the headers of the request.',
+  },
+  eventId: {
+    name: 'Webhook-Event-Id',
+    writtenBy: 'publisher',
+    meaning: 'The id that the publisher knows the event by, for looking it up.',
+  },
+  callId: {
+    name: 'Webhook-Call-Id',
+    writtenBy: 'publisher',
+    meaning: "A call of the extension's queue: `<call_id>.<retry_count>`.",
+  },
   contentType: {
     name: 'Content-Type',
     writtenBy: 'publisher',

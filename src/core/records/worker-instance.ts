@@ -1,5 +1,21 @@
-/** What a worker can do that workers of later versions must know. A worker writes these names into its row before its first pull. */
-export const FEATURES = ['instance-row', 'configuration-hold'] as const;
+/**
+ * What a worker can do that workers of later versions, and programs that publish, must know. A worker writes these names into its
+ * row before its first pull.
+ */
+export const FEATURES = [
+  'instance-row',
+  'configuration-hold',
+  /** Reads `Webhook-Payload: bare`. */
+  'bare-payload',
+  /** Reads `Webhook-Endpoint-Id` of a published message. */
+  'directed-message',
+  /** Reads `Webhook-Name` of an ordered message. */
+  'ordering-name',
+  /** Reads `Webhook-Params`, `Webhook-Headers` and `Webhook-Max-Attempts`. */
+  'message-parameters',
+] as const;
+
+export type Feature = (typeof FEATURES)[number];
 
 type Plain = string | number | boolean | null;
 
