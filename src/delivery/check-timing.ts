@@ -2,16 +2,15 @@ import { deliveryId } from '../core/message/delivery-id.ts';
 import type { ParsedMessage } from '../core/message/envelope.ts';
 import { NO_ENDPOINT_KEY } from '../core/request/target.ts';
 import { checkWindow, type DeliveryWindow } from '../core/retry/delivery-window.ts';
+import { endpointKeyOf, webhookIdOf } from './delivery-key.ts';
 import type { Message } from './message.ts';
 import {
-  endpointKeyOf,
   isFanOut,
   isUndeliverable,
   type RegistrySnapshot,
   resolve,
   type TargetFor,
   type Undeliverable,
-  webhookIdOf,
 } from './resolve.ts';
 
 /**

@@ -1,7 +1,8 @@
 import { parkedQueueKey } from '../core/parked-queue-key.ts';
 import { attemptsMade, type Outcome } from '../core/retry/attempt.ts';
+import type { DeliveryKey } from './delivery-key.ts';
 import type { Message } from './message.ts';
-import type { DeliveryKey, FanOut } from './resolve.ts';
+import type { FanOut } from './resolve.ts';
 
 /** A copy of a message for one queue. */
 export type Copy = {

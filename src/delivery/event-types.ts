@@ -14,7 +14,7 @@ export type EventDecision = {
   of(endpoint: Endpoint): Acceptance;
 };
 
-const EVERY_EVENT: EventDecision = { types: [], of: () => 'accepted' };
+export const EVERY_EVENT: EventDecision = { types: [], of: () => 'accepted' };
 
 /**
  * Decides which endpoints accept a bare payload. Reads the payload only if an endpoint has `event_types` that do not accept

@@ -69,8 +69,8 @@ export async function handleMessage<M extends Message>(message: M, steps: Delive
     resolve(parsed, message, registry, steps.targetFor);
   const delivery = isFanOut(routed) ? await steps.fanOut(message, routed) : routed;
   if (delivery === null) return;
-  const attempt = await attemptOnce(delivery, window, message, steps);
-  const policy = policyOf(delivery, steps);
+  const policy = policyOf(delivery, parsed, steps);
+  const attempt = await attemptOnce(delivery, window, policy, message, steps);
   const retryVia = steps.retryVia(message, delivery);
   const verdict = decide(attempt, message.attemptNumber, retryVia, policy, steps.random(), window.expiry);
   const disposition = await steps.settle(message, delivery, attempt, verdict);
@@ -80,13 +80,14 @@ export async function handleMessage<M extends Message>(message: M, steps: Delive
 async function attemptOnce<M extends Message>(
   delivery: Delivery | Undeliverable,
   window: DeliveryWindow,
+  { maxAttempts }: RetryPolicy,
   message: M,
   steps: DeliverySteps<M>,
 ): Promise<Attempt> {
   if (isUndeliverable(delivery)) return notSent(delivery.outcome, steps.now());
   // Each earlier delivery by NATS ended without a result, and may have sent its request. So each one counts as an attempt.
   const lost = message.attemptNumber - 1;
-  if (lost >= policyOf(delivery, steps).maxAttempts && !steps.hasRequeued(message))
+  if (lost >= maxAttempts && !steps.hasRequeued(message))
     return notSent({ kind: 'lostAttempts', deliveryCount: lost }, steps.now());
   const permit = await steps.admit(message, delivery);
   if (permit.kind === 'noCapacity') return notSent(permit, steps.now());
@@ -101,12 +102,15 @@ async function attemptOnce<M extends Message>(
   return attempt;
 }
 
-/** A row of `rule_webhooks` has its own retry policy. */
+/** A row of `rule_webhooks` has its own retry policy. A message may have its own number of attempts. */
 function policyOf(
   delivery: Delivery | Undeliverable,
+  parsed: ParsedMessage,
   steps: Pick<DeliverySteps<Message>, 'policy'>,
 ): RetryPolicy {
-  return isUndeliverable(delivery) ? steps.policy : (delivery.endpoint?.policy ?? steps.policy);
+  const policy = isUndeliverable(delivery) ? steps.policy : (delivery.endpoint?.policy ?? steps.policy);
+  const asked = 'parameters' in parsed ? parsed.parameters.maxAttempts : null;
+  return asked === null ? policy : { ...policy, maxAttempts: asked };
 }
 
 function notSent(outcome: Outcome, now: number): Attempt {

@@ -4,12 +4,21 @@ import type { Registry } from '../core/endpoint/registry.ts';
 import type { Delivery } from '../core/message/delivery.ts';
 import { deliveryId } from '../core/message/delivery-id.ts';
 import type { BarePayload, ParsedMessage } from '../core/message/envelope.ts';
-import { completeHeaders, quoted } from '../core/request/headers.ts';
+import { Header } from '../core/message/nats-headers.ts';
+import { routedSubject } from '../core/message/routed-subject.ts';
+import { RequestHeader } from '../core/request/header-names.ts';
+import { completeHeaders, quoted, withMoreHeaders } from '../core/request/headers.ts';
 import { NO_ENDPOINT_KEY, type Target } from '../core/request/target.ts';
 import type { Outcome, UndeliverableReason } from '../core/retry/attempt.ts';
-import { lastToken } from '../core/subject.ts';
-import { decideEvent, decideParkedEvent, whyUndecided } from './event-types.ts';
+import {
+  decideEvent,
+  decideParkedEvent,
+  EVERY_EVENT,
+  type EventDecision,
+  whyUndecided,
+} from './event-types.ts';
 import type { Message } from './message.ts';
+import { whyUnroutable } from './unroutable.ts';
 
 /** A message that leads to no request, and why. */
 export type Undeliverable = {
@@ -62,33 +71,6 @@ export function isFanOut(routed: Delivery | Undeliverable | FanOut): routed is F
   return 'endpointKeys' in routed;
 }
 
-export function webhookIdOf(routed: Delivery | Undeliverable): number | null {
-  return isUndeliverable(routed) ? routed.webhookId : (routed.endpoint?.row.id ?? null);
-}
-
-export function endpointKeyOf(routed: Delivery | Undeliverable): string {
-  return isUndeliverable(routed) ? routed.endpointKey : routed.target.endpointKey;
-}
-
-/** Which delivery a message is, or will be. */
-export type DeliveryKey = {
-  readonly id: string;
-  readonly endpointKey: string;
-  /** `webhook_id` of the row of `rule_webhooks`; null: there is none, or it is not known. */
-  readonly webhookId: number | null;
-  /** The key of the origin, if `endpointKey` is the one of a URL that is split off for a while. Absent: `endpointKey`. */
-  readonly lastingKey?: string;
-};
-
-/** Which delivery it is, for the settlement. */
-export function deliveryKeyOf(routed: Delivery | Undeliverable): DeliveryKey {
-  const endpointKey = endpointKeyOf(routed);
-  const target = isUndeliverable(routed) ? routed.intended?.target : routed.target;
-  const originKey = target?.unit?.originKey;
-  const webhookId = webhookIdOf(routed);
-  return { id: routed.id, endpointKey, webhookId, ...(originKey !== undefined && { lastingKey: originKey }) };
-}
-
 /**
  * Finds the delivery id and the endpoint of a parsed message, or the endpoints of a fan-out.
  *
@@ -123,11 +105,14 @@ function toRegistered(
   message: Message,
   registry: RegistrySnapshot | null,
 ): Delivery | Undeliverable | FanOut {
+  const subject = routedSubject(message);
+  if (subject === null) return undeliverable(id, NO_ENDPOINT, 'malformed', WRONG_NAME);
   // A fault of this worker: the message waits until PostgreSQL has answered once.
   if (registry === null) return localFault(id, message, 'REGISTRY_UNKNOWN');
-  const found = endpointsOf(message, registry.registry);
+  const endpointId = payload.parameters?.endpointId ?? null;
+  const found = endpointsOf(message, endpointId, subject, registry.registry);
   const [first] = found;
-  const event = (hasParkedEndpoint(message) ? decideParkedEvent : decideEvent)(payload, message, found);
+  const event = decisionFor(payload, message, found);
   // An endpoint that cannot decide gets its copy, too: the copy becomes the dead letter of this endpoint.
   const concerned = found.filter((endpoint) => event.of(endpoint) !== 'filtered');
   // If only one of several endpoints accepts an ordered message, a copy keeps it behind the earlier copies for that endpoint.
@@ -141,21 +126,39 @@ function toRegistered(
   }
   const [only] = concerned;
   const isDecided = only !== undefined && event.of(only) === 'accepted';
-  if (isDecided) return toEndpoint(id, only, payload.body, message);
+  if (isDecided) return toEndpoint(id, only, payload, message);
   // The row of the message, or its event_types, may be newer than the last read.
   if (registry.asOf < message.receivedAt) return localFault(id, message, 'REGISTRY_STALE');
   if (only !== undefined)
     return undeliverable(id, identityOf(only), 'malformed', whyUndecided(payload, only));
-  return first === undefined
-    ? undeliverable(id, identityIn(message), 'unroutable', whyUnroutable(message))
-    : filtered(id, first, event.types);
+  if (first !== undefined) return filtered(id, first, event.types);
+  const identity = { endpointKey: endpointKeyIn(message), webhookId: endpointId ?? message.webhookId };
+  const parkedFor = hasParkedEndpoint(message) ? identity.endpointKey : null;
+  return undeliverable(id, identity, 'unroutable', whyUnroutable(subject, parkedFor, endpointId));
 }
 
-/** A parked copy belongs to the endpoint of its parked queue. */
-function endpointsOf(message: Message, registry: Registry): readonly Endpoint[] {
-  if (!hasParkedEndpoint(message)) return registry.find(message.subject);
-  const endpoint = registry.byQueueKey(endpointKeyIn(message), message.webhookId);
+/**
+ * A directed message goes to its row and to no other, also from a parked queue, whose row may have been deleted and registered again.
+ * Any other parked copy belongs to the endpoint of its queue.
+ */
+function endpointsOf(
+  message: Message,
+  endpointId: number | null,
+  subject: string,
+  registry: Registry,
+): readonly Endpoint[] {
+  if (endpointId === null && !hasParkedEndpoint(message)) return registry.find(subject);
+  const endpoint =
+    endpointId !== null
+      ? registry.byId(endpointId)
+      : registry.byQueueKey(endpointKeyIn(message), message.webhookId);
   return endpoint === undefined ? [] : [endpoint];
+}
+
+/** `event_types` choose among the rows of a subject. The publisher of a directed message has chosen its row. */
+function decisionFor(payload: BarePayload, message: Message, found: readonly Endpoint[]): EventDecision {
+  if (payload.parameters != null && payload.parameters.endpointId !== null) return EVERY_EVENT;
+  return (hasParkedEndpoint(message) ? decideParkedEvent : decideEvent)(payload, message, found);
 }
 
 function hasParkedEndpoint(message: Message): boolean {
@@ -168,6 +171,8 @@ function endpointKeyIn({ parkedEndpointKey }: Message): string {
 
 /** How an endpoint is identified: by its row, and for older workers by its key. */
 type Identity = Pick<Undeliverable, 'endpointKey' | 'webhookId'>;
+
+const WRONG_NAME = `the NATS header ${Header.webhookName} is not a name: give tokens of a subject, without white space and wildcards`;
 
 const NO_ENDPOINT: Identity = { endpointKey: NO_ENDPOINT_KEY, webhookId: null };
 
@@ -192,7 +197,7 @@ function localFault(id: string, message: Message, code: string): Undeliverable {
 function toEndpoint(
   id: string,
   endpoint: Endpoint,
-  data: Uint8Array,
+  { body: data, parameters }: BarePayload,
   message: Message,
 ): Delivery | Undeliverable {
   const { request } = endpoint;
@@ -201,28 +206,23 @@ function toEndpoint(
   // The row is wrong. Its messages wait until an operator mends it: the limits pause its parked queue until then.
   if (request.kind !== 'request')
     return { id, ...identity, outcome: { kind: 'held', detail: request.detail } };
-  const filled = fillRequest(request, id, data, message);
+  const filled = fillRequest(request, id, data, message, parameters?.params);
   if ('kind' in filled)
     return undeliverable(id, identity, 'malformed', `${nameOf(endpoint.row)}: ${filled.detail}`);
   const { target, body } = filled;
-  const headers = completeHeaders(request.headers, message, body !== null);
+  const more = parameters?.headers ?? null;
+  const own = more === null ? request.headers : withMoreHeaders(request.headers, more, signedBy(endpoint));
+  const headers = completeHeaders(own, message, body !== null);
   if ('kind' in headers) return undeliverable(id, identity, 'malformed', headers.detail);
   return { id, target, method: request.method, headers, body, endpoint };
 }
 
-function whyUnroutable(message: Message): string {
-  const { subject } = message;
-  if (hasParkedEndpoint(message)) {
-    return (
-      `the message was parked for ${endpointKeyIn(message)}, and that row of rule_webhooks is deleted: ` +
-      'register the endpoint again under the same name, and replay this dead letter'
-    );
-  }
-  return (
-    `the message has no webhook_url, and no row of rule_webhooks has nats_subject ${subject} or is named ` +
-    `${lastToken(subject)}: add a row, SELECT rule_webhook_register('${lastToken(subject)}', 'https://…'), ` +
-    'and replay this dead letter'
-  );
+const HUB_SIGNATURE: ReadonlySet<string> = new Set([RequestHeader.hubSignature]);
+const NONE: ReadonlySet<string> = new Set();
+
+/** The signature that the worker adds for this row: a message must not add a second one. */
+function signedBy({ signing }: Endpoint): ReadonlySet<string> {
+  return signing?.hubKey == null ? NONE : HUB_SIGNATURE;
 }
 
 function undeliverable(

@@ -6,8 +6,9 @@ import type { Disposition } from '../core/retry/disposition.ts';
 import { type DeadLetterReason, deadLetterDetail, type Verdict } from '../core/retry/verdict.ts';
 import { scheduledKeyFor } from '../core/scheduled-queue.ts';
 import { type Copy, copiesFor, copyAfterAttempt, copyOf } from './copies.ts';
+import type { DeliveryKey } from './delivery-key.ts';
 import type { Message } from './message.ts';
-import type { DeliveryKey, FanOut } from './resolve.ts';
+import type { FanOut } from './resolve.ts';
 
 /**
  * How long a message waits that could not be parked and could not be held either, in milliseconds. Doubled with every delivery by

@@ -12,11 +12,13 @@ import type { AckPendingMonitor } from './ack-pending-monitor.ts';
 import type { Admission } from './admission/admission.ts';
 import type { EndpointLimitsWatcher } from './admission/limits-watcher.ts';
 import type { DeferredMessages } from './deferred-messages.ts';
+import { deliveryKeyOf, endpointKeyOf } from './delivery-key.ts';
 import type { DeliverySteps } from './handle-message.ts';
 import type { Message } from './message.ts';
+import { OrderIgnoredLog } from './order-ignored-log.ts';
 import type { QueueReader } from './parked/queue-reader.ts';
 import type { WebhookRegistry } from './registry/webhook-registry.ts';
-import { deliveryKeyOf, endpointKeyOf, isUndeliverable, type Undeliverable } from './resolve.ts';
+import { isUndeliverable, type Undeliverable } from './resolve.ts';
 import type { SettlementEffects, Settler } from './settler.ts';
 import { logAttempt, logFanOut } from './statistics/attempt-log.ts';
 import { DiscardLog } from './statistics/discard-log.ts';
@@ -68,6 +70,7 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
   const { effects, settler, parkedStream, admission, parkedQueues, ackPending } = options;
   const { registry, limits, deferred, statistics, log, now } = options;
   const discards = new DiscardLog(log);
+  const orderIgnored = new OrderIgnoredLog(log);
   const discardRows = new DiscardRows();
   return {
     policy: options.policy,
@@ -134,6 +137,7 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
 
     record(message, delivery, attempt, disposition) {
       logAttempt(log, message, delivery, attempt, disposition);
+      orderIgnored.add(message, now());
       if (disposition.kind === 'discard' && isUndeliverable(delivery)) discards.add(message, delivery, now());
       const row = attemptRecord(message, delivery, attempt, disposition, options.attemptLog);
       const isStored = row?.verdict !== 'discard' || discardRows.mayStore(row, now());

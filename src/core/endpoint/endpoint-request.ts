@@ -1,7 +1,7 @@
 import { type BodyTemplate, compileBody, fillBody, type TemplateInput } from '../request/body-template.ts';
 import { parseHeaders, type RequestHeaders } from '../request/headers.ts';
 import type { Malformed } from '../request/malformed.ts';
-import { parseParams } from '../request/params.ts';
+import { mergedQuery, type Params, paramsOf, queryOf } from '../request/params.ts';
 import { appendQuery, METHODS, type Method, type Target, type TargetResult } from '../request/target.ts';
 import { parseUrl } from '../request/url.ts';
 import { fillUrl, type UrlTemplate } from '../request/url-template.ts';
@@ -14,13 +14,16 @@ export type EndpointRequest = {
   readonly target: Target;
   /** Null: every message has the same URL. */
   readonly url: UrlTemplate | null;
-  /** The row's params, encoded. */
-  readonly query: string;
+  /** The URL without the row's params. */
+  readonly plainTarget: Target;
+  readonly params: Params;
   readonly method: Method;
   readonly headers: RequestHeaders;
   /** Null: the payload is sent as it is. */
   readonly body: BodyTemplate | null;
 };
+
+const NO_PARAMS: Params = { kind: 'params', pairs: new Map() };
 
 /** The request that a row asks for, or a sentence for a person that says what is wrong with the row. */
 export function requestOf(
@@ -34,8 +37,8 @@ export function requestOf(
   const url = parseUrl(row.url, 'url');
   if (url.kind !== 'target' && url.kind !== 'template')
     return { kind: url.kind, detail: `${nameOf(row)}: ${url.detail}` };
-  const query = row.params === null ? '' : parseParams(Buffer.from(row.params));
-  if (typeof query !== 'string') return malformed(query.detail);
+  const params = row.params === null ? NO_PARAMS : paramsOf(Buffer.from(row.params));
+  if (params.kind === 'malformed') return malformed(params.detail);
   const headers = parseHeaders(Buffer.from(JSON.stringify(row.headers)));
   if (headers.kind === 'malformed') return malformed(headers.detail);
   const body = bodyOf(row, method, headers);
@@ -44,9 +47,10 @@ export function requestOf(
   const template = url.kind === 'template' ? { ...url, target } : null;
   return {
     kind: 'request',
-    target: template === null ? appendQuery(target, query) : target,
+    target: template === null ? appendQuery(target, queryOf(params)) : target,
     url: template,
-    query,
+    plainTarget: target,
+    params,
     method,
     // The Content-Type of the NATS message describes the payload, not the body that the template makes of the payload.
     headers: body === null ? headers : { ...headers, list: headers.listForJson, hasContentType: true },
@@ -70,19 +74,24 @@ function bodyOf(row: EndpointRow, method: Method, headers: RequestHeaders): Body
  *
  * @param id The delivery id.
  * @param data The payload.
+ * @param more Params of the message. They follow the row's; those with the same name replace the row's. Null: none.
  */
 export function fillRequest(
-  { target, url, query, method, body }: EndpointRequest,
+  request: EndpointRequest,
   id: string,
   data: Uint8Array,
   message: TemplateInput['message'],
+  more: Params | null = null,
 ): { readonly target: Target; readonly body: Uint8Array | null } | Malformed {
-  const filled = url === null ? target : fillUrl(url, data, 'the payload');
+  const { url, method, body } = request;
+  const filled = url === null ? request.plainTarget : fillUrl(url, data, 'the payload');
   if ('kind' in filled) return filled;
   const bytes = body === null ? data : fillBody(body, { id, data, message });
   if ('kind' in bytes) return bytes;
+  const isAsRow = url === null && more === null;
+  const query = more === null ? queryOf(request.params) : mergedQuery(request.params, more);
   return {
-    target: url === null ? filled : appendQuery(filled, query),
+    target: isAsRow ? request.target : appendQuery(filled, query),
     body: method === 'GET' ? null : bytes,
   };
 }

@@ -19,6 +19,8 @@ import {
 } from '../request/target.ts';
 import { parseUrl } from '../request/url.ts';
 import { fillUrl, type UrlTemplate } from '../request/url-template.ts';
+import { envelopeConflict, type MessageParameters, messageParameters } from './message-parameters.ts';
+import { Header } from './nats-headers.ts';
 
 export type IncomingMessage = NatsHeaders & { readonly data: Uint8Array };
 
@@ -32,18 +34,25 @@ export type ParsedMessage =
       readonly headers: readonly string[];
       /** Null: the request has no body. */
       readonly body: Uint8Array | null;
+      /** Absent: the message has none. */
+      readonly parameters?: MessageParameters;
     }
   | BarePayload
   | Malformed
   | Forbidden;
 
-/** A message without a URL: its subject determines the endpoints. The whole message is the body. */
+/** A message without a URL, or data that only looks like one with: the whole message is the body. */
 export type BarePayload = {
   readonly kind: 'bare';
   readonly body: Uint8Array;
   /** Null: the body is JSON. */
   readonly broken: BrokenJson | null;
+  /** Absent: the message has none. */
+  readonly parameters?: MessageParameters;
 };
+
+/** The value of `Webhook-Payload`. */
+const BARE = 'bare';
 
 /** Recently seen URLs and headers are kept parsed. Counts of entries, and lengths in characters. */
 const URLS_KEPT = 10_000;
@@ -76,17 +85,21 @@ export function createMessageParser(
   const headersOf = remembering(headers, parseHeaders);
 
   return (message) => {
+    const parameters = messageParameters(message, headersOf);
+    if (parameters !== undefined && 'detail' in parameters) return parameters;
     const scan = topLevelFields(message.data);
-    if (scan.kind === 'broken') {
-      // What was meant as an envelope must not become the bare payload of another endpoint, with the headers that it holds.
-      if (scan.urlSeen)
-        return malformed(`the envelope is not valid JSON: it ${whereBroken(scan, message.data)}`);
-      return { kind: 'bare', body: message.data, broken: scan };
-    }
     const fields = scan.kind === 'object' ? scan.fields : {};
-    if (fields.webhook_url === undefined) return { kind: 'bare', body: message.data, broken: null };
+    const looksLikeEnvelope = scan.kind === 'broken' ? scan.urlSeen : fields.webhook_url !== undefined;
+    const isData = looksLikeEnvelope ? isSaidToBeData(message) : true;
+    if (typeof isData === 'object') return isData;
+    if (isData) return bare(message.data, scan.kind === 'broken' ? scan : null, parameters);
+    // What was meant as an envelope must not become the bare payload of another endpoint, with the headers that it holds.
+    if (scan.kind === 'broken')
+      return malformed(`the envelope is not valid JSON: it ${whereBroken(scan, message.data)}`);
+    const conflict = parameters === undefined ? null : envelopeConflict(parameters);
+    if (conflict !== null) return conflict;
 
-    const found = urlOf(fields.webhook_url);
+    const found = urlOf(fields.webhook_url!);
     if (found.kind !== 'target' && found.kind !== 'template') return found;
     const url = found.kind === 'target' ? found.target : fillUrl(found, fields.data ?? NO_DATA, 'data');
     if ('kind' in url) return url;
@@ -98,8 +111,30 @@ export function createMessageParser(
     if (asked.kind === 'malformed') return asked;
     const body = bodyFor(method, fields.data, message.data);
     const list = completeHeaders(asked, message, body !== null);
-    return 'kind' in list ? list : { kind: 'envelope', target, method, headers: list, body };
+    if ('kind' in list) return list;
+    const envelope = { kind: 'envelope', target, method, headers: list, body } as const;
+    return parameters === undefined ? envelope : { ...envelope, parameters };
   };
+}
+
+function bare(
+  body: Uint8Array,
+  broken: BrokenJson | null,
+  parameters: MessageParameters | undefined,
+): BarePayload {
+  return parameters === undefined
+    ? { kind: 'bare', body, broken }
+    : { kind: 'bare', body, broken, parameters };
+}
+
+/** True if the publisher says that a `webhook_url` in the payload is data. An unknown word is no data and no envelope. */
+function isSaidToBeData(message: NatsHeaders): boolean | Malformed {
+  const said = message.header(Header.payload)?.trim().toLowerCase();
+  if (!said) return false;
+  return (
+    said === BARE ||
+    malformed(`the NATS header ${Header.payload} is not ${BARE}, the only value that it may have`)
+  );
 }
 
 /** Where JSON breaks, for a person: "breaks at byte 7". */

@@ -137,8 +137,9 @@ export const NATS_HEADERS = {
   },
   webhookId: {
     name: 'Webhook-Endpoint-Id',
-    writtenBy: 'worker',
-    meaning: 'Of a parked copy or a dead letter for a row of `rule_webhooks`: its `webhook_id`.',
+    writtenBy: 'both',
+    meaning:
+      'The `webhook_id` of a row of `rule_webhooks`: a bare payload goes to this row and to no other; a parked copy or a dead letter is for it.',
   },
   publishedAt: {
     name: 'Webhook-First-Seen',

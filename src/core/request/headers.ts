@@ -103,6 +103,28 @@ export function completeHeaders(
   return traced;
 }
 
+/**
+ * The headers of a row with those that a message adds. If both have a name, the row's value counts.
+ *
+ * @param left Names in lower case that a message cannot add to this row.
+ */
+export function withMoreHeaders(
+  row: RequestHeaders,
+  more: RequestHeaders,
+  left: ReadonlySet<string> = new Set(),
+): RequestHeaders {
+  const byName = byLowerCase(row);
+  for (const [name, pair] of byLowerCase(more))
+    if (!byName.has(name) && !left.has(name)) byName.set(name, pair);
+  return requestHeaders(byName);
+}
+
+function byLowerCase({ list }: RequestHeaders): Map<string, readonly [string, string]> {
+  const byName = new Map<string, readonly [string, string]>();
+  for (let at = 0; at < list.length; at += 2) byName.set(list[at]!.toLowerCase(), [list[at]!, list[at + 1]!]);
+  return byName;
+}
+
 /** A value may stand behind the name by mistake, as in `Authorization: Bearer …`: that part must not be shown. */
 function validStart(name: string): string {
   const end = name.search(NOT_IN_NAME);

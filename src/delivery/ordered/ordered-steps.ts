@@ -1,9 +1,9 @@
 import type { Disposition } from '../../core/retry/disposition.ts';
 import type { Admission } from '../admission/admission.ts';
 import type { EndpointHolds } from '../admission/endpoint-holds.ts';
+import { endpointKeyOf } from '../delivery-key.ts';
 import type { DeliverySteps } from '../handle-message.ts';
 import type { Message } from '../message.ts';
-import { endpointKeyOf } from '../resolve.ts';
 import type { SettlementEffects } from '../settler.ts';
 import type { CopyOrder } from './copy-order.ts';
 import type { OrderedDispatcher, OrderedMessage } from './ordered-dispatcher.ts';

@@ -5,8 +5,9 @@ import { NO_ENDPOINT_KEY, withoutQuery } from '../../core/request/target.ts';
 import { type Attempt, attemptsMade, describeFailure, wasSent } from '../../core/retry/attempt.ts';
 import type { Disposition } from '../../core/retry/disposition.ts';
 import { deadLetterDetail } from '../../core/retry/verdict.ts';
+import { deliveryKeyOf } from '../delivery-key.ts';
 import type { Message } from '../message.ts';
-import { deliveryKeyOf, isUndeliverable, type Undeliverable } from '../resolve.ts';
+import { isUndeliverable, type Undeliverable } from '../resolve.ts';
 
 /** Which attempts become rows. */
 export type AttemptLog = 'all' | 'failures' | 'off';

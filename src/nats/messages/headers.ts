@@ -1,7 +1,8 @@
 import { headers, type MsgHdrs, NatsError } from 'nats';
-import { ESCAPE_PREFIX, isWorkerHeader } from '../../core/message/nats-headers.ts';
+import { ESCAPE_PREFIX, Header, isWorkerHeader } from '../../core/message/nats-headers.ts';
 
-const STEERS_THE_SERVER = /^Nats-/i;
+/** Headers that have an effect on the server, and the header that has another meaning on a copy. */
+const MEANS_ANOTHER_THING = new RegExp(`^(?:Nats-|${Header.webhookId}$)`, 'i');
 
 const MAX_TEXT = 512;
 
@@ -10,19 +11,20 @@ export type HeaderEntries = readonly (readonly [name: string, values: readonly s
 
 /** The name that a header has in a copy of its message. */
 export function escapedHeader(name: string): string {
-  return STEERS_THE_SERVER.test(name) ? ESCAPE_PREFIX + name : name;
+  return MEANS_ANOTHER_THING.test(name) ? ESCAPE_PREFIX + name : name;
 }
 
 /** The name that a header had in the message before the copy. */
 export function unescapedHeader(kept: string): string {
   const name = kept.startsWith(ESCAPE_PREFIX) ? kept.slice(ESCAPE_PREFIX.length) : kept;
-  return STEERS_THE_SERVER.test(name) ? name : kept;
+  return MEANS_ANOTHER_THING.test(name) ? name : kept;
 }
 
 /**
  * The headers of a message, for a copy of the message. Headers that have an effect on the server (`Nats-Msg-Id`,
  * `Nats-Expected-*`, `Nats-Rollup`, `Nats-TTL`, …) would also act on the copy, so the copy has them as
- * `Webhook-Original-Nats-…`. The worker's own headers are left out.
+ * `Webhook-Original-Nats-…`. So has it the row that the publisher chose (`Webhook-Endpoint-Id`), because a copy says there which row
+ * the copy is for. The worker's own headers are left out.
  */
 export function copyHeaders(entries: HeaderEntries): MsgHdrs {
   const copied = entries.filter(([name]) => !isWorkerHeader(name));

@@ -117,8 +117,15 @@ export function createDeadLetterWriter(client: NatsClient, options: DeadLetterOp
     on.set(Header.originalSubject, deadLetter.originalSubject);
     on.set(Header.originalStream, deadLetter.orderedStream ?? sourceStream);
     on.set(Header.originalSequence, String(deadLetter.sequence));
-    if (deadLetter.webhookId !== null) on.set(Header.webhookId, String(deadLetter.webhookId));
+    const row = deadLetter.webhookId ?? rowOfPublisher(deadLetter.messageHeaders);
+    if (row !== undefined) on.set(Header.webhookId, String(row));
     return on;
+  }
+
+  /** Without it, a replay of a message that never came to its row would go to other rows. */
+  function rowOfPublisher(entries: HeaderEntries): string | undefined {
+    const found = entries.find(([name]) => name.toLowerCase() === Header.webhookId.toLowerCase());
+    return found === undefined ? undefined : headerText(found[1][0]!);
   }
 
   async function store(message: MessageToStore): Promise<StoreResult> {

@@ -20,6 +20,8 @@ describe('the table of NATS headers', () => {
     ['X-Event-Type', false],
     ['Content-Type', false],
     ['traceparent', false],
+    ['Webhook-Endpoint-Id', false],
+    ['Webhook-Payload', false],
     ['Webhook-Attempts', true],
     ['webhook-original-SUBJECT', true],
     ['Webhook-First-Seen', true],

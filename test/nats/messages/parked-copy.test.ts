@@ -120,14 +120,24 @@ test('a parked copy is received as the message that was published', async () => 
   expect([copy.header('Webhook-Delivery-Id'), copy.header('Nats-Msg-Id')]).toEqual(['order-1', 'theirs']);
 });
 
-test('a copy names the row that it is for, and a published message cannot', async () => {
+test('a copy names the row that it is for, and keeps the row that the publisher chose', async () => {
   const { writer, main, openParked } = await startScene(client);
-  await publishRaw(client, ['Webhook-Endpoint-Id: 4'], Buffer.from('{}'));
+  await publishRaw(client, ['webhook-endpoint-id: 4', 'Webhook-Payload: bare'], Buffer.from('{}'));
   const message = await main.next();
-  expect(message.webhookId).toBeNull();
+  expect([message.webhookId, message.header('Webhook-Endpoint-Id')]).toEqual([null, '4']);
   await writer.park(message, parking({ webhookId: 4978 }));
   const queue = await openParked();
-  expect((await queue.next()).webhookId).toBe(4978);
+  const copy = await queue.next();
+  expect(copy.webhookId).toBe(4978);
+  expect(copy.headers()).toEqual(
+    expect.arrayContaining([
+      ['webhook-endpoint-id', ['4']],
+      ['Webhook-Payload', ['bare']],
+    ]),
+  );
+  await writer.park(copy, parking({ webhookId: null, attempts: 1 }));
+  const again = await queue.next();
+  expect([again.webhookId, again.header('Webhook-Endpoint-Id')]).toEqual([null, '4']);
 });
 
 test('a message that is parked repeatedly keeps its headers and its size, and has one copy', async () => {
