@@ -78,6 +78,9 @@ CREATE TABLE rule_nats_delivery_attempts (
   worker text NOT NULL,
   recorded_at timestamp with time zone NOT NULL DEFAULT now(),
   webhook_id bigint,
+  event_type text,
+  event_id text,
+  webhook_name text,
   CONSTRAINT attempt_number_is_not_negative CHECK ((attempt_number >= 0)),
   CONSTRAINT duration_ms_is_not_negative CHECK ((duration_ms >= (0)::numeric))
 ) PARTITION BY RANGE (started_at);
@@ -342,6 +345,9 @@ CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR
 --   first_attempt_at timestamp with time zone
 --   completed_at timestamp with time zone
 --   webhook_id bigint
+--   event_type text
+--   event_id text
+--   webhook_name text
 
 -- What happened to deliveries, a row each time: every attempt, and every dead letter that no attempt row tells of (nothing was sent, ATTEMPT_LOG=off, a full buffer, or the retention is over).
 -- VIEW nats_delivery_events
@@ -360,6 +366,9 @@ CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR
 --   dead_letter_reason text
 --   next_attempt_at timestamp with time zone
 --   webhook_id bigint
+--   event_type text
+--   event_id text
+--   webhook_name text
 
 -- The last 100 deliveries given up (and publishes that failed) in 24 hours. error_message: <reason>: <error>.
 -- VIEW nats_delivery_failures

@@ -2,10 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
+import { MOST_ATTEMPTS } from '../core/message/message-parameters.ts';
 import { createPublisher } from '../nats/publishing/publisher.ts';
 import { idProblem, parseNatsHeaders, subjectProblem } from '../publishing/check-headers.ts';
 import { composeMessage, jsonProblem, messageProblem } from '../publishing/compose-message.ts';
 import { linesOf } from '../publishing/lines.ts';
+import { withMessageFlags } from '../publishing/message-flags.ts';
 import { type Publication, type PublishReport, publishAll } from '../publishing/publish-all.ts';
 import { type Command, parseFlags, wholeNumberFlag } from '../runtime/command.ts';
 import { errorMessage, UserError } from '../runtime/failure.ts';
@@ -32,6 +34,11 @@ Usage: publish [flags]
   --file FILE             a file with one complete message per line, stored byte for byte (-: standard input). Empty lines
                           are skipped. Invalid lines are listed, and the other lines are stored
   --subject SUBJECT       subject of the message (default webhooks.test)
+  --ordering-key KEY      messages with the same key arrive one after the other: any text of at most 200 bytes. Stored under
+                          webhooks.ordered.<key>; rows are found as for --subject
+  --event-type TYPE       the type of the event, for event_types of rows
+  --max-attempts N        attempts of this message, 1 to 100 (default: what its row or the settings say)
+  --deliver-at TIME       nothing is sent before: ISO 8601 with a zone, or Unix seconds
 
 If workers would make a dead letter of the message at once, the command stores nothing: exit code 2.
 The command ends when NATS has confirmed every message; exit code 1 if a message was not stored. Servers: NATS_URL; if
@@ -69,25 +76,42 @@ async function readFlags(args: string[]) {
       id: { type: 'string' },
       file: { type: 'string' },
       subject: { type: 'string', default: 'webhooks.test' },
+      'ordering-key': { type: 'string' },
+      'event-type': { type: 'string' },
+      'max-attempts': { type: 'string' },
+      'deliver-at': { type: 'string' },
     },
   });
-  const { url, data, header: headers, method, id, file, subject } = values;
-  const parsed = parseNatsHeaders(values['nats-header'], Date.now());
-  const wrong = subjectProblem(subject) ?? (id === undefined ? null : idProblem(id));
+  const { url, data, header: headers, method, id, file } = values;
+  const wrong = subjectProblem(values.subject) ?? (id === undefined ? null : idProblem(id));
   if (wrong !== null) throw usage(wrong);
+  const parsed = parseNatsHeaders(values['nats-header'], Date.now());
   if ('problem' in parsed) throw usage(parsed.problem);
-  const natsHeaders = parsed.headers;
+  const attempts = values['max-attempts'];
+  const flags = {
+    orderingKey: values['ordering-key'],
+    eventType: values['event-type'],
+    maxAttempts:
+      attempts === undefined ? undefined : wholeNumberFlag('max-attempts', attempts, 1, MOST_ATTEMPTS),
+    deliverAt: values['deliver-at'],
+  };
+  const message = withMessageFlags(flags, values.subject, parsed.headers, Date.now());
+  if ('problem' in message) throw usage(message.problem);
+  const { subject, headers: natsHeaders } = message;
   const count = wholeNumberFlag('count', values.count, 1, 10_000_000);
   if (file !== undefined) {
     const other = [url, data, method, id, headers[0]].some((value) => value !== undefined) || count > 1;
     if (other)
-      throw usage('--file holds complete messages: combine it only with --subject and --nats-header');
-    return { subject, natsHeaders, publications: fromFile(await streamOf(file)) };
+      throw usage(
+        '--file holds complete messages: --url, --data, --method, --header, --id and --count do not go with it',
+      );
+    return { subject, natsHeaders, publications: fromFile(await streamOf(file), natsHeaders) };
   }
   const composed = composeMessage({
     url,
     method,
     headers,
+    natsHeaders,
     data: data === undefined ? undefined : await dataOf(data),
   });
   if (composed.kind === 'problem') throw usage(composed.problem);
@@ -119,9 +143,12 @@ function* copiesOf(message: Buffer, count: number, id: string | undefined): Gene
   }
 }
 
-async function* fromFile(chunks: AsyncIterable<Buffer>): AsyncGenerator<Publication> {
+async function* fromFile(
+  chunks: AsyncIterable<Buffer>,
+  natsHeaders: Readonly<Record<string, string>>,
+): AsyncGenerator<Publication> {
   for await (const { number, bytes } of linesOf(chunks)) {
-    const problem = jsonProblem(bytes) ?? messageProblem(bytes);
+    const problem = jsonProblem(bytes) ?? messageProblem(bytes, natsHeaders);
     const message = problem === null ? bytes : { problem };
     yield { name: `line ${number}`, id: `publish-${randomUUID()}`, message };
   }

@@ -197,7 +197,7 @@ function localFault(id: string, message: Message, code: string): Undeliverable {
 function toEndpoint(
   id: string,
   endpoint: Endpoint,
-  { body: data, parameters }: BarePayload,
+  { body: data, parameters, eventType }: BarePayload,
   message: Message,
 ): Delivery | Undeliverable {
   const { request } = endpoint;
@@ -214,7 +214,9 @@ function toEndpoint(
   const own = more === null ? request.headers : withMoreHeaders(request.headers, more, signedBy(endpoint));
   const headers = completeHeaders(own, message, body !== null);
   if ('kind' in headers) return undeliverable(id, identity, 'malformed', headers.detail);
-  return { id, target, method: request.method, headers, body, endpoint };
+  const { method } = request;
+  const delivery = { id, target, method, headers, body, endpoint };
+  return eventType === undefined ? delivery : { ...delivery, eventType };
 }
 
 const HUB_SIGNATURE: ReadonlySet<string> = new Set([RequestHeader.hubSignature]);

@@ -12,6 +12,13 @@ const READ_BY_WORKERS = [
   Header.deliveryId,
   Header.replayed,
   Header.eventType,
+  Header.payload,
+  Header.webhookId,
+  Header.webhookName,
+  Header.maxAttempts,
+  Header.params,
+  Header.requestHeaders,
+  Header.eventId,
 ];
 /** RFC 9110: a token. NATS allows more characters in a name, but clients and workers may not read such a header. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -46,7 +53,7 @@ export function parseNatsHeaders(
     if (wrong !== null) return { problem: `--nats-header: ${wrong}` };
     headers.set(name, value);
   }
-  const wrong = meaningProblem(headers, now);
+  const wrong = meaningProblem(Object.fromEntries(headers), now);
   return wrong === null ? { headers: Object.fromEntries(headers) } : { problem: `--nats-header: ${wrong}` };
 }
 
@@ -59,6 +66,8 @@ function headerProblem(text: string, name: string, value: string, others: readon
   if (CONTROL.test(value)) return `the value of ${name} must be one line, without control characters`;
   const lowerCase = name.toLowerCase();
   if (lowerCase === Header.messageId.toLowerCase()) return `use --id to set ${Header.messageId}`;
+  if (lowerCase === Header.orderingKey.toLowerCase())
+    return `${Header.orderingKey} alone orders nothing: use --ordering-key`;
   if (others.some((other) => other.toLowerCase() === lowerCase))
     return `${name} is given twice; give it once`;
   if (READ_BY_WORKERS.some((known) => known.toLowerCase() === lowerCase)) return null;
@@ -66,8 +75,13 @@ function headerProblem(text: string, name: string, value: string, others: readon
   return meant === undefined ? null : `no worker reads ${name}. Did you mean ${meant}?`;
 }
 
-function meaningProblem(headers: ReadonlyMap<string, string>, now: number): string | null {
-  const byLowerCase = new Map([...headers].map(([name, value]) => [name.toLowerCase(), value]));
+/**
+ * Why a worker would make a dead letter of a message with these headers at once, for a person; null if it would not.
+ *
+ * @param now In milliseconds since 1970.
+ */
+export function meaningProblem(headers: Readonly<Record<string, string>>, now: number): string | null {
+  const byLowerCase = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
   const message = { header: (name: string) => byLowerCase.get(name.toLowerCase()), publishedAt: now };
   const replay = isReplay(message);
   if (typeof replay === 'object') return `the message would become a dead letter: ${replay.problem}`;

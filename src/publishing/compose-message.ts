@@ -3,6 +3,8 @@ import { createMessageParser } from '../core/message/envelope.ts';
 import { RequestHeader, WRITTEN_BY_WORKERS } from '../core/request/header-names.ts';
 
 export type MessageParts = {
+  /** The NATS headers of the message: they may say that `webhook_url` is data, or be wrong. */
+  readonly natsHeaders?: Readonly<Record<string, string>>;
   /** Undefined: a bare payload, `data` alone. */
   readonly url?: string | undefined;
   /** Sent byte for byte. */
@@ -18,7 +20,14 @@ export type Composed =
   | { readonly kind: 'problem'; readonly problem: string };
 
 /** A message as docs/publishing.md describes it. A message that would become a dead letter at once is a problem here. */
-export function composeMessage({ url, data, method, headers = [] }: MessageParts): Composed {
+export function composeMessage({
+  url,
+  data,
+  method,
+  headers = [],
+  natsHeaders = {},
+}: MessageParts): Composed {
+  const checked = (bytes: Buffer) => checkedWith(bytes, natsHeaders);
   if (url === undefined) {
     if (data === undefined) return problem('give --data, --url, or both');
     return headers.length === 0 && method === undefined
@@ -55,13 +64,20 @@ export function jsonProblem(bytes: Buffer): string | null {
 }
 
 /** Why a worker could not send the message, for a person; null if it could. */
-export function messageProblem(bytes: Buffer): string | null {
-  const parsed = createMessageParser()({ data: bytes, header: () => undefined });
+export function messageProblem(
+  bytes: Buffer,
+  natsHeaders: Readonly<Record<string, string>> = {},
+): string | null {
+  const byLowerCase = new Map(
+    Object.entries(natsHeaders).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+  const header = (name: string) => byLowerCase.get(name.toLowerCase());
+  const parsed = createMessageParser()({ data: bytes, header });
   return 'detail' in parsed ? parsed.detail : null;
 }
 
-function checked(bytes: Buffer): Composed {
-  const wrong = messageProblem(bytes);
+function checkedWith(bytes: Buffer, natsHeaders: Readonly<Record<string, string>>): Composed {
+  const wrong = messageProblem(bytes, natsHeaders);
   return wrong === null
     ? { kind: 'message', bytes }
     : problem(`the message would become a dead letter: ${wrong}`);

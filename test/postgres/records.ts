@@ -49,6 +49,9 @@ export function attemptOf(parts: Partial<AttemptRecord> = {}): AttemptRecord {
     verdict: 'ack',
     deadLetterReason: null,
     nextAttemptAt: null,
+    eventType: null,
+    eventId: null,
+    webhookName: null,
     ...parts,
   };
 }
@@ -78,6 +81,9 @@ export function deadLetterOf(parts: Partial<DeadLetterRecord> = {}): DeadLetterR
     durationMs: 12.5,
     at: Date.now(),
     payload: null,
+    eventType: null,
+    eventId: null,
+    webhookName: null,
     ...parts,
   };
 }

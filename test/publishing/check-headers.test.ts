@@ -19,6 +19,8 @@ describe('a NATS header without effect is a problem', () => {
     [['X-Größe: a'], 'has no valid name'],
     [['X-A: a\nX-B: b'], 'the value of X-A must be one line'],
     [['Nats-Msg-Id: 1'], 'use --id to set Nats-Msg-Id'],
+    [['Ordering-Key: 1'], 'Ordering-Key alone orders nothing: use --ordering-key'],
+    [['Webhook-Payloads: bare'], 'Did you mean Webhook-Payload?'],
     [['X-A: 1', 'x-a: 2'], 'x-a is given twice'],
     [
       ['Webhook-DeliverAt: 2027-02-01T00:00:00Z'],

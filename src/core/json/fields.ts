@@ -1,8 +1,16 @@
 import { namesUrl, opensObject, withoutByteOrderMark } from './broken.ts';
 import { type ChildVisitor, scanJson } from './scan.ts';
 
-/** The fields of an envelope; all other fields are ignored. */
-export type FieldName = 'webhook_url' | 'data' | 'headers' | 'method' | 'params';
+/** The fields of an envelope, and those of a bare payload that may name its event type; all other fields are ignored. */
+export type FieldName =
+  | 'webhook_url'
+  | 'data'
+  | 'headers'
+  | 'method'
+  | 'params'
+  | 'event'
+  | 'event_type'
+  | 'type';
 
 /** The exact bytes of each field's value, as views of the message. If a key occurs twice, the last value counts. */
 export type Fields = { readonly [name in FieldName]?: Uint8Array };
@@ -24,9 +32,11 @@ export type BrokenJson = {
 };
 
 const BY_LENGTH: ReadonlyMap<number, readonly FieldName[]> = new Map([
-  [4, ['data']],
+  [4, ['data', 'type']],
+  [5, ['event']],
   [6, ['method', 'params']],
   [7, ['headers']],
+  [10, ['event_type']],
   [11, ['webhook_url']],
 ]);
 

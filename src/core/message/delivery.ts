@@ -13,4 +13,6 @@ export type Delivery = {
   readonly body: Uint8Array | null;
   /** The endpoint's row of `rule_webhooks`; null if the message itself holds the URL. */
   readonly endpoint: Endpoint | null;
+  /** The event type that the bare payload names, as JSON; absent: none. */
+  readonly eventType?: Uint8Array;
 };

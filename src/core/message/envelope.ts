@@ -1,4 +1,12 @@
-import { asKey, type BrokenJson, isNull, scalarText, topLevelFields } from '../json/fields.ts';
+import {
+  asKey,
+  type BrokenJson,
+  type FieldScan,
+  type Fields,
+  isNull,
+  scalarText,
+  topLevelFields,
+} from '../json/fields.ts';
 import { LruMap } from '../lru-map.ts';
 import {
   completeHeaders,
@@ -47,6 +55,8 @@ export type BarePayload = {
   readonly body: Uint8Array;
   /** Null: the body is JSON. */
   readonly broken: BrokenJson | null;
+  /** The first of the fields `event`, `event_type` and `type` that is a string, as JSON. Absent: none is. */
+  readonly eventType?: Uint8Array;
   /** Absent: the message has none. */
   readonly parameters?: MessageParameters;
 };
@@ -92,7 +102,7 @@ export function createMessageParser(
     const looksLikeEnvelope = scan.kind === 'broken' ? scan.urlSeen : fields.webhook_url !== undefined;
     const isData = looksLikeEnvelope ? isSaidToBeData(message) : true;
     if (typeof isData === 'object') return isData;
-    if (isData) return bare(message.data, scan.kind === 'broken' ? scan : null, parameters);
+    if (isData) return bare(message.data, scan, parameters);
     // What was meant as an envelope must not become the bare payload of another endpoint, with the headers that it holds.
     if (scan.kind === 'broken')
       return malformed(`the envelope is not valid JSON: it ${whereBroken(scan, message.data)}`);
@@ -117,14 +127,20 @@ export function createMessageParser(
   };
 }
 
-function bare(
-  body: Uint8Array,
-  broken: BrokenJson | null,
-  parameters: MessageParameters | undefined,
-): BarePayload {
-  return parameters === undefined
-    ? { kind: 'bare', body, broken }
-    : { kind: 'bare', body, broken, parameters };
+function bare(body: Uint8Array, scan: FieldScan, parameters: MessageParameters | undefined): BarePayload {
+  if (scan.kind === 'broken') return { kind: 'bare', body, broken: scan, ...(parameters && { parameters }) };
+  const eventType = scan.kind === 'object' ? eventTypeIn(scan.fields) : undefined;
+  if (parameters === undefined)
+    return eventType === undefined
+      ? { kind: 'bare', body, broken: null }
+      : { kind: 'bare', body, broken: null, eventType };
+  return { kind: 'bare', body, broken: null, parameters, ...(eventType && { eventType }) };
+}
+
+function eventTypeIn({ event, event_type, type }: Fields): Uint8Array | undefined {
+  if (event?.[0] === 0x22) return event;
+  if (event_type?.[0] === 0x22) return event_type;
+  return type?.[0] === 0x22 ? type : undefined;
 }
 
 /** True if the publisher says that a `webhook_url` in the payload is data. An unknown word is no data and no envelope. */

@@ -49,4 +49,10 @@ export const ATTEMPT_COLUMNS = {
   deadLetterReason: column<DeadLetterReason | null>('dead_letter_reason', 'word'),
   /** Null if no attempt follows. */
   nextAttemptAt: column<number | null>('next_attempt_at', 'time'),
+  /** Null: the message names none. */
+  eventType: column<string | null>('event_type', 'key'),
+  /** `Webhook-Event-Id`. Null: the message has none. */
+  eventId: column<string | null>('event_id', 'key'),
+  /** `Webhook-Name` of an ordered message. Null: the last token of the subject is the name. */
+  webhookName: column<string | null>('webhook_name', 'key'),
 } as const;

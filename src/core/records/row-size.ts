@@ -4,13 +4,17 @@ import type { AttemptRecord, DeadLetterRecord } from './statistics.ts';
 const BESIDE_TEXTS = 500;
 
 /** The approximate memory of the row of an attempt, in bytes. */
-export function sizeOfAttempt({ deliveryId, subject, url, error, responseExcerpt }: AttemptRecord): number {
-  return BESIDE_TEXTS + sumOf(deliveryId, subject, url, error, responseExcerpt);
+export function sizeOfAttempt(row: AttemptRecord): number {
+  const { deliveryId, subject, url, error, responseExcerpt, eventType, eventId, webhookName } = row;
+  return (
+    BESIDE_TEXTS + sumOf(deliveryId, subject, url, error, responseExcerpt, eventType, eventId, webhookName)
+  );
 }
 
 /** The approximate memory of the row of a dead letter, in bytes. */
-export function sizeOfDeadLetter({ deliveryId, subject, url, error, payload }: DeadLetterRecord): number {
-  return BESIDE_TEXTS + sumOf(deliveryId, subject, url, error, payload);
+export function sizeOfDeadLetter(row: DeadLetterRecord): number {
+  const { deliveryId, subject, url, error, payload, eventType, eventId, webhookName } = row;
+  return BESIDE_TEXTS + sumOf(deliveryId, subject, url, error, payload, eventType, eventId, webhookName);
 }
 
 function sumOf(...texts: readonly (string | null)[]): number {

@@ -159,6 +159,10 @@ export type DeadLetterRecord = {
   readonly url: string | null;
   readonly durationMs: number;
   readonly at: number;
+  /** As in the row of an attempt. */
+  readonly eventType: string | null;
+  readonly eventId: string | null;
+  readonly webhookName: string | null;
   /** The body as JSON; null if it must not be stored. */
   readonly payload: string | null;
 };

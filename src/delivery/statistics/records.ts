@@ -8,6 +8,7 @@ import { deadLetterDetail } from '../../core/retry/verdict.ts';
 import { deliveryKeyOf } from '../delivery-key.ts';
 import type { Message } from '../message.ts';
 import { isUndeliverable, type Undeliverable } from '../resolve.ts';
+import { eventFactsOf } from './event-facts.ts';
 
 /** Which attempts become rows. */
 export type AttemptLog = 'all' | 'failures' | 'off';
@@ -47,6 +48,7 @@ export function attemptRecord(
     verdict: disposition.kind,
     deadLetterReason: disposition.kind === 'deadLetter' ? disposition.reason : null,
     nextAttemptAt: disposition.kind === 'retry' ? startedAt + durationMs + disposition.delayMs : null,
+    ...eventFactsOf(message, delivery),
   };
 }
 
@@ -59,9 +61,10 @@ function lastingIdentityOf(delivery: Delivery | Undeliverable) {
 /** A discarded message can be found by its id: it is gone from NATS, and no endpoint knows of it. */
 function discardRecord(
   message: Message,
-  { id, endpointKey, webhookId, outcome }: Undeliverable,
+  delivery: Undeliverable,
   { startedAt, durationMs }: Attempt,
 ): AttemptRecord {
+  const { id, endpointKey, webhookId, outcome } = delivery;
   return {
     deliveryId: id,
     attemptNumber: 0,
@@ -79,6 +82,7 @@ function discardRecord(
     verdict: 'discard',
     deadLetterReason: null,
     nextAttemptAt: null,
+    ...eventFactsOf(message, delivery),
   };
 }
 
@@ -109,6 +113,7 @@ export function deadLetterRecord(
     url: intended === undefined ? null : withoutQuery(intended.target),
     durationMs: attempt.durationMs,
     at: attempt.startedAt + attempt.durationMs,
+    ...eventFactsOf(message, delivery),
     payload: storedBytes === 0 ? null : payloadOf(message, delivery, storedBytes),
   };
 }

@@ -9,6 +9,16 @@ const MAX_TEXT = 512;
 /** Name and values of each header. */
 export type HeaderEntries = readonly (readonly [name: string, values: readonly string[]])[];
 
+const ESCAPED_ENDPOINT = escapedHeader(Header.webhookId).toLowerCase();
+
+/**
+ * True for a header that is not copied: the worker writes its own one on each copy, or the message is a copy or dead letter that was
+ * published again with all its headers.
+ */
+export function isLeftOut(name: string): boolean {
+  return isWorkerHeader(name) || name.toLowerCase() === ESCAPED_ENDPOINT;
+}
+
 /** The name that a header has in a copy of its message. */
 export function escapedHeader(name: string): string {
   return MEANS_ANOTHER_THING.test(name) ? ESCAPE_PREFIX + name : name;
@@ -27,7 +37,7 @@ export function unescapedHeader(kept: string): string {
  * the copy is for. The worker's own headers are left out.
  */
 export function copyHeaders(entries: HeaderEntries): MsgHdrs {
-  const copied = entries.filter(([name]) => !isWorkerHeader(name));
+  const copied = entries.filter(([name]) => !isLeftOut(name));
   return headersOfEntries(copied.map(([name, values]) => [escapedHeader(name), values]));
 }
 

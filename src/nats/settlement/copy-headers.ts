@@ -1,9 +1,9 @@
 /** The facts in the headers of a copy. */
 
-import { Header, isWorkerHeader } from '../../core/message/nats-headers.ts';
+import { Header } from '../../core/message/nats-headers.ts';
 import { endpointKeyOfQueue } from '../../core/parked-queue-key.ts';
 import { scheduledBucket } from '../../core/scheduled-queue.ts';
-import { escapedHeader, headerText } from '../messages/headers.ts';
+import { escapedHeader, headerText, isLeftOut } from '../messages/headers.ts';
 import type { ReceivedMessage } from '../messages/received-message.ts';
 
 export type CopyHeaders = {
@@ -48,7 +48,7 @@ export function copyHeaderBlock(
     block += `${Header.notBefore}: ${new Date(copy.notBefore).toISOString()}\r\n`;
   }
   for (const [name, values] of message.headers()) {
-    if (isWorkerHeader(name) || name.toLowerCase() === DELIVERY_ID) continue;
+    if (isLeftOut(name) || name.toLowerCase() === DELIVERY_ID) continue;
     for (const value of values) block += `${escapedHeader(name)}: ${value}\r\n`;
   }
   return Buffer.from(`${block}\r\n`);

@@ -60,6 +60,10 @@ function payloadOf(record: DeadLetterRecord): string {
     endpoint_key: nullable(record.endpointKey, indexedText),
     // Not the column of the table: it may refer to rule_webhooks, and would refuse a row that is deleted.
     webhook_id: record.webhookId,
+    // Left out if there are none, as in the rows of older workers.
+    event_type: nullable(record.eventType, indexedText) ?? undefined,
+    event_id: nullable(record.eventId, indexedText) ?? undefined,
+    webhook_name: nullable(record.webhookName, indexedText) ?? undefined,
   });
   // The payload is inserted as text: parsing it would change its numbers.
   return record.payload === null ? about : `${about.slice(0, -1)},"data":${record.payload}}`;

@@ -136,7 +136,7 @@ test('a copy names the row that it is for, and keeps the row that the publisher 
     ]),
   );
   await writer.park(copy, parking({ webhookId: null, attempts: 1 }));
-  const again = await queue.next();
+  const again = await queue.next(1);
   expect([again.webhookId, again.header('Webhook-Endpoint-Id')]).toEqual([null, '4']);
 });
 

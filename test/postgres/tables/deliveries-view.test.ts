@@ -37,7 +37,25 @@ describe('nats_deliveries', () => {
         first_attempt_at: new Date(start + 1000),
         completed_at: null,
         webhook_id: null,
+        event_type: null,
+        event_id: null,
+        webhook_name: 'orders',
       },
+    ]);
+  });
+
+  it('shows what a webhook is about, also of an ordered one, also if one worker did not write it', async () => {
+    const about = { eventType: 'order.paid', eventId: 'evt_1', webhookName: 'orders' };
+    const parts = { subject: 'webhooks.ordered.customer-17', startedAt: start };
+    const attempts = [failed(1), { ...attemptOf({ ...parts, attemptNumber: 2 }), ...about }];
+    const deadLetters = [deadLetterOf({ ...parts, ...about, deliveryId: 'delivery-2', at: start })];
+    await storeFlush(database.pool, flushOf({ attempts, deadLetters }));
+    const expected = { event_type: 'order.paid', event_id: 'evt_1' };
+    const found = (await deliveries()) as { delivery_id: string }[];
+    found.sort((one, other) => one.delivery_id.localeCompare(other.delivery_id));
+    expect(found).toMatchObject([
+      { delivery_id: 'delivery-1', ...expected },
+      { delivery_id: 'delivery-2', ...expected, webhook_name: 'orders', status: 'dead-lettered' },
     ]);
   });
 
