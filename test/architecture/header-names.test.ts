@@ -16,9 +16,16 @@ const textOf = new Map(
   files.map((path) => [path, readFileSync(new URL(path, src), 'utf8').toLowerCase()] as const),
 );
 
+/** A flag of a command may be named like a header. */
+const FLAGS: Readonly<Record<string, string>> = { 'commands/publish.ts': `'ordering-key'` };
+
 it.each([
   ...new Set([...Object.values(Header), ...Object.values(RequestHeader)]),
 ])('the header name %s occurs only in the tables of headers', (name) => {
   const literal = `'${name.toLowerCase()}'`;
-  expect([...textOf].filter(([, text]) => text.includes(literal)).map(([path]) => path)).toEqual([]);
+  expect(
+    [...textOf]
+      .filter(([file, text]) => text.includes(literal) && FLAGS[file] !== literal)
+      .map(([path]) => path),
+  ).toEqual([]);
 });

@@ -12,7 +12,7 @@ it('a message for one row keeps its row while it is parked because PostgreSQL wa
   await register(scene, 'one', one.url, { nats_subject: 'webhooks.orders' });
   await register(scene, 'two', two.url, { webhook_id: 4711 });
   await postgres.stop();
-  await scene.startWorker({ PARK_AFTER_MS: '0' });
+  await scene.startWorker();
   const headers = { 'Webhook-Endpoint-Id': '4711', 'Webhook-Payload': 'bare' };
   await scene.publish({ webhook_url: one.url }, { subject: 'webhooks.orders', headers });
   await until(async () => (await scene.manager.streams.info('WEBHOOKS_PARKED')).state.messages === 1);

@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { encodeOrderingKey, orderingToken } from '../../src/core/message/ordering-key.ts';
-import { outcomeOf } from '../commands/programs.ts';
 import { until } from '../support/wait.ts';
 import { startMisbehavingEndpoint } from './misbehaving-endpoint.ts';
 import { allOrderedSettled, outOfOrder, startOrderedEndpoint } from './ordered-scene.ts';
@@ -232,22 +231,4 @@ describe('the headers of one message', () => {
     expect(JSON.stringify([rows, attempts, history, worker.stdout, worker.stderr])).not.toContain('SECRET');
     expect(attempts).toHaveLength(2);
   });
-});
-
-it('publish says order, type, attempts and time', async () => {
-  const endpoint = await startEndpoint();
-  await register(scene, 'orders', endpoint.url, { event_types: ['order.paid'] });
-  await scene.startWorker(SETTINGS);
-  const flags = ['--subject', 'webhooks.orders', '--data', '{"n":1}', '--event-type', 'order.paid'];
-  const more = [
-    '--ordering-key',
-    'customer 17',
-    '--max-attempts',
-    '2',
-    '--deliver-at',
-    '2020-01-01T00:00:00Z',
-  ];
-  const done = await outcomeOf(['publish', ...flags, ...more], scene.env);
-  expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('WEBHOOKS_ORDERED') });
-  await until(() => endpoint.requests.length === 1);
 });
