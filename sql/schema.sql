@@ -1,5 +1,25 @@
 -- What sql/migrations make, for reading. Generated: npx vitest run test/postgres/schema.test.ts -u
 
+-- Keys for the HTTP API. Written by operators with the command keys; api writes last_used_at; nothing deletes rows. Where a row is deleted, its key is unknown at once.
+CREATE TABLE rule_nats_api_keys (
+  key_id text NOT NULL,
+  key_name text NOT NULL,
+  key_hash bytea NOT NULL,
+  scopes text[] NOT NULL,
+  expires_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  last_used_at timestamp with time zone,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  created_by text NOT NULL DEFAULT SESSION_USER,
+  CONSTRAINT rule_nats_api_keys_pkey PRIMARY KEY (key_id),
+  CONSTRAINT key_hash_is_sha256 CHECK ((length(key_hash) = 32)),
+  CONSTRAINT key_id_is_8_characters CHECK ((key_id ~ '^[0-9A-Za-z]{8}$'::text)),
+  CONSTRAINT key_name_is_not_empty CHECK ((key_name <> ''::text)),
+  CONSTRAINT scopes_are_not_null CHECK ((array_position(scopes, NULL::text) IS NULL))
+);
+CREATE TRIGGER rule_nats_access_notify AFTER INSERT OR DELETE OR TRUNCATE ON public.rule_nats_api_keys FOR EACH STATEMENT EXECUTE FUNCTION rule_nats_access_notify();
+CREATE TRIGGER rule_nats_access_notify_update AFTER UPDATE ON public.rule_nats_api_keys FOR EACH ROW EXECUTE FUNCTION rule_nats_access_notify();
+
 -- How the Rule Engine extension reaches NATS. Written and deleted by the operator; the worker only lets rule_nats_streams refer to it: it connects to NATS_URL.
 CREATE TABLE rule_nats_config (
   config_id integer NOT NULL DEFAULT nextval('rule_nats_config_config_id_seq'::regclass),
@@ -442,6 +462,9 @@ CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR
 
 -- The endpoint_key of a URL: <host>-<8 hex digits of its origin's SHA-256>. Path and query do not matter.
 -- FUNCTION nats_endpoint_key(text)
+
+-- Tells api which table has changed, except for columns that it does not read: NOTIFY nats_webhook_worker_access.
+-- FUNCTION rule_nats_access_notify()
 
 -- Makes the partition of a day (UTC). Called by workers, who need not own the table.
 -- FUNCTION rule_nats_delivery_attempts_add_day(date)

@@ -11,6 +11,7 @@ process.exit(
       receive: () => import('./commands/receive.ts'),
       stats: () => import('./commands/stats.ts'),
       sql: () => import('./commands/sql.ts'),
+      keys: () => import('./commands/keys.ts'),
       migrate: () => import('./commands/migrate.ts'),
     },
     {

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { type CleanedEnv, customCleanEnv } from 'envalid';
 import { errorMessage, UserError } from '../runtime/failure.ts';
+import { access } from './access.ts';
 import { attempts } from './attempts.ts';
 import { capacity } from './capacity.ts';
 import { connections } from './connections.ts';
@@ -20,6 +21,7 @@ export const specifications = {
   ...capacity,
   ...ordering,
   ...registry,
+  ...access,
   ...operation,
 };
 

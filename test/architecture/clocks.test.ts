@@ -8,6 +8,7 @@ const SOURCE = new URL('../../src/', import.meta.url);
  * measures how long something takes uses a clock that never jumps: `Clock`, or `performance.now()`.
  */
 const TIME_OF_DAY = {
+  'commands/keys.ts': 'the expiry of a key, and the time that it shows',
   'commands/publish.ts': 'whether the times in headers of the user are past',
   'commands/stats.ts': 'the time that it shows',
   'commands/up/first-delivery.ts': 'an id',
