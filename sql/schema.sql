@@ -178,6 +178,48 @@ CREATE INDEX nats_publish_history_dead_letter ON public.rule_nats_publish_histor
 CREATE INDEX nats_publish_history_dead_letter_expiry ON public.rule_nats_publish_history USING btree (expires_at) WHERE (triggered_by = 'nats-webhook-worker'::text);
 CREATE INDEX nats_publish_history_failed_at ON public.rule_nats_publish_history USING btree (published_at DESC) WHERE (NOT success);
 
+-- Secrets that sign the requests to a source: a request with any of them is accepted. Written and deleted by operators.
+CREATE TABLE rule_nats_source_secrets (
+  secret_id bigint NOT NULL,
+  source_name text NOT NULL,
+  secret_value text NOT NULL,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT secret_value_is_new UNIQUE (source_name, secret_value),
+  CONSTRAINT rule_nats_source_secrets_pkey PRIMARY KEY (secret_id),
+  CONSTRAINT rule_nats_source_secrets_source_name_fkey FOREIGN KEY (source_name) REFERENCES rule_nats_sources(source_name) ON UPDATE CASCADE ON DELETE CASCADE,
+  CONSTRAINT secret_value_is_not_empty CHECK ((secret_value <> ''::text))
+);
+CREATE TRIGGER rule_nats_access_notify AFTER INSERT OR DELETE OR TRUNCATE ON public.rule_nats_source_secrets FOR EACH STATEMENT EXECUTE FUNCTION rule_nats_access_notify();
+CREATE TRIGGER rule_nats_access_notify_update AFTER UPDATE ON public.rule_nats_source_secrets FOR EACH ROW EXECUTE FUNCTION rule_nats_access_notify();
+
+-- Named producers: what POST /webhooks/<source_name> checks. Written and deleted by operators, with the command sources or in SQL; api follows it within a second.
+CREATE TABLE rule_nats_sources (
+  source_name text NOT NULL,
+  description text,
+  signature text NOT NULL DEFAULT 'none'::text,
+  signature_header text,
+  signature_prefix text,
+  tolerance_ms integer NOT NULL DEFAULT 300000,
+  key_required boolean NOT NULL DEFAULT false,
+  schema jsonb,
+  idempotency_key text,
+  event_type text,
+  event_id text,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT rule_nats_sources_pkey PRIMARY KEY (source_name),
+  CONSTRAINT event_id_is_a_declaration CHECK ((event_id ~ '^(body|header):.'::text)),
+  CONSTRAINT event_type_is_a_declaration CHECK ((event_type ~ '^(body|header):.'::text)),
+  CONSTRAINT idempotency_key_is_a_declaration CHECK ((idempotency_key ~ '^(body|header):.'::text)),
+  CONSTRAINT schema_is_an_object_or_a_boolean CHECK ((jsonb_typeof(schema) = ANY (ARRAY['object'::text, 'boolean'::text]))),
+  CONSTRAINT signature_is_a_scheme CHECK ((signature = ANY (ARRAY['none'::text, 'hmac'::text, 'github'::text, 'standard-webhooks'::text, 'stripe'::text]))),
+  CONSTRAINT source_name_is_one_token CHECK ((source_name ~ '^[A-Za-z0-9_-]{1,200}$'::text)),
+  CONSTRAINT tolerance_ms_is_up_to_a_day CHECK (((tolerance_ms >= 1000) AND (tolerance_ms <= 86400000)))
+);
+CREATE TRIGGER rule_nats_access_notify AFTER INSERT OR DELETE OR TRUNCATE ON public.rule_nats_sources FOR EACH STATEMENT EXECUTE FUNCTION rule_nats_access_notify();
+CREATE TRIGGER rule_nats_access_notify_update AFTER UPDATE ON public.rule_nats_sources FOR EACH ROW EXECUTE FUNCTION rule_nats_access_notify();
+CREATE TRIGGER rule_nats_sources_touch BEFORE UPDATE ON public.rule_nats_sources FOR EACH ROW EXECUTE FUNCTION rule_nats_sources_touch();
+
 -- The JetStream streams as they are to be made. Written and deleted by the operator (one row for WEBHOOKS by our migration); read by the worker when it makes a stream that is missing.
 CREATE TABLE rule_nats_streams (
   stream_id integer NOT NULL DEFAULT nextval('rule_nats_streams_stream_id_seq'::regclass),
@@ -477,6 +519,9 @@ CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR
 
 -- Keeps updated_at of rule_nats_endpoints true.
 -- FUNCTION rule_nats_endpoints_touch()
+
+-- Keeps updated_at of rule_nats_sources true.
+-- FUNCTION rule_nats_sources_touch()
 
 -- Empties what workers wrote of a webhook's failures when it is enabled again or has another URL.
 -- FUNCTION rule_nats_webhook_cured()

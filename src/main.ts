@@ -12,6 +12,7 @@ process.exit(
       stats: () => import('./commands/stats.ts'),
       sql: () => import('./commands/sql.ts'),
       keys: () => import('./commands/keys.ts'),
+      sources: () => import('./commands/sources.ts'),
       migrate: () => import('./commands/migrate.ts'),
     },
     {

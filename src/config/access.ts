@@ -1,7 +1,7 @@
 import type { StoredKey } from '../core/access/api-key.ts';
 import { parseConfiguredKey } from '../core/access/configured-key.ts';
 import { hostOf } from '../core/access/host.ts';
-import { listOf } from './validators.ts';
+import { listOf, oneLine } from './validators.ts';
 
 /** Who may use the HTTP API. */
 export const access = {
@@ -20,6 +20,13 @@ export const access = {
    * @default none. Env ALLOWED_HOSTS.
    */
   ALLOWED_HOSTS: listOf(allowedHost)({ default: [], desc: 'host names by which callers reach the API' }),
+
+  /**
+   * A folder with sources as files, `<name>.json`: the columns of `rule_nats_sources` as fields, and `secrets`, a list with the
+   * newest first. A file wins over a row of the same name. The API follows changes of the files within a second.
+   * @default none. Env SOURCES_DIR.
+   */
+  SOURCES_DIR: oneLine({ default: undefined, desc: 'folder with sources as files' }),
 };
 
 /** The messages never repeat the text, because it may be a key. */

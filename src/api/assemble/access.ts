@@ -1,20 +1,23 @@
 import type pg from 'pg';
 import type { Settings } from '../../config/settings.ts';
 import { ApiKeys } from '../../ingest/api-keys.ts';
+import { sourceFiles } from '../../ingest/source-files.ts';
+import { Sources } from '../../ingest/sources.ts';
 import { followNotifications } from '../../postgres/connection/notifications.ts';
 import { noteKeysUsed, readApiKeys } from '../../postgres/tables/api-keys-table.ts';
+import { readSources } from '../../postgres/tables/sources-table.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { Listeners } from '../../runtime/listeners.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Service } from '../../runtime/service.ts';
 
 export type AccessParts = {
-  readonly settings: Pick<Settings, 'API_KEYS' | 'DATABASE_URL'>;
+  readonly settings: Pick<Settings, 'API_KEYS' | 'DATABASE_URL' | 'SOURCES_DIR'>;
   readonly pool: pg.Pool;
   readonly log: Logger;
 };
 
-/** The triggers of sql/migrations/0029_api_keys_create.sql notify this channel; the payload names the table. */
+/** The triggers of sql/migrations/0029 and 0030 notify this channel; the payload names the table. */
 const CHANNEL = 'nats_webhook_worker_access';
 const UNHEARD =
   'PostgreSQL notifies the API of no changed keys and sources now. The API compares them twice a second, and listens again by itself.';
@@ -32,12 +35,21 @@ export function assembleAccess({ settings, pool, log }: AccessParts) {
     clock: systemClock,
     log,
   });
-  return { keys, services: [notifications, keys] satisfies Service[] };
+  const sources = new Sources({
+    rows: {
+      read: (known) => readSources(pool, known),
+      listen: (changed) => notifications.on(changed),
+    },
+    files: settings.SOURCES_DIR === undefined ? null : sourceFiles(settings.SOURCES_DIR),
+    clock: systemClock,
+    log,
+  });
+  return { keys, sources, services: [notifications, keys, sources] satisfies Service[] };
 }
 
 /** One connection that listens for all tables of this kind. */
 class AccessNotifications implements Service {
-  readonly name = 'notifications of changed keys';
+  readonly name = 'notifications of changed keys and sources';
   readonly #url: string;
   readonly #log: Logger;
   readonly #changed = new Listeners();

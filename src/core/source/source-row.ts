@@ -1,3 +1,4 @@
+import { RequestHeader } from '../request/header-names.ts';
 import { parseLocator } from './locator.ts';
 import { schemaProblem } from './schema-bounds.ts';
 import { type SignatureScheme, signingKeyOf } from './signature.ts';
@@ -38,8 +39,8 @@ const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
 const HEADERS: Readonly<Record<Scheme, string>> = {
   none: '',
   hmac: 'X-Webhook-Signature',
-  github: 'X-Hub-Signature-256',
-  'standard-webhooks': 'webhook-signature',
+  github: RequestHeader.hubSignature,
+  'standard-webhooks': RequestHeader.signature,
   stripe: 'Stripe-Signature',
 };
 
