@@ -5,7 +5,10 @@ import { describe, expect, inject, it } from 'vitest';
 import { freePort } from '../../src/embedded/process/ports.ts';
 import { listenForChanges } from '../../src/postgres/connection/listen.ts';
 import { storeFlush } from '../../src/postgres/store-flush.ts';
+import { listApiKeys, noteKeysUsed, readApiKeys } from '../../src/postgres/tables/api-keys-table.ts';
 import { readEndpointLimits } from '../../src/postgres/tables/endpoints-table.ts';
+import { readSources } from '../../src/postgres/tables/sources-table.ts';
+import { readStreamRow } from '../../src/postgres/tables/streams-table.ts';
 import { disableWebhook, noteFailing } from '../../src/postgres/tables/webhooks-table.ts';
 import { outcomeOf } from '../commands/programs.ts';
 import { readWebhooks } from '../postgres/read-webhooks.ts';
@@ -34,17 +37,20 @@ async function onServer<T>(url: string, work: (client: pg.Client) => Promise<T>)
   }
 }
 
+type Role = 'webhook_owner' | 'webhook_worker' | 'webhook_api' | 'webhook_operator';
+
 /** Creates a database with the roles of the manual. The roles get unique names, because they belong to the whole server. */
 async function openRoles() {
   const suffix = randomUUID().replaceAll('-', '');
-  const named = (sql: string) => sql.replace(/webhook_(owner|worker)/g, `webhook_$1_${suffix}`);
+  const named = (sql: string) =>
+    sql.replace(/webhook_(owner|worker|api|operator)\b/g, `webhook_$1_${suffix}`);
   cleanUpAfter(() =>
     onServer(inject('postgresUrl'), (client) =>
-      client.query(named('DROP ROLE IF EXISTS webhook_owner, webhook_worker')),
+      client.query(named('DROP ROLE IF EXISTS webhook_owner, webhook_worker, webhook_api, webhook_operator')),
     ),
   );
   const { url } = await createTestDatabase();
-  const urlAs = (role: 'webhook_owner' | 'webhook_worker') => {
+  const urlAs = (role: Role) => {
     const login = new URL(url);
     login.username = named(role);
     login.password = 'change-me';
@@ -60,7 +66,9 @@ async function openMigrated() {
   const roles = await openRoles();
   const migrated = await outcomeOf(['migrate'], { DATABASE_URL: roles.urlAs('webhook_owner') });
   expect(migrated).toMatchObject({ code: 0 });
-  await roles.run(manualBlock('CREATE ROLE webhook_worker'));
+  for (const role of ['webhook_worker', 'webhook_api', 'webhook_operator']) {
+    await roles.run(manualBlock(`CREATE ROLE ${role}`));
+  }
   const scene = await openScene({ databaseUrl: roles.url });
   return { ...roles, scene, env: { DATABASE_URL: roles.urlAs('webhook_worker'), CONSUMER_NAME: 'one' } };
 }
@@ -168,6 +176,68 @@ describe('the grants in the manual', () => {
     await run(`UPDATE rule_webhooks SET enabled = true`);
     await until(() => changes === 2);
     stop();
+  });
+
+  it('are enough for operators to make and revoke API keys, and to make and remove sources and endpoints', async () => {
+    const { urlAs } = await openMigrated();
+    const env = { DATABASE_URL: urlAs('webhook_operator') };
+    const made = await outcomeOf(['keys', 'create', 'shop'], env);
+    expect(made).toMatchObject({ code: 0 });
+    expect(await outcomeOf(['keys', 'revoke', 'shop'], env)).toMatchObject({ code: 0 });
+    expect((await outcomeOf(['keys', 'list'], env)).stdout).toMatch(/shop .* revoked/);
+    const set = ['sources', 'set', 'payments', '--template', 'payments', '--secret', 's'];
+    expect(await outcomeOf(set, env)).toMatchObject({ code: 0 });
+    expect((await outcomeOf(['sources', 'list'], env)).stdout).toContain('payments');
+    expect(await outcomeOf(['sources', 'remove', 'payments'], env)).toMatchObject({ code: 0 });
+    await onServer(env.DATABASE_URL, (client) =>
+      client.query(`INSERT INTO rule_webhooks (webhook_name, url) VALUES ('slack', 'https://slack.test');
+        INSERT INTO rule_webhook_secrets (webhook_id, secret_name, secret_value) VALUES (1, 'signing_secret', 'whsec_a');
+        UPDATE rule_webhooks SET paused = true; DELETE FROM rule_webhooks;
+        INSERT INTO rule_nats_endpoints (endpoint_key, paused) VALUES ('a', true);
+        SELECT * FROM nats_deliveries; SELECT * FROM nats_endpoint_health; SELECT * FROM nats_recent_failures`),
+    );
+  });
+
+  it('are enough for the API to follow keys and sources, and to store when a key was used', async () => {
+    const { urlAs } = await openMigrated();
+    const operator = { DATABASE_URL: urlAs('webhook_operator') };
+    const key = (await outcomeOf(['keys', 'create', 'shop'], operator)).stdout;
+    await outcomeOf(['sources', 'set', 'github', '--signature', 'github', '--secret', 's'], operator);
+    const pool = new pg.Pool({ connectionString: urlAs('webhook_api'), max: 2 });
+    expect((await readApiKeys(pool, null)).rows).toMatchObject([{ id: key.slice(4, 12) }]);
+    expect((await readSources(pool, null)).rows).toMatchObject([{ name: 'github', secrets: ['s'] }]);
+    await noteKeysUsed(pool, new Map([[key.slice(4, 12), Date.UTC(2026, 0, 1)]]));
+    expect(await listApiKeys(pool)).toMatchObject([{ lastUsedAt: new Date(Date.UTC(2026, 0, 1)) }]);
+    expect(await readWebhooks(pool)).toEqual([]);
+    await readEndpointLimits(pool, { streamName: 'WEBHOOKS', queueGroup: 'g' });
+    await readStreamRow(pool, 'WEBHOOKS');
+    await pool.end();
+  });
+
+  it('let the API neither make keys, nor widen or revive them, nor change sources', async () => {
+    const { urlAs } = await openMigrated();
+    for (const sql of [
+      `INSERT INTO rule_nats_api_keys VALUES ('aaaaaaaa', 'n', sha256('a'), '{publish}')`,
+      `UPDATE rule_nats_api_keys SET scopes = '{administer}'`,
+      'UPDATE rule_nats_api_keys SET revoked_at = NULL',
+      `UPDATE rule_nats_api_keys SET key_hash = sha256('b')`,
+      'DELETE FROM rule_nats_api_keys',
+      `UPDATE rule_nats_sources SET signature = 'none'`,
+      'DELETE FROM rule_nats_source_secrets',
+      'UPDATE rule_webhooks SET enabled = true',
+    ]) {
+      const denied = onServer(urlAs('webhook_api'), (client) => client.query(sql));
+      await expect(denied, sql).rejects.toMatchObject({ code: '42501' });
+    }
+    for (const sql of [
+      'SELECT FROM rule_nats_api_keys',
+      'SELECT FROM rule_nats_source_secrets',
+      `UPDATE rule_nats_api_keys SET key_hash = sha256('b')`,
+    ]) {
+      const role = sql.startsWith('SELECT') ? 'webhook_worker' : 'webhook_operator';
+      const denied = onServer(urlAs(role), (client) => client.query(sql));
+      await expect(denied, sql).rejects.toMatchObject({ code: '42501' });
+    }
   });
 
   it('allow neither changes of tables nor reading the login of the extension', async () => {
