@@ -17,7 +17,7 @@ export type AccessParts = {
   readonly log: Logger;
 };
 
-/** The triggers of sql/migrations/0029 and 0030 notify this channel; the payload names the table. */
+/** The triggers of sql/migrations/0030 and 0031 notify this channel; the payload names the table. */
 const CHANNEL = 'nats_webhook_worker_access';
 const UNHEARD =
   'PostgreSQL notifies the API of no changed keys and sources now. The API compares them twice a second, and listens again by itself.';
