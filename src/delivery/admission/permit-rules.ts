@@ -116,6 +116,11 @@ export class PermitRules {
     return limiter.limits.concurrency === 1;
   }
 
+  /** True if it is the turn of a retry, although first attempts wait: they would leave no place to retries. */
+  areRetriesNext(endpoint: TrackedEndpoint, now: number): boolean {
+    return this.isNarrow(endpoint) && endpoint.retryTurns.isDue(now);
+  }
+
   /** True if a retry must wait, because first attempts wait and it is not the turn of retries. */
   #mustYield(endpoint: TrackedEndpoint, now: number): boolean {
     return this.isNarrow(endpoint) && hasWaitingFirsts(endpoint) && !endpoint.retryTurns.isDue(now);

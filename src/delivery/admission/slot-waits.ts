@@ -41,7 +41,8 @@ export class SlotWaits {
   /** Admits waiting messages, as many as the endpoint has capacity for. */
   admit(endpoint: TrackedEndpoint, now: number): void {
     const { rules, grant } = this.#options;
-    for (const waiters of [endpoint.waiters, endpoint.waitingRetries]) {
+    const { waiters: firsts, waitingRetries: retries } = endpoint;
+    for (const waiters of rules.areRetriesNext(endpoint, now) ? [retries, firsts] : [firsts, retries]) {
       while (waiters.length > 0) {
         const { kind, target } = waiters[0]!;
         const hasPermit = rules.availablePermits(endpoint, kind, now) > 0;

@@ -411,3 +411,29 @@ describe('many new endpoints that hang', () => {
     expect(permitFor('known').kind).toBe('permit');
   });
 });
+
+describe('an endpoint with a cap of 1', () => {
+  it('starts a retry in its turn, although first attempts wait all the time', async () => {
+    admission.applyLimits(() => ({ ...NO_LIMITS, concurrency: 1 }));
+    const started: string[] = [];
+    const waiting = new Set<string>();
+    const send = (name: string, message: typeof FRESH) => {
+      waiting.add(name);
+      const run = (answer: Permit | Rejected) => {
+        waiting.delete(name);
+        if (answer.kind !== 'permit') return;
+        started.push(name);
+        clock.after(50, () => answer.release(SUCCESS));
+      };
+      void Promise.resolve(admit('a', message)).then(run);
+    };
+    for (let passed = 0; passed < 10_000; passed += 10) {
+      if (!waiting.has('first')) send('first', FRESH);
+      if (!waiting.has('retry')) send('retry', RETRY);
+      await clock.advanceAsync(10);
+    }
+    const share = started.filter((name) => name === 'retry').length / started.length;
+    expect(share).toBeGreaterThan(0.15);
+    expect(share).toBeLessThanOrEqual(0.25);
+  });
+});
