@@ -8,8 +8,17 @@ const ASKED_MS = 250;
  * Above it, a place would stay free for long, because the parked messages of an endpoint may not be due.
  */
 const KEPT_MS = 300;
-/** After a turn without an attempt, an endpoint waits for this long before it has a turn again, in milliseconds. */
+/**
+ * After a turn without an attempt, a queue of the endpoint gets no turn for this long, in milliseconds, and for as long again for each other
+ * endpoint that gets none. So turns without attempts take about a tenth of the time, however many endpoints do not use theirs.
+ */
 const REST_MS = 3000;
+
+/**
+ * Who waits for a place: `message`: a message that is here, and starts when it has the place. `queue`: a parked queue, whose messages may
+ * not be due. `none`: nobody.
+ */
+export type Wish = 'message' | 'queue' | 'none';
 
 type Turn = {
   askedAt: number;
@@ -25,18 +34,18 @@ type Turn = {
 export class CapTurns {
   /** By endpoint. The first one has waited longest. */
   readonly #turns = new Map<unknown, Turn>();
-  /** Until when endpoints have no turn, because they did not use the last one. */
+  /** Until when the queues of endpoints get no turn, because the last one was not used. */
   readonly #resting = new Map<unknown, number>();
 
   /**
    * How many of the free places the endpoint may use.
    *
-   * @param isWanted A message of the endpoint waits for a place: without a place, it gets in line.
+   * @param wish Who waits for a place: without a place, the endpoint gets in line.
    */
-  placesFor(endpoint: unknown, free: number, isWanted: boolean, now: number): number {
+  placesFor(endpoint: unknown, free: number, wish: Wish, now: number): number {
     if (free > 0 && this.#turns.size === 0) return free;
     const left = Math.max(0, free - this.#aheadOf(endpoint, now));
-    if (isWanted) this.#ask(endpoint, left > 0, now);
+    if (wish !== 'none') this.#ask(endpoint, left > 0, wish, now);
     return left;
   }
 
@@ -46,12 +55,12 @@ export class CapTurns {
     if (this.#resting.size > 0) this.#resting.delete(endpoint);
   }
 
-  #ask(endpoint: unknown, hasPlace: boolean, now: number): void {
+  #ask(endpoint: unknown, hasPlace: boolean, wish: Wish, now: number): void {
     const turn = this.#turns.get(endpoint);
     if (turn !== undefined) {
       turn.askedAt = now;
       if (hasPlace) turn.placeSince ??= now;
-    } else if (!hasPlace && now >= (this.#resting.get(endpoint) ?? now))
+    } else if (!hasPlace && (wish === 'message' || now >= (this.#resting.get(endpoint) ?? now)))
       this.#turns.set(endpoint, { askedAt: now, placeSince: null });
   }
 
@@ -71,6 +80,6 @@ export class CapTurns {
 
   #rest(endpoint: unknown, now: number): void {
     for (const [other, until] of this.#resting) if (until <= now) this.#resting.delete(other);
-    this.#resting.set(endpoint, now + REST_MS);
+    this.#resting.set(endpoint, now + REST_MS * (1 + this.#resting.size));
   }
 }

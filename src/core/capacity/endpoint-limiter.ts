@@ -1,4 +1,5 @@
 import { type AttemptInFlight, AttemptsInFlight } from './attempts-in-flight.ts';
+import type { Wish } from './cap-turns.ts';
 import { ConcurrencyWindow } from './concurrency-window.ts';
 import { EndpointBreaker } from './endpoint-breaker.ts';
 import type { EndpointLimits } from './endpoint-limits.ts';
@@ -92,14 +93,10 @@ export class EndpointLimiter {
     this.#limits.apply(limits);
   }
 
-  /**
-   * How many more attempts of this kind may start now.
-   *
-   * @param isWanted A message waits for the permit. So it has its turn, if the endpoint shares a cap or a rate.
-   */
-  availablePermits(now: number, share: SlotShare, kind: AttemptKind, isWanted = true): number {
+  /** How many more attempts of this kind may start now. @param wish Who waits for the permit. */
+  availablePermits(now: number, share: SlotShare, kind: AttemptKind, wish: Wish = 'message'): number {
     const permits = this.limits.paused === null ? this.#permitsWithoutLimits(now, share, kind) : 0;
-    return permits <= 0 ? 0 : Math.max(0, Math.min(permits, this.#allowed(isWanted, now)));
+    return permits <= 0 ? 0 : Math.max(0, Math.min(permits, this.#allowed(wish, now)));
   }
 
   /**
@@ -111,7 +108,7 @@ export class EndpointLimiter {
     if (this.limits.paused !== null || !this.breaker.isClosed() || !this.breaker.hasSucceeded) return false;
     if (at - this.#extraAt < EXTRA_EVERY_MS || extra >= share.hung) return false;
     if (hung === 0 && this.breaker.counts(now).failures === 0) return false;
-    return this.#allowed(false, at) > 0;
+    return this.#allowed('none', at) > 0;
   }
 
   /**
@@ -225,9 +222,9 @@ export class EndpointLimiter {
     return Math.min(left, forRetries - retriesInWindow);
   }
 
-  #allowed(isWanted: boolean, now: number): number {
+  #allowed(wish: Wish, now: number): number {
     const usage = { inFlight: this.#attempts.total, isResponsive: this.#isResponsive };
-    return this.#limits.allowed(usage, isWanted, now);
+    return this.#limits.allowed(usage, wish, now);
   }
 
   #mayProbe(now: number, share: SlotShare, kind: AttemptKind): boolean {

@@ -1,4 +1,5 @@
 import { type CapOwner, sharedPlacesLeft } from './cap-share.ts';
+import type { Wish } from './cap-turns.ts';
 import type { EndpointBreaker } from './endpoint-breaker.ts';
 import { type EndpointLimits, NO_LIMITS } from './endpoint-limits.ts';
 import { RateLimiter } from './rate-limiter.ts';
@@ -54,14 +55,14 @@ export class LimitsInForce {
   /**
    * How many more attempts the cap and the rate allow now.
    *
-   * @param isWanted A message of the endpoint waits, and nothing but the cap or the rate holds it back.
+   * @param wish Who waits, and is held back by nothing but the cap or the rate.
    */
-  allowed(usage: Usage, isWanted: boolean, now: number): number {
+  allowed(usage: Usage, wish: Wish, now: number): number {
     const own = this.#allowedAlone(usage, now);
     if (own <= 0) return 0;
     const shared = this.#allowedTogether(now);
     if (shared === NONE) return own;
-    return Math.min(own, this.#breaker.origin!.turns.placesFor(this, shared, isWanted, now));
+    return Math.min(own, this.#breaker.origin!.turns.placesFor(this, shared, wish, now));
   }
 
   /** An attempt starts. */

@@ -1,3 +1,4 @@
+import type { Wish } from '../../core/capacity/cap-turns.ts';
 import type { AttemptKind } from '../../core/capacity/endpoint-limiter.ts';
 import { isHostFailure, type LimiterSignal, signalOf } from '../../core/capacity/limiter-signal.ts';
 import type { EndpointStateRow } from '../../core/records/endpoint-state.ts';
@@ -123,10 +124,10 @@ export class Admission implements PermitOwner {
     return limiter.limits.paused !== null || !limiter.breaker.isClosed();
   }
 
-  /** How many messages of one of the endpoint's own queues may be sent now. @param isWanted The queue holds messages. */
-  capacityFor(endpoint: TrackedEndpoint, kind: AttemptKind = 'parked', isWanted = true): number {
+  /** How many messages of one of the endpoint's own queues may be sent now. @param wish Who waits for the permits. */
+  capacityFor(endpoint: TrackedEndpoint, kind: AttemptKind = 'parked', wish: Wish = 'message'): number {
     if (this.#closed) return 0;
-    const permits = this.#rules.availablePermits(endpoint, kind, this.#options.clock.now(), isWanted);
+    const permits = this.#rules.availablePermits(endpoint, kind, this.#options.clock.now(), wish);
     return Math.max(0, permits - waitersOf(endpoint, kind).length);
   }
 

@@ -1,3 +1,4 @@
+import type { Wish } from '../../core/capacity/cap-turns.ts';
 import type { AttemptKind } from '../../core/capacity/endpoint-limiter.ts';
 import type { AdmissionOptions } from './options.ts';
 import { outstandingOf } from './parked-queue.ts';
@@ -41,10 +42,15 @@ export class PermitRules {
     this.#slots = slots;
   }
 
-  /** How many more attempts of this kind may start now. @param isWanted A message waits for the permit. */
-  availablePermits(endpoint: TrackedEndpoint, kind: AttemptKind, now: number, isWanted = true): number {
+  /** How many more attempts of this kind may start now. @param wish Who waits for the permit. */
+  availablePermits(
+    endpoint: TrackedEndpoint,
+    kind: AttemptKind,
+    now: number,
+    wish: Wish = 'message',
+  ): number {
     if (kind === 'retry' && this.#mustYield(endpoint, now)) return 0;
-    return endpoint.limiter.availablePermits(now, this.#slots.shareFor(endpoint, now), kind, isWanted);
+    return endpoint.limiter.availablePermits(now, this.#slots.shareFor(endpoint, now), kind, wish);
   }
 
   /** True if it is the message's turn, and the endpoint has capacity besides the messages that were asked for. */

@@ -17,7 +17,11 @@ export function capacityOf(
 ): number {
   const { endpoint, isTried } = queue;
   const holdsMessages = (queue.messages ?? 0) > 0;
-  const capacity = admission.capacityFor(endpoint, isTried ? 'retry' : 'parked', holdsMessages);
+  const capacity = admission.capacityFor(
+    endpoint,
+    isTried ? 'retry' : 'parked',
+    holdsMessages ? 'queue' : 'none',
+  );
   const { origin } = endpoint;
   if (capacity > 0 && origin !== null && !origin.isClosed() && holdsMessages)
     if (!origin.mayProbeFromQueue(endpoint, endpoint.limiter.breaker.mayTestEarly(), now)) return 0;

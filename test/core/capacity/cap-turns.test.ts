@@ -8,7 +8,7 @@ beforeEach(() => {
 
 /** How many places each of the endpoints may use, if they ask in this order. */
 const ask = (free: number, now: number, ...endpoints: string[]) =>
-  endpoints.map((endpoint) => turns.placesFor(endpoint, free, true, now));
+  endpoints.map((endpoint) => turns.placesFor(endpoint, free, 'queue', now));
 
 describe('turns at a shared cap', () => {
   it('are nobody’s while nobody waits', () => {
@@ -35,7 +35,7 @@ describe('turns at a shared cap', () => {
     for (let now = 0; started.length < 2 * (count + 1); now += 10) {
       // The place is in use, and then free for a moment. The origin asks first.
       ask(0, now, 'origin', ...urls);
-      const next = ['origin', ...urls].find((each) => turns.placesFor(each, 1, true, now) > 0)!;
+      const next = ['origin', ...urls].find((each) => turns.placesFor(each, 1, 'queue', now) > 0)!;
       turns.onStarted(next);
       started.push(next);
     }
@@ -63,8 +63,30 @@ describe('turns at a shared cap', () => {
     expect(ask(1, 3450, 'origin')).toEqual([0]);
   });
 
+  it('are for a message that is here, although the queue of its endpoint did not use the last turn', () => {
+    ask(0, 0, 'url');
+    for (let now = 50; now <= 400; now += 50) ask(1, now, 'url', 'origin');
+    turns.onStarted('origin');
+    expect(turns.placesFor('url', 0, 'message', 450)).toBe(0);
+    expect(ask(1, 500, 'origin', 'url')).toEqual([0, 1]);
+  });
+
+  it.each([1, 3, 12, 64])('leave most of the time, although %d endpoints never use their turns', (count) => {
+    const idle = Array.from({ length: count }, (_, number) => `url${number}`);
+    let started = 0;
+    for (let now = 0; now < 600_000; now += 50) {
+      // The attempt of the origin ends, and the next one may start. Only then is the place in use again.
+      ask(1, now, ...idle);
+      if (turns.placesFor('origin', 1, 'queue', now) === 0) continue;
+      turns.onStarted('origin');
+      started++;
+      ask(0, now + 1, ...idle, 'origin');
+    }
+    expect(started).toBeGreaterThan((0.83 * 600_000) / 50);
+  });
+
   it('are not for endpoints without a message that waits', () => {
-    expect(turns.placesFor('url', 0, false, 0)).toBe(0);
+    expect(turns.placesFor('url', 0, 'none', 0)).toBe(0);
     expect(ask(1, 10, 'origin')).toEqual([1]);
   });
 });

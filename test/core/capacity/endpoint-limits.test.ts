@@ -89,9 +89,9 @@ describe('a URL that is split off has the cap and rate', () => {
     expect(limitsOf(rules, URL_KEY, HERE, true)).toMatchObject({ hasOwnCap: true, hasOwnRate: true });
     const limits = new LimitsInForce({ origin: busyOrigin(), capOwner: 'split', isClosed: () => true });
     limits.apply(limitsOf(rules, URL_KEY, HERE, true));
-    expect(limits.allowed({ inFlight: 0, isResponsive: true }, true, 0)).toBe(1);
+    expect(limits.allowed({ inFlight: 0, isResponsive: true }, 'queue', 0)).toBe(1);
     limits.apply(limitsOf({ [HERE]: { maxConcurrency: 4 } }, URL_KEY, HERE, true));
-    expect(limits.allowed({ inFlight: 0, isResponsive: true }, true, 0)).toBe(0);
+    expect(limits.allowed({ inFlight: 0, isResponsive: true }, 'queue', 0)).toBe(0);
   });
 });
 

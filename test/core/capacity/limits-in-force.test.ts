@@ -53,7 +53,7 @@ describe('the attempts that a cap allows', () => {
     ],
   ] as const)('%s', (_, capOwner, concurrency, ofOrigin, ofSplits, inFlight, isResponsive, isClosed, allowed) => {
     const limits = limitsAt(originWith(ofOrigin, ofSplits), capOwner, { concurrency }, isClosed);
-    expect(limits.allowed({ inFlight, isResponsive }, true, 0)).toBe(allowed);
+    expect(limits.allowed({ inFlight, isResponsive }, 'queue', 0)).toBe(allowed);
   });
 
   it('count an attempt for its URL once the URL is split off', () => {
@@ -83,7 +83,7 @@ it.each([
       ['busy', busy, 5],
       ['split', split, 50],
     ] as const) {
-      while (now % everyMs === 0 && inForce.allowed(WELL, true, now) > 0) {
+      while (now % everyMs === 0 && inForce.allowed(WELL, 'queue', now) > 0) {
         inForce.take(now);
         const attempt = origin.start(inForce.capOwner);
         started[name]++;
