@@ -52,7 +52,7 @@ export interface PullConsumer {
   onSlotFreed(): void;
   /** Ends the pull requests. Resolves when the sink has every message that the server had sent, and all inboxes are closed. */
   stop(): Promise<void>;
-  /** Messages that are requested and have not arrived. */
+  /** Messages that are requested and have not arrived, or wait for their bodies. */
   credits(): number;
   /** Requested messages that may arrive at any moment. 0 if no message has arrived for 100 ms. */
   expectedSoon(): number;
@@ -103,8 +103,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
 
   const pass = (message: Msg) => sink.onMessage(toMessage(message, options.streamCreatedAt()));
   const bodies = new MissingBodies(client, options.stream, pass);
-  const credits = () => pulls?.credits ?? 0;
-  const capacity = () => sink.capacity() - bodies.pending;
+  const credits = () => (pulls?.credits ?? 0) + bodies.pending;
 
   function ask(): void {
     if (pulls === undefined || stopped || !client.isConnected()) return;
@@ -117,10 +116,10 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
     }
     if (verified === 'no') void verifyConsumer();
     if (verified !== 'yes') return;
-    const free = capacity();
+    const free = sink.capacity();
     if (wantsMore(free)) {
       const expiresMs = Math.min(EXPIRES_MS, options.limits().expiresMs ?? EXPIRES_MS);
-      pulls.request(free - pulls.credits, maxBatch(), expiresMs);
+      pulls.request(free - credits(), maxBatch(), expiresMs);
     }
     if (pulls.nextEnd !== null) wakeWithin(pulls.nextEnd - now);
   }
@@ -143,7 +142,7 @@ export function createPullConsumer(client: NatsClient, options: PullOptions): Pu
 
   /** Sends a pull request at once if enough slots are free, else after COALESCE_MS. */
   function consider(): void {
-    const free = capacity();
+    const free = sink.capacity();
     if (!wantsMore(free)) return;
     if (free - credits() >= maxBatch() / 8) ask();
     else wakeWithin(COALESCE_MS);

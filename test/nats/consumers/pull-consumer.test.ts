@@ -287,3 +287,25 @@ test('after a rejected pull request, no other is sent before the durable is veri
   await until(() => settled(client));
   expect(worker.seen.length).toBe(5);
 });
+
+test('a message that waits for its body is a credit, so that nothing else takes its slot', async () => {
+  const { config } = await client.manager.consumers.info(STREAM, DURABLE);
+  await client.manager.consumers.update(STREAM, DURABLE, { ...config, headers_only: true } as never);
+  await publish(client, 20);
+  const worker = startWorker(client, { slots: 10 });
+  const { consumer, slots, seen } = worker;
+  let least = Number.POSITIVE_INFINITY;
+  const read = client.connection.request.bind(client.connection);
+  client.connection.request = async (subject, payload, options) => {
+    // All credits of the first pull request have arrived, and no body has.
+    if (subject.includes('STREAM.MSG.GET') && seen.length === 0) {
+      await pause(50);
+      if (seen.length === 0) least = Math.min(least, consumer.credits() + slots.busy());
+    }
+    return read(subject, payload, options);
+  };
+  await until(() => settled(client));
+  expect(least).toBe(10);
+  expect(worker.surplus()).toBe(0);
+  expect(worker.sequences().size).toBe(20);
+});
