@@ -54,6 +54,17 @@ describe('a durable that is changed to deliver headers only', () => {
     expect(endpoint.requests.map(({ body }) => body.length)).toEqual([0, 0, 0]);
   });
 
+  it('does not change a body whose publisher wrote that there is none', async () => {
+    const [scene, endpoint] = [await openScene(), await startEndpoint()];
+    await scene.startWorker();
+    await register(scene, 'full', endpoint.url);
+    await setHeadersOnly(scene, STREAM, DURABLE, true);
+    const headers = { 'Nats-Msg-Size': '0' };
+    await scene.publish(Buffer.from('kept'), { subject: 'webhooks.full', headers });
+    await allSettled(scene);
+    expect(endpoint.requests.map(({ body }) => body.toString())).toEqual(['kept']);
+  });
+
   it('does not change what parked copies hold', async () => {
     const [scene, endpoint] = [await openScene(), await startEndpoint()];
     await scene.startWorker();

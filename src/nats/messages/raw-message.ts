@@ -39,12 +39,16 @@ export function sizeOf(message: Msg): number {
 
 /**
  * True if the message has no body, but its header says that the stored message has one: the consumer delivers only headers. A
- * publisher may have written the same header himself.
+ * publisher may have written the same header himself: the server adds its own behind it.
  */
 export function mayLackBody(message: Msg): boolean {
   const { _rdata, _msg } = message as unknown as Unread;
   if (_msg.hdr <= 0 || _rdata.length > _msg.hdr) return false;
-  return Number(headersOf(message)?.get(Header.storedSize)) > 0;
+  return (
+    headersOf(message)
+      ?.values(Header.storedSize)
+      .some((size) => Number(size) > 0) ?? false
+  );
 }
 
 /** Replaces the headers and the body of a message by the stored ones. @param head Empty: the message has no headers. */
