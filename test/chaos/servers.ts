@@ -2,7 +2,7 @@ import { access, chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { environment } from '../../src/config/settings.ts';
-import { type NatsServer, startNatsServer } from '../../src/embedded/nats/server.ts';
+import { type NatsServer, natsConfig, startNatsServer } from '../../src/embedded/nats/server.ts';
 import { startPostgres } from '../../src/embedded/postgres/server.ts';
 import { startNatsCluster } from '../support/nats-cluster.ts';
 
@@ -42,7 +42,7 @@ export async function startChaosNats(
     url,
     folder: () => dataDir,
     async reload(changed) {
-      await writeFile(join(dataDir, 'nats-server.conf'), changed);
+      await writeFile(join(dataDir, 'nats-server.conf'), natsConfig(dataDir, changed));
       process.kill(named.get('n1')!.pid, 'SIGHUP');
     },
     async restart() {
