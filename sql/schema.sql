@@ -156,6 +156,38 @@ CREATE TABLE rule_nats_group_progress (
   CONSTRAINT ack_floor_is_not_negative CHECK ((ack_floor >= 0))
 );
 
+-- One row, written by the migration, never changed by a program. A copy of the database that publishes to the same NATS needs an id of its own: UPDATE rule_nats_installation SET installation_id = gen_random_uuid().
+CREATE TABLE rule_nats_installation (
+  installation_id uuid NOT NULL DEFAULT gen_random_uuid(),
+  is_only_row boolean NOT NULL DEFAULT true,
+  CONSTRAINT rule_nats_installation_pkey PRIMARY KEY (is_only_row),
+  CONSTRAINT there_is_one_row CHECK (is_only_row)
+);
+
+-- Webhooks to publish. Written by the transactions of users (webhook_enqueue), deleted by the relay when NATS has stored the message. Rows with failed_at stay until webhook_outbox_retry, or until an operator deletes them.
+CREATE TABLE rule_nats_outbox (
+  id bigint NOT NULL,
+  name text NOT NULL,
+  data jsonb NOT NULL,
+  webhook_url text,
+  headers jsonb,
+  message_id text NOT NULL,
+  ordering_key text,
+  bucket smallint,
+  deliver_at timestamp with time zone,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  bytes integer NOT NULL DEFAULT 0,
+  retries integer NOT NULL DEFAULT 0,
+  failed_at timestamp with time zone,
+  error text,
+  CONSTRAINT rule_nats_outbox_pkey PRIMARY KEY (id),
+  CONSTRAINT bucket_is_of_ordering_key CHECK (((bucket IS NULL) = (ordering_key IS NULL)))
+);
+CREATE INDEX rule_nats_outbox_failed ON public.rule_nats_outbox USING btree (failed_at DESC) WHERE (failed_at IS NOT NULL);
+CREATE INDEX rule_nats_outbox_ordered ON public.rule_nats_outbox USING btree (bucket, id) WHERE ((failed_at IS NULL) AND (bucket IS NOT NULL));
+CREATE INDEX rule_nats_outbox_unordered ON public.rule_nats_outbox USING btree (id) WHERE ((failed_at IS NULL) AND (bucket IS NULL));
+CREATE TRIGGER rule_nats_outbox_check BEFORE INSERT ON public.rule_nats_outbox FOR EACH ROW EXECUTE FUNCTION rule_nats_outbox_check();
+
 -- What the Rule Engine extension published, and (triggered_by = nats-webhook-worker, success = false) the deliveries that a worker gave up. Each deletes its own rows after expires_at.
 CREATE TABLE rule_nats_publish_history (
   publish_id bigint NOT NULL DEFAULT nextval('rule_nats_publish_history_publish_id_seq'::regclass),
@@ -177,6 +209,7 @@ CREATE TABLE rule_nats_publish_history (
 CREATE INDEX nats_publish_history_dead_letter ON public.rule_nats_publish_history USING btree (message_id) WHERE (triggered_by = 'nats-webhook-worker'::text);
 CREATE INDEX nats_publish_history_dead_letter_expiry ON public.rule_nats_publish_history USING btree (expires_at) WHERE (triggered_by = 'nats-webhook-worker'::text);
 CREATE INDEX nats_publish_history_failed_at ON public.rule_nats_publish_history USING btree (published_at DESC) WHERE (NOT success);
+CREATE INDEX nats_publish_history_outbox ON public.rule_nats_publish_history USING btree (published_at DESC) WHERE (triggered_by = 'outbox'::text);
 
 -- Secrets that sign the requests to a source: a request with any of them is accepted. Written and deleted by operators.
 CREATE TABLE rule_nats_source_secrets (
@@ -480,6 +513,21 @@ CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR
 --   first_seen_at timestamp with time zone
 --   last_seen_at timestamp with time zone
 
+-- The webhooks of the outbox, newest first: those that wait, those that NATS refuses (until webhook_outbox_retry), and those that were published (7 days, with OUTBOX_HISTORY=all).
+-- VIEW nats_outbox_events
+--   id bigint
+--   name text
+--   status text
+--   happened_at timestamp with time zone
+--   enqueued_at timestamp with time zone
+--   message_id text
+--   ordering_key text
+--   deliver_at timestamp with time zone
+--   subject text
+--   sequence bigint
+--   error text
+--   retries integer
+
 -- nats_delivery_performance, until the Rule Engine extension brings its own.
 -- VIEW nats_performance_stats
 --   webhook_name text
@@ -522,6 +570,8 @@ CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR
 
 -- Keeps updated_at of rule_nats_sources true.
 -- FUNCTION rule_nats_sources_touch()
+-- Refuses a row of rule_nats_outbox that could never be sent, fills its defaults, and wakes a relay that sleeps.
+-- FUNCTION rule_nats_outbox_check()
 
 -- Empties what workers wrote of a webhook's failures when it is enabled again or has another URL.
 -- FUNCTION rule_nats_webhook_cured()
@@ -564,3 +614,12 @@ CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR
 
 -- Changes what is not null of an endpoint. Returns whether there is one of that webhook_id.
 -- FUNCTION rule_webhook_update(integer,text,text,jsonb,integer,boolean)
+
+-- Enqueues a webhook in the transaction of the caller: published if that commits, never if it rolls back. Returns the id of the row in rule_nats_outbox. Needs INSERT on rule_nats_outbox, and SELECT on its column id.
+-- FUNCTION webhook_enqueue(text,jsonb,text,jsonb,text,text,timestamp with time zone)
+
+-- Waits until no other transaction holds this lock for the key, and holds it until the end of the transaction. Where writers of one ordering key share no other lock, call this before webhook_enqueue: the ids of the key then follow the commits. Two transactions that lock several keys must lock them in the same order.
+-- FUNCTION webhook_enqueue_lock(text)
+
+-- Lets the relay publish a row with failed_at again, with the same webhook-id. Returns whether there was one of that id. Webhooks of its ordering key that came later were published meanwhile.
+-- FUNCTION webhook_outbox_retry(bigint)

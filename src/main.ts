@@ -6,6 +6,7 @@ process.exit(
   await runCommand(
     {
       worker: () => import('./commands/worker.ts'),
+      relay: () => import('./commands/relay.ts'),
       up: () => import('./commands/up.ts'),
       publish: () => import('./commands/publish.ts'),
       receive: () => import('./commands/receive.ts'),

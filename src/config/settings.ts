@@ -9,6 +9,7 @@ import { connections } from './connections.ts';
 import { consumer } from './consumer.ts';
 import { operation } from './operation.ts';
 import { orderedBeside, ordering } from './ordering.ts';
+import { outbox } from './outbox.ts';
 import { registry } from './registry.ts';
 import { withNewNames } from './renamed.ts';
 import { type SettingWarning, warningsOf } from './warnings.ts';
@@ -22,6 +23,7 @@ export const specifications = {
   ...ordering,
   ...registry,
   ...access,
+  ...outbox,
   ...operation,
 };
 

@@ -6,7 +6,7 @@ import { specifications } from '../../src/config/settings.ts';
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
 const { services, volumes } = parse(read('docker-compose.yml'));
-const { nats, postgres, worker } = services;
+const { nats, postgres, relay, worker } = services;
 const tryOut = parse(read('test/containers/docker-compose.try.yml'));
 
 /** The instructions of the Dockerfile, one per line, without comments. */
@@ -116,6 +116,13 @@ describe('docker-compose.yml', () => {
 
   it('starts its workers with the command worker', () => {
     expect(worker.command).toEqual(['worker']);
+  });
+
+  it('runs a relay from the image of the workers, on the same servers', () => {
+    expect(relay).toMatchObject({ image: worker.image, pull_policy: 'never', command: ['relay'] });
+    expect(relay.depends_on).toEqual(worker.depends_on);
+    for (const name of ['NATS_URL', 'DATABASE_URL', 'PGPASSWORD'])
+      expect(relay.environment[name]).toBe(worker.environment[name]);
   });
 
   it('allows no private address', () => {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 const src = new URL('../../src/', import.meta.url);
 const files = (readdirSync(src, { recursive: true }) as string[]).filter((path) => path.endsWith('.ts'));
 
-const STAGES = ['ingest', 'delivery', 'publishing', 'receiver', 'dashboard'];
+const STAGES = ['ingest', 'outbox', 'delivery', 'publishing', 'receiver', 'dashboard'];
 const ADAPTERS = ['nats', 'postgres', 'http'];
 
 /** The folders and packages that each folder may import, beside itself, `node:` and the types of pino (docs/architecture.md). */
@@ -13,6 +13,7 @@ const MAY_IMPORT: Record<string, { readonly folders: string[]; readonly packages
   runtime: { folders: [], packages: ['pino', 'pino-pretty'] },
   config: { folders: ['core', 'runtime'], packages: ['envalid'] },
   ingest: { folders: ['core', 'runtime'], packages: ['ajv', 'ajv-formats', 're2js'] },
+  outbox: { folders: ['core', 'runtime'], packages: [] },
   delivery: { folders: ['core', 'runtime'], packages: ['p-limit'] },
   publishing: { folders: ['core', 'runtime'], packages: [] },
   receiver: { folders: ['core', 'runtime'], packages: [] },
@@ -129,7 +130,18 @@ describe('the source', () => {
   it('has only the folders of stages, adapters and shared code', () => {
     const folders = new Set(files.map(folderOf).filter((folder) => folder !== ''));
     expect([...folders].sort()).toEqual(
-      [...STAGES, ...ADAPTERS, 'api', 'commands', 'config', 'core', 'embedded', 'runtime', 'worker'].sort(),
+      [
+        ...STAGES,
+        ...ADAPTERS,
+        'api',
+        'commands',
+        'config',
+        'core',
+        'embedded',
+        'relay',
+        'runtime',
+        'worker',
+      ].sort(),
     );
   });
 });

@@ -237,6 +237,7 @@ describe('beside the Rule Engine extension', () => {
       'rule_webhooks (column paused)',
       'rule_nats_consumer_stats (column messages_dropped)',
       'rule_webhooks (column retry_schedule)',
+      'rule_nats_publish_history (index nats_publish_history_outbox)',
     ]) {
       const failure = await migrate(stranger, database).catch((error: unknown) => error);
       expect(failure).toBeInstanceOf(UserError);

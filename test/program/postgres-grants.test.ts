@@ -14,6 +14,7 @@ import { outcomeOf } from '../commands/programs.ts';
 import { readWebhooks } from '../postgres/read-webhooks.ts';
 import { endpointStateOf, flushOf } from '../postgres/records.ts';
 import { cleanUpAfter } from '../support/clean-up.ts';
+import { runProgram } from '../support/program.ts';
 import { createTestDatabase } from '../support/servers.ts';
 import { until } from '../support/wait.ts';
 import { manualBlock } from './manual.ts';
@@ -37,17 +38,16 @@ async function onServer<T>(url: string, work: (client: pg.Client) => Promise<T>)
   }
 }
 
-type Role = 'webhook_owner' | 'webhook_worker' | 'webhook_api' | 'webhook_operator';
+type Role = `webhook_${'owner' | 'worker' | 'api' | 'operator' | 'relay' | 'app'}`;
 
 /** Creates a database with the roles of the manual. The roles get unique names, because they belong to the whole server. */
 async function openRoles() {
   const suffix = randomUUID().replaceAll('-', '');
   const named = (sql: string) =>
-    sql.replace(/webhook_(owner|worker|api|operator)\b/g, `webhook_$1_${suffix}`);
+    sql.replace(/webhook_(owner|worker|api|operator|relay|app)\b/g, `webhook_$1_${suffix}`);
+  const roles = 'webhook_owner, webhook_worker, webhook_api, webhook_operator, webhook_relay, webhook_app';
   cleanUpAfter(() =>
-    onServer(inject('postgresUrl'), (client) =>
-      client.query(named('DROP ROLE IF EXISTS webhook_owner, webhook_worker, webhook_api, webhook_operator')),
-    ),
+    onServer(inject('postgresUrl'), (client) => client.query(named(`DROP ROLE IF EXISTS ${roles}`))),
   );
   const { url } = await createTestDatabase();
   const urlAs = (role: Role) => {
@@ -238,6 +238,32 @@ describe('the grants in the manual', () => {
       const denied = onServer(urlAs(role), (client) => client.query(sql));
       await expect(denied, sql).rejects.toMatchObject({ code: '42501' });
     }
+  });
+
+  it('are enough for a relay, and for a program that enqueues', async () => {
+    const { scene, run, urlAs, env } = await openMigrated();
+    await run(manualBlock('CREATE ROLE webhook_relay'));
+    const worker = await scene.startWorker(env);
+    const endpoint = await startEndpoint();
+    const relay = await runProgram(['relay'], {
+      env: { ...scene.env, DATABASE_URL: urlAs('webhook_relay') },
+    });
+    await relay.waitForLine(/relay\.started/);
+    const { config } = await scene.manager.streams.info('WEBHOOKS');
+    await scene.manager.streams.update('WEBHOOKS', { ...config, max_msg_size: 4096 });
+    await onServer(urlAs('webhook_app'), async (client) => {
+      await client.query('SELECT webhook_enqueue($1, $2, $3)', ['a', '1', endpoint.url]);
+      await client.query(`SELECT webhook_enqueue('b', to_jsonb(repeat('x', 5000)), ordering_key => 'k')`);
+      await expect(client.query('DELETE FROM rule_nats_outbox')).rejects.toMatchObject({ code: '42501' });
+    });
+    await until(() => endpoint.requests.length === 1);
+    await until(async () => {
+      const rows = await scene.query('SELECT status FROM nats_outbox_events ORDER BY id');
+      expect(rows).toEqual([{ status: 'published' }, { status: 'failed' }]);
+      return true;
+    });
+    expect(JSON.stringify(logOf(relay))).not.toContain('permission denied');
+    await Promise.all([stopWorker(relay), stopWorker(worker)]);
   });
 
   it('allow neither changes of tables nor reading the login of the extension', async () => {

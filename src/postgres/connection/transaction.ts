@@ -5,7 +5,14 @@ import { errorCode } from '../../runtime/failure.ts';
  * Set within the transaction, because PgBouncer refuses these settings as parameters of the connection. A short timeout of the
  * database would end a transaction while this process is busy; without `array_nulls`, NULL in our arrays would be a text.
  */
-const SETTINGS = `SET LOCAL idle_in_transaction_session_timeout = '60s'; SET LOCAL array_nulls = on`;
+const SETTINGS = 'SET LOCAL array_nulls = on';
+
+export type TransactionOptions = {
+  /** How long the transaction may wait for this process, in milliseconds. Then PostgreSQL ends it. @default 60_000 */
+  readonly idleTimeoutMs?: number;
+  /** Settings for this transaction, as `SET LOCAL` statements. */
+  readonly settings?: string;
+};
 
 /**
  * Runs `work` in one transaction. If `work` throws, the transaction is rolled back, and the error is thrown again.
@@ -17,6 +24,7 @@ export async function inTransaction<T>(
   pool: pg.Pool,
   work: (client: pg.PoolClient) => Promise<T>,
   statementTimeoutMs = 30_000,
+  { idleTimeoutMs = 60_000, settings = '' }: TransactionOptions = {},
 ): Promise<T> {
   const client = await pool.connect();
   let usable = true;
@@ -24,7 +32,8 @@ export async function inTransaction<T>(
     // Our statements depend on this isolation level: each one sees what other transactions committed before it, also after it
     // waited for a lock.
     await client.query(
-      `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = ${statementTimeoutMs}; ${SETTINGS}`,
+      `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = ${statementTimeoutMs}; ` +
+        `SET LOCAL idle_in_transaction_session_timeout = ${idleTimeoutMs}; ${SETTINGS}; ${settings}`,
     );
     const result = await work(client);
     await client.query('COMMIT');

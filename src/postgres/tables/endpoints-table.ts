@@ -119,6 +119,16 @@ async function readInstances(pool: pg.Pool, group: Group): Promise<readonly Live
     .map(({ row }) => instanceOf(row));
 }
 
+/** The live workers of a stream, of all groups. @throws also if the table cannot be read. */
+export async function readLiveWorkers(pool: pg.Pool, streamName: string): Promise<readonly LiveInstance[]> {
+  const { rows } = await pool.query<{ row: Json; now_ms: string }>(READ_INSTANCES);
+  return rows
+    .filter(({ row, now_ms }) =>
+      isLive(row, { streamName, queueGroup: String(row.queue_group) }, Number(now_ms)),
+    )
+    .map(({ row }) => instanceOf(row));
+}
+
 /** A column that is gone rules nobody out: better a cap not used up than one exceeded. */
 function isLive(row: Json, { streamName, queueGroup }: Group, now: number): boolean {
   const isSilent = Date.parse(String(row.last_active_at)) < now - Number(row.silent_after_ms);

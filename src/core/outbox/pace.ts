@@ -1,0 +1,50 @@
+import { type BackoffOptions, backoff } from '../retry/backoff.ts';
+
+/** How long a loop waits after a failure of NATS or PostgreSQL, in milliseconds. */
+const AFTER_FAILURE: BackoffOptions = { initialMs: 100, maxMs: 5000, jitter: 0.25 };
+
+/**
+ * How often a loop looks while nothing waits and no commit can wake it, in milliseconds. Too low: PostgreSQL answers empty looks all
+ * the time. Too high: webhooks wait.
+ */
+const NEXT_LOOK_MS = 20;
+const LATER_LOOKS_MS = 100;
+/** After so many empty looks, looks become rarer: a long transaction may keep the relay from being woken. */
+const QUICK_LOOKS = 25;
+
+/**
+ * A full look reads all rows, and not only those with higher ids than the last one: a transaction that took its ids early may commit
+ * late. It also reads the dead rows that a long transaction keeps, so it is made the rarer the longer it takes. In milliseconds.
+ */
+const FULL_LOOK_AT_LEAST_EVERY_MS = 1000;
+const FULL_LOOK_AT_MOST_EVERY_MS = 20;
+/** Full looks take at most this share of the time. */
+const FULL_LOOK_SHARE = 0.02;
+
+export type Pace = {
+  /** OUTBOX_POLL_MS, in milliseconds. */
+  readonly pollMs: number;
+  /** False: PostgreSQL cannot wake the relay, as behind PgBouncer. */
+  readonly canBeWoken: boolean;
+  /** True if OUTBOX_POLL_MS was set. */
+  readonly isPollSet: boolean;
+};
+
+/** How long to wait after `emptyLooks` looks in a row that found nothing, while no commit wakes the relay. In milliseconds. */
+export function untilNextLook(emptyLooks: number, { pollMs, canBeWoken, isPollSet }: Pace): number {
+  if (!canBeWoken) return isPollSet ? pollMs : Math.min(pollMs, NEXT_LOOK_MS);
+  return Math.min(pollMs, emptyLooks <= QUICK_LOOKS ? NEXT_LOOK_MS : LATER_LOOKS_MS);
+}
+
+/** How long after the last full look the next one is due, in milliseconds. @param tookMs How long the last one took. */
+export function untilFullLook(tookMs: number): number {
+  return Math.min(
+    FULL_LOOK_AT_LEAST_EVERY_MS,
+    Math.max(FULL_LOOK_AT_MOST_EVERY_MS, tookMs / FULL_LOOK_SHARE),
+  );
+}
+
+/** @param failures In a row, from 1. @param random From 0 (included) to 1 (excluded). */
+export function afterFailure(failures: number, random: number): number {
+  return backoff(AFTER_FAILURE, failures, random);
+}

@@ -1,0 +1,118 @@
+import { type Pace, untilNextLook } from '../core/outbox/pace.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Alarm } from './ports.ts';
+
+export type IdleOptions = {
+  /** How many loops share it. */
+  readonly loops: number;
+  readonly alarm: Alarm;
+  readonly clock: Clock;
+  readonly pace: Omit<Pace, 'canBeWoken'>;
+};
+
+/**
+ * Where loops wait that found nothing. Only when all loops wait, the alarm is armed, because an armed alarm makes the commits of
+ * users dearer. Then each loop looks once more, because a commit may have come before, and sleeps until the alarm rings, or until
+ * OUTBOX_POLL_MS is over.
+ */
+export class Idle {
+  readonly #options: IdleOptions;
+  /** What ends the wait of each loop. */
+  readonly #waiting = new Map<object, () => void>();
+  /** How many empty looks each loop made in a row, and since which arming it looks. */
+  readonly #looks = new Map<object, { empty: number; sinceArming: number }>();
+  #armings = 0;
+  #isArmed = false;
+  #isArming = false;
+  #isStopped = false;
+
+  constructor(options: IdleOptions) {
+    this.#options = options;
+    options.alarm.onRing((isLost) => {
+      if (isLost) this.#isArmed = false;
+      this.#wakeAll();
+    });
+  }
+
+  /** To be called before each look. */
+  looking(loop: object): void {
+    this.#stateOf(loop).sinceArming = this.#isArmed ? this.#armings : 0;
+  }
+
+  /** To be called when a look found something. */
+  found(loop: object): void {
+    this.#stateOf(loop).empty = 0;
+    if (!this.#isArmed) return;
+    this.#isArmed = false;
+    this.#options.alarm.disarm();
+  }
+
+  /**
+   * Resolves when the loop is to look again.
+   *
+   * @param atMostMs Not later than this, in milliseconds.
+   */
+  async rest(loop: object, atMostMs: number): Promise<void> {
+    if (this.#isStopped) return;
+    const { alarm, pace, loops } = this.#options;
+    const state = this.#stateOf(loop);
+    state.empty += 1;
+    if (this.#isArmed && state.sinceArming === this.#armings)
+      return this.#pause(loop, Math.min(pace.pollMs, atMostMs));
+    // Armed after this look began: a commit may have come in between.
+    if (this.#isArmed) return;
+    const shortMs = untilNextLook(state.empty, { ...pace, canBeWoken: alarm.canRing });
+    const waiting = this.#pause(loop, Math.min(shortMs, atMostMs));
+    if (this.#waiting.size === loops) void this.#arm();
+    await waiting;
+  }
+
+  /** Waits so long, or until `stop`. For a loop that failed. In milliseconds. */
+  pause(loop: object, ms: number): Promise<void> {
+    return this.#isStopped ? Promise.resolve() : this.#pause(loop, ms);
+  }
+
+  /** Ends every wait, now and later. */
+  stop(): void {
+    this.#isStopped = true;
+    this.found(this);
+    this.#wakeAll();
+  }
+
+  async #arm(): Promise<void> {
+    const { alarm } = this.#options;
+    if (this.#isArming || this.#isArmed || !alarm.canRing) return;
+    this.#isArming = true;
+    const isArmed = await alarm.arm();
+    this.#isArming = false;
+    if (!isArmed) return;
+    if (this.#isStopped) return alarm.disarm();
+    this.#isArmed = true;
+    this.#armings += 1;
+    this.#wakeAll();
+  }
+
+  #pause(loop: object, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        cancel();
+        this.#waiting.delete(loop);
+        resolve();
+      };
+      const cancel = this.#options.clock.after(ms, end);
+      this.#waiting.set(loop, end);
+    });
+  }
+
+  #wakeAll(): void {
+    for (const end of [...this.#waiting.values()]) end();
+  }
+
+  #stateOf(loop: object): { empty: number; sinceArming: number } {
+    const known = this.#looks.get(loop);
+    if (known !== undefined) return known;
+    const state = { empty: 0, sinceArming: 0 };
+    this.#looks.set(loop, state);
+    return state;
+  }
+}

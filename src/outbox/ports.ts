@@ -1,0 +1,79 @@
+import type { ComposedWebhook } from '../core/message/compose.ts';
+import type { OutboxRow } from '../core/outbox/outbox-row.ts';
+import type { PublishResult, RowOutcome } from '../core/outbox/publish-outcome.ts';
+
+export type Message = Exclude<ComposedWebhook, { readonly invalid: unknown }>;
+
+/** NATS, as an adapter of `src/nats/` offers it. */
+export interface MessagePublisher {
+  /** False while the connection is broken. */
+  isConnected(): boolean;
+  /** Resolves when NATS has stored the message, when it is clear that it did not, or when that is not known after a few seconds. */
+  publish(message: Message): Promise<PublishResult>;
+}
+
+/** Publishes the rows of a batch. Returns one outcome per row, in the order of the rows. */
+export type PublishRows = (rows: readonly OutboxRow[]) => Promise<readonly RowOutcome[]>;
+
+export type Claim = {
+  /** The most rows. */
+  readonly most: number;
+  readonly leaveOut: LeftOut;
+};
+
+/** Rows that are not claimed now. */
+export type LeftOut = {
+  /** Data that an older worker would take for an envelope. */
+  readonly envelopeLike: boolean;
+  /** Rows with headers and without a URL. */
+  readonly headersOfData: boolean;
+  /** Rows of these names: NATS did not take the last one. */
+  readonly names: readonly string[];
+};
+
+/** A claimed row, with what became of it. */
+export type SettledRow = { readonly row: OutboxRow; readonly outcome: RowOutcome };
+
+/**
+ * The table of the outbox. Each function claims rows in one transaction, lets them be published, deletes or marks them by their
+ * outcome, and commits. While it runs, no other relay publishes these rows. Resolves to the claimed rows once that is committed.
+ *
+ * @throws Errors of PostgreSQL: then every row is as before, although NATS may have stored some of the messages.
+ */
+export interface OutboxStore {
+  /** Rows without an ordering key, with an id greater than `afterId`, by id. */
+  settleUnordered(
+    claim: Claim & { readonly afterId: number },
+    publish: PublishRows,
+  ): Promise<readonly SettledRow[]>;
+  /** Rows with an ordering key, of buckets that no other relay holds, with an id greater than that of their bucket, by id. */
+  settleOrdered(
+    claim: Claim & { readonly afterIds: readonly number[] },
+    publish: PublishRows,
+  ): Promise<readonly (SettledRow & { readonly bucket: number })[]>;
+}
+
+/** Tells of commits of writers while the relay sleeps. */
+export interface Alarm {
+  /** False: PostgreSQL cannot wake this process now. */
+  readonly canRing: boolean;
+  /** True: each commit from now on rings. False: a writer is under way whose commit would not ring. Never throws. */
+  arm(): Promise<boolean>;
+  /** Commits need not ring any more, and are cheaper. */
+  disarm(): void;
+  /** Called at each ring, and when the alarm is lost, so that it is not armed any more. */
+  onRing(listener: (isLost: boolean) => void): void;
+}
+
+/** A part of the outbox that a loop works off. */
+export interface WorkQueue {
+  readonly name: string;
+  /**
+   * Claims and publishes at most `most` rows.
+   *
+   * @param isFull Looks at all rows, and not only at those that may be new.
+   * @returns One outcome per claimed row. Empty: nothing waits that can be published now.
+   * @throws Errors of PostgreSQL.
+   */
+  settleBatch(isFull: boolean, most: number): Promise<readonly RowOutcome[]>;
+}

@@ -1,0 +1,28 @@
+import { expect, it } from 'vitest';
+import { afterFailure, untilFullLook, untilNextLook } from '../../../src/core/outbox/pace.ts';
+
+const woken = { pollMs: 1000, canBeWoken: true, isPollSet: false };
+
+it.each([
+  ['soon, because a writer may be under way', 1, woken, 20],
+  ['later, because that writer takes long', 26, woken, 100],
+  ['not rarer than OUTBOX_POLL_MS', 26, { ...woken, pollMs: 5 }, 5],
+  ['every 20 ms where no commit can wake the relay', 1000, { ...woken, canBeWoken: false }, 20],
+  ['every OUTBOX_POLL_MS there, if that is set', 1, { pollMs: 300, canBeWoken: false, isPollSet: true }, 300],
+])('the next look comes %s', (_, emptyLooks, pace, expected) => {
+  expect(untilNextLook(emptyLooks, pace)).toBe(expected);
+});
+
+it.each([
+  [0, 20],
+  [1, 50],
+  [10, 500],
+  [167, 1000],
+])('after a full look that took %i ms, the next one is due after %i ms', (tookMs, expected) => {
+  expect(untilFullLook(tookMs)).toBeCloseTo(expected);
+});
+
+it('waits longer after each failure in a row, up to 5 s, give or take a quarter', () => {
+  expect([1, 2, 3, 20].map((failures) => afterFailure(failures, 0.5))).toEqual([100, 200, 400, 5000]);
+  expect(afterFailure(1, 0)).toBe(75);
+});
