@@ -19,6 +19,16 @@ CREATE TABLE rule_nats_api_keys (
 );
 CREATE TRIGGER rule_nats_access_notify AFTER INSERT OR DELETE OR TRUNCATE ON public.rule_nats_api_keys FOR EACH STATEMENT EXECUTE FUNCTION rule_nats_access_notify();
 CREATE TRIGGER rule_nats_access_notify_update AFTER UPDATE ON public.rule_nats_api_keys FOR EACH ROW EXECUTE FUNCTION rule_nats_access_notify();
+-- Calls that the relay has published, and whose result is not known yet. Written by the relay; deleted by the worker that writes the result, or by the relay, which looks for results that no worker wrote.
+CREATE TABLE rule_nats_call_messages (
+  call_id integer NOT NULL,
+  retry_count integer NOT NULL,
+  message_id text NOT NULL,
+  published_at timestamp with time zone NOT NULL DEFAULT now(),
+  checked_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT rule_nats_call_messages_pkey PRIMARY KEY (call_id)
+);
+CREATE INDEX rule_nats_call_messages_checked ON public.rule_nats_call_messages USING btree (checked_at);
 
 -- How the Rule Engine extension reaches NATS. Written and deleted by the operator; the worker only lets rule_nats_streams refer to it: it connects to NATS_URL.
 CREATE TABLE rule_nats_config (
@@ -209,7 +219,7 @@ CREATE TABLE rule_nats_publish_history (
 CREATE INDEX nats_publish_history_dead_letter ON public.rule_nats_publish_history USING btree (message_id) WHERE (triggered_by = 'nats-webhook-worker'::text);
 CREATE INDEX nats_publish_history_dead_letter_expiry ON public.rule_nats_publish_history USING btree (expires_at) WHERE (triggered_by = 'nats-webhook-worker'::text);
 CREATE INDEX nats_publish_history_failed_at ON public.rule_nats_publish_history USING btree (published_at DESC) WHERE (NOT success);
-CREATE INDEX nats_publish_history_outbox ON public.rule_nats_publish_history USING btree (published_at DESC) WHERE (triggered_by = 'outbox'::text);
+CREATE INDEX nats_publish_history_outbox ON public.rule_nats_publish_history USING btree (published_at DESC) WHERE (triggered_by = ANY (ARRAY['outbox'::text, 'queue'::text]));
 
 -- Secrets that sign the requests to a source: a request with any of them is accepted. Written and deleted by operators.
 CREATE TABLE rule_nats_source_secrets (
@@ -306,7 +316,7 @@ CREATE TABLE rule_nats_worker_migrations (
   CONSTRAINT rule_nats_worker_migrations_pkey PRIMARY KEY (name)
 );
 
--- Attempts of rule_webhook_calls. Written by the extension alone: ours are in rule_nats_delivery_attempts.
+-- Attempts of rule_webhook_calls. Written by the extension, and by workers for calls that the relay published.
 CREATE TABLE rule_webhook_call_history (
   history_id integer NOT NULL DEFAULT nextval('rule_webhook_call_history_history_id_seq'::regclass),
   call_id integer,
@@ -321,7 +331,7 @@ CREATE TABLE rule_webhook_call_history (
   CONSTRAINT rule_webhook_call_history_call_id_fkey FOREIGN KEY (call_id) REFERENCES rule_webhook_calls(call_id) ON DELETE CASCADE
 );
 
--- Calls that wait in PostgreSQL: written by rule_webhook_enqueue, deleted with their webhook, or by the operator.
+-- Calls that wait in PostgreSQL: written by rule_webhook_enqueue, published by the relay (status processing), finished by the worker that settles the message (success, failed). Deleted with their webhook, or by the operator.
 CREATE TABLE rule_webhook_calls (
   call_id integer NOT NULL DEFAULT nextval('rule_webhook_calls_call_id_seq'::regclass),
   webhook_id integer,
@@ -347,6 +357,7 @@ CREATE TABLE rule_webhook_calls (
 CREATE INDEX idx_webhook_calls_retry ON public.rule_webhook_calls USING btree (next_retry_at) WHERE (status = 'retrying'::text);
 CREATE INDEX idx_webhook_calls_status ON public.rule_webhook_calls USING btree (status, scheduled_at);
 CREATE INDEX idx_webhook_calls_webhook ON public.rule_webhook_calls USING btree (webhook_id, created_at DESC);
+CREATE TRIGGER rule_nats_calls_notify AFTER INSERT ON public.rule_webhook_calls FOR EACH STATEMENT EXECUTE FUNCTION rule_nats_calls_notify();
 
 -- Secrets of endpoints, in the clear: grant SELECT with care. Written and deleted by operators (rule_webhook_secret_set, _delete), read by workers.
 CREATE TABLE rule_webhook_secrets (
@@ -555,6 +566,8 @@ CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR
 
 -- Tells api which table has changed, except for columns that it does not read: NOTIFY nats_webhook_worker_access.
 -- FUNCTION rule_nats_access_notify()
+-- Wakes a relay that sleeps.
+-- FUNCTION rule_nats_calls_notify()
 
 -- Makes the partition of a day (UTC). Called by workers, who need not own the table.
 -- FUNCTION rule_nats_delivery_attempts_add_day(date)

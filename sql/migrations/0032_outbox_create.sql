@@ -180,7 +180,7 @@ $$;
 COMMENT ON FUNCTION webhook_enqueue_lock IS
   'Waits until no other transaction holds this lock for the key, and holds it until the end of the transaction. Where writers of one ordering key share no other lock, call this before webhook_enqueue: the ids of the key then follow the commits. Two transactions that lock several keys must lock them in the same order.';
 
--- The index for the history of the relay. Where another role owns the table, its owner is asked for.
+-- The index for the history of the relay: rows of the outbox, and calls of the extension's queue. Where another role owns the table, its owner is asked for.
 DO $$
 BEGIN
   IF to_regclass('nats_publish_history_outbox') IS NULL THEN
@@ -190,9 +190,10 @@ BEGIN
         MESSAGE = format(
           'the role %I needs, on tables that another role owns: rule_nats_publish_history (index nats_publish_history_outbox)',
           current_user),
-        HINT = E'CREATE INDEX IF NOT EXISTS nats_publish_history_outbox ON rule_nats_publish_history (published_at DESC) WHERE triggered_by = ''outbox'';\n';
+        HINT = E'CREATE INDEX IF NOT EXISTS nats_publish_history_outbox ON rule_nats_publish_history (published_at DESC) WHERE triggered_by IN (''outbox'', ''queue'');\n';
     END IF;
-    CREATE INDEX nats_publish_history_outbox ON rule_nats_publish_history (published_at DESC) WHERE triggered_by = 'outbox';
+    CREATE INDEX nats_publish_history_outbox ON rule_nats_publish_history (published_at DESC)
+      WHERE triggered_by IN ('outbox', 'queue');
   END IF;
 END
 $$;

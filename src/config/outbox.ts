@@ -1,5 +1,7 @@
-import { str } from 'envalid';
-import { milliseconds } from './validators.ts';
+import { makeValidator, str } from 'envalid';
+import { items, milliseconds } from './validators.ts';
+
+const PUBLISH_MODES = ['queue', 'nats', 'both'];
 
 /** The relay. */
 export const outbox = {
@@ -24,5 +26,22 @@ export const outbox = {
     choices: ['all', 'failures', 'off'] as const,
     default: 'all',
     desc: 'rows of the outbox that stay in a history: `all`, `failures`, `off`',
+  }),
+
+  /**
+   * Which calls of the Rule Engine extension's queue (`rule_webhook_calls`) the relay publishes: those of webhooks with these values
+   * of `publish_mode`, comma-separated, or `off`. For `both`, the extension publishes the same webhook to NATS itself, so it would
+   * arrive twice.
+   * @default queue,nats. Env CALL_PUBLISH_MODES.
+   */
+  CALL_PUBLISH_MODES: makeValidator<readonly string[]>((text) => {
+    const modes = text.trim() === 'off' ? [] : items(text);
+    const unknown = modes.find((mode) => !PUBLISH_MODES.includes(mode));
+    if (unknown !== undefined || (modes.length === 0 && text.trim() !== 'off'))
+      throw new TypeError(`"${text}" is not off, or a list of queue, nats and both`);
+    return modes;
+  })({
+    default: ['queue', 'nats'],
+    desc: 'calls of the extension that the relay publishes, by `publish_mode`, or `off`',
   }),
 };

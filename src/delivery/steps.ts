@@ -21,6 +21,7 @@ import type { WebhookRegistry } from './registry/webhook-registry.ts';
 import { isUndeliverable, type Undeliverable } from './resolve.ts';
 import type { SettlementEffects, Settler } from './settler.ts';
 import { logAttempt, logFanOut } from './statistics/attempt-log.ts';
+import type { CallResults } from './statistics/call-results.ts';
 import { DiscardLog } from './statistics/discard-log.ts';
 import { DiscardRows } from './statistics/discard-rows.ts';
 import { type AttemptLog, attemptRecord, deadLetterRecord } from './statistics/records.ts';
@@ -58,6 +59,7 @@ export type StepsOptions<M extends Message> = {
   readonly limits: Pick<EndpointLimitsWatcher, 'pauseUntilRegistryIsRead'>;
   readonly deferred: Pick<DeferredMessages<M>, 'deferUntil'>;
   readonly statistics: Pick<Statistics, 'add'>;
+  readonly calls: Pick<CallResults, 'add'>;
   readonly log: Logger;
   /** Milliseconds since 1970. */
   now(): number;
@@ -138,6 +140,7 @@ export function createDeliverySteps<M extends Message>(options: StepsOptions<M>)
     record(message, delivery, attempt, disposition) {
       logAttempt(log, message, delivery, attempt, disposition);
       orderIgnored.add(message, now());
+      options.calls.add(message, delivery.id, attempt, disposition);
       if (disposition.kind === 'discard' && isUndeliverable(delivery)) discards.add(message, delivery, now());
       const row = attemptRecord(message, delivery, attempt, disposition, options.attemptLog);
       const isStored = row?.verdict !== 'discard' || discardRows.mayStore(row, now());

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { Settings } from '../config/settings.ts';
 import type { NatsClient } from '../nats/connection/client.ts';
 import { createMessagePublisher } from '../nats/publishing/message-publisher.ts';
+import { CallsQueue } from '../outbox/calls-queue.ts';
 import { Holds } from '../outbox/holds.ts';
 import { Idle } from '../outbox/idle.ts';
 import { OrderedQueue } from '../outbox/ordered-queue.ts';
@@ -10,6 +11,7 @@ import { PublishLoop } from '../outbox/publish-loop.ts';
 import { type PublishOptions, publishAtOnce, publishInOrder } from '../outbox/publish-rows.ts';
 import { type RelayCounters, RelayReport } from '../outbox/relay-report.ts';
 import { UnorderedQueue } from '../outbox/unordered-queue.ts';
+import { createCallsStore } from '../postgres/calls-store.ts';
 import { OutboxAlarm } from '../postgres/connection/outbox-alarm.ts';
 import { createPool } from '../postgres/connection/pool.ts';
 import { createOutboxStore } from '../postgres/outbox-store.ts';
@@ -27,7 +29,7 @@ const CONFIRM_MS = 5000;
 /** How long an ordered batch begins further messages of its keys, in milliseconds. */
 const ORDERED_SLICE_MS = 250;
 /** One for each loop, and one for everything else. */
-const CONNECTIONS = 3;
+const CONNECTIONS = 4;
 /** How long a stop waits for the batches in progress, in milliseconds. Then PostgreSQL frees their rows, which are published again. */
 const STOP_MS = CONFIRM_MS + 2000;
 const STATISTICS_LINE_EVERY_MS = 60_000;
@@ -62,13 +64,20 @@ export function createRelay({ settings, log, client }: RelayParts): Relay {
   const holds = new Holds(systemClock);
   const alarm = new OutboxAlarm({ url: settings.DATABASE_URL, log });
   const idle = new Idle({
-    loops: 2,
+    loops: settings.CALL_PUBLISH_MODES.length > 0 ? 3 : 2,
     alarm,
     clock: systemClock,
     pace: { pollMs: settings.OUTBOX_POLL_MS, isPollSet: settings.isSet('OUTBOX_POLL_MS') },
   });
   const database = new OutboxDatabase({ pool, url: settings.DATABASE_URL, log });
-  const watch = watchOutbox({ pool, streamName: settings.STREAM_NAME, holds, report, log });
+  const watch = watchOutbox({
+    pool,
+    streamName: settings.STREAM_NAME,
+    callModes: settings.CALL_PUBLISH_MODES,
+    holds,
+    report,
+    log,
+  });
   const loops = () => loopsOf({ settings, client, pool, database, holds, idle, report });
 
   const services = new ServiceGroup('relay', [
@@ -117,6 +126,17 @@ function loopsOf({ settings, client, pool, database, holds, idle, report }: Loop
     new UnorderedQueue(store, publishAtOnce(options), holds),
     new OrderedQueue(store, publishInOrder(options, ORDERED_SLICE_MS), holds),
   ];
+  if (settings.CALL_PUBLISH_MODES.length > 0)
+    queues.push(
+      new CallsQueue({
+        store: createCallsStore({ pool, history: settings.OUTBOX_HISTORY }),
+        publisher,
+        holds,
+        clock: systemClock,
+        installationId: database.installationId,
+        modes: settings.CALL_PUBLISH_MODES,
+      }),
+    );
   return queues.map(
     (queue) => new PublishLoop({ queue, publisher, idle, report, clock: systemClock, random: Math.random }),
   );

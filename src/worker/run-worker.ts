@@ -11,7 +11,7 @@ import { Deliveries } from './stop-worker.ts';
 import { ConfigurationWatch } from './topology/configuration-watch.ts';
 import { OrderedTopology } from './topology/ordered-topology.ts';
 import { Topology } from './topology/topology.ts';
-import { connectionsOf, endpointsOf, statisticsOf, watchersOf } from './worker-services.ts';
+import { boundedStop, connectionsOf, endpointsOf, statisticsOf, watchersOf } from './worker-services.ts';
 
 export type RunningWorker = {
   /** The port of /health, or null if none is open. */
@@ -73,6 +73,7 @@ export async function runWorker(
     connectionsOf(worker, client, pool, statistics),
     health,
     statistics,
+    boundedStop(worker.calls),
     endpointsOf(worker),
     deliveries,
     ...watchersOf(worker, topology, settings, log),

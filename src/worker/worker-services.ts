@@ -56,6 +56,17 @@ export function statisticsOf({ statistics }: AssembledWorker, log: Logger): Stat
   };
 }
 
+/** A service whose stop may wait for PostgreSQL. Above FLUSH_MS, the worker stops without it. */
+export function boundedStop(service: Service): Service {
+  return {
+    name: service.name,
+    start: () => service.start(),
+    async stop() {
+      await withTimeout(FLUSH_MS, Promise.resolve(service.stop()));
+    },
+  };
+}
+
 /** The connections, which are open already. If the last flush hangs, the pool is not closed: closing would wait for the flush. */
 export function connectionsOf(
   { sender }: AssembledWorker,

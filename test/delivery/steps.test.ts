@@ -82,6 +82,7 @@ function createSteps(fakes: Fakes = {}) {
     },
     limits: { pauseUntilRegistryIsRead: (key) => void calls.push(`${key} paused until the rows are read`) },
     deferred: { deferUntil: () => (fakes.isHeld ?? false) && calls.push('held until then') > 0 },
+    calls: { add() {} },
     statistics: { add: (counters) => void counted.push(counters) },
     log,
     now: () => NOW,

@@ -144,7 +144,7 @@ describe('beside the Rule Engine extension', () => {
   it('the functions of the extension are never replaced, and replace those of the worker when they come later', async () => {
     await install();
     const theirs = await sourcesOf();
-    expect(theirs).toHaveLength(12);
+    expect(theirs).toHaveLength(13);
     await migrate(database.pool, database);
     expect(await sourcesOf()).toEqual(theirs);
     await database.close();
@@ -153,7 +153,7 @@ describe('beside the Rule Engine extension', () => {
     expect(new Set((await sourcesOf()).map(({ isTheirs }) => isTheirs))).toEqual(new Set([false]));
     await install();
     expect(await sourcesOf()).toEqual(expect.arrayContaining(theirs));
-    expect(await sourcesOf()).toHaveLength(12);
+    expect(await sourcesOf()).toHaveLength(13);
   });
 
   it('a function with other arguments stays the only one of its name, because calls would be ambiguous', async () => {
@@ -238,6 +238,7 @@ describe('beside the Rule Engine extension', () => {
       'rule_nats_consumer_stats (column messages_dropped)',
       'rule_webhooks (column retry_schedule)',
       'rule_nats_publish_history (index nats_publish_history_outbox)',
+      'rule_webhook_calls (SELECT)',
     ]) {
       const failure = await migrate(stranger, database).catch((error: unknown) => error);
       expect(failure).toBeInstanceOf(UserError);

@@ -253,7 +253,7 @@ describe('the grants in the manual', () => {
     await scene.manager.streams.update('WEBHOOKS', { ...config, max_msg_size: 4096 });
     await onServer(urlAs('webhook_app'), async (client) => {
       await client.query('SELECT webhook_enqueue($1, $2, $3)', ['a', '1', endpoint.url]);
-      await client.query(`SELECT webhook_enqueue('b', to_jsonb(repeat('x', 5000)), ordering_key => 'k')`);
+      await client.query(`SELECT webhook_enqueue('b', to_jsonb(repeat('x', 5000)))`);
       await expect(client.query('DELETE FROM rule_nats_outbox')).rejects.toMatchObject({ code: '42501' });
     });
     await until(() => endpoint.requests.length === 1);

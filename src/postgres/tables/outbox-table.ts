@@ -92,7 +92,7 @@ const DELETE_EXPIRED = `
   DELETE FROM rule_nats_publish_history
   WHERE publish_id IN (
     SELECT publish_id FROM rule_nats_publish_history
-    WHERE triggered_by = 'outbox'
+    WHERE triggered_by IN ('outbox', 'queue')
     ORDER BY published_at LIMIT $1
   ) AND expires_at < now()`;
 

@@ -9,10 +9,12 @@ import { OrderedDispatcher } from '../../delivery/ordered/ordered-dispatcher.ts'
 import { createOrderedSteps } from '../../delivery/ordered/ordered-steps.ts';
 import { Settler } from '../../delivery/settler.ts';
 import { Slots } from '../../delivery/slots.ts';
+import { CallResults } from '../../delivery/statistics/call-results.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { createPullConsumer } from '../../nats/consumers/pull-consumer.ts';
 import type { ReceivedMessage } from '../../nats/messages/received-message.ts';
 import { orderedCopySubject } from '../../nats/streams/copy-subjects.ts';
+import { createCallResultsStore } from '../../postgres/calls-store.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Database } from '../connections/database.ts';
@@ -118,6 +120,7 @@ export function assembleWorker(parts: WorkerParts) {
     orderedReader: reader,
     reporter,
   });
+  const calls = new CallResults(createCallResultsStore(pool), log);
   const effects = settlement;
   const settler = new Settler<ReceivedMessage>({
     effects,
@@ -143,6 +146,7 @@ export function assembleWorker(parts: WorkerParts) {
     limits,
     deferred,
     statistics,
+    calls,
     log,
   });
   const orderedSteps = createOrderedSteps<ReceivedMessage>({
@@ -206,6 +210,7 @@ export function assembleWorker(parts: WorkerParts) {
     holds,
     ackPending,
     statistics,
+    calls,
     intake,
     capacity,
     configuration,
