@@ -9,6 +9,7 @@ process.exit(
       relay: () => import('./commands/relay.ts'),
       up: () => import('./commands/up.ts'),
       publish: () => import('./commands/publish.ts'),
+      load: () => import('./commands/load.ts'),
       receive: () => import('./commands/receive.ts'),
       stats: () => import('./commands/stats.ts'),
       sql: () => import('./commands/sql.ts'),

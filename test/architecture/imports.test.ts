@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 const src = new URL('../../src/', import.meta.url);
 const files = (readdirSync(src, { recursive: true }) as string[]).filter((path) => path.endsWith('.ts'));
 
-const STAGES = ['ingest', 'outbox', 'delivery', 'publishing', 'receiver', 'dashboard'];
+const STAGES = ['ingest', 'outbox', 'delivery', 'publishing', 'receiver', 'load', 'dashboard'];
 const ADAPTERS = ['nats', 'postgres', 'http'];
 
 /** The folders and packages that each folder may import, beside itself, `node:` and the types of pino (docs/architecture.md). */
@@ -17,6 +17,7 @@ const MAY_IMPORT: Record<string, { readonly folders: string[]; readonly packages
   delivery: { folders: ['core', 'runtime'], packages: ['p-limit'] },
   publishing: { folders: ['core', 'runtime'], packages: [] },
   receiver: { folders: ['core', 'runtime'], packages: [] },
+  load: { folders: ['core', 'runtime'], packages: [] },
   dashboard: { folders: ['core', 'runtime'], packages: [] },
   nats: { folders: ['core', 'runtime'], packages: ['nats'] },
   postgres: { folders: ['core', 'runtime'], packages: ['pg'] },

@@ -4,7 +4,7 @@ import { VERSION } from '../../src/runtime/version.ts';
 import { runCommand, runProgram } from '../support/program.ts';
 import { outcomeOf } from './programs.ts';
 
-const COMMANDS = ['receive', 'publish', 'stats', 'sql', 'keys', 'sources', 'migrate'];
+const COMMANDS = ['receive', 'publish', 'load', 'stats', 'sql', 'keys', 'sources', 'migrate'];
 /** The npm scripts of the development tools. They are not commands of the program. */
 const TOOLS = ['chaos', 'bench', 'bench:memory', 'bench:registry'];
 

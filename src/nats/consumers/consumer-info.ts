@@ -11,6 +11,8 @@ export type ConsumerProgress = {
   readonly ackPending: number;
   /** Stream sequence up to which everything is acked. */
   readonly ackFloor: number;
+  /** Requests of workers for messages that are open now. 0: no worker runs, or each worker has as many messages as it can take. */
+  readonly openPulls: number;
 };
 
 /** Null if the progress is unknown now: NATS cannot be reached, or the durable or the stream does not exist. */
@@ -27,6 +29,7 @@ export async function consumerInfo(
       pending: info.num_pending,
       ackPending: info.num_ack_pending,
       ackFloor: info.ack_floor.stream_seq,
+      openPulls: info.num_waiting,
     };
   } catch (error) {
     const gone = [ApiErrorCode.consumerNotFound, ApiErrorCode.streamNotFound] as (number | undefined)[];

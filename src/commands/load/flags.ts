@@ -1,0 +1,144 @@
+import { randomInt } from 'node:crypto';
+import { parseRange, parseRate } from '../../load/amounts.ts';
+import { LEAST_PAYLOAD_BYTES } from '../../load/payload.ts';
+import type { PlanOptions, Range } from '../../load/plan.ts';
+import type { ReceiverOptions } from '../../receiver/receiver.ts';
+import { durationFlag, parseFlags, wholeNumberFlag } from '../../runtime/command.ts';
+import { errorMessage, UserError } from '../../runtime/failure.ts';
+import { type LoadEvent, readEvents } from './events.ts';
+
+/** About 200 bytes of memory each. */
+const MOST_MESSAGES = 1_000_000;
+const DAY_MS = 86_400_000;
+const DEFAULT_DURATION_MS = 10_000;
+
+export type LoadFlags = {
+  readonly plan: PlanOptions;
+  /** The payloads; null: payloads that `load` makes. */
+  readonly events: readonly LoadEvent[] | null;
+  /** Options of the receiver, and the URL under which workers reach it; null: no receiver. */
+  readonly receiver: (ReceiverOptions & { readonly url: string | null }) | null;
+  /** The endpoint in each message; null: the receiver, or none. */
+  readonly url: string | null;
+  /** The last token of the subject. */
+  readonly name: string;
+  readonly waitMs: number;
+  readonly verify: boolean;
+  readonly json: boolean;
+};
+
+const usage = (message: string) => new UserError(message, { exitCode: 2 });
+
+/** @throws {UserError} that names the flag that is wrong. */
+export async function readLoadFlags(args: string[]): Promise<LoadFlags> {
+  const { values } = parseFlags({
+    args,
+    options: {
+      rate: { type: 'string', default: '100' },
+      count: { type: 'string' },
+      duration: { type: 'string' },
+      burst: { type: 'string', default: '1' },
+      size: { type: 'string' },
+      seed: { type: 'string' },
+      file: { type: 'string' },
+      receiver: { type: 'boolean', default: false },
+      'receiver-url': { type: 'string' },
+      host: { type: 'string' },
+      port: { type: 'string' },
+      'delay-ms': { type: 'string' },
+      'fail-first': { type: 'string' },
+      url: { type: 'string' },
+      name: { type: 'string' },
+      wait: { type: 'string', default: '90s' },
+      verify: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  const { receiver, url = null, name, verify, json } = values;
+  if ([receiver, url !== null, name !== undefined].filter(Boolean).length !== 1)
+    throw usage(
+      'Give one of --receiver (an endpoint of its own), --url (an endpoint of yours) and --name (a row of rule_webhooks).',
+    );
+  if (verify && !receiver)
+    throw usage('--verify needs --receiver: only its own receiver can count what arrives.');
+  const lonely = (['receiver-url', 'host', 'port', 'delay-ms', 'fail-first'] as const).find(
+    (flag) => values[flag] !== undefined,
+  );
+  if (lonely !== undefined && !receiver) throw usage(`--${lonely} needs --receiver.`);
+  if (values.file !== undefined && values.size !== undefined)
+    throw usage('--size is the size of payloads that `load` makes; --file has its own payloads.');
+  const events = values.file === undefined ? null : await readEvents(values.file);
+  return {
+    plan: planOptions({ ...values, events }),
+    events,
+    receiver: receiver ? receiverOptions(values) : null,
+    url,
+    name: name ?? 'load',
+    waitMs: durationFlag('wait', values.wait, { min: 1000, max: DAY_MS }),
+    verify,
+    json,
+  };
+}
+
+type PlanTexts = {
+  readonly rate: string;
+  readonly burst: string;
+  readonly count?: string | undefined;
+  readonly duration?: string | undefined;
+  readonly size?: string | undefined;
+  readonly seed?: string | undefined;
+  readonly events: readonly unknown[] | null;
+};
+
+function planOptions({ rate, burst, count, duration, size, seed, events }: PlanTexts): PlanOptions {
+  const wanted = {
+    perSecond: parsed('rate', () => parseRate(rate)),
+    burst: rangeFlag('burst', burst, [1, 100_000]),
+    size: rangeFlag('size', size ?? '300', [LEAST_PAYLOAD_BYTES, 64_000_000]),
+    seed: seed === undefined ? randomInt(2 ** 32) : wholeNumberFlag('seed', seed, 0, 2 ** 32 - 1),
+  };
+  if (count === undefined && duration === undefined) {
+    return {
+      ...wanted,
+      count: events?.length ?? null,
+      durationMs: events === null ? DEFAULT_DURATION_MS : null,
+    };
+  }
+  const durationMs =
+    duration === undefined ? null : durationFlag('duration', duration, { min: 1, max: DAY_MS });
+  if (durationMs !== null && count === undefined && (durationMs * wanted.perSecond) / 1000 > MOST_MESSAGES)
+    throw usage(`--duration: at this --rate there would be more than ${MOST_MESSAGES} messages in a run.`);
+  return {
+    ...wanted,
+    count: count === undefined ? null : wholeNumberFlag('count', count, 1, MOST_MESSAGES),
+    durationMs,
+  };
+}
+
+function receiverOptions(
+  values: {
+    readonly [flag in 'receiver-url' | 'host' | 'port' | 'delay-ms' | 'fail-first']?: string | undefined;
+  },
+): LoadFlags['receiver'] {
+  const { host, 'receiver-url': url = null } = values;
+  if (url !== null && !URL.canParse(url)) throw usage(`--receiver-url: "${url}" is not a URL`);
+  return {
+    url,
+    ...(host !== undefined && { host }),
+    port: wholeNumberFlag('port', values.port ?? '0', 0, 65_535),
+    delayMs: durationFlag('delay-ms', values['delay-ms'] ?? '0', { min: 0, max: 600_000 }),
+    failFirst: wholeNumberFlag('fail-first', values['fail-first'] ?? '0', 0, 1_000_000),
+  };
+}
+
+function rangeFlag(name: string, text: string, limits: Range): Range {
+  return parsed(name, () => parseRange(text, limits));
+}
+
+function parsed<T>(name: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw usage(`--${name}: ${errorMessage(error)}`);
+  }
+}
