@@ -31,7 +31,9 @@ const DELIVERIES_SHOWN = 20;
 export const command: Command = {
   summary: 'runs everything with one command, with its own NATS and PostgreSQL (npm start)',
   help: `
-Usage: up
+Usage: up [--fresh]
+
+  --fresh   remove the data of an earlier start first: all messages, tables and statistics in .data/
 
 Starts a nats-server, a PostgreSQL, a worker named webhook-worker-1, and a receiver that prints each request. Then
 delivers one webhook to the receiver, and prints the next steps, with a line that starts a second worker. The data is in
@@ -40,7 +42,7 @@ uses that server and starts none of its kind. The ports are 4222, 5432, 8080 and
 Ctrl-C stops everything. Use this command for trials and for development: its worker may deliver to loopback addresses.
 `,
   async run(args) {
-    parseFlags({ args, options: {} });
+    const { values } = parseFlags({ args, options: { fresh: { type: 'boolean', default: false } } });
     const given = readSettings();
     const log = await createLogger({ level: given.LOG_LEVEL, format: given.LOG_FORMAT ?? 'pretty' });
     logWarnings(given, log);
@@ -51,6 +53,7 @@ Ctrl-C stops everything. Use this command for trials and for development: its wo
     try {
       const folder = await openDataFolder(CLONE_DATA);
       started.push({ what: 'data folder', stop: () => folder.release() });
+      if (values.fresh) await folder.empty();
       const { broken } = await startAll(given, log, stopping.signal, started);
       const end = await Promise.race([signal, broken]);
       if (typeof end === 'string') return 0;

@@ -9,6 +9,7 @@ import { connections } from './connections.ts';
 import { consumer } from './consumer.ts';
 import { operation } from './operation.ts';
 import { orderedBeside, ordering } from './ordering.ts';
+import { withNamesOfOthers } from './other-systems.ts';
 import { outbox } from './outbox.ts';
 import { registry } from './registry.ts';
 import { withNewNames } from './renamed.ts';
@@ -89,7 +90,9 @@ export function settingsFrom(environment: Given, file: Given = {}): Settings {
   const merged = Object.fromEntries(
     sources.flatMap((source) => Object.entries(source.given)).filter(([, value]) => value !== undefined),
   );
-  const given = Object.fromEntries(Object.entries(merged).filter(([, value]) => value?.trim() !== ''));
+  const given = Object.fromEntries(
+    Object.entries(withNamesOfOthers(merged)).filter(([, value]) => value?.trim() !== ''),
+  );
   const names = Object.keys(specifications) as (keyof typeof specifications)[];
   const warnings = warningsOf(names, environment, file);
   const { values, problems } = parse(given);

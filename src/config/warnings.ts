@@ -1,7 +1,11 @@
+import { namesOfOthers, TAKEN_FROM_OTHERS, UNUSED_OF_OTHERS } from './other-systems.ts';
 import { RENAMED, RETIRED } from './renamed.ts';
 import { isUnknown, meantInEnvironment, meantInFile } from './unknown.ts';
 
-/** A warning about a name that is not the name of a setting, has no effect, or will not be a setting in the next version. */
+/**
+ * A warning about a name that is not the name of a setting, has no effect, or will not be a setting in the next version. `renamed`:
+ * its value is used.
+ */
 export type SettingWarning = {
   readonly kind: 'renamed' | 'retired' | 'unknown';
   readonly setting: string;
@@ -21,10 +25,17 @@ export function warningsOf(known: readonly string[], environment: Given, file: G
   const isGiven = (name: string) => set.includes(name) || name in file;
   const renamed = Object.keys(RENAMED).filter(isGiven);
   const retired = Object.keys(RETIRED).filter(isGiven);
-  const isNew = (name: string) => !known.includes(name) && !(name in RENAMED) && !(name in RETIRED);
+  const ofOthers = [...Object.keys(TAKEN_FROM_OTHERS), ...Object.keys(UNUSED_OF_OTHERS)];
+  const isNew = (name: string) =>
+    !known.includes(name) && !(name in RENAMED) && !(name in RETIRED) && !ofOthers.includes(name);
   return [
     ...renamed.map(renamedWarning),
     ...retired.map(retiredWarning),
+    ...namesOfOthers({ ...file, ...environment }).map(({ kind, setting, hint }) => ({
+      kind: kind === 'used' ? ('renamed' as const) : ('retired' as const),
+      setting,
+      hint,
+    })),
     ...Object.keys(file)
       .filter((name) => isNew(name) && isUnknown(name, known))
       .map((name) => unknownWarning('The file .env', name, meantInFile(name, known))),

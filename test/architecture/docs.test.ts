@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { TAKEN_FROM_OTHERS, UNUSED_OF_OTHERS } from '../../src/config/other-systems.ts';
 import { RENAMED, RETIRED } from '../../src/config/renamed.ts';
 import { specifications } from '../../src/config/settings.ts';
 import { PAGES, readPage } from '../program/manual.ts';
@@ -84,6 +85,23 @@ describe('the table of renamed settings', () => {
   });
 });
 
+describe('the pages for users of other systems', () => {
+  const pages = PAGES.filter((page) => page.startsWith('docs/migrating-from-'));
+  const rowsOf = (name: string) =>
+    pages.flatMap((page) => readPage(page).match(new RegExp(`^\\| \`${name}\`.*$`, 'gm')) ?? []);
+
+  it.each(Object.entries(TAKEN_FROM_OTHERS))('say that %s is %s here', (other, name) => {
+    expect(rowsOf(other).length).toBeGreaterThan(0);
+    for (const row of rowsOf(other))
+      expect(row).toMatch(new RegExp(`\\| \`${name}\`.*; the old name is understood`));
+  });
+
+  it.each(Object.keys(UNUSED_OF_OTHERS))('say what does the job of %s here', (other) => {
+    expect(rowsOf(other).length).toBeGreaterThan(0);
+    for (const row of rowsOf(other)) expect(row).not.toContain('the old name is understood');
+  });
+});
+
 describe('the table of log events', () => {
   const [, table = ''] =
     /<!-- log events: begin -->(.*)<!-- log events: end -->/s.exec(readPage('docs/troubleshooting.md')) ?? [];
@@ -158,7 +176,8 @@ describe('the manual', () => {
 
   it.each(PAGES)('%s names only settings that exist, or that were renamed or retired', (page) => {
     const named = [...withoutCode(readPage(page)).matchAll(/`([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)];
-    const known = new Set([...names, ...Object.keys(RENAMED), ...Object.keys(RETIRED), ...NO_SETTINGS]);
+    const tables = [RENAMED, RETIRED, TAKEN_FROM_OTHERS, UNUSED_OF_OTHERS];
+    const known = new Set([...names, ...tables.flatMap((table) => Object.keys(table)), ...NO_SETTINGS]);
     expect(named.map(([, name]) => name!).filter((name) => !known.has(name))).toEqual([]);
   });
 

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { migrate } from '../../src/postgres/migrate.ts';
+import { migrate, readMigrations } from '../../src/postgres/migrate.ts';
+import { migrationScript } from '../../src/postgres/tables/migrations-table.ts';
 import { UserError } from '../../src/runtime/failure.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
+import { describeSchema } from './schema.ts';
 
 describe('migrate', () => {
   let database: TestDatabase;
@@ -26,6 +28,22 @@ describe('migrate', () => {
     const applied = all.flatMap((one) => one.applied);
     expect(applied.length).toBeGreaterThan(0);
     expect(new Set(applied).size).toBe(applied.length);
+  });
+
+  it('has nothing to do after its script, which makes the same schema', async () => {
+    const script = migrationScript(await readMigrations());
+    const [forPsql, ...sql] = script.split('\n');
+    expect(forPsql).toBe('\\set ON_ERROR_STOP on');
+    await database.pool.query(sql.join('\n'));
+    expect(await migrate(database.pool, database)).toEqual({ applied: [] });
+    await expect(await describeSchema(database.pool)).toMatchFileSnapshot('../../sql/schema.sql');
+  });
+
+  it('has a script that changes nothing where a migration was applied before', async () => {
+    await migrate(database.pool, database);
+    const [, ...sql] = migrationScript(await readMigrations()).split('\n');
+    await expect(database.pool.query(sql.join('\n'))).rejects.toMatchObject({ code: '23505' });
+    expect(await migrate(database.pool, database)).toEqual({ applied: [] });
   });
 
   it('inserts a row for WEBHOOKS with which no waiting message is lost', async () => {

@@ -23,8 +23,8 @@ beforeAll(async () => {
 /** Runs a command in another folder than the clone, as in another terminal. */
 const run = (...args: string[]) => runCommand(process.execPath, [join(clone, 'dist/main.js'), ...args]);
 
-async function up(env: Record<string, string> = {}): Promise<RunningProgram> {
-  const program = await runCommand(process.execPath, [join(clone, 'dist/main.js'), 'up'], { env });
+async function up(env: Record<string, string> = {}, ...flags: string[]): Promise<RunningProgram> {
+  const program = await runCommand(process.execPath, [join(clone, 'dist/main.js'), 'up', ...flags], { env });
   await program.waitForLine('Ctrl-C stops everything', { timeoutMs: 60_000 });
   return program;
 }
@@ -85,6 +85,17 @@ describe('up', () => {
     expect(rows).toContain('"kept":"t"');
     second.kill();
     expect(await second.waitForExit()).toMatchObject({ code: 0 });
+  });
+
+  it('begins with empty data if it is told to', async () => {
+    const fresh = await up({}, '--fresh');
+    const rows = await outputOf(
+      await run('sql', '--json', 'SELECT count(*) FROM rule_nats_worker_instances'),
+    );
+    expect(rows).toContain('"count":1');
+    expect(fresh.stdout.join('\n')).toMatch(/migration\.applied.*0001_/);
+    fresh.kill();
+    expect(await fresh.waitForExit()).toMatchObject({ code: 0 });
   });
 });
 

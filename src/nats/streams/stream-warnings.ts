@@ -25,7 +25,7 @@ export function streamDangers(actual: StreamConfig): string[] {
   }
   if (actual.storage === 'memory') {
     sentences.push(
-      'is stored in memory: undelivered messages are lost when nats-server restarts; only a new stream can have file storage',
+      'is unsafe, because it is stored in memory: undelivered messages are lost when nats-server restarts; only a new stream can have file storage',
     );
   }
   if (actual.retention === 'interest') {

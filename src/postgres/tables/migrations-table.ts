@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { WAIT_FOR_MIGRATION_LOCK } from '../connection/advisory-lock.ts';
 
 /** Not named `schema_migrations`: the extension has a table of that name. */
 const CREATE = `
@@ -35,4 +36,23 @@ export async function recordApplied(client: pg.PoolClient, name: string, checksu
     name,
     checksum,
   ]);
+}
+
+/**
+ * A script for psql that does what `migrate` does, on a database without our tables. It stops at the first error: at a migration that
+ * was applied before, or where a right is missing.
+ */
+export function migrationScript(
+  migrations: readonly { readonly name: string; readonly sql: string; readonly checksum: string }[],
+): string {
+  const parts = migrations.map(
+    ({ name, sql, checksum }) => `-- ${name}
+BEGIN;
+${WAIT_FOR_MIGRATION_LOCK};
+INSERT INTO rule_nats_worker_migrations (name, checksum) VALUES ('${name}', '${checksum}');
+${sql.trim()}
+COMMIT;
+`,
+  );
+  return ['\\set ON_ERROR_STOP on', `${CREATE.trim()};`, ...parts].join('\n\n');
 }

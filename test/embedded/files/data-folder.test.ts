@@ -31,6 +31,16 @@ describe('a data folder', () => {
     expect(await readdir(folder)).toEqual(['locks']);
   });
 
+  it('is emptied on demand, and stays held', async () => {
+    const path = await newFolder();
+    const folder = await openDataFolder(path);
+    await mkdir(join(path, 'nats', 'jetstream'), { recursive: true });
+    await writeFile(join(path, 'servers.json'), '{}');
+    await folder.empty();
+    expect(await readdir(path)).toEqual(['locks']);
+    expect(await failureOf(openDataFolder(path))).toMatch(`Process ${process.pid} already runs on ${path}`);
+  });
+
   it('cannot be opened while another process holds it, and the error says how to stop that process', async () => {
     const folder = await newFolder();
     const first = await holdInProcess(folder);
