@@ -1,15 +1,16 @@
+import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../support/wait.ts';
 import { type ConvoyEvent, startConvoy } from './convoy-stand-in.ts';
 import { manualBlock } from './manual.ts';
 import { deadLetterOf, openScene, type Scene, stopWorker } from './scene.ts';
 import type { StandIn } from './stand-in.ts';
-import { type SvixMessage, startSvix } from './svix-stand-in.ts';
+import { startSvix } from './svix-stand-in.ts';
 
 const EVENT = '{"type":"user.created","project":"dev","user":{"id":12345678901234567890,"balance":1.00}}';
 
 let scene: Scene;
-let svix: StandIn & { readonly messages: readonly SvixMessage[] };
+let svix: Awaited<ReturnType<typeof startSvix>>;
 let convoy: StandIn & { readonly events: readonly ConvoyEvent[] };
 beforeAll(async () => {
   scene = await openScene();
@@ -92,6 +93,31 @@ describe('a row that forwards to Svix', () => {
       'rule_webhooks, webhook_name "svix": url: {project} is not in the payload',
     );
     expect(svix.answers.length).toBe(before);
+  });
+});
+
+describe('a row that creates applications at Svix', () => {
+  it('creates the application of a project that is missing, and the event is delivered by a retry at the latest', async () => {
+    await scene.query(
+      manualBlock('-- The application of a project').replace('https://api.svix.com', svix.url),
+    );
+    await scene.query(
+      `UPDATE rule_webhooks SET retry_delay_ms = 10 WHERE webhook_name = 'svix-applications'`,
+    );
+    await scene.query(
+      `UPDATE rule_webhooks SET max_retries = 3, retry_delay_ms = 1000 WHERE webhook_name = 'svix'`,
+    );
+    // Workers have both rows once both get a copy of a message.
+    await until(async () => {
+      await publish('webhooks.users', randomUUID());
+      return svix.answers.some(({ status }) => status === 200);
+    });
+    for (const id of ['svix-new-1', 'svix-new-2'])
+      await publish('webhooks.users', id, EVENT.replace('"dev"', '"brand-new"'));
+    const arrived = (id: string) => svix.messages.find(({ eventId }) => eventId === id);
+    await until(() => arrived('svix-new-1') && arrived('svix-new-2'));
+    expect(arrived('svix-new-1')).toMatchObject({ application: 'brand-new' });
+    expect(svix.applications.filter((uid) => uid === 'brand-new')).toHaveLength(1);
   });
 });
 

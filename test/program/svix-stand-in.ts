@@ -20,14 +20,31 @@ const NAME = /^[a-zA-Z0-9\-_.]{1,256}$/;
 
 /**
  * The part of Svix that creates messages: POST /api/v1/app/{app_id}/msg/. Answers 202; 409 for a repeated `eventId`;
- * 422 for an invalid message; 404 for an unknown application.
+ * 422 for an invalid message; 404 for an unknown application. And the part that creates applications: POST /api/v1/app/. Answers
+ * 201; for a known `uid` 409, or 200 with `get_if_exists=true`.
  */
 export async function startSvix(
   token: string,
-  applications: readonly string[],
-): Promise<StandIn & { readonly messages: readonly SvixMessage[] }> {
+  applications: string[],
+): Promise<
+  StandIn & { readonly messages: readonly SvixMessage[]; readonly applications: readonly string[] }
+> {
   const messages: SvixMessage[] = [];
+  const createApplication = (received: StandInRequest): Answer => {
+    const status = rejectionStatus(received, token);
+    if (status !== null) return problem(status, status === 401 ? 'authentication_failed' : 'unsupported');
+    const { name, uid } = objectIn(received.text) ?? {};
+    if (typeof name !== 'string' || name === '') return invalid('name', 'is missing');
+    if (typeof uid !== 'string' || !NAME.test(uid)) return invalid('uid', `must match ${NAME}`);
+    const exists = applications.includes(uid);
+    const mayExist = new URL(received.path, 'http://svix').searchParams.get('get_if_exists') === 'true';
+    if (exists && !mayExist) return problem(409, 'conflict');
+    if (!exists) applications.push(uid);
+    return { status: exists ? 200 : 201, body: { id: `app_${applications.indexOf(uid)}`, name, uid } };
+  };
   const create = (received: StandInRequest): Answer => {
+    if (/^\/api\/v1\/app\/?(\?|$)/.test(received.path) && received.method === 'POST')
+      return createApplication(received);
     const [, application] = /^\/api\/v1\/app\/([^/?]+)\/msg\/?$/.exec(received.path) ?? [];
     if (application === undefined) return problem(404, 'not_found');
     if (received.method !== 'POST') return problem(405, 'method_not_allowed');
@@ -50,7 +67,7 @@ export async function startSvix(
     messages.push({ application, eventType, eventId, text: received.text });
     return { status: 202, body: { id: `msg_${messages.length}`, eventType, eventId, payload } };
   };
-  return { ...(await startStandIn(create)), messages };
+  return { ...(await startStandIn(create)), messages, applications };
 }
 
 function problem(status: number, code: string): Answer {
