@@ -31,13 +31,17 @@ export type MissingMessage = { readonly id: string; readonly fate: string | null
 
 /**
  * Why not every message is accounted for, one sentence per reason; empty if all are: each message that was sent was either refused,
- * surely not stored, or arrived. Doubled messages are accounted for: the service delivers at least once.
+ * surely not stored, or arrived. Without a receiver, nothing is known of arrivals. Doubled messages are accounted for: the service delivers at least once.
  */
 export function openAccounts(report: LoadReport): string[] {
-  const { totals, missing, unconfirmed, sending } = report;
+  const { totals, missing, unconfirmed, sending, hasReceiver } = report;
   const sentences: string[] = [];
   if (totals.sent === 0) sentences.push('No message was sent.');
   if (sending.stoppedBy !== null) sentences.push(`Sending stopped early: ${sending.stoppedBy}`);
+  if (!hasReceiver) {
+    if (unconfirmed.length > 0) sentences.push(`${counted(unconfirmed.length, 'message')} not confirmed.`);
+    return sentences;
+  }
   if (missing.length > 0)
     sentences.push(`${counted(missing.length, 'message')} stored and not delivered: ${idsOf(missing)}`);
   if (unconfirmed.length > 0)

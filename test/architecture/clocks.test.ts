@@ -9,6 +9,7 @@ const SOURCE = new URL('../../src/', import.meta.url);
  */
 const TIME_OF_DAY = {
   'commands/keys.ts': 'the expiry of a key, and the time that it shows',
+  'commands/load/run.ts': 'the times in events of samples',
   'commands/publish.ts': 'whether the times in headers of the user are past',
   'commands/stats.ts': 'the time that it shows',
   'commands/up/first-delivery.ts': 'an id',

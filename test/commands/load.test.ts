@@ -23,7 +23,29 @@ describe('the flags of load', () => {
     });
   });
 
+  test('a sample goes to its name, once in 30 s, until Ctrl-C', async () => {
+    expect(await readLoadFlags(['sample', 'payments'])).toMatchObject({
+      sample: 'payments',
+      name: 'payments',
+      receiver: null,
+      plan: { perSecond: 1 / 30, durationMs: null },
+    });
+  });
+
+  test('by HTTP, the API is the one of this machine, and open, unless flags say otherwise', async () => {
+    expect((await readLoadFlags(['--receiver', '--via', 'http'])).via).toEqual({
+      api: 'http://127.0.0.1:8080',
+      apiKey: null,
+    });
+  });
+
   test.each<[string[], RegExp]>([
+    [['sample'], /^load sample: "" is no sample; the samples are payments, credits/],
+    [['sample', 'nothing'], /^load sample: "nothing" is no sample/],
+    [['sample', 'credits', '--size', '300'], /^--size: a sample makes its own payloads/],
+    [['--receiver', '--via', 'smoke'], /^--via: "smoke" is not nats or http/],
+    [['--receiver', '--api', 'http://127.0.0.1:1'], /^--api needs --via http/],
+    [['--receiver', '--via', 'http', '--api', 'ftp://x'], /^--api: "ftp:\/\/x" is not an http URL/],
     [[], /^Give one of --receiver .*, --url .* and --name/],
     [['--receiver', '--url', 'http://127.0.0.1:9'], /^Give one of --receiver/],
     [['--url', 'http://127.0.0.1:9', '--verify'], /^--verify needs --receiver/],

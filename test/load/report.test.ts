@@ -98,9 +98,14 @@ test('the table shows what was sent and what arrived', () => {
 });
 
 test('without a receiver, nothing is said of arrivals', () => {
-  const report = withTotals({ delivered: 0 }, { hasReceiver: false, latencies: null });
+  const report = withTotals({ delivered: 0, waiting: 40_000 }, { hasReceiver: false, latencies: null });
   expect(loadTable(report)).not.toMatch(/delivered|lost|p50/);
-  expect(JSON.parse(loadJson(report))).toMatchObject({ delivered: null, lost: null, allAccountedFor: null });
+  expect(JSON.parse(loadJson(report))).toMatchObject({
+    delivered: null,
+    lost: null,
+    allAccountedFor: null,
+    problems: [],
+  });
 });
 
 test('the JSON has the same figures, in one line', () => {

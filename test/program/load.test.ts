@@ -11,7 +11,7 @@ import { openScene, type Scene, startEndpoint, stopWorker } from './scene.ts';
 /** The manual says that its commands run in this folder. */
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const commandsOfManual = PAGES.flatMap((page) =>
-  blocksOf(page, 'sh').flatMap((block) => block.match(/^node dist\/main\.js load --.*$/gm) ?? []),
+  blocksOf(page, 'sh').flatMap((block) => block.match(/^node dist\/main\.js load (?:--|sample ).*$/gm) ?? []),
 );
 
 let scene: Scene;

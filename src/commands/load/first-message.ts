@@ -3,7 +3,7 @@ import type { Ledger } from '../../load/ledger.ts';
 import type { SendPort } from '../../load/run-load.ts';
 import { UserError } from '../../runtime/failure.ts';
 import type { Group } from './group.ts';
-import type { LoadMessage } from './nats-way.ts';
+import type { LoadMessage } from './message.ts';
 
 /** How long the first message may take, in milliseconds. Messages that wait before it are delivered first. */
 const ARRIVES_WITHIN_MS = 15_000;
@@ -26,7 +26,8 @@ export async function sendFirst(
 ): Promise<void> {
   const result = await port.send(message);
   ledger.sent(performance.now(), result);
-  if (result.kind !== 'accepted') throw new UserError(`Nothing was sent: ${result.reason}.`);
+  if (result.kind !== 'accepted')
+    throw new UserError(`Nothing was sent: ${result.reason.replace(/\.$/, '')}.`);
   const look = () => group.look();
   const why = await awaitArrivals({ ledger, look, waitMs: ARRIVES_WITHIN_MS, signal });
   if (why === null || signal.aborted) return;

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { parseRange, parseRate } from '../../load/amounts.ts';
 import { LEAST_PAYLOAD_BYTES } from '../../load/payload.ts';
 import type { PlanOptions, Range } from '../../load/plan.ts';
+import { SAMPLES, type Sample } from '../../load/samples.ts';
 import type { ReceiverOptions } from '../../receiver/receiver.ts';
 import { durationFlag, parseFlags, wholeNumberFlag } from '../../runtime/command.ts';
 import { errorMessage, UserError } from '../../runtime/failure.ts';
@@ -10,10 +11,15 @@ import { type LoadEvent, readEvents } from './events.ts';
 /** About 200 bytes of memory each. */
 const MOST_MESSAGES = 1_000_000;
 const DAY_MS = 86_400_000;
+const DEFAULT_API = 'http://127.0.0.1:8080';
 const DEFAULT_DURATION_MS = 10_000;
 
 export type LoadFlags = {
   readonly plan: PlanOptions;
+  /** How messages are handed over. `apiKey`: null: the API is open. */
+  readonly via: 'nats' | { readonly api: string; readonly apiKey: string | null };
+  /** The kind of events; null: `events`, or payloads of `--size` bytes. */
+  readonly sample: Sample | null;
   /** The payloads; null: payloads that `load` makes. */
   readonly events: readonly LoadEvent[] | null;
   /** Options of the receiver, and the URL under which workers reach it; null: no receiver. */
@@ -31,10 +37,14 @@ const usage = (message: string) => new UserError(message, { exitCode: 2 });
 
 /** @throws {UserError} that names the flag that is wrong. */
 export async function readLoadFlags(args: string[]): Promise<LoadFlags> {
+  const { sample, rest } = sampleOf(args);
   const { values } = parseFlags({
-    args,
+    args: rest,
     options: {
-      rate: { type: 'string', default: '100' },
+      via: { type: 'string', default: 'nats' },
+      api: { type: 'string' },
+      'api-key': { type: 'string' },
+      rate: { type: 'string' },
       count: { type: 'string' },
       duration: { type: 'string' },
       burst: { type: 'string', default: '1' },
@@ -54,7 +64,8 @@ export async function readLoadFlags(args: string[]): Promise<LoadFlags> {
       json: { type: 'boolean', default: false },
     },
   });
-  const { receiver, url = null, name, verify, json } = values;
+  const { receiver, url = null, verify, json } = values;
+  const name = values.name ?? (receiver || url !== null ? undefined : (sample ?? undefined));
   if ([receiver, url !== null, name !== undefined].filter(Boolean).length !== 1)
     throw usage(
       'Give one of --receiver (an endpoint of its own), --url (an endpoint of yours) and --name (a row of rule_webhooks).',
@@ -67,9 +78,13 @@ export async function readLoadFlags(args: string[]): Promise<LoadFlags> {
   if (lonely !== undefined && !receiver) throw usage(`--${lonely} needs --receiver.`);
   if (values.file !== undefined && values.size !== undefined)
     throw usage('--size is the size of payloads that `load` makes; --file has its own payloads.');
+  if (sample !== null && (values.file ?? values.size) !== undefined)
+    throw usage(`--${values.file === undefined ? 'size' : 'file'}: a sample makes its own payloads.`);
   const events = values.file === undefined ? null : await readEvents(values.file);
   return {
-    plan: planOptions({ ...values, events }),
+    via: viaOf(values),
+    sample,
+    plan: planOptions({ ...values, events, sample }),
     events,
     receiver: receiver ? receiverOptions(values) : null,
     url,
@@ -80,24 +95,57 @@ export async function readLoadFlags(args: string[]): Promise<LoadFlags> {
   };
 }
 
+/** `load sample payments …` */
+function sampleOf(args: readonly string[]): { sample: Sample | null; rest: string[] } {
+  const [first, kind, ...rest] = args;
+  if (first !== 'sample') return { sample: null, rest: [...args] };
+  const sample = SAMPLES.find((known) => known === kind);
+  if (sample === undefined)
+    throw usage(`load sample: "${kind ?? ''}" is no sample; the samples are ${SAMPLES.join(', ')}`);
+  return { sample, rest };
+}
+
+function viaOf({
+  via,
+  api,
+  'api-key': apiKey,
+}: {
+  readonly via: string;
+  readonly api?: string | undefined;
+  readonly 'api-key'?: string | undefined;
+}): LoadFlags['via'] {
+  if (via !== 'nats' && via !== 'http') throw usage(`--via: "${via}" is not nats or http`);
+  if (via === 'nats') {
+    if ((api ?? apiKey) !== undefined)
+      throw usage(`--${api === undefined ? 'api-key' : 'api'} needs --via http.`);
+    return via;
+  }
+  const origin = api ?? DEFAULT_API;
+  if (!/^https?:$/.test(protocolOf(origin))) throw usage(`--api: "${origin}" is not an http URL`);
+  return { api: origin, apiKey: apiKey ?? null };
+}
+
 type PlanTexts = {
-  readonly rate: string;
+  readonly rate?: string | undefined;
   readonly burst: string;
   readonly count?: string | undefined;
   readonly duration?: string | undefined;
   readonly size?: string | undefined;
   readonly seed?: string | undefined;
   readonly events: readonly unknown[] | null;
+  readonly sample: Sample | null;
 };
 
-function planOptions({ rate, burst, count, duration, size, seed, events }: PlanTexts): PlanOptions {
+function planOptions({ rate, burst, count, duration, size, seed, events, sample }: PlanTexts): PlanOptions {
   const wanted = {
-    perSecond: parsed('rate', () => parseRate(rate)),
+    perSecond: parsed('rate', () => parseRate(rate ?? (sample === null ? '100' : '30s'))),
     burst: rangeFlag('burst', burst, [1, 100_000]),
     size: rangeFlag('size', size ?? '300', [LEAST_PAYLOAD_BYTES, 64_000_000]),
     seed: seed === undefined ? randomInt(2 ** 32) : wholeNumberFlag('seed', seed, 0, 2 ** 32 - 1),
   };
   if (count === undefined && duration === undefined) {
+    // A sample goes on until Ctrl-C.
+    if (sample !== null) return { ...wanted, count: MOST_MESSAGES, durationMs: null };
     return {
       ...wanted,
       count: events?.length ?? null,
@@ -141,4 +189,8 @@ function parsed<T>(name: string, parse: () => T): T {
   } catch (error) {
     throw usage(`--${name}: ${errorMessage(error)}`);
   }
+}
+
+function protocolOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).protocol : '';
 }

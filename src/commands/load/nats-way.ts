@@ -3,12 +3,7 @@ import type { SendResult } from '../../load/ledger.ts';
 import type { SendPort } from '../../load/run-load.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { createPublisher } from '../../nats/publishing/publisher.ts';
-
-/** One message of a run. */
-export type LoadMessage = {
-  readonly id: string;
-  readonly body: Buffer;
-};
+import type { LoadMessage } from './message.ts';
 
 /** More than enough for 40 000 messages per second on one machine. */
 const MAX_IN_FLIGHT = 1000;
