@@ -8,12 +8,18 @@ export interface RetriedRequest {
   readonly subject: string;
   readonly data: Uint8Array;
   readonly headers?: MsgHdrs;
-  /** @returns null if the reply is final, else the delay before the next try, in milliseconds. */
-  onReply(answer: Msg): number | null;
+  /**
+   * @param timesSent From 2 on, an earlier try may be stored, whatever this reply says.
+   * @returns null if the reply is final, else the delay before the next try, in milliseconds.
+   */
+  onReply(answer: Msg, timesSent: number): number | null;
   /** True if the request must not be sent again. */
   isExpired(now: number, timesSent: number): boolean;
-  /** Called once if no final reply came in time, or the request could not be sent. `error` has a NATS error code. */
-  onFailure(error: unknown): void;
+  /**
+   * Called once if no final reply came in time, or the request could not be sent. `error` has a NATS error code. `timesSent`: 0 if
+   * nothing was sent.
+   */
+  onFailure(error: unknown, timesSent: number): void;
 }
 
 /** How long one try waits for its reply before the request is sent again, in milliseconds. Shorter than an election. */
@@ -84,15 +90,15 @@ export class RetryingRequests {
   #send(token: string, open: OpenRequest): void {
     if (!this.#client.isConnected()) return;
     const { subject, data, headers } = open.request;
-    open.timesSent++;
     open.againAt = performance.now() + TRY_MS;
     const reply = `${this.#inbox}.${token}`;
     try {
       this.#subscription ??= this.#subscribe();
       this.#client.connection.publish(subject, data, headers === undefined ? { reply } : { reply, headers });
+      open.timesSent++;
     } catch (error) {
       this.#close(token);
-      open.request.onFailure(error);
+      open.request.onFailure(error, open.timesSent);
     }
   }
 
@@ -115,7 +121,7 @@ export class RetryingRequests {
     const token = answer.subject.slice(this.#inbox.length + 1);
     const open = this.#open.get(token);
     if (open === undefined) return;
-    const pauseMs = open.request.onReply(answer);
+    const pauseMs = open.request.onReply(answer, open.timesSent);
     if (pauseMs === null) this.#close(token);
     else open.againAt = performance.now() + pauseMs;
   }
@@ -143,7 +149,7 @@ export class RetryingRequests {
   #fail(token: string, error: NatsError): void {
     const open = this.#open.get(token);
     this.#close(token);
-    open?.request.onFailure(error);
+    open?.request.onFailure(error, open.timesSent);
   }
 
   #close(token: string): void {
