@@ -7,6 +7,7 @@ process.exit(
     {
       worker: () => import('./commands/worker.ts'),
       relay: () => import('./commands/relay.ts'),
+      api: () => import('./commands/api.ts'),
       up: () => import('./commands/up.ts'),
       publish: () => import('./commands/publish.ts'),
       load: () => import('./commands/load.ts'),

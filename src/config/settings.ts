@@ -3,6 +3,7 @@ import { parseEnv } from 'node:util';
 import { type CleanedEnv, customCleanEnv } from 'envalid';
 import { errorMessage, UserError } from '../runtime/failure.ts';
 import { access } from './access.ts';
+import { api } from './api.ts';
 import { attempts } from './attempts.ts';
 import { capacity } from './capacity.ts';
 import { connections } from './connections.ts';
@@ -26,6 +27,7 @@ export const specifications = {
   ...access,
   ...outbox,
   ...operation,
+  ...api,
 };
 
 type Values = Pick<CleanedEnv<typeof specifications>, keyof typeof specifications>;

@@ -153,3 +153,27 @@ export const postgresUrl = makeValidator<string>((text) => {
 });
 
 export const defaultConsumerName = (): string => `webhook-worker-${hostname()}`;
+
+/** An http or https URL without user, query and fragment. */
+export const publicUrl = makeValidator<string>((text) => {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isPlain =
+    url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
+  if (!isPlain || url.search !== '' || url.hash !== '') {
+    throw new TypeError('must look like https://hooks.example.com');
+  }
+  return text.replace(/\/+$/, '');
+});
+
+/** A path of a route in place of another one. */
+export type RouteAlias = { readonly path: string; readonly target: string };
+
+export function parseAlias(text: string): RouteAlias {
+  const [, path, target] = /^(\/[\w./~-]+)\s*=\s*(\/webhooks(?:\/[^/\s,]+)?)$/.exec(text) ?? [];
+  if (path === undefined || target === undefined || /^\/(webhooks|health|docs)(\/|$)/.test(path)) {
+    throw new TypeError(
+      `"${text}" is not like /notifications=/webhooks/notifications (a path of your own, and a path that takes POST)`,
+    );
+  }
+  return { path, target };
+}

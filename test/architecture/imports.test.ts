@@ -12,7 +12,7 @@ const MAY_IMPORT: Record<string, { readonly folders: string[]; readonly packages
   core: { folders: [], packages: [] },
   runtime: { folders: [], packages: ['pino', 'pino-pretty'] },
   config: { folders: ['core', 'runtime'], packages: ['envalid'] },
-  ingest: { folders: ['core', 'runtime'], packages: ['ajv', 'ajv-formats', 're2js'] },
+  ingest: { folders: ['core', 'runtime'], packages: ['fastify', 'ajv', 'ajv-formats', 're2js'] },
   outbox: { folders: ['core', 'runtime'], packages: [] },
   delivery: { folders: ['core', 'runtime'], packages: ['p-limit'] },
   publishing: { folders: ['core', 'runtime'], packages: [] },
@@ -21,7 +21,7 @@ const MAY_IMPORT: Record<string, { readonly folders: string[]; readonly packages
   dashboard: { folders: ['core', 'runtime'], packages: [] },
   nats: { folders: ['core', 'runtime'], packages: ['nats'] },
   postgres: { folders: ['core', 'runtime'], packages: ['pg'] },
-  http: { folders: ['core', 'runtime'], packages: ['undici'] },
+  http: { folders: ['core', 'runtime'], packages: ['undici', 'fastify', '@fastify'] },
   embedded: { folders: ['runtime'], packages: [] },
 };
 

@@ -1,0 +1,51 @@
+import { promisify } from 'node:util';
+import { brotliDecompress, gunzip, inflate } from 'node:zlib';
+import { errorCode } from '../runtime/failure.ts';
+import type { Problem } from '../runtime/problem.ts';
+import { INGEST_PROBLEMS } from './problems.ts';
+
+const DECODERS: Readonly<
+  Record<string, (body: Uint8Array, options: { maxOutputLength: number }) => Promise<Buffer>>
+> = {
+  gzip: promisify(gunzip),
+  'x-gzip': promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress),
+};
+
+const TOO_LARGE = new Set(['ERR_BUFFER_TOO_LARGE']);
+
+/**
+ * The bytes that the sender meant: decoded as Content-Encoding says.
+ *
+ * @param limit The most decoded bytes. A small body may stand for gigabytes, so decoding ends there.
+ */
+export async function decodedBody(
+  body: Uint8Array,
+  encoding: string,
+  limit: number,
+): Promise<Uint8Array | Problem> {
+  const decode = DECODERS[encoding.trim().toLowerCase()];
+  if (decode === undefined) {
+    return {
+      kind: INGEST_PROBLEMS.unsupportedType,
+      detail: `Content-Encoding must be one of ${Object.keys(DECODERS).join(', ')}, or be left out.`,
+    };
+  }
+  try {
+    return await decode(body, { maxOutputLength: limit });
+  } catch (error) {
+    if (TOO_LARGE.has(errorCode(error) ?? '')) return tooLarge(limit);
+    return {
+      kind: INGEST_PROBLEMS.unreadableBody,
+      detail: `The body is not valid ${encoding.trim().toLowerCase()}, as Content-Encoding says.`,
+    };
+  }
+}
+
+export function tooLarge(limit: number): Problem {
+  return {
+    kind: INGEST_PROBLEMS.tooLarge,
+    detail: `The body is larger than ${limit} bytes, the most that the server and its NATS stream take.`,
+  };
+}

@@ -1,0 +1,31 @@
+import type { Problem } from '../runtime/problem.ts';
+
+/** What a request needs. `url`: to name the URL that a webhook goes to. `read`: to see what became of webhooks. */
+export type Need = 'url' | 'stats' | 'read' | { readonly publish: string };
+
+/** Who sends a request. */
+export interface Caller {
+  /** The id of the API key. Empty in open mode, and for a source with a signature of its own. */
+  readonly id: string;
+  /** Null, or why the caller may not do this. */
+  refusal(need: Need): Problem | null;
+}
+
+/** What a check needs of a request. Names of headers in lower case. */
+export type RequestHead = {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+};
+
+/** Checks who sends a request, before its body is read. */
+export interface Access {
+  /** Checks `Host`, `Origin` and the API key. */
+  callerOf(head: RequestHead): Caller | Problem | Promise<Caller | Problem>;
+}
+
+export function isProblem(value: Caller | Problem): value is Problem {
+  return 'kind' in value;
+}
+
+/** API_AUTH=open: everybody may do everything that the API offers. */
+export const OPEN: Caller = { id: '', refusal: () => null };

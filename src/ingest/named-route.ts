@@ -1,0 +1,96 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { KEY_RULE, parseIdempotencyKey } from '../core/ingest/webhook-id.ts';
+import { nameProblem } from '../core/ingest/webhook-name.ts';
+import { Header } from '../core/message/nats-headers.ts';
+import { RequestHeader } from '../core/request/header-names.ts';
+import type { Problem } from '../runtime/problem.ts';
+import type { Acceptor } from './acceptor.ts';
+import { admitRequests, bodyOf, type IntakeOptions } from './intake.ts';
+import { INGEST_PROBLEMS, unknownNameProblem } from './problems.ts';
+import { sendProblem, sendReceipt } from './reply.ts';
+import { namedSchema } from './schemas.ts';
+
+/** Who takes the webhooks of a name. */
+export interface KnownNames {
+  /** True, or unknown (null), because the rows cannot be read: the webhook is taken in. */
+  isKnown(name: string): boolean | null | Promise<boolean | null>;
+}
+
+export type NamedRouteOptions = IntakeOptions & {
+  readonly acceptor: Acceptor;
+  readonly names: KnownNames;
+  /** The largest body that the server takes now, in bytes. */
+  readonly maxBytes: () => number;
+};
+
+type Request = FastifyRequest<{ Params: { name: string } }>;
+
+const TRACE_PARENT = Header.traceparent.toLowerCase();
+const TRACE_STATE = Header.tracestate.toLowerCase();
+const EVENT_TYPE = Header.eventType.toLowerCase();
+const ORDERING_KEY = Header.orderingKey.toLowerCase();
+
+/** `POST /webhooks/{name}`: the body is the payload, byte for byte, whatever it is. */
+export function addNamedRoute(app: FastifyInstance, url: string, options: NamedRouteOptions): void {
+  const { acceptor, names, maxBytes } = options;
+  const onRequest = admitRequests(options, {
+    maxBytes,
+    before: (request) => invalidName(nameOf(request)),
+    need: (request) => ({ publish: nameOf(request) }),
+  });
+  app.post<{ Params: { name: string } }>(url, { onRequest, schema: namedSchema }, async (request, reply) => {
+    const admitted = request.admitted!;
+    admitted.isHandled = true;
+    try {
+      return await answer(request, reply);
+    } finally {
+      admitted.release();
+    }
+  });
+
+  async function answer(request: Request, reply: FastifyReply): Promise<FastifyReply> {
+    const { name } = request.params;
+    const { headers } = request;
+    if ((await names.isKnown(name)) === false) return sendProblem(request, reply, unknownNameProblem(name));
+    const body = await bodyOf(request, maxBytes());
+    if ('kind' in body) return sendProblem(request, reply, body);
+    const given = textOf(headers['idempotency-key']);
+    const key = given === undefined ? null : parseIdempotencyKey(given);
+    if (given !== undefined && key === null) return sendProblem(request, reply, BAD_KEY);
+    const answered = await acceptor.accept({
+      parts: {
+        name,
+        body,
+        contentType: headers[RequestHeader.contentType],
+        eventType: textOf(headers[EVENT_TYPE]),
+        orderingKey: textOf(headers[ORDERING_KEY]),
+        traceparent: textOf(headers[TRACE_PARENT]),
+        tracestate: textOf(headers[TRACE_STATE]),
+      },
+      scope: { name, tenant: request.admitted!.caller.id },
+      key,
+      isOwnKey: key !== null,
+      body,
+    });
+    return 'receipt' in answered
+      ? sendReceipt(reply, answered.receipt)
+      : sendProblem(request, reply, answered.problem);
+  }
+}
+
+const BAD_KEY: Problem = { kind: INGEST_PROBLEMS.badHeader, detail: KEY_RULE };
+
+function nameOf(request: FastifyRequest): string {
+  return (request.params as { name: string }).name;
+}
+
+function invalidName(name: string): Problem | null {
+  const detail = nameProblem(name);
+  return detail === null ? null : { kind: INGEST_PROBLEMS.noName, detail };
+}
+
+/** Of a header that came several times, node:http makes one text. */
+function textOf(header: string | string[] | undefined): string | undefined {
+  const text = Array.isArray(header) ? header.join(', ') : header;
+  return text === '' ? undefined : text;
+}

@@ -1,0 +1,100 @@
+import { Header } from '../core/message/nats-headers.ts';
+
+/** What the routes take and answer, as JSON Schema 2020-12. docs/openapi.json is made of it. */
+
+const problem = {
+  description: 'A problem (RFC 9457)',
+  content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } },
+} as const;
+
+export const problemSchema = {
+  $id: 'Problem',
+  type: 'object',
+  required: ['type', 'title', 'status', 'detail', 'instance'],
+  properties: {
+    type: { type: 'string', description: 'The paragraph of /docs about problems of this kind.' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    detail: { type: 'string', description: 'What is wrong with this request, and the cure.' },
+    instance: { type: 'string', description: 'The id of the request, as the log of the server has it.' },
+    id: { type: 'string', description: 'With 504: the id to repeat the webhook under.' },
+    errors: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['pointer', 'detail'],
+        properties: {
+          pointer: { type: 'string', description: 'Where in the body (RFC 6901). Empty: the whole body.' },
+          detail: { type: 'string' },
+        },
+      },
+    },
+  },
+} as const;
+
+export const receiptSchema = {
+  $id: 'Receipt',
+  type: 'object',
+  required: ['ok', 'id', 'stream', 'sequence', 'duplicate'],
+  properties: {
+    ok: { const: true },
+    id: { type: 'string', description: 'Receivers get it as `webhook-id`.' },
+    stream: { type: 'string' },
+    sequence: { type: 'integer' },
+    duplicate: {
+      type: 'boolean',
+      description: 'True: the stream had the webhook already, and it is not sent again.',
+    },
+  },
+} as const;
+
+const receipt = {
+  description: 'The stream has stored the webhook. It is not delivered yet.',
+  content: { 'application/json': { schema: { $ref: 'Receipt#' } } },
+} as const;
+
+const refusals = {
+  400: problem,
+  401: problem,
+  403: problem,
+  404: problem,
+  413: problem,
+  415: problem,
+  422: problem,
+  429: problem,
+  503: { ...problem, description: 'Surely not stored. Repeat the request after Retry-After seconds.' },
+  504: { ...problem, description: 'Not confirmed in time. Repeat the request under the id in the problem.' },
+} as const;
+
+const idempotencyKey = {
+  type: 'string',
+  maxLength: 257,
+  description:
+    'The same key stores one webhook within the duplicate window of the stream. With or without quotes.',
+} as const;
+
+export const namedSchema = {
+  operationId: 'publishNamed',
+  summary: 'Stores one webhook for the endpoints of this name',
+  description: 'The body is the payload. It reaches the endpoint byte for byte, with its Content-Type.',
+  tags: ['webhooks'],
+  params: {
+    type: 'object',
+    required: ['name'],
+    properties: {
+      name: { type: 'string', description: 'A row of rule_webhooks, by its name or its nats_subject.' },
+    },
+  },
+  headers: {
+    type: 'object',
+    properties: {
+      'Idempotency-Key': idempotencyKey,
+      [Header.orderingKey]: {
+        type: 'string',
+        description: 'Webhooks with the same key are delivered one after the other. Up to 200 bytes.',
+      },
+      [Header.eventType]: { type: 'string', description: 'The type of the event.' },
+    },
+  },
+  response: { 202: receipt, ...refusals },
+} as const;
