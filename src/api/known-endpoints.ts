@@ -1,7 +1,6 @@
 import type pg from 'pg';
 import { retryPolicy } from '../config/retry-policy.ts';
 import type { Settings } from '../config/settings.ts';
-import type { Endpoint } from '../core/endpoint/endpoint.ts';
 import { WebhookRegistry } from '../delivery/registry/webhook-registry.ts';
 import { systemClock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -45,12 +44,13 @@ export class KnownEndpoints {
     return this.#registry.refreshed().then(() => this.#has(name) || (this.problem === null ? false : null));
   }
 
-  /** The endpoint of a row. Undefined: there is none. Null: the rows cannot be read. */
-  async byId(id: number): Promise<Endpoint | null | undefined> {
+  /** The name of a row. Undefined: there is no such row. Null: the rows cannot be read. */
+  async nameOf(id: number): Promise<string | null | undefined> {
     const found = this.#registry.known?.byId(id);
-    if (found !== undefined || this.problem !== null) return found ?? null;
+    if (found !== undefined) return found.row.name;
+    if (this.problem !== null) return null;
     await this.#registry.refreshed();
-    return this.#registry.known?.byId(id) ?? (this.problem === null ? undefined : null);
+    return this.#registry.known?.byId(id)?.row.name ?? (this.problem === null ? undefined : null);
   }
 
   #has(name: string): boolean {

@@ -1,29 +1,36 @@
 import { randomFillSync } from 'node:crypto';
+import type pg from 'pg';
 import type { Settings } from '../config/settings.ts';
-import { createApp } from '../http/app.ts';
-import { closeApp, listen } from '../http/listen.ts';
 import { Acceptor } from '../ingest/acceptor.ts';
-import { OPEN } from '../ingest/caller.ts';
 import { KeyMemory } from '../ingest/key-memory.ts';
 import { MemoryBound } from '../ingest/memory-bound.ts';
-import { addRoutes } from '../ingest/routes.ts';
+import type { NatsClient } from '../nats/connection/client.ts';
 import { RequestPublisher } from '../nats/publishing/request-publisher.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { type Service, ServiceGroup } from '../runtime/service.ts';
 import { withTimeout } from '../runtime/with-timeout.ts';
 import { connectServers } from '../worker/connections/servers.ts';
+import { assembleAccess } from './assemble/access.ts';
+import { ApiHealth } from './health.ts';
 import { KnownEndpoints } from './known-endpoints.ts';
 import { LiveWorkers } from './live-workers.ts';
+import { ApiServers } from './servers.ts';
 import { StreamWatch } from './stream-watch.ts';
 import { subjectPrefixOf } from './subject-prefix.ts';
 
 export type RunningApi = {
   readonly port: number;
+  /** Null if none is open. */
+  readonly adminPort: number | null;
   /** Resolves when the connection to NATS is closed for good, and a reconnect cannot cure that. */
   readonly broken: Promise<Error>;
   /** Stops listening, answers the requests under way, then closes the connections. */
   stop(): Promise<void>;
 };
+
+const OPEN_TO_ALL =
+  'API_AUTH=open: everybody who reaches the port may publish. Without API_HOST, only programs of this machine reach it.';
+const IN_MEMORY = 'the stream is in memory: a 202 does not survive a restart of nats-server';
 
 const KEYS_REMEMBERED = 10_000;
 const RANDOM_BYTES = 16;
@@ -43,6 +50,7 @@ export async function runApi(settings: Settings, log: Logger, signal: AbortSigna
   const stream = new StreamWatch(client, settings, database.streamRow, log);
   const endpoints = new KnownEndpoints(settings, pool, subjectPrefix, log);
   const workers = new LiveWorkers(pool, settings);
+  const access = assembleAccess({ settings, pool, log });
   const publisher = new RequestPublisher(client, {
     confirmWithinMs: settings.CONFIRM_TIMEOUT_MS,
     maxInFlight: settings.MAX_IN_FLIGHT,
@@ -61,52 +69,77 @@ export async function runApi(settings: Settings, log: Logger, signal: AbortSigna
     now: Date.now,
     random: () => randomFillSync(Buffer.allocUnsafe(RANDOM_BYTES)),
   });
-  const app = createApp({ log, maxBodyBytes: settings.MAX_BODY_BYTES });
-  addRoutes(app, {
-    access: { callerOf: () => OPEN },
-    bound: new MemoryBound(settings.MAX_IN_FLIGHT, settings.MAX_IN_FLIGHT_BYTES),
-    acceptor,
-    names: endpoints,
-    maxBytes: () => stream.maxBodyBytes,
+  const health = apiHealth({ client, publisher, stream, endpoints, access });
+  const http = new ApiServers(settings, log, {
+    hostProblem: access.hostProblem,
+    health,
+    ingest: {
+      access: access.check,
+      bound: new MemoryBound(settings.MAX_IN_FLIGHT, settings.MAX_IN_FLIGHT_BYTES),
+      acceptor,
+      names: endpoints,
+      rows: endpoints,
+      maxBytes: () => stream.maxBodyBytes,
+    },
   });
-  let port = 0;
   const services = new ServiceGroup('api', [
-    connections(),
+    connectionsOf(client, pool, publisher, settings),
     stream,
     endpoints,
     workers,
-    {
-      name: 'http',
-      async start() {
-        const host = settings.API_HOST ?? (settings.API_AUTH === 'open' ? '127.0.0.1' : undefined);
-        port = await listen(app, { setting: 'PORT', port: settings.PORT, host });
-      },
-      async stop() {
-        await closeApp(app, settings.SHUTDOWN_DRAIN_MS);
-      },
-    },
+    ...access.services,
+    http,
   ]);
-
-  function connections(): Service {
-    return {
-      name: 'connections',
-      start() {},
-      async stop() {
-        await publisher.flush(settings.CONFIRM_TIMEOUT_MS);
-        publisher.stop();
-        await withTimeout(CLOSE_MS, Promise.all([client.close(), pool.end()]));
-      },
-    };
-  }
-
   await services.start();
-  log.info({ port, auth: settings.API_AUTH, stream: settings.STREAM_NAME }, 'api.started');
+  if (settings.API_AUTH === 'open') log.warn({ hint: OPEN_TO_ALL }, 'api.open');
+  const { port, adminPort } = http;
+  log.info({ port, adminPort, auth: settings.API_AUTH, stream: settings.STREAM_NAME }, 'api.started');
   return {
     port,
+    adminPort,
     broken: client.closed.then((error) => error ?? new Error('the connection to NATS is closed')),
     async stop() {
+      health.drain();
       await services.stop();
       log.info({}, 'api.stopped');
+    },
+  };
+}
+
+type HealthParts = {
+  readonly client: NatsClient;
+  readonly publisher: RequestPublisher;
+  readonly stream: StreamWatch;
+  readonly endpoints: KnownEndpoints;
+  readonly access: ReturnType<typeof assembleAccess>;
+};
+
+function apiHealth({ client, publisher, stream, endpoints, access }: HealthParts): ApiHealth {
+  return new ApiHealth(
+    {
+      nats: { problem: () => publisher.problem, isNeeded: true },
+      storage: { problem: () => (stream.isInMemory ? IN_MEMORY : null), isNeeded: false },
+      postgres: { problem: () => endpoints.problem, isNeeded: false },
+      keys: { problem: access.problem, isNeeded: false },
+    },
+    () => client.connection.isClosed(),
+    Date.now,
+  );
+}
+
+function connectionsOf(
+  client: NatsClient,
+  pool: pg.Pool,
+  publisher: RequestPublisher,
+  { CONFIRM_TIMEOUT_MS }: Settings,
+): Service {
+  return {
+    name: 'connections',
+    start() {},
+    async stop() {
+      await publisher.flush(CONFIRM_TIMEOUT_MS);
+      publisher.stop();
+      await withTimeout(CLOSE_MS, Promise.all([client.close(), pool.end()]));
     },
   };
 }

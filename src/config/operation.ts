@@ -114,10 +114,10 @@ export const operation = {
   }),
 
   /**
-   * Port of `/health`, and of the page that `up` shows. 0: no port is opened.
-   * @default 8_080. Range 0 to 65_535. Env HTTP_PORT.
+   * Port of `/health` of a worker, and of the page that `up` shows. 0: no port is opened.
+   * @default 8_082. Range 0 to 65_535. Env HTTP_PORT.
    */
-  HTTP_PORT: wholeNumber(0, 65_535)({ default: 8080, desc: 'port of `/health`; 0: off' }),
+  HTTP_PORT: wholeNumber(0, 65_535)({ default: 8082, desc: 'port of `/health` of a worker; 0: off' }),
 
   /**
    * Path of a nats-server for `npm start` and `npm test`.

@@ -4,12 +4,17 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import { errorCode, errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { type Problem, problemBody, problemReply } from '../runtime/problem.ts';
+import { type RouteAlias, withoutAlias } from './aliases.ts';
 import { HTTP_PROBLEMS, problemOfError } from './problems.ts';
 
 export type AppOptions = {
   readonly log: Logger;
   /** The longest body that a route takes unless it says otherwise, in bytes. */
   readonly maxBodyBytes: number;
+  /** Further paths of routes. */
+  readonly aliases: readonly RouteAlias[];
+  /** Why the host that a request names is not ours; null: it is. */
+  readonly hostProblem: (host: string | undefined) => Problem | null;
 };
 
 /** How long a client may take to send a request, in milliseconds. Above: 408, so that slow clients hold no connection for ever. */
@@ -18,10 +23,14 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 72_000;
 /** Longer than every name, so that the route, and not the router, says what is wrong with a name. */
 const LONGEST_PARAMETER = 2000;
-const STOP_RETRY_AFTER_S = 1;
+const STOPPING: Problem = {
+  kind: HTTP_PROBLEMS.stopping,
+  detail: 'The server stops. Nothing of this request was stored; repeat it.',
+  retryAfterSeconds: 1,
+};
 
 /** An HTTP server without routes. Every answer that is not a success is a problem (RFC 9457). Bodies arrive as bytes. */
-export function createApp({ log, maxBodyBytes }: AppOptions): FastifyInstance {
+export function createApp({ log, maxBodyBytes, aliases, hostProblem }: AppOptions): FastifyInstance {
   const prefix = randomBytes(4).toString('hex');
   let requests = 0;
   const app = fastify({
@@ -32,6 +41,7 @@ export function createApp({ log, maxBodyBytes }: AppOptions): FastifyInstance {
     // Written by the hook below: fastify's own answer is no problem of RFC 9457.
     return503OnClosing: false,
     genReqId: () => `${prefix}-${(++requests).toString(36)}`,
+    rewriteUrl: ({ url = '/' }) => (aliases.length === 0 ? url : withoutAlias(url, aliases)),
     routerOptions: { maxParamLength: LONGEST_PARAMETER, ignoreDuplicateSlashes: false },
     frameworkErrors: (error, request, reply) => answerError(error, request, reply, log),
     clientErrorHandler: answerUnreadable,
@@ -60,13 +70,13 @@ export function createApp({ log, maxBodyBytes }: AppOptions): FastifyInstance {
     done();
   });
   app.addHook('onRequest', (request, reply, done) => {
-    if (!isClosing) return done();
+    const problem = isClosing ? STOPPING : hostProblem(request.headers.host);
+    if (problem === null) {
+      done();
+      return;
+    }
     reply.header('connection', 'close');
-    sendProblem(request, reply, {
-      kind: HTTP_PROBLEMS.stopping,
-      detail: 'The server stops. Nothing of this request was stored; repeat it.',
-      retryAfterSeconds: STOP_RETRY_AFTER_S,
-    });
+    sendProblem(request, reply, problem);
   });
   return app;
 }

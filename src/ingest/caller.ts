@@ -1,7 +1,7 @@
+import type { Need } from '../core/access/scopes.ts';
 import type { Problem } from '../runtime/problem.ts';
 
-/** What a request needs. `url`: to name the URL that a webhook goes to. `read`: to see what became of webhooks. */
-export type Need = 'url' | 'stats' | 'read' | { readonly publish: string };
+export type { Need };
 
 /** Who sends a request. */
 export interface Caller {
@@ -19,7 +19,7 @@ export type RequestHead = {
 
 /** Checks who sends a request, before its body is read. */
 export interface Access {
-  /** Checks `Host`, `Origin` and the API key. */
+  /** Checks `Origin` and the API key. */
   callerOf(head: RequestHead): Caller | Problem | Promise<Caller | Problem>;
 }
 

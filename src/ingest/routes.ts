@@ -1,10 +1,15 @@
 import type { FastifyInstance } from 'fastify';
+import { addBatchRoute, addDescribedRoute, type DescribedRouteOptions } from './described-routes.ts';
 import { addNamedRoute, type NamedRouteOptions } from './named-route.ts';
+import { problemSchema, receiptSchema, webhookSchema } from './schemas.ts';
 
-export type RouteOptions = NamedRouteOptions;
+export type IngestRouteOptions = NamedRouteOptions & DescribedRouteOptions;
 
 /** All routes that take webhooks. */
-export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
+export function addIngestRoutes(app: FastifyInstance, options: IngestRouteOptions): void {
   app.decorateRequest('admitted', null);
+  for (const schema of [problemSchema, receiptSchema, webhookSchema]) app.addSchema(schema);
+  addDescribedRoute(app, '/webhooks', options);
+  addBatchRoute(app, '/webhooks/batch', options);
   addNamedRoute(app, '/webhooks/:name', options);
 }

@@ -98,3 +98,86 @@ export const namedSchema = {
   },
   response: { 202: receipt, ...refusals },
 } as const;
+
+const described = {
+  $id: 'Webhook',
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    endpoint: {
+      type: ['string', 'integer'],
+      description: 'The name of the webhook, as in POST /webhooks/{name}; or the webhook_id of one row.',
+    },
+    config_id: { type: ['string', 'integer'], description: 'The same, under the name of other systems.' },
+    webhook_url: {
+      type: 'string',
+      description: 'A URL in place of an endpoint. The API key needs the scope `url`.',
+    },
+    event_type: { type: ['string', 'null'], maxLength: 255 },
+    event_id: {
+      type: ['string', 'null'],
+      maxLength: 255,
+      description: 'With event_type, the idempotency key, unless another one is given.',
+    },
+    data: { description: 'The body that the endpoint gets, byte for byte. Any JSON.' },
+    headers: { type: ['object', 'null'], additionalProperties: { type: ['string', 'number', 'boolean'] } },
+    url_params: {
+      type: ['object', 'null'],
+      additionalProperties: { type: ['string', 'number', 'boolean'] },
+      description: 'Added to the query of the URL. Never logged.',
+    },
+    ordering_key: {
+      type: ['string', 'null'],
+      minLength: 1,
+      description: 'Webhooks with the same key are delivered one after the other. Up to 200 bytes.',
+    },
+    deliver_at: { type: ['string', 'number', 'null'], description: 'ISO 8601 with a zone, or Unix seconds.' },
+    expires_at: { type: ['string', 'number', 'null'], description: 'ISO 8601 with a zone, or Unix seconds.' },
+    max_attempts: { type: ['integer', 'null'], minimum: 1, maximum: 100 },
+    idempotency_key: { type: ['string', 'null'], minLength: 1, maxLength: 255 },
+  },
+  oneOf: [{ required: ['endpoint'] }, { required: ['config_id'] }, { required: ['webhook_url'] }],
+} as const;
+
+export const webhookSchema = described;
+
+export const describedSchema = {
+  operationId: 'publish',
+  summary: 'Stores one webhook for an endpoint, or for a URL',
+  tags: ['webhooks'],
+  headers: { type: 'object', properties: { 'Idempotency-Key': idempotencyKey } },
+  body: { $ref: 'Webhook#' },
+  response: { 202: receipt, ...refusals },
+} as const;
+
+const result = { oneOf: [{ $ref: 'Receipt#' }, { $ref: 'Problem#' }] } as const;
+
+export const batchSchema = {
+  operationId: 'publishBatch',
+  summary: 'Stores up to 1,000 webhooks, with one result each, in order',
+  description:
+    'The answer is 200 as soon as one webhook may be stored: look at the status of each result. Repeat the webhooks with 503 and 504.',
+  tags: ['webhooks'],
+  body: {
+    content: {
+      'application/json': { schema: { type: 'array', maxItems: 1000, items: { $ref: 'Webhook#' } } },
+      'application/x-ndjson': { schema: { $ref: 'Webhook#' } },
+    },
+  },
+  response: {
+    200: {
+      description: 'One result per webhook, in order',
+      content: {
+        'application/json': {
+          schema: {
+            type: 'object',
+            required: ['results'],
+            properties: { results: { type: 'array', items: result } },
+          },
+        },
+        'application/x-ndjson': { schema: result },
+      },
+    },
+    ...refusals,
+  },
+} as const;

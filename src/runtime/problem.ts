@@ -52,6 +52,7 @@ export function problemReply(problem: Problem, instance: string) {
   const { kind, retryAfterSeconds } = problem;
   const headers = {
     'cache-control': 'no-store',
+    ...(kind.status === 401 && { 'www-authenticate': 'Bearer' }),
     ...(retryAfterSeconds !== undefined && { 'retry-after': String(retryAfterSeconds) }),
   };
   return {

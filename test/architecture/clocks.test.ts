@@ -8,7 +8,8 @@ const SOURCE = new URL('../../src/', import.meta.url);
  * measures how long something takes uses a clock that never jumps: `Clock`, or `performance.now()`.
  */
 const TIME_OF_DAY = {
-  'api/run-api.ts': 'when a webhook came',
+  'api/assemble/access.ts': 'the expiry of a key',
+  'api/run-api.ts': 'when a webhook came, and since when a part has a problem',
   'commands/keys.ts': 'the expiry of a key, and the time that it shows',
   'commands/load/run.ts': 'the times in events of samples',
   'commands/publish.ts': 'whether the times in headers of the user are past',

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Settings } from '../../config/settings.ts';
+import { createAccess, hostCheck } from '../../ingest/access.ts';
 import { ApiKeys } from '../../ingest/api-keys.ts';
 import { sourceFiles } from '../../ingest/source-files.ts';
 import { Sources } from '../../ingest/sources.ts';
@@ -12,7 +13,10 @@ import type { Logger } from '../../runtime/logger.ts';
 import type { Service } from '../../runtime/service.ts';
 
 export type AccessParts = {
-  readonly settings: Pick<Settings, 'API_KEYS' | 'DATABASE_URL' | 'SOURCES_DIR'>;
+  readonly settings: Pick<
+    Settings,
+    'API_AUTH' | 'API_KEYS' | 'ALLOWED_HOSTS' | 'PUBLIC_URL' | 'DATABASE_URL' | 'SOURCES_DIR'
+  >;
   readonly pool: pg.Pool;
   readonly log: Logger;
 };
@@ -44,7 +48,19 @@ export function assembleAccess({ settings, pool, log }: AccessParts) {
     clock: systemClock,
     log,
   });
-  return { keys, sources, services: [notifications, keys, sources] satisfies Service[] };
+  const isOpen = settings.API_AUTH === 'open';
+  const publicUrl = settings.PUBLIC_URL === undefined ? null : new URL(settings.PUBLIC_URL);
+  const check = createAccess({
+    keys: isOpen ? null : keys,
+    origins: publicUrl === null ? [] : [publicUrl.origin],
+    now: Date.now,
+  });
+  const hostProblem = hostCheck([
+    ...settings.ALLOWED_HOSTS,
+    ...(publicUrl === null ? [] : [publicUrl.hostname]),
+  ]);
+  const services: Service[] = [notifications, ...(isOpen ? [] : [keys]), sources];
+  return { keys, sources, check, hostProblem, problem: () => (isOpen ? null : keys.problem), services };
 }
 
 /** One connection that listens for all tables of this kind. */
