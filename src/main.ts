@@ -8,6 +8,7 @@ process.exit(
       worker: () => import('./commands/worker.ts'),
       relay: () => import('./commands/relay.ts'),
       api: () => import('./commands/api.ts'),
+      all: () => import('./commands/all.ts'),
       up: () => import('./commands/up.ts'),
       publish: () => import('./commands/publish.ts'),
       load: () => import('./commands/load.ts'),

@@ -1,4 +1,5 @@
 import { EventEmitter, once } from 'node:events';
+import { runApi } from '../api/run-api.ts';
 import { readSettings, type Settings } from '../config/settings.ts';
 import { overviewRoute } from '../dashboard/overview.ts';
 import { openDataFolder } from '../embedded/files/data-folder.ts';
@@ -7,6 +8,7 @@ import { freePort } from '../embedded/process/ports.ts';
 import { readConsumerStats } from '../postgres/tables/consumer-stats-table.ts';
 import { readRecentDeliveries } from '../postgres/tables/deliveries-view.ts';
 import { readUnhealthyEndpoints } from '../postgres/tables/endpoint-health-view.ts';
+import { putTrialWebhook } from '../postgres/tables/webhooks-table.ts';
 import { startReceiver } from '../receiver/receiver.ts';
 import { requestLine } from '../receiver/request-line.ts';
 import { type Command, parseFlags } from '../runtime/command.ts';
@@ -15,6 +17,7 @@ import { createLogger, type Logger } from '../runtime/logger.ts';
 import { outputClosed } from '../runtime/output.ts';
 import { waitForStopSignal } from '../runtime/stop-signal.ts';
 import { runWorker } from '../worker/run-worker.ts';
+import { withDatabase } from './connect/open-database.ts';
 import { logWarnings } from './connect/setting-warnings.ts';
 import { ENDPOINTS_SHOWN } from './stats/endpoints-view.ts';
 import { deliverFirst } from './up/first-delivery.ts';
@@ -25,6 +28,8 @@ import { type StartedPart, startServers } from './up/servers.ts';
 const RECEIVER_PORT = 9000;
 /** The networks of the receiver. */
 const LOOPBACK = ['127.0.0.0/8', '::1/128'];
+/** Marks the row of the receiver, which follows it to another port. */
+const TRIAL = 'made by npm start for its receiver';
 const BODY_BYTES_SHOWN = 120;
 const DELIVERIES_SHOWN = 20;
 
@@ -35,10 +40,11 @@ Usage: up [--fresh]
 
   --fresh   remove the data of an earlier start first: all messages, tables and statistics in .data/
 
-Starts a nats-server, a PostgreSQL, a worker named webhook-worker-1, and a receiver that prints each request. Then
-delivers one webhook to the receiver, and prints the next steps, with a line that starts a second worker. The data is in
+Starts a nats-server, a PostgreSQL, a worker named webhook-worker-1, the HTTP API, and a receiver that prints each request.
+Then delivers one webhook to the receiver, and prints the next steps, with a line that starts a second worker. The data is in
 .data/ of the clone, or of the working folder if the package is installed. If NATS_URL or DATABASE_URL is set, the command
-uses that server and starts none of its kind. The ports are 4222, 5432, 8080 and 9000 if they are free, else other ports.
+uses that server and starts none of its kind. The ports are 4222, 5432, 8080 (API), 8082 (page) and 9000 if they are free,
+else other ports. The API needs no key, and only this machine reaches it, unless API_AUTH is set.
 Ctrl-C stops everything. Use this command for trials and for development: its worker may deliver to loopback addresses.
 `,
   async run(args) {
@@ -111,6 +117,21 @@ async function startAll(
   });
   started.push({ what: 'worker', stop: () => worker.stop() });
 
+  await withDatabase(settings.DATABASE_URL, (pool) =>
+    putTrialWebhook(pool, { name: 'payments', url: `${receiver.url}/payments`, description: TRIAL }),
+  );
+  const api = await runApi(
+    {
+      ...settings,
+      API_AUTH: given.isSet('API_AUTH') ? given.API_AUTH : 'open',
+      PORT: await freePort(given.PORT),
+      ADMIN_PORT: given.ADMIN_PORT === 0 ? 0 : await freePort(given.ADMIN_PORT),
+    },
+    log,
+    signal,
+  );
+  started.push({ what: 'api', stop: () => api.stop() });
+
   const urls = {
     natsUrl: settings.NATS_URL.join(','),
     databaseUrl: settings.DATABASE_URL,
@@ -124,12 +145,13 @@ async function startAll(
   const statsDelayMs = settings.STATS_INTERVAL_MS;
   print(
     guide(urls, {
-      ports: { ...portsWanted, receiver: RECEIVER_PORT, page: given.HTTP_PORT },
+      ports: { ...portsWanted, receiver: RECEIVER_PORT, page: given.HTTP_PORT, api: given.PORT },
       statsDelayMs,
+      apiUrl: `http://127.0.0.1:${api.port}`,
       secondWorker: secondWorkerLine(settings, LOOPBACK, PROGRAM),
     }),
   );
-  return { broken: Promise.race([worker.broken, ended]) };
+  return { broken: Promise.race([worker.broken, api.broken, ended]) };
 }
 
 function print(line: string): void {

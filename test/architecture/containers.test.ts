@@ -6,7 +6,7 @@ import { specifications } from '../../src/config/settings.ts';
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
 const { services, volumes } = parse(read('docker-compose.yml'));
-const { nats, postgres, relay, worker } = services;
+const { nats, postgres, worker, api, relay } = services;
 const tryOut = parse(read('test/containers/docker-compose.try.yml'));
 
 /** The instructions of the Dockerfile, one per line, without comments. */
@@ -41,9 +41,11 @@ describe('the image', () => {
   });
 
   it('checks its health at the default port', () => {
-    const port = String(specifications.HTTP_PORT.default);
-    expect(argumentOf('EXPOSE')).toBe(port);
-    expect(argumentOf('HEALTHCHECK')).toContain(`process.env.HTTP_PORT||'${port}'`);
+    const { PORT, ADMIN_PORT, HTTP_PORT } = specifications;
+    const ports = [PORT.default, ADMIN_PORT.default, HTTP_PORT.default];
+    expect(argumentOf('EXPOSE')).toBe(ports.join(' '));
+    expect(argumentOf('HEALTHCHECK')).toContain(`process.env.HTTP_PORT||'${HTTP_PORT.default}'`);
+    expect(argumentOf('HEALTHCHECK')).toContain(`process.env.PORT||'${PORT.default}'`);
   });
 
   it('contains no development tools and no embedded servers, and only built files', () => {
@@ -102,20 +104,23 @@ describe('docker-compose.yml', () => {
   });
 
   it('sets only settings that exist, and takes the others from .env', () => {
-    const settings = Object.keys(worker.environment).filter((name) => name !== 'PGPASSWORD');
+    const settings = Object.keys({ ...worker.environment, ...api.environment }).filter(
+      (name) => name !== 'PGPASSWORD',
+    );
     expect(Object.keys(specifications)).toEqual(expect.arrayContaining(settings));
     expect(worker.env_file).toBe('.env');
   });
 
   it('opens its ports to this machine only, unless BIND_ADDRESS is set', () => {
-    expect([...nats.ports, ...postgres.ports]).toEqual([
+    expect([...nats.ports, ...postgres.ports, ...api.ports]).toEqual([
       `\${BIND_ADDRESS:-127.0.0.1}:\${NATS_PORT:-4222}:4222`,
       `\${BIND_ADDRESS:-127.0.0.1}:\${POSTGRES_PORT:-5432}:5432`,
+      `\${BIND_ADDRESS:-127.0.0.1}:\${API_PORT:-8080}:${api.environment.PORT}`,
     ]);
   });
 
-  it('starts its workers with the command worker', () => {
-    expect(worker.command).toEqual(['worker']);
+  it('starts its workers with the command worker, and the API with api', () => {
+    expect([worker.command, api.command]).toEqual([['worker'], ['api']]);
   });
 
   it('runs a relay from the image of the workers, on the same servers', () => {

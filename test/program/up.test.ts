@@ -53,6 +53,12 @@ describe('up', () => {
     for (const line of lines) await outputOf(await runCommand('/bin/sh', ['-c', `${line} </dev/null`]));
     await program.waitForLine(/^received .*POST \/hello {2}200.*\{"hello":"world"\}/);
 
+    const curl = program.stdout.find((line) => line.startsWith('  curl '))!;
+    const posted = () => runCommand('/bin/sh', ['-c', `${curl} -s`]).then(outputOf);
+    expect(JSON.parse(await posted())).toMatchObject({ ok: true, duplicate: false });
+    await program.waitForLine(/^received .*POST \/payments {2}200.*"evt_1"/);
+    expect(JSON.parse(await posted())).toMatchObject({ ok: true, duplicate: true });
+
     const secondLine = program.stdout.find((line) => line.includes('CONSUMER_NAME=webhook-worker-2'))!;
     const worker = await runCommand('/bin/sh', ['-c', `exec env ${secondLine.trim()}`]);
     await worker.waitForLine(/"worker":"webhook-worker-2"/);

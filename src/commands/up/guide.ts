@@ -8,18 +8,23 @@ export const PROGRAM = `node ${shellQuote(join(PACKAGE_ROOT, 'dist', 'main.js'))
 /** An installed package finds the servers of `up` by the folder in which `up` runs. */
 const IN_FOLDER = IS_INSTALLED ? `cd ${shellQuote(HOME_FOLDER)} && ` : '';
 
+/** The payload of the first request to the API. */
+const PAYMENT =
+  '{"event_id":"evt_1","type":"payment.completed","amount":"5000","currency":"NGN","occurred_at":"2026-01-10T12:00:00Z"}';
+
 type Facts = {
   /** The preferred port of each part. None for a server that `up` did not start. */
-  readonly ports: { readonly [name in 'nats' | 'postgres' | 'receiver' | 'page']?: number };
+  readonly ports: { readonly [name in 'nats' | 'postgres' | 'receiver' | 'page' | 'api']?: number };
   /** How old the statistics may be, in milliseconds. */
   readonly statsDelayMs: number;
+  readonly apiUrl: string;
   /** The line that starts a second worker. */
   readonly secondWorker: string;
 };
 
 /** Tells a new user the next steps: the URLs of the servers, and lines that work when they are pasted, in any folder. */
 export function guide({ natsUrl, databaseUrl, receiverUrl, httpUrl }: RunningServers, facts: Facts): string {
-  const { ports, statsDelayMs, secondWorker } = facts;
+  const { ports, statsDelayMs, apiUrl, secondWorker } = facts;
   const program = `${IN_FOLDER}${PROGRAM}`;
   return `
 Your first webhook went through NATS and was delivered: the line "received" above.
@@ -27,10 +32,12 @@ Your first webhook went through NATS and was delivered: the line "received" abov
   NATS        ${natsUrl}${elsewhere(natsUrl, ports.nats)}
   PostgreSQL  ${databaseUrl}${elsewhere(databaseUrl, ports.postgres)}
   Receiver    ${receiverUrl}   prints each request here${elsewhere(receiverUrl, ports.receiver)}
+  API         ${apiUrl}${elsewhere(apiUrl, ports.api)}
   Page        ${httpUrl === '' ? 'off (HTTP_PORT=0)' : `${httpUrl}/${elsewhere(httpUrl, ports.page)}`}
 
 Paste these in another terminal (statistics are written every ${statsDelayMs / 1000} s):
 
+  curl ${apiUrl}/webhooks/payments -H 'Content-Type: application/json' -H 'Idempotency-Key: evt_1' -d '${PAYMENT}'
   ${program} publish --url ${receiverUrl}/hello --data '{"hello":"world"}'
   ${program} stats
   ${program} sql "SELECT delivery_id, status, attempts, url FROM nats_deliveries"

@@ -39,6 +39,20 @@ const NOTE_FAILING = `
   UPDATE rule_webhooks SET failing_since = to_timestamp($2::double precision / 1000)
   WHERE webhook_id = $1 AND (failing_since IS NULL) <> ($2::double precision IS NULL)`;
 
+/** An endpoint of a trial. If its receiver has another port now, the row follows; a row with another URL stays as it is. */
+const PUT_TRIAL = `
+  INSERT INTO rule_webhooks (webhook_name, url, description) VALUES ($1, $2, $3)
+  ON CONFLICT (webhook_name) DO UPDATE SET url = excluded.url, updated_at = now()
+  WHERE rule_webhooks.description = excluded.description AND rule_webhooks.url <> excluded.url`;
+
+/** Adds a row for a trial, or lets the row that an earlier trial added point to `url`. A row of somebody else stays as it is. */
+export async function putTrialWebhook(
+  pool: pg.Pool,
+  webhook: { readonly name: string; readonly url: string; readonly description: string },
+): Promise<void> {
+  await pool.query(PUT_TRIAL, [webhook.name, webhook.url, webhook.description]);
+}
+
 /**
  * What the enabled rows say of retries, in the order of their ids.
  *
