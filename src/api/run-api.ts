@@ -2,10 +2,17 @@ import { randomFillSync } from 'node:crypto';
 import type pg from 'pg';
 import type { Settings } from '../config/settings.ts';
 import { Acceptor } from '../ingest/acceptor.ts';
+import { IngestLog } from '../ingest/ingest-log.ts';
 import { KeyMemory } from '../ingest/key-memory.ts';
 import { MemoryBound } from '../ingest/memory-bound.ts';
 import type { NatsClient } from '../nats/connection/client.ts';
 import { RequestPublisher } from '../nats/publishing/request-publisher.ts';
+import { readDeliveryStories } from '../postgres/tables/deliveries-view.ts';
+import {
+  insertReceivedWebhooks,
+  readReceivedWebhook,
+  readWebhookCounts,
+} from '../postgres/tables/received-webhooks-table.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { type Service, ServiceGroup } from '../runtime/service.ts';
 import { withTimeout } from '../runtime/with-timeout.ts';
@@ -17,6 +24,7 @@ import { LiveWorkers } from './live-workers.ts';
 import { ApiServers } from './servers.ts';
 import { StreamWatch } from './stream-watch.ts';
 import { subjectPrefixOf } from './subject-prefix.ts';
+import { readWaiting } from './waiting.ts';
 
 export type RunningApi = {
   readonly port: number;
@@ -56,6 +64,10 @@ export async function runApi(settings: Settings, log: Logger, signal: AbortSigna
     maxInFlight: settings.MAX_IN_FLIGHT,
     maxInFlightBytes: settings.MAX_IN_FLIGHT_BYTES,
   });
+  const ingestLog =
+    settings.INGEST_LOG === 'off'
+      ? null
+      : new IngestLog({ insert: (webhooks) => insertReceivedWebhooks(pool, webhooks), log });
   const acceptor = new Acceptor({
     store: publisher,
     subjectPrefix,
@@ -65,7 +77,7 @@ export async function runApi(settings: Settings, log: Logger, signal: AbortSigna
       () => performance.now(),
     ),
     liveWorkers: () => workers.live,
-    onAccepted: () => {},
+    onAccepted: (webhook) => ingestLog?.note(webhook),
     now: Date.now,
     random: () => randomFillSync(Buffer.allocUnsafe(RANDOM_BYTES)),
   });
@@ -80,6 +92,13 @@ export async function runApi(settings: Settings, log: Logger, signal: AbortSigna
       names: endpoints,
       rows: endpoints,
       maxBytes: () => stream.maxBodyBytes,
+      stories: {
+        received: (id) => readReceivedWebhook(pool, id),
+        deliveries: (id, name) => readDeliveryStories(pool, id, name),
+      },
+      isLogged: ingestLog !== null,
+      stats: { counts: () => readWebhookCounts(pool), waiting: () => readWaiting(client, settings) },
+      now: Date.now,
     },
   });
   const services = new ServiceGroup('api', [
@@ -88,6 +107,7 @@ export async function runApi(settings: Settings, log: Logger, signal: AbortSigna
     endpoints,
     workers,
     ...access.services,
+    ...(ingestLog === null ? [] : [ingestLog]),
     http,
   ]);
   await services.start();

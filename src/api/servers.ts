@@ -1,12 +1,17 @@
 import type { FastifyInstance } from 'fastify';
 import type { Settings } from '../config/settings.ts';
 import { createApp } from '../http/app.ts';
+import { addDocumentation } from '../http/documentation.ts';
 import { addHealthRoutes, type ShownHealth } from '../http/health-routes.ts';
 import { closeApp, listen } from '../http/listen.ts';
+import { HTTP_PROBLEMS } from '../http/problems.ts';
+import { ACCESS_PROBLEMS } from '../ingest/access.ts';
+import { INGEST_PROBLEMS } from '../ingest/problems.ts';
 import { addIngestRoutes, type IngestRouteOptions } from '../ingest/routes.ts';
 import type { Logger } from '../runtime/logger.ts';
-import type { Problem } from '../runtime/problem.ts';
+import type { Problem, ProblemKind } from '../runtime/problem.ts';
 import type { Service } from '../runtime/service.ts';
+import { VERSION } from '../runtime/version.ts';
 
 export type ServerParts = {
   readonly hostProblem: (host: string | undefined) => Problem | null;
@@ -16,28 +21,65 @@ export type ServerParts = {
 
 const LOOPBACK = '127.0.0.1';
 
+type AppSettings = Pick<Settings, 'MAX_BODY_BYTES' | 'ROUTE_ALIASES'>;
+
+function appOf(
+  settings: AppSettings,
+  log: Logger,
+  { hostProblem }: Pick<ServerParts, 'hostProblem'>,
+): FastifyInstance {
+  return createApp({
+    log,
+    maxBodyBytes: settings.MAX_BODY_BYTES,
+    hostProblem,
+    aliases: settings.ROUTE_ALIASES,
+  });
+}
+
+/** What PORT serves, with its documentation. */
+export async function buildApi(
+  settings: AppSettings,
+  log: Logger,
+  parts: ServerParts,
+): Promise<FastifyInstance> {
+  const app = appOf(settings, log, parts);
+  await addDocumentation(app, { version: VERSION, problems: PROBLEMS });
+  addIngestRoutes(app, parts.ingest);
+  addHealthRoutes(app, parts.health);
+  return app;
+}
+
+/** What ADMIN_PORT serves. */
+function buildAdmin(settings: AppSettings, log: Logger, parts: ServerParts): FastifyInstance {
+  const app = appOf(settings, log, parts);
+  addHealthRoutes(app, parts.health);
+  return app;
+}
+
+/** Every kind of problem that an answer may be, each once. */
+export const PROBLEMS: readonly ProblemKind[] = [
+  ...new Map(
+    [HTTP_PROBLEMS, ACCESS_PROBLEMS, INGEST_PROBLEMS]
+      .flatMap((kinds): ProblemKind[] => Object.values(kinds))
+      .map((kind) => [kind.slug, kind]),
+  ).values(),
+].sort((one, other) => one.status - other.status || one.slug.localeCompare(other.slug));
+
 /** The two listeners: PORT, which the world may reach, and ADMIN_PORT for operators. */
 export class ApiServers implements Service {
   readonly name = 'http servers';
   readonly #settings: Settings;
-  readonly #world: FastifyInstance;
-  readonly #admin: FastifyInstance;
+  readonly #log: Logger;
+  readonly #parts: ServerParts;
+  #world: FastifyInstance | null = null;
+  #admin: FastifyInstance | null = null;
   #port = 0;
   #adminPort: number | null = null;
 
-  constructor(settings: Settings, log: Logger, { hostProblem, health, ingest }: ServerParts) {
+  constructor(settings: Settings, log: Logger, parts: ServerParts) {
     this.#settings = settings;
-    const options = {
-      log,
-      maxBodyBytes: settings.MAX_BODY_BYTES,
-      hostProblem,
-      aliases: settings.ROUTE_ALIASES,
-    };
-    this.#world = createApp(options);
-    addIngestRoutes(this.#world, ingest);
-    addHealthRoutes(this.#world, health);
-    this.#admin = createApp(options);
-    addHealthRoutes(this.#admin, health);
+    this.#log = log;
+    this.#parts = parts;
   }
 
   get port(): number {
@@ -53,6 +95,8 @@ export class ApiServers implements Service {
   async start(): Promise<void> {
     const { PORT, ADMIN_PORT, API_HOST, API_AUTH } = this.#settings;
     const host = API_HOST ?? (API_AUTH === 'open' ? LOOPBACK : undefined);
+    this.#world = await buildApi(this.#settings, this.#log, this.#parts);
+    this.#admin = buildAdmin(this.#settings, this.#log, this.#parts);
     if (ADMIN_PORT !== 0) {
       this.#adminPort = await listen(this.#admin, { setting: 'ADMIN_PORT', port: ADMIN_PORT, host });
     }
@@ -60,7 +104,7 @@ export class ApiServers implements Service {
   }
 
   async stop(): Promise<void> {
-    await closeApp(this.#world, this.#settings.SHUTDOWN_DRAIN_MS);
-    await closeApp(this.#admin, 0);
+    if (this.#world !== null) await closeApp(this.#world, this.#settings.SHUTDOWN_DRAIN_MS);
+    if (this.#admin !== null) await closeApp(this.#admin, 0);
   }
 }

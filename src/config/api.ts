@@ -72,6 +72,17 @@ export const api = {
   )({ default: 2000, desc: 'how long a request waits for NATS (ms)' }),
 
   /**
+   * `on`: each webhook that is taken in becomes a row of `rule_nats_webhooks`, in batches. Then `GET /webhooks/{name}/{id}` knows it
+   * before its first attempt.
+   * @default off. Env INGEST_LOG.
+   */
+  INGEST_LOG: str({
+    choices: ['on', 'off'] as const,
+    default: 'off',
+    desc: '`on`: a row for each webhook that the API takes in',
+  }),
+
+  /**
    * How many requests may be read, or wait for NATS, at once. Further ones get 503.
    * Too low: bursts are refused.
    * Too high: a NATS that is silent lets many requests wait.

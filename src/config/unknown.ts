@@ -4,7 +4,13 @@ import { closest } from '../runtime/closest.ts';
 const READ_BY_OTHERS =
   /^(PG[A-Z]+|NODE_\w+|npm_config_\w+|COMPOSE_\w+|DOCKER_\w+|OTEL_\w+|(https?|no|all)_proxy|TZ|LANG|LC_\w+|PATH|HOME|XDG_CACHE_HOME|TEST_\w+)$/i;
 /** Variables of docker-compose.yml, which also reads `.env`. */
-export const READ_BY_COMPOSE = ['BIND_ADDRESS', 'NATS_PORT', 'POSTGRES_PORT', 'API_PORT', 'POSTGRES_PASSWORD'];
+export const READ_BY_COMPOSE = [
+  'BIND_ADDRESS',
+  'NATS_PORT',
+  'POSTGRES_PORT',
+  'API_PORT',
+  'POSTGRES_PASSWORD',
+];
 
 /** A name without its unit: ATTEMPT_TIMEOUT, ATTEMPT_TIMEOUT_S and ATTEMPT_TIMEOUT_MS mean the same setting. */
 const UNIT = /_(MS|S|SEC|SECS|SECONDS|M|MIN|MINUTES|H|HOURS?|D|DAYS?|B|BYTES|KB|MB)$/;

@@ -81,10 +81,10 @@ function headOf({ method, headers }: RequestHead): RequestHead {
   return { method, headers };
 }
 
-/** The token of `Authorization: Bearer …`. A header of another scheme is none of ours. */
+/** The token of `Authorization: Bearer …`, else of `X-API-Key`. A header of another scheme is none of ours. */
 function tokenOf({ headers }: RequestHead): string | undefined {
-  const { authorization } = headers;
-  return authorization === undefined ? undefined : BEARER.exec(textOf(authorization)!)?.[1];
+  const bearer = BEARER.exec(textOf(headers.authorization) ?? '')?.[1];
+  return bearer ?? (textOf(headers['x-api-key'])?.trim() || undefined);
 }
 
 function textOf(header: string | string[] | undefined): string | undefined {

@@ -65,7 +65,8 @@ export async function acceptDescribed(
 ): Promise<Answer> {
   const found = await findDestination(fields.destination, names, rows);
   if ('kind' in found) return { problem: found };
-  const refusal = caller.refusal(fields.destination.kind === 'url' ? 'url' : { publish: found.name });
+  const needed = fields.destination.kind === 'url' ? caller.refusal('url') : null;
+  const refusal = needed ?? caller.refusal({ publish: found.name });
   if (refusal !== null) return { problem: refusal };
   const ownKey = header ?? fields.idempotencyKey;
   const key = ownKey === null ? keyOfEvent(fields) : parseIdempotencyKey(ownKey);

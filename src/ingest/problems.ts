@@ -7,6 +7,12 @@ export const INGEST_PROBLEMS = {
   badHeader: { slug: 'bad-header', status: 400, title: 'A header of the request is not valid.' },
   noName: { slug: 'no-name', status: 404, title: 'The text is no name of a webhook.' },
   unknownName: { slug: 'unknown-name', status: 404, title: 'No endpoint takes webhooks of this name.' },
+  unknownWebhook: { slug: 'unknown-webhook', status: 404, title: 'No webhook with this id is known.' },
+  statusUnknown: {
+    slug: 'status-unknown',
+    status: 503,
+    title: 'What became of the webhook cannot be looked up now.',
+  },
   tooLarge: { slug: 'too-large', status: 413, title: 'The body is too large.' },
   unsupportedType: {
     slug: 'unsupported-type',

@@ -2,7 +2,7 @@ import { Header } from '../core/message/nats-headers.ts';
 
 /** What the routes take and answer, as JSON Schema 2020-12. docs/openapi.json is made of it. */
 
-const problem = {
+export const problem = {
   description: 'A problem (RFC 9457)',
   content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } },
 } as const;

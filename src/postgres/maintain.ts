@@ -7,6 +7,7 @@ import { dropOldestPartition, ensurePartitions } from './tables/attempt-partitio
 import { deleteOldEndpointStates } from './tables/endpoint-states-table.ts';
 import { deleteOldInstances } from './tables/instances-table.ts';
 import { deleteExpired } from './tables/publish-history-table.ts';
+import { deleteOldReceivedWebhooks } from './tables/received-webhooks-table.ts';
 
 const DAY_MS = 86_400_000;
 /** lock_not_available: a long query, or another session, uses the table. */
@@ -27,10 +28,11 @@ export type Maintenance = {
   readonly deadLettersDeleted: number;
   readonly instancesDeleted: number;
   readonly endpointStatesDeleted: number;
+  readonly receivedWebhooksDeleted: number;
 };
 
 /**
- * Creates today's and tomorrow's partitions of the attempts and drops the partitions past their retention. Deletes expired dead
+ * Creates today's and tomorrow's partitions of the attempts and drops the partitions past their retention. Deletes old rows of webhooks that were received, expired dead
  * letters, the rows of workers that stopped long ago, and their endpoint states. Every worker may call this at any time: while
  * one worker runs a step, the others skip that step. A partition that a long query holds is left for the next time. Where
  * PostgreSQL refuses the partitions, the other steps run before the error is thrown.
@@ -45,6 +47,9 @@ export async function maintain(pool: pg.Pool, options: MaintenanceOptions): Prom
     instancesDeleted: instancesDeleted ?? 0,
     endpointStatesDeleted: await deleteAll(pool, (client) =>
       deleteOldEndpointStates(client, now, DELETE_BATCH),
+    ),
+    receivedWebhooksDeleted: await deleteAll(pool, (client) =>
+      deleteOldReceivedWebhooks(client, now - options.attemptRetentionDays * DAY_MS, DELETE_BATCH),
     ),
   };
   if (refusal !== null) throw refusal;

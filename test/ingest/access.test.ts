@@ -54,6 +54,12 @@ test.each([
   expect(asked[0]).toBe(token);
 });
 
+test('a caller that cannot set Authorization may send X-API-Key', async () => {
+  const { check, asked } = access([{ key: KEY }]);
+  expect(await check.callerOf(head({ 'x-api-key': 'whk_1' }))).toMatchObject({ id: 'abcdefgh' });
+  expect(asked).toEqual(['whk_1']);
+});
+
 test('while the keys were never read, the answer is 503', async () => {
   const { check } = access([{ refused: 503, sentence: 'Unread.', isKnown: true }]);
   expect(await check.callerOf(head({ authorization: 'Bearer whk_1' }))).toMatchObject({

@@ -3,15 +3,13 @@ import { maxAgeMs, retryPolicy } from '../../config/retry-policy.ts';
 import type { Settings } from '../../config/settings.ts';
 import { type EarlyEnds, earlyEnds } from '../../core/endpoint/early-ends.ts';
 import { type SettingDifference, settingDifferences } from '../../core/records/worker-instance.ts';
-import { SCHEDULED_KEYS } from '../../core/scheduled-queue.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { connectToNats } from '../../nats/connection/connection.ts';
 import { type ConsumerProgress, consumerInfo } from '../../nats/consumers/consumer-info.ts';
 import { type Finding, problemsFirst } from '../../nats/findings/finding.ts';
 import { readQueueFindings } from '../../nats/findings/queue-findings.ts';
 import { readFindings } from '../../nats/findings/read-findings.ts';
-import { DEFAULT_GROUP, parkedSubject } from '../../nats/streams/copy-subjects.ts';
-import { listSubjects } from '../../nats/streams/list-subjects.ts';
+import { messagesIn, scheduledIn } from '../../nats/streams/waiting-messages.ts';
 import { describeConnectError } from '../../postgres/connection/connect-problem.ts';
 import { createPool } from '../../postgres/connection/pool.ts';
 import { type ConsumerStats, readConsumerStats } from '../../postgres/tables/consumer-stats-table.ts';
@@ -78,7 +76,10 @@ export async function openStatsSources(settings: Settings): Promise<StatsSources
       const [group, waiting, scheduled, ordered, deadLetters, findings] = await Promise.all([
         groupOf(client, settings),
         messagesIn(client, settings.PARKED_STREAM_NAME),
-        scheduledIn(client, settings),
+        scheduledIn(client, {
+          sourceStream: settings.STREAM_NAME,
+          parkedStream: settings.PARKED_STREAM_NAME,
+        }),
         messagesIn(client, settings.ORDERED_STREAM_NAME),
         messagesIn(client, settings.DLQ_STREAM_NAME),
         findingsOf(client, settings),
@@ -221,26 +222,4 @@ async function findingsOf(client: NatsClient, settings: Settings): Promise<reado
     readQueueFindings(client, queuesWanted(settings)),
   ]);
   return problemsFirst(read.flat().flatMap(({ findings }) => findings ?? []));
-}
-
-async function scheduledIn(client: NatsClient, settings: Settings): Promise<number | null> {
-  const { STREAM_NAME: sourceStream, PARKED_STREAM_NAME } = settings;
-  // Of all groups, as the number of messages in the stream is.
-  const filters = [DEFAULT_GROUP, '*'].map((group) => parkedSubject({ sourceStream, group }, SCHEDULED_KEYS));
-  let scheduled = 0;
-  for (const filter of filters) {
-    const listed = await listSubjects(client, PARKED_STREAM_NAME, filter).catch(() => null);
-    if (listed === null) return null;
-    for (const count of listed.values()) scheduled += count;
-  }
-  return scheduled;
-}
-
-async function messagesIn(client: NatsClient, stream: string): Promise<number | null> {
-  try {
-    return (await client.manager.streams.info(stream)).state.messages;
-  } catch {
-    // The stream does not exist before the first worker. If NATS cannot be reached, the line of the group says so.
-    return null;
-  }
 }

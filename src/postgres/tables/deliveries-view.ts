@@ -45,3 +45,38 @@ export async function readRecentDeliveries(pool: pg.Pool, limit: number): Promis
     lastAt: timeOrNull(row.last_ms),
   }));
 }
+
+/** What became of one webhook at one endpoint. Times in milliseconds since 1970. */
+export type DeliveryStory = {
+  readonly endpoint: string | null;
+  readonly status: string;
+  readonly attempts: number;
+  readonly lastStatus: number | null;
+  readonly lastError: string | null;
+  readonly deadLetterReason: string | null;
+  readonly nextAttemptAt: Date | null;
+  readonly firstAttemptAt: Date | null;
+  readonly completedAt: Date | null;
+};
+
+const READ_STORY = `
+  SELECT endpoint, status, attempts, last_status, last_error, dead_letter_reason,
+    ${epochMs('next_retry_at')} AS next_ms, ${epochMs('first_attempt_at')} AS first_ms, ${epochMs('completed_at')} AS completed_ms
+  FROM nats_deliveries WHERE delivery_id = $1 AND webhook_name = $2
+  ORDER BY endpoint LIMIT 1000`;
+
+/** One entry per endpoint that the webhook was sent to, or given up for. */
+export async function readDeliveryStories(pool: pg.Pool, id: string, name: string): Promise<DeliveryStory[]> {
+  const { rows } = await pool.query(READ_STORY, [id, name]);
+  return rows.map((row) => ({
+    endpoint: row.endpoint,
+    status: row.status,
+    attempts: row.attempts,
+    lastStatus: row.last_status,
+    lastError: row.last_error,
+    deadLetterReason: row.dead_letter_reason,
+    nextAttemptAt: timeOrNull(row.next_ms),
+    firstAttemptAt: timeOrNull(row.first_ms),
+    completedAt: timeOrNull(row.completed_ms),
+  }));
+}
