@@ -90,6 +90,8 @@ export async function runApi(settings: Settings, log: Logger, signal: AbortSigna
       bound: new MemoryBound(settings.MAX_IN_FLIGHT, settings.MAX_IN_FLIGHT_BYTES),
       acceptor,
       names: endpoints,
+      sources: access.sources,
+      log,
       rows: endpoints,
       maxBytes: () => stream.maxBodyBytes,
       stories: {

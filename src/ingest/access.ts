@@ -3,7 +3,7 @@ import { checkHost } from '../core/access/host.ts';
 import { allows, type Scopes, whatIsMissing } from '../core/access/scopes.ts';
 import type { Problem, ProblemKind } from '../runtime/problem.ts';
 import type { ApiKeys, KeyVerdict } from './api-keys.ts';
-import { type Access, type Caller, type Need, OPEN, type RequestHead } from './caller.ts';
+import { type Access, type Caller, type Need, OPEN, type RequestHead, signerOf } from './caller.ts';
 
 /** The problems of requests that may not be done. */
 export const ACCESS_PROBLEMS = {
@@ -23,6 +23,7 @@ export type AccessOptions = {
 };
 
 const KEYS_RETRY_S = 2;
+const NO_KEY: Problem = { kind: ACCESS_PROBLEMS.noKey, detail: 'The request has no API key.' };
 const BEARER = /^bearer +(\S+) *$/i;
 
 /** A check of `Host`, which every route of every listener needs. @param hosts Host names besides localhost and addresses. */
@@ -38,8 +39,10 @@ export function createAccess({ keys, origins, now }: AccessOptions): Access {
   const callers = new WeakMap<object, Caller>();
 
   return {
-    callerOf(head) {
+    callerOf(head, source = null) {
       const token = tokenOf(head);
+      // The signature tells who sends it: a page of another site cannot make one.
+      if (keys !== null && token === undefined && source?.needsKey === false) return signerOf(source, NO_KEY);
       const foreign = checkCrossSite({
         ...headOf(head),
         hasKey: keys !== null && token !== undefined,

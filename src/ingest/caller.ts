@@ -17,14 +17,29 @@ export type RequestHead = {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 };
 
+/** A source that a request is for. */
+export type SourceOfRequest = {
+  readonly name: string;
+  /** False: a valid signature, which is checked later, takes the place of an API key. */
+  readonly needsKey: boolean;
+};
+
 /** Checks who sends a request, before its body is read. */
 export interface Access {
   /** Checks `Origin` and the API key. */
-  callerOf(head: RequestHead): Caller | Problem | Promise<Caller | Problem>;
+  callerOf(head: RequestHead, source?: SourceOfRequest | null): Caller | Problem | Promise<Caller | Problem>;
 }
 
 export function isProblem(value: Caller | Problem): value is Problem {
   return 'kind' in value;
+}
+
+/** Whoever signs the requests to a source: the name is his. */
+export function signerOf({ name }: SourceOfRequest, refused: Problem): Caller {
+  return {
+    id: 'source',
+    refusal: (need) => (typeof need === 'object' && need.publish === name ? null : refused),
+  };
 }
 
 /** API_AUTH=open: everybody may do everything that the API offers. */

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import type { Problem } from '../runtime/problem.ts';
 import { decodedBody, tooLarge } from './bodies.ts';
-import { type Access, type Caller, isProblem, type Need } from './caller.ts';
+import { type Access, type Caller, isProblem, type Need, type SourceOfRequest } from './caller.ts';
 import type { MemoryBound } from './memory-bound.ts';
 import { INGEST_PROBLEMS } from './problems.ts';
 import { sendProblem } from './reply.ts';
@@ -33,6 +33,8 @@ export type IntakeChecks = {
   readonly maxBytes: () => number;
   /** What is wrong with the path; null: nothing. */
   readonly before?: (request: FastifyRequest) => Problem | null;
+  /** The source that the request is for. */
+  readonly source?: (request: FastifyRequest) => SourceOfRequest | null;
   /** What the caller must be allowed. Null: nothing in particular. */
   readonly need?: (request: FastifyRequest) => Need;
 };
@@ -46,7 +48,7 @@ const BUSY: Problem = {
 
 /** The checks of a request before its body is read, so that what is refused costs little. */
 export function admitRequests({ access, bound }: IntakeOptions, checks: IntakeChecks): onRequestHookHandler {
-  const { maxBytes, before, need } = checks;
+  const { maxBytes, before, source, need } = checks;
 
   return (request, reply, done) => {
     const wrong = before?.(request) ?? lengthProblem(request, maxBytes());
@@ -59,7 +61,7 @@ export function admitRequests({ access, bound }: IntakeOptions, checks: IntakeCh
       if (refusal === null) done();
       else refuse(request, reply, refusal);
     };
-    const caller = access.callerOf(request);
+    const caller = access.callerOf(request, source?.(request));
     if (caller instanceof Promise) caller.then(end, (error) => done(error));
     else end(caller);
   };

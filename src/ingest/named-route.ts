@@ -9,6 +9,9 @@ import { admitRequests, bodyOf, type IntakeOptions } from './intake.ts';
 import { INGEST_PROBLEMS, unknownNameProblem } from './problems.ts';
 import { sendProblem, sendReceipt } from './reply.ts';
 import { namedSchema } from './schemas.ts';
+import type { DeclaredFacts } from './source.ts';
+import { createSourceCheck, type SourceCheckOptions } from './source-check.ts';
+import type { Sources } from './sources.ts';
 
 /** Who takes the webhooks of a name. */
 export interface KnownNames {
@@ -16,12 +19,14 @@ export interface KnownNames {
   isKnown(name: string): boolean | null | Promise<boolean | null>;
 }
 
-export type NamedRouteOptions = IntakeOptions & {
-  readonly acceptor: Acceptor;
-  readonly names: KnownNames;
-  /** The largest body that the server takes now, in bytes. */
-  readonly maxBytes: () => number;
-};
+export type NamedRouteOptions = IntakeOptions &
+  SourceCheckOptions & {
+    readonly sources: Pick<Sources, 'find'>;
+    readonly acceptor: Acceptor;
+    readonly names: KnownNames;
+    /** The largest body that the server takes now, in bytes. */
+    readonly maxBytes: () => number;
+  };
 
 type Request = FastifyRequest<{ Params: { name: string } }>;
 
@@ -32,10 +37,12 @@ const ORDERING_KEY = Header.orderingKey.toLowerCase();
 
 /** `POST /webhooks/{name}`: the body is the payload, byte for byte, whatever it is. */
 export function addNamedRoute(app: FastifyInstance, url: string, options: NamedRouteOptions): void {
-  const { acceptor, names, maxBytes } = options;
+  const { acceptor, names, sources, maxBytes } = options;
+  const checkSource = createSourceCheck(options);
   const onRequest = admitRequests(options, {
     maxBytes,
     before: (request) => invalidName(nameOf(request)),
+    source: (request) => sources.find(nameOf(request)),
     need: (request) => ({ publish: nameOf(request) }),
   });
   app.post<{ Params: { name: string } }>(url, { onRequest, schema: namedSchema }, async (request, reply) => {
@@ -51,25 +58,31 @@ export function addNamedRoute(app: FastifyInstance, url: string, options: NamedR
   async function answer(request: Request, reply: FastifyReply): Promise<FastifyReply> {
     const { name } = request.params;
     const { headers } = request;
-    if ((await names.isKnown(name)) === false) return sendProblem(request, reply, unknownNameProblem(name));
+    const source = sources.find(name);
+    if (source === null && (await names.isKnown(name)) === false) {
+      return sendProblem(request, reply, unknownNameProblem(name));
+    }
     const body = await bodyOf(request, maxBytes());
     if ('kind' in body) return sendProblem(request, reply, body);
+    const facts = source === null ? NO_FACTS : checkSource(source, headers, body);
+    if ('kind' in facts) return sendProblem(request, reply, facts);
     const given = textOf(headers['idempotency-key']);
-    const key = given === undefined ? null : parseIdempotencyKey(given);
-    if (given !== undefined && key === null) return sendProblem(request, reply, BAD_KEY);
+    const ownKey = given === undefined ? null : parseIdempotencyKey(given);
+    if (given !== undefined && ownKey === null) return sendProblem(request, reply, BAD_KEY);
     const answered = await acceptor.accept({
       parts: {
         name,
         body,
         contentType: headers[RequestHeader.contentType],
-        eventType: textOf(headers[EVENT_TYPE]),
+        eventType: textOf(headers[EVENT_TYPE]) ?? facts.eventType ?? undefined,
+        eventId: facts.eventId ?? undefined,
         orderingKey: textOf(headers[ORDERING_KEY]),
         traceparent: textOf(headers[TRACE_PARENT]),
         tracestate: textOf(headers[TRACE_STATE]),
       },
       scope: { name, tenant: request.admitted!.caller.id },
-      key,
-      isOwnKey: key !== null,
+      key: ownKey ?? facts.idempotencyKey,
+      isOwnKey: ownKey !== null,
       body,
     });
     return 'receipt' in answered
@@ -78,6 +91,7 @@ export function addNamedRoute(app: FastifyInstance, url: string, options: NamedR
   }
 }
 
+const NO_FACTS: DeclaredFacts = { idempotencyKey: null, eventType: null, eventId: null };
 const BAD_KEY: Problem = { kind: INGEST_PROBLEMS.badHeader, detail: KEY_RULE };
 
 function nameOf(request: FastifyRequest): string {

@@ -20,6 +20,12 @@ export const INGEST_PROBLEMS = {
     title: 'The type or the encoding of the body is not understood.',
   },
   invalid: { slug: 'invalid-webhook', status: 422, title: 'The body is not a valid webhook.' },
+  badSignature: { slug: 'bad-signature', status: 401, title: 'The signature of the request is not valid.' },
+  brokenSource: {
+    slug: 'broken-source',
+    status: 503,
+    title: 'The source is configured wrongly. Nothing was stored.',
+  },
   keyReused: {
     slug: 'idempotency-key-reused',
     status: 422,
