@@ -19,6 +19,7 @@ CREATE TABLE rule_nats_api_keys (
 );
 CREATE TRIGGER rule_nats_access_notify AFTER INSERT OR DELETE OR TRUNCATE ON public.rule_nats_api_keys FOR EACH STATEMENT EXECUTE FUNCTION rule_nats_access_notify();
 CREATE TRIGGER rule_nats_access_notify_update AFTER UPDATE ON public.rule_nats_api_keys FOR EACH ROW EXECUTE FUNCTION rule_nats_access_notify();
+
 -- Calls that the relay has published, and whose result is not known yet. Written by the relay; deleted by the worker that writes the result, or by the relay, which looks for results that no worker wrote.
 CREATE TABLE rule_nats_call_messages (
   call_id integer NOT NULL,
@@ -287,6 +288,19 @@ CREATE TABLE rule_nats_streams (
   CONSTRAINT valid_retention CHECK ((retention_policy = ANY (ARRAY['limits'::text, 'interest'::text, 'workqueue'::text]))),
   CONSTRAINT valid_storage CHECK ((storage_type = ANY (ARRAY['memory'::text, 'file'::text])))
 );
+
+-- The webhooks that the HTTP API answered with 202, one row per webhook. Written by the commands api and all, with INGEST_LOG=on; deleted by workers after ATTEMPT_RETENTION_DAYS.
+CREATE TABLE rule_nats_webhooks (
+  delivery_id text NOT NULL,
+  webhook_name text NOT NULL,
+  event_type text,
+  event_id text,
+  stream_sequence bigint NOT NULL,
+  received_at timestamp with time zone NOT NULL,
+  CONSTRAINT rule_nats_webhooks_pkey PRIMARY KEY (delivery_id)
+);
+CREATE INDEX rule_nats_webhooks_event_id ON public.rule_nats_webhooks USING btree (event_id) WHERE (event_id IS NOT NULL);
+CREATE INDEX rule_nats_webhooks_received_at ON public.rule_nats_webhooks USING btree (received_at);
 
 -- One row per worker process. Written by its first flush, before it takes a message, and by every later flush. Marked inactive by its last flush or by a peer. Deleted by the maintenance of any worker 30 days after it was last active.
 CREATE TABLE rule_nats_worker_instances (
@@ -561,11 +575,20 @@ CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR
 --   published_at timestamp with time zone
 --   latency_ms numeric(10,2)
 
+-- Deliveries of the last 24 hours by name, event type, status and the hour of their newest attempt or dead letter. With ATTEMPT_LOG=off or failures it lacks what has no attempt rows.
+-- VIEW nats_webhook_counts
+--   webhook_name text
+--   event_type text
+--   status text
+--   hour timestamp with time zone
+--   deliveries bigint
+
 -- The endpoint_key of a URL: <host>-<8 hex digits of its origin's SHA-256>. Path and query do not matter.
 -- FUNCTION nats_endpoint_key(text)
 
 -- Tells api which table has changed, except for columns that it does not read: NOTIFY nats_webhook_worker_access.
 -- FUNCTION rule_nats_access_notify()
+
 -- Wakes a relay that sleeps.
 -- FUNCTION rule_nats_calls_notify()
 
@@ -581,10 +604,11 @@ CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR
 -- Keeps updated_at of rule_nats_endpoints true.
 -- FUNCTION rule_nats_endpoints_touch()
 
--- Keeps updated_at of rule_nats_sources true.
--- FUNCTION rule_nats_sources_touch()
 -- Refuses a row of rule_nats_outbox that could never be sent, fills its defaults, and wakes a relay that sleeps.
 -- FUNCTION rule_nats_outbox_check()
+
+-- Keeps updated_at of rule_nats_sources true.
+-- FUNCTION rule_nats_sources_touch()
 
 -- Empties what workers wrote of a webhook's failures when it is enabled again or has another URL.
 -- FUNCTION rule_nats_webhook_cured()
