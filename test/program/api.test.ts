@@ -102,7 +102,6 @@ describe('POST /webhooks/{name}', () => {
     ['a%2Fb', 404, '/docs#no-name', /"\/"/],
     ['a%20b', 404, '/docs#no-name', /white space/],
     ['%3E', 404, '/docs#no-name', /NATS subject/],
-    ['batch', 404, '/docs#no-name', /path of this API/],
     ['stats', 404, '/docs#no-name', /path of this API/],
     ['%zz', 400, '/docs#bad-request', /hexadecimal/],
     ['x'.repeat(3000), 404, '/docs#not-found', /too long/],
