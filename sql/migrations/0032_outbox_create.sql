@@ -78,7 +78,8 @@ BEGIN
     WHEN NEW.name IN ('', '*', '>') OR char_length(NEW.name) > 255
       OR NEW.name COLLATE "C" ~ '[.\s\x01-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]'
       THEN 'name must be 1 to 255 characters without dots, white space and wildcards, because the subject is webhooks.<name>'
-    WHEN NEW.message_id COLLATE "C" !~ '^[\x21-\x2d\x2f-\x39\x3b-\x7e]{1,200}$'
+    -- Not one expression with {1,200}: PostgreSQL takes 0.1 ms for it.
+    WHEN length(NEW.message_id) NOT BETWEEN 1 AND 200 OR NEW.message_id COLLATE "C" ~ '[^\x21-\x2d\x2f-\x39\x3b-\x7e]'
       THEN 'message_id must be 1 to 200 visible ASCII characters, without a dot and a colon'
     WHEN octet_length(NEW.ordering_key) NOT BETWEEN 1 AND 200 THEN 'ordering_key must have 1 to 200 bytes'
     WHEN NEW.deliver_at NOT BETWEEN '1970-01-01 00:00:00+00' AND '9999-01-01 00:00:00+00'
