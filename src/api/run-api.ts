@@ -1,4 +1,3 @@
-import { randomFillSync } from 'node:crypto';
 import type pg from 'pg';
 import type { Settings } from '../config/settings.ts';
 import { Acceptor } from '../ingest/acceptor.ts';
@@ -14,6 +13,7 @@ import {
   readWebhookCounts,
 } from '../postgres/tables/received-webhooks-table.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { randomBytesOf } from '../runtime/random-bytes.ts';
 import { type Service, ServiceGroup } from '../runtime/service.ts';
 import { withTimeout } from '../runtime/with-timeout.ts';
 import { connectServers } from '../worker/connections/servers.ts';
@@ -79,7 +79,7 @@ export async function runApi(settings: Settings, log: Logger, signal: AbortSigna
     liveWorkers: () => workers.live,
     onAccepted: (webhook) => ingestLog?.note(webhook),
     now: Date.now,
-    random: () => randomFillSync(Buffer.allocUnsafe(RANDOM_BYTES)),
+    random: randomBytesOf(RANDOM_BYTES),
   });
   const health = apiHealth({ client, publisher, stream, endpoints, access });
   const http = new ApiServers(settings, log, {

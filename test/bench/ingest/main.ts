@@ -1,0 +1,202 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { readSettings } from '../../../src/config/settings.ts';
+import { freePort } from '../../../src/embedded/process/ports.ts';
+import { type Command, parseFlags, wholeNumberFlag } from '../../../src/runtime/command.ts';
+import { UserError } from '../../../src/runtime/failure.ts';
+import { type Column, textTable } from '../../../src/runtime/text-table.ts';
+import { machine } from '../../support/machine.ts';
+import { runTool } from '../../support/tool.ts';
+import { cpuSeconds, startBenchProcess } from '../process.ts';
+import { type BenchServers, startBenchServers } from '../servers.ts';
+import { inherited, OUR_PROGRAM } from '../variants.ts';
+import { load } from './client.ts';
+
+/** The size of a usual webhook: with its headers, 313 bytes are stored. */
+const BODY = JSON.stringify({
+  event_id: 'evt_12345',
+  type: 'payment.completed',
+  amount: '5000',
+  note: 'x'.repeat(220),
+});
+const ITEMS = 100;
+const BATCH = JSON.stringify(
+  Array.from({ length: ITEMS }, () => ({ endpoint: 'payments', data: JSON.parse(BODY) })),
+);
+
+type Row = {
+  readonly name: string;
+  readonly path: string;
+  readonly body: string;
+  readonly expected: number;
+  readonly isBare: boolean;
+  /** Webhooks in one request. */
+  readonly items: number;
+  readonly connections: number;
+};
+const ROWS: readonly Row[] = [
+  {
+    name: 'bare fastify',
+    path: '/webhooks/payments',
+    body: BODY,
+    expected: 202,
+    isBare: true,
+    items: 1,
+    connections: 64,
+  },
+  {
+    name: 'POST /webhooks/{name}',
+    path: '/webhooks/payments',
+    body: BODY,
+    expected: 202,
+    isBare: false,
+    items: 1,
+    connections: 64,
+  },
+  {
+    name: `batch of ${ITEMS}`,
+    path: '/webhooks/batch',
+    body: BATCH,
+    expected: 200,
+    isBare: false,
+    items: ITEMS,
+    connections: 8,
+  },
+];
+
+/** How long each row runs before it is measured, in milliseconds: a server is compiled after ten thousands of requests. */
+const WARM_UP_MS = 15_000;
+
+type Figures = {
+  readonly perSecond: number;
+  readonly cpu: number;
+  readonly natsCpu: number;
+  readonly p50: number;
+  readonly p99: number;
+};
+
+const command: Command = {
+  summary: 'measures the HTTP API against a bare fastify',
+  help: `
+Usage: bench:ingest -- [flags]
+
+  --seconds N   how long each row is measured in a round, 1 to 60 (default 3)
+  --rounds N    1 to 20 (default 5)
+
+Starts a nats-server with temporary data, the API in open mode without PostgreSQL, and a fastify that answers 202 and stores
+nothing. A client in this process sends requests of ${BODY.length} bytes. Prints the median of the rounds: webhooks per second, CPU
+seconds of the server and of nats-server for 10 000 webhooks, and latencies.
+`,
+  async run(args) {
+    const { values } = parseFlags({
+      args,
+      options: { seconds: { type: 'string', default: '3' }, rounds: { type: 'string', default: '5' } },
+    });
+    const milliseconds = 1000 * wholeNumberFlag('seconds', values.seconds, 1, 60);
+    const rounds = wholeNumberFlag('rounds', values.rounds, 1, 20);
+    const say = (line: string) => void process.stderr.write(`${line}\n`);
+    const servers = await startBenchServers(readSettings(), false, say);
+    const [bare, api] = await Promise.all([startBare(), startApi(servers)]);
+    try {
+      const found = new Map<string, Figures[]>();
+      for (let round = 0; round <= rounds; round++) {
+        say(round === 0 ? 'warm-up' : `round ${round} of ${rounds}`);
+        for (const row of ROWS) {
+          const server = row.isBare ? bare : api;
+          const before = [cpuSeconds(server.pid) ?? 0, cpuSeconds(servers.natsPid) ?? 0] as const;
+          const seen = await Promise.race([
+            load(
+              { url: server.url, path: row.path, body: row.body, connections: row.connections, milliseconds },
+              row.expected,
+            ),
+            server.failed,
+          ]);
+          if (seen.others > 0)
+            throw new UserError(
+              `${row.name}: ${seen.others} requests were not answered with ${row.expected}.`,
+            );
+          const webhooks = seen.requests * row.items;
+          const per10k = (seconds: number) => (seconds / webhooks) * 10_000;
+          const figures = {
+            perSecond: webhooks / seen.seconds,
+            cpu: per10k((cpuSeconds(server.pid) ?? 0) - before[0]),
+            natsCpu: per10k((cpuSeconds(servers.natsPid) ?? 0) - before[1]),
+            p50: seen.p50,
+            p99: seen.p99,
+          };
+          if (round > 0) found.set(row.name, [...(found.get(row.name) ?? []), figures]);
+        }
+      }
+      print(found);
+      return 0;
+    } finally {
+      await Promise.all([bare.stop(), api.stop()]);
+      await servers.stop();
+    }
+  },
+};
+
+async function startBare() {
+  const port = await freePort();
+  const file = new URL('./bare.js', import.meta.url);
+  return started('bare fastify', port, startBenchProcess('bare fastify', file, [String(port)], inherited()));
+}
+
+async function startApi({ settings }: BenchServers) {
+  const port = await freePort();
+  const env = {
+    ...inherited(),
+    NATS_URL: settings.NATS_URL.join(','),
+    DATABASE_URL: 'postgresql://127.0.0.1:1/none',
+    API_AUTH: 'open',
+    PORT: String(port),
+    ADMIN_PORT: '0',
+    LOG_LEVEL: 'error',
+    LOG_FORMAT: 'json',
+  };
+  return started('api', port, startBenchProcess('api', pathToFileURL(resolve(OUR_PROGRAM)), ['api'], env));
+}
+
+const LOOK_EVERY_MS = 50;
+
+/** Resolves when the server answers. */
+async function started<T extends { readonly failed: Promise<never> }>(name: string, port: number, server: T) {
+  const url = `http://127.0.0.1:${port}`;
+  const isUp = async () => {
+    for (;;) {
+      if (await fetch(`${url}/health`).catch(() => null)) return;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    }
+  };
+  await Promise.race([isUp(), server.failed]);
+  process.stderr.write(`${name} answers\n`);
+  return { ...server, url };
+}
+
+function print(found: ReadonlyMap<string, readonly Figures[]>): void {
+  const median = (numbers: readonly number[]) =>
+    [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
+  const of = (name: string, key: keyof Figures) => median((found.get(name) ?? []).map((each) => each[key]));
+  const bareCpu = of(ROWS[0]!.name, 'cpu');
+  const columns: Column[] = [
+    '',
+    'webhooks/s',
+    'server CPU s/10k',
+    'to bare',
+    'nats CPU s/10k',
+    'p50 ms',
+    'p99 ms',
+  ].map((name, index): Column => ({ name, align: index === 0 ? 'left' : 'right' }));
+  const rows = ROWS.map(({ name }) => [
+    name,
+    Math.round(of(name, 'perSecond')).toString(),
+    of(name, 'cpu').toFixed(2),
+    (of(name, 'cpu') / bareCpu).toFixed(2),
+    of(name, 'natsCpu').toFixed(2),
+    of(name, 'p50').toFixed(1),
+    of(name, 'p99').toFixed(1),
+  ]);
+  process.stdout.write(`${machine()}\n\n${textTable(columns, rows)}\n`);
+}
+
+await runTool('bench:ingest', command);
