@@ -4,8 +4,8 @@ import { clientConfig, PgClient } from './client.ts';
 export type HeldConnectionOptions = {
   /** The same URL as for the pool. Env DATABASE_URL. */
   readonly url: string;
-  /** What it listens to. */
-  readonly channel: string;
+  /** Names of channels to listen to, in lower case. */
+  readonly channels: readonly string[];
   /**
    * The interval between two checks of the connection, in milliseconds. Without them, a server that vanished without closing the
    * connection would not be noticed for a long time, because nothing is sent. @default 15_000
@@ -18,16 +18,21 @@ export type HeldConnectionOptions = {
 export type ListenEvents = {
   /** Called once, when the connection listens. */
   onListening(client: PgClient): void;
-  onNotified(payload: string): void;
+  onNotified(channel: string, payload: string): void;
   /** Called once, when the connection is lost, for whatever reason. */
   onLost(error: unknown): void;
 };
 
-/** Holds one connection that listens until it is lost. The connection does not keep the process alive. @returns A function that ends the connection without a call of `onLost`. */
+/**
+ * Holds one connection that listens until it is lost. The connection does not keep the process alive.
+ *
+ * @returns A function that ends the connection without a call of `onLost`.
+ */
 export function holdConnection(
-  { url, channel, checkEveryMs = 15_000, answerWithinMs = 10_000 }: HeldConnectionOptions,
+  { url, channels, checkEveryMs = 15_000, answerWithinMs = 10_000 }: HeldConnectionOptions,
   events: ListenEvents,
 ): () => void {
+  const statement = channels.map((channel) => `LISTEN ${channel}`).join('; ');
   const client = new PgClient(clientConfig(url));
   let stopChecking = () => {};
   let isOver = false;
@@ -44,7 +49,7 @@ export function holdConnection(
   }
   async function listen(): Promise<void> {
     const silent = setTimeout(() => lose(new Error('the server does not answer')), answerWithinMs).unref();
-    await client.query(`LISTEN ${channel}`).finally(() => clearTimeout(silent));
+    await client.query(statement).finally(() => clearTimeout(silent));
   }
   async function open(): Promise<void> {
     const connected = client.connect();
@@ -58,7 +63,7 @@ export function holdConnection(
     events.onListening(client);
   }
 
-  client.on('notification', ({ payload }) => events.onNotified(payload ?? ''));
+  client.on('notification', ({ channel, payload }) => events.onNotified(channel, payload ?? ''));
   client.on('error', lose);
   client.on('end', () => lose(new Error('the connection was closed')));
   open().catch(lose);

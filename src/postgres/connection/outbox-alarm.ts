@@ -97,7 +97,7 @@ export class OutboxAlarm {
 
   #connect(settled: () => void = () => {}): void {
     this.#endCurrent = holdConnection(
-      { url: this.#options.url, channel: CHANNEL },
+      { url: this.#options.url, channels: [CHANNEL] },
       {
         onListening: (client) => {
           this.#onListening(client);
