@@ -11,6 +11,7 @@ import { readUnhealthyEndpoints } from '../postgres/tables/endpoint-health-view.
 import { putTrialWebhook } from '../postgres/tables/webhooks-table.ts';
 import { startReceiver } from '../receiver/receiver.ts';
 import { requestLine } from '../receiver/request-line.ts';
+import { runRelay } from '../relay/run-relay.ts';
 import { type Command, parseFlags } from '../runtime/command.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
@@ -40,8 +41,8 @@ Usage: up [--fresh]
 
   --fresh   remove the data of an earlier start first: all messages, tables and statistics in .data/
 
-Starts a nats-server, a PostgreSQL, a worker named webhook-worker-1, the HTTP API, and a receiver that prints each request.
-Then delivers one webhook to the receiver, and prints the next steps, with a line that starts a second worker. The data is in
+Starts a nats-server, a PostgreSQL, a worker named webhook-worker-1, the HTTP API, a relay of the outbox (webhook_enqueue), and
+a receiver that prints each request. Then delivers one webhook to the receiver, and prints the next steps, with a line that starts a second worker. The data is in
 .data/ of the clone, or of the working folder if the package is installed. If NATS_URL or DATABASE_URL is set, the command
 uses that server and starts none of its kind. The ports are 4222, 5432, 8080 (API), 8082 (page) and 9000 if they are free,
 else other ports. The API needs no key, and only this machine reaches it, unless API_AUTH is set.
@@ -116,6 +117,8 @@ async function startAll(
     ],
   });
   started.push({ what: 'worker', stop: () => worker.stop() });
+  const relay = await runRelay({ ...settings, HTTP_PORT: 0 }, log, signal);
+  started.push({ what: 'relay', stop: () => relay.stop() });
 
   await withDatabase(settings.DATABASE_URL, (pool) =>
     putTrialWebhook(pool, { name: 'payments', url: `${receiver.url}/payments`, description: TRIAL }),
@@ -151,7 +154,7 @@ async function startAll(
       secondWorker: secondWorkerLine(settings, LOOPBACK, PROGRAM),
     }),
   );
-  return { broken: Promise.race([worker.broken, api.broken, ended]) };
+  return { broken: Promise.race([worker.broken, relay.broken, api.broken, ended]) };
 }
 
 function print(line: string): void {

@@ -5,7 +5,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { json, type Route } from '../runtime/route.ts';
 import { ServiceGroup } from '../runtime/service.ts';
 import { natsOptions } from '../worker/connections/servers.ts';
-import { createRelay, type Relay } from './relay.ts';
+import { createRelay, type RelayHealth } from './relay.ts';
 
 const WITHOUT_HEALTH = 'The relay publishes, but does not serve /health.';
 
@@ -14,6 +14,7 @@ export type RunningRelay = {
   readonly httpPort: number | null;
   /** Resolves when the connection to NATS is closed for good, and a reconnect cannot cure that. */
   readonly broken: Promise<Error>;
+  health(): RelayHealth;
   stop(): Promise<void>;
 };
 
@@ -31,7 +32,9 @@ export async function runRelay(settings: Settings, log: Logger, signal: AbortSig
     signal,
   });
   const relay = createRelay({ settings, log, client });
-  const server = optionalServer({ port: settings.HTTP_PORT, log, hint: WITHOUT_HEALTH }, [relayRoute(relay)]);
+  const server = optionalServer({ port: settings.HTTP_PORT, log, hint: WITHOUT_HEALTH }, [
+    relayHealthRoute('/health', () => relay.health()),
+  ]);
   const services = new ServiceGroup('relay', [
     { name: 'nats', start() {}, stop: () => client.close() },
     server,
@@ -42,6 +45,7 @@ export async function runRelay(settings: Settings, log: Logger, signal: AbortSig
   return {
     httpPort: server.port,
     broken: client.closed.then((error) => error ?? new Error('the connection to NATS is closed')),
+    health: () => relay.health(),
     async stop() {
       await services.stop();
       log.info({ ...relay.counters }, 'relay.stopped');
@@ -49,13 +53,14 @@ export async function runRelay(settings: Settings, log: Logger, signal: AbortSig
   };
 }
 
-function relayRoute(relay: Relay): Route {
+/** @param health Null: the relay has not begun. */
+export function relayHealthRoute(path: string, health: () => RelayHealth | null): Route {
   return {
     method: 'GET',
-    path: '/health',
+    path,
     async handle() {
-      const health = relay.health();
-      return json(health.status === 'starting' ? 503 : 200, health);
+      const now = health() ?? { status: 'starting' };
+      return json(now.status === 'starting' ? 503 : 200, now);
     },
   };
 }

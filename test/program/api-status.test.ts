@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { freePort } from '../../src/embedded/process/ports.ts';
 import { runProgram } from '../support/program.ts';
 import { until } from '../support/wait.ts';
 import { openApiScene, startApi } from './api-scene.ts';
@@ -141,14 +142,19 @@ test('while PostgreSQL is away, the status is unknown', async () => {
   expect((await away.get('/health')).json).toMatchObject({ status: 'degraded' });
 });
 
-test('all takes webhooks and delivers them in one process', async () => {
+test('all takes webhooks, publishes the outbox and delivers both in one process', async () => {
   const endpoint = await startEndpoint();
   const the = await openScene();
-  const all = await startApi(the, {}, 'all');
+  const port = String(await freePort());
+  const all = await startApi(the, { HTTP_PORT: port }, 'all');
   await all.program.waitForLine(/all\.started/);
   await the.query(`INSERT INTO rule_webhooks (webhook_name, url) VALUES ('payments', $1)`, [endpoint.url]);
   await until(async () => (await all.post('/webhooks/payments', '{"n":1}')).status === 202);
   await until(() => endpoint.requests.length === 1);
+  await the.query(`SELECT webhook_enqueue('payments', '{"n":2}')`);
+  await until(() => endpoint.requests.length === 2);
+  const relay = await fetch(`http://127.0.0.1:${port}/health/relay`);
+  expect(await relay.json()).toMatchObject({ status: 'ok', since: { published: 1 } });
   all.program.kill();
   expect(await all.program.waitForExit()).toEqual({ code: 0, signal: null });
 });

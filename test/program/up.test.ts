@@ -59,6 +59,9 @@ describe('up', () => {
     await program.waitForLine(/^received .*POST \/payments {2}200.*"evt_1"/);
     expect(JSON.parse(await posted())).toMatchObject({ ok: true, duplicate: true });
 
+    await outputOf(await run('sql', `SELECT webhook_enqueue('payments', '{"event_id": "evt_2"}')`));
+    await program.waitForLine(/^received .*POST \/payments {2}200.*"evt_2"/);
+
     const secondLine = program.stdout.find((line) => line.includes('CONSUMER_NAME=webhook-worker-2'))!;
     const worker = await runCommand('/bin/sh', ['-c', `exec env ${secondLine.trim()}`]);
     await worker.waitForLine(/"worker":"webhook-worker-2"/);
