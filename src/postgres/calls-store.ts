@@ -1,13 +1,8 @@
 import type pg from 'pg';
 import type { CallResult } from '../core/records/call-result.ts';
 import { inTransaction } from './connection/transaction.ts';
-import {
-  type CallAnswer,
-  type ClaimedCall,
-  claimCalls,
-  markCalls,
-  writeResults,
-} from './tables/calls-table.ts';
+import { type CallAnswer, markCalls, writeResults } from './tables/calls-table.ts';
+import { type ClaimedCall, claimCalls } from './tables/due-calls.ts';
 
 /** As for rows of the outbox: longer than a batch waits for NATS. */
 const TRANSACTION = { idleTimeoutMs: 15_000 };

@@ -134,3 +134,30 @@ it('a webhook that is deleted while its call is published waits for the commit',
   await deleting;
   expect(await query('SELECT FROM rule_webhook_calls')).toEqual([]);
 });
+
+describe('a batch of calls', () => {
+  const batch = async () => {
+    const claimed: number[] = [];
+    await store().settleCalls(['queue'], 10, async (calls) => {
+      claimed.push(...calls.map(({ callId }) => callId));
+      return calls.map(({ callId }) => answerOf(callId));
+    });
+    return claimed;
+  };
+
+  it('reads so many bytes of payloads that the relay can hold them', async () => {
+    await query(
+      `SELECT rule_webhook_enqueue(1, jsonb_build_object('a', repeat('a', 6000000))) FROM generate_series(1, 4)`,
+    );
+    expect(await batch()).toEqual([1, 2, 3]);
+    expect(await batch()).toEqual([4]);
+  });
+
+  it('takes a retry that waits longer before new calls, however many those are', async () => {
+    await query(`SELECT rule_webhook_enqueue(1, '{}') FROM generate_series(1, 15)`);
+    await query(
+      `UPDATE rule_webhook_calls SET status = 'retrying', next_retry_at = now() - interval '1 hour' WHERE call_id = 15`,
+    );
+    expect((await batch())[0]).toBe(15);
+  });
+});

@@ -12,25 +12,6 @@ import {
 /** Columns of our own tables tell these rows of the history apart from those of others. */
 const WRITTEN_BY_QUEUE = `'queue'`;
 const MAX_LATENCY_MS = 99_999_999;
-
-/**
- * By `scheduled_at` alone, which the index has: all calls of one statement have the same, and sorting them by `call_id` would sort all
- * of them for each claim. Only the call is locked against others; its webhook is only kept from being deleted, because the history
- * refers to it.
- */
-const claim = (due: string, order: string) => `
-  SELECT call.call_id, call.webhook_id, call.payload::text AS payload, coalesce(call.retry_count, 0) AS retry_count
-  FROM rule_webhook_calls call JOIN rule_webhooks webhook ON webhook.webhook_id = call.webhook_id
-  WHERE ${due} AND webhook.enabled AND coalesce(webhook.publish_mode, 'queue') = ANY ($1::text[])
-  ORDER BY ${order} LIMIT $2
-  FOR UPDATE OF call SKIP LOCKED FOR KEY SHARE OF webhook SKIP LOCKED`;
-
-const CLAIM_PENDING = claim(`call.status = 'pending' AND call.scheduled_at <= now()`, 'call.scheduled_at');
-const CLAIM_RETRYING = claim(
-  `call.status = 'retrying' AND call.next_retry_at <= now()`,
-  'call.next_retry_at',
-);
-
 const MARK_PUBLISHED = `
   WITH published AS (
     UPDATE rule_webhook_calls call SET status = 'processing', started_at = clock_timestamp()
@@ -133,30 +114,6 @@ const COUNT_WAITING = `
   FROM rule_webhook_calls call JOIN rule_webhooks webhook USING (webhook_id)
   WHERE call.status IN ('pending', 'retrying')
   GROUP BY 1`;
-
-export type ClaimedCall = {
-  readonly callId: number;
-  readonly webhookId: number;
-  /** JSON. */
-  readonly payload: string;
-  readonly retryCount: number;
-};
-
-/** Locks and returns calls that are due: new ones, and those that an operator let be tried again. */
-export async function claimCalls(
-  client: pg.PoolClient,
-  modes: readonly string[],
-  most: number,
-): Promise<readonly ClaimedCall[]> {
-  const pending = await client.query(CLAIM_PENDING, [modes, most]);
-  const retrying = await client.query(CLAIM_RETRYING, [modes, most]);
-  return [...pending.rows, ...retrying.rows].slice(0, most).map((row) => ({
-    callId: row.call_id,
-    webhookId: row.webhook_id,
-    payload: row.payload,
-    retryCount: row.retry_count,
-  }));
-}
 
 /** What NATS said of a call. `error`: it never takes the message. */
 export type CallAnswer = {
