@@ -1,6 +1,7 @@
 import type { RowOutcome } from '../core/outbox/publish-outcome.ts';
 import type { Holds } from './holds.ts';
 import type { OutboxStore, PublishRows, WorkQueue } from './ports.ts';
+import { noted } from './publish-rows.ts';
 
 /** The ordering keys share so many buckets. One relay at a time holds a bucket. The trigger of the table computes it. */
 export const BUCKETS = 64;
@@ -22,14 +23,14 @@ export class OrderedQueue implements WorkQueue {
     this.#holds = holds;
   }
 
-  async settleBatch(isFull: boolean, most: number): Promise<readonly RowOutcome[]> {
+  async settleBatch(isFull: boolean, most: number, onClaimed: () => void): Promise<readonly RowOutcome[]> {
     const leaveOut = this.#holds.leaveOutOfOrdered();
     if (leaveOut === null) return [];
     const afterIds = isFull ? new Array<number>(BUCKETS).fill(0) : [...this.#afterIds];
     // Until it is known what became of the batch, the next look begins at the first rows.
     this.#afterIds.fill(0);
     const claim = { afterIds, most: Math.min(most, MOST_ROWS), leaveOut };
-    const settled = await this.#store.settleOrdered(claim, this.#publish);
+    const settled = await this.#store.settleOrdered(claim, noted(this.#publish, onClaimed));
     for (const [bucket, afterId] of afterIds.entries()) this.#afterIds[bucket] = afterId;
     const stopped = new Set<number>();
     for (const { row, bucket, outcome } of settled) {

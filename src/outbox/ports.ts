@@ -72,8 +72,9 @@ export interface WorkQueue {
    * Claims and publishes at most `most` rows.
    *
    * @param isFull Looks at all rows, and not only at those that may be new.
+   * @param onClaimed Called when rows are found, before they are published.
    * @returns One outcome per claimed row. Empty: nothing waits that can be published now.
    * @throws Errors of PostgreSQL.
    */
-  settleBatch(isFull: boolean, most: number): Promise<readonly RowOutcome[]>;
+  settleBatch(isFull: boolean, most: number, onClaimed: () => void): Promise<readonly RowOutcome[]>;
 }

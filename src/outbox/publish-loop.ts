@@ -29,7 +29,7 @@ export class PublishLoop implements Service {
   #running: Promise<void> = Promise.resolve();
   /** In a row. */
   #failures = 0;
-  #fullLook = { at: Number.NEGATIVE_INFINITY, tookMs: 0 };
+  #fullLook = { at: Number.NEGATIVE_INFINITY, tookMs: 0, hasFound: false };
 
   constructor(options: PublishLoopOptions) {
     this.name = `outbox ${options.queue.name}`;
@@ -65,29 +65,42 @@ export class PublishLoop implements Service {
   async #look(): Promise<number> {
     const { queue, idle, report, clock, random } = this.#options;
     const startedAt = clock.now();
-    const isFull = startedAt - this.#fullLook.at >= untilFullLook(this.#fullLook.tookMs);
+    const isFull = startedAt >= this.#nextFullLookAt();
     idle.looking(this);
     let outcomes: readonly RowOutcome[];
+    let claimedAt: number | null = null;
+    const onClaimed = () => {
+      claimedAt = clock.now();
+    };
     try {
       // After a failure, one row shows whether NATS takes messages again.
-      outcomes = await queue.settleBatch(isFull, this.#failures > 0 ? 1 : Number.POSITIVE_INFINITY);
+      const most = this.#failures > 0 ? 1 : Number.POSITIVE_INFINITY;
+      outcomes = await queue.settleBatch(isFull, most, onClaimed);
     } catch (error) {
       this.#failures += 1;
       report.trouble(queue.name, 'postgres', errorMessage(error));
       return afterFailure(this.#failures, random());
     }
     report.over(queue.name, 'postgres');
+    if (isFull) {
+      const tookMs = (claimedAt ?? clock.now()) - startedAt;
+      this.#fullLook = { at: clock.now(), tookMs, hasFound: outcomes.length > 0 };
+    }
     if (outcomes.length === 0) {
-      if (isFull) this.#fullLook = { at: clock.now(), tookMs: clock.now() - startedAt };
       this.#wellAgain();
-      const nextFullLook = this.#fullLook.at + untilFullLook(this.#fullLook.tookMs);
       // After a full look, everything that waits is known, and a later commit wakes the relay.
-      await idle.rest(this, isFull ? Number.POSITIVE_INFINITY : Math.max(1, nextFullLook - clock.now()));
+      const untilNext = Math.max(1, this.#nextFullLookAt() - clock.now());
+      await idle.rest(this, isFull ? Number.POSITIVE_INFINITY : untilNext);
       return 0;
     }
     idle.found(this);
     report.count(outcomes);
     return this.#judge(outcomes);
+  }
+
+  #nextFullLookAt(): number {
+    const { at, tookMs, hasFound } = this.#fullLook;
+    return at + untilFullLook(tookMs, hasFound);
   }
 
   #judge(outcomes: readonly RowOutcome[]): number {

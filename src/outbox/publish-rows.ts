@@ -57,6 +57,14 @@ export function publishInOrder(options: PublishOptions, sliceMs: number): Publis
   };
 }
 
+/** `publish`, and `onClaimed` before it. */
+export function noted(publish: PublishRows, onClaimed: () => void): PublishRows {
+  return (rows) => {
+    onClaimed();
+    return publish(rows);
+  };
+}
+
 function byKey(rows: readonly OutboxRow[]): readonly (readonly OutboxRow[])[] {
   const keys = new Map<string | null, OutboxRow[]>();
   for (const row of rows) {

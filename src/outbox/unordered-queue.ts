@@ -1,6 +1,7 @@
 import type { RowOutcome } from '../core/outbox/publish-outcome.ts';
 import type { Holds } from './holds.ts';
 import type { OutboxStore, PublishRows, SettledRow, WorkQueue } from './ports.ts';
+import { noted } from './publish-rows.ts';
 
 /** The most rows of a batch. With more, PostgreSQL plans the statements another way, and a batch waits longer for its slowest row. */
 const MOST_ROWS = 500;
@@ -20,12 +21,12 @@ export class UnorderedQueue implements WorkQueue {
     this.#holds = holds;
   }
 
-  async settleBatch(isFull: boolean, most: number): Promise<readonly RowOutcome[]> {
+  async settleBatch(isFull: boolean, most: number, onClaimed: () => void): Promise<readonly RowOutcome[]> {
     const afterId = isFull ? 0 : this.#afterId;
     // Until it is known what became of the batch, the next look begins at the first row.
     this.#afterId = 0;
     const claim = { afterId, most: Math.min(most, MOST_ROWS), leaveOut: this.#holds.leaveOut() };
-    const settled = await this.#store.settleUnordered(claim, this.#publish);
+    const settled = await this.#store.settleUnordered(claim, noted(this.#publish, onClaimed));
     const isClear = settled.every(({ outcome: { kind } }) => kind === 'published' || kind === 'failed');
     this.#afterId = isClear ? (settled.at(-1)?.row.id ?? afterId) : 0;
     return settled.map((each) => this.#withHold(each));

@@ -20,6 +20,8 @@ const FULL_LOOK_AT_LEAST_EVERY_MS = 1000;
 const FULL_LOOK_AT_MOST_EVERY_MS = 20;
 /** Full looks take at most this share of the time. */
 const FULL_LOOK_SHARE = 0.02;
+/** While rows come, a full look below this is worth it each time, because it finds what commits out of order. In milliseconds. */
+const FULL_LOOK_IS_CHEAP_MS = 20;
 
 export type Pace = {
   /** OUTBOX_POLL_MS, in milliseconds. */
@@ -36,8 +38,14 @@ export function untilNextLook(emptyLooks: number, { pollMs, canBeWoken, isPollSe
   return Math.min(pollMs, emptyLooks <= QUICK_LOOKS ? NEXT_LOOK_MS : LATER_LOOKS_MS);
 }
 
-/** How long after the last full look the next one is due, in milliseconds. @param tookMs How long the last one took. */
-export function untilFullLook(tookMs: number): number {
+/**
+ * How long after the last full look the next one is due, in milliseconds.
+ *
+ * @param tookMs How long the last one took, without what was done with its rows.
+ * @param hasFound Whether it found rows.
+ */
+export function untilFullLook(tookMs: number, hasFound: boolean): number {
+  if (hasFound && tookMs < FULL_LOOK_IS_CHEAP_MS) return 0;
   return Math.min(
     FULL_LOOK_AT_LEAST_EVERY_MS,
     Math.max(FULL_LOOK_AT_MOST_EVERY_MS, tookMs / FULL_LOOK_SHARE),

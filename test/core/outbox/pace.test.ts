@@ -19,7 +19,12 @@ it.each([
   [10, 500],
   [167, 1000],
 ])('after a full look that took %i ms, the next one is due after %i ms', (tookMs, expected) => {
-  expect(untilFullLook(tookMs)).toBeCloseTo(expected);
+  expect(untilFullLook(tookMs, false)).toBeCloseTo(expected);
+});
+
+it('while rows come, the next full look is due at once, unless full looks take long', () => {
+  expect([0, 10, 19].map((tookMs) => untilFullLook(tookMs, true))).toEqual([0, 0, 0]);
+  expect(untilFullLook(167, true)).toBe(1000);
 });
 
 it('waits longer after each failure in a row, up to 5 s, give or take a quarter', () => {

@@ -1,0 +1,58 @@
+import { expect, it } from 'vitest';
+import type { RowOutcome } from '../../src/core/outbox/publish-outcome.ts';
+import { Idle } from '../../src/outbox/idle.ts';
+import { PublishLoop } from '../../src/outbox/publish-loop.ts';
+import { RelayReport } from '../../src/outbox/relay-report.ts';
+import { createLogger } from '../../src/runtime/logger.ts';
+import { HandClock } from '../support/hand-clock.ts';
+
+const PUBLISHED: RowOutcome = {
+  kind: 'published',
+  subject: 'webhooks.a',
+  sequence: 1,
+  duplicate: false,
+  latencyMs: 1,
+};
+
+/** A loop that always finds a row, and publishes it in 10 ms. Full looks take `fullLookMs`, others 1 ms. */
+async function looksOf(fullLookMs: number): Promise<readonly boolean[]> {
+  const clock = new HandClock();
+  const after = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
+  const looks: boolean[] = [];
+  const alarm = { canRing: true, arm: async () => true, disarm() {}, onRing() {} };
+  const idle = new Idle({ loops: 1, alarm, clock, pace: { pollMs: 1000, isPollSet: false } });
+  const loop = new PublishLoop({
+    queue: {
+      name: 'a',
+      async settleBatch(isFull, _most, onClaimed) {
+        looks.push(isFull);
+        await after(isFull ? fullLookMs : 1);
+        onClaimed();
+        await after(10);
+        return [PUBLISHED];
+      },
+    },
+    publisher: { isConnected: () => true },
+    idle,
+    report: new RelayReport(await createLogger({ level: 'silent', format: 'json' })),
+    clock,
+    random: () => 0.5,
+  });
+  loop.start();
+  await clock.advanceAsync(3000);
+  const stopped = loop.stop();
+  idle.stop();
+  await clock.advanceAsync(1000);
+  await stopped;
+  return looks;
+}
+
+it('while rows come, looks at all rows only once a second if dead rows make that slow', async () => {
+  const looks = await looksOf(150);
+  expect(looks.length).toBeGreaterThan(200);
+  expect(looks.filter((isFull) => isFull).length).toBeLessThanOrEqual(4);
+});
+
+it('while rows come, looks at all rows each time if that is cheap: transactions commit in another order', async () => {
+  expect(new Set(await looksOf(2))).toEqual(new Set([true]));
+});
