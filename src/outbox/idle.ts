@@ -17,8 +17,10 @@ export type IdleOptions = {
  */
 export class Idle {
   readonly #options: IdleOptions;
-  /** What ends the wait of each loop. */
+  /** What ends the wait of each loop that rests. */
   readonly #waiting = new Map<object, () => void>();
+  /** The same for loops that failed. A ring does not end their waits. */
+  readonly #paused = new Map<object, () => void>();
   /** How many empty looks each loop made in a row, and since which arming it looks. */
   readonly #looks = new Map<object, { empty: number; sinceArming: number }>();
   #armings = 0;
@@ -42,9 +44,7 @@ export class Idle {
   /** To be called when a look found something. */
   found(loop: object): void {
     this.#stateOf(loop).empty = 0;
-    if (!this.#isArmed) return;
-    this.#isArmed = false;
-    this.#options.alarm.disarm();
+    this.#disarm();
   }
 
   /**
@@ -58,25 +58,31 @@ export class Idle {
     const state = this.#stateOf(loop);
     state.empty += 1;
     if (this.#isArmed && state.sinceArming === this.#armings)
-      return this.#pause(loop, Math.min(pace.pollMs, atMostMs));
+      return this.#wait(this.#waiting, loop, Math.min(pace.pollMs, atMostMs));
     // Armed after this look began: a commit may have come in between.
     if (this.#isArmed) return;
     const shortMs = untilNextLook(state.empty, { ...pace, canBeWoken: alarm.canRing });
-    const waiting = this.#pause(loop, Math.min(shortMs, atMostMs));
-    if (this.#waiting.size === loops) void this.#arm();
+    const waiting = this.#wait(this.#waiting, loop, Math.min(shortMs, atMostMs));
+    if (this.#waiting.size === loops && this.#paused.size === 0) void this.#arm();
     await waiting;
   }
 
-  /** Waits so long, or until `stop`. For a loop that failed. In milliseconds. */
+  /**
+   * Waits so long, or until `stop`. For a loop that failed, in milliseconds. Meanwhile, the alarm is not armed: a ring would be of no
+   * use, and commits would pay for it as long as NATS is away.
+   */
   pause(loop: object, ms: number): Promise<void> {
-    return this.#isStopped ? Promise.resolve() : this.#pause(loop, ms);
+    if (this.#isStopped) return Promise.resolve();
+    this.#disarm();
+    return this.#wait(this.#paused, loop, ms);
   }
 
   /** Ends every wait, now and later. */
   stop(): void {
     this.#isStopped = true;
-    this.found(this);
+    this.#disarm();
     this.#wakeAll();
+    for (const end of [...this.#paused.values()]) end();
   }
 
   async #arm(): Promise<void> {
@@ -86,21 +92,27 @@ export class Idle {
     const isArmed = await alarm.arm();
     this.#isArming = false;
     if (!isArmed) return;
-    if (this.#isStopped) return alarm.disarm();
+    if (this.#isStopped || this.#paused.size > 0) return alarm.disarm();
     this.#isArmed = true;
     this.#armings += 1;
     this.#wakeAll();
   }
 
-  #pause(loop: object, ms: number): Promise<void> {
+  #disarm(): void {
+    if (!this.#isArmed) return;
+    this.#isArmed = false;
+    this.#options.alarm.disarm();
+  }
+
+  #wait(waits: Map<object, () => void>, loop: object, ms: number): Promise<void> {
     return new Promise((resolve) => {
       const end = () => {
         cancel();
-        this.#waiting.delete(loop);
+        waits.delete(loop);
         resolve();
       };
       const cancel = this.#options.clock.after(ms, end);
-      this.#waiting.set(loop, end);
+      waits.set(loop, end);
     });
   }
 

@@ -103,6 +103,20 @@ describe('loops that find nothing', () => {
     expect(alarm.asked).toEqual(['arm']);
   });
 
+  it('leave commits alone while one of them waits after a failure, and a ring does not end that wait', async () => {
+    const { clock, alarm, idle } = scene();
+    await clock.advanceAsync(500);
+    let isOver = false;
+    void idle.pause({}, 5000).then(() => {
+      isOver = true;
+    });
+    alarm.ring();
+    await clock.advanceAsync(4999);
+    expect([isOver, alarm.asked]).toEqual([false, ['arm', 'disarm']]);
+    await clock.advanceAsync(1);
+    expect(isOver).toBe(true);
+  });
+
   it('stop waiting when they are stopped', async () => {
     const [clock, alarm, loop] = [new HandClock(), new RecordedAlarm(), {}];
     const idle = new Idle({ loops: 1, alarm, clock, pace: { pollMs: 1000, isPollSet: false } });
