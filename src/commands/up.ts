@@ -8,7 +8,6 @@ import { freePort } from '../embedded/process/ports.ts';
 import { readConsumerStats } from '../postgres/tables/consumer-stats-table.ts';
 import { readRecentDeliveries } from '../postgres/tables/deliveries-view.ts';
 import { readUnhealthyEndpoints } from '../postgres/tables/endpoint-health-view.ts';
-import { putTrialWebhook } from '../postgres/tables/webhooks-table.ts';
 import { startReceiver } from '../receiver/receiver.ts';
 import { requestLine } from '../receiver/request-line.ts';
 import { runRelay } from '../relay/run-relay.ts';
@@ -18,19 +17,17 @@ import { createLogger, type Logger } from '../runtime/logger.ts';
 import { outputClosed } from '../runtime/output.ts';
 import { waitForStopSignal } from '../runtime/stop-signal.ts';
 import { runWorker } from '../worker/run-worker.ts';
-import { withDatabase } from './connect/open-database.ts';
 import { logWarnings } from './connect/setting-warnings.ts';
 import { ENDPOINTS_SHOWN } from './stats/endpoints-view.ts';
 import { deliverFirst } from './up/first-delivery.ts';
 import { guide, PROGRAM } from './up/guide.ts';
 import { secondWorkerLine } from './up/second-worker.ts';
 import { type StartedPart, startServers } from './up/servers.ts';
+import { putTrialEndpoint, trialApiSettings } from './up/trial-api.ts';
 
 const RECEIVER_PORT = 9000;
 /** The networks of the receiver. */
 const LOOPBACK = ['127.0.0.0/8', '::1/128'];
-/** Marks the row of the receiver, which follows it to another port. */
-const TRIAL = 'made by npm start for its receiver';
 const BODY_BYTES_SHOWN = 120;
 const DELIVERIES_SHOWN = 20;
 
@@ -45,7 +42,9 @@ Starts a nats-server, a PostgreSQL, a worker named webhook-worker-1, the HTTP AP
 a receiver that prints each request. Then delivers one webhook to the receiver, and prints the next steps, with a line that starts a second worker. The data is in
 .data/ of the clone, or of the working folder if the package is installed. If NATS_URL or DATABASE_URL is set, the command
 uses that server and starts none of its kind. The ports are 4222, 5432, 8080 (API), 8082 (page) and 9000 if they are free,
-else other ports. The API needs no key, and only this machine reaches it, unless API_AUTH is set.
+else other ports. The API needs no key, and only this machine reaches it. If API_AUTH=keys is set, the line that the command
+prints for the API has a key, which is valid until the command ends. The endpoint payments is the receiver, with the source that
+checks payments.
 Ctrl-C stops everything. Use this command for trials and for development: its worker may deliver to loopback addresses.
 `,
   async run(args) {
@@ -120,19 +119,9 @@ async function startAll(
   const relay = await runRelay({ ...settings, HTTP_PORT: 0 }, log, signal);
   started.push({ what: 'relay', stop: () => relay.stop() });
 
-  await withDatabase(settings.DATABASE_URL, (pool) =>
-    putTrialWebhook(pool, { name: 'payments', url: `${receiver.url}/payments`, description: TRIAL }),
-  );
-  const api = await runApi(
-    {
-      ...settings,
-      API_AUTH: given.isSet('API_AUTH') ? given.API_AUTH : 'open',
-      PORT: await freePort(given.PORT),
-      ADMIN_PORT: given.ADMIN_PORT === 0 ? 0 : await freePort(given.ADMIN_PORT),
-    },
-    log,
-    signal,
-  );
+  await putTrialEndpoint(settings.DATABASE_URL, receiver.url);
+  const trial = await trialApiSettings(settings);
+  const api = await runApi(trial.settings, log, signal);
   started.push({ what: 'api', stop: () => api.stop() });
 
   const urls = {
@@ -151,6 +140,7 @@ async function startAll(
       ports: { ...portsWanted, receiver: RECEIVER_PORT, page: given.HTTP_PORT, api: given.PORT },
       statsDelayMs,
       apiUrl: `http://127.0.0.1:${api.port}`,
+      apiKey: trial.key,
       secondWorker: secondWorkerLine(settings, LOOPBACK, PROGRAM),
     }),
   );

@@ -31,7 +31,8 @@ const DEPENDS = {
 };
 /** A port is neither too low nor too high. */
 const PORTS = ['HTTP_PORT', 'PORT', 'ADMIN_PORT'];
-const EMPTY_IN_ENV = ['NATS_URL', 'DATABASE_URL', ...Object.keys(DEPENDS)];
+/** Settings that `npm start` treats differently if they are set. */
+const EMPTY_IN_ENV = ['NATS_URL', 'DATABASE_URL', 'API_AUTH', ...Object.keys(DEPENDS)];
 
 function defaultOf(name: string): string {
   const value = specificationOf(name).default;

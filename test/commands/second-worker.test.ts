@@ -30,12 +30,14 @@ test('the command for a second worker sets every setting that is not at its defa
     ALLOWED_PRIVATE_CIDRS: '10.0.0.0/8',
     MAX_DRAINS: '3',
     HTTP_PORT: '9999',
+    PORT: '9998',
+    API_KEYS: 'whk_00000000_00000000000000000000000000000000',
   });
   expect(line).toContain(' QUEUE_GROUP=orders ');
   expect(line).toContain(' ATTEMPT_TIMEOUT_MS=2s ');
   expect(line).toContain(' ALLOWED_PRIVATE_CIDRS=10.0.0.0/8,127.0.0.0/8 ');
   expect(line).toContain(' MAX_OPEN_QUEUES=3 ');
-  expect(line).not.toMatch(/CONCURRENCY|9999|MAX_DRAINS/);
+  expect(line).not.toMatch(/CONCURRENCY|9999|9998|API_KEYS|MAX_DRAINS/);
 });
 
 test('every value in the command is quoted as one word for a shell', () => {

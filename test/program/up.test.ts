@@ -15,7 +15,8 @@ let clone: string;
 
 beforeAll(async () => {
   clone = await temporaryFolder();
-  for (const name of ['dist', 'sql', 'package.json'])
+  // `up` reads .env in its working folder, as `npm start` does in a clone.
+  for (const name of ['.env', 'dist', 'sql', 'package.json'])
     await cp(join(ROOT, name), join(clone, name), { recursive: true });
   await symlink(join(ROOT, 'node_modules'), join(clone, 'node_modules'));
 });
@@ -24,7 +25,10 @@ beforeAll(async () => {
 const run = (...args: string[]) => runCommand(process.execPath, [join(clone, 'dist/main.js'), ...args]);
 
 async function up(env: Record<string, string> = {}, ...flags: string[]): Promise<RunningProgram> {
-  const program = await runCommand(process.execPath, [join(clone, 'dist/main.js'), 'up', ...flags], { env });
+  const program = await runCommand(process.execPath, [join(clone, 'dist/main.js'), 'up', ...flags], {
+    env,
+    cwd: clone,
+  });
   await program.waitForLine('Ctrl-C stops everything', { timeoutMs: 60_000 });
   return program;
 }
@@ -58,6 +62,11 @@ describe('up', () => {
     expect(JSON.parse(await posted())).toMatchObject({ ok: true, duplicate: false });
     await program.waitForLine(/^received .*POST \/payments {2}200.*"evt_1"/);
     expect(JSON.parse(await posted())).toMatchObject({ ok: true, duplicate: true });
+    const badPayment = await runCommand('/bin/sh', ['-c', `${curl.replace('"5000"', '5000')} -s`]);
+    expect(JSON.parse(await outputOf(badPayment))).toMatchObject({
+      status: 422,
+      errors: [{ pointer: '/amount' }],
+    });
 
     await outputOf(await run('sql', `SELECT webhook_enqueue('payments', '{"event_id": "evt_2"}')`));
     await program.waitForLine(/^received .*POST \/payments {2}200.*"evt_2"/);
@@ -80,6 +89,18 @@ describe('up', () => {
     program.kill();
     expect(await program.waitForExit()).toEqual({ code: 0, signal: null });
     expect([isRunning(pids.nats), isRunning(pids.postgres)]).toEqual([false, false]);
+  });
+
+  it('prints a line for the API that has a key if the API needs one', async () => {
+    const program = await up({ API_AUTH: 'keys' }, '--fresh');
+    const curl = program.stdout.find((line) => line.startsWith('  curl '))!;
+    const answerTo = async (line: string) =>
+      JSON.parse(await outputOf(await runCommand('/bin/sh', ['-c', `${line} -s`])));
+    expect(await answerTo(curl)).toMatchObject({ ok: true });
+    expect(await answerTo(curl.replace(/whk_\w+/, 'none'))).toMatchObject({ status: 401 });
+    expect(program.stdout.join('\n').match(/whk_/g)).toHaveLength(1);
+    program.kill();
+    expect(await program.waitForExit()).toMatchObject({ code: 0 });
   });
 
   it('leaves no server running after kill -9, and finds its data again', async () => {

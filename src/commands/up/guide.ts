@@ -18,13 +18,16 @@ type Facts = {
   /** How old the statistics may be, in milliseconds. */
   readonly statsDelayMs: number;
   readonly apiUrl: string;
+  /** Null: the API needs none. */
+  readonly apiKey: string | null;
   /** The line that starts a second worker. */
   readonly secondWorker: string;
 };
 
 /** Tells a new user the next steps: the URLs of the servers, and lines that work when they are pasted, in any folder. */
 export function guide({ natsUrl, databaseUrl, receiverUrl, httpUrl }: RunningServers, facts: Facts): string {
-  const { ports, statsDelayMs, apiUrl, secondWorker } = facts;
+  const { ports, statsDelayMs, apiUrl, apiKey, secondWorker } = facts;
+  const keyHeader = apiKey === null ? '' : ` -H 'Authorization: Bearer ${apiKey}'`;
   const program = `${IN_FOLDER}${PROGRAM}`;
   return `
 Your first webhook went through NATS and was delivered: the line "received" above.
@@ -37,7 +40,7 @@ Your first webhook went through NATS and was delivered: the line "received" abov
 
 Paste these in another terminal (statistics are written every ${statsDelayMs / 1000} s):
 
-  curl ${apiUrl}/webhooks/payments -H 'Content-Type: application/json' -H 'Idempotency-Key: evt_1' -d '${PAYMENT}'
+  curl ${apiUrl}/webhooks/payments${keyHeader} -H 'Content-Type: application/json' -H 'Idempotency-Key: evt_1' -d '${PAYMENT}'
   ${program} publish --url ${receiverUrl}/hello --data '{"hello":"world"}'
   ${program} stats
   ${program} sql "SELECT delivery_id, status, attempts, url FROM nats_deliveries"

@@ -1,8 +1,13 @@
 import { isAbsolute, resolve } from 'node:path';
+import { access } from '../../config/access.ts';
+import { api } from '../../config/api.ts';
 import { environment, type Settings, specifications } from '../../config/settings.ts';
 import { shellQuote } from '../../runtime/invocation.ts';
 
-/** Settings that are set below, or that a second worker must not copy: the port, the name, the server that it does not start. */
+/**
+ * Settings that are set below, or that a second worker must not copy: the port, the name, the server that it does not start, and
+ * those of the API, which hold keys.
+ */
 const NOT_COPIED = new Set([
   'NATS_URL',
   'DATABASE_URL',
@@ -10,6 +15,8 @@ const NOT_COPIED = new Set([
   'CONSUMER_NAME',
   'HTTP_PORT',
   'NATS_SERVER_BIN',
+  ...Object.keys(access),
+  ...Object.keys(api),
 ]);
 /** Settings that name a file. The path may be relative to the folder in which `up` was started. */
 const FILES = new Set(['NATS_CREDS', 'NATS_NKEY', 'NATS_TLS_CA', 'NATS_TLS_CERT', 'NATS_TLS_KEY']);

@@ -45,12 +45,20 @@ const PUT_TRIAL = `
   ON CONFLICT (webhook_name) DO UPDATE SET url = excluded.url, updated_at = now()
   WHERE rule_webhooks.description = excluded.description AND rule_webhooks.url <> excluded.url`;
 
-/** Adds a row for a trial, or lets the row that an earlier trial added point to `url`. A row of somebody else stays as it is. */
+const IS_TRIAL = `
+  SELECT 1 FROM rule_webhooks WHERE webhook_name = $1 AND description = $2`;
+
+/**
+ * Adds a row for a trial, or lets the row that an earlier trial added point to `url`. A row of somebody else stays as it is.
+ *
+ * @returns True if the row is of a trial. False: it is of somebody else.
+ */
 export async function putTrialWebhook(
   pool: pg.Pool,
   webhook: { readonly name: string; readonly url: string; readonly description: string },
-): Promise<void> {
+): Promise<boolean> {
   await pool.query(PUT_TRIAL, [webhook.name, webhook.url, webhook.description]);
+  return (await pool.query(IS_TRIAL, [webhook.name, webhook.description])).rowCount === 1;
 }
 
 /**
