@@ -4,14 +4,15 @@ import { errorCode } from '../runtime/failure.ts';
 import type { Problem } from '../runtime/problem.ts';
 import { INGEST_PROBLEMS } from './problems.ts';
 
-const DECODERS: Readonly<
-  Record<string, (body: Uint8Array, options: { maxOutputLength: number }) => Promise<Buffer>>
-> = {
-  gzip: promisify(gunzip),
-  'x-gzip': promisify(gunzip),
-  deflate: promisify(inflate),
-  br: promisify(brotliDecompress),
-};
+type Decoder = (body: Uint8Array, options: { maxOutputLength: number }) => Promise<Buffer>;
+
+/** A Map, and no object: the sender chooses the name, and every object has a `constructor`. */
+const DECODERS: ReadonlyMap<string, Decoder> = new Map([
+  ['gzip', promisify(gunzip)],
+  ['x-gzip', promisify(gunzip)],
+  ['deflate', promisify(inflate)],
+  ['br', promisify(brotliDecompress)],
+]);
 
 const TOO_LARGE = new Set(['ERR_BUFFER_TOO_LARGE']);
 
@@ -25,11 +26,11 @@ export async function decodedBody(
   encoding: string,
   limit: number,
 ): Promise<Uint8Array | Problem> {
-  const decode = DECODERS[encoding.trim().toLowerCase()];
+  const decode = DECODERS.get(encoding.trim().toLowerCase());
   if (decode === undefined) {
     return {
       kind: INGEST_PROBLEMS.unsupportedType,
-      detail: `Content-Encoding must be one of ${Object.keys(DECODERS).join(', ')}, or be left out.`,
+      detail: `Content-Encoding must be one of ${[...DECODERS.keys()].join(', ')}, or be left out.`,
     };
   }
   try {

@@ -66,8 +66,9 @@ export function addNamedRoute(app: FastifyInstance, url: string, options: NamedR
     if ('kind' in body) return sendProblem(request, reply, body);
     const facts = source === null ? NO_FACTS : checkSource(source, headers, body);
     if ('kind' in facts) return sendProblem(request, reply, facts);
-    const given = textOf(headers['idempotency-key']);
-    const ownKey = given === undefined ? null : parseIdempotencyKey(given);
+    // An empty key is a mistake, and not the wish for none: the caller relies on it.
+    const given = headers['idempotency-key'];
+    const ownKey = given === undefined ? null : parseIdempotencyKey([given].flat().join(', '));
     if (given !== undefined && ownKey === null) return sendProblem(request, reply, BAD_KEY);
     const answered = await acceptor.accept({
       parts: {
