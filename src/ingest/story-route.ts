@@ -56,6 +56,8 @@ export function addStoryRoute(
     if (isProblem(caller)) return sendProblem(request, reply, caller);
     const refusal = caller.refusal({ publish: name }) === null ? null : caller.refusal('read');
     if (refusal !== null) return sendProblem(request, reply, refusal);
+    // PostgreSQL refuses the byte 0 in a text, so that no row has it.
+    if (id.includes('\0')) return sendProblem(request, reply, unknown(isLogged));
     const found = await Promise.all([stories.received(id), stories.deliveries(id, name)]).catch(() => null);
     if (found === null) return sendProblem(request, reply, UNKNOWN_NOW);
     const [received, deliveries] = found;

@@ -60,6 +60,8 @@ test('without INGEST_LOG, a webhook is known from its first attempt on, and the 
     const answer = await the.api.get(path);
     return answer.status === 200 && answer.json;
   });
+  // PostgreSQL can hold no such id.
+  expect((await the.api.get('/webhooks/payments/a%00b')).status).toBe(404);
   expect(known).toMatchObject({
     received: null,
     deliveries: [{ status: 'retrying', last_error: expect.stringContaining('ECONNREFUSED') }],
