@@ -88,7 +88,7 @@ export function addNamedRoute(app: FastifyInstance, url: string, options: NamedR
     });
     return 'receipt' in answered
       ? sendReceipt(reply, answered.receipt)
-      : sendProblem(request, reply, answered.problem);
+      : sendProblem(request, reply, inWordsOf(headers, answered.problem));
   }
 }
 
@@ -102,6 +102,27 @@ function nameOf(request: FastifyRequest): string {
 function invalidName(name: string): Problem | null {
   const detail = nameProblem(name);
   return detail === null ? null : { kind: INGEST_PROBLEMS.noName, detail };
+}
+
+/** The headers of the request that become fields of a webhook, by the pointer of the field. */
+const HEADERS: ReadonlyMap<string, string> = new Map([
+  ['/event_type', Header.eventType],
+  ['/ordering_key', Header.orderingKey],
+  ['/traceparent', Header.traceparent],
+  ['/tracestate', Header.tracestate],
+  ['/content_type', 'Content-Type'],
+]);
+
+/** The body is only data here: what is wrong with a field is wrong with a header, or with what the source reads from the request. */
+function inWordsOf(headers: FastifyRequest['headers'], problem: Problem): Problem {
+  const [error] = problem.errors ?? [];
+  if (error === undefined) return problem;
+  const header = HEADERS.get(error.pointer);
+  if (header !== undefined && headers[header.toLowerCase()] !== undefined)
+    return { kind: INGEST_PROBLEMS.badHeader, detail: `${header}: ${error.detail}` };
+  const field = error.pointer.slice(1).replace('_', ' ');
+  const detail = `The ${field} that the source reads from the request is not valid. ${error.detail}`;
+  return { ...problem, errors: [{ pointer: '', detail }] };
 }
 
 /** Of a header that came several times, node:http makes one text. */

@@ -36,6 +36,12 @@ test('the payment of the worker pool is taken with its own curl line, once, and 
   });
   expect(invalid.json.errors.map(({ pointer }: { pointer: string }) => pointer)).toContain('/amount');
   expect(invalid.text).not.toContain('much');
+  // The body has no field event_type: the source reads the field type as one.
+  const twoLines = await post({ ...PAYMENT, type: 'two\nlines' });
+  expect(twoLines.json).toMatchObject({
+    status: 422,
+    errors: [{ pointer: '', detail: expect.stringContaining('event type that the source reads') }],
+  });
   const first = await post(PAYMENT);
   expect(first.json).toMatchObject({ ok: true, duplicate: false });
   expect((await post(PAYMENT)).json).toEqual({ ...first.json, duplicate: true });

@@ -182,6 +182,19 @@ describe('POST /webhooks/{name}', () => {
     ]);
   });
 
+  test('a header that is not valid is named', async () => {
+    const send = (headers: Record<string, string>) => api.post('/webhooks/payments', '{}', headers);
+    for (const [name, value] of [
+      ['X-Event-Type', 'a\tb'],
+      ['Ordering-Key', 'k'.repeat(201)],
+    ] as const)
+      expect((await send({ [name]: value })).json).toMatchObject({
+        status: 400,
+        type: '/docs#bad-header',
+        detail: expect.stringContaining(`${name}: `),
+      });
+  });
+
   test('webhooks with one Ordering-Key go to one subject, with their name', async () => {
     await scene.manager.streams.add({ name: 'ORDERED', subjects: ['webhooks.ordered.*'] });
     expect(
