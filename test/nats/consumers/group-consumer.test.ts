@@ -229,6 +229,7 @@ test('the info of a consumer has its pending and unacked messages and its ack fl
     pending: 1,
     ackPending: 2,
     ackFloor: 2,
+    openPulls: 0,
   });
 });
 
