@@ -109,7 +109,7 @@ describe('a row of rule_nats_endpoints', () => {
   });
 
   it('is read without a worker that ended before the clock of PostgreSQL was set back an hour', async () => {
-    const [ended, running] = [flushOf({ silentAfterMs: 50 }), flushOf()];
+    const [ended, running] = [flushOf({ silentAfterMs: 1000 }), flushOf()];
     for (const flush of [ended, running]) await storeFlush(database.pool, flush);
     await run(`UPDATE rule_nats_worker_instances SET last_active_at = last_active_at + interval '1 hour'`);
     expect((await read()).instances?.length).toBe(2);
