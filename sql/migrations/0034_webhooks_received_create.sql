@@ -38,3 +38,19 @@ GROUP BY 1, 2, 3, 4;
 
 COMMENT ON VIEW nats_webhook_counts IS
   'Deliveries of the last 24 hours by name, event type, status and the hour of their newest attempt or dead letter. With ATTEMPT_LOG=off or failures it lacks what has no attempt rows.';
+
+-- Who may write the statistics of workers deletes old rows of this table, too.
+DO $$
+DECLARE
+  worker regrole;
+BEGIN
+  FOR worker IN
+    SELECT DISTINCT acl.grantee
+    FROM pg_class, aclexplode(relacl) acl
+    WHERE pg_class.oid = 'rule_nats_worker_instances'::regclass
+      AND acl.privilege_type = 'UPDATE' AND acl.grantee NOT IN (0, relowner)
+  LOOP
+    EXECUTE format('GRANT SELECT, DELETE ON rule_nats_webhooks TO %s', worker);
+  END LOOP;
+END
+$$;

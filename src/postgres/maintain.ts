@@ -32,10 +32,10 @@ export type Maintenance = {
 };
 
 /**
- * Creates today's and tomorrow's partitions of the attempts and drops the partitions past their retention. Deletes old rows of webhooks that were received, expired dead
- * letters, the rows of workers that stopped long ago, and their endpoint states. Every worker may call this at any time: while
- * one worker runs a step, the others skip that step. A partition that a long query holds is left for the next time. Where
- * PostgreSQL refuses the partitions, the other steps run before the error is thrown.
+ * Creates today's and tomorrow's partitions of the attempts and drops the partitions past their retention. Deletes expired dead
+ * letters, the rows of workers that stopped long ago, their endpoint states, and old rows of received webhooks. Every worker may
+ * call this at any time: while one worker runs a step, the others skip that step. A partition that a long query holds is left for
+ * the next time. Where PostgreSQL refuses the partitions, the other steps run before the error is thrown.
  */
 export async function maintain(pool: pg.Pool, options: MaintenanceOptions): Promise<Maintenance> {
   const { now } = options;

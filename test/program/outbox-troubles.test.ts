@@ -118,7 +118,7 @@ describe('a relay', () => {
     expect(await statuses(scene)).toEqual(['waiting']);
     await scene.nats.restart();
     await becomes(scene, ['published']);
-    expect((await relay.health()).status).toBe('ok');
+    await until(async () => (await relay.health()).status === 'ok');
   });
 
   it('blames no row while the stream is full, and publishes in order once it has room', async () => {

@@ -7,6 +7,11 @@ import { listenForChanges } from '../../src/postgres/connection/listen.ts';
 import { storeFlush } from '../../src/postgres/store-flush.ts';
 import { listApiKeys, noteKeysUsed, readApiKeys } from '../../src/postgres/tables/api-keys-table.ts';
 import { readEndpointLimits } from '../../src/postgres/tables/endpoints-table.ts';
+import {
+  insertReceivedWebhooks,
+  readReceivedWebhook,
+  readWebhookCounts,
+} from '../../src/postgres/tables/received-webhooks-table.ts';
 import { readSources } from '../../src/postgres/tables/sources-table.ts';
 import { readStreamRow } from '../../src/postgres/tables/streams-table.ts';
 import { disableWebhook, noteFailing } from '../../src/postgres/tables/webhooks-table.ts';
@@ -73,19 +78,23 @@ async function openMigrated() {
   return { ...roles, scene, env: { DATABASE_URL: roles.urlAs('webhook_worker'), CONSUMER_NAME: 'one' } };
 }
 
-/** Creates a partition and a row that maintenance must remove. */
+/** Creates a partition and rows that maintenance must remove. */
 async function createOldData(scene: Scene): Promise<void> {
   await scene.query(`SELECT rule_nats_delivery_attempts_add_day('2020-01-01')`);
   await scene.query(
     `INSERT INTO rule_nats_publish_history (subject, payload, success, triggered_by, expires_at)
      VALUES ('old', '{}', false, 'nats-webhook-worker', now() - interval '1 day')`,
   );
+  await scene.query(
+    `INSERT INTO rule_nats_webhooks (delivery_id, webhook_name, stream_sequence, received_at) VALUES ('old id', 'a', 1, '2020-01-01')`,
+  );
 }
 
 async function oldData(scene: Scene): Promise<string[]> {
   const rows = await scene.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relname = 'rule_nats_delivery_attempts_20200101'
-     UNION ALL SELECT subject FROM rule_nats_publish_history WHERE subject = 'old'`,
+     UNION ALL SELECT subject FROM rule_nats_publish_history WHERE subject = 'old'
+     UNION ALL SELECT delivery_id FROM rule_nats_webhooks`,
   );
   return rows.map(({ name }) => name);
 }
@@ -211,6 +220,18 @@ describe('the grants in the manual', () => {
     expect(await readWebhooks(pool)).toEqual([]);
     await readEndpointLimits(pool, { streamName: 'WEBHOOKS', queueGroup: 'g' });
     await readStreamRow(pool, 'WEBHOOKS');
+    const received = {
+      id: 'a-1',
+      name: 'a',
+      eventType: null,
+      eventId: null,
+      sequence: 1,
+      receivedAt: Date.UTC(2026, 0, 1),
+    };
+    await insertReceivedWebhooks(pool, [received]);
+    expect(await readReceivedWebhook(pool, 'a-1')).toEqual(received);
+    expect(await readWebhookCounts(pool)).toEqual([]);
+    await pool.query('SELECT FROM nats_deliveries');
     await pool.end();
   });
 

@@ -26,8 +26,7 @@ const READ = `
 
 const DELETE_OLD = `
   DELETE FROM rule_nats_webhooks WHERE delivery_id IN (
-    SELECT delivery_id FROM rule_nats_webhooks WHERE received_at < to_timestamp($1 / 1000.0)
-    LIMIT $2 FOR UPDATE SKIP LOCKED
+    SELECT delivery_id FROM rule_nats_webhooks WHERE received_at < to_timestamp($1 / 1000.0) LIMIT $2
   )`;
 
 export async function insertReceivedWebhooks(
