@@ -6,8 +6,8 @@ process.exit(
   await runCommand(
     {
       worker: () => import('./commands/worker.ts'),
-      relay: () => import('./commands/relay.ts'),
       api: () => import('./commands/api.ts'),
+      relay: () => import('./commands/relay.ts'),
       all: () => import('./commands/all.ts'),
       up: () => import('./commands/up.ts'),
       publish: () => import('./commands/publish.ts'),

@@ -47,7 +47,7 @@ test.each([
   [['pubish'], 'There is no command "pubish". Did you mean "publish"?'],
   [['stat', '--watch'], 'There is no command "stat". Did you mean "stats"?'],
   [['wroker'], 'There is no command "wroker". Did you mean "worker"?'],
-  [['deliver'], 'There is no command "deliver". The commands are worker, api, all, up, publish,'],
+  [['deliver'], 'There is no command "deliver". The commands are worker, api, relay, all, up, publish,'],
   [['--verison'], 'There is no flag "--verison" before a command. Did you mean "--version"?'],
   [['-v'], 'There is no flag "-v" before a command. Did you mean "-V"?'],
   [['publish', '--dta', '{}'], 'There is no flag --dta. Did you mean "--data"?'],
