@@ -110,7 +110,7 @@ const HEADERS: ReadonlyMap<string, string> = new Map([
   ['/ordering_key', Header.orderingKey],
   ['/traceparent', Header.traceparent],
   ['/tracestate', Header.tracestate],
-  ['/content_type', 'Content-Type'],
+  ['/content_type', Header.contentType],
 ]);
 
 /** The body is only data here: what is wrong with a field is wrong with a header, or with what the source reads from the request. */
