@@ -1,4 +1,5 @@
 import type { NatsClient } from '../connection/client.ts';
+import { headerBlock } from './header-block.ts';
 import { encodedHeaders } from './retrying-requests.ts';
 import type { StoreResult } from './store-failure.ts';
 import { createMessageStore } from './store-message.ts';
@@ -26,17 +27,4 @@ export function createMessagePublisher(client: NatsClient, retryForMs: number) {
       return store({ subject, data: body, headers: encodedHeaders(headers) });
     },
   };
-}
-
-/** The characters that NATS allows in the name of a header. */
-const NAME = /^[!-9;-~]+$/;
-
-/** The headers as they are sent; null if one is not valid in NATS. The map of the client costs several times more. */
-function headerBlock(values: Readonly<Record<string, string>>): Uint8Array | null {
-  let block = 'NATS/1.0\r\n';
-  for (const [name, value] of Object.entries(values)) {
-    if (!NAME.test(name) || value.includes('\r') || value.includes('\n')) return null;
-    block += `${name}: ${value}\r\n`;
-  }
-  return Buffer.from(`${block}\r\n`);
 }
