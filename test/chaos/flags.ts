@@ -26,7 +26,7 @@ export function readFlags(args: string[]): ChaosFlags {
       only: { type: 'string', default: '' },
       short: { type: 'boolean', default: false },
       messages: { type: 'string', default: '0' },
-      seconds: { type: 'string', default: '60' },
+      seconds: { type: 'string', default: '120' },
       keep: { type: 'string' },
     },
   });

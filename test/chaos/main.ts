@@ -30,7 +30,7 @@ Usage: chaos -- [flags]
   --only TEXT    only the faults whose name contains this text
   --short        a few faults, each injected once: about 40 s
   --messages N   five faults only, each repeated until NATS has confirmed N messages; up to 10000000
-  --seconds N    time after which missing messages of a fault count as lost, 10 to 3600 (default 60; with --messages, longer)
+  --seconds N    time after which missing messages of a fault count as lost, 10 to 3600 (default 120; with --messages, longer)
   --keep DIR     keeps in DIR what the publisher, the endpoints and the dead-letter stream saw, in a folder per fault
 
 Each fault has its own real servers, two workers, and a load of ${RATE} messages per second to a healthy endpoint (with --messages,

@@ -73,6 +73,9 @@ export class Admission implements PermitOwner {
     return this.#waits.waiting + this.#newest.waiting;
   }
 
+  /** True if an attempt began lately. */
+  readonly isActive = () => this.#slots.isActive(this.#options.clock.now());
+
   /**
    * The target with the key of its endpoint now: a URL in a message may be split off from its origin for a while.
    *

@@ -7,6 +7,8 @@ import type { TrackedEndpoint } from './tracked-endpoint.ts';
  * and in the previous window. Older peaks do not count.
  */
 const PEAK_WINDOW_MS = 10_000;
+/** For this long after the start of an attempt, the worker counts as active, in milliseconds. */
+const ACTIVE_MS = 5000;
 
 /**
  * Counts the slots that all endpoints of this worker hold, and how many are left for each. The sums are updated, never
@@ -21,6 +23,7 @@ export class SlotAccounting {
   #probes = 0;
   #reserved = 0;
   #peaksStartedAt = 0;
+  #startedAt = Number.NEGATIVE_INFINITY;
 
   constructor(slots: number) {
     this.#slots = slots;
@@ -39,8 +42,14 @@ export class SlotAccounting {
       : { ...share, firstAttempt: true };
   }
 
+  /** True if an attempt began lately. */
+  isActive(now: number): boolean {
+    return now - this.#startedAt < ACTIVE_MS;
+  }
+
   /** As `track`, for the start of an attempt. */
   trackStart(endpoint: TrackedEndpoint, now: number, start: () => void): void {
+    this.#startedAt = now;
     const isFirst = endpoint.limiter.inFlight === 0;
     if (isFirst && this.#newcomers.mayStart(endpoint, now) && !this.#regularShareFor(endpoint).firstAttempt)
       this.#newcomers.onStarted(endpoint, now);

@@ -14,8 +14,12 @@ export type ParkedQueueFacts = {
  * Fewer still for probes, because thousands of probes are due when thousands of endpoints are down.
  */
 const OPENED_AT_ONCE = { probes: 2, others: 8 };
-/** Interval between two lists of the queues, in milliseconds: `few` below MANY queues, `many` from MANY queues on. */
-const LIST_EVERY_MS = { few: 5000, many: 15_000 };
+/**
+ * Interval between two lists of the queues, in milliseconds, by their number. `active`: up to FEW queues, while this worker sends. Another
+ * worker may have seen only messages that an endpoint fails on, and may have parked the others with them: here they need not wait.
+ */
+const LIST_EVERY_MS = { active: 250, few: 5000, many: 15_000 };
+const FEW = 100;
 const MANY = 1000;
 /**
  * How long a queue that delivers nothing stays open, in milliseconds. `crowded`: while others wait to be opened. `max`: else.
@@ -37,13 +41,18 @@ export function parkedPolicy(maxOpen: number): QueuePolicy<ParkedQueueFacts> {
     retryMs: null,
     isParkingActivity: false,
     owns: () => true,
-    listEveryMs: (count) => (count < MANY ? LIST_EVERY_MS.few : LIST_EVERY_MS.many),
+    listEveryMs,
     next,
     isOver,
     opensAgain: ({ parked }) => parked > 0,
     // ParkedSlotShare has divided the slots between the open queues already.
     credits: (available) => available,
   };
+}
+
+function listEveryMs(count: number, isActive: boolean): number {
+  if (count >= MANY) return LIST_EVERY_MS.many;
+  return isActive && count <= FEW ? LIST_EVERY_MS.active : LIST_EVERY_MS.few;
 }
 
 function next<W extends WaitingQueue<ParkedQueueFacts>>(waiting: Iterable<W>, room: number): readonly W[] {

@@ -32,8 +32,13 @@ export type QueuePolicy<F> = {
   readonly isParkingActivity: boolean;
   /** True if the queue with this key is of this kind. */
   owns(key: string): boolean;
-  /** Time until the queues are listed again, in milliseconds. @param count Queues of this kind in the last list. */
-  listEveryMs(count: number): number;
+  /**
+   * Time until the queues are listed again, in milliseconds. The longest time of all kinds counts.
+   *
+   * @param count Queues of this kind in the last list.
+   * @param isActive This worker has sent messages lately.
+   */
+  listEveryMs(count: number, isActive: boolean): number;
   /**
    * Picks the queues to open now, in order.
    *

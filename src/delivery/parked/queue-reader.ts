@@ -22,6 +22,8 @@ export type QueueReaderOptions<M> = {
   /** The first kind that owns the key of a queue gets the queue. One kind owns every key, so that no message is forgotten. */
   readonly kinds: readonly QueueKind<M>[];
   readonly log: Logger;
+  /** True if this worker has sent messages lately. */
+  isActive(): boolean;
   /** Milliseconds on a clock that never goes back. */
   now(): number;
 };
@@ -40,7 +42,9 @@ export class QueueReader<M> {
   readonly #pools: readonly KindPool<M>[];
   #stopTimer = () => {};
   #listing: Promise<void> | null = null;
-  #listAt = 0;
+  #listedAt = Number.NEGATIVE_INFINITY;
+  /** The number of queues of each kind in the last list; null: it failed. */
+  #listed: ReadonlyMap<KindPool<M>, number> | null = new Map();
 
   constructor(options: QueueReaderOptions<M>) {
     const { queues, kinds, log, now } = options;
@@ -72,7 +76,16 @@ export class QueueReader<M> {
   }
 
   #listWhenDue(): void {
-    if (this.#options.now() >= this.#listAt) this.#listing ??= this.#list();
+    if (this.#options.now() - this.#listedAt >= this.#listEveryMs()) this.#listing ??= this.#list();
+  }
+
+  #listEveryMs(): number {
+    if (this.#listed === null) return LIST_RETRY_MS;
+    const isActive = this.#options.isActive();
+    return Math.max(
+      0,
+      ...[...this.#listed].map(([{ policy }, count]) => policy.listEveryMs(count, isActive)),
+    );
   }
 
   async #list(): Promise<void> {
@@ -82,12 +95,12 @@ export class QueueReader<M> {
       const listed = await queues.list();
       const byPool = this.#divide(listed ?? new Map());
       if (listed !== null) for (const [pool, own] of byPool) pool.onListed(own, startedAt);
-      const intervals = [...byPool].map(([{ policy }, own]) => policy.listEveryMs(own.size));
-      this.#listAt = now() + Math.max(...intervals);
+      this.#listed = new Map([...byPool].map(([pool, own]) => [pool, own.size]));
     } catch (error) {
       log.error({ kind: 'parked', error: errorMessage(error), hint: READ_AGAIN }, 'queue.list_failed');
-      this.#listAt = now() + LIST_RETRY_MS;
+      this.#listed = null;
     } finally {
+      this.#listedAt = now();
       this.#listing = null;
     }
   }

@@ -26,7 +26,7 @@ export const SCHEDULED_POLICY: QueuePolicy<ScheduledQueueFacts> = {
   isParkingActivity: true,
   owns: (key) => scheduledBucket(key) !== null,
   // There are never many scheduled queues, so their number never slows down the list.
-  listEveryMs: () => 5000,
+  listEveryMs: () => 0,
   next(waiting, room) {
     const due = [...waiting].filter(({ facts }) => facts.dueForMs >= 0);
     // A queue that could not be opened goes behind the queues that were due before its retry.

@@ -56,6 +56,7 @@ export function assembleAdmission({ settings, log, client, topology, slots, dueC
       new ParkedKind<ReceivedMessage>({ admission, maxOpenQueues: settings.MAX_OPEN_QUEUES, share, now }),
     ],
     log,
+    isActive: admission.isActive,
     now,
   });
   const reporter = new EndpointReporter({ admission, log, clock: systemClock, at: Date.now });

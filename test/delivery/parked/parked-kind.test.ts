@@ -36,6 +36,7 @@ function start(maxOpenQueues = 4): void {
   const now = () => performance.now();
   drainer = new QueueReader<Parked>({
     kinds: [new ParkedKind<Parked>({ admission, maxOpenQueues, share, now })],
+    isActive: () => false,
     log: { error() {} } as unknown as Logger,
     now,
     queues: {

@@ -76,11 +76,13 @@ describe('the open queue of an endpoint', () => {
 
 describe('parked queues', () => {
   it.each([
-    [0, 5000],
-    [999, 5000],
-    [1000, 15_000],
-  ])('%i in number are listed again after %i ms', (count, ms) => {
-    expect(policy.listEveryMs(count)).toBe(ms);
+    [0, 5000, 250],
+    [100, 5000, 250],
+    [101, 5000, 5000],
+    [999, 5000, 5000],
+    [1000, 15_000, 15_000],
+  ])('%i in number are listed again after %i ms, or after %i ms while the worker sends', (count, idle, active) => {
+    expect([policy.listEveryMs(count, false), policy.listEveryMs(count, true)]).toEqual([idle, active]);
   });
 
   it('are open up to MAX_OPEN_QUEUES at once, and wait for the next list if NATS refuses', () => {

@@ -43,6 +43,7 @@ function recordingKind(kind: string, policy: Pick<QueuePolicy<unknown>, 'owns' |
 }
 
 let listed: Listed;
+let isActive: boolean;
 let asked: number;
 let errors: string[];
 let due: ReturnType<typeof recordingKind>;
@@ -52,13 +53,18 @@ let reader: QueueReader<unknown>;
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
   listed = new Map();
+  isActive = false;
   asked = 0;
   errors = [];
-  due = recordingKind('scheduled', { owns: (key) => key.startsWith('at.'), listEveryMs: () => 5000 });
-  others = recordingKind('parked', { owns: () => true, listEveryMs: (count) => (count < 3 ? 5000 : 15_000) });
+  due = recordingKind('scheduled', { owns: (key) => key.startsWith('at.'), listEveryMs: () => 0 });
+  others = recordingKind('parked', {
+    owns: () => true,
+    listEveryMs: (count, active) => (count >= 3 ? 15_000 : active ? 250 : 5000),
+  });
   reader = new QueueReader<unknown>({
     kinds: [due.queueKind, others.queueKind],
     log: { error: (_fields: object, event: string) => errors.push(event) } as unknown as Logger,
+    isActive: () => isActive,
     now: () => performance.now(),
     queues: {
       async list() {
@@ -113,6 +119,17 @@ describe('the list of the queues', () => {
     expect(asked).toBe(1);
     await pass(after - before);
     expect(asked).toBe(2);
+  });
+
+  it('is read again soon once the worker sends messages, also if it was read while the worker was idle', async () => {
+    reader.start(() => {});
+    await pass(1000);
+    expect(asked).toBe(1);
+    isActive = true;
+    await pass(100);
+    expect(asked).toBe(2);
+    await pass(1000);
+    expect(asked).toBeGreaterThanOrEqual(5);
   });
 
   it('is read again after a failure, which is logged', async () => {
