@@ -48,10 +48,13 @@ export function meetOf(a: string, b: string): string | null {
   return met.join('.');
 }
 
+/** A character that no subject has; or a token that is empty, or a wildcard. */
+const NOT_PUBLISHABLE = /[\s\0\x7f]|(?:^|\.)[*>]?(?:\.|$)/;
+
 /**
  * True if a message can be published to the subject and found there again: no token is empty, or a wildcard. nats-server stores a
  * message on a subject with the byte 0x7f (DEL), but its index of subjects leaves it out.
  */
 export function isPublishable(subject: string): boolean {
-  return !/[\s\0\x7f]/.test(subject) && subject.split('.').every((token) => !['', '*', '>'].includes(token));
+  return subject !== '' && !NOT_PUBLISHABLE.test(subject);
 }

@@ -16,7 +16,7 @@ import type { StoreOutcome, WebhookStore } from './store.ts';
 
 /** A webhook that came over HTTP, checked. */
 export type WebhookRequest = {
-  readonly parts: Omit<WebhookParts, 'messageId' | 'deliveryId' | 'prefix'>;
+  readonly parts: WebhookParts;
   /** Whose ids the key belongs to. */
   readonly scope: IdScope;
   /** Null: the webhook gets a new id. */
@@ -78,8 +78,7 @@ export class Acceptor {
     const { subjectPrefix, keys, store } = this.#options;
     const { parts, key, isOwnKey } = request;
     const id = this.#idOf(request);
-    const composed = composeWebhook({
-      ...parts,
+    const composed = composeWebhook(parts, {
       prefix: subjectPrefix,
       deliveryId: id,
       messageId: messageIdOf(id),

@@ -43,11 +43,8 @@ export function createAccess({ keys, origins, now }: AccessOptions): Access {
       const token = tokenOf(head);
       // The signature tells who sends it: a page of another site cannot make one.
       if (keys !== null && token === undefined && source?.needsKey === false) return signerOf(source, NO_KEY);
-      const foreign = checkCrossSite({
-        ...headOf(head),
-        hasKey: keys !== null && token !== undefined,
-        origins,
-      });
+      const hasKey = keys !== null && token !== undefined;
+      const foreign = checkCrossSite({ method: head.method, headers: head.headers, hasKey, origins });
       if (foreign !== null) return { kind: ACCESS_PROBLEMS.crossSite, detail: foreign };
       if (keys === null) return OPEN;
       const verdict = keys.verify(token, now());
@@ -78,10 +75,6 @@ function problemOf({ refused, sentence }: Exclude<KeyVerdict, { key: unknown }>)
   return refused === 503
     ? { kind: ACCESS_PROBLEMS.keysUnknown, detail: sentence, retryAfterSeconds: KEYS_RETRY_S }
     : { kind: ACCESS_PROBLEMS.noKey, detail: sentence };
-}
-
-function headOf({ method, headers }: RequestHead): RequestHead {
-  return { method, headers };
 }
 
 /** The token of `Authorization: Bearer …`, else of `X-API-Key`. A header of another scheme is none of ours. */

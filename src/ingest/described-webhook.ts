@@ -122,9 +122,7 @@ function badKey(isHeader: boolean): Problem {
     : invalidProblem([{ pointer: '/idempotency_key', detail: KEY_RULE }]);
 }
 
-type Parts = Omit<WebhookParts, 'messageId' | 'deliveryId' | 'prefix'>;
-
-function partsOf(fields: WebhookFields, { name, endpointId }: Found): Parts | FieldProblem {
+function partsOf(fields: WebhookFields, { name, endpointId }: Found): WebhookParts | FieldProblem {
   const { destination, eventType, eventId, orderingKey, deliverAt, expiresAt, maxAttempts } = fields;
   const common = {
     name,

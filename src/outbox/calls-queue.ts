@@ -102,14 +102,15 @@ export class CallsQueue implements WorkQueue {
 
   #messageOf(call: Call): Message | { readonly invalid: string } {
     const id = callMessageId({ ...call, installationId: this.#options.installationId });
-    const message = composeWebhook({
-      name: NAME,
-      body: Buffer.from(call.payload),
-      endpointId: call.webhookId,
-      callId: callHeader(call),
-      messageId: id,
-      deliveryId: id,
-    });
+    const message = composeWebhook(
+      {
+        name: NAME,
+        body: Buffer.from(call.payload),
+        endpointId: call.webhookId,
+        callId: callHeader(call),
+      },
+      { messageId: id, deliveryId: id },
+    );
     return 'invalid' in message ? { invalid: message.invalid.detail } : message;
   }
 }

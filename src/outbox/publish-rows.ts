@@ -1,5 +1,5 @@
 import { composeWebhook } from '../core/message/compose.ts';
-import { type OutboxRow, partsOf } from '../core/outbox/outbox-row.ts';
+import { idsOf, type OutboxRow, partsOf } from '../core/outbox/outbox-row.ts';
 import { outcomeOfFailure, type PublishResult, type RowOutcome } from '../core/outbox/publish-outcome.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Message, MessagePublisher, PublishRows } from './ports.ts';
@@ -87,7 +87,7 @@ async function publishRow(
 }
 
 function messageOf(row: OutboxRow, installationId: string): Message | { readonly invalid: string } {
-  const message = composeWebhook(partsOf(row, installationId));
+  const message = composeWebhook(partsOf(row), idsOf(row, installationId));
   if (!('invalid' in message)) return message;
   const { pointer, detail } = message.invalid;
   return { invalid: `${pointer.slice(1)}: ${detail}` };

@@ -41,7 +41,7 @@ export function withMessageFlags(
   const prefix = subject.slice(0, -name.length - 1);
   if (flags.orderingKey !== undefined && prefix === '')
     return { problem: '--ordering-key needs a --subject of at least two tokens, such as webhooks.orders' };
-  const composed = composeWebhook({ name, prefix: prefix || 'webhooks', body: NO_PAYLOAD, ...flags });
+  const composed = composeWebhook({ name, body: NO_PAYLOAD, ...flags }, { prefix: prefix || 'webhooks' });
   if ('invalid' in composed)
     return { problem: `${FLAGS[composed.invalid.pointer]}: ${composed.invalid.detail}` };
   // The payload is published as it is: it may be an envelope.

@@ -12,8 +12,6 @@ import { encodeOrderingKey, orderingKeyProblem, orderingToken } from './ordering
 export type WebhookParts = {
   /** The last token of the subject: `orders` for `webhooks.orders`. Has no dot. */
   readonly name: string;
-  /** What stands before the name in the subject. @default 'webhooks' */
-  readonly prefix?: string | undefined;
   /** Sent byte for byte, or an envelope. */
   readonly body: Uint8Array;
   /** True: workers read `webhook_url` in the body. False: the body is data, whatever it holds. @default false */
@@ -34,14 +32,20 @@ export type WebhookParts = {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Added to the query of the URL. Only for a body that is data. */
   readonly params?: Readonly<Record<string, string>> | undefined;
-  /** `Webhook-Delivery-Id`, sent as `webhook-id`. Undefined: `messageId` is sent. */
-  readonly deliveryId?: string | undefined;
-  /** `Nats-Msg-Id`: begins with the origin (`api-`, `outbox-`, `call-`, `publish-`). No colon: Svix refuses one in an id. */
-  readonly messageId?: string | undefined;
   /** `<call_id>.<retry_count>` of a call of the extension's queue. */
   readonly callId?: string | undefined;
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
+};
+
+/** Where a webhook is published, and under which ids. */
+export type PublishedAs = {
+  /** What stands before the name in the subject. @default 'webhooks' */
+  readonly prefix?: string | undefined;
+  /** `Webhook-Delivery-Id`, sent as `webhook-id`. Undefined: `messageId` is sent. */
+  readonly deliveryId?: string | undefined;
+  /** `Nats-Msg-Id`: begins with the origin (`api-`, `outbox-`, `call-`, `publish-`). No colon: Svix refuses one in an id. */
+  readonly messageId?: string | undefined;
 };
 
 /** `subject`, `body` and NATS headers of a message; or which part is wrong (a JSON pointer), and why, for a person. */
@@ -56,6 +60,7 @@ export type ComposedWebhook =
 const LONGEST_NAME = 255;
 /** Of a type or an id, in characters. */
 const LONGEST_TEXT = 255;
+const NOT_BLANK = /\S/;
 const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/;
 /** What HTTP allows in the value of a header: see `headers.ts`. */
 const HTTP_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
@@ -66,19 +71,22 @@ const parseMessage = createMessageParser();
  * Makes the message of a webhook: the only function that decides its subject and its NATS headers. A message that would become a
  * dead letter at once is invalid here. An ordering key moves it to `<prefix>.ordered.<token>`, and the name into a header.
  */
-export function composeWebhook(parts: WebhookParts): ComposedWebhook {
-  const { name, prefix = 'webhooks', body, orderingKey, isEnvelope = false } = parts;
+export function composeWebhook(parts: WebhookParts, publishedAs: PublishedAs = {}): ComposedWebhook {
+  const { name, body, orderingKey, isEnvelope = false } = parts;
+  const { prefix = 'webhooks', messageId, deliveryId } = publishedAs;
   const headers: Record<string, string> = {};
   const wrong =
     nameProblem(name, prefix) ??
     orderProblem(orderingKey) ??
+    idProblem('/delivery_id', deliveryId) ??
+    idProblem('/message_id', messageId) ??
     textProblems(parts) ??
     timesInto(headers, parts) ??
     attemptsInto(headers, parts) ??
     (isEnvelope ? envelopeProblem(parts) : dataInto(headers, parts));
   if (wrong !== null) return { invalid: wrong };
-  put(headers, Header.messageId, parts.messageId);
-  put(headers, Header.deliveryId, parts.deliveryId);
+  put(headers, Header.messageId, messageId);
+  put(headers, Header.deliveryId, deliveryId);
   put(headers, Header.contentType, parts.contentType);
   put(headers, Header.eventType, parts.eventType);
   put(headers, Header.eventId, parts.eventId);
@@ -106,30 +114,29 @@ function orderProblem(key: string | undefined): Wrong {
 }
 
 function textProblems(parts: WebhookParts): Wrong {
-  const texts: readonly (readonly [string, string | undefined])[] = [
-    ['/event_type', parts.eventType],
-    ['/event_id', parts.eventId],
-    ['/delivery_id', parts.deliveryId],
-    ['/message_id', parts.messageId],
-    ['/call_id', parts.callId],
-    ['/traceparent', parts.traceparent],
-  ];
-  for (const [pointer, text] of texts) {
-    if (text === undefined) continue;
-    if (text.trim() === '' || text.length > LONGEST_TEXT || CONTROL.test(text) || !text.isWellFormed())
-      return {
-        pointer,
-        detail: `it must be 1 to ${LONGEST_TEXT} characters in one line, without control characters`,
-      };
-  }
-  for (const [pointer, text] of [
-    ['/content_type', parts.contentType],
-    ['/tracestate', parts.tracestate],
-  ] as const) {
-    if (text !== undefined && (!HTTP_VALUE.test(text) || CONTROL.test(text)))
-      return { pointer, detail: 'it has characters that HTTP does not allow' };
-  }
-  return null;
+  return (
+    idProblem('/event_type', parts.eventType) ??
+    idProblem('/event_id', parts.eventId) ??
+    idProblem('/call_id', parts.callId) ??
+    idProblem('/traceparent', parts.traceparent) ??
+    valueProblem('/content_type', parts.contentType) ??
+    valueProblem('/tracestate', parts.tracestate)
+  );
+}
+
+function idProblem(pointer: string, text: string | undefined): Wrong {
+  if (text === undefined) return null;
+  if (text.length <= LONGEST_TEXT && NOT_BLANK.test(text) && !CONTROL.test(text) && text.isWellFormed())
+    return null;
+  return {
+    pointer,
+    detail: `it must be 1 to ${LONGEST_TEXT} characters in one line, without control characters`,
+  };
+}
+
+function valueProblem(pointer: string, text: string | undefined): Wrong {
+  if (text === undefined || (HTTP_VALUE.test(text) && !CONTROL.test(text))) return null;
+  return { pointer, detail: 'it has characters that HTTP does not allow' };
 }
 
 function timesInto(headers: Record<string, string>, { deliverAt, expiresAt }: WebhookParts): Wrong {
@@ -170,10 +177,7 @@ function envelopeProblem({ body, endpointId, headers, params }: WebhookParts): W
   return parsed.kind === 'bare' ? { pointer: '/webhook_url', detail: 'it is missing' } : null;
 }
 
-function dataInto(
-  into: Record<string, string>,
-  { endpointId, headers = {}, params = {} }: WebhookParts,
-): Wrong {
+function dataInto(into: Record<string, string>, { endpointId, headers, params }: WebhookParts): Wrong {
   into[Header.payload] = 'bare';
   if (endpointId !== undefined) {
     if (!Number.isSafeInteger(endpointId))
@@ -191,10 +195,10 @@ function jsonInto(
   into: Record<string, string>,
   header: string,
   pointer: string,
-  values: Readonly<Record<string, string>>,
+  values: Readonly<Record<string, string>> | undefined,
   check: (json: Uint8Array) => Malformed | object | string,
 ): Wrong {
-  if (Object.keys(values).length === 0) return null;
+  if (values === undefined || Object.keys(values).length === 0) return null;
   const json = asciiJson(values);
   const checked = check(Buffer.from(json));
   if (typeof checked === 'object' && 'detail' in checked)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { WebhookParts } from '../message/compose.ts';
+import type { PublishedAs, WebhookParts } from '../message/compose.ts';
 import { Header } from '../message/nats-headers.ts';
 
 /** A row of `rule_nats_outbox` that waits. */
@@ -27,19 +27,26 @@ const GENERATED_ID = /^outbox-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const EVENT_TYPE = Header.eventType.toLowerCase();
 
 /** What the row asks to be published. */
-export function partsOf(row: OutboxRow, installationId: string): WebhookParts {
-  const headers = row.headers === null ? {} : textsOf(row.headers);
-  const shared = {
-    name: row.name,
-    messageId: natsMessageId(row, installationId),
-    deliveryId: row.messageId,
-    ...(row.orderingKey !== null && { orderingKey: row.orderingKey }),
-    ...(row.deliverAt !== null && { deliverAt: row.deliverAt }),
-  };
-  if (row.webhookUrl !== null)
-    return { ...shared, isEnvelope: true, body: Buffer.from(envelopeOf(row.webhookUrl, headers, row.data)) };
-  const eventType = Object.entries(headers).find(([name]) => name.toLowerCase() === EVENT_TYPE)?.[1];
-  return { ...shared, body: Buffer.from(row.data), headers, ...(eventType && { eventType }) };
+export function partsOf(row: OutboxRow): WebhookParts {
+  const { name, webhookUrl } = row;
+  const orderingKey = row.orderingKey ?? undefined;
+  const deliverAt = row.deliverAt ?? undefined;
+  const headers = row.headers === null ? undefined : textsOf(row.headers);
+  if (webhookUrl !== null) {
+    const body = Buffer.from(envelopeOf(webhookUrl, headers, row.data));
+    return { name, body, isEnvelope: true, orderingKey, deliverAt };
+  }
+  const eventType = headers && eventTypeIn(headers);
+  return { name, body: Buffer.from(row.data), orderingKey, deliverAt, headers, eventType };
+}
+
+function eventTypeIn(headers: Readonly<Record<string, string>>): string | undefined {
+  return Object.entries(headers).find(([name]) => name.toLowerCase() === EVENT_TYPE)?.[1] || undefined;
+}
+
+/** Under which ids it is published. */
+export function idsOf(row: OutboxRow, installationId: string): PublishedAs {
+  return { messageId: natsMessageId(row, installationId), deliveryId: row.messageId };
 }
 
 /**
@@ -62,7 +69,12 @@ function textsOf(json: string): Record<string, string> {
 }
 
 /** `data` stays as PostgreSQL writes it: parsing it would change its numbers. */
-function envelopeOf(url: string, headers: Readonly<Record<string, string>>, data: string): string {
-  const named = Object.keys(headers).length === 0 ? '' : `"headers":${JSON.stringify(headers)},`;
+function envelopeOf(
+  url: string,
+  headers: Readonly<Record<string, string>> | undefined,
+  data: string,
+): string {
+  const isNone = headers === undefined || Object.keys(headers).length === 0;
+  const named = isNone ? '' : `"headers":${JSON.stringify(headers)},`;
   return `{"webhook_url":${JSON.stringify(url)},${named}"data":${data}}`;
 }

@@ -38,6 +38,8 @@ export class RetryingRequests {
   /** Made when it is needed, and again where our user had no right to it. */
   #subscription: Subscription | undefined;
   readonly #open = new Map<string, OpenRequest>();
+  /** Not sent yet. All requests of one turn of the event loop go to NATS in one write, because each write costs as much as a request. */
+  #queued: string[] = [];
   readonly #release: () => void;
   #lastToken = 0;
   readonly #sweeps = new LazyTimer(SWEEP_MS, () => this.#sweep());
@@ -56,7 +58,7 @@ export class RetryingRequests {
     void client.closed.then(() => this.#failAll(NatsError.errorForCode(ErrorCode.ConnectionClosed)));
   }
 
-  /** Sends the request now, or after the reconnect. */
+  /** Sends the request at the end of this turn of the event loop, or after the reconnect. */
   send(request: RetriedRequest): () => void {
     const open = { request, timesSent: 0, againAt: 0 };
     const token = (++this.#lastToken).toString(36);
@@ -64,7 +66,7 @@ export class RetryingRequests {
     this.#sweeps.start();
     if (this.#client.connection.isClosed())
       this.#fail(token, NatsError.errorForCode(ErrorCode.ConnectionClosed));
-    else this.#send(token, open);
+    else if (this.#queued.push(token) === 1) setImmediate(() => this.#sendQueued());
     return () => this.#close(token);
   }
 
@@ -85,6 +87,15 @@ export class RetryingRequests {
     this.#release();
     this.#failAll(NatsError.errorForCode(ErrorCode.ConnectionClosed));
     this.#sweeps.stop();
+  }
+
+  #sendQueued(): void {
+    const tokens = this.#queued;
+    this.#queued = [];
+    for (const token of tokens) {
+      const open = this.#open.get(token);
+      if (open !== undefined) this.#send(token, open);
+    }
   }
 
   #send(token: string, open: OpenRequest): void {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { composeWebhook, type WebhookParts } from '../../../src/core/message/compose.ts';
+import { composeWebhook, type PublishedAs, type WebhookParts } from '../../../src/core/message/compose.ts';
 
 const BODY = Buffer.from('{"n":1}');
-const make = (parts: Partial<WebhookParts>) => composeWebhook({ name: 'orders', body: BODY, ...parts });
+const make = ({ prefix, messageId, deliveryId, ...parts }: Partial<WebhookParts & PublishedAs>) =>
+  composeWebhook({ name: 'orders', body: BODY, ...parts }, { prefix, messageId, deliveryId });
 
 describe('the message of a webhook', () => {
   it('is the body on the subject of its name, marked as data', () => {
@@ -103,7 +104,7 @@ describe('the message of a webhook', () => {
     [{ isEnvelope: true }, '/webhook_url'],
     [{ isEnvelope: true, body: Buffer.from('{"webhook_url":"ftp://a"}') }, '/webhook_url'],
     [{ isEnvelope: true, body: Buffer.from('{"webhook_url":"http://a.b"}'), endpointId: 1 }, '/endpoint'],
-  ] satisfies [Partial<WebhookParts>, string][])('is invalid: %j, at %s', (parts, pointer) => {
+  ] satisfies [Partial<WebhookParts & PublishedAs>, string][])('is invalid: %j, at %s', (parts, pointer) => {
     expect(make(parts)).toEqual({ invalid: { pointer, detail: expect.stringMatching(/.{10}/) } });
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { composeWebhook } from '../../../src/core/message/compose.ts';
-import { natsMessageId, type OutboxRow, partsOf } from '../../../src/core/outbox/outbox-row.ts';
+import { idsOf, natsMessageId, type OutboxRow, partsOf } from '../../../src/core/outbox/outbox-row.ts';
 
 const INSTALLATION = '3f0d6a6e-5f3e-4c29-8d75-0b6f4f6f7a11';
 const GENERATED = 'outbox-9b2f1c44-0a52-4a77-8f3e-0d2f6a1b7c55';
@@ -19,7 +19,8 @@ const rowOf = (fields: Partial<OutboxRow> = {}): OutboxRow => ({
 });
 
 function messageOf(fields: Partial<OutboxRow>) {
-  const message = composeWebhook(partsOf(rowOf(fields), INSTALLATION));
+  const row = rowOf(fields);
+  const message = composeWebhook(partsOf(row), idsOf(row, INSTALLATION));
   return 'invalid' in message ? message : { ...message, body: Buffer.from(message.body).toString() };
 }
 
