@@ -3,10 +3,8 @@ import { outcomeOfFailure, type RowOutcome } from '../core/outbox/publish-outcom
 import { callHeader, callMessageId } from '../core/records/call-result.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Holds } from './holds.ts';
-import type { Message, MessagePublisher, WorkQueue } from './ports.ts';
+import type { Batch, BatchRequest, Message, MessagePublisher, WorkQueue } from './ports.ts';
 
-/** The most calls of a batch. */
-const MOST_CALLS = 500;
 /** The name of a webhook need not be a token of a subject, so all calls have one subject. The message names its row. */
 const NAME = 'calls';
 
@@ -50,23 +48,30 @@ export type CallsQueueOptions = {
 /** The calls of the Rule Engine extension that wait in PostgreSQL. */
 export class CallsQueue implements WorkQueue {
   readonly name = 'calls';
+  readonly mostRows = 500;
   readonly #options: CallsQueueOptions;
 
   constructor(options: CallsQueueOptions) {
     this.#options = options;
   }
 
-  async settleBatch(_isFull: boolean, most: number): Promise<readonly RowOutcome[]> {
+  async settleBatch({ most, begin }: BatchRequest): Promise<Batch> {
     const { store, holds, modes } = this.#options;
+    const look = begin();
+    // Every look reads all calls.
+    const isFull = true;
     // An older worker would send a call to every row that its subject matches.
-    if (holds.heldFor('directed-message') !== null || holds.heldFor('bare-payload') !== null) return [];
+    if (holds.heldFor('directed-message') !== null || holds.heldFor('bare-payload') !== null)
+      return { isFull, outcomes: [] };
     let outcomes: readonly RowOutcome[] = [];
-    await store.settleCalls(modes, Math.min(most, MOST_CALLS), async (calls) => {
+    await store.settleCalls(modes, Math.min(most, this.mostRows), async (calls) => {
+      look.onClaimed(calls.length);
       const settled = await this.#publishAll(calls);
       outcomes = settled.map(({ outcome }) => outcome);
       return settled.flatMap(({ answer }) => (answer === null ? [] : [answer]));
     });
-    return outcomes;
+    if (outcomes.length === 0) look.onClaimed(0);
+    return { isFull, outcomes };
   }
 
   async #publishAll(calls: readonly Call[]) {

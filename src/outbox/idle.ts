@@ -1,4 +1,4 @@
-import { type Pace, untilNextLook } from '../core/outbox/pace.ts';
+import { type Pace, RowRate, untilNextLook } from '../core/outbox/pace.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Alarm } from './ports.ts';
 
@@ -8,6 +8,14 @@ export type IdleOptions = {
   readonly alarm: Alarm;
   readonly clock: Clock;
   readonly pace: Omit<Pace, 'canBeWoken'>;
+};
+
+type LookState = {
+  /** Empty looks in a row. */
+  empty: number;
+  /** Since which arming the loop looks. */
+  sinceArming: number;
+  readonly rate: RowRate;
 };
 
 /**
@@ -21,8 +29,7 @@ export class Idle {
   readonly #waiting = new Map<object, () => void>();
   /** The same for loops that failed. A ring does not end their waits. */
   readonly #paused = new Map<object, () => void>();
-  /** How many empty looks each loop made in a row, and since which arming it looks. */
-  readonly #looks = new Map<object, { empty: number; sinceArming: number }>();
+  readonly #looks = new Map<object, LookState>();
   #armings = 0;
   #isArmed = false;
   #isArming = false;
@@ -41,9 +48,11 @@ export class Idle {
     this.#stateOf(loop).sinceArming = this.#isArmed ? this.#armings : 0;
   }
 
-  /** To be called when a look found something. */
-  found(loop: object): void {
-    this.#stateOf(loop).empty = 0;
+  /** To be called when a look found rows. */
+  found(loop: object, rows: number): void {
+    const state = this.#stateOf(loop);
+    state.empty = 0;
+    state.rate.add(rows, this.#options.clock.now());
     this.#disarm();
   }
 
@@ -54,16 +63,17 @@ export class Idle {
    */
   async rest(loop: object, atMostMs: number): Promise<void> {
     if (this.#isStopped) return;
-    const { alarm, pace, loops } = this.#options;
+    const { alarm, pace, loops, clock } = this.#options;
     const state = this.#stateOf(loop);
     state.empty += 1;
     if (this.#isArmed && state.sinceArming === this.#armings)
       return this.#wait(this.#waiting, loop, Math.min(pace.pollMs, atMostMs));
     // Armed after this look began: a commit may have come in between.
     if (this.#isArmed) return;
-    const shortMs = untilNextLook(state.empty, { ...pace, canBeWoken: alarm.canRing });
+    const isBusy = state.rate.isBusy(clock.now());
+    const shortMs = untilNextLook(state.empty, isBusy, { ...pace, canBeWoken: alarm.canRing });
     const waiting = this.#wait(this.#waiting, loop, Math.min(shortMs, atMostMs));
-    if (this.#waiting.size === loops && this.#paused.size === 0) void this.#arm();
+    if (this.#waiting.size === loops && this.#paused.size === 0 && !this.#isAnyBusy()) void this.#arm();
     await waiting;
   }
 
@@ -98,6 +108,11 @@ export class Idle {
     this.#wakeAll();
   }
 
+  #isAnyBusy(): boolean {
+    const now = this.#options.clock.now();
+    return [...this.#looks.values()].some(({ rate }) => rate.isBusy(now));
+  }
+
   #disarm(): void {
     if (!this.#isArmed) return;
     this.#isArmed = false;
@@ -120,10 +135,10 @@ export class Idle {
     for (const end of [...this.#waiting.values()]) end();
   }
 
-  #stateOf(loop: object): { empty: number; sinceArming: number } {
+  #stateOf(loop: object): LookState {
     const known = this.#looks.get(loop);
     if (known !== undefined) return known;
-    const state = { empty: 0, sinceArming: 0 };
+    const state = { empty: 0, sinceArming: 0, rate: new RowRate() };
     this.#looks.set(loop, state);
     return state;
   }

@@ -65,16 +65,40 @@ export interface Alarm {
   onRing(listener: (isLost: boolean) => void): void;
 }
 
+/** A look at the table of a queue, as the loop counts it. */
+export interface Look {
+  /** True: at all rows. False: only at those that may be new. */
+  readonly isFull: boolean;
+  /** Called once, before the rows are published. @param rows How many were claimed; 0 if none waits. */
+  onClaimed(rows: number): void;
+}
+
+export type BatchRequest = {
+  /** The most rows. */
+  readonly most: number;
+  /** Called when the look begins: this may be earlier than the request for its batch. */
+  begin(): Look;
+  /** True if the next batch may begin before it is asked for. */
+  mayGoAhead(): boolean;
+};
+
+export type Batch = {
+  readonly isFull: boolean;
+  /** One outcome per claimed row. Empty: nothing waits that can be published now. */
+  readonly outcomes: readonly RowOutcome[];
+};
+
 /** A part of the outbox that a loop works off. */
 export interface WorkQueue {
   readonly name: string;
+  /** The most rows of a batch. */
+  readonly mostRows: number;
+  /** True: a batch has begun that nobody asked for yet. @default false */
+  readonly isAhead?: boolean;
   /**
-   * Claims and publishes at most `most` rows.
+   * Claims and publishes rows.
    *
-   * @param isFull Looks at all rows, and not only at those that may be new.
-   * @param onClaimed Called when rows are found, before they are published.
-   * @returns One outcome per claimed row. Empty: nothing waits that can be published now.
    * @throws Errors of PostgreSQL.
    */
-  settleBatch(isFull: boolean, most: number, onClaimed: () => void): Promise<readonly RowOutcome[]>;
+  settleBatch(request: BatchRequest): Promise<Batch>;
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { errorMessage } from '../runtime/failure.ts';
 import type { Service } from '../runtime/service.ts';
 import type { Idle } from './idle.ts';
-import type { MessagePublisher, WorkQueue } from './ports.ts';
+import type { Batch, BatchRequest, Look, MessagePublisher, WorkQueue } from './ports.ts';
 import type { RelayReport } from './relay-report.ts';
 
 export type PublishLoopOptions = {
@@ -29,6 +29,10 @@ export class PublishLoop implements Service {
   #running: Promise<void> = Promise.resolve();
   /** In a row. */
   #failures = 0;
+  readonly #request: Omit<BatchRequest, 'most'> = {
+    begin: () => this.#begin(),
+    mayGoAhead: () => !this.#isStopped && this.#failures === 0,
+  };
   #fullLook = { at: Number.NEGATIVE_INFINITY, tookMs: 0, hasFound: false };
 
   constructor(options: PublishLoopOptions) {
@@ -48,9 +52,9 @@ export class PublishLoop implements Service {
 
   async #run(): Promise<void> {
     const { queue, publisher, idle, report } = this.#options;
-    while (!this.#isStopped) {
+    while (!this.#isStopped || queue.isAhead) {
       // While NATS is away no transaction is opened: it would keep rows locked, and dead rows alive.
-      if (!publisher.isConnected()) {
+      if (!publisher.isConnected() && !this.#isStopped) {
         report.trouble(queue.name, 'nats', NATS_AWAY);
         await idle.pause(this, NATS_AWAY_MS);
         continue;
@@ -64,28 +68,18 @@ export class PublishLoop implements Service {
   /** One look. Returns how long to wait before the next one, in milliseconds. */
   async #look(): Promise<number> {
     const { queue, idle, report, clock, random } = this.#options;
-    const startedAt = clock.now();
-    const isFull = startedAt >= this.#nextFullLookAt();
-    idle.looking(this);
-    let outcomes: readonly RowOutcome[];
-    let claimedAt: number | null = null;
-    const onClaimed = () => {
-      claimedAt = clock.now();
-    };
+    // After a failure, one row shows whether NATS takes messages again.
+    const most = this.#failures > 0 ? 1 : Number.POSITIVE_INFINITY;
+    let batch: Batch;
     try {
-      // After a failure, one row shows whether NATS takes messages again.
-      const most = this.#failures > 0 ? 1 : Number.POSITIVE_INFINITY;
-      outcomes = await queue.settleBatch(isFull, most, onClaimed);
+      batch = await queue.settleBatch({ ...this.#request, most });
     } catch (error) {
       this.#failures += 1;
       report.trouble(queue.name, 'postgres', errorMessage(error));
       return afterFailure(this.#failures, random());
     }
     report.over(queue.name, 'postgres');
-    if (isFull) {
-      const tookMs = (claimedAt ?? clock.now()) - startedAt;
-      this.#fullLook = { at: clock.now(), tookMs, hasFound: outcomes.length > 0 };
-    }
+    const { outcomes, isFull } = batch;
     if (outcomes.length === 0) {
       this.#wellAgain();
       // After a full look, everything that waits is known, and a later commit wakes the relay.
@@ -93,9 +87,24 @@ export class PublishLoop implements Service {
       await idle.rest(this, isFull ? Number.POSITIVE_INFINITY : untilNext);
       return 0;
     }
-    idle.found(this);
+    idle.found(this, outcomes.length);
     report.count(outcomes);
     return this.#judge(outcomes);
+  }
+
+  /** A look begins. */
+  #begin(): Look {
+    const { idle, clock } = this.#options;
+    const startedAt = clock.now();
+    const isFull = startedAt >= this.#nextFullLookAt();
+    idle.looking(this);
+    return {
+      isFull,
+      onClaimed: (rows) => {
+        const now = clock.now();
+        if (isFull) this.#fullLook = { at: now, tookMs: now - startedAt, hasFound: rows > 0 };
+      },
+    };
   }
 
   #nextFullLookAt(): number {

@@ -2,7 +2,7 @@ import { composeWebhook } from '../core/message/compose.ts';
 import { idsOf, type OutboxRow, partsOf } from '../core/outbox/outbox-row.ts';
 import { outcomeOfFailure, type PublishResult, type RowOutcome } from '../core/outbox/publish-outcome.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { Message, MessagePublisher, PublishRows } from './ports.ts';
+import type { Look, Message, MessagePublisher, PublishRows } from './ports.ts';
 
 /** What NATS said of the message of a row; or why there is no message. */
 type Answer =
@@ -57,10 +57,10 @@ export function publishInOrder(options: PublishOptions, sliceMs: number): Publis
   };
 }
 
-/** `publish`, and `onClaimed` before it. */
-export function noted(publish: PublishRows, onClaimed: () => void): PublishRows {
+/** `publish`, and `onClaimed` of the look before it. */
+export function noted(publish: PublishRows, look: Look): PublishRows {
   return (rows) => {
-    onClaimed();
+    look.onClaimed(rows.length);
     return publish(rows);
   };
 }

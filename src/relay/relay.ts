@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { Settings } from '../config/settings.ts';
 import type { NatsClient } from '../nats/connection/client.ts';
 import { createMessagePublisher } from '../nats/publishing/message-publisher.ts';
+import { AheadQueue } from '../outbox/ahead-queue.ts';
 import { CallsQueue } from '../outbox/calls-queue.ts';
 import { Holds } from '../outbox/holds.ts';
 import { Idle } from '../outbox/idle.ts';
@@ -28,8 +29,8 @@ import { watchOutbox } from './watch.ts';
 const CONFIRM_MS = 5000;
 /** How long an ordered batch begins further messages of its keys, in milliseconds. */
 const ORDERED_SLICE_MS = 250;
-/** One for each loop, and one for everything else. */
-const CONNECTIONS = 4;
+/** One for each loop, one more for the batch that is ahead, and one for everything else. */
+const CONNECTIONS = 5;
 /** How long a stop waits for the batches in progress, in milliseconds. Then PostgreSQL frees their rows, which are published again. */
 const STOP_MS = CONFIRM_MS + 2000;
 const STATISTICS_LINE_EVERY_MS = 60_000;
@@ -123,7 +124,7 @@ function loopsOf({ settings, client, pool, database, holds, idle, report }: Loop
     onUnconfirmed: (messages) => report.countUnconfirmed(messages),
   });
   const queues: WorkQueue[] = [
-    new UnorderedQueue(store, publishAtOnce(options), holds),
+    new AheadQueue(new UnorderedQueue(store, publishAtOnce(options), holds)),
     new OrderedQueue(store, publishInOrder(options, ORDERED_SLICE_MS), holds),
   ];
   if (settings.CALL_PUBLISH_MODES.length > 0)

@@ -31,8 +31,8 @@ function scene({ canArm = true } = {}) {
   alarm.canArm = canArm;
   const idle = new Idle({ loops: 2, alarm, clock, pace: { pollMs: 1000, isPollSet: false } });
   const loops = [
-    { looks: 0, finds: false },
-    { looks: 0, finds: false },
+    { looks: 0, finds: 0 },
+    { looks: 0, finds: 0 },
   ];
   let isOver = false;
   onTestFinished(() => {
@@ -42,8 +42,8 @@ function scene({ canArm = true } = {}) {
     while (!isOver) {
       idle.looking(loop);
       loop.looks += 1;
-      if (loop.finds) {
-        idle.found(loop);
+      if (loop.finds > 0) {
+        idle.found(loop, loop.finds);
         await new Promise<void>((resolve) => void clock.after(10, resolve));
       } else await idle.rest(loop, Number.POSITIVE_INFINITY);
     }
@@ -77,12 +77,29 @@ describe('loops that find nothing', () => {
   it('disarm the alarm as soon as one of them finds something, and arm it when both are idle again', async () => {
     const { clock, alarm, loops } = scene();
     await clock.advanceAsync(500);
-    loops[0]!.finds = true;
+    loops[0]!.finds = 1;
     alarm.ring();
     await clock.advanceAsync(100);
     expect(alarm.asked).toEqual(['arm', 'disarm']);
-    loops[0]!.finds = false;
+    loops[0]!.finds = 0;
     await clock.advanceAsync(100);
+    expect(alarm.asked).toEqual(['arm', 'disarm', 'arm']);
+  });
+
+  it('look every 5 ms while rows come fast, and leave commits alone until they come slowly', async () => {
+    const { clock, alarm, loops, looks } = scene();
+    await clock.advanceAsync(500);
+    loops[0]!.finds = 50;
+    alarm.ring();
+    await clock.advanceAsync(100);
+    loops[0]!.finds = 0;
+    const before = looks();
+    await clock.advanceAsync(200);
+    const [busy, other] = looks().map((count, index) => count - before[index]!);
+    expect(busy).toBeGreaterThanOrEqual(39);
+    expect(other).toBeLessThanOrEqual(11);
+    expect(alarm.asked).toEqual(['arm', 'disarm']);
+    await clock.advanceAsync(1000);
     expect(alarm.asked).toEqual(['arm', 'disarm', 'arm']);
   });
 

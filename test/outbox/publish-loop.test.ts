@@ -24,12 +24,14 @@ async function looksOf(fullLookMs: number): Promise<readonly boolean[]> {
   const loop = new PublishLoop({
     queue: {
       name: 'a',
-      async settleBatch(isFull, _most, onClaimed) {
+      mostRows: 500,
+      async settleBatch({ begin }) {
+        const { isFull, onClaimed } = begin();
         looks.push(isFull);
         await after(isFull ? fullLookMs : 1);
-        onClaimed();
+        onClaimed(1);
         await after(10);
-        return [PUBLISHED];
+        return { isFull, outcomes: [PUBLISHED] };
       },
     },
     publisher: { isConnected: () => true },

@@ -9,6 +9,12 @@ const AFTER_FAILURE: BackoffOptions = { initialMs: 100, maxMs: 5000, jitter: 0.2
  */
 const NEXT_LOOK_MS = 20;
 const LATER_LOOKS_MS = 100;
+/**
+ * While a queue gets this many rows per second, its relay looks by itself every few milliseconds. If commits woke it, each would notify,
+ * and PostgreSQL notifies in one transaction at a time: commits would be several times slower.
+ */
+const BUSY_ROWS_PER_SECOND = 100;
+const BUSY_LOOK_MS = 5;
 /** After so many empty looks, looks become rarer: a long transaction may keep the relay from being woken. */
 const QUICK_LOOKS = 25;
 
@@ -33,9 +39,41 @@ export type Pace = {
 };
 
 /** How long to wait after `emptyLooks` looks in a row that found nothing, while no commit wakes the relay. In milliseconds. */
-export function untilNextLook(emptyLooks: number, { pollMs, canBeWoken, isPollSet }: Pace): number {
-  if (!canBeWoken) return isPollSet ? pollMs : Math.min(pollMs, NEXT_LOOK_MS);
+export function untilNextLook(
+  emptyLooks: number,
+  isBusy: boolean,
+  { pollMs, canBeWoken, isPollSet }: Pace,
+): number {
+  if (!canBeWoken && isPollSet) return pollMs;
+  if (isBusy) return Math.min(pollMs, BUSY_LOOK_MS);
+  if (!canBeWoken) return Math.min(pollMs, NEXT_LOOK_MS);
   return Math.min(pollMs, emptyLooks <= QUICK_LOOKS ? NEXT_LOOK_MS : LATER_LOOKS_MS);
+}
+
+/** Rows that a queue got lately. Times in milliseconds, on the caller's clock. */
+export class RowRate {
+  /** In this half of a second, and in the one before. */
+  #current = 0;
+  #previous = 0;
+  #startedAt = Number.NEGATIVE_INFINITY;
+
+  add(rows: number, now: number): void {
+    this.#rotate(now);
+    this.#current += rows;
+  }
+
+  isBusy(now: number): boolean {
+    this.#rotate(now);
+    return this.#current + this.#previous >= BUSY_ROWS_PER_SECOND;
+  }
+
+  #rotate(now: number): void {
+    const agoMs = now - this.#startedAt;
+    if (agoMs < 500) return;
+    this.#previous = agoMs < 1000 ? this.#current : 0;
+    this.#current = 0;
+    this.#startedAt = now;
+  }
 }
 
 /**

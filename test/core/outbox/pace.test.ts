@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { afterFailure, untilFullLook, untilNextLook } from '../../../src/core/outbox/pace.ts';
+import { afterFailure, RowRate, untilFullLook, untilNextLook } from '../../../src/core/outbox/pace.ts';
 
 const woken = { pollMs: 1000, canBeWoken: true, isPollSet: false };
 
@@ -10,7 +10,31 @@ it.each([
   ['every 20 ms where no commit can wake the relay', 1000, { ...woken, canBeWoken: false }, 20],
   ['every OUTBOX_POLL_MS there, if that is set', 1, { pollMs: 300, canBeWoken: false, isPollSet: true }, 300],
 ])('the next look comes %s', (_, emptyLooks, pace, expected) => {
-  expect(untilNextLook(emptyLooks, pace)).toBe(expected);
+  expect(untilNextLook(emptyLooks, false, pace)).toBe(expected);
+});
+
+it.each([
+  ['every 5 ms', 1000, woken, 5],
+  [
+    'as rarely as OUTBOX_POLL_MS where no commit can wake the relay',
+    1,
+    { ...woken, canBeWoken: false, isPollSet: true },
+    1000,
+  ],
+])('while rows come fast, the next look comes %s', (_, emptyLooks, pace, expected) => {
+  expect(untilNextLook(emptyLooks, true, pace)).toBe(expected);
+});
+
+it('rows come fast from 100 in a second on, until they come slowly again', () => {
+  const rate = new RowRate();
+  expect(rate.isBusy(0)).toBe(false);
+  rate.add(99, 0);
+  expect(rate.isBusy(400)).toBe(false);
+  rate.add(1, 600);
+  expect(rate.isBusy(900)).toBe(true);
+  expect(rate.isBusy(1200)).toBe(false);
+  rate.add(100, 5000);
+  expect([rate.isBusy(5400), rate.isBusy(5900), rate.isBusy(6400)]).toEqual([true, true, false]);
 });
 
 it.each([
