@@ -62,7 +62,7 @@ export class CallsQueue implements WorkQueue {
     const isFull = true;
     // An older worker would send a call to every row that its subject matches.
     if (holds.heldFor('directed-message') !== null || holds.heldFor('bare-payload') !== null)
-      return { isFull, outcomes: [] };
+      return { isFull, leavesOut: true, outcomes: [] };
     let outcomes: readonly RowOutcome[] = [];
     await store.settleCalls(modes, Math.min(most, this.mostRows), async (calls) => {
       look.onClaimed(calls.length);
@@ -71,7 +71,7 @@ export class CallsQueue implements WorkQueue {
       return settled.flatMap(({ answer }) => (answer === null ? [] : [answer]));
     });
     if (outcomes.length === 0) look.onClaimed(0);
-    return { isFull, outcomes };
+    return { isFull, leavesOut: false, outcomes };
   }
 
   async #publishAll(calls: readonly Call[]) {

@@ -15,6 +15,8 @@ type LookState = {
   empty: number;
   /** Since which arming the loop looks. */
   sinceArming: number;
+  /** Rows of its queue are left out: commits of further ones would wake it for nothing. */
+  leavesOut: boolean;
   readonly rate: RowRate;
 };
 
@@ -60,12 +62,15 @@ export class Idle {
    * Resolves when the loop is to look again.
    *
    * @param atMostMs Not later than this, in milliseconds.
+   * @param leavesOut Rows of its queue wait for a reason.
    */
-  async rest(loop: object, atMostMs: number): Promise<void> {
+  async rest(loop: object, atMostMs: number, leavesOut = false): Promise<void> {
     if (this.#isStopped) return;
     const { alarm, pace, loops, clock } = this.#options;
     const state = this.#stateOf(loop);
     state.empty += 1;
+    state.leavesOut = leavesOut;
+    if (leavesOut) this.#disarm();
     if (this.#isArmed && state.sinceArming === this.#armings)
       return this.#wait(this.#waiting, loop, Math.min(pace.pollMs, atMostMs));
     // Armed after this look began: a commit may have come in between.
@@ -73,7 +78,7 @@ export class Idle {
     const isBusy = state.rate.isBusy(clock.now());
     const shortMs = untilNextLook(state.empty, isBusy, { ...pace, canBeWoken: alarm.canRing });
     const waiting = this.#wait(this.#waiting, loop, Math.min(shortMs, atMostMs));
-    if (this.#waiting.size === loops && this.#paused.size === 0 && !this.#isAnyBusy()) void this.#arm();
+    if (this.#waiting.size === loops && this.#paused.size === 0 && this.#maySleep()) void this.#arm();
     await waiting;
   }
 
@@ -108,9 +113,9 @@ export class Idle {
     this.#wakeAll();
   }
 
-  #isAnyBusy(): boolean {
+  #maySleep(): boolean {
     const now = this.#options.clock.now();
-    return [...this.#looks.values()].some(({ rate }) => rate.isBusy(now));
+    return [...this.#looks.values()].every(({ rate, leavesOut }) => !leavesOut && !rate.isBusy(now));
   }
 
   #disarm(): void {
@@ -138,7 +143,7 @@ export class Idle {
   #stateOf(loop: object): LookState {
     const known = this.#looks.get(loop);
     if (known !== undefined) return known;
-    const state = { empty: 0, sinceArming: 0, rate: new RowRate() };
+    const state = { empty: 0, sinceArming: 0, leavesOut: false, rate: new RowRate() };
     this.#looks.set(loop, state);
     return state;
   }

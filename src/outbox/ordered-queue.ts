@@ -26,7 +26,7 @@ export class OrderedQueue implements WorkQueue {
     const look = begin();
     const { isFull } = look;
     const leaveOut = this.#holds.leaveOutOfOrdered();
-    if (leaveOut === null) return { isFull, outcomes: [] };
+    if (leaveOut === null) return { isFull, leavesOut: true, outcomes: [] };
     const afterIds = isFull ? new Array<number>(BUCKETS).fill(0) : [...this.#afterIds];
     // Until it is known what became of the batch, the next look begins at the first rows.
     this.#afterIds.fill(0);
@@ -42,6 +42,6 @@ export class OrderedQueue implements WorkQueue {
     const outcomes = settled.map(({ outcome }) =>
       outcome.kind === 'left' ? ({ ...outcome, scope: 'all' } as const) : outcome,
     );
-    return { isFull, outcomes };
+    return { isFull, leavesOut: false, outcomes };
   }
 }

@@ -84,6 +84,8 @@ export type BatchRequest = {
 
 export type Batch = {
   readonly isFull: boolean;
+  /** True: some rows wait for a reason, and were left out. */
+  readonly leavesOut: boolean;
   /** One outcome per claimed row. Empty: nothing waits that can be published now. */
   readonly outcomes: readonly RowOutcome[];
 };

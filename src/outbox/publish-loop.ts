@@ -79,12 +79,12 @@ export class PublishLoop implements Service {
       return afterFailure(this.#failures, random());
     }
     report.over(queue.name, 'postgres');
-    const { outcomes, isFull } = batch;
+    const { outcomes, isFull, leavesOut } = batch;
     if (outcomes.length === 0) {
       this.#wellAgain();
       // After a full look, everything that waits is known, and a later commit wakes the relay.
       const untilNext = Math.max(1, this.#nextFullLookAt() - clock.now());
-      await idle.rest(this, isFull ? Number.POSITIVE_INFINITY : untilNext);
+      await idle.rest(this, isFull ? Number.POSITIVE_INFINITY : untilNext, leavesOut);
       return 0;
     }
     idle.found(this, outcomes.length);

@@ -24,10 +24,11 @@ export class UnorderedQueue implements WorkQueue {
 
   async settleBatch({ most, begin }: BatchRequest): Promise<Batch> {
     const look = begin();
+    const leaveOut = this.#holds.leaveOut();
     const claim = {
       afterId: look.isFull ? 0 : this.#afterId,
       most: Math.min(most, this.mostRows),
-      leaveOut: this.#holds.leaveOut(),
+      leaveOut,
     };
     const setbacks = this.#setbacks;
     // The next batch may begin before it is known what became of this one.
@@ -40,7 +41,9 @@ export class UnorderedQueue implements WorkQueue {
       if (settled.length === 0) look.onClaimed(0);
       if (!settled.every(({ outcome: { kind } }) => kind === 'published' || kind === 'failed'))
         this.#setBack();
-      return { isFull: look.isFull, outcomes: settled.map((each) => this.#withHold(each)) };
+      const outcomes = settled.map((each) => this.#withHold(each));
+      const leavesOut = leaveOut.envelopeLike || leaveOut.headersOfData || leaveOut.names.length > 0;
+      return { isFull: look.isFull, leavesOut, outcomes };
     } catch (error) {
       this.#setBack();
       throw error;

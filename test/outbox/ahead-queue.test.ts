@@ -25,7 +25,7 @@ beforeEach(() => {
         const outcomes = [{ kind: 'failed', subject: null, error: `batch ${number}` } as const];
         underWay.push({
           claim: look.onClaimed,
-          settle: () => resolve({ isFull: look.isFull, outcomes }),
+          settle: () => resolve({ isFull: look.isFull, leavesOut: false, outcomes }),
           fail: reject,
         });
       });

@@ -103,6 +103,27 @@ describe('loops that find nothing', () => {
     expect(alarm.asked).toEqual(['arm', 'disarm', 'arm']);
   });
 
+  it('look by themselves while one of them leaves rows out, because their commits would ring for nothing', async () => {
+    const [clock, alarm] = [new HandClock(), new RecordedAlarm()];
+    const idle = new Idle({ loops: 1, alarm, clock, pace: { pollMs: 1000, isPollSet: false } });
+    const loop = {};
+    let looks = 0;
+    const run = async (leavesOut: boolean, until: number) => {
+      while (looks < until) {
+        idle.looking(loop);
+        looks += 1;
+        await idle.rest(loop, Number.POSITIVE_INFINITY, leavesOut);
+      }
+    };
+    const held = run(true, 11);
+    await clock.advanceAsync(220);
+    await held;
+    expect([looks, alarm.asked]).toEqual([11, []]);
+    void run(false, 13);
+    await clock.advanceAsync(0);
+    expect(alarm.asked).toEqual(['arm']);
+  });
+
   it('look every 20 ms while a writer is under way, which would not ring', async () => {
     const { clock, looks } = scene({ canArm: false });
     await clock.advanceAsync(100);

@@ -31,7 +31,7 @@ async function looksOf(fullLookMs: number): Promise<readonly boolean[]> {
         await after(isFull ? fullLookMs : 1);
         onClaimed(1);
         await after(10);
-        return { isFull, outcomes: [PUBLISHED] };
+        return { isFull, leavesOut: false, outcomes: [PUBLISHED] };
       },
     },
     publisher: { isConnected: () => true },

@@ -29,6 +29,7 @@ export type RelayCase = {
   readonly history: 'all' | 'off';
 };
 export type RelayFigures = { readonly rate: number; readonly cpuPer10k: number | null };
+export type CommitRates = { readonly alone: number; readonly plain: number; readonly enqueuing: number };
 export type RelayScene = Awaited<ReturnType<typeof openRelayScene>>;
 
 export async function openRelayScene(settings: Settings, say: (line: string) => void) {
@@ -129,11 +130,15 @@ export async function openRelayScene(settings: Settings, say: (line: string) => 
     }
   }
 
-  /** Commits per second of 32 writers that insert a row of their own, with and without a webhook, while a relay runs. */
-  async function commitRates(
-    seconds: number,
-  ): Promise<{ readonly alone: number; readonly enqueuing: number }> {
+  /**
+   * Commits per second of 32 writers that insert a row of their own, while a relay runs: that row alone, with the data of a webhook in a
+   * plain table that nobody reads, and with the webhook.
+   */
+  async function commitRates(seconds: number): Promise<CommitRates> {
     await pool.query('CREATE TABLE IF NOT EXISTS bench_invoices (n bigint, note text)');
+    await pool.query(
+      'CREATE TABLE IF NOT EXISTS bench_plain (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, data jsonb)',
+    );
     const relay = startRelay();
     const rateOf = async (sql: string) => {
       const endsAt = performance.now() + 1000 * seconds;
@@ -152,9 +157,12 @@ export async function openRelayScene(settings: Settings, say: (line: string) => 
     try {
       await Promise.race([isWarm(), relay.failed]);
       const alone = await rateOf(`BEGIN; ${insert}; COMMIT`);
+      const plain = await rateOf(
+        `BEGIN; ${insert}; INSERT INTO bench_plain (name, data) VALUES ('orders', '${DATA}'); COMMIT`,
+      );
       const enqueuing = await rateOf(`BEGIN; ${insert}; SELECT webhook_enqueue('orders', '${DATA}'); COMMIT`);
       while (!(await empty())) await Promise.race([wait(20), relay.failed]);
-      return { alone, enqueuing };
+      return { alone, plain, enqueuing };
     } finally {
       await relay.stop();
     }
