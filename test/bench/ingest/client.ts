@@ -4,6 +4,7 @@ export type Load = {
   readonly url: string;
   readonly path: string;
   readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
   /** Requests in flight at once, each on a connection of its own. */
   readonly connections: number;
   readonly milliseconds: number;
@@ -19,11 +20,9 @@ export type Seen = {
   readonly others: number;
 };
 
-const HEADERS = { 'content-type': 'application/json' };
-
 /** Sends requests as fast as the answers come. @param expected The status of a success. */
 export async function load(
-  { url, path, body, connections, milliseconds }: Load,
+  { url, path, body, headers, connections, milliseconds }: Load,
   expected: number,
 ): Promise<Seen> {
   const pool = new Pool(url, { connections, pipelining: 1 });
@@ -38,7 +37,7 @@ export async function load(
         method: 'POST',
         path,
         body,
-        headers: HEADERS,
+        headers,
       });
       await answer.dump();
       latencies.push(performance.now() - sentAt);

@@ -1,6 +1,11 @@
-import { resolve } from 'node:path';
+import { createHmac, randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { readSettings } from '../../../src/config/settings.ts';
+import { composeApiKey, RANDOM_BYTES } from '../../../src/core/access/api-key.ts';
+import { PAYMENTS_SOURCE } from '../../../src/core/source/payments.ts';
 import { freePort } from '../../../src/embedded/process/ports.ts';
 import { type Command, parseFlags, wholeNumberFlag } from '../../../src/runtime/command.ts';
 import { UserError } from '../../../src/runtime/failure.ts';
@@ -17,48 +22,65 @@ const BODY = JSON.stringify({
   event_id: 'evt_12345',
   type: 'payment.completed',
   amount: '5000',
-  note: 'x'.repeat(220),
+  currency: 'NGN',
+  occurred_at: '2026-01-10T12:00:00Z',
+  note: 'x'.repeat(160),
 });
 const ITEMS = 100;
 const BATCH = JSON.stringify(
   Array.from({ length: ITEMS }, () => ({ endpoint: 'payments', data: JSON.parse(BODY) })),
 );
+const JSON_TYPE = { 'content-type': 'application/json' };
+const KEY = composeApiKey(randomBytes(RANDOM_BYTES));
+const SECRET = randomBytes(32).toString('hex');
+/** A key and a signature are needed, and the schema is that of the payments. Without an idempotency key: the same body is sent again. */
+const CHECKED_SOURCE = {
+  signature: 'hmac',
+  secrets: [SECRET],
+  key_required: true,
+  schema: PAYMENTS_SOURCE.schema,
+};
 
+type Server = 'bare' | 'open' | 'checked';
 type Row = {
   readonly name: string;
+  readonly server: Server;
   readonly path: string;
   readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
   readonly expected: number;
-  readonly isBare: boolean;
   /** Webhooks in one request. */
   readonly items: number;
   readonly connections: number;
 };
+const ONE = {
+  path: '/webhooks/payments',
+  body: BODY,
+  headers: JSON_TYPE,
+  expected: 202,
+  items: 1,
+  connections: 64,
+};
 const ROWS: readonly Row[] = [
+  { ...ONE, name: 'bare fastify', server: 'bare' },
+  { ...ONE, name: 'POST /webhooks/{name}', server: 'open' },
   {
-    name: 'bare fastify',
-    path: '/webhooks/payments',
-    body: BODY,
-    expected: 202,
-    isBare: true,
-    items: 1,
-    connections: 64,
-  },
-  {
-    name: 'POST /webhooks/{name}',
-    path: '/webhooks/payments',
-    body: BODY,
-    expected: 202,
-    isBare: false,
-    items: 1,
-    connections: 64,
+    ...ONE,
+    name: '… with key, HMAC and schema',
+    server: 'checked',
+    headers: {
+      ...JSON_TYPE,
+      authorization: `Bearer ${KEY}`,
+      'x-webhook-signature': createHmac('sha256', SECRET).update(BODY).digest('hex'),
+    },
   },
   {
     name: `batch of ${ITEMS}`,
+    server: 'open',
     path: '/webhooks/batch',
     body: BATCH,
+    headers: JSON_TYPE,
     expected: 200,
-    isBare: false,
     items: ITEMS,
     connections: 8,
   },
@@ -83,8 +105,8 @@ Usage: bench:ingest -- [flags]
   --seconds N   how long each row is measured in a round, 1 to 60 (default 3)
   --rounds N    1 to 20 (default 5)
 
-Starts a nats-server with temporary data, the API in open mode without PostgreSQL, and a fastify that answers 202 and stores
-nothing. A client in this process sends requests of ${BODY.length} bytes. Prints the median of the rounds: webhooks per second, CPU
+Starts a nats-server with temporary data, an API in open mode and one that checks an API key, an HMAC and a JSON Schema, both without
+PostgreSQL, and a fastify that answers 202 and stores nothing. A client in this process sends requests of ${BODY.length} bytes. Prints the median of the rounds: webhooks per second, CPU
 seconds of the server and of nats-server for 10 000 webhooks, and latencies.
 `,
   async run(args) {
@@ -96,13 +118,20 @@ seconds of the server and of nats-server for 10 000 webhooks, and latencies.
     const rounds = wholeNumberFlag('rounds', values.rounds, 1, 20);
     const say = (line: string) => void process.stderr.write(`${line}\n`);
     const servers = await startBenchServers(readSettings(), false, say);
-    const [bare, api] = await Promise.all([startBare(), startApi(servers)]);
+    const folder = await mkdtemp(join(tmpdir(), 'bench-ingest-'));
+    await writeFile(join(folder, 'payments.json'), JSON.stringify(CHECKED_SOURCE));
+    const [bare, open, checked] = await Promise.all([
+      startBare(),
+      startApi(servers, { API_AUTH: 'open' }),
+      startApi(servers, { API_KEYS: KEY, SOURCES_DIR: folder }),
+    ]);
+    const started: Readonly<Record<Server, typeof open>> = { bare, open, checked };
     try {
       const found = new Map<string, Figures[]>();
       for (let round = 0; round <= rounds; round++) {
         say(round === 0 ? 'warm-up' : `round ${round} of ${rounds}`);
         for (const row of ROWS) {
-          const server = row.isBare ? bare : api;
+          const server = started[row.server];
           const before = [cpuSeconds(server.pid) ?? 0, cpuSeconds(servers.natsPid) ?? 0] as const;
           const seen = await Promise.race([
             load(
@@ -110,6 +139,7 @@ seconds of the server and of nats-server for 10 000 webhooks, and latencies.
                 url: server.url,
                 path: row.path,
                 body: row.body,
+                headers: row.headers,
                 connections: row.connections,
                 milliseconds: round === 0 ? WARM_UP_MS : milliseconds,
               },
@@ -136,8 +166,9 @@ seconds of the server and of nats-server for 10 000 webhooks, and latencies.
       print(found);
       return 0;
     } finally {
-      await Promise.all([bare.stop(), api.stop()]);
+      await Promise.all([bare.stop(), open.stop(), checked.stop()]);
       await servers.stop();
+      await rm(folder, { recursive: true });
     }
   },
 };
@@ -148,13 +179,13 @@ async function startBare() {
   return started('bare fastify', port, startBenchProcess('bare fastify', file, [String(port)], inherited()));
 }
 
-async function startApi({ settings }: BenchServers) {
+async function startApi({ settings }: BenchServers, auth: Readonly<Record<string, string>>) {
   const port = await freePort();
   const env = {
     ...inherited(),
     NATS_URL: settings.NATS_URL.join(','),
     DATABASE_URL: 'postgresql://127.0.0.1:1/none',
-    API_AUTH: 'open',
+    ...auth,
     PORT: String(port),
     ADMIN_PORT: '0',
     LOG_LEVEL: 'error',
