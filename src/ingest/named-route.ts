@@ -78,8 +78,7 @@ export function addNamedRoute(app: FastifyInstance, url: string, options: NamedR
         eventType: textOf(headers[EVENT_TYPE]) ?? facts.eventType ?? undefined,
         eventId: facts.eventId ?? undefined,
         orderingKey: textOf(headers[ORDERING_KEY]),
-        traceparent: textOf(headers[TRACE_PARENT]),
-        tracestate: textOf(headers[TRACE_STATE]),
+        trace: { traceparent: textOf(headers[TRACE_PARENT]), tracestate: textOf(headers[TRACE_STATE]) },
       },
       scope: { name, tenant: request.admitted!.caller.id },
       key: ownKey ?? facts.idempotencyKey,
@@ -108,8 +107,6 @@ function invalidName(name: string): Problem | null {
 const HEADERS: ReadonlyMap<string, string> = new Map([
   ['/event_type', Header.eventType],
   ['/ordering_key', Header.orderingKey],
-  ['/traceparent', Header.traceparent],
-  ['/tracestate', Header.tracestate],
   ['/content_type', Header.contentType],
 ]);
 

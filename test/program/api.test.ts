@@ -51,6 +51,14 @@ describe('POST /webhooks/{name}', () => {
     });
   });
 
+  test('leaves out a trace context that is not valid, and takes the webhook', async () => {
+    const traceparent = '00-00000000000000000000000000000000-00f067aa0ba902b7-01';
+    const answer = await api.post('/webhooks/payments', '1', { traceparent, tracestate: 'a=1' });
+    expect(answer.status).toBe(202);
+    expect(Object.keys((await stored()).headers)).not.toContain('traceparent');
+    expect(Object.keys((await stored()).headers)).not.toContain('tracestate');
+  });
+
   test('takes bytes that are no JSON, and no body at all', async () => {
     const bytes = Uint8Array.from([0, 255, 128, 10]);
     expect((await api.post('/webhooks/payments', bytes)).status).toBe(202);

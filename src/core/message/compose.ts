@@ -7,6 +7,7 @@ import { createMessageParser } from './envelope.ts';
 import { MOST_ATTEMPTS } from './message-parameters.ts';
 import { Header } from './nats-headers.ts';
 import { encodeOrderingKey, orderingKeyProblem, orderingToken } from './ordering-key.ts';
+import { type TraceContext, validTraceContext } from './trace-context.ts';
 
 /** What a program wants to publish. Undefined: left out. */
 export type WebhookParts = {
@@ -34,8 +35,8 @@ export type WebhookParts = {
   readonly params?: Readonly<Record<string, string>> | undefined;
   /** `<call_id>.<retry_count>` of a call of the extension's queue. */
   readonly callId?: string | undefined;
-  readonly traceparent?: string | undefined;
-  readonly tracestate?: string | undefined;
+  /** A trace context that is not valid is left out. */
+  readonly trace?: TraceContext | undefined;
 };
 
 /** Where a webhook is published, and under which ids. */
@@ -91,8 +92,11 @@ export function composeWebhook(parts: WebhookParts, publishedAs: PublishedAs = {
   put(headers, Header.eventType, parts.eventType);
   put(headers, Header.eventId, parts.eventId);
   put(headers, Header.callId, parts.callId);
-  put(headers, Header.traceparent, parts.traceparent);
-  put(headers, Header.tracestate, parts.tracestate);
+  if (parts.trace !== undefined) {
+    const { traceparent, tracestate } = validTraceContext(parts.trace);
+    put(headers, Header.traceparent, traceparent);
+    put(headers, Header.tracestate, tracestate);
+  }
   if (orderingKey === undefined) return { subject: `${prefix}.${name}`, body, headers };
   headers[Header.webhookName] = name;
   headers[Header.orderingKey] = encodeOrderingKey(orderingKey);
@@ -118,9 +122,7 @@ function textProblems(parts: WebhookParts): Wrong {
     idProblem('/event_type', parts.eventType) ??
     idProblem('/event_id', parts.eventId) ??
     idProblem('/call_id', parts.callId) ??
-    idProblem('/traceparent', parts.traceparent) ??
-    valueProblem('/content_type', parts.contentType) ??
-    valueProblem('/tracestate', parts.tracestate)
+    valueProblem('/content_type', parts.contentType)
   );
 }
 
