@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Settings } from '../config/settings.ts';
+import { subjectPrefixOf } from '../config/subject-prefix.ts';
 import { Acceptor } from '../ingest/acceptor.ts';
 import { IngestLog } from '../ingest/ingest-log.ts';
 import { KeyMemory } from '../ingest/key-memory.ts';
@@ -23,7 +24,6 @@ import { KnownEndpoints } from './known-endpoints.ts';
 import { LiveWorkers } from './live-workers.ts';
 import { ApiServers } from './servers.ts';
 import { StreamWatch } from './stream-watch.ts';
-import { subjectPrefixOf } from './subject-prefix.ts';
 import { readWaiting } from './waiting.ts';
 
 export type RunningApi = {

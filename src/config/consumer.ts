@@ -36,7 +36,8 @@ export const consumer = {
   }),
 
   /**
-   * Subjects whose messages are delivered, comma-separated.
+   * Subjects whose messages are delivered, comma-separated. The API and the relay publish to one of them: `webhooks.<name>` if
+   * `webhooks.*` is among them, else `events.<name>` for the first one that ends in a wildcard, such as `events.*`.
    * @default webhooks.*. Env SUBJECT.
    */
   SUBJECT: listOf(parseSubject)({ default: ['webhooks.*'], desc: 'subjects to deliver, comma-separated' }),

@@ -41,6 +41,8 @@ export type CallsQueueOptions = {
   readonly clock: Clock;
   /** Of this database. */
   readonly installationId: string;
+  /** What stands before the name in the subject: `webhooks` for `webhooks.*`. */
+  readonly subjectPrefix: string;
   /** Values of `publish_mode` whose calls are published. */
   readonly modes: readonly string[];
 };
@@ -98,7 +100,7 @@ export class CallsQueue implements WorkQueue {
     return {
       callId: call.callId,
       messageId: callMessageId({ ...call, installationId: this.#options.installationId }),
-      subject: outcome.subject ?? `webhooks.${NAME}`,
+      subject: outcome.subject ?? `${this.#options.subjectPrefix}.${NAME}`,
       sequence: isPublished ? outcome.sequence : null,
       latencyMs: isPublished ? outcome.latencyMs : null,
       error: isPublished ? null : outcome.error,
@@ -114,7 +116,7 @@ export class CallsQueue implements WorkQueue {
         endpointId: call.webhookId,
         callId: callHeader(call),
       },
-      { messageId: id, deliveryId: id },
+      { prefix: this.#options.subjectPrefix, messageId: id, deliveryId: id },
     );
     return 'invalid' in message ? { invalid: message.invalid.detail } : message;
   }

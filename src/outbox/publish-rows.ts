@@ -14,6 +14,8 @@ export type PublishOptions = {
   readonly clock: Clock;
   /** Of this database. */
   readonly installationId: string;
+  /** What stands before the name in the subject: `webhooks` for `webhooks.*`. */
+  readonly subjectPrefix: string;
 };
 
 /** Publishes all rows at once: rows without an ordering key. */
@@ -75,19 +77,20 @@ function byKey(rows: readonly OutboxRow[]): readonly (readonly OutboxRow[])[] {
   return [...keys.values()];
 }
 
-async function publishRow(
-  { publisher, clock, installationId }: PublishOptions,
-  row: OutboxRow,
-): Promise<Answer> {
-  const message = messageOf(row, installationId);
+async function publishRow(options: PublishOptions, row: OutboxRow): Promise<Answer> {
+  const { publisher, clock } = options;
+  const message = messageOf(row, options);
   if ('invalid' in message) return message;
   const startedAt = clock.now();
   const result = await publisher.publish(message);
   return { subject: message.subject, result, latencyMs: clock.now() - startedAt };
 }
 
-function messageOf(row: OutboxRow, installationId: string): Message | { readonly invalid: string } {
-  const message = composeWebhook(partsOf(row), idsOf(row, installationId));
+function messageOf(
+  row: OutboxRow,
+  { installationId, subjectPrefix }: PublishOptions,
+): Message | { readonly invalid: string } {
+  const message = composeWebhook(partsOf(row), { prefix: subjectPrefix, ...idsOf(row, installationId) });
   if (!('invalid' in message)) return message;
   const { pointer, detail } = message.invalid;
   return { invalid: `${pointer.slice(1)}: ${detail}` };

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Settings } from '../config/settings.ts';
+import { subjectPrefixOf } from '../config/subject-prefix.ts';
 import type { NatsClient } from '../nats/connection/client.ts';
 import { createMessagePublisher } from '../nats/publishing/message-publisher.ts';
 import { AheadQueue } from '../outbox/ahead-queue.ts';
@@ -58,8 +59,11 @@ export type RelayParts = {
 /**
  * A relay for the database of DATABASE_URL, on a connection to NATS that is open. Its start creates missing tables. If PostgreSQL is
  * away, it waits for it in the background.
+ *
+ * @throws {UserError} if no subject of SUBJECT has a place for a name.
  */
 export function createRelay({ settings, log, client }: RelayParts): Relay {
+  const subjectPrefix = subjectPrefixOf(settings.SUBJECT);
   const pool = createPool({ url: settings.DATABASE_URL, size: CONNECTIONS, log });
   const report = new RelayReport(log);
   const holds = new Holds(systemClock);
@@ -79,7 +83,7 @@ export function createRelay({ settings, log, client }: RelayParts): Relay {
     report,
     log,
   });
-  const loops = () => loopsOf({ settings, client, pool, database, holds, idle, report });
+  const loops = () => loopsOf({ settings, subjectPrefix, client, pool, database, holds, idle, report });
 
   const services = new ServiceGroup('relay', [
     { name: 'pool', start() {}, stop: () => withTimeout(STOP_MS, pool.end()).then(() => {}) },
@@ -108,6 +112,7 @@ export function createRelay({ settings, log, client }: RelayParts): Relay {
 }
 
 type LoopParts = Pick<RelayParts, 'settings' | 'client'> & {
+  readonly subjectPrefix: string;
   readonly pool: pg.Pool;
   readonly database: OutboxDatabase;
   readonly holds: Holds;
@@ -115,9 +120,19 @@ type LoopParts = Pick<RelayParts, 'settings' | 'client'> & {
   readonly report: RelayReport;
 };
 
-function loopsOf({ settings, client, pool, database, holds, idle, report }: LoopParts): PublishLoop[] {
+function loopsOf({
+  settings,
+  subjectPrefix,
+  client,
+  pool,
+  database,
+  holds,
+  idle,
+  report,
+}: LoopParts): PublishLoop[] {
   const publisher = createMessagePublisher(client, CONFIRM_MS);
-  const options: PublishOptions = { publisher, clock: systemClock, installationId: database.installationId };
+  const { installationId } = database;
+  const options: PublishOptions = { publisher, clock: systemClock, installationId, subjectPrefix };
   const store = createOutboxStore({
     pool,
     history: settings.OUTBOX_HISTORY,
@@ -134,7 +149,8 @@ function loopsOf({ settings, client, pool, database, holds, idle, report }: Loop
         publisher,
         holds,
         clock: systemClock,
-        installationId: database.installationId,
+        installationId,
+        subjectPrefix,
         modes: settings.CALL_PUBLISH_MODES,
       }),
     );

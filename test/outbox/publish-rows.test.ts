@@ -48,7 +48,7 @@ describe('rows without an ordering key', () => {
   it('are published at once', async () => {
     const clock = new HandClock();
     const { publisher, inFlight } = natsOf(clock);
-    const publish = publishAtOnce({ publisher, clock, installationId: 'i' });
+    const publish = publishAtOnce({ publisher, clock, installationId: 'i', subjectPrefix: 'webhooks' });
     const outcomes = await run(clock, publish([rowOf(1), rowOf(2), rowOf(3)]));
     expect(inFlight.most).toBe(3);
     expect(outcomes[1]).toEqual({
@@ -65,7 +65,13 @@ describe('rows without an ordering key', () => {
     const refusal: PublishResult = { failed: 'refused', detail: 'sealed' };
     const sealed = natsOf(clock, { 1: refusal, 2: refusal });
     const publishOn = (publisher: MessagePublisher) =>
-      run(clock, publishAtOnce({ publisher, clock, installationId: 'i' })([rowOf(1), rowOf(2)]));
+      run(
+        clock,
+        publishAtOnce({ publisher, clock, installationId: 'i', subjectPrefix: 'webhooks' })([
+          rowOf(1),
+          rowOf(2),
+        ]),
+      );
     expect((await publishOn(sealed.publisher)).map(({ kind }) => kind)).toEqual(['left', 'left']);
     const one = natsOf(clock, { 2: refusal });
     expect((await publishOn(one.publisher)).map(({ kind }) => kind)).toEqual(['published', 'failed']);
@@ -75,7 +81,7 @@ describe('rows without an ordering key', () => {
     const clock = new HandClock();
     const { publisher, sent } = natsOf(clock);
     const row = { ...rowOf(1), name: 'a b' };
-    const publish = publishAtOnce({ publisher, clock, installationId: 'i' });
+    const publish = publishAtOnce({ publisher, clock, installationId: 'i', subjectPrefix: 'webhooks' });
     expect(await run(clock, publish([row]))).toMatchObject([{ kind: 'failed' }]);
     expect(sent).toEqual([]);
   });
@@ -87,7 +93,10 @@ describe('rows with an ordering key', () => {
   it('are published one after the other, and different keys at once', async () => {
     const clock = new HandClock();
     const { publisher, sent, inFlight } = natsOf(clock);
-    await run(clock, publishInOrder({ publisher, clock, installationId: 'i' }, 1000)(rows));
+    await run(
+      clock,
+      publishInOrder({ publisher, clock, installationId: 'i', subjectPrefix: 'webhooks' }, 1000)(rows),
+    );
     expect(inFlight.most).toBe(2);
     expect(sent.filter((id) => '134'.includes(id))).toEqual(['1', '3', '4']);
   });
@@ -98,7 +107,10 @@ describe('rows with an ordering key', () => {
       3: { failed: 'streamFull', detail: 'full' },
       2: { failed: 'tooLarge', detail: 'large' },
     });
-    const publish = publishInOrder({ publisher, clock, installationId: 'i' }, 1000);
+    const publish = publishInOrder(
+      { publisher, clock, installationId: 'i', subjectPrefix: 'webhooks' },
+      1000,
+    );
     const outcomes = await run(clock, publish(rows));
     expect(outcomes.map(({ kind }) => kind)).toEqual([
       'published',
@@ -112,7 +124,7 @@ describe('rows with an ordering key', () => {
   it('are not begun after the time of the batch, except the first one of each key', async () => {
     const clock = new HandClock();
     const { publisher } = natsOf(clock);
-    const publish = publishInOrder({ publisher, clock, installationId: 'i' }, 10);
+    const publish = publishInOrder({ publisher, clock, installationId: 'i', subjectPrefix: 'webhooks' }, 10);
     const outcomes = await run(clock, publish(rows));
     expect(outcomes.map(({ kind }) => kind)).toEqual([
       'published',

@@ -160,4 +160,24 @@ describe('the outbox', () => {
     ]);
     expect(await stopWorker(relay)).toMatchObject({ msg: 'relay.stopped', published: 3, failed: 0 });
   });
+
+  it('publishes to the subjects of SUBJECT, in any order and in order', async () => {
+    const env = { SUBJECT: 'events.*' };
+    const scene = await openScene();
+    await createTables(scene, env);
+    const endpoint = await startEndpoint();
+    await register(scene, 'orders', endpoint.url);
+    await scene.startWorker(env);
+    await startRelay(scene, env);
+    await scene.query(
+      `SELECT webhook_enqueue('orders', '1', message_id => 'a'), webhook_enqueue('orders', '2', message_id => 'b', ordering_key => 'k')`,
+    );
+    await until(() => endpoint.requests.length === 2);
+    expect(endpoint.requests.map(({ webhookId }) => webhookId).toSorted()).toEqual(['a', 'b']);
+    const published = await scene.query(`SELECT subject FROM rule_nats_publish_history ORDER BY message_id`);
+    expect(published).toEqual([
+      { subject: 'events.orders' },
+      { subject: expect.stringMatching(/^events\.ordered\./) },
+    ]);
+  });
 });
