@@ -9,7 +9,7 @@ import { ACCESS_PROBLEMS } from '../ingest/access.ts';
 import { INGEST_PROBLEMS } from '../ingest/problems.ts';
 import { addIngestRoutes, type IngestRouteOptions } from '../ingest/routes.ts';
 import type { Logger } from '../runtime/logger.ts';
-import type { Problem, ProblemKind } from '../runtime/problem.ts';
+import { BODY_PROBLEMS, type Problem, type ProblemKind } from '../runtime/problem.ts';
 import type { Service } from '../runtime/service.ts';
 import { VERSION } from '../runtime/version.ts';
 
@@ -58,11 +58,9 @@ function buildAdmin(settings: AppSettings, log: Logger, parts: ServerParts): Fas
 
 /** Every kind of problem that an answer may be, each once. */
 export const PROBLEMS: readonly ProblemKind[] = [
-  ...new Map(
-    [HTTP_PROBLEMS, ACCESS_PROBLEMS, INGEST_PROBLEMS]
-      .flatMap((kinds): ProblemKind[] => Object.values(kinds))
-      .map((kind) => [kind.slug, kind]),
-  ).values(),
+  ...[BODY_PROBLEMS, HTTP_PROBLEMS, ACCESS_PROBLEMS, INGEST_PROBLEMS].flatMap((kinds): ProblemKind[] =>
+    Object.values(kinds),
+  ),
 ].sort((one, other) => one.status - other.status || one.slug.localeCompare(other.slug));
 
 /** The two listeners: PORT, which the world may reach, and ADMIN_PORT for operators. */

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { errorCode, errorMessage } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
-import { type Problem, problemBody, problemReply } from '../runtime/problem.ts';
+import { BODY_PROBLEMS, type Problem, problemBody, problemReply } from '../runtime/problem.ts';
 import { type RouteAlias, withoutAlias } from './aliases.ts';
 import { HTTP_PROBLEMS, problemOfError } from './problems.ts';
 
@@ -112,7 +112,7 @@ function answerError(error: unknown, request: FastifyRequest, reply: FastifyRepl
   }
   const detail = 'The request failed, and the log of the server says why.';
   // The rest of a body that was not read would be taken for the next request.
-  if (problem?.kind.status === HTTP_PROBLEMS.tooLarge.status) reply.header('connection', 'close');
+  if (problem?.kind.status === BODY_PROBLEMS.tooLarge.status) reply.header('connection', 'close');
   sendProblem(request, reply, problem ?? { kind: HTTP_PROBLEMS.bug, detail });
 }
 

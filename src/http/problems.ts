@@ -1,25 +1,19 @@
 import { errorCode } from '../runtime/failure.ts';
-import { type Problem, ProblemError, type ProblemKind } from '../runtime/problem.ts';
+import { BODY_PROBLEMS, type Problem, ProblemError, type ProblemKind } from '../runtime/problem.ts';
 
 /** The problems that every request can have, whatever it asks for. */
 export const HTTP_PROBLEMS = {
   badRequest: { slug: 'bad-request', status: 400, title: 'The request is not valid HTTP, or not readable.' },
   notFound: { slug: 'not-found', status: 404, title: 'There is nothing at this path.' },
   methodNotAllowed: { slug: 'method-not-allowed', status: 405, title: 'The path does not take this method.' },
-  tooLarge: { slug: 'too-large', status: 413, title: 'The body is too large.' },
-  unsupportedType: {
-    slug: 'unsupported-type',
-    status: 415,
-    title: 'The type or the encoding of the body is not understood.',
-  },
   bug: { slug: 'internal-error', status: 500, title: 'The server made a mistake.' },
   stopping: { slug: 'stopping', status: 503, title: 'The server stops.' },
 } as const satisfies Record<string, ProblemKind>;
 
 const OF_CODES: Readonly<Record<string, readonly [kind: ProblemKind, detail: string]>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: [HTTP_PROBLEMS.tooLarge, 'The body is larger than the server takes.'],
+  FST_ERR_CTP_BODY_TOO_LARGE: [BODY_PROBLEMS.tooLarge, 'The body is larger than the server takes.'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [
-    HTTP_PROBLEMS.unsupportedType,
+    BODY_PROBLEMS.unsupportedType,
     'Content-Type is not a media type. Write one such as application/json.',
   ],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: [

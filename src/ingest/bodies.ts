@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate } from 'node:zlib';
 import { errorCode } from '../runtime/failure.ts';
-import type { Problem } from '../runtime/problem.ts';
+import { BODY_PROBLEMS, type Problem } from '../runtime/problem.ts';
 import { INGEST_PROBLEMS } from './problems.ts';
 
 type Decoder = (body: Uint8Array, options: { maxOutputLength: number }) => Promise<Buffer>;
@@ -29,7 +29,7 @@ export async function decodedBody(
   const decode = DECODERS.get(encoding.trim().toLowerCase());
   if (decode === undefined) {
     return {
-      kind: INGEST_PROBLEMS.unsupportedType,
+      kind: BODY_PROBLEMS.unsupportedType,
       detail: `Content-Encoding must be one of ${[...DECODERS.keys()].join(', ')}, or be left out.`,
     };
   }
@@ -46,7 +46,7 @@ export async function decodedBody(
 
 export function tooLarge(limit: number): Problem {
   return {
-    kind: INGEST_PROBLEMS.tooLarge,
+    kind: BODY_PROBLEMS.tooLarge,
     detail: `The body is larger than ${limit} bytes, the most that the server and its NATS stream take.`,
   };
 }

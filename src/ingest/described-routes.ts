@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MOST_IN_BATCH, splitBatch } from '../core/ingest/batch.ts';
 import { RequestHeader } from '../core/request/header-names.ts';
-import { type Problem, problemBody } from '../runtime/problem.ts';
+import { BODY_PROBLEMS, type Problem, problemBody } from '../runtime/problem.ts';
 import type { Answer } from './acceptor.ts';
 import type { Caller } from './caller.ts';
 import { acceptDescribed, type Described, type DescribedOptions, describedIn } from './described-webhook.ts';
@@ -75,7 +75,7 @@ function wrongType(request: FastifyRequest, allowed: readonly RegExp[]): Problem
   if (type !== undefined && allowed.some((pattern) => pattern.test(type))) return null;
   const lines = allowed.includes(LINES_TYPE) ? ', or application/x-ndjson for one webhook per line' : '';
   return {
-    kind: INGEST_PROBLEMS.unsupportedType,
+    kind: BODY_PROBLEMS.unsupportedType,
     detail: `Send Content-Type: application/json${lines}.`,
   };
 }
@@ -97,7 +97,7 @@ function itemsOf(body: Uint8Array, isLines: boolean): readonly Uint8Array[] | Pr
   }
   if (batch.items.length <= MOST_IN_BATCH) return batch.items;
   return {
-    kind: INGEST_PROBLEMS.tooLarge,
+    kind: BODY_PROBLEMS.tooLarge,
     detail: `The batch has ${batch.items.length} webhooks; the most is ${MOST_IN_BATCH}. Nothing of it was stored.`,
   };
 }

@@ -1,4 +1,4 @@
-import type { PointedError, Problem, ProblemKind } from '../runtime/problem.ts';
+import { BODY_PROBLEMS, type PointedError, type Problem, type ProblemKind } from '../runtime/problem.ts';
 import type { NotStored } from './store.ts';
 
 /** The problems of requests that bring webhooks. docs/http-api.md has a paragraph for each. */
@@ -12,12 +12,6 @@ export const INGEST_PROBLEMS = {
     slug: 'status-unknown',
     status: 503,
     title: 'What became of the webhook cannot be looked up now.',
-  },
-  tooLarge: { slug: 'too-large', status: 413, title: 'The body is too large.' },
-  unsupportedType: {
-    slug: 'unsupported-type',
-    status: 415,
-    title: 'The type or the encoding of the body is not understood.',
   },
   invalid: { slug: 'invalid-webhook', status: 422, title: 'The body is not a valid webhook.' },
   badSignature: { slug: 'bad-signature', status: 401, title: 'The signature of the request is not valid.' },
@@ -60,7 +54,7 @@ const OF_REFUSALS: Readonly<
   noStream: [INGEST_PROBLEMS.noStream, SOON_S],
   streamFull: [INGEST_PROBLEMS.streamFull, LATER_S],
   busy: [INGEST_PROBLEMS.busy, SOON_S],
-  tooLarge: [INGEST_PROBLEMS.tooLarge, null],
+  tooLarge: [BODY_PROBLEMS.tooLarge, null],
   denied: [INGEST_PROBLEMS.refused, LATER_S],
   invalid: [INGEST_PROBLEMS.invalid, null],
   refused: [INGEST_PROBLEMS.refused, LATER_S],

@@ -7,6 +7,16 @@ export type ProblemKind = {
   readonly title: string;
 };
 
+/** The problems of bodies, which the HTTP server and the routes behind it find. */
+export const BODY_PROBLEMS = {
+  tooLarge: { slug: 'too-large', status: 413, title: 'The body is too large.' },
+  unsupportedType: {
+    slug: 'unsupported-type',
+    status: 415,
+    title: 'The type or the encoding of the body is not understood.',
+  },
+} as const satisfies Record<string, ProblemKind>;
+
 /** What is wrong at one place of the body. `pointer`: a JSON pointer (RFC 6901); empty: the whole body. */
 export type PointedError = { readonly pointer: string; readonly detail: string };
 
