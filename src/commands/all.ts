@@ -1,12 +1,11 @@
 import { runApi } from '../api/run-api.ts';
-import { readSettings } from '../config/settings.ts';
+import type { Settings } from '../config/settings.ts';
 import { type RunningRelay, relayHealthRoute, runRelay } from '../relay/run-relay.ts';
-import { type Command, parseFlags } from '../runtime/command.ts';
-import { errorMessage } from '../runtime/failure.ts';
-import { createLogger } from '../runtime/logger.ts';
-import { waitForStopSignal } from '../runtime/stop-signal.ts';
+import type { Command } from '../runtime/command.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { ServiceGroup } from '../runtime/service.ts';
 import { runWorker } from '../worker/run-worker.ts';
-import { logWarnings } from './connect/setting-warnings.ts';
+import { type RunningProgram, runUntilStopped } from './run/until-stopped.ts';
 
 const LOST = 'The connection to NATS is closed for good, so all parts stop. Start the program again.';
 
@@ -22,35 +21,40 @@ way are answered first, and then attempts in flight may finish (SHUTDOWN_DRAIN_M
 
   NATS_URL=nats://localhost:4222 DATABASE_URL=postgresql://… all
 `,
-  async run(args) {
-    parseFlags({ args, options: {} });
-    const settings = readSettings();
-    const log = await createLogger({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
-    logWarnings(settings, log);
-    const stopping = new AbortController();
-    const signal = waitForStopSignal(log);
-    void signal.then(() => stopping.abort());
-
-    const running: { stop(): Promise<void>; readonly broken: Promise<Error> }[] = [];
-    let relay: RunningRelay | null = null;
-    const routes = () => [relayHealthRoute('/health/relay', () => relay?.health() ?? null)];
-    try {
-      // One after the other: each makes what is missing. The worker has HTTP_PORT.
-      running.push(await runWorker(settings, log, stopping.signal, { routes }));
-      relay = await runRelay({ ...settings, HTTP_PORT: 0 }, log, stopping.signal);
-      running.push(relay);
-      running.push(await runApi(settings, log, stopping.signal));
-      log.info({}, 'all.started');
-      const end = await Promise.race([signal, ...running.map(({ broken }) => broken)]);
-      if (typeof end === 'string') log.info({ signal: end }, 'all.draining');
-      else log.error({ error: errorMessage(end), hint: LOST }, 'nats.lost');
-      return typeof end === 'string' ? 0 : 1;
-    } catch (error) {
-      if (!stopping.signal.aborted) throw error;
-      log.info({ signal: await signal }, 'all.start_cancelled');
-      return 0;
-    } finally {
-      for (const part of running.reverse()) await part.stop();
-    }
-  },
+  run: (args) =>
+    runUntilStopped(args, {
+      start: startAll,
+      logDraining: (log, signal) => log.info({ signal }, 'all.draining'),
+      logCancelled: (log, signal) => log.info({ signal }, 'all.start_cancelled'),
+      lost: LOST,
+    }),
 };
+
+/** One after the other: each makes what is missing for the next one. The worker has HTTP_PORT. */
+async function startAll(settings: Settings, log: Logger, signal: AbortSignal): Promise<RunningProgram> {
+  let relay: RunningRelay | null = null;
+  const routes = () => [relayHealthRoute('/health/relay', () => relay?.health() ?? null)];
+  const broken: Promise<Error>[] = [];
+  const part = (name: string, start: () => Promise<RunningProgram>) => {
+    let running: RunningProgram | null = null;
+    return {
+      name,
+      async start() {
+        running = await start();
+        broken.push(running.broken);
+      },
+      stop: () => running?.stop(),
+    };
+  };
+  const parts = new ServiceGroup('all', [
+    part('worker', () => runWorker(settings, log, signal, { routes })),
+    part('relay', async () => {
+      relay = await runRelay({ ...settings, HTTP_PORT: 0 }, log, signal);
+      return relay;
+    }),
+    part('api', () => runApi(settings, log, signal)),
+  ]);
+  await parts.start();
+  log.info({}, 'all.started');
+  return { broken: Promise.race(broken), stop: () => parts.stop() };
+}

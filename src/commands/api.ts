@@ -1,9 +1,6 @@
 import { runApi } from '../api/run-api.ts';
-import { readSettings } from '../config/settings.ts';
-import { type Command, parseFlags } from '../runtime/command.ts';
-import { createLogger } from '../runtime/logger.ts';
-import { waitForStopSignal } from '../runtime/stop-signal.ts';
-import { logWarnings } from './connect/setting-warnings.ts';
+import type { Command } from '../runtime/command.ts';
+import { runUntilStopped } from './run/until-stopped.ts';
 
 const LOST = 'The connection to NATS is closed for good, so the API stops. Start it again.';
 
@@ -18,26 +15,11 @@ variables, or lines of a .env file in the working folder; docs/settings.md lists
 
   NATS_URL=nats://localhost:4222 DATABASE_URL=postgresql://… api
 `,
-  async run(args) {
-    parseFlags({ args, options: {} });
-    const settings = readSettings();
-    const log = await createLogger({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
-    logWarnings(settings, log);
-    const stopping = new AbortController();
-    const signal = waitForStopSignal(log);
-    void signal.then(() => stopping.abort());
-
-    try {
-      const api = await runApi(settings, log, stopping.signal);
-      const end = await Promise.race([signal, api.broken]);
-      if (typeof end === 'string') log.info({ signal: end }, 'api.draining');
-      else log.error({ error: end.message, hint: LOST }, 'nats.lost');
-      await api.stop();
-      return typeof end === 'string' ? 0 : 1;
-    } catch (error) {
-      if (!stopping.signal.aborted) throw error;
-      log.info({ signal: await signal }, 'api.start_cancelled');
-      return 0;
-    }
-  },
+  run: (args) =>
+    runUntilStopped(args, {
+      start: runApi,
+      logDraining: (log, signal) => log.info({ signal }, 'api.draining'),
+      logCancelled: (log, signal) => log.info({ signal }, 'api.start_cancelled'),
+      lost: LOST,
+    }),
 };

@@ -1,9 +1,6 @@
-import { readSettings } from '../config/settings.ts';
 import { runRelay } from '../relay/run-relay.ts';
-import { type Command, parseFlags } from '../runtime/command.ts';
-import { createLogger } from '../runtime/logger.ts';
-import { waitForStopSignal } from '../runtime/stop-signal.ts';
-import { logWarnings } from './connect/setting-warnings.ts';
+import type { Command } from '../runtime/command.ts';
+import { runUntilStopped } from './run/until-stopped.ts';
 
 const LOST = 'The connection to NATS is closed for good, so the relay stops. Start the relay again.';
 
@@ -19,25 +16,11 @@ docs/settings.md lists them. On SIGTERM or Ctrl-C, the batch in progress is fini
 
   NATS_URL=nats://localhost:4222 DATABASE_URL=postgresql://… relay
 `,
-  async run(args) {
-    parseFlags({ args, options: {} });
-    const settings = readSettings();
-    const log = await createLogger({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
-    logWarnings(settings, log);
-    const stopping = new AbortController();
-    const signal = waitForStopSignal(log);
-    void signal.then(() => stopping.abort());
-
-    try {
-      const relay = await runRelay(settings, log, stopping.signal);
-      const end = await Promise.race([signal, relay.broken]);
-      if (typeof end !== 'string') log.error({ error: end.message, hint: LOST }, 'nats.lost');
-      await relay.stop();
-      return typeof end === 'string' ? 0 : 1;
-    } catch (error) {
-      if (!stopping.signal.aborted) throw error;
-      log.info({ signal: await signal }, 'relay.start_cancelled');
-      return 0;
-    }
-  },
+  run: (args) =>
+    runUntilStopped(args, {
+      start: runRelay,
+      logDraining: (log, signal) => log.info({ signal }, 'relay.draining'),
+      logCancelled: (log, signal) => log.info({ signal }, 'relay.start_cancelled'),
+      lost: LOST,
+    }),
 };

@@ -1,9 +1,6 @@
-import { readSettings } from '../config/settings.ts';
-import { type Command, parseFlags } from '../runtime/command.ts';
-import { createLogger } from '../runtime/logger.ts';
-import { waitForStopSignal } from '../runtime/stop-signal.ts';
+import type { Command } from '../runtime/command.ts';
 import { runWorker } from '../worker/run-worker.ts';
-import { logWarnings } from './connect/setting-warnings.ts';
+import { runUntilStopped } from './run/until-stopped.ts';
 
 const LOST = 'The connection to NATS is closed for good, so the worker stops. Start the worker again.';
 
@@ -18,27 +15,12 @@ On SIGTERM or Ctrl-C, attempts in flight may finish (SHUTDOWN_DRAIN_MS); other w
 
   NATS_URL=nats://localhost:4222 DATABASE_URL=postgresql://… worker
 `,
-  async run(args) {
-    parseFlags({ args, options: {} });
-    const settings = readSettings();
-    const log = await createLogger({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
-    logWarnings(settings, log);
-    const stopping = new AbortController();
-    const signal = waitForStopSignal(log);
-    void signal.then(() => stopping.abort());
-
-    try {
-      const worker = await runWorker(settings, log, stopping.signal);
-      const end = await Promise.race([signal, worker.broken]);
-      if (typeof end === 'string')
-        log.info({ signal: end, drainMs: settings.SHUTDOWN_DRAIN_MS }, 'worker.draining');
-      else log.error({ error: end.message, hint: LOST }, 'nats.lost');
-      await worker.stop();
-      return typeof end === 'string' ? 0 : 1;
-    } catch (error) {
-      if (!stopping.signal.aborted) throw error;
-      log.info({ signal: await signal }, 'worker.start_cancelled');
-      return 0;
-    }
-  },
+  run: (args) =>
+    runUntilStopped(args, {
+      start: (settings, log, signal) => runWorker(settings, log, signal),
+      logDraining: (log, signal, { SHUTDOWN_DRAIN_MS: drainMs }) =>
+        log.info({ signal, drainMs }, 'worker.draining'),
+      logCancelled: (log, signal) => log.info({ signal }, 'worker.start_cancelled'),
+      lost: LOST,
+    }),
 };
