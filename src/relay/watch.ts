@@ -13,7 +13,9 @@ import type { Service } from '../runtime/service.ts';
 
 /** How often the live workers are read, in milliseconds. Above 10 s, they would count as unknown in between. */
 const WORKERS_EVERY_MS = 1000;
+/** How often the backlog is counted, in milliseconds; rarer where counting takes long, because it passes dead rows, too. */
 const BACKLOG_EVERY_MS = 5000;
+const BACKLOG_SHARE = 0.05;
 /** How often the relay looks for results of calls that no worker wrote, and for calls that were published how long ago. */
 const SWEEP_EVERY_MS = 15_000;
 const UNKNOWN_FOR_MS = 60_000;
@@ -48,6 +50,7 @@ export interface OutboxWatch extends Service {
 /** Follows the live workers and the backlog, and deletes what is expired. */
 export function watchOutbox({ pool, streamName, callModes, holds, report, log }: WatchOptions): OutboxWatch {
   let backlog: Backlog | null = null;
+  let nextBacklogAt = 0;
   let stops: (() => void)[] = [];
 
   async function followWorkers(): Promise<void> {
@@ -70,7 +73,11 @@ export function watchOutbox({ pool, streamName, callModes, holds, report, log }:
   }
 
   async function followBacklog(): Promise<void> {
+    const startedAt = performance.now();
+    if (startedAt < nextBacklogAt) return;
     backlog = await readBacklog(pool).catch(() => null);
+    const now = performance.now();
+    nextBacklogAt = now + (now - startedAt) / BACKLOG_SHARE - BACKLOG_EVERY_MS;
   }
 
   async function expire(): Promise<void> {

@@ -28,15 +28,18 @@ const CLAIM = `
   WHERE bytes_before < ${MOST_BYTES}
   ORDER BY id`;
 
-/** A lock is asked for only where rows wait, because each asked lock costs as much as a look. */
+/**
+ * A lock is asked for only where rows wait, because each asked lock costs as much as a look. The next statement begins at the first
+ * row that waits, and so passes the dead rows before it only once.
+ */
 const LOCK_BUCKETS = `
   WITH due AS MATERIALIZED (
-    SELECT (number - 1)::integer AS bucket, after_id
-    FROM unnest($1::bigint[]) WITH ORDINALITY AS look (after_id, number)
-    WHERE EXISTS (
-      SELECT FROM rule_nats_outbox entry
-      WHERE entry.bucket = (number - 1)::smallint AND entry.failed_at IS NULL AND entry.id > after_id
-    )
+    SELECT (number - 1)::integer AS bucket, first.id - 1 AS after_id
+    FROM unnest($1::bigint[]) WITH ORDINALITY AS look (after_id, number), LATERAL (
+      SELECT id FROM rule_nats_outbox entry
+      WHERE entry.bucket = (number - 1)::smallint AND entry.failed_at IS NULL AND entry.id > look.after_id
+      ORDER BY id LIMIT 1
+    ) first
   )
   SELECT bucket, after_id FROM due WHERE pg_try_advisory_xact_lock(${LOCK_NAMESPACE}, ${OUTBOX_BUCKETS} + bucket)`;
 

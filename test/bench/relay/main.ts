@@ -13,6 +13,11 @@ const CASES: readonly (Omit<RelayCase, 'rows'> & { readonly share: number })[] =
   { name: 'in order, 1 000 keys', share: 1, keys: 1000, history: 'all' },
   { name: 'in order, one key', share: 0.25, keys: 1, history: 'all' },
 ];
+const HELD_CASES = [
+  { name: 'in any order', keys: 0 },
+  { name: 'in order, 1 000 keys', keys: 1000 },
+];
+const PARTS = 10;
 const SAMPLES = 200;
 const PAUSE_MS = 20;
 const WRITING_SECONDS = 4;
@@ -24,6 +29,8 @@ Usage: bench:relay -- [flags]
 
   --rows N      rows of each case, 4000 to 1000000 (default 40000)
   --rounds N    rounds, 1 to 20 (default 3)
+  --held N      instead of that, pass N rows through the outbox in ten parts while another session holds a snapshot, so that
+                no dead row can be removed (10000 to 1000000): rows per second of each part
 
 Starts a nats-server and a PostgreSQL with temporary data, and a relay for each case. Measures rows per second until the outbox
 is empty, beside the bare publish of the same messages in the same round; the time from a commit until NATS has the message,
@@ -33,8 +40,13 @@ all rounds, and their spread.
   async run(args) {
     const { values } = parseFlags({
       args,
-      options: { rows: { type: 'string', default: '40000' }, rounds: { type: 'string', default: '3' } },
+      options: {
+        rows: { type: 'string', default: '40000' },
+        rounds: { type: 'string', default: '3' },
+        held: { type: 'string' },
+      },
     });
+    const held = values.held === undefined ? null : wholeNumberFlag('held', values.held, 10_000, 1_000_000);
     const rows = wholeNumberFlag('rows', values.rows, 4000, 1_000_000);
     const rounds = wholeNumberFlag('rounds', values.rounds, 1, 20);
     const say = (line: string) => void process.stderr.write(`${line}\n`);
@@ -42,13 +54,21 @@ all rounds, and their spread.
       throw new UserError('stopped', { exitCode: 130 });
     });
     const scene = await openRelayScene(readSettings(), say);
+    const within = <T>(work: Promise<T>) => Promise.race([work, stopped]);
     try {
+      if (held !== null) {
+        process.stdout.write(`${machine()}\n`);
+        for (const { name, keys } of HELD_CASES) {
+          const rates = await within(scene.drainUnderSnapshot(PARTS, Math.round(held / PARTS), keys));
+          process.stdout.write(`${name}: ${rates.map((rate) => rate.toFixed(0)).join(' ')} rows/s\n`);
+        }
+        return 0;
+      }
       const bare: number[] = [];
       const figures = new Map<string, RelayFigures[]>(CASES.map(({ name }) => [name, []]));
       const latencies: number[] = [];
       const cost: number[] = [];
       const costBesidePlain: number[] = [];
-      const within = <T>(work: Promise<T>) => Promise.race([work, stopped]);
       for (let round = 1; round <= rounds; round++) {
         say(`round ${round} of ${rounds}`);
         bare.push(await within(scene.barePublish(rows)));

@@ -20,6 +20,14 @@ const IN_FLIGHT = 500;
 const DATA = JSON.stringify({ amount: 129_900, customer: 'Ada Lovelace', note: 'x'.repeat(230) });
 const WRITERS = 32;
 const WARM_UP_ROWS = 30_000;
+const STREAM = 'RELAY';
+
+/** @param keys Ordering keys; 0: rows in any order. */
+function insertOf(rows: number, keys: number): string {
+  const key = keys === 0 ? 'NULL' : `'k' || n % ${keys}`;
+  return `INSERT INTO rule_nats_outbox (name, data, ordering_key)
+    SELECT 'orders', '${DATA}', ${key} FROM generate_series(1, ${rows}) n`;
+}
 
 /** Rows for one run. */
 export type RelayCase = {
@@ -42,7 +50,7 @@ export async function openRelayScene(settings: Settings, say: (line: string) => 
     name: 'bench-relay',
     log: SILENT,
   });
-  await ensureStream(client, defaultWebhookStream('RELAY', ['webhooks.>']));
+  await ensureStream(client, defaultWebhookStream(STREAM, ['webhooks.>']));
   const empty = async () => (await pool.query('SELECT FROM rule_nats_outbox LIMIT 1')).rows.length === 0;
 
   function startRelay(env: Readonly<Record<string, string>> = {}) {
@@ -69,12 +77,8 @@ export async function openRelayScene(settings: Settings, say: (line: string) => 
     const relay = startRelay({ OUTBOX_HISTORY: history });
     try {
       await Promise.race([isWarm(), relay.failed]);
-      const key = keys === 0 ? 'NULL' : `'k' || n % ${keys}`;
       const publish = async (count: number) => {
-        await pool.query(
-          `INSERT INTO rule_nats_outbox (name, data, ordering_key)
-           SELECT 'orders', '${DATA}', ${key} FROM generate_series(1, ${count}) n`,
-        );
+        await pool.query(insertOf(count, keys));
         const startedAt = performance.now();
         while (!(await empty())) await Promise.race([wait(10), relay.failed]);
         return (performance.now() - startedAt) / 1000;
@@ -88,6 +92,35 @@ export async function openRelayScene(settings: Settings, say: (line: string) => 
       return { rate: rows / seconds, cpuPer10k: used === null ? null : (used / rows) * 10_000 };
     } finally {
       await relay.stop();
+    }
+  }
+
+  /**
+   * Rows per second of each slice while another session holds a snapshot, so that PostgreSQL can remove no dead row. The rows are
+   * counted in NATS: a look into the table would itself pass the dead rows.
+   */
+  async function drainUnderSnapshot(slices: number, rows: number, keys: number): Promise<number[]> {
+    const relay = startRelay();
+    const holder = await pool.connect();
+    const stored = async () => (await client.manager.streams.info(STREAM)).state.last_seq;
+    try {
+      await Promise.race([isWarm(), relay.failed]);
+      await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+      await holder.query('SELECT FROM rule_nats_outbox');
+      const rates: number[] = [];
+      for (let slice = 0; slice < slices; slice++) {
+        const before = await stored();
+        await pool.query(insertOf(rows, keys));
+        const startedAt = performance.now();
+        while ((await stored()) < before + rows) await Promise.race([wait(10), relay.failed]);
+        rates.push(rows / ((performance.now() - startedAt) / 1000));
+      }
+      return rates;
+    } finally {
+      await relay.stop();
+      await holder.query('ROLLBACK');
+      holder.release();
+      await pool.query('VACUUM rule_nats_outbox');
     }
   }
 
@@ -170,6 +203,7 @@ export async function openRelayScene(settings: Settings, say: (line: string) => 
 
   return {
     drain,
+    drainUnderSnapshot,
     barePublish,
     latencies,
     commitRates,

@@ -39,16 +39,18 @@ it('rows come fast from 100 in a second on, until they come slowly again', () =>
 
 it.each([
   [0, 20],
-  [1, 50],
-  [10, 500],
-  [167, 1000],
+  [1, 20],
+  [10, 200],
+  [50, 1000],
+  [300, 6000],
+  [700, 10_000],
 ])('after a full look that took %i ms, the next one is due after %i ms', (tookMs, expected) => {
   expect(untilFullLook(tookMs, false)).toBeCloseTo(expected);
 });
 
 it('while rows come, the next full look is due at once, unless full looks take long', () => {
   expect([0, 10, 19].map((tookMs) => untilFullLook(tookMs, true))).toEqual([0, 0, 0]);
-  expect(untilFullLook(167, true)).toBe(1000);
+  expect(untilFullLook(300, true)).toBe(6000);
 });
 
 it('waits longer after each failure in a row, up to 5 s, give or take a quarter', () => {
