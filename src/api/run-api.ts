@@ -1,12 +1,10 @@
-import type pg from 'pg';
+import { requireDifferentPorts } from '../config/ports.ts';
 import type { Settings } from '../config/settings.ts';
 import { subjectPrefixOf } from '../config/subject-prefix.ts';
 import { Acceptor } from '../ingest/acceptor.ts';
 import { IngestLog } from '../ingest/ingest-log.ts';
 import { KeyMemory } from '../ingest/key-memory.ts';
 import { MemoryBound } from '../ingest/memory-bound.ts';
-import type { NatsClient } from '../nats/connection/client.ts';
-import { RequestPublisher } from '../nats/publishing/request-publisher.ts';
 import { readDeliveryStories } from '../postgres/tables/deliveries-view.ts';
 import {
   insertReceivedWebhooks,
@@ -15,16 +13,15 @@ import {
 } from '../postgres/tables/received-webhooks-table.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { randomBytesOf } from '../runtime/random-bytes.ts';
-import { type Service, ServiceGroup } from '../runtime/service.ts';
+import { ServiceGroup } from '../runtime/service.ts';
 import { withTimeout } from '../runtime/with-timeout.ts';
-import { connectServers } from '../worker/connections/servers.ts';
+import { openServers } from '../worker/connections/servers.ts';
 import { assembleAccess } from './assemble/access.ts';
 import { ApiHealth } from './health.ts';
 import { KnownEndpoints } from './known-endpoints.ts';
 import { LiveWorkers } from './live-workers.ts';
+import { NatsStore } from './nats-store.ts';
 import { ApiServers } from './servers.ts';
-import { StreamWatch } from './stream-watch.ts';
-import { readWaiting } from './waiting.ts';
 
 export type RunningApi = {
   readonly port: number;
@@ -52,28 +49,27 @@ const CLOSE_MS = 5000;
  * @throws {UserError} If the user can cure the problem; the signal's reason if the signal is aborted.
  */
 export async function runApi(settings: Settings, log: Logger, signal: AbortSignal): Promise<RunningApi> {
+  const { PORT, ADMIN_PORT } = settings;
+  requireDifferentPorts({ PORT, ADMIN_PORT });
   const subjectPrefix = subjectPrefixOf(settings.SUBJECT);
-  const { database, client } = await connectServers(settings, log, signal);
+  const givenUp = new AbortController();
+  const either = AbortSignal.any([signal, givenUp.signal]);
+  const { database, connecting } = await openServers(settings, log, either);
   const { pool } = database;
-  const stream = new StreamWatch(client, settings, database.streamRow, log);
+  const store = new NatsStore(settings, log);
   const endpoints = new KnownEndpoints(settings, pool, subjectPrefix, log);
   const workers = new LiveWorkers(pool, settings);
   const access = assembleAccess({ settings, pool, log });
-  const publisher = new RequestPublisher(client, {
-    confirmWithinMs: settings.CONFIRM_TIMEOUT_MS,
-    maxInFlight: settings.MAX_IN_FLIGHT,
-    maxInFlightBytes: settings.MAX_IN_FLIGHT_BYTES,
-  });
   const ingestLog =
     settings.INGEST_LOG === 'off'
       ? null
       : new IngestLog({ insert: (webhooks) => insertReceivedWebhooks(pool, webhooks), log });
   const acceptor = new Acceptor({
-    store: publisher,
+    store,
     subjectPrefix,
     keys: new KeyMemory(
       KEYS_REMEMBERED,
-      () => stream.duplicateWindowMs,
+      () => store.duplicateWindowMs,
       () => performance.now(),
     ),
     liveWorkers: () => workers.live,
@@ -81,7 +77,7 @@ export async function runApi(settings: Settings, log: Logger, signal: AbortSigna
     now: Date.now,
     random: randomBytesOf(RANDOM_BYTES),
   });
-  const health = apiHealth({ client, publisher, stream, endpoints, access });
+  const health = apiHealth({ store, endpoints, access });
   const http = new ApiServers(settings, log, {
     hostProblem: access.hostProblem,
     health,
@@ -93,33 +89,40 @@ export async function runApi(settings: Settings, log: Logger, signal: AbortSigna
       sources: access.sources,
       log,
       rows: endpoints,
-      maxBytes: () => stream.maxBodyBytes,
+      maxBytes: () => store.maxBodyBytes,
       stories: {
         received: (id) => readReceivedWebhook(pool, id),
         deliveries: (id, name) => readDeliveryStories(pool, id, name),
       },
       isLogged: ingestLog !== null,
-      stats: { counts: () => readWebhookCounts(pool), waiting: () => readWaiting(client, settings) },
+      stats: { counts: () => readWebhookCounts(pool), waiting: () => store.waiting() },
       now: Date.now,
     },
   });
   const services = new ServiceGroup('api', [
-    connectionsOf(client, pool, publisher, settings),
-    stream,
+    { name: 'pool', start() {}, stop: () => withTimeout(CLOSE_MS, pool.end()).then(() => {}) },
+    store,
     endpoints,
     workers,
     ...access.services,
     ...(ingestLog === null ? [] : [ingestLog]),
     http,
+    // Last: while NATS is away, the ports are open, and say so.
+    { name: 'connection', start: async () => store.open(await connecting, database.streamRow), stop() {} },
   ]);
-  await services.start();
+  await services.start().catch(async (error) => {
+    // The start may have failed before NATS answered.
+    givenUp.abort(error);
+    connecting.then((client) => client.close()).catch(() => {});
+    throw error;
+  });
   if (settings.API_AUTH === 'open') log.warn({ hint: OPEN_TO_ALL }, 'api.open');
   const { port, adminPort } = http;
   log.info({ port, adminPort, auth: settings.API_AUTH, stream: settings.STREAM_NAME }, 'api.started');
   return {
     port,
     adminPort,
-    broken: client.closed.then((error) => error ?? new Error('the connection to NATS is closed')),
+    broken: (await connecting).closed.then((error) => error ?? new Error('the connection to NATS is closed')),
     async stop() {
       health.drain();
       await services.stop();
@@ -129,39 +132,20 @@ export async function runApi(settings: Settings, log: Logger, signal: AbortSigna
 }
 
 type HealthParts = {
-  readonly client: NatsClient;
-  readonly publisher: RequestPublisher;
-  readonly stream: StreamWatch;
+  readonly store: NatsStore;
   readonly endpoints: KnownEndpoints;
   readonly access: ReturnType<typeof assembleAccess>;
 };
 
-function apiHealth({ client, publisher, stream, endpoints, access }: HealthParts): ApiHealth {
+function apiHealth({ store, endpoints, access }: HealthParts): ApiHealth {
   return new ApiHealth(
     {
-      nats: { problem: () => publisher.problem, isNeeded: true },
-      storage: { problem: () => (stream.isInMemory ? IN_MEMORY : null), isNeeded: false },
+      nats: { problem: () => store.problem, isNeeded: true },
+      storage: { problem: () => (store.isInMemory ? IN_MEMORY : null), isNeeded: false },
       postgres: { problem: () => endpoints.problem, isNeeded: false },
       keys: { problem: access.problem, isNeeded: false },
     },
-    () => client.connection.isClosed(),
+    () => store.isClosed,
     Date.now,
   );
-}
-
-function connectionsOf(
-  client: NatsClient,
-  pool: pg.Pool,
-  publisher: RequestPublisher,
-  { CONFIRM_TIMEOUT_MS }: Settings,
-): Service {
-  return {
-    name: 'connections',
-    start() {},
-    async stop() {
-      await publisher.flush(CONFIRM_TIMEOUT_MS);
-      publisher.stop();
-      await withTimeout(CLOSE_MS, Promise.all([client.close(), pool.end()]));
-    },
-  };
 }

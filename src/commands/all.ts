@@ -1,4 +1,5 @@
 import { runApi } from '../api/run-api.ts';
+import { requireDifferentPorts } from '../config/ports.ts';
 import type { Settings } from '../config/settings.ts';
 import { type RunningRelay, relayHealthRoute, runRelay } from '../relay/run-relay.ts';
 import type { Command } from '../runtime/command.ts';
@@ -32,6 +33,8 @@ way are answered first, and then attempts in flight may finish (SHUTDOWN_DRAIN_M
 
 /** One after the other: each makes what is missing for the next one. The worker has HTTP_PORT. */
 async function startAll(settings: Settings, log: Logger, signal: AbortSignal): Promise<RunningProgram> {
+  const { PORT, ADMIN_PORT, HTTP_PORT } = settings;
+  requireDifferentPorts({ PORT, ADMIN_PORT, HTTP_PORT });
   let relay: RunningRelay | null = null;
   const routes = () => [relayHealthRoute('/health/relay', () => relay?.health() ?? null)];
   const broken: Promise<Error>[] = [];

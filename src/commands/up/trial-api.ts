@@ -42,7 +42,8 @@ export async function trialApiSettings(
   const key = auth === 'open' ? null : composeApiKey(randomBytes(RANDOM_BYTES));
   const configured = key === null ? [] : [parseConfiguredKey(key)].filter((each) => typeof each !== 'string');
   const PORT = await freePort(settings.PORT);
-  const ADMIN_PORT = settings.ADMIN_PORT === 0 ? 0 : await freePort(settings.ADMIN_PORT);
+  const { ADMIN_PORT: wanted } = settings;
+  const ADMIN_PORT = wanted === 0 ? 0 : await freePort(wanted === PORT ? 0 : wanted);
   return {
     settings: {
       ...settings,

@@ -54,6 +54,21 @@ export async function connectServers(
   log: Logger,
   signal: AbortSignal,
 ): Promise<{ readonly database: Database; readonly client: NatsClient }> {
+  const { database, connecting } = await openServers(settings, log, signal);
+  try {
+    return { database, client: await connecting };
+  } catch (error) {
+    await database.pool.end();
+    throw error;
+  }
+}
+
+/** The same for a program that can do something before NATS answers: `connecting` throws what `connectServers` throws of NATS. */
+export async function openServers(
+  settings: Settings,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<{ readonly database: Database; readonly connecting: Promise<NatsClient> }> {
   const givenUp = new AbortController();
   const connecting = connectToNats({
     ...natsOptions(settings),
@@ -66,12 +81,15 @@ export async function connectServers(
     givenUp.abort(error);
     throw error;
   });
-  const [database, client] = await Promise.allSettled([opening, connecting]);
-  if (database.status === 'fulfilled' && client.status === 'fulfilled')
-    return { database: database.value, client: client.value };
-  if (database.status === 'fulfilled') await database.value.pool.end();
-  if (client.status === 'fulfilled') await client.value.close();
-  throw combineErrors([database, client].flatMap((end) => (end.status === 'rejected' ? [end.reason] : [])));
+  // The caller may look at it much later.
+  connecting.catch(() => {});
+  try {
+    return { database: await opening, connecting };
+  } catch (error) {
+    const [client] = await Promise.allSettled([connecting]);
+    if (client.status === 'fulfilled') await client.value.close();
+    throw combineErrors(client.status === 'rejected' ? [error, client.reason] : [error]);
+  }
 }
 
 /** Combines the errors into one, each sentence once. An error that is not a UserError is returned alone. */

@@ -8,7 +8,7 @@ import type { Logger } from '../../runtime/logger.ts';
 import { requireDistinct, wantedStream } from './stream-row.ts';
 
 export const STREAM_RECREATED =
-  'The stream was gone with all its messages, and the worker has made the stream again. Find out who deleted the stream.';
+  'The stream was gone with all its messages, and the program has made the stream again. Find out who deleted the stream.';
 
 /**
  * Creates the missing ones of three streams: webhooks, dead letters, parked messages.

@@ -18,7 +18,10 @@ const START_MS = 5000;
 const RETRY_MS = 5000;
 
 const NO_ORDER =
-  'Until the stream exists, the worker delivers no ordered webhooks. The worker delivers all other webhooks, and tries again by itself.';
+  'Until the stream exists, no ordered webhooks are taken in or delivered. All other webhooks go on, and the program tries again by itself.';
+
+/** What the stream of ordered webhooks takes from the one of all webhooks. */
+export type OrderedParts = Pick<Topology, 'subjects' | 'ackWaitMs' | 'replicas'>;
 
 /**
  * Creates the stream of ordered webhooks when it is missing, also while the worker runs. On failure, all other deliveries go
@@ -27,7 +30,7 @@ const NO_ORDER =
 export class OrderedTopology {
   readonly #client: NatsClient;
   readonly #settings: Settings;
-  readonly #topology: Topology;
+  readonly #topology: OrderedParts;
   readonly #log: Logger;
   /** The warnings about the stream that the start has logged. */
   warned: readonly string[] = [];
@@ -38,7 +41,7 @@ export class OrderedTopology {
   #ensuring: Promise<boolean> | null = null;
   #checking: Promise<boolean> | null = null;
 
-  constructor(client: NatsClient, settings: Settings, topology: Topology, log: Logger) {
+  constructor(client: NatsClient, settings: Settings, topology: OrderedParts, log: Logger) {
     this.#client = client;
     this.#settings = settings;
     this.#topology = topology;
