@@ -15,6 +15,8 @@ import { tooLarge } from './bodies.ts';
 import type { Caller } from './caller.ts';
 import type { KnownNames } from './named-route.ts';
 import { INGEST_PROBLEMS, invalidProblem, unknownNameProblem } from './problems.ts';
+import { checkPayload } from './source-check.ts';
+import type { Sources } from './sources.ts';
 
 /** The rows that a request may name. */
 export interface KnownRows {
@@ -26,6 +28,7 @@ export type DescribedOptions = {
   readonly acceptor: Acceptor;
   readonly names: KnownNames;
   readonly rows: KnownRows;
+  readonly sources: Pick<Sources, 'find'>;
   /** The largest body of one webhook now, in bytes. */
   readonly maxBytes: () => number;
 };
@@ -61,7 +64,7 @@ export async function acceptDescribed(
   { body, fields }: Described,
   caller: Caller,
   header: string | undefined,
-  { acceptor, names, rows }: DescribedOptions,
+  { acceptor, names, rows, sources }: DescribedOptions,
 ): Promise<Answer> {
   const found = await findDestination(fields.destination, names, rows);
   if ('kind' in found) return { problem: found };
@@ -73,6 +76,10 @@ export async function acceptDescribed(
   if (ownKey !== null && key === null) return { problem: badKey(header !== undefined) };
   const parts = partsOf(fields, found);
   if ('pointer' in parts) return { problem: invalidProblem([parts]) };
+  // The key of the caller stands for the signature. The schema holds for everybody who publishes to the name.
+  const source = parts.isEnvelope ? null : sources.find(found.name);
+  const wrong = source === null ? null : checkPayload(source, parts.body, '/data');
+  if (wrong !== null) return { problem: wrong };
   return acceptor.accept({
     parts,
     scope: { name: found.name, tenant: caller.id },

@@ -40,22 +40,30 @@ export function createSourceCheck({ log, now }: SourceCheckOptions) {
       refused.report(() => log.warn(about, 'source.signature_refused'), `${source.name} ${reason}`);
       return BAD_SIGNATURE;
     }
-    if (source.hasSchema) {
-      const offset = brokenAt(body);
-      if (offset !== null) {
-        const detail = `The body is no valid JSON: it breaks at byte ${offset}.`;
-        return { kind: INGEST_PROBLEMS.unreadableBody, detail };
-      }
-      const errors = source.validate(
-        JSON.parse(
-          Buffer.from(body)
-            .toString()
-            .replace(/^\ufeff/, ''),
-        ),
-        body.length,
-      );
-      if (errors !== null) return invalidProblem(errors);
-    }
-    return source.facts(headers, body);
+    return checkSchema(source, body) ?? source.facts(headers, body);
   };
+}
+
+/**
+ * Checks a payload that comes without the request of its source, such as the `data` of `POST /webhooks`: the schema holds, and there is
+ * no signature. @param pointer Where the payload is in the body of the request.
+ */
+export function checkPayload(source: Source, payload: Uint8Array, pointer: string): Problem | null {
+  return source.problem === null ? checkSchema(source, payload, pointer) : BROKEN;
+}
+
+function checkSchema(source: Source, body: Uint8Array, pointer = ''): Problem | null {
+  if (!source.hasSchema) return null;
+  const offset = brokenAt(body);
+  if (offset !== null) {
+    const detail = `The body is no valid JSON: it breaks at byte ${offset}.`;
+    return { kind: INGEST_PROBLEMS.unreadableBody, detail };
+  }
+  const text = Buffer.from(body)
+    .toString()
+    .replace(/^\ufeff/, '');
+  const errors = source.validate(JSON.parse(text), body.length);
+  return errors === null
+    ? null
+    : invalidProblem(errors.map((error) => ({ ...error, pointer: pointer + error.pointer })));
 }

@@ -48,6 +48,27 @@ test('the payment of the worker pool is taken with its own curl line, once, and 
   expect((await api.post('/webhooks/payments', 'no JSON')).json).toMatchObject({ status: 400 });
 });
 
+test('the schema of a source also holds for POST /webhooks, and for each webhook of a batch', async () => {
+  const { api, set, the } = await openSources();
+  await set('set', 'payments', '--template', 'payments');
+  const bad = { ...PAYMENT, amount: 'much' };
+  const refused = await until(async () => {
+    const answer = await api.post('/webhooks', { endpoint: 'payments', data: bad });
+    return answer.status === 422 && answer;
+  });
+  expect(refused.json.errors.map(({ pointer }: { pointer: string }) => pointer)).toEqual(['/data/amount']);
+  expect(refused.text).not.toContain('much');
+  expect((await api.post('/webhooks', { endpoint: 'payments', event_type: 'a' })).status).toBe(422);
+  const [row] = await the.query<{ id: number }>('SELECT webhook_id AS id FROM rule_webhooks');
+  expect((await api.post('/webhooks', { config_id: row!.id, data: bad })).status).toBe(422);
+  const batch = await api.post('/webhooks/batch', [
+    { endpoint: 'payments', data: bad },
+    { endpoint: 'payments', data: PAYMENT },
+    { webhook_url: 'https://example.com/hook', data: bad },
+  ]);
+  expect(batch.json.results.map(({ status }: { status: number }) => status)).toEqual([422, 202, 202]);
+});
+
 test('a signature over the bytes takes the place of an API key, and no reason is told of a wrong one', async () => {
   const { api, set } = await openSources({ API_AUTH: 'keys' });
   await set('set', 'payments', '--template', 'payments', '--secret', 'a secret of the payments');
