@@ -1,17 +1,23 @@
+import type pg from 'pg';
+import { createSampleInvoices } from '../postgres/tables/sample-invoices-table.ts';
 import type { Command } from '../runtime/command.ts';
+import { withDatabase, withTables } from './connect/open-database.ts';
 import { openNats } from './connect/open-nats.ts';
 import { commandSettings } from './connect/tool-settings.ts';
 import { readLoadFlags } from './load/flags.ts';
+import { WRITERS } from './load/outbox-way.ts';
 import { runLoad } from './load/run.ts';
 
 export const command: Command = {
   summary: 'simulates publishers: sends webhooks at a rate, and counts what arrives',
   help: `
 Usage: load [flags]
-       load sample payments | credits [flags]
+       load sample payments | credits | invoices [flags]
 
 A sample makes events as payment providers and credit systems send them, one in 30 s until Ctrl-C, for the row of rule_webhooks
-of this name. The flags change that.
+of this name. The flags change that. \`invoices\` writes invoices to the table sample_invoices, and their events to the outbox, in one
+transaction each. Each business has an endpoint of its own: the row invoices-acme, or ‹URL›/acme. The events of one invoice
+arrive in order.
 
 Where the webhooks go, one of these:
   --receiver        an endpoint of its own, which counts what arrives, by webhook-id
@@ -19,10 +25,14 @@ Where the webhooks go, one of these:
   --name NAME       the payload alone, to webhooks.NAME: workers send it to the rows of rule_webhooks that match
 
 How they are handed over:
-  --via nats|http   nats: published to NATS (default). http: by the HTTP API, each with an Idempotency-Key. A request that is
-                    answered with 503 counts as refused. A request that is answered with 504 is repeated under its key
+  --via WAY         nats: published to NATS (default). http: by the HTTP API, each with an Idempotency-Key. A request that is
+                    answered with 503 counts as refused. A request that is answered with 504 is repeated under its key.
+                    outbox: a row of the outbox in DATABASE_URL, each in a transaction of its own. A relay must run
   --api URL         the HTTP API (default http://127.0.0.1:8080)
-  --api-key KEY     an API key, unless the API is open. --receiver and --url need a key that may name URLs
+  --api-key KEY     an API key, unless the API is open (default API_KEY, which does not show in the process list).
+                    --receiver and --url need a key that may name URLs
+  --rollback SHARE  by the outbox: the share of the transactions that are rolled back, such as 0.3 (default 0). Their
+                    webhooks must never arrive
 
 What is sent when:
   --rate RATE       messages per second, up to 100000 (2000), or the time from one to the next (30s) (default 100). Messages
@@ -53,13 +63,18 @@ worker of \`npm start\`. Servers: NATS_URL; if it is not set, the servers of a r
 
   load --rate 2000 --duration 20s --receiver --verify
   load --rate 200 --burst 1..100 --size 200..4000 --receiver --seed 7
+  load sample invoices --rate 30s --rollback 0.3
 `,
   async run(args) {
     const flags = await readLoadFlags(args);
     const settings = commandSettings();
     const client = await openNats(settings, 'nats-webhook-worker load');
+    const { DATABASE_URL } = settings;
     try {
-      return await runLoad(flags, settings, client);
+      if (flags.sample === 'invoices') await withTables(DATABASE_URL, createSampleInvoices);
+      if (flags.via !== 'outbox') return await runLoad(flags, { settings, client, pool: null });
+      const run = (pool: pg.Pool) => runLoad(flags, { settings, client, pool });
+      return await withDatabase(DATABASE_URL, run, WRITERS + 1);
     } finally {
       await client.close();
     }

@@ -14,6 +14,13 @@ export const access = {
   API_KEYS: listOf(configuredKey)({ default: [], desc: 'API keys that work without PostgreSQL' }),
 
   /**
+   * The key with which the command `load` uses the HTTP API (`--via http`). Its flag `--api-key` wins, and shows the key in the
+   * process list. It is never logged.
+   * @default none. Env API_KEY.
+   */
+  API_KEY: oneLine({ default: undefined, desc: 'API key of `load --via http`' }),
+
+  /**
    * Host names by which callers reach the API, comma-separated, such as `hooks.example.com` or `*.internal`. Requests for other
    * host names are refused, so that no web page can let its own name mean this server (DNS rebinding). `localhost`, IP addresses
    * and the host of PUBLIC_URL are always allowed.

@@ -9,6 +9,8 @@ export type Outlook = {
   readonly ackPending: number | null;
   /** Messages in all streams from which workers deliver. Null: unknown. */
   readonly stored: number | null;
+  /** Rows of the run that wait in the outbox. Null: unknown. */
+  readonly enqueued: number | null;
 };
 
 export type WaitOptions = {
@@ -50,6 +52,26 @@ export async function awaitArrivals(options: WaitOptions): Promise<string | null
   }
 }
 
+/** How long to wait at most until nothing is left from which one more message could come, in milliseconds. */
+const QUIET_WITHIN_MS = 10_000;
+
+/**
+ * Waits until no message is left in the outbox and in NATS: one that must not arrive, or that arrives again, has come by then. Messages
+ * of others may keep it waiting for ten seconds.
+ */
+export async function awaitQuiet({
+  look,
+  signal,
+  clock = systemClock,
+}: Pick<WaitOptions, 'look' | 'signal' | 'clock'>): Promise<void> {
+  const endsAt = clock.now() + QUIET_WITHIN_MS;
+  while (!signal.aborted && clock.now() < endsAt) {
+    const { stored, enqueued } = await look();
+    if (stored === 0 && enqueued === 0) return;
+    await pause(clock, signal);
+  }
+}
+
 function missing(ledger: WaitOptions['ledger']): number {
   const { waiting, unconfirmed } = ledger.totals();
   return waiting + unconfirmed;
@@ -57,17 +79,22 @@ function missing(ledger: WaitOptions['ledger']): number {
 
 /** @param idleMs For how long no request has come, in milliseconds. @returns a sentence; null: it is worth to wait. */
 export function whyGiveUp(
-  { openPulls, ackPending, stored }: Outlook,
+  { openPulls, ackPending, stored, enqueued }: Outlook,
   idleMs: number,
   waitMs: number,
 ): string | null {
-  if (stored === 0 && idleMs >= NOTHING_STORED_MS)
+  if (stored === 0 && enqueued === 0 && idleMs >= NOTHING_STORED_MS)
     return 'NATS has no message left from which one more could be delivered.';
   if (openPulls === 0 && ackPending === 0 && idleMs >= NO_WORKER_MS)
     return 'No worker runs: for 10 s, none has asked NATS for messages. Start one with `worker`.';
   if (idleMs < waitMs) return null;
   const noWorker = openPulls === 0 ? ' No worker asks NATS for messages now.' : '';
-  return `No request has come for ${waitMs / 1000} s (--wait).${noWorker}`;
+  const rows = enqueued ?? 0;
+  const noRelay =
+    rows > 0
+      ? ` In the outbox, ${rows} ${rows === 1 ? 'row waits' : 'rows wait'} for a relay: start one with \`relay\`.`
+      : '';
+  return `No request has come for ${waitMs / 1000} s (--wait).${noWorker}${noRelay}`;
 }
 
 function pause(clock: Clock, signal: AbortSignal): Promise<void> {

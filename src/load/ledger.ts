@@ -4,6 +4,8 @@ import { Histogram, type Latencies } from './histogram.ts';
 export type SendResult =
   /** Stored. `id`: the `webhook-id` that the receiver gets. `duplicate`: a message with this id was stored before. */
   | { readonly kind: 'accepted'; readonly id: string; readonly duplicate: boolean }
+  /** Of the outbox: the transaction was rolled back, as planned. The message must never arrive. */
+  | { readonly kind: 'rolledBack'; readonly id: string }
   /** Surely not stored. */
   | { readonly kind: 'refused'; readonly reason: string; readonly endsRun: boolean }
   /** Nobody said whether the message is stored, although it was repeated under its id. */
@@ -16,6 +18,10 @@ export type Totals = {
   readonly accepted: number;
   /** Of `accepted`: their id was stored before. */
   readonly duplicates: number;
+  /** Of `sent`: rolled back as planned. */
+  readonly rolledBack: number;
+  /** Messages that arrived although their transaction was rolled back. They are `unexpected`, too. */
+  readonly neverCommitted: number;
   /** Of `sent`: surely not stored. */
   readonly refused: number;
   /** Of `sent`: may be stored, and have not arrived. */
@@ -51,11 +57,13 @@ export class Ledger {
   readonly #arrived = new Map<string, number | undefined>();
   readonly #reasons = new Map<string, number>();
   readonly #latencies = new Histogram();
+  readonly #rolledBack = new Set<string>();
   readonly #lastOfKey = new Map<string, number>();
   readonly #counts = {
     sent: 0,
     accepted: 0,
     duplicates: 0,
+    neverCommitted: 0,
     refused: 0,
     delivered: 0,
     doubled: 0,
@@ -71,6 +79,11 @@ export class Ledger {
    */
   sent(dueAt: number, result: SendResult): void {
     this.#counts.sent++;
+    if (result.kind === 'rolledBack') {
+      this.#rolledBack.add(result.id);
+      if (this.#arrived.has(result.id)) this.#counts.neverCommitted++;
+      return;
+    }
     if (result.kind === 'refused') {
       this.#counts.refused++;
       this.#reasons.set(result.reason, (this.#reasons.get(result.reason) ?? 0) + 1);
@@ -105,6 +118,7 @@ export class Ledger {
     }
     if (place !== undefined) this.#checkOrder(place);
     const sent = this.#waiting.get(id) ?? this.#unconfirmed.get(id);
+    if (this.#rolledBack.has(id)) this.#counts.neverCommitted++;
     if (sent === undefined) this.#arrived.set(id, at);
     else this.#deliver(id, sent.dueAt, at);
   }
@@ -126,6 +140,7 @@ export class Ledger {
     const unexpected = this.#arrived.size - this.#counts.delivered;
     return {
       ...this.#counts,
+      rolledBack: this.#rolledBack.size,
       unconfirmed: this.#unconfirmed.size,
       waiting: this.#waiting.size,
       unexpected,

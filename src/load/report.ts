@@ -18,6 +18,8 @@ export type LoadReport = {
   readonly totals: Totals;
   /** False: nobody counts arrivals, because the endpoint is not ours. */
   readonly hasReceiver: boolean;
+  /** True: a message that arrives twice is an error. */
+  readonly isOnceOnly: boolean;
   readonly latencies: Latencies | null;
   readonly refusals: readonly (readonly [reason: string, count: number])[];
   /** Confirmed as stored, and not arrived. `fate`: what is known of the message; null: nothing. */
@@ -31,10 +33,11 @@ export type MissingMessage = { readonly id: string; readonly fate: string | null
 
 /**
  * Why not every message is accounted for, one sentence per reason; empty if all are: each message that was sent was either refused,
- * surely not stored, or arrived. Without a receiver, nothing is known of arrivals. Doubled messages are accounted for: the service delivers at least once.
+ * surely not stored, or rolled back, or arrived. Without a receiver, nothing is known of arrivals. Doubled messages are accounted for,
+ * unless the run asks for once only: the service delivers at least once.
  */
 export function openAccounts(report: LoadReport): string[] {
-  const { totals, missing, unconfirmed, sending, hasReceiver } = report;
+  const { totals, missing, unconfirmed, sending, hasReceiver, isOnceOnly } = report;
   const sentences: string[] = [];
   if (totals.sent === 0) sentences.push('No message was sent.');
   if (sending.stoppedBy !== null) sentences.push(`Sending stopped early: ${sending.stoppedBy}`);
@@ -43,16 +46,32 @@ export function openAccounts(report: LoadReport): string[] {
     return sentences;
   }
   if (missing.length > 0)
-    sentences.push(`${counted(missing.length, 'message')} stored and not delivered: ${idsOf(missing)}`);
+    sentences.push(
+      `${counted(missing.length, 'message')} ${storedWord(report)} and not delivered: ${idsOf(missing)}`,
+    );
   if (unconfirmed.length > 0)
     sentences.push(
       `${counted(unconfirmed.length, 'message')} not confirmed and not delivered: ${idsOf(unconfirmed.map((id) => ({ id, fate: null })))}`,
     );
-  if (totals.unexpected > 0)
-    sentences.push(`${counted(totals.unexpected, 'message')} arrived that nobody reported as stored.`);
+  if (totals.neverCommitted > 0)
+    sentences.push(
+      `${counted(totals.neverCommitted, 'message')} arrived although their transactions were rolled back.`,
+    );
+  const nobodys = totals.unexpected - totals.neverCommitted;
+  if (nobodys > 0)
+    sentences.push(`${counted(nobodys, 'message')} arrived that nobody reported as ${storedWord(report)}.`);
+  if (isOnceOnly && totals.doubled > 0)
+    sentences.push(
+      `${counted(totals.doubled, 'message')} arrived again after the receiver had answered with a 2xx.`,
+    );
   if (totals.outOfOrder > 0)
     sentences.push(`${counted(totals.outOfOrder, 'message')} arrived after a later one of the same key.`);
   return sentences;
+}
+
+/** A row of the outbox is committed; NATS stores it later. */
+function storedWord({ via }: Pick<LoadReport, 'via'>): 'committed' | 'stored' {
+  return via === 'outbox' ? 'committed' : 'stored';
 }
 
 function counted(count: number, noun: string): string {
@@ -78,18 +97,19 @@ function rowsOf(report: LoadReport): Row[] {
   const rows: Row[] = [
     ['sent', number(totals.sent)],
     [
-      'stored',
+      storedWord(report),
       number(totals.accepted),
       totals.duplicates > 0 ? `${totals.duplicates} were stored before` : '',
     ],
   ];
+  if (totals.rolledBack > 0) rows.push(['rolled back', number(totals.rolledBack), 'as planned']);
   if (totals.refused > 0) rows.push(['refused', number(totals.refused), 'surely not stored']);
   if (totals.unconfirmed > 0) rows.push(['not confirmed', number(totals.unconfirmed), 'may be stored']);
   if (hasReceiver) {
     rows.push(
       ['delivered', number(totals.delivered)],
       ['doubled', number(totals.doubled)],
-      ['lost', number(totals.waiting), totals.waiting > 0 ? 'stored and not delivered' : ''],
+      ['lost', number(totals.waiting), totals.waiting > 0 ? `${storedWord(report)} and not delivered` : ''],
     );
     if (totals.failedOnPurpose > 0)
       rows.push(['answered with a failure', number(totals.failedOnPurpose), 'as the receiver was told']);
@@ -125,12 +145,14 @@ export function loadJson(report: LoadReport): string {
     sent: totals.sent,
     stored: totals.accepted,
     duplicates: totals.duplicates,
+    rolledBack: totals.rolledBack,
     refused: totals.refused,
     unconfirmed: totals.unconfirmed,
     delivered: known(totals.delivered),
     doubled: known(totals.doubled),
     lost: known(totals.waiting),
     unexpected: known(totals.unexpected),
+    neverCommitted: known(totals.neverCommitted),
     outOfOrder: known(totals.outOfOrder),
     failedOnPurpose: known(totals.failedOnPurpose),
     sendingMs: Math.round(sending.tookMs),

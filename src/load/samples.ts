@@ -3,8 +3,10 @@ import { between, type Random, seededRandom } from '../core/seeded-random.ts';
 /** Makes the payload of a message, from its number. */
 export type SamplePayloads = (number: number) => Buffer;
 
-export const SAMPLES = ['payments', 'credits'] as const;
+export const SAMPLES = ['payments', 'credits', 'invoices'] as const;
 export type Sample = (typeof SAMPLES)[number];
+/** The sample invoices has no payloads: PostgreSQL makes them of its rows. */
+export type PayloadSample = Exclude<Sample, 'invoices'>;
 
 /**
  * Payloads as the systems make them that users come from. The same seed gives the same amounts; `run` is a part of each id, because an
@@ -13,7 +15,7 @@ export type Sample = (typeof SAMPLES)[number];
  * @param now The time of the first event, in milliseconds since 1970. Each event is one second later.
  */
 export function samplePayloads(
-  sample: Sample,
+  sample: PayloadSample,
   options: { seed: number; run: string; now: number },
 ): SamplePayloads {
   const random = seededRandom(options.seed, sample);

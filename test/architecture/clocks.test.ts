@@ -11,7 +11,7 @@ const TIME_OF_DAY = {
   'api/assemble/access.ts': 'the expiry of a key',
   'api/run-api.ts': 'when a webhook came, and since when a part has a problem',
   'commands/keys.ts': 'the expiry of a key, and the time that it shows',
-  'commands/load/run.ts': 'the times in events of samples',
+  'commands/load/messages.ts': 'the times in events of samples',
   'commands/publish.ts': 'whether the times in headers of the user are past',
   'commands/stats.ts': 'the time that it shows',
   'commands/up/first-delivery.ts': 'an id',

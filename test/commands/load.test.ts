@@ -32,6 +32,17 @@ describe('the flags of load', () => {
     });
   });
 
+  test('the sample invoices goes through the outbox, and nothing is rolled back unless a flag says so', async () => {
+    expect(await readLoadFlags(['sample', 'invoices'])).toMatchObject({
+      via: 'outbox',
+      name: 'invoices',
+      rollback: 0,
+    });
+    expect(await readLoadFlags(['--receiver', '--via', 'outbox', '--rollback', '.3'])).toMatchObject({
+      rollback: 0.3,
+    });
+  });
+
   test('by HTTP, the API is the one of this machine, and open, unless flags say otherwise', async () => {
     expect((await readLoadFlags(['--receiver', '--via', 'http'])).via).toEqual({
       api: 'http://127.0.0.1:8080',
@@ -40,10 +51,15 @@ describe('the flags of load', () => {
   });
 
   test.each<[string[], RegExp]>([
-    [['sample'], /^load sample: "" is no sample; the samples are payments, credits/],
+    [['sample'], /^load sample: "" is no sample; the samples are payments, credits, invoices$/],
     [['sample', 'nothing'], /^load sample: "nothing" is no sample/],
     [['sample', 'credits', '--size', '300'], /^--size: a sample makes its own payloads/],
-    [['--receiver', '--via', 'smoke'], /^--via: "smoke" is not nats or http/],
+    [['--receiver', '--via', 'smoke'], /^--via: "smoke" is not nats, http or outbox/],
+    [['sample', 'invoices', '--via', 'nats'], /^--via: the sample invoices needs the outbox/],
+    [['--receiver', '--rollback', '0.3'], /^--rollback needs --via outbox/],
+    [['--receiver', '--via', 'outbox', '--rollback', '30%'], /^--rollback: "30%" is not a share from 0 to 1/],
+    [['--receiver', '--via', 'outbox', '--rollback', '1.1'], /^--rollback: "1.1" is not a share/],
+    [['--receiver', '--via', 'outbox', '--api-key', 'x'], /^--api-key needs --via http/],
     [['--receiver', '--api', 'http://127.0.0.1:1'], /^--api needs --via http/],
     [['--receiver', '--via', 'http', '--api', 'ftp://x'], /^--api: "ftp:\/\/x" is not an http URL/],
     [[], /^Give one of --receiver .*, --url .* and --name/],

@@ -74,6 +74,25 @@ describe('a ledger', () => {
     expect(ledger.totals()).toMatchObject({ unexpected: 1, delivered: 0 });
   });
 
+  test.each([
+    'before',
+    'after',
+  ])('a message of a transaction that is rolled back must not arrive, %s that is known', (when) => {
+    const ledger = new Ledger();
+    if (when === 'after') ledger.sent(0, { kind: 'rolledBack', id: 'a' });
+    ledger.arrived('a', 5, 200);
+    if (when === 'before') ledger.sent(0, { kind: 'rolledBack', id: 'a' });
+    ledger.sent(0, { kind: 'rolledBack', id: 'b' });
+    expect(ledger.totals()).toMatchObject({
+      sent: 2,
+      rolledBack: 2,
+      accepted: 0,
+      unexpected: 1,
+      neverCommitted: 1,
+    });
+    expect(ledger.missing()).toEqual([]);
+  });
+
   test('counts what arrives after a later message of its key, but not a message that arrives again', () => {
     const ledger = new Ledger();
     const arrive = (id: string, key: string, number: number) => ledger.arrived(id, 1, 200, { key, number });

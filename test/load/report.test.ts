@@ -5,6 +5,8 @@ const TOTALS = {
   sent: 40_000,
   accepted: 40_000,
   duplicates: 0,
+  rolledBack: 0,
+  neverCommitted: 0,
   refused: 0,
   unconfirmed: 0,
   delivered: 40_000,
@@ -23,6 +25,7 @@ const REPORT: LoadReport = {
   tookMs: 20_010,
   totals: TOTALS,
   hasReceiver: true,
+  isOnceOnly: false,
   latencies: { p50: 2.04, p95: 7.5, p99: 12.3, max: 61.9 },
   refusals: [],
   missing: [],
@@ -41,6 +44,10 @@ describe('what is accounted for', () => {
     ['a run whose messages all arrived', REPORT],
     ['a message that was refused', withTotals({ accepted: 39_999, delivered: 39_999, refused: 1 })],
     ['a message that arrived twice', withTotals({ doubled: 1 })],
+    [
+      'transactions that were rolled back, whose messages did not arrive',
+      withTotals({ accepted: 30_000, delivered: 30_000, rolledBack: 10_000 }, { via: 'outbox' }),
+    ],
   ])('%s', (_name, report) => {
     expect(openAccounts(report)).toEqual([]);
   });
@@ -55,6 +62,24 @@ describe('what is accounted for', () => {
       'missing messages, of which 20 are named, with what is known of them',
       withTotals({ waiting: 22 }, { missing }),
       /^22 messages stored and not delivered: load-a1-1 \(dead letter exhausted: status 500\), load-a1-2, .*load-a1-20, and 2 more\.$/,
+    ],
+    [
+      'missing messages that were committed',
+      withTotals(
+        { waiting: 1 },
+        { via: 'outbox', missing: [{ id: 'load-a1-1', fate: 'row of the outbox' }] },
+      ),
+      /^1 message committed and not delivered: load-a1-1 \(row of the outbox\)\.$/,
+    ],
+    [
+      'a message of a transaction that was rolled back',
+      withTotals({ unexpected: 2, neverCommitted: 2 }, { via: 'outbox' }),
+      /^2 messages arrived although their transactions were rolled back\.$/,
+    ],
+    [
+      'a message that arrived twice, where each must arrive once',
+      withTotals({ doubled: 1 }, { isOnceOnly: true }),
+      /^1 message arrived again after the receiver had answered with a 2xx\.$/,
     ],
     [
       'a message that nobody confirmed',

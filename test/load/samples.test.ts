@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { type Sample, samplePayloads } from '../../src/load/samples.ts';
+import { type PayloadSample, samplePayloads } from '../../src/load/samples.ts';
 
 const NOW = Date.UTC(2026, 0, 10, 12);
-function events(sample: Sample, { seed = 1, run = 'r1', count = 500 } = {}) {
+function events(sample: PayloadSample, { seed = 1, run = 'r1', count = 500 } = {}) {
   const make = samplePayloads(sample, { seed, run, now: NOW });
   return Array.from({ length: count }, (_, index) => JSON.parse(make(index + 1).toString()));
 }

@@ -5,14 +5,12 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../support/clean-up.ts';
 import { runCommand, runProgram } from '../support/program.ts';
 import { until } from '../support/wait.ts';
-import { blocksOf, PAGES } from './manual.ts';
+import { loadCommands, NEEDS_RELAY } from './manual.ts';
 import { openScene, type Scene, startEndpoint, stopWorker } from './scene.ts';
 
 /** The manual says that its commands run in this folder. */
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const commandsOfManual = PAGES.flatMap((page) =>
-  blocksOf(page, 'sh').flatMap((block) => block.match(/^node dist\/main\.js load (?:--|sample ).*$/gm) ?? []),
-);
+const commandsOfManual = loadCommands().filter((line) => !NEEDS_RELAY.test(line));
 
 let scene: Scene;
 

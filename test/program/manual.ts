@@ -28,3 +28,15 @@ export function manualBlock(firstLine: string): string {
   if (found.length !== 1) throw new Error(`${found.length} blocks of the manual begin with ${firstLine}`);
   return found[0]!;
 }
+
+/** The commands `load` of the manual. */
+export function loadCommands(): string[] {
+  return PAGES.flatMap((page) =>
+    blocksOf(page, 'sh').flatMap(
+      (block) => block.match(/^node dist\/main\.js load (?:--|sample ).*$/gm) ?? [],
+    ),
+  );
+}
+
+/** Those that write to the outbox. */
+export const NEEDS_RELAY = /--via outbox|sample invoices/;

@@ -5,13 +5,18 @@ import { errorCode, errorMessage, UserError } from '../../runtime/failure.ts';
 import { createLogger } from '../../runtime/logger.ts';
 
 /**
- * Opens one PostgreSQL connection for a command of the user, and closes it when `work` ends.
+ * Connects to PostgreSQL for a command of the user, and disconnects when `work` ends.
  *
+ * @param size The most connections.
  * @throws {UserError} if PostgreSQL cannot be reached or refuses the login, with the cure; else what `work` throws.
  */
-export async function withDatabase<T>(url: string, work: (pool: pg.Pool) => Promise<T>): Promise<T> {
+export async function withDatabase<T>(
+  url: string,
+  work: (pool: pg.Pool) => Promise<T>,
+  size = 1,
+): Promise<T> {
   const log = await createLogger({ level: 'silent', format: 'json' });
-  const pool = createPool({ url, size: 1, log });
+  const pool = createPool({ url, size, log });
   try {
     await checkConnection(pool, url);
     return await work(pool);

@@ -4,6 +4,7 @@ import type { SendPort } from '../../load/run-load.ts';
 import { UserError } from '../../runtime/failure.ts';
 import type { Group } from './group.ts';
 import type { LoadMessage } from './message.ts';
+import { WAITS } from './outbox-of-run.ts';
 
 /** How long the first message may take, in milliseconds. Messages that wait before it are delivered first. */
 const ARRIVES_WITHIN_MS = 15_000;
@@ -26,12 +27,11 @@ export async function sendFirst(
 ): Promise<void> {
   const result = await port.send(message);
   ledger.sent(performance.now(), result);
-  if (result.kind !== 'accepted')
-    throw new UserError(`Nothing was sent: ${result.reason.replace(/\.$/, '')}.`);
+  if ('reason' in result) throw new UserError(`Nothing was sent: ${result.reason.replace(/\.$/, '')}.`);
   const look = () => group.look();
   const why = await awaitArrivals({ ledger, look, waitMs: ARRIVES_WITHIN_MS, signal });
   if (why === null || signal.aborted) return;
-  const fate = (await group.deadLetters()).get(message.id);
+  const fate = (await group.fates()).get(message.id);
   throw new UserError(
     `A first message did not arrive, so nothing more was sent. ${fate === undefined ? why : causeOf(fate)}`,
   );
@@ -40,6 +40,8 @@ export async function sendFirst(
 function causeOf(fate: string): string {
   const cure = fate.startsWith('dead letter forbidden')
     ? ' Allow the address of the receiver to the workers: ALLOWED_PRIVATE_CIDRS=127.0.0.0/8.'
-    : '';
-  return `It became a ${fate}.${cure}`;
+    : fate === WAITS
+      ? ' Start a relay with `relay`, or with `all`.'
+      : '';
+  return `It is now a ${fate}.${cure}`;
 }

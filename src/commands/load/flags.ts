@@ -16,8 +16,10 @@ const DEFAULT_DURATION_MS = 10_000;
 
 export type LoadFlags = {
   readonly plan: PlanOptions;
-  /** How messages are handed over. `apiKey`: null: the API is open. */
-  readonly via: 'nats' | { readonly api: string; readonly apiKey: string | null };
+  /** How messages are handed over. `apiKey`: null: that of API_KEY; without it, the API is open. */
+  readonly via: 'nats' | 'outbox' | { readonly api: string; readonly apiKey: string | null };
+  /** The share of the transactions that are rolled back, 0 to 1. */
+  readonly rollback: number;
   /** The kind of events; null: `events`, or payloads of `--size` bytes. */
   readonly sample: Sample | null;
   /** The payloads; null: payloads that `load` makes. */
@@ -26,7 +28,7 @@ export type LoadFlags = {
   readonly receiver: (ReceiverOptions & { readonly url: string | null }) | null;
   /** The endpoint in each message; null: the receiver, or none. */
   readonly url: string | null;
-  /** The last token of the subject. */
+  /** The last token of the subject. Of invoices: what stands before the business in it. */
   readonly name: string;
   readonly waitMs: number;
   readonly verify: boolean;
@@ -41,7 +43,7 @@ export async function readLoadFlags(args: string[]): Promise<LoadFlags> {
   const { values } = parseFlags({
     args: rest,
     options: {
-      via: { type: 'string', default: 'nats' },
+      via: { type: 'string' },
       api: { type: 'string' },
       'api-key': { type: 'string' },
       rate: { type: 'string' },
@@ -50,6 +52,7 @@ export async function readLoadFlags(args: string[]): Promise<LoadFlags> {
       burst: { type: 'string', default: '1' },
       size: { type: 'string' },
       seed: { type: 'string' },
+      rollback: { type: 'string' },
       file: { type: 'string' },
       receiver: { type: 'boolean', default: false },
       'receiver-url': { type: 'string' },
@@ -80,9 +83,17 @@ export async function readLoadFlags(args: string[]): Promise<LoadFlags> {
     throw usage('--size is the size of payloads that `load` makes; --file has its own payloads.');
   if (sample !== null && (values.file ?? values.size) !== undefined)
     throw usage(`--${values.file === undefined ? 'size' : 'file'}: a sample makes its own payloads.`);
+  const via = viaOf({ ...values, via: values.via ?? (sample === 'invoices' ? 'outbox' : 'nats') });
+  if (sample === 'invoices' && via !== 'outbox')
+    throw usage(
+      '--via: the sample invoices needs the outbox, because each event is written with its invoice.',
+    );
+  if (values.rollback !== undefined && via !== 'outbox')
+    throw usage('--rollback needs --via outbox: only a transaction can be rolled back.');
   const events = values.file === undefined ? null : await readEvents(values.file);
   return {
-    via: viaOf(values),
+    via,
+    rollback: rollbackOf(values.rollback ?? '0'),
     sample,
     plan: planOptions({ ...values, events, sample }),
     events,
@@ -114,8 +125,9 @@ function viaOf({
   readonly api?: string | undefined;
   readonly 'api-key'?: string | undefined;
 }): LoadFlags['via'] {
-  if (via !== 'nats' && via !== 'http') throw usage(`--via: "${via}" is not nats or http`);
-  if (via === 'nats') {
+  if (via !== 'nats' && via !== 'http' && via !== 'outbox')
+    throw usage(`--via: "${via}" is not nats, http or outbox`);
+  if (via !== 'http') {
     if ((api ?? apiKey) !== undefined)
       throw usage(`--${api === undefined ? 'api-key' : 'api'} needs --via http.`);
     return via;
@@ -177,6 +189,12 @@ function receiverOptions(
     delayMs: durationFlag('delay-ms', values['delay-ms'] ?? '0', { min: 0, max: 600_000 }),
     failFirst: wholeNumberFlag('fail-first', values['fail-first'] ?? '0', 0, 1_000_000),
   };
+}
+
+function rollbackOf(text: string): number {
+  const share = /^\s*(\d+(\.\d*)?|\.\d+)\s*$/.test(text) ? Number(text) : Number.NaN;
+  if (share >= 0 && share <= 1) return share;
+  throw usage(`--rollback: "${text}" is not a share from 0 to 1, such as 0.3`);
 }
 
 function rangeFlag(name: string, text: string, limits: Range): Range {

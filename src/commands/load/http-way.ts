@@ -4,7 +4,7 @@ import type { PostClient } from '../../http/post-client.ts';
 import { judgeAnswer } from '../../load/http-answer.ts';
 import type { SendResult } from '../../load/ledger.ts';
 import type { SendPort } from '../../load/run-load.ts';
-import type { LoadMessage } from './message.ts';
+import type { Payload } from './message.ts';
 
 /** Connections to the API, and requests under way. */
 export const CONNECTIONS = 128;
@@ -26,7 +26,7 @@ export function httpWay(
     url,
     apiKey,
   }: { readonly name: string; readonly url: string | null; readonly apiKey: string | null },
-): SendPort<LoadMessage> {
+): SendPort<Payload> {
   const path = url === null ? `/webhooks/${encodeURIComponent(name)}` : '/webhooks';
   const start = url === null ? null : Buffer.from(`{"webhook_url":${JSON.stringify(url)},"data":`);
   const end = Buffer.from('}');
@@ -37,7 +37,7 @@ export function httpWay(
   const waiting: (() => void)[] = [];
   let underWay = 0;
 
-  async function send({ id: key, body }: LoadMessage): Promise<SendResult> {
+  async function send({ id: key, body }: Payload): Promise<SendResult> {
     const headers = { ...fixed, 'idempotency-key': key };
     const request = start === null ? body : Buffer.concat([start, body, end]);
     const givesUpAt = performance.now() + REPEAT_FOR_MS;

@@ -3,7 +3,7 @@ import type { SendResult } from '../../load/ledger.ts';
 import type { SendPort } from '../../load/run-load.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
 import { createPublisher } from '../../nats/publishing/publisher.ts';
-import type { LoadMessage } from './message.ts';
+import type { Payload } from './message.ts';
 
 /** More than enough for 40 000 messages per second on one machine. */
 const MAX_IN_FLIGHT = 1000;
@@ -20,7 +20,7 @@ const ENDS_RUN = new Set(['noStream', 'denied', 'invalid']);
 export function natsWay(
   client: NatsClient,
   { subject, url }: { readonly subject: string; readonly url: string | null },
-): SendPort<LoadMessage> {
+): SendPort<Payload> {
   const publisher = createPublisher(client, { maxInFlight: MAX_IN_FLIGHT, retryForMs: RETRY_FOR_MS });
   const start = url === null ? null : Buffer.from(`{"webhook_url":${JSON.stringify(url)},"data":`);
   const end = Buffer.from('}');

@@ -1,5 +1,9 @@
 import type { Ledger } from '../../load/ledger.ts';
 import { type ReceiverOptions, startReceiver } from '../../receiver/receiver.ts';
+import type { ArrivedInvoice } from './write-invoice.ts';
+
+/** Of an event that is read, in bytes. */
+const LARGEST_EVENT = 65_536;
 
 export interface LoadReceiver {
   /** The endpoint for the messages of the run. Its path is of this run only. */
@@ -9,23 +13,35 @@ export interface LoadReceiver {
   close(): Promise<void>;
 }
 
+export type Booking = {
+  readonly ledgers: { readonly ofRun: Ledger; readonly ofFirst: Ledger };
+  /**
+   * What an event says of its endpoint and its order. An event at another endpoint is not counted. Null: events have one endpoint
+   * and no order.
+   */
+  readonly read: ((body: Buffer) => ArrivedInvoice | null) | null;
+};
+
 /**
  * Starts a receiver that books each request. Requests to other paths are answered and not counted: they may be of an earlier run
  * that ended with messages under way.
  *
- * @param publicUrl Under which URL workers reach the receiver; null: its own.
+ * @param options `url`: under which URL workers reach the receiver; null: its own.
  */
 export async function startLoadReceiver(
   run: string,
-  options: ReceiverOptions,
-  publicUrl: string | null,
-  ledgers: { readonly ofRun: Ledger; readonly ofFirst: Ledger },
+  { url: publicUrl, ...options }: ReceiverOptions & { readonly url: string | null },
+  { ledgers, read }: Booking,
 ): Promise<LoadReceiver> {
   const runPath = `/load/${run}`;
   const firstPath = `/load/${run}/first`;
-  const receiver = await startReceiver({ ...options, keepBodyBytes: 0 }, ({ path, webhookId, status }) => {
+  const keepBodyBytes = read === null ? 0 : LARGEST_EVENT;
+  const receiver = await startReceiver({ ...options, keepBodyBytes }, ({ path, webhookId, status, body }) => {
     if (webhookId === undefined) return;
-    if (path === runPath) ledgers.ofRun.arrived(webhookId, performance.now(), status);
+    const event = read?.(body) ?? null;
+    const place = event?.place;
+    if (path === (event === null ? runPath : `${runPath}/${event.business}`))
+      ledgers.ofRun.arrived(webhookId, performance.now(), status, place);
     // Whatever the receiver was told to answer, the first message has shown that workers reach it.
     if (path === firstPath) ledgers.ofFirst.arrived(webhookId, performance.now(), 200);
   });

@@ -1,50 +1,54 @@
 import { randomBytes } from 'node:crypto';
+import type pg from 'pg';
 import type { Settings } from '../../config/settings.ts';
-import { isPublishable } from '../../core/subject.ts';
-import { createPostClient } from '../../http/post-client.ts';
-import { awaitArrivals } from '../../load/await-arrivals.ts';
+import { awaitArrivals, awaitQuiet } from '../../load/await-arrivals.ts';
 import { Ledger } from '../../load/ledger.ts';
-import { payloads } from '../../load/payload.ts';
-import { type PlannedMessage, plannedCount, planOf } from '../../load/plan.ts';
+import { plannedCount, planOf } from '../../load/plan.ts';
 import { type LoadReport, loadJson, loadTable, openAccounts } from '../../load/report.ts';
-import { type SendPort, sendPlan } from '../../load/run-load.ts';
-import { samplePayloads } from '../../load/samples.ts';
+import { sendPlan } from '../../load/run-load.ts';
 import type { NatsClient } from '../../nats/connection/client.ts';
-import { UserError } from '../../runtime/failure.ts';
 import { waitForStopSignal } from '../../runtime/stop-signal.ts';
 import { sendFirst } from './first-message.ts';
 import type { LoadFlags } from './flags.ts';
 import { openGroup } from './group.ts';
-import { CONNECTIONS, httpWay } from './http-way.ts';
-import type { LoadMessage } from './message.ts';
-import { natsWay } from './nats-way.ts';
+import { firstMessage, idPrefix, messagesOf } from './messages.ts';
+import { outboxOfRun } from './outbox-of-run.ts';
 import { showProgress } from './progress.ts';
 import { startLoadReceiver } from './receiver.ts';
+import { wayOf } from './ways.ts';
+import { readInvoice } from './write-invoice.ts';
 
-/** How long a request to the HTTP API may take, in milliseconds. The API itself answers with 504 long before. */
-const ANSWER_WITHIN_MS = 30_000;
+/** What a run needs from outside. `pool`: null: the run does not use the outbox. */
+export type LoadServers = {
+  readonly settings: Settings;
+  readonly client: NatsClient;
+  readonly pool: pg.Pool | null;
+};
 
 /** Runs a load to its end, and prints the result. @returns the exit code. */
-export async function runLoad(flags: LoadFlags, settings: Settings, client: NatsClient): Promise<number> {
+export async function runLoad(flags: LoadFlags, servers: LoadServers): Promise<number> {
   const { plan } = flags;
+  const { settings, client, pool } = servers;
   const run = randomBytes(4).toString('hex');
-  const subject = subjectOf(settings, flags.name);
   const [ledger, ofFirst] = [new Ledger(), new Ledger()];
   const stopping = stopOnSignal();
-  const group = await openGroup(client, settings);
+  const group = await openGroup(client, settings, pool === null ? null : outboxOfRun(pool, idPrefix(run)));
   const started: { close(): Promise<void> }[] = [];
+  const wayTo = wayOf(flags, { ...servers, started });
+  const isInvoices = flags.sample === 'invoices';
   const receiver =
     flags.receiver === null
       ? null
-      : await startLoadReceiver(run, flags.receiver, flags.receiver.url, { ofRun: ledger, ofFirst });
+      : await startLoadReceiver(run, flags.receiver, {
+          ledgers: { ofRun: ledger, ofFirst },
+          read: isInvoices ? readInvoice : null,
+        });
   if (receiver !== null) started.push(receiver);
   try {
     const { signal } = stopping;
-    const wayTo = wayOf(flags, client, subject, started);
     if (receiver !== null) {
       const port = wayTo(receiver.firstUrl);
-      const message = { id: `load-${run}-first`, body: Buffer.from('{"event":"load.started"}') };
-      await sendFirst(message, { port, ledger: ofFirst, group, signal });
+      await sendFirst(firstMessage(run), { port, ledger: ofFirst, group, signal });
     }
     const port = wayTo(receiver?.url ?? flags.url);
     const hideProgress = showProgress(ledger, plannedCount(plan), receiver !== null);
@@ -56,27 +60,27 @@ export async function runLoad(flags: LoadFlags, settings: Settings, client: Nats
       ledger,
       signal,
     });
+    const look = () => group.look();
+    const endOfWait = stopping.signalForWait();
     const gaveUp =
       receiver === null
         ? null
-        : await awaitArrivals({
-            ledger,
-            look: () => group.look(),
-            waitMs: flags.waitMs,
-            signal: stopping.signalForWait(),
-          });
-    hideProgress();
+        : await awaitArrivals({ ledger, look, waitMs: flags.waitMs, signal: endOfWait });
     const tookMs = (ledger.lastArrivalAt() ?? performance.now()) - startedAt;
+    // What must not arrive, and what arrives again, comes last.
+    if (receiver !== null && gaveUp === null && pool !== null) await awaitQuiet({ look, signal: endOfWait });
+    hideProgress();
     const missing = receiver === null ? [] : ledger.missing();
-    const fates = missing.length === 0 ? new Map<string, string>() : await group.deadLetters();
+    const fates = missing.length === 0 ? new Map<string, string>() : await group.fates();
     const report: LoadReport = {
       run,
-      via: flags.via === 'nats' ? 'nats' : 'http',
+      via: typeof flags.via === 'string' ? flags.via : 'http',
       seed: plan.seed,
       sending,
       tookMs,
       totals: ledger.totals(),
       hasReceiver: receiver !== null,
+      isOnceOnly: isInvoices,
       latencies: ledger.latencies(),
       refusals: ledger.refusals(),
       missing: missing.map((id) => ({ id, fate: fates.get(id) ?? null })),
@@ -87,44 +91,6 @@ export async function runLoad(flags: LoadFlags, settings: Settings, client: Nats
   } finally {
     for (const part of started) await part.close();
   }
-}
-
-/** `webhooks.*` gives `webhooks.load`. */
-function subjectOf({ SUBJECT }: Settings, name: string): string {
-  const subject = (SUBJECT[0] ?? 'webhooks.*').replace(/[*>]/g, name);
-  if (isPublishable(subject)) return subject;
-  throw new UserError(`--name: "${name}" cannot stand in a subject; use letters, digits, - and _.`, {
-    exitCode: 2,
-  });
-}
-
-type Way = (url: string | null) => SendPort<LoadMessage>;
-
-/** How messages are handed over, to an endpoint or to a name. @param started Gets what must be closed at the end. */
-function wayOf(
-  { via, name }: LoadFlags,
-  client: NatsClient,
-  subject: string,
-  started: { close(): Promise<void> }[],
-): Way {
-  if (via === 'nats') return (url) => natsWay(client, { subject, url });
-  const { api, apiKey } = via;
-  const posting = createPostClient(api, { connections: CONNECTIONS, timeoutMs: ANSWER_WITHIN_MS });
-  started.push(posting);
-  return (url) => httpWay(posting, { name, url, apiKey });
-}
-
-function messagesOf(run: string, { plan, events, sample }: LoadFlags) {
-  const made = payloads(plan.seed);
-  const sampled = sample === null ? null : samplePayloads(sample, { seed: plan.seed, run, now: Date.now() });
-  const bodyOf = ({ number, bytes }: PlannedMessage): Buffer => {
-    if (sampled !== null) return sampled(number);
-    return events === null ? made(number, bytes) : events[(number - 1) % events.length]!.bytes;
-  };
-  return (planned: PlannedMessage): LoadMessage => ({
-    id: `load-${run}-${planned.number}`,
-    body: bodyOf(planned),
-  });
 }
 
 /** The first Ctrl-C ends sending, and the messages under way still arrive; the next one ends the command at once. */
