@@ -5,6 +5,7 @@ import { Acceptor } from '../ingest/acceptor.ts';
 import { IngestLog } from '../ingest/ingest-log.ts';
 import { KeyMemory } from '../ingest/key-memory.ts';
 import { MemoryBound } from '../ingest/memory-bound.ts';
+import { RateCheck } from '../ingest/rate-check.ts';
 import { readDeliveryStories } from '../postgres/tables/deliveries-view.ts';
 import {
   insertReceivedWebhooks,
@@ -88,6 +89,10 @@ export async function runApi(settings: Settings, log: Logger, signal: AbortSigna
       names: endpoints,
       sources: access.sources,
       log,
+      rate:
+        settings.API_RATE_LIMIT === undefined
+          ? null
+          : new RateCheck(settings.API_RATE_LIMIT, () => performance.now()),
       rows: endpoints,
       maxBytes: () => store.maxBodyBytes,
       stories: {

@@ -1,5 +1,13 @@
 import { str } from 'envalid';
-import { listOf, milliseconds, oneLine, parseAlias, publicUrl, wholeNumber } from './validators.ts';
+import {
+  listOf,
+  milliseconds,
+  numberBetween,
+  oneLine,
+  parseAlias,
+  publicUrl,
+  wholeNumber,
+} from './validators.ts';
 
 /** The HTTP API: what the commands `api` and `all` listen on and take. */
 export const api = {
@@ -81,6 +89,18 @@ export const api = {
     default: 'off',
     desc: '`on`: a row for each webhook that the API takes in',
   }),
+
+  /**
+   * How many webhooks each API key may send per second; without a key, each address. Those of one second may come at once. Further
+   * requests get 429. Each process counts for itself, and each webhook of a batch counts.
+   * Too low: bursts of well-behaved callers are refused.
+   * Too high: one caller can take the capacity of the others.
+   * @default none. Range 0.001 to 1_000_000. Env API_RATE_LIMIT.
+   */
+  API_RATE_LIMIT: numberBetween(
+    0.001,
+    1_000_000,
+  )({ default: undefined, desc: 'most webhooks per second of one API key, or of one address without a key' }),
 
   /**
    * How many requests may be read, or wait for NATS, at once. Further ones get 503.

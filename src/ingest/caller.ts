@@ -34,10 +34,13 @@ export function isProblem(value: Caller | Problem): value is Problem {
   return 'kind' in value;
 }
 
+/** The id of a caller that signs its requests. */
+export const SIGNER_ID = 'source';
+
 /** Whoever signs the requests to a source: the name is his. */
 export function signerOf({ name }: SourceOfRequest, refused: Problem): Caller {
   return {
-    id: 'source',
+    id: SIGNER_ID,
     refusal: (need) => (typeof need === 'object' && need.publish === name ? null : refused),
   };
 }

@@ -53,6 +53,7 @@ export function addBatchRoute(app: FastifyInstance, url: string, options: Descri
       const body = await bodyOf(request, MOST_BATCH_BYTES);
       const items = 'kind' in body ? body : itemsOf(body, isLines);
       if ('kind' in items) return sendProblem(request, reply, items);
+      options.rate?.countBatch(request, items.length);
       const described = items.map((item) => describedIn(item, options.maxBytes()));
       const answers = await acceptAll(described, request.admitted!.caller, options);
       return sendResults(request, reply, answers, isLines);

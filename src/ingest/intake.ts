@@ -4,6 +4,7 @@ import { decodedBody, tooLarge } from './bodies.ts';
 import { type Access, type Caller, isProblem, type Need, type SourceOfRequest } from './caller.ts';
 import type { MemoryBound } from './memory-bound.ts';
 import { INGEST_PROBLEMS } from './problems.ts';
+import type { RateCheck } from './rate-check.ts';
 import { sendProblem } from './reply.ts';
 
 declare module 'fastify' {
@@ -25,9 +26,11 @@ export type Admitted = {
 export type IntakeOptions = {
   readonly access: Access;
   readonly bound: MemoryBound;
+  /** Null: a caller may send as many webhooks as it likes. */
+  readonly rate: RateCheck | null;
 };
 
-/** What a route checks before the body is read, in this order: itself (`before`), the length, the caller, `after`, the memory. */
+/** What a route checks before the body is read, in this order: itself (`before`), the length, the caller, its rate, the memory. */
 export type IntakeChecks = {
   /** The largest body of the route now, in bytes. */
   readonly maxBytes: () => number;
@@ -47,7 +50,10 @@ const BUSY: Problem = {
 };
 
 /** The checks of a request before its body is read, so that what is refused costs little. */
-export function admitRequests({ access, bound }: IntakeOptions, checks: IntakeChecks): onRequestHookHandler {
+export function admitRequests(
+  { access, bound, rate }: IntakeOptions,
+  checks: IntakeChecks,
+): onRequestHookHandler {
   const { maxBytes, before, source, need } = checks;
 
   return (request, reply, done) => {
@@ -69,6 +75,8 @@ export function admitRequests({ access, bound }: IntakeOptions, checks: IntakeCh
   function admit(request: FastifyRequest, reply: FastifyReply, caller: Caller): Problem | null {
     const missing = need === undefined ? null : caller.refusal(need(request));
     if (missing !== null) return missing;
+    const tooMany = rate === null ? null : rate.refusal(request, caller);
+    if (tooMany !== null) return tooMany;
     const release = bound.take(bytesOf(request, maxBytes()));
     if (release === null) return BUSY;
     const admitted = { caller, release, isHandled: false };

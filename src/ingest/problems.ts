@@ -25,6 +25,11 @@ export const INGEST_PROBLEMS = {
     status: 422,
     title: 'The same idempotency key came with another body before.',
   },
+  tooMany: {
+    slug: 'too-many-requests',
+    status: 429,
+    title: 'The caller sends more webhooks than it may. Nothing was stored.',
+  },
   natsAway: { slug: 'nats-away', status: 503, title: 'NATS cannot be reached. Nothing was stored.' },
   noStream: { slug: 'no-stream', status: 503, title: 'No stream takes the webhook now. Nothing was stored.' },
   streamFull: { slug: 'stream-full', status: 503, title: 'The stream is full. Nothing was stored.' },

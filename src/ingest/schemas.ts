@@ -61,6 +61,11 @@ const refusals = {
   413: problem,
   415: problem,
   422: problem,
+  429: {
+    ...problem,
+    description:
+      'Surely not stored: the caller sends more than it may. Repeat the request after Retry-After seconds.',
+  },
   503: { ...problem, description: 'Surely not stored. Repeat the request after Retry-After seconds.' },
   504: { ...problem, description: 'Not confirmed in time. Repeat the request under the id in the problem.' },
 } as const;
