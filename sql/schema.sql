@@ -538,6 +538,13 @@ CREATE TRIGGER rule_nats_webhook_cured BEFORE UPDATE ON public.rule_webhooks FOR
 --   first_seen_at timestamp with time zone
 --   last_seen_at timestamp with time zone
 
+-- One row: how many webhooks wait in the outbox, how many NATS refuses, and since when the oldest one waits.
+-- VIEW nats_outbox_backlog
+--   waiting integer
+--   failed integer
+--   oldest_enqueued_at timestamp with time zone
+--   oldest_age_ms bigint
+
 -- The webhooks of the outbox, newest first: those that wait, those that NATS refuses (until webhook_outbox_retry), and those that were published (7 days, with OUTBOX_HISTORY=all).
 -- VIEW nats_outbox_events
 --   id bigint

@@ -6,7 +6,9 @@ import { IngestLog } from '../ingest/ingest-log.ts';
 import { KeyMemory } from '../ingest/key-memory.ts';
 import { MemoryBound } from '../ingest/memory-bound.ts';
 import { RateCheck } from '../ingest/rate-check.ts';
+import { readWithin } from '../postgres/connection/read-within.ts';
 import { readDeliveryStories } from '../postgres/tables/deliveries-view.ts';
+import { readBacklog } from '../postgres/tables/outbox-backlog-view.ts';
 import {
   insertReceivedWebhooks,
   readReceivedWebhook,
@@ -40,6 +42,8 @@ const IN_MEMORY = 'the stream is in memory: a 202 does not survive a restart of 
 
 const KEYS_REMEMBERED = 10_000;
 const RANDOM_BYTES = 16;
+/** How long PostgreSQL may count for one answer of `GET /webhooks/stats`, in milliseconds. Above: it would take CPU time from deliveries. */
+const COUNT_WITHIN_MS = 5000;
 /** How long a stop waits for connections to close, in milliseconds. Then it goes on. */
 const CLOSE_MS = 5000;
 
@@ -85,14 +89,14 @@ export async function runApi(settings: Settings, log: Logger, signal: AbortSigna
     ingest: {
       access: access.check,
       bound: new MemoryBound(settings.MAX_IN_FLIGHT, settings.MAX_IN_FLIGHT_BYTES),
-      acceptor,
-      names: endpoints,
-      sources: access.sources,
-      log,
       rate:
         settings.API_RATE_LIMIT === undefined
           ? null
           : new RateCheck(settings.API_RATE_LIMIT, () => performance.now()),
+      acceptor,
+      names: endpoints,
+      sources: access.sources,
+      log,
       rows: endpoints,
       maxBytes: () => store.maxBodyBytes,
       stories: {
@@ -100,7 +104,14 @@ export async function runApi(settings: Settings, log: Logger, signal: AbortSigna
         deliveries: (id, name) => readDeliveryStories(pool, id, name),
       },
       isLogged: ingestLog !== null,
-      stats: { counts: () => readWebhookCounts(pool), waiting: () => store.waiting() },
+      stats: {
+        counts: () => readWithin(pool, COUNT_WITHIN_MS, readWebhookCounts),
+        waiting: () => store.waiting(),
+        outbox: async () => {
+          const backlog = await readWithin(pool, COUNT_WITHIN_MS, readBacklog);
+          return backlog === 'tooSlow' ? null : backlog;
+        },
+      },
       now: Date.now,
     },
   });

@@ -22,7 +22,8 @@ Usage: stats [--watch] [--json]
 
 One row per worker, from rule_nats_consumer_stats; each worker writes its row every STATS_INTERVAL_MS. Below the rows,
 from NATS: how many messages wait for QUEUE_GROUP on STREAM_NAME, in PARKED_STREAM_NAME and in ORDERED_STREAM_NAME, and
-what the configurations of the streams and of the consumer mean for deliveries. Then the unhealthy endpoints, from
+what the configurations of the streams and of the consumer mean for deliveries; and from nats_outbox_backlog, how much
+waits in the outbox. Then the unhealthy endpoints, from
 nats_endpoint_health, at most 20. Exit code 1 if PostgreSQL cannot be read. Servers: NATS_URL and DATABASE_URL; if they
 are not set, the servers of a running \`npm start\` of this clone.
 

@@ -13,6 +13,11 @@ export const INGEST_PROBLEMS = {
     status: 503,
     title: 'What became of the webhook cannot be looked up now.',
   },
+  statsTooSlow: {
+    slug: 'stats-too-slow',
+    status: 503,
+    title: 'Counting the webhooks of 24 hours takes too long.',
+  },
   invalid: { slug: 'invalid-webhook', status: 422, title: 'The body is not a valid webhook.' },
   badSignature: { slug: 'bad-signature', status: 401, title: 'The signature of the request is not valid.' },
   brokenSource: {
@@ -20,15 +25,15 @@ export const INGEST_PROBLEMS = {
     status: 503,
     title: 'The source is configured wrongly. Nothing was stored.',
   },
-  keyReused: {
-    slug: 'idempotency-key-reused',
-    status: 422,
-    title: 'The same idempotency key came with another body before.',
-  },
   tooMany: {
     slug: 'too-many-requests',
     status: 429,
     title: 'The caller sends more webhooks than it may. Nothing was stored.',
+  },
+  keyReused: {
+    slug: 'idempotency-key-reused',
+    status: 422,
+    title: 'The same idempotency key came with another body before.',
   },
   natsAway: { slug: 'nats-away', status: 503, title: 'NATS cannot be reached. Nothing was stored.' },
   noStream: { slug: 'no-stream', status: 503, title: 'No stream takes the webhook now. Nothing was stored.' },

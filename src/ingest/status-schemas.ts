@@ -70,7 +70,7 @@ export const statsSchema = {
   operationId: 'webhookStats',
   summary: 'How many webhooks wait, and what became of those of the last 24 hours',
   description:
-    'At most 10 seconds old. `counts` has the rows of the view nats_webhook_counts, and `waiting` what `stats` prints. Null: unknown. Needs the scope stats.',
+    'At most 10 seconds old. `counts` has the rows of the view nats_webhook_counts, `outbox` that of nats_outbox_backlog, and `waiting` what `stats` prints. Null: unknown. Needs the scope stats.',
   tags: ['webhooks'],
   response: {
     200: {
@@ -79,7 +79,16 @@ export const statsSchema = {
         'application/json': {
           schema: {
             type: 'object',
-            required: ['as_of', 'waiting', 'by_status', 'by_name', 'by_event_type', 'by_hour', 'counts'],
+            required: [
+              'as_of',
+              'waiting',
+              'outbox',
+              'by_status',
+              'by_name',
+              'by_event_type',
+              'by_hour',
+              'counts',
+            ],
             properties: {
               as_of: { type: 'string', format: 'date-time' },
               waiting: {
@@ -90,6 +99,15 @@ export const statsSchema = {
                   scheduled: unknown,
                   ordered: unknown,
                   dead_letters: unknown,
+                },
+              },
+              outbox: {
+                type: ['object', 'null'],
+                description: 'The row of the view nats_outbox_backlog.',
+                properties: {
+                  waiting: { type: 'integer' },
+                  failed: { type: 'integer' },
+                  oldest_age_ms: unknown,
                 },
               },
               by_status: counted,

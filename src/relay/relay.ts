@@ -17,7 +17,7 @@ import { createCallsStore } from '../postgres/calls-store.ts';
 import { OutboxAlarm } from '../postgres/connection/outbox-alarm.ts';
 import { createPool } from '../postgres/connection/pool.ts';
 import { createOutboxStore } from '../postgres/outbox-store.ts';
-import type { Backlog } from '../postgres/tables/outbox-table.ts';
+import type { Backlog } from '../postgres/tables/outbox-backlog-view.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { every } from '../runtime/every.ts';
 import type { Logger } from '../runtime/logger.ts';

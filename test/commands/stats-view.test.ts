@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Snapshot } from '../../src/commands/stats/sources.ts';
 import { statsView } from '../../src/commands/stats/view.ts';
 import type { Finding } from '../../src/nats/findings/finding.ts';
 import type { ConsumerStats } from '../../src/postgres/tables/consumer-stats-table.ts';
@@ -25,6 +26,8 @@ const WORKER: ConsumerStats = {
 };
 
 const linesWith = (findings: readonly Finding[], ...rows: ConsumerStats[]) =>
+  linesOfSnapshot({ findings, rows });
+const linesOfSnapshot = ({ findings = [], rows = [], ...more }: Partial<Snapshot>) =>
   statsView(
     {
       rows,
@@ -37,6 +40,8 @@ const linesWith = (findings: readonly Finding[], ...rows: ConsumerStats[]) =>
       scheduled: null,
       ordered: null,
       deadLetters: null,
+      outbox: { waiting: 0, failed: 0, oldestAgeMs: null },
+      ...more,
     },
     NOW,
   ).split('\n');
@@ -79,4 +84,15 @@ test('stats shows what configurations mean for deliveries, one line each', () =>
       'notice: The stream WEBHOOKS is a mirror.',
     ]),
   );
+});
+
+test.each<[Snapshot['outbox'], RegExp | null]>([
+  [{ waiting: 0, failed: 0, oldestAgeMs: null }, null],
+  [{ waiting: 3, failed: 0, oldestAgeMs: 12_400 }, /^outbox: 3 waiting, the oldest enqueued 12 s ago$/m],
+  [{ waiting: 0, failed: 2, oldestAgeMs: null }, /^outbox: 0 waiting, 2 that NATS refuses$/m],
+  ['The outbox cannot be shown: permission denied', /^The outbox cannot be shown/m],
+])('stats shows the outbox %j as %s', (outbox, line) => {
+  const shown = linesOfSnapshot({ rows: [WORKER], outbox }).join('\n');
+  if (line === null) expect(shown).not.toContain('outbox');
+  else expect(shown).toMatch(line);
 });

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { readWithin } from '../../src/postgres/connection/read-within.ts';
 import { migrate } from '../../src/postgres/migrate.ts';
+import { readBacklog } from '../../src/postgres/tables/outbox-backlog-view.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 
 let database: TestDatabase;
@@ -183,4 +185,64 @@ it('nats_outbox_events shows the newest first, and reads few rows for a LIMIT', 
   ]);
   const plan = await query('EXPLAIN SELECT * FROM nats_outbox_events LIMIT 2');
   expect(plan.map((row) => row['QUERY PLAN']).join('\n')).toContain('nats_publish_history_outbox');
+});
+
+describe('nats_outbox_backlog', () => {
+  const backlog = async () => (await query('SELECT * FROM nats_outbox_backlog'))[0];
+
+  it('is empty where nothing waits', async () => {
+    expect(await backlog()).toEqual({ waiting: 0, failed: 0, oldest_enqueued_at: null, oldest_age_ms: null });
+  });
+
+  it('has the oldest row that waits, with or without an ordering key', async () => {
+    const [first, ordered] = [await enqueue({}), await enqueue({ ordering_key: 'customer 17' })];
+    await enqueue({ ordering_key: 'customer 18' });
+    const age = async (id: string, seconds: number) =>
+      query(`UPDATE rule_nats_outbox SET created_at = now() - $2 * interval '1 second' WHERE id = $1`, [
+        id,
+        seconds,
+      ]);
+    await age(ordered, 120);
+    const oldest = await backlog();
+    expect(oldest).toMatchObject({ waiting: 3, failed: 0 });
+    expect(Number(oldest.oldest_age_ms)).toBeGreaterThanOrEqual(120_000);
+    await age(first, 300);
+    const older = await readBacklog(database.pool);
+    expect(older.oldestAgeMs).toBeGreaterThanOrEqual(300_000);
+    expect(older.oldestAgeMs).toBeLessThan(400_000);
+    await query(`UPDATE rule_nats_outbox SET failed_at = now(), error = 'refused' WHERE id = $1`, [first]);
+    const refused = await readBacklog(database.pool);
+    expect(refused).toMatchObject({ waiting: 2, failed: 1 });
+    expect(refused.oldestAgeMs).toBeLessThan(300_000);
+  });
+
+  it('finds the oldest by the indexes, and counts at most 100,000', async () => {
+    await query(
+      `INSERT INTO rule_nats_outbox (name, data) SELECT 'orders', '1' FROM generate_series(1, 100001)`,
+    );
+    await query('ANALYZE rule_nats_outbox');
+    expect(await readBacklog(database.pool)).toMatchObject({ waiting: 100_000 });
+    const plan = (await query('EXPLAIN SELECT oldest_age_ms FROM nats_outbox_backlog')).map(
+      (row) => row['QUERY PLAN'],
+    );
+    expect(plan.join('\n')).toMatch(/Index (Only )?Scan using rule_nats_outbox_unordered/);
+  });
+});
+
+describe('a reading within a time', () => {
+  it('ends when PostgreSQL takes longer, and leaves the connection usable', async () => {
+    const slow = readWithin(database.pool, 100, (client) => client.query('SELECT pg_sleep(30)'));
+    expect(await slow).toBe('tooSlow');
+    const rows = await readWithin(
+      database.pool,
+      1000,
+      async (client) => (await client.query('SELECT 1 AS one')).rows,
+    );
+    expect(rows).toEqual([{ one: 1 }]);
+  });
+
+  it('other errors stay errors', async () => {
+    const wrong = readWithin(database.pool, 1000, (client) => client.query('SELECT FROM nothing'));
+    await expect(wrong).rejects.toMatchObject({ code: '42P01' });
+  });
 });

@@ -6,6 +6,7 @@ import { storeFlush } from '../../src/postgres/store-flush.ts';
 import { readUnhealthyEndpoints } from '../../src/postgres/tables/endpoint-health-view.ts';
 import { readEndpointLimits } from '../../src/postgres/tables/endpoints-table.ts';
 import { readAppliedToChange, recordApplied } from '../../src/postgres/tables/migrations-table.ts';
+import { readBacklog } from '../../src/postgres/tables/outbox-backlog-view.ts';
 import { disableWebhook } from '../../src/postgres/tables/webhooks-table.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 import { readWebhooks } from './read-webhooks.ts';
@@ -40,6 +41,7 @@ describe('an upgrade from a version without endpoint states', () => {
     expect(await readEndpointLimits(worker, GROUP)).toMatchObject({ instances: [{}] });
     expect(await readUnhealthyEndpoints(worker, 'WEBHOOKS', 20)).toMatchObject({ total: 1 });
     expect(await readWebhooks(worker)).toEqual([]);
+    expect(await readBacklog(worker)).toMatchObject({ waiting: 0 });
     expect(await disableWebhook(worker, 1, 'it answered 410')).toBe(false);
     await maintain(worker, { attemptRetentionDays: 7, now: Date.now() });
   });
@@ -50,6 +52,22 @@ describe('an upgrade from a version without endpoint states', () => {
     await migrate(database.pool, database);
     for (const table of ['rule_nats_endpoint_states', 'rule_webhooks', 'rule_webhook_secrets'])
       await expect(reader.query(`SELECT FROM ${table}`)).rejects.toMatchObject({ code: '42501' });
+  });
+
+  it('lets who reads the outbox or the counts of webhooks read the backlog, too', async () => {
+    await inTransaction(database.pool, async (client) => {
+      await readAppliedToChange(client);
+      for (const { name, sql, checksum } of (await readMigrations()).filter(({ name }) => name >= '0006')) {
+        if (name >= '0035') break;
+        await client.query(sql);
+        await recordApplied(client, name, checksum);
+      }
+    });
+    const reader = await database.asStranger();
+    await database.pool.query(`GRANT SELECT ON nats_webhook_counts TO ${database.stranger}`);
+    await migrate(database.pool, database);
+    expect(await readBacklog(reader)).toEqual({ waiting: 0, failed: 0, oldestAgeMs: null });
+    await expect(reader.query('SELECT FROM rule_nats_outbox')).rejects.toMatchObject({ code: '42501' });
   });
 
   it('keeps the counts, and counts workers that still run the older version', async () => {

@@ -4,6 +4,7 @@ import { runProgram } from '../support/program.ts';
 import { until } from '../support/wait.ts';
 import { openApiScene, startApi } from './api-scene.ts';
 import { openScene, startEndpoint } from './scene.ts';
+import { breakableLink, lockAttempts } from './slow-postgres.ts';
 
 test('with INGEST_LOG=on, a webhook is known from its 202 on, and then what became of it', async () => {
   const endpoint = await startEndpoint();
@@ -107,6 +108,53 @@ test('the counts are those of the view nats_webhook_counts, and of what waits in
   });
   expect(Object.keys(json.by_hour)).toHaveLength(1);
   expect(json.counts).toHaveLength(3);
+});
+
+test('the depth and the age of the outbox are those of the view, and of the command stats', async () => {
+  const { scene, api } = await openApiScene({});
+  await until(async () => (await scene.query(`SELECT to_regclass('rule_nats_outbox') AS t`))[0]!.t !== null);
+  for (const number of [1, 2, 3]) await scene.query(`SELECT webhook_enqueue('orders', $1)`, [String(number)]);
+  await scene.query(`UPDATE rule_nats_outbox SET failed_at = now(), error = 'no' WHERE data = '3'`);
+  await scene.query(
+    `UPDATE rule_nats_outbox SET created_at = now() - interval '90 seconds' WHERE data = '1'`,
+  );
+  const { json } = await api.get('/webhooks/stats');
+  expect(json.outbox).toMatchObject({ waiting: 2, failed: 1 });
+  expect(json.outbox.oldest_age_ms).toBeGreaterThanOrEqual(90_000);
+  const stats = await runProgram(['stats', '--json'], { env: scene.env });
+  await stats.waitForExit();
+  const shown = JSON.parse(stats.stdout.join(''));
+  expect(shown.outbox).toMatchObject({ waiting: 2, failed: 1 });
+  expect(shown.outbox.oldestAgeMs).toBeGreaterThanOrEqual(90_000);
+  expect(shown.outbox.oldestAgeMs).toBeLessThan(200_000);
+});
+
+test('counts that PostgreSQL does not finish get 503 with the cure, and keep nobody waiting', async () => {
+  const { scene, api } = await openApiScene({});
+  const { pool, release } = await lockAttempts(scene.env.DATABASE_URL!);
+  const [one, other] = await Promise.all([api.get('/webhooks/stats'), api.get('/webhooks/stats')]);
+  for (const answer of [one, other])
+    expect(answer.json).toMatchObject({
+      status: 503,
+      type: '/docs#stats-too-slow',
+      detail: expect.stringContaining('nats_webhook_counts in SQL'),
+    });
+  expect(one.headers.get('retry-after')).toBe('30');
+  // The refusal is kept, too: it costs PostgreSQL nothing more.
+  const working = `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND query ~ 'nats_webhook_counts' AND state = 'active' AND pid <> pg_backend_pid()`;
+  expect((await api.get('/webhooks/stats')).status).toBe(503);
+  expect((await pool.query(working)).rows).toEqual([{ count: 0 }]);
+  await release();
+  await until(async () => (await api.get('/webhooks/stats')).status === 200);
+});
+
+test('a PostgreSQL that does not answer at all gets 503, and gets one question at a time', async () => {
+  const scene = await openScene();
+  const link = await breakableLink(scene.env.DATABASE_URL!);
+  const api = await startApi(scene, { DATABASE_URL: link.url });
+  link.freeze();
+  const answers = await Promise.all([api.get('/webhooks/stats'), api.get('/webhooks/stats')]);
+  for (const { json } of answers) expect(json).toMatchObject({ status: 503, type: '/docs#status-unknown' });
 });
 
 test('the status needs the scope read, or the one of its name; counts need stats', async () => {

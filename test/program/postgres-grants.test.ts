@@ -7,6 +7,7 @@ import { listenForChanges } from '../../src/postgres/connection/listen.ts';
 import { storeFlush } from '../../src/postgres/store-flush.ts';
 import { listApiKeys, noteKeysUsed, readApiKeys } from '../../src/postgres/tables/api-keys-table.ts';
 import { readEndpointLimits } from '../../src/postgres/tables/endpoints-table.ts';
+import { readBacklog } from '../../src/postgres/tables/outbox-backlog-view.ts';
 import {
   insertReceivedWebhooks,
   readReceivedWebhook,
@@ -231,6 +232,7 @@ describe('the grants in the manual', () => {
     await insertReceivedWebhooks(pool, [received]);
     expect(await readReceivedWebhook(pool, 'a-1')).toEqual(received);
     expect(await readWebhookCounts(pool)).toEqual([]);
+    expect(await readBacklog(pool)).toMatchObject({ waiting: 0 });
     await pool.query('SELECT FROM nats_deliveries');
     await pool.end();
   });
@@ -284,6 +286,12 @@ describe('the grants in the manual', () => {
       return true;
     });
     expect(JSON.stringify(logOf(relay))).not.toContain('permission denied');
+    for (const role of ['webhook_relay', 'webhook_worker', 'webhook_operator'] as const)
+      await onServer(urlAs(role), async (client) => {
+        expect((await client.query('SELECT waiting, failed FROM nats_outbox_backlog')).rows).toEqual([
+          { waiting: 0, failed: 1 },
+        ]);
+      });
     await Promise.all([stopWorker(relay), stopWorker(worker)]);
   });
 

@@ -5,9 +5,20 @@ import type { Snapshot } from './sources.ts';
 
 /** Returns the single line of `stats --json`. An unknown number is null, and `problems` gives the reason. */
 export function statsJson(snapshot: Snapshot, now: Date): string {
-  const { rows, endpoints, differing, early, group, findings, parked, scheduled, ordered, deadLetters } =
-    snapshot;
-  const problems = [rows, group, endpoints, differing].filter((known) => typeof known === 'string');
+  const {
+    rows,
+    endpoints,
+    differing,
+    early,
+    group,
+    findings,
+    parked,
+    scheduled,
+    ordered,
+    deadLetters,
+    outbox,
+  } = snapshot;
+  const problems = [rows, group, endpoints, differing, outbox].filter((known) => typeof known === 'string');
   const isKnown = typeof rows !== 'string';
   const shown = typeof endpoints === 'string' ? null : endpoints;
   const waiting = typeof group === 'string' ? null : group;
@@ -20,6 +31,7 @@ export function statsJson(snapshot: Snapshot, now: Date): string {
     scheduled,
     ordered,
     deadLetters,
+    outbox: isKnown && typeof outbox !== 'string' ? outbox : null,
     endpoints: shown?.endpoints.map(endpointOf) ?? null,
     endpointsTotal: shown?.total ?? null,
     differingSettings: isKnown && typeof differing !== 'string' ? differing : null,

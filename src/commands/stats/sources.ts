@@ -18,6 +18,7 @@ import {
   type UnhealthyEndpoints,
 } from '../../postgres/tables/endpoint-health-view.ts';
 import { readEndpointLimits } from '../../postgres/tables/endpoints-table.ts';
+import { type Backlog, readBacklog } from '../../postgres/tables/outbox-backlog-view.ts';
 import { readRetries } from '../../postgres/tables/webhooks-table.ts';
 import { errorCode, errorMessage } from '../../runtime/failure.ts';
 import { createLogger } from '../../runtime/logger.ts';
@@ -43,6 +44,8 @@ export type Snapshot = {
   readonly scheduled: number | null;
   /** Ordered messages that wait or are in flight. Null if unknown. */
   readonly ordered: number | null;
+  /** What waits in the outbox. */
+  readonly outbox: Backlog | string;
   /** Stored dead letters. Null if unknown. */
   readonly deadLetters: number | null;
 };
@@ -61,6 +64,7 @@ const NOTHING_KNOWN = { parked: null, scheduled: null, ordered: null, deadLetter
 const EARLY_ENDS_SHOWN = 10;
 const READ_RETRIES_EVERY_MS = 30_000;
 const NO_EARLY_ENDS: EarlyEnds = { shown: [], more: 0 };
+const EMPTY: Backlog = { waiting: 0, failed: 0, oldestAgeMs: null };
 const NONE: UnhealthyEndpoints = { endpoints: [], total: 0 };
 
 /** Opens both servers as sources. Each server may be unreachable at any time, and come back later. */
@@ -97,14 +101,26 @@ async function fromPostgres(
   pool: pg.Pool,
   settings: Settings,
   readEarlyEnds: () => Promise<EarlyEnds>,
-): Promise<Pick<Snapshot, 'rows' | 'endpoints' | 'differing' | 'early'>> {
+): Promise<Pick<Snapshot, 'rows' | 'endpoints' | 'differing' | 'early' | 'outbox'>> {
   try {
     const rows = await readConsumerStats(pool, settings.STREAM_NAME);
     const endpoints = await endpointsOf(pool, settings);
-    return { rows, endpoints, differing: await differingOf(pool, settings), early: await readEarlyEnds() };
+    return {
+      rows,
+      endpoints,
+      differing: await differingOf(pool, settings),
+      early: await readEarlyEnds(),
+      outbox: await unlessDenied('The outbox cannot be shown', () => readBacklog(pool)),
+    };
   } catch (error) {
     // The problem is reported once, instead of the workers.
-    return { rows: problemOf(error, settings), endpoints: NONE, differing: [], early: NO_EARLY_ENDS };
+    return {
+      rows: problemOf(error, settings),
+      endpoints: NONE,
+      differing: [],
+      early: NO_EARLY_ENDS,
+      outbox: EMPTY,
+    };
   }
 }
 

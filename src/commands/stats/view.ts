@@ -23,7 +23,19 @@ const COLUMNS: readonly Column[] = [
 
 /** Returns the output of `stats`: one row per worker, then the waiting messages of the group, then what is wrong. */
 export function statsView(
-  { rows, endpoints, differing, early, group, findings, parked, scheduled, ordered, deadLetters }: Snapshot,
+  {
+    rows,
+    endpoints,
+    differing,
+    early,
+    group,
+    findings,
+    parked,
+    scheduled,
+    ordered,
+    deadLetters,
+    outbox,
+  }: Snapshot,
   now: Date,
 ): string {
   const lines = typeof rows === 'string' ? [rows] : rowLines(rows, now);
@@ -36,6 +48,7 @@ export function statsView(
         `${deadLetters ?? 'no'} dead letters`,
     );
   }
+  lines.push(...outboxLines(outbox, now));
   for (const { sentence, isProblem } of findings)
     lines.push(`${isProblem ? 'problem' : 'notice'}: ${sentence}`);
   if (typeof differing === 'string') lines.push(differing);
@@ -44,6 +57,16 @@ export function statsView(
   if (typeof endpoints === 'string') lines.push(endpoints);
   else lines.push(...endpointLines(endpoints, now));
   return `${lines.join('\n')}\n`;
+}
+
+/** None for an outbox that nobody uses. */
+function outboxLines(outbox: Snapshot['outbox'], now: Date): string[] {
+  if (typeof outbox === 'string') return [outbox];
+  const { waiting, failed, oldestAgeMs } = outbox;
+  if (waiting === 0 && failed === 0) return [];
+  const since =
+    oldestAgeMs === null ? '' : `, the oldest enqueued ${ago(now, new Date(now.getTime() - oldestAgeMs))}`;
+  return [`outbox: ${waiting} waiting${since}${failed > 0 ? `, ${failed} that NATS refuses` : ''}`];
 }
 
 /** The lines for retry policies that give up within an hour. */

@@ -99,22 +99,6 @@ const DELETE_EXPIRED = `
     ORDER BY published_at LIMIT $1
   ) AND expires_at < now()`;
 
-/** Above it, the exact number does not matter, and counting takes long. */
-export const MOST_COUNTED = 100_000;
-
-const READ_BACKLOG = `
-  SELECT
-    (SELECT count(*) FROM (SELECT FROM rule_nats_outbox WHERE failed_at IS NULL LIMIT ${MOST_COUNTED}) waiting)::integer AS waiting,
-    (SELECT count(*) FROM (SELECT FROM rule_nats_outbox WHERE failed_at IS NOT NULL LIMIT ${MOST_COUNTED}) failed)::integer AS failed,
-    (SELECT round(extract(epoch FROM clock_timestamp() - min(created_at)) * 1000)::bigint FROM (
-      (SELECT created_at FROM rule_nats_outbox WHERE failed_at IS NULL AND bucket IS NULL ORDER BY id LIMIT 1)
-      UNION ALL
-      SELECT first.created_at FROM generate_series(0, 63) AS number, LATERAL (
-        SELECT created_at FROM rule_nats_outbox
-        WHERE failed_at IS NULL AND bucket = number::smallint ORDER BY id LIMIT 1
-      ) first
-    ) oldest) AS oldest_age_ms`;
-
 const READ_INSTALLATION = 'SELECT installation_id FROM rule_nats_installation';
 
 export type ClaimFilter = {
@@ -226,18 +210,4 @@ export async function deleteExpiredHistory(client: pg.PoolClient, limit: number)
 export async function readInstallationId(pool: pg.Pool): Promise<string> {
   const { rows } = await pool.query(READ_INSTALLATION);
   return rows[0].installation_id;
-}
-
-export type Backlog = {
-  /** Rows that wait, and rows that are set aside. At most MOST_COUNTED. */
-  readonly waiting: number;
-  readonly failed: number;
-  /** Since the oldest waiting row was enqueued, in milliseconds; null: none waits. */
-  readonly oldestAgeMs: number | null;
-};
-
-export async function readBacklog(pool: pg.Pool): Promise<Backlog> {
-  const { rows } = await pool.query(READ_BACKLOG);
-  const { waiting, failed, oldest_age_ms: age } = rows[0];
-  return { waiting, failed, oldestAgeMs: age === null ? null : Math.max(0, Number(age)) };
 }

@@ -81,8 +81,8 @@ const READ_COUNTS = `
   SELECT webhook_name, event_type, status, ${epochMs('hour')} AS hour_ms, deliveries::double precision AS deliveries
   FROM nats_webhook_counts ORDER BY hour, webhook_name, event_type, status`;
 
-export async function readWebhookCounts(pool: pg.Pool): Promise<WebhookCount[]> {
-  const { rows } = await pool.query(READ_COUNTS);
+export async function readWebhookCounts(client: pg.Pool | pg.PoolClient): Promise<WebhookCount[]> {
+  const { rows } = await client.query(READ_COUNTS);
   return rows.map((row) => ({
     name: row.webhook_name,
     eventType: row.event_type,
