@@ -96,7 +96,10 @@ export function createOutboxStore({ pool, history, onUnconfirmed }: OutboxStoreO
         const buckets = await lockBuckets(client, afterIds);
         if (buckets.length === 0) return [];
         const mostOfEach = Math.min(most, Math.max(FEWEST_OF_BUCKET, Math.ceil(most / buckets.length)));
-        return readBuckets(client, buckets, mostOfEach);
+        // From the first row on: a row with a low id may have been committed since the last look, or since the lock was asked for. A
+        // later row of its key, which is new, must not pass it.
+        const fromStart = buckets.map(({ bucket }) => ({ bucket, afterId: 0 }));
+        return readBuckets(client, fromStart, mostOfEach);
       }, publish);
     },
   };
