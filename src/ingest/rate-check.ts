@@ -34,7 +34,7 @@ export class RateCheck {
   /** Counts the other webhooks of a batch. */
   countBatch(request: FastifyRequest, webhooks: number): void {
     const { caller } = request.admitted!;
-    this.#rates.add(isKey(caller) ? caller.id : request.ip, webhooks - 1, this.#now());
+    this.#rates.add(isKey(caller) ? caller.id : request.ip, Math.max(0, webhooks - 1), this.#now());
   }
 }
 

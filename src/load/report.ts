@@ -185,6 +185,7 @@ export function progressLine(
 ): string {
   const of = planned === null ? '' : ` of ${number(planned)}`;
   const parts = [`sent ${number(totals.sent)}${of}`, `${number(rate)} per second`];
+  if (totals.rolledBack > 0) parts.push(`${number(totals.rolledBack)} rolled back`);
   if (totals.refused > 0) parts.push(`${number(totals.refused)} refused`);
   if (totals.unconfirmed > 0) parts.push(`${number(totals.unconfirmed)} not confirmed`);
   if (hasReceiver) {

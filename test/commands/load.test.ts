@@ -65,6 +65,7 @@ describe('the flags of load', () => {
     [[], /^Give one of --receiver .*, --url .* and --name/],
     [['--receiver', '--url', 'http://127.0.0.1:9'], /^Give one of --receiver/],
     [['--url', 'http://127.0.0.1:9', '--verify'], /^--verify needs --receiver/],
+    [['--url', 'here'], /^--url: "here" is not a URL/],
     [['--name', 'orders', '--port', '9000'], /^--port needs --receiver/],
     [['--receiver', '--rate', 'fast'], /^--rate: "fast" is not a rate/],
     [['--receiver', '--burst', '0'], /^--burst: "0" is not a whole number from 1/],

@@ -73,6 +73,7 @@ export async function readLoadFlags(args: string[]): Promise<LoadFlags> {
     throw usage(
       'Give one of --receiver (an endpoint of its own), --url (an endpoint of yours) and --name (a row of rule_webhooks).',
     );
+  if (url !== null && !URL.canParse(url)) throw usage(`--url: "${url}" is not a URL`);
   if (verify && !receiver)
     throw usage('--verify needs --receiver: only its own receiver can count what arrives.');
   const lonely = (['receiver-url', 'host', 'port', 'delay-ms', 'fail-first'] as const).find(
@@ -99,7 +100,7 @@ export async function readLoadFlags(args: string[]): Promise<LoadFlags> {
     events,
     receiver: receiver ? receiverOptions(values) : null,
     url,
-    name: name ?? 'load',
+    name: name ?? (sample === 'invoices' ? sample : 'load'),
     waitMs: durationFlag('wait', values.wait, { min: 1000, max: DAY_MS }),
     verify,
     json,

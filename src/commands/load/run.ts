@@ -123,5 +123,6 @@ function print(report: LoadReport, { json, verify }: LoadFlags): number {
   ];
   if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`);
   if (verify) return open.length === 0 ? 0 : 1;
-  return totals.accepted === 0 || sending.stoppedBy !== null ? 1 : 0;
+  const hasDone = totals.accepted + totals.rolledBack > 0;
+  return hasDone && sending.stoppedBy === null ? 0 : 1;
 }

@@ -27,11 +27,17 @@ export async function writeInvoice(
     name: `${name}-${businessId}`,
     // The invoice as PostgreSQL writes it: parsing it would change its numbers.
     data: `{"event_id":${JSON.stringify(id)},"event_type":${JSON.stringify(eventType)},"invoice":${invoice}}`,
-    webhookUrl: url === null ? null : `${url}/${businessId}`,
+    webhookUrl: url === null ? null : urlOfBusiness(url, businessId),
     headers: { [Header.eventType]: eventType },
     messageId: id,
     orderingKey: invoiceId,
   });
+}
+
+function urlOfBusiness(url: string, businessId: string): string {
+  const own = new URL(url);
+  own.pathname = `${own.pathname.replace(/\/$/, '')}/${businessId}`;
+  return own.href;
 }
 
 /** An event as it arrived. `business`: whose endpoint it is for. */
