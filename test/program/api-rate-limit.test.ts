@@ -59,6 +59,15 @@ test('a batch counts its webhooks, and is taken as a whole', async () => {
   expect(await storedIn(scene)).toBe(500);
 });
 
+test('an empty batch counts as one webhook', async () => {
+  const { api } = await openLimited({ API_RATE_LIMIT: '0.02' });
+  const statuses = [];
+  for (let request = 0; request < 2; request++)
+    statuses.push((await api.post('/webhooks/batch', '[]', { 'content-type': 'application/json' })).status);
+  expect(statuses[0]).not.toBe(429);
+  expect(statuses[1]).toBe(429);
+});
+
 test('each API key has a rate of its own, and a request without a valid key costs nobody anything', async () => {
   const { scene, api } = await openLimited({ API_AUTH: 'keys', API_RATE_LIMIT: '0.02' });
   const keyOf = async (name: string) => {

@@ -159,6 +159,16 @@ describe('load sample invoices', () => {
     }
   });
 
+  it('with --url, the business is the end of the path', async () => {
+    const endpoint = await startEndpoint();
+    const to = `${endpoint.url}/hook/?a=1`;
+    const { code } = await loadJson('sample', 'invoices', '--rate', '50', '--count', '5', '--url', to);
+    expect(code).toBe(0);
+    await until(() => endpoint.requests.length === 5);
+    for (const { path, body } of endpoint.requests)
+      expect(path).toBe(`/hook/${JSON.parse(body.toString()).invoice.business_id}?a=1`);
+  });
+
   it('--verify fails on an event whose transaction was rolled back, and on one that arrives again', async () => {
     const program = await startLoad(
       ...[
