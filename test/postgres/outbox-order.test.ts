@@ -29,7 +29,11 @@ function openQueue() {
   );
   const look = async (isFull: boolean) => {
     published.length = 0;
-    await queue.settleBatch(isFull, Number.POSITIVE_INFINITY, () => {});
+    await queue.settleBatch({
+      most: Number.POSITIVE_INFINITY,
+      begin: () => ({ isFull, onClaimed: () => {} }),
+      mayGoAhead: () => false,
+    });
     return [...published];
   };
   return { look };
