@@ -2,9 +2,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { ChaosCase, Check } from './case.ts';
 import type { ChaosEndpoint } from './endpoint.ts';
 import { besideMisbehaving, type Flow, halfPoisoned, onSharedHost } from './flows.ts';
+import type { ProgramSettings } from './programs.ts';
 import type { ChaosScene } from './scene.ts';
 import type { Verdict } from './verdict.ts';
-import type { WorkerSettings } from './workers.ts';
+import { LONG_TIMEOUTS } from './worker-settings.ts';
 
 /** Long enough that unanswered attempts fill all slots, and short enough that they time out while the endpoint misbehaves. */
 const SETTINGS = { ATTEMPT_TIMEOUT_MS: '4000', ACK_WAIT_MS: '8000' };
@@ -49,7 +50,7 @@ function urlThat(what: string, path: string): ChaosCase {
 }
 
 /** The endpoint never accepts the one half of the messages, and always accepts the other half. It does not recover. */
-function endpointPoisonedBy(what: string, misbehaviour: string, settings: WorkerSettings): ChaosCase {
+function endpointPoisonedBy(what: string, misbehaviour: string, settings: ProgramSettings): ChaosCase {
   return {
     name: `endpoint that ${what} half of its messages, and accepts the others`,
     scene: {
@@ -84,14 +85,7 @@ export const ENDPOINT_CASES: readonly ChaosCase[] = [
   ),
   urlThat('answers 503', '/status/503'),
   urlThat('hangs', '/hang'),
-  // No attempt may time out, not even on a busy machine: each one must be a request that the endpoint refuses.
-  {
-    ...endpointPoisonedBy('answers 500 to', '/status/500', {
-      ATTEMPT_TIMEOUT_MS: '15000',
-      ACK_WAIT_MS: '30000',
-    }),
-    large: true,
-  },
+  { ...endpointPoisonedBy('answers 500 to', '/status/500', LONG_TIMEOUTS), large: true },
   // The default: an eighth of the slots is for attempts without an answer, and each takes a second.
   endpointPoisonedBy('never answers', '/hang', { ATTEMPT_TIMEOUT_MS: '1000', CONCURRENCY: '256' }),
 ];

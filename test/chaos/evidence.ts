@@ -3,13 +3,15 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 
-/** A message that NATS has confirmed. All times are in milliseconds since 1970. */
+/** A message that must arrive: NATS confirmed it, the HTTP API answered 202, or its transaction was committed. */
 export type AcceptedMessage = {
+  /** The `webhook-id`. */
   readonly id: string;
   readonly subject: string;
-  /** Of the PubAck. */
-  readonly stream: string;
-  readonly sequence: number;
+  /** Of the PubAck. Undefined: the message is a row of the outbox. */
+  readonly stream?: string;
+  readonly sequence?: number;
+  /** When it was handed over first. All times are in milliseconds since 1970. */
   readonly publishedAt: number;
   /** The URLs that the message must reach. */
   readonly endpoints: readonly string[];
@@ -20,6 +22,12 @@ export type AcceptedMessage = {
   readonly orderedBy?: string;
   /** The p99 that the delivery time counts for. @default none */
   readonly measured?: Measured;
+};
+
+/** A message that must not arrive: its transaction was rolled back, or the HTTP API said that it is surely not stored (503). */
+export type RefusedMessage = Pick<AcceptedMessage, 'id'> & {
+  /** Where it would have arrived. */
+  readonly endpoint: string;
 };
 
 /** `control`: a healthy endpoint while nothing else has messages. `beside`: the same endpoint while another one misbehaves. */
@@ -49,6 +57,7 @@ export type GivenUpMessage = {
 export interface Evidence {
   readonly folder: string;
   accepted(message: AcceptedMessage): void;
+  refused(message: RefusedMessage): void;
   request(request: EndpointRequest): void;
   deadLetter(deadLetter: GivenUpMessage): void;
   /** Resolves when all lines are written. */
@@ -58,15 +67,16 @@ export interface Evidence {
 /** Overwrites earlier files in the folder. */
 export async function openEvidence(folder: string): Promise<Evidence> {
   await mkdir(folder, { recursive: true });
-  const files = ['accepted', 'requests', 'dead-letters'].map((name) =>
+  const files = ['accepted', 'refused', 'requests', 'dead-letters'].map((name) =>
     createWriteStream(join(folder, `${name}.ndjson`)),
   );
-  const [accepted, request, deadLetter] = files.map((file) => (line: object) => {
+  const [accepted, refused, request, deadLetter] = files.map((file) => (line: object) => {
     file.write(`${JSON.stringify(line)}\n`);
   });
   return {
     folder,
     accepted: accepted!,
+    refused: refused!,
     request: request!,
     deadLetter: deadLetter!,
     async close() {

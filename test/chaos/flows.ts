@@ -1,6 +1,6 @@
 import { POISON } from './endpoint.ts';
 
-/** Messages of one kind, at the rate of the load. Their ids begin with `healthy-`, or with `other-`. */
+/** Messages of one kind, at the rate of the load. Their ids begin with `healthy-` or `other-`, unless the HTTP API makes them. */
 export type Flow = {
   /**
    * `healthy`: these messages should be delivered whatever happens. Their delivery times are measured, and they are published

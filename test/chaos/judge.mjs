@@ -1,21 +1,21 @@
 // Judges faults of `npm run chaos -- --keep DIR` by their files alone: node test/chaos/judge.mjs DIR/*
 // It shares no code with the chaos program or the workers, so that no mistake in their code hides here, too. A folder has
-//   accepted.ndjson      per PubAck:      id, subject, stream, sequence, publishedAt, endpoints, maxAttempts; where it is so,
-//                        notBefore (no request earlier), orderedBy (its ordering key), measured (counts for the p99)
+//   accepted.ndjson      per message that must arrive: id, publishedAt, endpoints, maxAttempts; where it is so, notBefore (no
+//                        request earlier), orderedBy (its ordering key) and sequence, measured (counts for the p99)
+//   refused.ndjson       per message that must not arrive (rolled back, or surely not stored): id, endpoint
 //   requests.ndjson      per request:     id, endpoint, at, answer (the status, or null), answeredAt
 //   dead-letters.ndjson  per dead letter: id, endpoint, reason, attempts
 // Times are milliseconds since 1970. Prints a line of JSON per folder. Exits with 1 if a promise was broken.
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 
-const BROKEN = ['undeserved', 'lost', 'misrouted', 'outOfOrder', 'early'];
+const BROKEN = ['undeserved', 'lost', 'misrouted', 'outOfOrder', 'early', 'unwanted'];
 const isSuccess = ({ answer }) => answer >= 200 && answer < 300;
 const count = (list, test) => list.filter(test).length;
 const keyOf = ({ id, endpoint }) => `${id} ${endpoint}`;
 
 function read(folder, name) {
-  const lines = readFileSync(join(folder, `${name}.ndjson`), 'utf8').split('\n');
-  return lines.filter((line) => line !== '').map((line) => JSON.parse(line));
+  const lines = readFileSync(`${folder}/${name}.ndjson`, 'utf8').split('\n').slice(0, -1);
+  return lines.map((line) => JSON.parse(line));
 }
 
 function groupBy(list, key) {
@@ -75,7 +75,7 @@ function judge(folder) {
   }
 
   const ordered = deliveries.filter(({ orderedBy }) => orderedBy !== undefined);
-  const queues = groupBy(ordered, ({ orderedBy, endpoint }) => keyOf({ id: orderedBy, endpoint }));
+  const queues = groupBy(ordered, ({ orderedBy, endpoint }) => `${orderedBy} ${endpoint}`);
   return {
     accepted: accepted.length,
     delivered: count(deliveries, ({ isDelivered }) => isDelivered),
@@ -87,6 +87,7 @@ function judge(folder) {
     misrouted: count(requests, (one) => published.get(one.id)?.endpoints.includes(one.endpoint) === false),
     outOfOrder: [...queues.values()].flatMap(outOfOrder).length,
     early: count(deliveries, ({ all, notBefore = 0 }) => all.some(({ at }) => at < notBefore)),
+    unwanted: count(read(folder, 'refused'), (one) => requestsOf(one).length > 0),
     p99Ms: { control: p99('control'), beside: p99('beside') },
   };
 }

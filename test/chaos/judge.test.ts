@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../support/clean-up.ts';
 import { runCommand } from '../support/program.ts';
-import type { AcceptedMessage, EndpointRequest, GivenUpMessage } from './evidence.ts';
+import type { AcceptedMessage, EndpointRequest, GivenUpMessage, RefusedMessage } from './evidence.ts';
 
 const JUDGE = fileURLToPath(new URL('judge.mjs', import.meta.url));
 const HERE = 'http://here/';
@@ -17,12 +17,14 @@ const NOTHING_WRONG = {
   misrouted: 0,
   outOfOrder: 0,
   early: 0,
+  unwanted: 0,
 };
 
 type Files = {
   readonly accepted: readonly AcceptedMessage[];
   readonly requests?: readonly EndpointRequest[];
   readonly deadLetters?: readonly GivenUpMessage[];
+  readonly refused?: readonly RefusedMessage[];
 };
 
 /** A confirmed message that was published at 1000. */
@@ -42,9 +44,9 @@ function deadLetter(id: string, reason = 'exhausted', attempts = 3): GivenUpMess
   return { id, endpoint: HERE, reason, attempts };
 }
 
-async function judged({ accepted, requests = [], deadLetters = [] }: Files) {
+async function judged({ accepted, requests = [], deadLetters = [], refused = [] }: Files) {
   const folder = await temporaryFolder();
-  const files = { accepted, requests, 'dead-letters': deadLetters };
+  const files = { accepted, refused, requests, 'dead-letters': deadLetters };
   for (const [name, lines] of Object.entries(files))
     await writeFile(
       join(folder, `${name}.ndjson`),
@@ -96,6 +98,15 @@ describe('the judge finds nothing wrong', () => {
     [
       'in a message that NATS did not confirm, whether it arrived or not',
       { accepted: [message('m1')], requests: [request('m1', 1010), request('m2', 1010)] },
+      { accepted: 1, delivered: 1 },
+    ],
+    [
+      'in a message that was rolled back and did not arrive',
+      {
+        accepted: [message('m1')],
+        requests: [request('m1', 1010)],
+        refused: [{ id: 'm2', endpoint: HERE }],
+      },
       { accepted: 1, delivered: 1 },
     ],
     [
@@ -209,6 +220,11 @@ describe('the judge finds', () => {
       { accepted: [message('m1', { notBefore: 2000 })], requests: [request('m1', 1999)] },
       { early: 1 },
     ],
+    [
+      'a message that was rolled back and arrived all the same',
+      { accepted: [], requests: refused('m1', 2), refused: [{ id: 'm1', endpoint: HERE }] },
+      { unwanted: 1 },
+    ],
   ])('%s', async (_, files, wrong) => {
     const { code, verdict } = await judged(files);
     expect(verdict).toMatchObject({ ...NOTHING_WRONG, otherAttempts: expect.anything(), ...wrong });
@@ -235,5 +251,5 @@ it('the judge has under 100 lines, and imports nothing of this project', () => {
   const source = readFileSync(JUDGE, 'utf8');
   expect(source.trimEnd().split('\n').length).toBeLessThan(100);
   const imported = [...source.matchAll(/\bfrom '(.+?)'|\bimport\('(.+?)'\)/g)].map(([, name]) => name);
-  expect(imported).toEqual(['node:fs', 'node:path']);
+  expect(imported).toEqual(['node:fs']);
 });

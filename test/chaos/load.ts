@@ -9,8 +9,19 @@ export type ChaosMessage = Pick<AcceptedMessage, 'id' | 'subject' | 'notBefore'>
   readonly body: object;
 };
 
-/** Stores one message. Resolves to the stream and the sequence of the PubAck; null if there was none. */
-export type Publish = (message: ChaosMessage) => Promise<Pick<AcceptedMessage, 'stream' | 'sequence'> | null>;
+/** What became of a message. `id`: its `webhook-id`. */
+export type Published =
+  /** `isRepeated`: the first answer left open whether it is stored, so it was handed over again, or looked up. */
+  | ({ readonly kind: 'accepted'; readonly isRepeated?: boolean } & Pick<
+      AcceptedMessage,
+      'id' | 'stream' | 'sequence'
+    >)
+  | { readonly kind: 'refused'; readonly id: string }
+  /** It may arrive or not. */
+  | { readonly kind: 'unknown' };
+
+/** Hands one message over, until it is known what became of it. */
+export type Publish = (message: ChaosMessage) => Promise<Published>;
 
 /** Messages that are published during a fault, and the endpoints that get them. Everything is recorded as evidence. */
 export interface ChaosLoad {
@@ -24,16 +35,18 @@ export interface ChaosLoad {
   arrived(more: number): Promise<void>;
   /** Publishes `count` messages of the first flow at once. */
   burst(count: number): Promise<void>;
-  /** Publishes nothing more until `resume`. Resolves when NATS has confirmed or not confirmed every message. */
+  /** Publishes nothing more until `resume`. Resolves when it is known of every message what became of it. */
   quiet(): Promise<void>;
   resume(): void;
-  /** Messages that NATS has confirmed. */
+  /** Messages that must arrive. */
   accepted(): number;
-  /** Messages that NATS has not confirmed. They may be stored or not. */
+  /** Accepted messages whose first answer left open whether they are stored. */
+  repeated(): number;
+  /** Messages that are not accepted. */
   refused(): number;
   /** Requests that were not answered with a 2xx. */
   failed(): number;
-  /** Ids of confirmed messages that were not answered with a 2xx yet. */
+  /** Ids of accepted messages that were not answered with a 2xx yet. */
   unanswered(): ReadonlySet<string>;
   /** Resolves when all requests are recorded. Safe to call twice. */
   stop(): Promise<void>;
@@ -45,7 +58,7 @@ export type ChaosLoadOptions = {
   readonly rate: number;
   /** MAX_ATTEMPTS of the workers. */
   readonly maxAttempts: number;
-  readonly evidence: Pick<Evidence, 'accepted' | 'request'>;
+  readonly evidence: Pick<Evidence, 'accepted' | 'refused' | 'request'>;
   /** When all waits end, on the clock of `performance.now()`. */
   readonly givesUpAt: number;
 };
@@ -63,7 +76,8 @@ export async function startChaosLoad(publish: Publish, options: ChaosLoadOptions
   const unanswered = new Set<string>();
   const arrivals: number[] = [];
   const inFlight = new Set<Promise<void>>();
-  let confirmed = 0;
+  let accepted = 0;
+  let repeated = 0;
   let refused = 0;
   let failed = 0;
   let published = 0;
@@ -78,7 +92,7 @@ export async function startChaosLoad(publish: Publish, options: ChaosLoadOptions
     else {
       answered.add(id);
       unanswered.delete(id);
-      if (id.startsWith('healthy')) arrivals.push(performance.now());
+      if (!id.startsWith('other')) arrivals.push(performance.now());
     }
   }
   const steady = await startChaosEndpoint(onRequest);
@@ -98,7 +112,6 @@ export async function startChaosLoad(publish: Publish, options: ChaosLoadOptions
       ...(deliverAt !== undefined && { notBefore: deliverAt }),
     };
     const says = {
-      id: message.id,
       subject,
       publishedAt,
       endpoints: [endpoint],
@@ -108,14 +121,17 @@ export async function startChaosLoad(publish: Publish, options: ChaosLoadOptions
       ...(measured !== null && flow.kind === 'healthy' && { measured }),
     };
     const publishing = publish(message)
-      .then((pubAck) => {
-        if (pubAck === null) {
+      .then((result) => {
+        if (result.kind !== 'accepted') {
           refused++;
+          if (result.kind === 'refused') evidence.refused({ id: result.id, endpoint });
           return;
         }
-        confirmed++;
-        evidence.accepted({ ...says, ...pubAck });
-        if (!answered.has(message.id)) unanswered.add(message.id);
+        const { id, stream, sequence } = result;
+        accepted++;
+        if (result.isRepeated === true) repeated++;
+        evidence.accepted({ ...says, id, ...(sequence !== undefined && { stream, sequence }) });
+        if (!answered.has(id)) unanswered.add(id);
       })
       .finally(() => inFlight.delete(publishing));
     inFlight.add(publishing);
@@ -151,7 +167,8 @@ export async function startChaosLoad(publish: Publish, options: ChaosLoadOptions
     resume() {
       paused = false;
     },
-    accepted: () => confirmed,
+    accepted: () => accepted,
+    repeated: () => repeated,
     refused: () => refused,
     failed: () => failed,
     unanswered: () => unanswered,

@@ -28,16 +28,18 @@ Usage: chaos -- [flags]
 
   --seed N       decides when, whom and for how long; 0 to ${LAST_SEED} (default: a random seed, which is printed)
   --only TEXT    only the faults whose name contains this text
-  --short        a few faults, each injected once: about 40 s
-  --messages N   five faults only, each repeated until NATS has confirmed N messages; up to 10000000
+  --short        a few faults, each injected once: about a minute
+  --messages N   seven faults only, each repeated until N messages are accepted; up to 10000000
   --seconds N    time after which missing messages of a fault count as lost, 10 to 3600 (default 120; with --messages, longer)
-  --keep DIR     keeps in DIR what the publisher, the endpoints and the dead-letter stream saw, in a folder per fault
+  --keep DIR     keeps in DIR what the producers, the endpoints and the dead-letter stream saw, in a folder per fault
 
 Each fault has its own real servers, two workers, and a load of ${RATE} messages per second to a healthy endpoint (with --messages,
-${LARGE_RATE} in total). Some faults have a second endpoint, or other messages for the same one, with as many messages. Every PubAck, every
-request and every dead letter is written to a file, and a separate program, test/chaos/judge.mjs, reads the files and decides.
+${LARGE_RATE} in total). Some faults have a second endpoint, or other messages for the same one, with as many messages. The load publishes
+to NATS; for a fault of "api", it posts to two of them; for a fault of "relay", it enqueues each message in a transaction of its own,
+rolls a third of them back, and two relays publish. Every PubAck, 202, commit and rollback, every request and every dead letter is
+written to a file, and a separate program, test/chaos/judge.mjs, reads the files and decides.
 
-Columns of the table: accepted (messages that NATS confirmed), delivered (accepted messages that were answered with a 2xx), dead
+Columns of the table: accepted (messages with a PubAck, a 202 or a commit), delivered (accepted messages that were answered with a 2xx), dead
 letters, undeserved (dead letters of messages that were accepted by the endpoint, or not refused as often as they may be tried),
 lost (neither delivered nor dead letter), doubled (requests for messages that had been answered before), recovery (the time from
 the cure to the next delivery at the healthy endpoint, or the length of the pause if deliveries should not have stopped), and the
@@ -45,7 +47,8 @@ time from publication to answer of 99 of 100 healthy messages, without and with 
 
 Beside the first faults, workers that ack before they send are killed: a negative control, whose losses the judge must find. Ends
 with an error if it does not, and if a message was lost, became a dead letter undeservedly, or arrived at a wrong endpoint, out
-of order or before its time; without --short also if the ratio is above 2 three times. About 10 minutes.
+of order or before its time, or although it was rolled back or refused as not stored; without --short also if the ratio is above
+2 three times. About 15 minutes.
 
   chaos -- --seed 42 --only nats-server
   chaos -- --messages 100000 --keep .cache/chaos
@@ -77,6 +80,7 @@ of order or before its time; without --short also if the ratio is above 2 three 
       const isLarge = large && !losesMessages;
       say(fault.name);
       return runCase(fault, {
+        seed,
         injections,
         losesMessages,
         messages: isLarge ? messages : 0,

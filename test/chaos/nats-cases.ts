@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type ChaosCase, now } from './case.ts';
-import { ACK_WAIT_MS } from './workers.ts';
+import { ACK_WAIT_MS } from './worker-settings.ts';
 
 const accountConfig = (jetstream: 'enabled' | 'disabled') =>
   `accounts { A { jetstream: ${jetstream}, users: [ { user: all, password: all } ] } }, no_auth_user: all`;

@@ -6,13 +6,12 @@ import type { ChaosCase, Check } from './case.ts';
 import { STREAM } from './queue.ts';
 import type { ChaosScene } from './scene.ts';
 import type { Verdict } from './verdict.ts';
+import { LONG_TIMEOUTS } from './worker-settings.ts';
 
 /** The minimum of ATTEMPT_BUFFER_ROWS. */
 const BUFFER_ROWS = 1000;
 /** More than the buffers of two workers hold. */
 const BURST = 3 * BUFFER_ROWS;
-/** No attempt may time out, not even on a busy machine: each request must be one delivery. */
-const LONG_TIMEOUTS = { ATTEMPT_TIMEOUT_MS: '15000', ACK_WAIT_MS: '30000' };
 
 export const POSTGRES_CASES: readonly ChaosCase[] = [
   {

@@ -15,7 +15,7 @@ export type Fault = {
   recover(): void;
   /** How long healthy flows publish alone before the first injection, in milliseconds. 0: no delivery times are compared. */
   readonly controlMs: number;
-  /** The injections are repeated until NATS has confirmed this many messages. 0: each is injected once. */
+  /** The injections are repeated until so many messages are accepted. 0: each is injected once. */
   readonly messages: number;
   /** True if messages get lost, so that nothing waits for them. */
   readonly losesMessages: boolean;
@@ -61,8 +61,8 @@ export async function measureChaos(
     await load.arrived(DELIVERIES_BETWEEN);
     recoveryMs = Math.max(recoveryMs, recoveryOf(load.arrivals, startedAt, curedAt));
   }
-  const confirmed = load.accepted();
-  const tooFew = confirmed < messages ? `NATS had confirmed ${confirmed} of ${messages} messages` : null;
+  const accepted = load.accepted();
+  const tooFew = accepted < messages ? `${accepted} of ${messages} messages were accepted` : null;
   fault.recover();
   const unsettled = await settle(load, queue, givesUpAt, fault);
   return { recoveryMs, outOfTime: unsettled ?? tooFew };

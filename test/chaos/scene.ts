@@ -1,13 +1,13 @@
 import { join } from 'node:path';
-import { Header } from '../../src/core/message/nats-headers.ts';
 import type { NatsClient } from '../../src/nats/connection/client.ts';
 import { connectToNats } from '../../src/nats/connection/connection.ts';
-import { createPublisher } from '../../src/nats/publishing/publisher.ts';
 import { ensureStream } from '../../src/nats/streams/stream.ts';
 import { defaultWebhookStream } from '../../src/nats/streams/stream-config.ts';
 import { type Evidence, openEvidence } from './evidence.ts';
 import { type Flow, healthyOnly } from './flows.ts';
-import { type ChaosLoad, type ChaosMessage, startChaosLoad } from './load.ts';
+import { type ChaosLoad, startChaosLoad } from './load.ts';
+import { makeProducers, type Way } from './producers.ts';
+import { type ChaosProgram, makeProgram, type ProgramOptions, type ProgramSettings } from './programs.ts';
 import { type ChaosQueue, chaosQueue, STREAM } from './queue.ts';
 import { settle } from './run.ts';
 import {
@@ -17,10 +17,9 @@ import {
   startChaosDatabase,
   startChaosNats,
 } from './servers.ts';
-import { type ChaosWorker, makeWorker, type WorkerSettings, workerSettings } from './workers.ts';
+import { workerSettings } from './worker-settings.ts';
 
-/** How long the load tries to store a message, in milliseconds. A message without a confirmation does not count afterwards. */
-const PUBLISH_FOR_MS = 5000;
+const NO_DATABASE = 'postgresql://127.0.0.1:1/none';
 
 /** Lost connections are part of the faults, and are not logged. */
 const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
@@ -31,10 +30,14 @@ export type SceneOptions = {
   readonly nodes?: 1 | 3;
   /** The configuration of a single nats-server. */
   readonly config?: string;
-  /** True to start a PostgreSQL. @default false: the workers' DATABASE_URL leads nowhere */
+  /** True to start a PostgreSQL. @default true if messages do not go to NATS at once; else the workers' DATABASE_URL leads nowhere */
   readonly database?: boolean;
+  /** How messages get into the stream. Through the others than `nats`, only healthy flows in any order and at once. @default 'nats' */
+  readonly by?: Way;
+  /** Messages per second of each flow. @default the rate of the run */
+  readonly rate?: number;
   /** Further settings of the workers. */
-  readonly settings?: WorkerSettings;
+  readonly settings?: ProgramSettings;
   /** What is published. @default all messages go to a healthy endpoint */
   readonly flows?: readonly Flow[];
   /** Modules that node loads before the program of the workers. @default none */
@@ -47,9 +50,11 @@ export interface ChaosScene extends Omit<ChaosServers, 'url' | 'stop'> {
   readonly load: ChaosLoad;
   readonly queue: ChaosQueue;
   readonly evidence: Evidence;
-  readonly workers: readonly ChaosWorker[];
+  readonly workers: readonly ChaosProgram[];
+  /** What stands between the load and NATS. */
+  readonly producers: readonly ChaosProgram[];
   readonly database: ChaosDatabase | null;
-  /** Rejects when a worker ends although nobody has stopped it. */
+  /** Rejects when a program ends although nobody has stopped it. */
   readonly failed: Promise<never>;
   /** Publishes no more until `load.resume`. Resolves when every message is settled. */
   settled(): Promise<void>;
@@ -57,6 +62,8 @@ export interface ChaosScene extends Omit<ChaosServers, 'url' | 'stop'> {
 }
 
 export type SceneRun = {
+  /** Decides which transactions are rolled back. */
+  readonly seed: number;
   /** Messages per second of each flow. */
   readonly rate: number;
   /** The folder of the evidence. Undefined: a private one, which is removed. */
@@ -68,9 +75,10 @@ export type SceneRun = {
 
 export async function openChaosScene(
   options: SceneOptions,
-  { rate, keepIn, givesUpAt, say }: SceneRun,
+  { seed, keepIn, givesUpAt, say, ...run }: SceneRun,
 ): Promise<ChaosScene> {
-  const { nodes = 1, config = '', flows = healthyOnly, workerImports: imports = [] } = options;
+  const { nodes = 1, config = '', flows = healthyOnly, workerImports: imports = [], by = 'nats' } = options;
+  const rate = options.rate ?? run.rate;
   const settings = workerSettings(options.settings ?? {});
   const folder = await privateFolder();
   const stops: (() => Promise<unknown>)[] = [folder.remove];
@@ -78,8 +86,8 @@ export async function openChaosScene(
     for (const stopOne of stops.splice(0).reverse()) await stopOne();
   };
   try {
-    const database =
-      options.database === true ? await startChaosDatabase(join(folder.path, 'postgres'), say) : null;
+    const hasDatabase = options.database ?? by !== 'nats';
+    const database = hasDatabase ? await startChaosDatabase(join(folder.path, 'postgres'), say) : null;
     stops.push(async () => database?.stop());
     const servers = await startChaosNats(join(folder.path, 'nats'), { nodes, config }, say);
     stops.push(servers.stop);
@@ -91,35 +99,45 @@ export async function openChaosScene(
       fail = reject;
     });
     failed.catch(() => {});
-    const workers = ['worker-1', 'worker-2'].map((name) =>
-      makeWorker({
-        name,
+    const make = (program: Pick<ProgramOptions, 'command' | 'name' | 'settings' | 'imports'>) =>
+      makeProgram({
+        ...program,
         folder: folder.path,
-        natsUrl: servers.url,
-        databaseUrl: database?.url,
-        settings,
-        imports,
+        settings: {
+          NATS_URL: servers.url,
+          DATABASE_URL: database?.url ?? NO_DATABASE,
+          CONSUMER_NAME: program.name,
+          ...program.settings,
+        },
         failed: fail,
-      }),
-    );
-    stops.push(() => Promise.all(workers.map((worker) => worker.kill())));
-    await Promise.race([Promise.all(workers.map((worker) => worker.start())), failed]);
-    const publisher = createPublisher(client, { maxInFlight: 1000, retryForMs: PUBLISH_FOR_MS });
-    const publish = async ({ id, subject, url, body, notBefore }: ChaosMessage) => {
-      const data = Buffer.from(JSON.stringify({ webhook_url: url, data: body }));
-      const result = await publisher.publish(subject, data, {
-        [Header.messageId]: id,
-        ...(notBefore !== undefined && { [Header.deliverAt]: new Date(notBefore).toISOString() }),
       });
-      return 'stored' in result ? { stream: result.stored.stream, sequence: result.stored.sequence } : null;
-    };
+    const workers = ['worker-1', 'worker-2'].map((name) =>
+      make({ command: 'worker', name, settings, imports }),
+    );
+    const producers = await makeProducers(by, { client, database, make, seed, givesUpAt, failed: fail });
+    stops.push(producers.close);
+    const programs = [...workers, ...producers.programs];
+    stops.push(() => Promise.all(programs.map((program) => program.kill())));
+    await Promise.race([Promise.all(programs.map((program) => program.start())), failed]);
     const evidence = await openEvidence(keepIn ?? join(folder.path, 'evidence'));
     const maxAttempts = Number(settings.MAX_ATTEMPTS);
-    const load = await startChaosLoad(publish, { flows, rate, maxAttempts, evidence, givesUpAt });
+    const load = await startChaosLoad(producers.publish, { flows, rate, maxAttempts, evidence, givesUpAt });
     stops.push(() => load.stop());
     const queue = chaosQueue(client, evidence);
     const settled = async () => void (await settle(load, queue, givesUpAt, { losesMessages: false }));
-    return { ...servers, client, load, queue, evidence, workers, database, failed, settled, stop };
+    return {
+      ...servers,
+      client,
+      load,
+      queue,
+      evidence,
+      workers,
+      producers: producers.programs,
+      database,
+      failed,
+      settled,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { NatsClient } from '../../src/nats/connection/client.ts';
 import { UserError } from '../../src/runtime/failure.ts';
 import { type ChaosCase, now } from './case.ts';
 import { besideMisbehaving } from './flows.ts';
@@ -33,15 +34,7 @@ export const STREAM_CASES: readonly ChaosCase[] = [
     name: 'stream full: publishers refused, then its limit raised',
     short: true,
     injections: { forMs: [1000, 3000] },
-    async inject({ client, workers }, { forMs }) {
-      for (const worker of workers) worker.pause();
-      const { state } = await client.manager.streams.info(STREAM);
-      await client.manager.streams.update(STREAM, { max_msgs: state.messages + LIMIT });
-      await wait(forMs);
-      await client.manager.streams.update(STREAM, { max_msgs: -1 });
-      for (const worker of workers) worker.resume();
-      return now();
-    },
+    inject: fillForAWhile,
     check: wereRefused,
   },
   {
@@ -65,18 +58,34 @@ export const STREAM_CASES: readonly ChaosCase[] = [
   },
 ];
 
+/** Stops the workers (SIGSTOP), and limits the stream to a few more messages for `forMs`. */
+export async function fillForAWhile({ client, workers }: ChaosScene, { forMs }: Injection): Promise<number> {
+  for (const worker of workers) worker.pause();
+  const { messages } = (await client.manager.streams.info(STREAM)).state;
+  await client.manager.streams.update(STREAM, { max_msgs: messages + LIMIT });
+  await wait(forMs);
+  await wasFull(client, STREAM, messages + LIMIT);
+  await client.manager.streams.update(STREAM, { max_msgs: -1 });
+  for (const worker of workers) worker.resume();
+  return now();
+}
+
 /** Lets the endpoint misbehave, and limits the stream to a few messages for `forMs`. */
 async function fillWhileMisbehaving({ client, load }: ChaosScene, { forMs }: Injection, stream: string) {
   await client.manager.streams.update(stream, { max_msgs: LIMIT });
   load.changing.misbehave();
   await wait(forMs);
-  const { messages } = (await client.manager.streams.info(stream)).state;
-  // If the stream was not full, the case has tested nothing.
-  if (messages < LIMIT) throw new UserError(`${stream} was not full: it had ${messages} messages.`);
+  await wasFull(client, stream, LIMIT);
   await client.manager.streams.update(stream, { max_msgs: -1 });
 }
 
-function wereRefused({ load }: ChaosScene) {
+/** If the stream was not full, the case has tested nothing. */
+async function wasFull(client: NatsClient, stream: string, limit: number): Promise<void> {
+  const { messages } = (await client.manager.streams.info(stream)).state;
+  if (messages < limit) throw new UserError(`${stream} was not full: it had ${messages} messages.`);
+}
+
+export function wereRefused({ load }: ChaosScene) {
   return {
     holds: load.refused() > 0,
     says: `${load.refused()} messages refused, and not counted as accepted`,

@@ -12,6 +12,7 @@ const GOOD: Verdict = {
   misrouted: 0,
   outOfOrder: 0,
   early: 0,
+  unwanted: 0,
   p99Ms: { control: 100, beside: 200 },
 };
 
@@ -26,6 +27,7 @@ describe('a verdict', () => {
     'misrouted',
     'outOfOrder',
     'early',
+    'unwanted',
   ] as const)('breaks a promise with one message %s', (wrong) => {
     expect(brokenPromises({ ...GOOD, [wrong]: 1 })).toEqual([expect.stringMatching(/^1 /)]);
   });

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 
 /** What the judge found in the files of a fault. It counts deliveries: each message has one here. */
 export type Verdict = {
-  /** Messages that NATS confirmed. */
+  /** Messages that must arrive. */
   readonly accepted: number;
   /** Accepted messages that were answered with a 2xx. */
   readonly delivered: number;
@@ -24,6 +24,8 @@ export type Verdict = {
   readonly outOfOrder: number;
   /** Messages that were sent before their time. */
   readonly early: number;
+  /** Messages that arrived although they were rolled back, or surely not stored. */
+  readonly unwanted: number;
   /** 99 of 100 deliveries at the healthy endpoint took at most this long, in milliseconds. Null: none was measured. */
   readonly p99Ms: { readonly control: number | null; readonly beside: number | null };
 };
@@ -50,13 +52,15 @@ export function slowdownOf({ p99Ms: { control, beside } }: Verdict): number | nu
 const MAX_SLOWDOWN = 2;
 
 /** The broken promises, one sentence each, without the slowdown. */
-export function brokenPromises({ lost, undeserved, misrouted, outOfOrder, early }: Verdict): string[] {
+export function brokenPromises(verdict: Verdict): string[] {
+  const { lost, undeserved, misrouted, outOfOrder, early, unwanted } = verdict;
   const found: [number, string][] = [
     [lost, `${lost} lost, or not delivered in time`],
     [undeserved, `${undeserved} dead letters that are not deserved`],
     [misrouted, `${misrouted} requests at a wrong endpoint`],
     [outOfOrder, `${outOfOrder} requests out of order`],
     [early, `${early} messages sent before their time`],
+    [unwanted, `${unwanted} never committed or refused as not stored, but sent`],
   ];
   return found.filter(([count]) => count > 0).map(([, sentence]) => sentence);
 }

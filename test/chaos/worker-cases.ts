@@ -2,9 +2,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { type ChaosCase, now } from './case.ts';
 import { inOrder } from './flows.ts';
 import type { Injection } from './plan.ts';
+import { targetsOf } from './programs.ts';
 import type { ChaosScene } from './scene.ts';
-import type { ChaosWorker } from './workers.ts';
-import { ACK_WAIT_MS } from './workers.ts';
+import { ACK_WAIT_MS } from './worker-settings.ts';
 
 const WORKERS = 2;
 
@@ -67,9 +67,4 @@ async function killAndRestart({ workers }: ChaosScene, { whom, forMs }: Injectio
   const curedAt = now();
   await Promise.all(victims.map((victim) => victim.start()));
   return victims.length === workers.length ? curedAt : null;
-}
-
-/** One worker, or all workers if `whom` is the number of workers. */
-function targetsOf(workers: readonly ChaosWorker[], whom: number): readonly ChaosWorker[] {
-  return whom < workers.length ? workers.slice(whom, whom + 1) : workers;
 }

@@ -1,0 +1,57 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { idOfKey, idPrefix } from '../../src/core/ingest/webhook-id.ts';
+import { freePort } from '../../src/embedded/process/ports.ts';
+import { createPostClient } from '../../src/http/post-client.ts';
+import { UserError } from '../../src/runtime/failure.ts';
+import type { ProducerOptions, Producers } from './producers.ts';
+
+const APIS = ['api-1', 'api-2'];
+/** How long a request waits for its answer, in milliseconds. Above CONFIRM_TIMEOUT_MS, so that the API answers first. */
+const REQUEST_MS = 3000;
+const PAUSE_MS = 250;
+const CONNECTIONS = 256;
+const HEADERS = { 'content-type': 'application/json' };
+/** The webhooks of `POST /webhooks` that bring their URL, without an API key. */
+const SCOPE = { name: 'url', tenant: '' };
+const PREFIX = idPrefix(SCOPE);
+
+/**
+ * Posts each message under a key of its own to two `api` by turns. While it may be stored, it is posted again, to the other one. An
+ * answer 503 to a message that cannot be stored yet is final.
+ */
+export async function httpProducers(options: ProducerOptions): Promise<Producers> {
+  const { make, givesUpAt, failed } = options;
+  const ports = await Promise.all(APIS.map(() => freePort()));
+  const programs = APIS.map((name, index) => {
+    const settings = { PORT: String(ports[index]), ADMIN_PORT: '0', API_AUTH: 'open' };
+    return make({ command: 'api', name, settings });
+  });
+  const clients = ports.map((port) =>
+    createPostClient(`http://127.0.0.1:${port}`, { connections: CONNECTIONS, timeoutMs: REQUEST_MS }),
+  );
+  let turn = 0;
+
+  return {
+    programs,
+    async publish({ id: key, url, body }) {
+      const headers = { ...HEADERS, 'idempotency-key': key };
+      const request = Buffer.from(JSON.stringify({ webhook_url: url, data: body }));
+      for (let isRepeated = false; performance.now() < givesUpAt; isRepeated = true) {
+        const answer = await clients[turn++ % clients.length]!.post('/webhooks', headers, request);
+        const status = 'status' in answer ? answer.status : null;
+        if ('status' in answer && status === 202) {
+          const { id, stream, sequence } = JSON.parse(answer.body);
+          return { kind: 'accepted', id, stream, sequence, isRepeated };
+        }
+        if (status !== null && status < 500) failed(new UserError(`an api answered ${status}.`));
+        const isSurelyNotStored = 'failed' in answer ? answer.isUnsent : status === 503;
+        if (isSurelyNotStored && !isRepeated) return { kind: 'refused', id: idOfKey(PREFIX, SCOPE, key) };
+        await wait(PAUSE_MS);
+      }
+      return { kind: 'unknown' };
+    },
+    async close() {
+      await Promise.all(clients.map((client) => client.close()));
+    },
+  };
+}

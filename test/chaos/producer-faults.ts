@@ -1,0 +1,69 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { type ChaosCase, type Check, now } from './case.ts';
+import type { Injection } from './plan.ts';
+import { targetsOf } from './programs.ts';
+import type { ChaosScene } from './scene.ts';
+import type { Verdict } from './verdict.ts';
+
+/** What breaks the programs between the load and NATS. */
+export type ProducerFault = ChaosCase['inject'];
+
+/** Messages that are handed over at once, so that some are under way when the fault comes. */
+const BURST = 300;
+/** How long after a burst the fault comes, in milliseconds. It differs from injection to injection. */
+const burstAgeMs = ({ afterMs }: Injection) => 5 + (afterMs % 60);
+
+/** Kills one program or both, and starts them again after `forMs`. */
+export async function killProducers(
+  { producers, load }: ChaosScene,
+  injection: Injection,
+): Promise<number | null> {
+  const victims = targetsOf(producers, injection.whom);
+  const burst = load.burst(BURST);
+  await wait(burstAgeMs(injection));
+  await Promise.all(victims.map((victim) => victim.kill()));
+  await wait(injection.forMs);
+  const curedAt = now();
+  await Promise.all(victims.map((victim) => victim.start()));
+  await burst;
+  return victims.length === producers.length ? curedAt : null;
+}
+
+export async function killNats({ nodes, restart, load }: ChaosScene, injection: Injection): Promise<number> {
+  const burst = load.burst(BURST);
+  await wait(burstAgeMs(injection));
+  await nodes.get('n1')!.kill();
+  await wait(injection.forMs);
+  await restart('n1');
+  const curedAt = now();
+  await burst;
+  return curedAt;
+}
+
+export async function killPostgres(
+  { database, load }: ChaosScene,
+  injection: Injection,
+): Promise<number | null> {
+  const burst = load.burst(BURST);
+  await wait(burstAgeMs(injection));
+  await database!.kill();
+  await wait(injection.forMs);
+  await database!.restart();
+  const curedAt = now();
+  await burst;
+  return curedAt;
+}
+
+/** No worker and no nats-server died, so no message may arrive twice. */
+export function arrivedOnce({ load }: ChaosScene, { doubled }: Verdict): Check {
+  return { holds: doubled === 0, says: `${doubled} doubled, where none may be; ${accountOf(load)}` };
+}
+
+/** A nats-server that was killed may double messages (docs/http-api.md, docs/outbox.md). */
+export function mayDouble({ load }: ChaosScene, { doubled }: Verdict): Check {
+  return { holds: true, says: `${doubled} doubled; ${accountOf(load)}` };
+}
+
+export function accountOf(load: ChaosScene['load']): string {
+  return `${load.refused()} not accepted, ${load.repeated()} accepted after an answer that left it open`;
+}
