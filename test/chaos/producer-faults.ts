@@ -11,7 +11,7 @@ export type ProducerFault = ChaosCase['inject'];
 /** Messages that are handed over at once, so that some are under way when the fault comes. */
 const BURST = 300;
 /** How long after a burst the fault comes, in milliseconds. It differs from injection to injection. */
-const burstAgeMs = ({ afterMs }: Injection) => 5 + (afterMs % 60);
+const burstAgeMs = ({ afterMs }: Injection) => 10 + (afterMs % 200);
 
 /** Kills one program or both, and starts them again after `forMs`. */
 export async function killProducers(
