@@ -1,8 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ChaosCase } from './case.ts';
+import { inOrder } from './flows.ts';
 import {
   accountOf,
   arrivedOnce,
+  killAny,
   killNats,
   killPostgres,
   killProducers,
@@ -69,5 +71,19 @@ export const API_CASES: readonly ChaosCase[] = [
       const holds = wereRefused(on).holds && verdict.doubled === 0;
       return { holds, says: `${verdict.doubled} doubled, where none may be; ${accountOf(on.load)}` };
     },
+  },
+  {
+    name: 'api: ordered messages: killed (kill -9), one or both, and restarted',
+    scene: { ...scene, flows: inOrder },
+    injections: { times: [3, 5], among: APIS + 1, forMs: [0, 1500] },
+    inject: killProducers,
+    check: arrivedOnce,
+  },
+  {
+    name: 'api: api, nats-server and PostgreSQL killed at random',
+    scene,
+    injections: { times: [6, 9], among: APIS + 2, forMs: [0, 1500] },
+    inject: killAny,
+    check: mayDouble,
   },
 ];

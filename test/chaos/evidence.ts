@@ -8,8 +8,9 @@ export type AcceptedMessage = {
   /** The `webhook-id`. */
   readonly id: string;
   readonly subject: string;
-  /** Of the PubAck. Undefined: the message is a row of the outbox. */
+  /** Of the PubAck. Undefined: the message was committed. */
   readonly stream?: string;
+  /** Of the PubAck; or the number of the commit, among those of its ordering key. */
   readonly sequence?: number;
   /** When it was handed over first. All times are in milliseconds since 1970. */
   readonly publishedAt: number;

@@ -3,6 +3,7 @@ import { idOfKey, idPrefix } from '../../src/core/ingest/webhook-id.ts';
 import { freePort } from '../../src/embedded/process/ports.ts';
 import { createPostClient } from '../../src/http/post-client.ts';
 import { UserError } from '../../src/runtime/failure.ts';
+import type { Published } from './load.ts';
 import type { ProducerOptions, Producers } from './producers.ts';
 
 const APIS = ['api-1', 'api-2'];
@@ -13,11 +14,13 @@ const CONNECTIONS = 256;
 const HEADERS = { 'content-type': 'application/json' };
 /** The webhooks of `POST /webhooks` that bring their URL, without an API key. */
 const SCOPE = { name: 'url', tenant: '' };
+const UNKNOWN: Published = { kind: 'unknown' };
 const PREFIX = idPrefix(SCOPE);
 
 /**
- * Posts each message under a key of its own to two `api` by turns. While it may be stored, it is posted again, to the other one. An
- * answer 503 to a message that cannot be stored yet is final.
+ * Posts to two `api` by turns: each second message under a key of its own, the others without a key. While a message may be stored,
+ * it is posted again, to the other one, under its key or the id of the answer 504. An answer 503 to a message that cannot be stored
+ * yet is final.
  */
 export async function httpProducers(options: ProducerOptions): Promise<Producers> {
   const { make, givesUpAt, failed } = options;
@@ -30,13 +33,17 @@ export async function httpProducers(options: ProducerOptions): Promise<Producers
     createPostClient(`http://127.0.0.1:${port}`, { connections: CONNECTIONS, timeoutMs: REQUEST_MS }),
   );
   let turn = 0;
+  let messages = 0;
 
   return {
     programs,
-    async publish({ id: key, url, body }) {
-      const headers = { ...HEADERS, 'idempotency-key': key };
-      const request = Buffer.from(JSON.stringify({ webhook_url: url, data: body }));
+    async publish({ id: ownKey, url, body, orderingKey }) {
+      const request = Buffer.from(
+        JSON.stringify({ webhook_url: url, data: body, ordering_key: orderingKey }),
+      );
+      let key: string | null = messages++ % 2 === 0 ? ownKey : null;
       for (let isRepeated = false; performance.now() < givesUpAt; isRepeated = true) {
+        const headers = key === null ? HEADERS : { ...HEADERS, 'idempotency-key': key };
         const answer = await clients[turn++ % clients.length]!.post('/webhooks', headers, request);
         const status = 'status' in answer ? answer.status : null;
         if ('status' in answer && status === 202) {
@@ -45,10 +52,14 @@ export async function httpProducers(options: ProducerOptions): Promise<Producers
         }
         if (status !== null && status < 500) failed(new UserError(`an api answered ${status}.`));
         const isSurelyNotStored = 'failed' in answer ? answer.isUnsent : status === 503;
-        if (isSurelyNotStored && !isRepeated) return { kind: 'refused', id: idOfKey(PREFIX, SCOPE, key) };
+        if (isSurelyNotStored && !isRepeated)
+          return key === null ? UNKNOWN : { kind: 'refused', id: idOfKey(PREFIX, SCOPE, key) };
+        if ('status' in answer && status === 504) key ??= JSON.parse(answer.body).id as string;
+        // Broken before the answer, so that there is no id to repeat it under.
+        if (key === null) return UNKNOWN;
         await wait(PAUSE_MS);
       }
-      return { kind: 'unknown' };
+      return UNKNOWN;
     },
     async close() {
       await Promise.all(clients.map((client) => client.close()));

@@ -7,6 +7,8 @@ import type { Flow } from './flows.ts';
 export type ChaosMessage = Pick<AcceptedMessage, 'id' | 'subject' | 'notBefore'> & {
   readonly url: string;
   readonly body: object;
+  /** @default in any order */
+  readonly orderingKey?: string;
 };
 
 /** What became of a message. `id`: its `webhook-id`. */
@@ -68,7 +70,7 @@ const EVERY_MS = 20;
 const LOOK_EVERY_MS = 20;
 /** If a nats-server or a worker is lost, a scheduled message may be sent this much earlier, in milliseconds (docs/publishing.md). */
 const MAY_BE_EARLY_MS = 100;
-const ORDERED = 'webhooks.ordered.';
+const ORDERED = /^webhooks\.ordered\.(.+)$/;
 
 export async function startChaosLoad(publish: Publish, options: ChaosLoadOptions): Promise<ChaosLoad> {
   const { flows, rate, maxAttempts, evidence, givesUpAt } = options;
@@ -104,11 +106,13 @@ export async function startChaosLoad(publish: Publish, options: ChaosLoadOptions
     const subject = inTurn(flow.subjects, turn)!;
     const deliverInMs = inTurn(flow.deliverInMs, turn);
     const deliverAt = deliverInMs === undefined ? undefined : publishedAt + deliverInMs;
+    const orderingKey = ORDERED.exec(subject)?.[1];
     const message: ChaosMessage = {
       id: `${flow.kind}-${++published}`,
       subject,
       url: endpoint,
       body: flow.body,
+      ...(orderingKey !== undefined && { orderingKey }),
       ...(deliverAt !== undefined && { notBefore: deliverAt }),
     };
     const says = {
@@ -117,7 +121,7 @@ export async function startChaosLoad(publish: Publish, options: ChaosLoadOptions
       endpoints: [endpoint],
       maxAttempts,
       ...(deliverAt !== undefined && { notBefore: deliverAt - MAY_BE_EARLY_MS }),
-      ...(subject.startsWith(ORDERED) && { orderedBy: subject }),
+      ...(orderingKey !== undefined && { orderedBy: orderingKey }),
       ...(measured !== null && flow.kind === 'healthy' && { measured }),
     };
     const publishing = publish(message)
@@ -127,11 +131,11 @@ export async function startChaosLoad(publish: Publish, options: ChaosLoadOptions
           if (result.kind === 'refused') evidence.refused({ id: result.id, endpoint });
           return;
         }
-        const { id, stream, sequence } = result;
+        const { kind: _, isRepeated = false, ...stored } = result;
         accepted++;
-        if (result.isRepeated === true) repeated++;
-        evidence.accepted({ ...says, id, ...(sequence !== undefined && { stream, sequence }) });
-        if (!answered.has(id)) unanswered.add(id);
+        if (isRepeated) repeated++;
+        evidence.accepted({ ...says, ...stored });
+        if (!answered.has(stored.id)) unanswered.add(stored.id);
       })
       .finally(() => inFlight.delete(publishing));
     inFlight.add(publishing);

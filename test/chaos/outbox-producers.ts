@@ -4,6 +4,7 @@ import { seededRandom } from '../../src/core/seeded-random.ts';
 import type { Published } from './load.ts';
 import type { ProducerOptions, Producers } from './producers.ts';
 
+const NAME = 'load';
 const RELAYS = ['relay-1', 'relay-2'];
 /** The share of the transactions that is rolled back. */
 const ROLLED_BACK = 1 / 3;
@@ -14,7 +15,7 @@ const PAUSE_MS = 250;
 
 const ENQUEUE = `
   SELECT pg_current_xact_id()::text AS transaction,
-    webhook_enqueue($1, $2, webhook_url => $3, message_id => $4)`;
+    webhook_enqueue($1, $2, webhook_url => $3, message_id => $4, ordering_key => $5)`;
 /** A row that was published is in the history. Its number alone proves nothing: after a crash, PostgreSQL may give it again. */
 const LOOK_UP = `
   SELECT pg_xact_status($1::xid8) = 'in progress' AS runs,
@@ -31,6 +32,7 @@ export async function outboxProducers(options: ProducerOptions): Promise<Produce
     connectionTimeoutMillis: TIMEOUT_MS,
     query_timeout: TIMEOUT_MS,
   });
+  let commits = 0;
   // PostgreSQL is killed. A transaction that needs the connection fails by itself.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
@@ -40,7 +42,7 @@ export async function outboxProducers(options: ProducerOptions): Promise<Produce
     while (performance.now() < givesUpAt) {
       const answer = await pool.query(LOOK_UP, [transaction, id]).catch(() => null);
       const found = answer?.rows[0];
-      if (found?.committed === true) return { kind: 'accepted', id, isRepeated: true };
+      if (found?.committed === true) return { kind: 'accepted', id, sequence: ++commits, isRepeated: true };
       if (found?.runs === false) return { kind: 'refused', id };
       await wait(PAUSE_MS);
     }
@@ -49,9 +51,8 @@ export async function outboxProducers(options: ProducerOptions): Promise<Produce
 
   return {
     programs: RELAYS.map((name) => make({ command: 'relay', name, settings: { HTTP_PORT: '0' } })),
-    async publish({ id, subject, url, body }) {
+    async publish({ id, url, body, orderingKey }) {
       const isRolledBack = random() < ROLLED_BACK;
-      const name = subject.split('.').at(-1);
       let transaction: string | null = null;
       let isCommitting = false;
       let client: pg.PoolClient | null = null;
@@ -59,11 +60,11 @@ export async function outboxProducers(options: ProducerOptions): Promise<Produce
       try {
         client = await pool.connect();
         await client.query('BEGIN');
-        const { rows } = await client.query(ENQUEUE, [name, JSON.stringify(body), url, id]);
+        const { rows } = await client.query(ENQUEUE, [NAME, JSON.stringify(body), url, id, orderingKey]);
         transaction = rows[0].transaction;
         isCommitting = !isRolledBack;
         await client.query(isRolledBack ? 'ROLLBACK' : 'COMMIT');
-        return isRolledBack ? { kind: 'refused', id } : { kind: 'accepted', id };
+        return isRolledBack ? { kind: 'refused', id } : { kind: 'accepted', id, sequence: ++commits };
       } catch (cause) {
         error = cause as Error;
         if (!isCommitting) return { kind: 'refused', id };

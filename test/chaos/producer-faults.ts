@@ -54,6 +54,13 @@ export async function killPostgres(
   return curedAt;
 }
 
+/** Kills one of what messages pass on their way into the stream: a program, nats-server or PostgreSQL. */
+export function killAny(on: ChaosScene, injection: Injection): Promise<number | null> {
+  const { length } = on.producers;
+  if (injection.whom < length) return killProducers(on, injection);
+  return injection.whom === length ? killNats(on, injection) : killPostgres(on, injection);
+}
+
 /** No worker and no nats-server died, so no message may arrive twice. */
 export function arrivedOnce({ load }: ChaosScene, { doubled }: Verdict): Check {
   return { holds: doubled === 0, says: `${doubled} doubled, where none may be; ${accountOf(load)}` };

@@ -32,6 +32,19 @@ export type ProducerOptions = {
 const PRODUCERS = { nats: natsProducers, http: httpProducers, outbox: outboxProducers };
 
 /** The programs are not started. */
-export function makeProducers(way: Way, options: ProducerOptions): Promise<Producers> {
-  return PRODUCERS[way](options);
+export async function makeProducers(way: Way, options: ProducerOptions): Promise<Producers> {
+  const producers = await PRODUCERS[way](options);
+  return way === 'nats' ? producers : { ...producers, publish: oneByOne(producers.publish) };
+}
+
+/** Hands over the messages of each ordering key one after the other, as a program must that wants their order. */
+function oneByOne(publish: Publish): Publish {
+  const last = new Map<string, Promise<unknown>>();
+  return (message) => {
+    const { orderingKey } = message;
+    if (orderingKey === undefined) return publish(message);
+    const publishing = (last.get(orderingKey) ?? Promise.resolve()).then(() => publish(message));
+    last.set(orderingKey, publishing);
+    return publishing;
+  };
 }

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ChaosCase } from './case.ts';
-import { arrivedOnce, killNats, killPostgres, killProducers, mayDouble } from './producer-faults.ts';
+import { inOrder } from './flows.ts';
+import { arrivedOnce, killAny, killNats, killPostgres, killProducers, mayDouble } from './producer-faults.ts';
 import type { SceneOptions } from './scene.ts';
 import { fillForAWhile } from './stream-cases.ts';
 import { LONG_TIMEOUTS } from './worker-settings.ts';
@@ -61,5 +62,19 @@ export const RELAY_CASES: readonly ChaosCase[] = [
     injections: { forMs: [1000, 3000] },
     inject: fillForAWhile,
     check: arrivedOnce,
+  },
+  {
+    name: 'relay: ordered messages: killed (kill -9), one or both, and restarted',
+    scene: { ...scene, flows: inOrder },
+    injections: { times: [3, 5], among: RELAYS + 1, forMs: [0, 1500] },
+    inject: killProducers,
+    check: arrivedOnce,
+  },
+  {
+    name: 'relay: relay, nats-server and PostgreSQL killed at random',
+    scene,
+    injections: { times: [6, 9], among: RELAYS + 2, forMs: [0, 1500] },
+    inject: killAny,
+    check: mayDouble,
   },
 ];

@@ -32,7 +32,7 @@ export type SceneOptions = {
   readonly config?: string;
   /** True to start a PostgreSQL. @default true if messages do not go to NATS at once; else the workers' DATABASE_URL leads nowhere */
   readonly database?: boolean;
-  /** How messages get into the stream. Through the others than `nats`, only healthy flows in any order and at once. @default 'nats' */
+  /** How messages get into the stream. Other flows than healthy ones, and later ones, only by `nats`. @default 'nats' */
   readonly by?: Way;
   /** Messages per second of each flow. @default the rate of the run */
   readonly rate?: number;
