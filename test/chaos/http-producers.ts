@@ -11,6 +11,8 @@ const APIS = ['api-1', 'api-2'];
 const REQUEST_MS = 3000;
 const PAUSE_MS = 250;
 const CONNECTIONS = 256;
+/** What a good request may be answered with: stored, surely not stored, not confirmed. */
+const KNOWN = new Set([202, 503, 504]);
 const HEADERS = { 'content-type': 'application/json' };
 /** The webhooks of `POST /webhooks` that bring their URL, without an API key. */
 const SCOPE = { name: 'url', tenant: '' };
@@ -50,7 +52,7 @@ export async function httpProducers(options: ProducerOptions): Promise<Producers
           const { id, stream, sequence } = JSON.parse(answer.body);
           return { kind: 'accepted', id, stream, sequence, isRepeated };
         }
-        if (status !== null && status < 500) failed(new UserError(`an api answered ${status}.`));
+        if (status !== null && !KNOWN.has(status)) failed(new UserError(`an api answered ${status}.`));
         const isSurelyNotStored = 'failed' in answer ? answer.isUnsent : status === 503;
         if (isSurelyNotStored && !isRepeated)
           return key === null ? UNKNOWN : { kind: 'refused', id: idOfKey(PREFIX, SCOPE, key) };
