@@ -20,7 +20,7 @@ const UNKNOWN: Published = { kind: 'unknown' };
 const PREFIX = idPrefix(SCOPE);
 
 /**
- * Posts to two `api` by turns: each second message under a key of its own, the others without a key. While a message may be stored,
+ * Posts to two `api` by turns: half of the messages under a key of their own, the others without a key. While a message may be stored,
  * it is posted again, to the other one, under its key or the id of the answer 504. An answer 503 to a message that cannot be stored
  * yet is final.
  */
@@ -43,7 +43,8 @@ export async function httpProducers(options: ProducerOptions): Promise<Producers
       const request = Buffer.from(
         JSON.stringify({ webhook_url: url, data: body, ordering_key: orderingKey }),
       );
-      let key: string | null = messages++ % 2 === 0 ? ownKey : null;
+      // Not by turns, because the two api are used by turns: each must get both kinds.
+      let key: string | null = messages++ % 4 < 2 ? ownKey : null;
       for (let isRepeated = false; performance.now() < givesUpAt; isRepeated = true) {
         const headers = key === null ? HEADERS : { ...HEADERS, 'idempotency-key': key };
         const answer = await clients[turn++ % clients.length]!.post('/webhooks', headers, request);

@@ -9,9 +9,11 @@ import type { Verdict } from './verdict.ts';
 export type ProducerFault = ChaosCase['inject'];
 
 /** Messages that are handed over at once, so that some are under way when the fault comes. */
-const BURST = 300;
+export const BURST = 300;
+/** The default of the setting. */
+const CONFIRM_TIMEOUT_MS = 2000;
 /** How long after a burst the fault comes, in milliseconds. It differs from injection to injection. */
-const burstAgeMs = ({ afterMs }: Injection) => 10 + (afterMs % 200);
+export const burstAgeMs = ({ afterMs }: Injection) => 10 + (afterMs % 200);
 
 /** Kills one program or both, and starts them again after `forMs`. */
 export async function killProducers(
@@ -54,11 +56,24 @@ export async function killPostgres(
   return curedAt;
 }
 
-/** Kills one of what messages pass on their way into the stream: a program, nats-server or PostgreSQL. */
-export function killAny(on: ChaosScene, injection: Injection): Promise<number | null> {
+/** Stops nats-server (SIGSTOP) for longer than CONFIRM_TIMEOUT_MS, so that neither a refusal nor a confirmation comes in time. */
+async function stopNats({ nodes, load }: ChaosScene, injection: Injection): Promise<number> {
+  const { pid } = nodes.get('n1')!;
+  const burst = load.burst(BURST);
+  await wait(burstAgeMs(injection));
+  process.kill(pid, 'SIGSTOP');
+  await wait(CONFIRM_TIMEOUT_MS + injection.forMs);
+  process.kill(pid, 'SIGCONT');
+  const curedAt = now();
+  await burst;
+  return curedAt;
+}
+
+/** Kills a program or PostgreSQL, or stops nats-server. */
+export function breakAny(on: ChaosScene, injection: Injection): Promise<number | null> {
   const { length } = on.producers;
   if (injection.whom < length) return killProducers(on, injection);
-  return injection.whom === length ? killNats(on, injection) : killPostgres(on, injection);
+  return injection.whom === length ? stopNats(on, injection) : killPostgres(on, injection);
 }
 
 /** No worker and no nats-server died, so no message may arrive twice. */
