@@ -52,7 +52,7 @@ export const API_CASES: readonly ChaosCase[] = [
     name: 'api: nats-server killed (kill -9) and restarted, under 2,000 requests per second',
     large: true,
     scene: { ...scene, rate: 2000, settings: { ...LONG_TIMEOUTS, CONCURRENCY: '512' } },
-    injections: { times: [1, 2] },
+    injections: { times: [1, 2], afterMs: [1000, 2000] },
     inject: killNats,
     check: mayDouble,
   },
