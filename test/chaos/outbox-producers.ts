@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { seededRandom } from '../../src/core/seeded-random.ts';
+import { UserError } from '../../src/runtime/failure.ts';
 import type { Published } from './load.ts';
 import type { ProducerOptions, Producers } from './producers.ts';
 
@@ -24,7 +25,7 @@ const LOOK_UP = `
 
 /** Enqueues each message in a transaction of its own. A third of the transactions is rolled back. */
 export async function outboxProducers(options: ProducerOptions): Promise<Producers> {
-  const { database, make, seed, givesUpAt } = options;
+  const { database, make, seed, givesUpAt, failed } = options;
   const random = seededRandom(seed, 'transactions that are rolled back');
   const pool = new pg.Pool({
     connectionString: database!.url,
@@ -67,6 +68,7 @@ export async function outboxProducers(options: ProducerOptions): Promise<Produce
         return isRolledBack ? { kind: 'refused', id } : { kind: 'accepted', id, sequence: ++commits };
       } catch (cause) {
         error = cause as Error;
+        if (isRefusal(cause)) failed(new UserError(`PostgreSQL refused a transaction: ${error.message}`));
         if (!isCommitting) return { kind: 'refused', id };
       } finally {
         client?.release(error);
@@ -75,4 +77,9 @@ export async function outboxProducers(options: ProducerOptions): Promise<Produce
     },
     close: () => pool.end(),
   };
+}
+
+/** True if PostgreSQL refuses a statement, and is not just ending or starting (class 57). */
+function isRefusal(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && !error.code?.startsWith('57');
 }

@@ -50,7 +50,8 @@ export async function measureChaos(
   await load.arrived(DELIVERIES_BETWEEN);
   if (fault.controlMs > 0) await control(load, fault.controlMs);
   const { injections, messages } = fault;
-  for (let done = 0; done < injections.length || load.accepted() < messages; done++) {
+  let done = 0;
+  for (; done < injections.length || load.accepted() < messages; done++) {
     if (performance.now() > givesUpAt) break;
     const injection = injections[done % injections.length]!;
     await wait(injection.afterMs);
@@ -63,9 +64,10 @@ export async function measureChaos(
   }
   const accepted = load.accepted();
   const tooFew = accepted < messages ? `${accepted} of ${messages} messages were accepted` : null;
+  const leftOut = done < injections.length ? `${done} of ${injections.length} injections were made` : null;
   fault.recover();
   const unsettled = await settle(load, queue, givesUpAt, fault);
-  return { recoveryMs, outOfTime: unsettled ?? tooFew };
+  return { recoveryMs, outOfTime: unsettled ?? leftOut ?? tooFew };
 }
 
 /** Measures the delivery times at the healthy endpoint without the other one. */
