@@ -96,10 +96,7 @@ export function createOutboxStore({ pool, history, onUnconfirmed }: OutboxStoreO
         const buckets = await lockBuckets(client, afterIds);
         if (buckets.length === 0) return [];
         const mostOfEach = Math.min(most, Math.max(FEWEST_OF_BUCKET, Math.ceil(most / buckets.length)));
-        // From the first row on: a row with a low id may have been committed since the last look, or since the lock was asked for. A
-        // later row of its key, which is new, must not pass it.
-        const fromStart = buckets.map(({ bucket }) => ({ bucket, afterId: 0 }));
-        return readBuckets(client, fromStart, mostOfEach);
+        return readBuckets(client, buckets, mostOfEach);
       }, publish);
     },
   };

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readWithin } from '../../src/postgres/connection/read-within.ts';
 import { migrate } from '../../src/postgres/migrate.ts';
+import { createOutboxStore } from '../../src/postgres/outbox-store.ts';
 import { readBacklog } from '../../src/postgres/tables/outbox-backlog-view.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 
@@ -170,6 +171,39 @@ it('webhook_enqueue_lock makes the ids of a key follow the commits', async () =>
     other.release();
   }
 });
+
+it('the rows of a key are read in the order of their ids, also if another key of the bucket was ahead of a late commit', async () => {
+  const [early, late] = await keysOfOneBucket();
+  const store = createOutboxStore({ pool: database.pool, history: 'off', onUnconfirmed() {} });
+  /** Publishes the due rows, as a look that knows the rows up to `id` does, and returns their ids. */
+  const lookAfter = async (id: number): Promise<number[]> => {
+    const afterIds = new Array<number>(64).fill(id);
+    const settled = await store.settleOrdered({ most: 100, afterIds }, async (rows) =>
+      rows.map(() => ({ kind: 'published', subject: 'x', sequence: 1, duplicate: false, latencyMs: 1 })),
+    );
+    return settled.map(({ row }) => row.id);
+  };
+  const slow = await database.pool.connect();
+  try {
+    await slow.query('BEGIN');
+    const first = await slow.query(`SELECT webhook_enqueue('a', '1', ordering_key => $1)::int AS id`, [late]);
+    const ahead = Number(await enqueue({ ordering_key: early }));
+    expect(await lookAfter(0)).toEqual([ahead]);
+    await slow.query('COMMIT');
+    const second = Number(await enqueue({ ordering_key: late }));
+    expect(await lookAfter(ahead)).toEqual([first.rows[0].id, second]);
+  } finally {
+    slow.release();
+  }
+});
+
+async function keysOfOneBucket(): Promise<[string, string]> {
+  const [{ keys }] = await query(
+    `SELECT (array_agg(key))[1:2] AS keys FROM (SELECT 'k' || n AS key FROM generate_series(1, 200) n) keys
+     GROUP BY get_byte(sha256(convert_to(key, 'UTF8')), 0) & 63 HAVING count(*) > 1 LIMIT 1`,
+  );
+  return keys;
+}
 
 it('nats_outbox_events shows the newest first, and reads few rows for a LIMIT', async () => {
   await query(`

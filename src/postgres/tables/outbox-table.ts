@@ -34,27 +34,30 @@ const CLAIM = `
  */
 const LOCK_BUCKETS = `
   WITH due AS MATERIALIZED (
-    SELECT (number - 1)::integer AS bucket, first.id - 1 AS after_id
-    FROM unnest($1::bigint[]) WITH ORDINALITY AS look (after_id, number), LATERAL (
-      SELECT id FROM rule_nats_outbox entry
-      WHERE entry.bucket = (number - 1)::smallint AND entry.failed_at IS NULL AND entry.id > look.after_id
-      ORDER BY id LIMIT 1
-    ) first
+    SELECT (number - 1)::integer AS bucket
+    FROM unnest($1::bigint[]) WITH ORDINALITY AS look (after_id, number)
+    WHERE EXISTS (
+      SELECT FROM rule_nats_outbox entry
+      WHERE entry.bucket = (number - 1)::smallint AND entry.failed_at IS NULL AND entry.id > after_id
+    )
   )
-  SELECT bucket, after_id FROM due WHERE pg_try_advisory_xact_lock(${LOCK_NAMESPACE}, ${OUTBOX_BUCKETS} + bucket)`;
+  SELECT bucket FROM due WHERE pg_try_advisory_xact_lock(${LOCK_NAMESPACE}, ${OUTBOX_BUCKETS} + bucket)`;
 
-/** A statement of its own after the locks: its snapshot shows what the last holder of the lock has committed. */
+/**
+ * A statement of its own after the locks: its snapshot shows what the last holder of the lock has committed. From the first row on:
+ * of two keys that share a bucket, one may commit a row with a lower id than the last row that was read, and then its next row.
+ */
 const READ_BUCKETS = `
   SELECT ${COLUMNS} FROM (
     SELECT waiting.*, sum(bytes) OVER (PARTITION BY waiting.bucket ORDER BY id) - bytes AS bytes_before
-    FROM unnest($1::smallint[], $2::bigint[]) AS held (bucket, after_id),
+    FROM unnest($1::smallint[]) AS held (bucket),
     LATERAL (
       SELECT * FROM rule_nats_outbox entry
-      WHERE entry.bucket = held.bucket AND entry.failed_at IS NULL AND entry.id > held.after_id
-      ORDER BY entry.id LIMIT $3
+      WHERE entry.bucket = held.bucket AND entry.failed_at IS NULL
+      ORDER BY entry.id LIMIT $2
     ) waiting
   ) waiting
-  WHERE bytes_before < $4
+  WHERE bytes_before < $3
   ORDER BY id`;
 
 const DELETE = 'DELETE FROM rule_nats_outbox WHERE id = ANY ($1::bigint[])';
@@ -120,27 +123,26 @@ export async function claimUnordered(
   return rows.map(rowOf);
 }
 
-/** Locks the buckets in which rows wait, and that no other relay has locked, until the end of the transaction. */
+/**
+ * Locks the buckets in which rows with higher ids wait, and that no other relay has locked, until the end of the transaction.
+ *
+ * @param afterIds An id for each bucket.
+ */
 export async function lockBuckets(
   client: pg.PoolClient,
   afterIds: readonly number[],
-): Promise<readonly { readonly bucket: number; readonly afterId: number }[]> {
+): Promise<readonly number[]> {
   const { rows } = await client.query(LOCK_BUCKETS, [afterIds]);
-  return rows.map((row) => ({ bucket: row.bucket, afterId: Number(row.after_id) }));
+  return rows.map(({ bucket }) => bucket);
 }
 
-/** @param most For each bucket. */
+/** The first rows of these buckets. @param most For each bucket. */
 export async function readBuckets(
   client: pg.PoolClient,
-  buckets: readonly { readonly bucket: number; readonly afterId: number }[],
+  buckets: readonly number[],
   most: number,
 ): Promise<readonly ClaimedRow[]> {
-  const { rows } = await client.query(READ_BUCKETS, [
-    buckets.map(({ bucket }) => bucket),
-    buckets.map(({ afterId }) => afterId),
-    most,
-    Math.ceil(MOST_BYTES / buckets.length),
-  ]);
+  const { rows } = await client.query(READ_BUCKETS, [buckets, most, Math.ceil(MOST_BYTES / buckets.length)]);
   return rows.map(rowOf);
 }
 
