@@ -177,14 +177,19 @@ describe('POST /webhooks/batch', () => {
   });
 
   test('of a full stream, nothing is stored: 503, and webhooks behind one of their ordering key are not tried', async () => {
-    const { config } = await scene.manager.streams.info('WEBHOOKS');
-    await scene.manager.streams.update('WEBHOOKS', { ...config, max_msgs: 1 });
-    const full = await api.post('/webhooks/batch', [
+    const { streams } = scene.manager;
+    const batch = [
       { endpoint: 'payments' },
       { endpoint: 'payments', ordering_key: 'k' },
       { endpoint: 'payments', ordering_key: 'k' },
-    ]);
-    await scene.manager.streams.update('WEBHOOKS', config);
+    ];
+    await api.post('/webhooks/batch', batch);
+    const configs = await Promise.all(
+      ['WEBHOOKS', 'WEBHOOKS_ORDERED'].map(async (name) => (await streams.info(name)).config),
+    );
+    for (const config of configs) await streams.update(config.name, { ...config, max_msgs: 1 });
+    const full = await api.post('/webhooks/batch', batch);
+    for (const config of configs) await streams.update(config.name, config);
     expect([full.status, full.headers.get('retry-after')]).toEqual([503, '10']);
     expect(full.json.results[2]).toMatchObject({
       status: 503,
