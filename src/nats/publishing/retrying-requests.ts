@@ -94,7 +94,8 @@ export class RetryingRequests {
     this.#queued = [];
     for (const token of tokens) {
       const open = this.#open.get(token);
-      if (open !== undefined) this.#send(token, open);
+      // The sweep may have sent it already: sent twice, a refusal would no longer say that surely nothing is stored.
+      if (open?.timesSent === 0) this.#send(token, open);
     }
   }
 
