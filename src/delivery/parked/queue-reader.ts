@@ -30,8 +30,8 @@ export type QueueReaderOptions<M> = {
 
 /** Interval of the check whether the next list is due, in milliseconds. */
 const CHECK_EVERY_MS = 50;
-/** Delay before the queues are listed again after a list failed, in milliseconds. */
-const LIST_RETRY_MS = 15_000;
+/** Delay before the queues are listed again, in milliseconds: after NATS could not tell, and after a list failed. */
+const RETRY_MS = { unknown: 5000, failed: 15_000 };
 
 /**
  * Takes messages from the queues of the parked stream: at once if this worker parked them, at the next list if another or an
@@ -43,8 +43,10 @@ export class QueueReader<M> {
   #stopTimer = () => {};
   #listing: Promise<void> | null = null;
   #listedAt = Number.NEGATIVE_INFINITY;
-  /** The number of queues of each kind in the last list; null: it failed. */
-  #listed: ReadonlyMap<KindPool<M>, number> | null = new Map();
+  /** The number of queues of each kind in the last list. */
+  #listed: ReadonlyMap<KindPool<M>, number> = new Map();
+  /** Null: the last list came. Else the next one waits so long, also while this worker sends: NATS has enough to do. */
+  #retryMs: number | null = null;
 
   constructor(options: QueueReaderOptions<M>) {
     const { queues, kinds, log, now } = options;
@@ -80,7 +82,7 @@ export class QueueReader<M> {
   }
 
   #listEveryMs(): number {
-    if (this.#listed === null) return LIST_RETRY_MS;
+    if (this.#retryMs !== null) return this.#retryMs;
     const isActive = this.#options.isActive();
     return Math.max(
       0,
@@ -93,16 +95,21 @@ export class QueueReader<M> {
     const startedAt = now();
     try {
       const listed = await queues.list();
-      const byPool = this.#divide(listed ?? new Map());
-      if (listed !== null) for (const [pool, own] of byPool) pool.onListed(own, startedAt);
-      this.#listed = new Map([...byPool].map(([pool, own]) => [pool, own.size]));
+      this.#retryMs = listed === null ? RETRY_MS.unknown : null;
+      if (listed !== null) this.#onListed(listed, startedAt);
     } catch (error) {
       log.error({ kind: 'parked', error: errorMessage(error), hint: READ_AGAIN }, 'queue.list_failed');
-      this.#listed = null;
+      this.#retryMs = RETRY_MS.failed;
     } finally {
       this.#listedAt = now();
       this.#listing = null;
     }
+  }
+
+  #onListed(listed: ReadonlyMap<string, number>, startedAt: number): void {
+    const byPool = this.#divide(listed);
+    for (const [pool, own] of byPool) pool.onListed(own, startedAt);
+    this.#listed = new Map([...byPool].map(([pool, own]) => [pool, own.size]));
   }
 
   /** Each kind gets its own queues, also if none is listed: then its queues are empty. */

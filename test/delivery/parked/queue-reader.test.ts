@@ -132,6 +132,19 @@ describe('the list of the queues', () => {
     expect(asked).toBeGreaterThanOrEqual(5);
   });
 
+  it('is not read more often while NATS could not tell, although the worker sends', async () => {
+    listed = null;
+    isActive = true;
+    reader.start(() => {});
+    await pass(4900);
+    expect(asked).toBe(1);
+    listed = new Map();
+    await pass(200);
+    expect(asked).toBe(2);
+    await pass(1000);
+    expect(asked).toBeGreaterThanOrEqual(5);
+  });
+
   it('is read again after a failure, which is logged', async () => {
     listed = new Error('no such stream');
     reader.start(() => {});
