@@ -22,7 +22,7 @@ const FOR_HEADERS = 4096;
 
 const IN_MEMORY =
   'The stream is kept in memory: a 202 of the API does not survive a restart of nats-server. Make a stream with file storage, and see docs/guarantees.md.';
-const REPAIRED = 'The API takes no webhooks until the stream exists. It tries again every 10 seconds.';
+const NO_STREAM = 'The API takes no webhooks until the stream exists. It tries again every 10 seconds.';
 
 /** Makes the streams of webhooks and of ordered webhooks if they are missing, also later, and follows the limits of the first. */
 export class StreamWatch implements Service {
@@ -135,7 +135,7 @@ export class StreamWatch implements Service {
     } catch (error) {
       const problem = errorMessage(error);
       if (problem !== this.#saidProblem) {
-        const about = { stream: this.#settings.STREAM_NAME, error: problem, hint: REPAIRED };
+        const about = { stream: this.#settings.STREAM_NAME, error: problem, hint: NO_STREAM };
         this.#log.error(about, 'stream.repair_failed');
       }
       this.#saidProblem = problem;

@@ -46,7 +46,10 @@ export interface OutboxStore {
     claim: Claim & { readonly afterId: number },
     publish: PublishRows,
   ): Promise<readonly SettledRow[]>;
-  /** Rows with an ordering key, of buckets that no other relay holds, with an id greater than that of their bucket, by id. */
+  /**
+   * Rows with an ordering key, by id: the first ones of each bucket that no other relay holds, and in which a row waits with an id
+   * greater than that of the bucket in `afterIds`.
+   */
   settleOrdered(
     claim: Claim & { readonly afterIds: readonly number[] },
     publish: PublishRows,

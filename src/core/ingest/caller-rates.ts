@@ -8,14 +8,14 @@ const LONGEST_CALLER = 64;
 
 /**
  * Limits how many webhooks each caller sends per second (GCRA): on average the rate, and at once the webhooks of one second. A
- * caller may send a request as long as he is not in debt, and the whole request counts. So a batch that is larger than the rate is
- * taken as a whole or refused as a whole, and is paid back by what the caller sends after it. Times in milliseconds, on the caller's clock.
+ * caller that has not used that up may send a request, and the whole request counts. So a batch that is larger than the rate is taken
+ * as a whole or refused as a whole, and what the caller sends after it waits for it. Times in milliseconds, on a clock that nobody sets.
  */
 export class CallerRates {
   readonly perSecond: number;
   readonly #intervalMs: number;
-  /** When all webhooks of a caller are paid back (the theoretical arrival time of GCRA). */
-  readonly #paidAt = new LruMap<{ at: number }>(CALLERS_KEPT, LONGEST_CALLER);
+  /** When a caller has its whole rate again (the theoretical arrival time of GCRA). */
+  readonly #restoredAt = new LruMap<{ at: number }>(CALLERS_KEPT, LONGEST_CALLER);
 
   /** @param perSecond Webhooks per second of each caller, above 0. */
   constructor(perSecond: number) {
@@ -23,27 +23,27 @@ export class CallerRates {
     this.#intervalMs = 1000 / perSecond;
   }
 
-  /** Counts one webhook, if the caller may send now. @returns null, or after how many milliseconds he may: nothing is counted then. */
+  /** Counts one webhook, if the caller may send now. @returns null, or after how many milliseconds it may: nothing is counted then. */
   take(caller: string, now: number): number | null {
-    const paid = this.#of(caller, now);
-    // In this order, so that rounding refuses no caller that owes nothing.
-    const waitMs = paid.at - now - Math.max(0, BURST_MS - this.#intervalMs);
+    const restored = this.#of(caller, now);
+    // In this order, so that rounding refuses no caller that has its whole rate.
+    const waitMs = restored.at - now - Math.max(0, BURST_MS - this.#intervalMs);
     if (waitMs > 0) return waitMs;
-    paid.at = Math.max(paid.at, now) + this.#intervalMs;
+    restored.at = Math.max(restored.at, now) + this.#intervalMs;
     return null;
   }
 
   /** Counts further webhooks of a request that may be sent. */
   add(caller: string, webhooks: number, now: number): void {
-    const paid = this.#of(caller, now);
-    paid.at = Math.max(paid.at, now) + webhooks * this.#intervalMs;
+    const restored = this.#of(caller, now);
+    restored.at = Math.max(restored.at, now) + webhooks * this.#intervalMs;
   }
 
   #of(caller: string, now: number): { at: number } {
-    const known = this.#paidAt.get(caller);
+    const known = this.#restoredAt.get(caller);
     if (known !== undefined) return known;
-    const paid = { at: now };
-    this.#paidAt.set(caller, paid);
-    return paid;
+    const restored = { at: now };
+    this.#restoredAt.set(caller, restored);
+    return restored;
   }
 }

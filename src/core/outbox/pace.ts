@@ -21,8 +21,8 @@ const QUICK_LOOKS = 25;
 /**
  * A full look reads all rows, and not only those with higher ids than the last one: a transaction that took its ids early may commit
  * late. It also reads the dead rows that a long transaction keeps, so it is made the rarer the longer it takes. Up to 50 ms, full
- * looks take 5 % of the time, so that such a row waits at most 1 s. A longer one passes about 100 000 dead rows: with one a second,
- * 300 000 would take half of the time. In milliseconds.
+ * looks take 5 % of the time, so that such a row waits at most 1 s. A look takes longer above about 100 000 dead rows. With 300 000
+ * of them, one look per second would take half of the time. In milliseconds.
  */
 const FULL_LOOK_AT_LEAST_EVERY_MS = 10_000;
 const FULL_LOOK_AT_MOST_EVERY_MS = 20;
