@@ -70,6 +70,8 @@ export class PublishLoop implements Service {
     const { queue, idle, report, clock, random } = this.#options;
     // After a failure, one row shows whether NATS takes messages again.
     const most = this.#failures > 0 ? 1 : Number.POSITIVE_INFINITY;
+    // It began while the batch that failed had locked its rows.
+    const isBeforeFailure = this.#failures > 0 && queue.isAhead === true;
     let batch: Batch;
     try {
       batch = await queue.settleBatch({ ...this.#request, most });
@@ -80,6 +82,7 @@ export class PublishLoop implements Service {
     }
     report.over(queue.name, 'postgres');
     const { outcomes, isFull, leavesOut } = batch;
+    if (outcomes.length === 0 && isBeforeFailure) return 0;
     if (outcomes.length === 0) {
       this.#wellAgain();
       // After a full look, everything that waits is known, and a later commit wakes the relay.
