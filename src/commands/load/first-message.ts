@@ -27,7 +27,13 @@ export async function sendFirst(
 ): Promise<void> {
   const result = await port.send(message);
   ledger.sent(performance.now(), result);
-  if ('reason' in result) throw new UserError(`Nothing was sent: ${result.reason.replace(/\.$/, '')}.`);
+  if ('reason' in result) {
+    const what =
+      result.kind === 'refused'
+        ? 'Nothing was sent'
+        : 'It is not known whether a first message is stored, so nothing more was sent';
+    throw new UserError(`${what}: ${result.reason.replace(/\.$/, '')}.`);
+  }
   const look = () => group.look();
   const why = await awaitArrivals({ ledger, look, waitMs: ARRIVES_WITHIN_MS, signal });
   if (why === null || signal.aborted) return;
