@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify';
+import { callerAddress } from '../core/ingest/caller-address.ts';
 import { CallerRates } from '../core/ingest/caller-rates.ts';
 import type { Problem } from '../runtime/problem.ts';
 import { type Caller, SIGNER_ID } from './caller.ts';
@@ -18,7 +19,7 @@ export class RateCheck {
   /** Counts the webhook of a request. @returns null, or why the request is refused. */
   refusal(request: FastifyRequest, caller: Caller): Problem | null {
     const hasKey = isKey(caller);
-    const waitMs = this.#rates.take(hasKey ? caller.id : request.ip, this.#now());
+    const waitMs = this.#rates.take(nameOf(request, caller), this.#now());
     if (waitMs === null) return null;
     const retryAfterSeconds = Math.ceil(waitMs / 1000);
     const who = hasKey ? 'This API key' : 'This address';
@@ -34,8 +35,12 @@ export class RateCheck {
   /** Counts the other webhooks of a batch. */
   countBatch(request: FastifyRequest, webhooks: number): void {
     const { caller } = request.admitted!;
-    this.#rates.add(isKey(caller) ? caller.id : request.ip, Math.max(0, webhooks - 1), this.#now());
+    this.#rates.add(nameOf(request, caller), Math.max(0, webhooks - 1), this.#now());
   }
+}
+
+function nameOf({ ip }: FastifyRequest, caller: Caller): string {
+  return isKey(caller) ? caller.id : callerAddress(ip);
 }
 
 /** Who signs has no key: anybody could use up the rate of a source with wrong signatures. */

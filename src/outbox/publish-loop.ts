@@ -31,7 +31,7 @@ export class PublishLoop implements Service {
   #failures = 0;
   readonly #request: Omit<BatchRequest, 'most'> = {
     begin: () => this.#begin(),
-    mayGoAhead: () => !this.#isStopped && this.#failures === 0,
+    mayGoAhead: () => !this.#isStopped && this.#failures === 0 && this.#options.publisher.isConnected(),
   };
   #fullLook = { at: Number.NEGATIVE_INFINITY, tookMs: 0, hasFound: false };
 

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { Feature } from '../core/records/worker-instance.ts';
 import type { Holds } from '../outbox/holds.ts';
 import type { RelayReport } from '../outbox/relay-report.ts';
+import { readWithin } from '../postgres/connection/read-within.ts';
 import { inTransaction } from '../postgres/connection/transaction.ts';
 import { countCalls, sweepCalls } from '../postgres/tables/calls-table.ts';
 import { readLiveWorkers } from '../postgres/tables/endpoints-table.ts';
@@ -17,6 +18,8 @@ const WORKERS_EVERY_MS = 1000;
 /** How often the backlog is counted, in milliseconds; rarer where counting takes long, because it passes dead rows, too. */
 const BACKLOG_EVERY_MS = 5000;
 const BACKLOG_SHARE = 0.05;
+/** How long PostgreSQL may count, in milliseconds. The live workers may need the same connection. */
+const BACKLOG_WITHIN_MS = 5000;
 /** How often the relay looks for results of calls that no worker wrote, and for calls that were published how long ago. */
 const SWEEP_EVERY_MS = 15_000;
 const UNKNOWN_FOR_MS = 60_000;
@@ -76,7 +79,9 @@ export function watchOutbox({ pool, streamName, callModes, holds, report, log }:
   async function followBacklog(): Promise<void> {
     const startedAt = performance.now();
     if (startedAt < nextBacklogAt) return;
-    backlog = await readBacklog(pool).catch(() => null);
+    // The last backlog stays: rows that cannot be counted wait.
+    const read = await readWithin(pool, BACKLOG_WITHIN_MS, readBacklog).catch(() => null);
+    if (read !== 'tooSlow') backlog = read;
     const now = performance.now();
     nextBacklogAt = now + (now - startedAt) / BACKLOG_SHARE - BACKLOG_EVERY_MS;
   }

@@ -63,6 +63,7 @@ describe('stats', () => {
       parked: null,
       scheduled: null,
       ordered: null,
+      outbox: { waiting: 0, failed: 0, oldestAgeMs: null },
       deadLetters: null,
       endpoints: [],
       endpointsTotal: 0,

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Settings } from '../../config/settings.ts';
+import { subjectPrefixOf } from '../../config/subject-prefix.ts';
 import { isPublishable } from '../../core/subject.ts';
 import { createPostClient } from '../../http/post-client.ts';
 import type { SendPort } from '../../load/run-load.ts';
@@ -50,9 +51,9 @@ function outboxWayTo(url: string | null, name: string, pool: pg.Pool, { DATABASE
   });
 }
 
-/** `webhooks.*` gives `webhooks.load`. */
+/** `webhooks.*` gives `webhooks.load`, as the API and the relay publish. */
 function subjectOf({ SUBJECT }: Settings, name: string): string {
-  const subject = (SUBJECT[0] ?? 'webhooks.*').replace(/[*>]/g, name);
+  const subject = `${subjectPrefixOf(SUBJECT)}.${name}`;
   if (isPublishable(subject)) return subject;
   throw new UserError(`--name: "${name}" cannot stand in a subject; use letters, digits, - and _.`, {
     exitCode: 2,

@@ -3,6 +3,8 @@ const PARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/
 const MEMBER =
   /^[a-z0-9][a-z0-9_\-*/@]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
 const MOST_MEMBERS = 32;
+/** The standard asks to pass on at least so many characters. More would take room that a body may need. */
+const LONGEST_STATE = 512;
 const VISIBLE_ASCII = /^[\x20-\x7e]*$/;
 const ALL_ZEROS = /^0+$/;
 
@@ -35,5 +37,10 @@ function isParent(text: string): boolean {
 function isState(text: string): boolean {
   const members = text.split(',').map((member) => member.replace(/^[ \t]+|[ \t]+$/g, ''));
   const named = members.filter((member) => member !== '');
-  return named.length > 0 && named.length <= MOST_MEMBERS && named.every((member) => MEMBER.test(member));
+  return (
+    text.length <= LONGEST_STATE &&
+    named.length > 0 &&
+    named.length <= MOST_MEMBERS &&
+    named.every((member) => MEMBER.test(member))
+  );
 }
