@@ -10,7 +10,7 @@ import { GrantedPermit, type PermitOwner } from './granted-permit.ts';
 import { NewestWaits } from './newest-waits.ts';
 import type { AdmissionOptions } from './options.ts';
 import { pullMore } from './parked-queue.ts';
-import { PermitRules, type Rejection } from './permit-rules.ts';
+import { PermitRules, rejected } from './permit-rules.ts';
 import { SlotAccounting } from './slot-accounting.ts';
 import { SlotWaits, type SlotWaitsOptions } from './slot-waits.ts';
 import { SplitUrls } from './split-urls.ts';
@@ -103,9 +103,9 @@ export class Admission implements PermitOwner {
       const rejection = this.#rules.rejection(endpoint, kind, now, held);
       if (rejection !== null) {
         const mayWait = kind === 'fresh' && this.#rules.mayAwaitExtra(endpoint, now);
-        if (!mayWait) return rejected(endpoint, rejection);
+        if (!mayWait) return rejected(endpoint, rejection, now);
         this.#watch(endpoint);
-        return this.#newest.replace(endpoint, target, now, () => rejected(endpoint, rejection));
+        return this.#newest.replace(endpoint, target, now, () => rejected(endpoint, rejection, now));
       }
     }
     this.#watch(endpoint);
@@ -242,9 +242,4 @@ export class Admission implements PermitOwner {
     }
     if (this.#busy.size === 0) this.#timer.stop();
   }
-}
-
-function rejected(endpoint: TrackedEndpoint, { reason, causesBacklog }: Rejection): Rejected {
-  endpoint.hasBacklog ||= causesBacklog;
-  return { kind: 'noCapacity', reason };
 }

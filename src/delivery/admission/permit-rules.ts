@@ -8,6 +8,7 @@ import {
   hasWaitingFirsts,
   isUnhealthy,
   type NewestWaiter,
+  type Rejected,
   type TrackedEndpoint,
   type Waiter,
 } from './tracked-endpoint.ts';
@@ -143,4 +144,15 @@ export class PermitRules {
       endpoint.limiter.isStarvedByOthers(this.#slots.shareFor(endpoint, now))
     );
   }
+}
+
+/** The answer to a message that is not admitted, which its endpoint remembers. */
+export function rejected(
+  endpoint: TrackedEndpoint,
+  { reason, causesBacklog }: Rejection,
+  now: number,
+): Rejected {
+  endpoint.hasBacklog ||= causesBacklog;
+  endpoint.rejectedAt = now;
+  return { kind: 'noCapacity', reason };
 }

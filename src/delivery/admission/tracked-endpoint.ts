@@ -90,6 +90,8 @@ export type TrackedEndpoint = {
   isWakePending: boolean;
   /** When the last attempt started, on the clock of `AdmissionOptions.clock`. */
   usedAt: number;
+  /** When a message was rejected last, on the same clock: it is parked now, or soon. */
+  rejectedAt: number;
   /** The endpoint is evicted: its key may belong to a newer object. */
   isEvicted: boolean;
   /** The most attempts in flight in the current and in the previous window of 10 s. */
@@ -125,6 +127,7 @@ export function newTrackedEndpoint(key: string, limiter: EndpointLimiter, now: n
     hasBacklog: false,
     isWakePending: false,
     usedAt: now,
+    rejectedAt: Number.NEGATIVE_INFINITY,
     isEvicted: false,
     peak: 0,
     previousPeak: 0,

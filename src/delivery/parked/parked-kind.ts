@@ -23,6 +23,12 @@ export type ParkedKindOptions = {
 const SMALL_BACKLOG = 100;
 
 /**
+ * For this long after this worker rejected a message of an endpoint, a list may show the message before this worker knows that it is
+ * stored. It was not parked because the endpoint is down. In milliseconds.
+ */
+const OWN_PARKING_MS = 5000;
+
+/**
  * The parked queues of endpoints, taken as the endpoint limiters allow. Notes on each endpoint how many messages are parked
  * for it, so that new messages are parked behind messages that were not tried.
  */
@@ -75,7 +81,8 @@ export class ParkedKind<M extends { readonly pending: number }>
       if (count >= SMALL_BACKLOG && !isTried) endpoint.hasBacklog = true;
       // Messages may be parked because the endpoint is down. So one message goes first, as a probe. A message that was tried may
       // wait for its next attempt at an endpoint that answers.
-      const mayBeDown = wasEmpty && !(isTried && limiter.breaker.hasSucceeded);
+      const isOurs = startedAt - endpoint.rejectedAt < OWN_PARKING_MS;
+      const mayBeDown = wasEmpty && !isOurs && !(isTried && limiter.breaker.hasSucceeded);
       if (mayBeDown && limiter.responsiveness === 'untested' && limiter.inFlight === 0)
         limiter.breaker.halfOpen(startedAt);
       holding.push(queue);

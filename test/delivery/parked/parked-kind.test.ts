@@ -129,6 +129,14 @@ describe('a parked queue', () => {
     expect(drains.get('a')!.capacity()).toBeGreaterThan(1);
   });
 
+  it('of messages that this worker parks now is read as any other: a list may show them before they are confirmed', async () => {
+    queued.set('a', 5);
+    admission.endpointFor('a').rejectedAt = performance.now();
+    start();
+    await passes(100);
+    expect(drains.get('a')!.capacity()).toBeGreaterThan(1);
+  });
+
   it('is opened as soon as this worker parks a message there, if its endpoint has capacity', async () => {
     start();
     drainer.onParked('b');
