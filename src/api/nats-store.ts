@@ -80,12 +80,7 @@ export class NatsStore implements WebhookStore, Service {
   async open(client: NatsClient, streamRow: StreamRow | null): Promise<void> {
     const settings = this.#settings;
     const stream = new StreamWatch(client, settings, streamRow, this.#log);
-    try {
-      await stream.start();
-    } catch (error) {
-      await client.close();
-      throw error;
-    }
+    await stream.start();
     const publisher = new RequestPublisher(client, {
       confirmWithinMs: settings.CONFIRM_TIMEOUT_MS,
       maxInFlight: settings.MAX_IN_FLIGHT,

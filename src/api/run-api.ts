@@ -129,7 +129,7 @@ export async function runApi(settings: Settings, log: Logger, signal: AbortSigna
   await services.start().catch(async (error) => {
     // The start may have failed before NATS answered.
     givenUp.abort(error);
-    connecting.then((client) => client.close()).catch(() => {});
+    await connecting.then((client) => client.close()).catch(() => {});
     throw error;
   });
   if (settings.API_AUTH === 'open') log.warn({ hint: OPEN_TO_ALL }, 'api.open');

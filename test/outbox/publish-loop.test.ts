@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import type { RowOutcome } from '../../src/core/outbox/publish-outcome.ts';
 import { AheadQueue } from '../../src/outbox/ahead-queue.ts';
 import { Idle } from '../../src/outbox/idle.ts';
+import type { WorkQueue } from '../../src/outbox/ports.ts';
 import { PublishLoop } from '../../src/outbox/publish-loop.ts';
 import { RelayReport } from '../../src/outbox/relay-report.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
@@ -17,15 +18,34 @@ const PUBLISHED: RowOutcome = {
 
 const LEFT: RowOutcome = { kind: 'left', scope: 'all', trouble: 'the stream is full' };
 
+/** Runs the loop of a queue for 3 s. NATS is always there, and the alarm can be armed. */
+async function runLoop(clock: HandClock, queue: WorkQueue): Promise<void> {
+  const alarm = { canRing: true, arm: async () => true, disarm() {}, onRing() {} };
+  const idle = new Idle({ loops: 1, alarm, clock, pace: { pollMs: 1000, isPollSet: false } });
+  const loop = new PublishLoop({
+    queue,
+    publisher: { isConnected: () => true },
+    idle,
+    report: new RelayReport(await createLogger({ level: 'silent', format: 'json' })),
+    clock,
+    random: () => 0.5,
+  });
+  loop.start();
+  await clock.advanceAsync(3000);
+  const stopped = loop.stop();
+  idle.stop();
+  await clock.advanceAsync(1000);
+  await stopped;
+}
+
 /** The loop of a queue that goes ahead, on 2 rows that NATS does not take, in batches of at most 2. Returns how many were claimed. */
 async function claimsWhileStreamIsFull(): Promise<readonly number[]> {
   const clock = new HandClock();
   const claims: number[] = [];
   let unlocked = 2;
-  const alarm = { canRing: true, arm: async () => true, disarm() {}, onRing() {} };
-  const idle = new Idle({ loops: 1, alarm, clock, pace: { pollMs: 1000, isPollSet: false } });
-  const loop = new PublishLoop({
-    queue: new AheadQueue({
+  await runLoop(
+    clock,
+    new AheadQueue({
       name: 'a',
       mostRows: 2,
       async settleBatch({ most, begin }) {
@@ -39,18 +59,7 @@ async function claimsWhileStreamIsFull(): Promise<readonly number[]> {
         return { isFull, leavesOut: false, outcomes: new Array(claimed).fill(LEFT) };
       },
     }),
-    publisher: { isConnected: () => true },
-    idle,
-    report: new RelayReport(await createLogger({ level: 'silent', format: 'json' })),
-    clock,
-    random: () => 0.5,
-  });
-  loop.start();
-  await clock.advanceAsync(3000);
-  const stopped = loop.stop();
-  idle.stop();
-  await clock.advanceAsync(1000);
-  await stopped;
+  );
   return claims;
 }
 
@@ -59,33 +68,18 @@ async function looksOf(fullLookMs: number): Promise<readonly boolean[]> {
   const clock = new HandClock();
   const after = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
   const looks: boolean[] = [];
-  const alarm = { canRing: true, arm: async () => true, disarm() {}, onRing() {} };
-  const idle = new Idle({ loops: 1, alarm, clock, pace: { pollMs: 1000, isPollSet: false } });
-  const loop = new PublishLoop({
-    queue: {
-      name: 'a',
-      mostRows: 500,
-      async settleBatch({ begin }) {
-        const { isFull, onClaimed } = begin();
-        looks.push(isFull);
-        await after(isFull ? fullLookMs : 1);
-        onClaimed(1);
-        await after(10);
-        return { isFull, leavesOut: false, outcomes: [PUBLISHED] };
-      },
+  await runLoop(clock, {
+    name: 'a',
+    mostRows: 500,
+    async settleBatch({ begin }) {
+      const { isFull, onClaimed } = begin();
+      looks.push(isFull);
+      await after(isFull ? fullLookMs : 1);
+      onClaimed(1);
+      await after(10);
+      return { isFull, leavesOut: false, outcomes: [PUBLISHED] };
     },
-    publisher: { isConnected: () => true },
-    idle,
-    report: new RelayReport(await createLogger({ level: 'silent', format: 'json' })),
-    clock,
-    random: () => 0.5,
   });
-  loop.start();
-  await clock.advanceAsync(3000);
-  const stopped = loop.stop();
-  idle.stop();
-  await clock.advanceAsync(1000);
-  await stopped;
   return looks;
 }
 

@@ -4,6 +4,7 @@ import type { PostClient } from '../../http/post-client.ts';
 import { judgeAnswer } from '../../load/http-answer.ts';
 import type { SendResult } from '../../load/ledger.ts';
 import type { SendPort } from '../../load/run-load.ts';
+import { limited } from './limited.ts';
 import type { Payload } from './message.ts';
 
 /** Connections to the API, and requests under way. */
@@ -34,8 +35,6 @@ export function httpWay(
     [RequestHeader.contentType]: 'application/json',
     ...(apiKey !== null && { authorization: `Bearer ${apiKey}` }),
   };
-  const waiting: (() => void)[] = [];
-  let underWay = 0;
 
   async function send({ id: key, body }: Payload): Promise<SendResult> {
     const headers = { ...fixed, 'idempotency-key': key };
@@ -52,18 +51,5 @@ export function httpWay(
     }
   }
 
-  return {
-    async whenFree() {
-      while (underWay >= CONNECTIONS) await new Promise<void>((resolve) => waiting.push(resolve));
-    },
-    async send(message) {
-      underWay++;
-      try {
-        return await send(message);
-      } finally {
-        underWay--;
-        waiting.shift()?.();
-      }
-    },
-  };
+  return limited(CONNECTIONS, send);
 }

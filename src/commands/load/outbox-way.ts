@@ -6,6 +6,7 @@ import { describeConnectError } from '../../postgres/connection/connect-problem.
 import { inTransaction } from '../../postgres/connection/transaction.ts';
 import { transactionId, wasCommitted } from '../../postgres/tables/transaction-status.ts';
 import { errorCode, errorMessage, UserError } from '../../runtime/failure.ts';
+import { limited } from './limited.ts';
 import type { LoadMessage } from './message.ts';
 
 /** Connections to PostgreSQL, and transactions under way. */
@@ -37,9 +38,7 @@ export function outboxWay(
     readonly write: (client: pg.PoolClient, message: LoadMessage) => Promise<void>;
   },
 ): SendPort<LoadMessage> {
-  const waiting: (() => void)[] = [];
   const lastOfTurn = new Map<string, Promise<SendResult>>();
-  let underWay = 0;
 
   async function send(message: LoadMessage): Promise<SendResult> {
     const { id, rollsBack } = message;
@@ -87,20 +86,7 @@ export function outboxWay(
     }
   }
 
-  return {
-    async whenFree() {
-      while (underWay >= WRITERS) await new Promise<void>((resolve) => waiting.push(resolve));
-    },
-    async send(message) {
-      underWay++;
-      try {
-        return await inTurn(message);
-      } finally {
-        underWay--;
-        waiting.shift()?.();
-      }
-    },
-  };
+  return limited(WRITERS, inTurn);
 }
 
 function refusal(error: unknown, url: string): SendResult {
